@@ -1,0 +1,226 @@
+//! What the logs hold: one JSON object an entry. See `schemas/log.md`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Digest, Reason, Timestamp};
+use crate::inspect::Counts;
+use crate::verify::Signer;
+
+/// One entry. Its exact bytes are the leaf.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// When it was appended.
+    pub time: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened. An intent stands before the act, its outcome after; an intent that is the last
+/// entry when the relay starts gets an outcome then.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Event {
+    /// The state folder was made.
+    Initialised {
+        /// The relay's name.
+        relay: String,
+        /// Version of the first keyring.
+        keyring_version: u64,
+        /// Its digest.
+        keyring: Digest,
+    },
+    /// Intent: a medium will be read.
+    MediumOpened {
+        /// The path given, escaped.
+        medium: String,
+        /// Who imports.
+        operator: String,
+    },
+    /// Outcome: what could be read of it is in the spool; it may be removed.
+    MediumRead {
+        /// Bundles found.
+        bundles: u64,
+        /// Other files and folders.
+        unrelated: u64,
+    },
+    /// Outcome: the medium could not be searched.
+    MediumRefused {
+        /// Why.
+        reason: Reason,
+        /// The facts, escaped.
+        detail: String,
+    },
+    /// Intent: a bundle will be judged and, if it is good, stored.
+    ImportStarted {
+        /// Its folder, escaped.
+        bundle: String,
+        /// Digest of its manifest's bytes, believed or not; none where they could not be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        manifest: Option<Digest>,
+        /// Who imports.
+        operator: String,
+    },
+    /// Outcome: a bundle was accepted as a release.
+    Imported {
+        /// Feed.
+        feed: String,
+        /// Version.
+        version: u64,
+        /// Digest of the manifest.
+        manifest: Digest,
+        /// Digest of the list of verdicts.
+        verdicts: Digest,
+        /// How many of which.
+        counts: Counts,
+        /// Who signed.
+        signers: Vec<Signer>,
+        /// Found to be complete when the relay started again after a cut.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        after_interruption: bool,
+    },
+    /// Outcome: exactly this bundle was accepted before.
+    AlreadyHere {
+        /// Feed.
+        feed: String,
+        /// Version.
+        version: u64,
+        /// Digest of the manifest.
+        manifest: Digest,
+    },
+    /// Outcome: a bundle was refused; nothing of it was kept.
+    ImportRefused {
+        /// Why.
+        reason: Reason,
+        /// The facts, escaped.
+        detail: String,
+        /// The digest accepted before, where one version has two contents.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        accepted: Option<Digest>,
+    },
+    /// Outcome: we could not do our work; nothing of the bundle was kept.
+    ImportFailed {
+        /// What failed, escaped.
+        fault: String,
+    },
+    /// An officer's statement was verified and counts from here on.
+    Statement {
+        /// Feed.
+        feed: String,
+        /// Version.
+        version: u64,
+        /// approve, refuse or withdraw.
+        decision: String,
+        /// The officer's name in the keyring.
+        officer: String,
+        /// The key's id.
+        key_id: String,
+        /// The statement's text, as it was signed.
+        text: String,
+        /// The signature file.
+        signature: String,
+    },
+    /// A statement was handed in and does not count.
+    StatementRefused {
+        /// Why.
+        reason: Reason,
+        /// The facts, escaped.
+        detail: String,
+        /// Digest of the statement's bytes.
+        statement: Digest,
+    },
+    /// Intent: a channel will be switched to another set.
+    PublishStarted {
+        /// Channel.
+        channel: String,
+        /// Number of the set, counted from 1.
+        generation: u64,
+        /// Digest of the set file.
+        set: Digest,
+        /// The releases in it, as FEED/VERSION.
+        releases: Vec<String>,
+    },
+    /// Outcome: the channel was switched.
+    Published {
+        /// Channel.
+        channel: String,
+        /// Number of the set.
+        generation: u64,
+        /// Digest of the set file.
+        set: Digest,
+    },
+    /// A channel could not be brought up to date and stays as it was.
+    PublishRefused {
+        /// Channel.
+        channel: String,
+        /// Why.
+        reason: Reason,
+        /// The facts, escaped.
+        detail: String,
+    },
+    /// Outcome: what was intended was cut off and did not happen.
+    Interrupted {
+        /// Number of the entry with the intent, counted from 0.
+        intent: u64,
+    },
+    /// Access log: something other than a plain download was asked of the server.
+    Attempt(Attempt),
+}
+
+/// An attempt to send something out, or to use the relay for it. Never a byte of what was sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Attempt {
+    /// The line's number in the server's journal; rises, with gaps where the server restarted.
+    pub id: u64,
+    /// When the first of them came.
+    pub at: Timestamp,
+    /// How many alike came since the last such entry.
+    pub count: u64,
+    /// What it was, for instance `virustotal` or `generic-upload`.
+    pub label: String,
+    /// Whether it tried to send something out; `false` for a misdirected update or a broken request.
+    pub submission: bool,
+    /// The agent's address.
+    pub agent: String,
+    /// Its port, in the first of them.
+    pub port: u16,
+    /// Name in the agent's certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// The address it came to.
+    pub listener: String,
+    /// Server name asked for in TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sni: Option<String>,
+    /// Method, escaped.
+    pub method: String,
+    /// Target with its query, escaped, credentials redacted.
+    pub target: String,
+    /// Host header, escaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// User-Agent header, escaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// Content-Length or `chunked`, as declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_length: Option<String>,
+    /// Content-Type, as declared, escaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_type: Option<String>,
+    /// The answer's status; 0 where the connection was closed without one.
+    pub status: u16,
+    /// Bytes that came on the connection, the request's head included.
+    pub bytes_received: u64,
+}
+
+impl Event {
+    /// Whether an outcome must follow.
+    pub fn is_intent(&self) -> bool {
+        matches!(self, Self::MediumOpened { .. } | Self::ImportStarted { .. } | Self::PublishStarted { .. })
+    }
+}

@@ -1,0 +1,98 @@
+//! The server's journal: it can only append lines to it; the keeper turns them into entries of the
+//! access log and then empties it. A server that was broken into can neither sign nor take back.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::entry::{Attempt, Event};
+use super::log::Log;
+use crate::base::error::IoContext as _;
+use crate::base::{Fault, Timestamp, durable};
+
+/// Longest line the keeper believes, in bytes.
+const LONGEST_LINE: usize = 16 << 10;
+/// Name of the journal in the access log's folder.
+pub const NAME: &str = "journal";
+
+/// The server's end: one descriptor that can only append.
+pub struct Journal {
+    file: File,
+    most: u64,
+}
+
+impl Journal {
+    /// Opens the journal of the access log in `folder`; it takes no more than `most` bytes until
+    /// the keeper has emptied it.
+    pub fn open(folder: &Path, most: u64) -> Result<Self, Fault> {
+        Ok(Self { file: durable::open_append(&folder.join(NAME))?, most })
+    }
+
+    /// Appends lines and puts them on the disk. `false` if the journal is full and they were dropped.
+    pub fn append(&mut self, attempts: &[Attempt]) -> std::io::Result<bool> {
+        let mut lines = Vec::new();
+        for attempt in attempts {
+            serde_json::to_writer(&mut lines, attempt)?;
+            lines.push(b'\n');
+        }
+        flock(&self.file, FlockOperation::LockExclusive)?;
+        let room = self.file.metadata()?.len().saturating_add(lines.len() as u64) <= self.most;
+        let written = if room { self.file.write_all(&lines).and_then(|()| self.file.sync_data()) } else { Ok(()) };
+        flock(&self.file, FlockOperation::Unlock)?;
+        written.map(|()| room)
+    }
+}
+
+/// Turns the journal's lines into entries of `log`, then empties it. Gives how many there were.
+///
+/// A cut between the two leaves lines that are in the log already: the newest entry says which.
+pub fn drain(folder: &Path, log: &mut Log, now: Timestamp) -> Result<usize, Fault> {
+    let path = folder.join(NAME);
+    let mut file = durable::open_append(&path)?;
+    if file.metadata().during("read", &path)?.len() == 0 {
+        return Ok(0);
+    }
+    flock(&file, FlockOperation::LockExclusive).map_err(Into::into).during("lock", &path)?;
+    let mut bytes = Vec::new();
+    File::open(&path).and_then(|mut f| f.read_to_end(&mut bytes)).during("read", &path)?;
+    let mut attempts: Vec<Attempt> = bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(read_line).collect();
+    let newest = log.last().and_then(|entry| match &entry.event {
+        Event::Attempt(attempt) => Some(attempt.id),
+        _ => None,
+    });
+    if let Some(known) = attempts.iter().position(|attempt| Some(attempt.id) == newest && attempt.id != 0) {
+        attempts.drain(..=known);
+    }
+    let count = attempts.len();
+    log.append(now, attempts.into_iter().map(Event::Attempt).collect())?;
+    file.set_len(0).during("empty", &path)?;
+    file.flush().during("empty", &path)?;
+    Ok(count)
+}
+
+/// A line as the server wrote it; one that cannot be read is evidence too.
+fn read_line(line: &[u8]) -> Attempt {
+    let read = if line.len() <= LONGEST_LINE { serde_json::from_slice(line).ok() } else { None };
+    read.unwrap_or_else(|| Attempt {
+        id: 0,
+        at: Timestamp::default(),
+        count: 1,
+        label: "journal-damaged".into(),
+        submission: false,
+        agent: String::new(),
+        port: 0,
+        certificate: None,
+        listener: String::new(),
+        sni: None,
+        method: String::new(),
+        target: crate::base::quoted(&String::from_utf8_lossy(line)).to_string(),
+        host: None,
+        user_agent: None,
+        declared_length: None,
+        declared_type: None,
+        status: 0,
+        bytes_received: 0,
+    })
+}

@@ -1,0 +1,281 @@
+//! Appending to a log so that no cut loses or doubles anything:
+//!
+//! 1. the entry bundle is replaced by a longer one, durably: the entries exist;
+//! 2. full tiles are written durably, tiles at the edge plainly: they can be derived from 1;
+//! 3. the head is signed, and the checkpoint replaced durably: the entries are promised.
+//!
+//! A cut after 1 leaves entries without a head: the next opening finds them and goes on with 2, so
+//! that there are never two heads of one size. A bundle shorter than the head promises, or a head
+//! that does not match, is damage: the log stays shut and imports stop.
+
+use std::path::{Path, PathBuf};
+
+use super::entry::{Entry, Event};
+use super::note::{Checkpoint, Signer, Verifier};
+use super::tiles::{self, LONGEST};
+use super::tree::{self, Edge, Hash, Tile, WIDTH};
+use crate::base::{Fault, Timestamp, durable};
+
+/// A log open for appending. Whoever has it holds the state's lock.
+pub struct Log {
+    folder: PathBuf,
+    signer: Signer,
+    edge: Edge,
+    /// The bytes of the unfinished bundle.
+    bundle: Vec<u8>,
+    last: Option<Entry>,
+}
+
+impl Log {
+    /// Makes an empty log with a fresh key of this name. `init` alone calls it.
+    pub fn create(folder: &Path, origin: &str) -> Result<(), Fault> {
+        durable::create_dir(&folder.join("tile/entries"))?;
+        durable::create_dir(&folder.join("tile/0"))?;
+        let signer = Signer::generate(origin)?;
+        durable::replace_secret(&folder.join("key"), format!("{}\n", signer.to_text()).as_bytes())?;
+        durable::replace(&folder.join("vkey"), format!("{}\n", signer.verifier().to_text()).as_bytes())?;
+        let empty = Checkpoint { origin: origin.to_owned(), size: 0, root: tree::root_of(&[]) };
+        durable::replace(&folder.join("checkpoint"), signer.sign(&empty.to_text()).as_bytes())
+    }
+
+    /// Opens a log at its signed head, in a time that does not depend on its length, and finishes
+    /// what a cut left.
+    pub fn open(folder: &Path) -> Result<Self, Fault> {
+        let name = folder.to_string_lossy().into_owned();
+        let key = durable::read(&folder.join("key"), 4096)?;
+        let signer = str::from_utf8(&key).ok().and_then(Signer::parse);
+        let signer = signer.ok_or_else(|| Fault::damaged(&name, "the log's key cannot be read"))?;
+        let head = read_checkpoint(folder, &signer.verifier())?;
+        let edge = read_edge(folder, &head)?;
+        let mut log = Self { folder: folder.to_owned(), signer, edge, bundle: Vec::new(), last: None };
+        log.load_bundle()?;
+        log.complete()?;
+        Ok(log)
+    }
+
+    /// Number of entries.
+    pub fn size(&self) -> u64 {
+        self.edge.size()
+    }
+
+    /// The newest entry.
+    pub fn last(&self) -> Option<&Entry> {
+        self.last.as_ref()
+    }
+
+    /// The latest moment the log knows to have passed.
+    pub fn floor(&self) -> Timestamp {
+        self.last.as_ref().map(|entry| entry.time).unwrap_or_default()
+    }
+
+    /// Appends events in one step; when it returns they are promised by a durable, signed head.
+    pub fn append(&mut self, time: Timestamp, events: Vec<Event>) -> Result<(), Fault> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let mut tiles = Vec::new();
+        for event in events {
+            let entry = Entry { time, event };
+            let bytes = serde_json::to_vec(&entry).map_err(|_| Fault::Internal("an entry cannot be written"))?;
+            self.push(&bytes, &mut tiles)?;
+            self.last = Some(entry);
+        }
+        if !self.bundle.is_empty() {
+            self.write_bundle(self.edge.size())?;
+        }
+        self.write_head(&tiles)
+    }
+
+    /// Adds one entry in memory, and writes the bundle if it is full now.
+    fn push(&mut self, entry: &[u8], tiles: &mut Vec<Tile>) -> Result<(), Fault> {
+        tiles::push(&mut self.bundle, entry).ok_or(Fault::Internal("an entry is longer than 65535 bytes"))?;
+        self.edge.push(tree::leaf(entry), tiles);
+        if self.edge.size() % WIDTH as u64 == 0 {
+            self.write_bundle(self.edge.size())?;
+            self.bundle.clear();
+        }
+        Ok(())
+    }
+
+    /// Step 1.
+    fn write_bundle(&self, size: u64) -> Result<(), Fault> {
+        let (index, width) = place(size);
+        let path = self.folder.join(tiles::bundle_path(index, width));
+        make_room(&path)?;
+        durable::replace(&path, &self.bundle)
+    }
+
+    /// Steps 2 and 3.
+    fn write_head(&self, full: &[Tile]) -> Result<(), Fault> {
+        for tile in full {
+            let path = self.folder.join(tiles::tile_path(tile.level, tile.index, WIDTH));
+            make_room(&path)?;
+            durable::replace(&path, tile.hashes.as_flattened())?;
+        }
+        for tile in self.edge.partial() {
+            let path = self.folder.join(tiles::tile_path(tile.level, tile.index, tile.hashes.len()));
+            make_room(&path)?;
+            durable::replace_derived(&path, tile.hashes.as_flattened())?;
+        }
+        let origin = self.signer.verifier().name().to_owned();
+        let head = Checkpoint { origin, size: self.edge.size(), root: self.edge.root() };
+        durable::replace(&self.folder.join("checkpoint"), self.signer.sign(&head.to_text()).as_bytes())?;
+        self.remove_former(full)
+    }
+
+    /// Removes partial tiles and bundles that longer ones have replaced. One that stays after a cut
+    /// is removed by a later append.
+    fn remove_former(&self, full: &[Tile]) -> Result<(), Fault> {
+        for tile in full {
+            durable::remove(&partial_folder(&self.folder.join(tiles::tile_path(tile.level, tile.index, 1))))?;
+            if tile.level == 0 {
+                durable::remove(&partial_folder(&self.folder.join(tiles::bundle_path(tile.index, 1))))?;
+            }
+        }
+        let (index, width) = place(self.edge.size());
+        let edges = self.edge.partial().map(|t| (tiles::tile_path(t.level, t.index, t.hashes.len()), t.hashes.len()));
+        let bundle = (!self.bundle.is_empty()).then(|| (tiles::bundle_path(index, width), width));
+        for (path, width) in edges.chain(bundle) {
+            let folder = partial_folder(&self.folder.join(path));
+            for name in durable::names(&folder)? {
+                if name.parse::<usize>().is_ok_and(|former| former < width) {
+                    durable::remove(&folder.join(name))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads the unfinished bundle, and the newest entry.
+    fn load_bundle(&mut self) -> Result<(), Fault> {
+        let size = self.edge.size();
+        let Some(last) = size.checked_sub(1) else { return Ok(()) };
+        let (index, width) = (last / WIDTH as u64, to_width(last % WIDTH as u64 + 1));
+        let bytes = read_bundle(&self.folder, index, width)?;
+        let entries = tiles::entries(&bytes).filter(|entries| entries.len() >= width);
+        let newest = entries.as_ref().and_then(|entries| entries.get(width - 1));
+        let damaged = || Fault::damaged(self.folder.to_string_lossy(), "the log is shorter than its signed head");
+        let newest = newest.ok_or_else(damaged)?;
+        self.last = Some(serde_json::from_slice(newest).map_err(|e| {
+            Fault::damaged(self.folder.to_string_lossy(), format!("entry {last} cannot be read: {e}"))
+        })?);
+        if width < WIDTH {
+            for entry in entries.iter().flatten().take(width) {
+                tiles::push(&mut self.bundle, entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with entries that are durable but not promised yet.
+    fn complete(&mut self) -> Result<(), Fault> {
+        let before = self.edge.size();
+        let mut full = Vec::new();
+        while let Some(bytes) = self.longer_bundle()? {
+            let have = to_width(self.edge.size() % WIDTH as u64);
+            let entries = tiles::entries(&bytes).ok_or_else(|| {
+                Fault::damaged(self.folder.to_string_lossy(), "the newest entries cannot be read")
+            })?;
+            for entry in entries.iter().skip(have) {
+                self.last = serde_json::from_slice(entry).ok();
+                self.push(entry, &mut full)?;
+            }
+        }
+        if self.edge.size() == before { Ok(()) } else { self.write_head(&full) }
+    }
+
+    /// A bundle at the edge with more entries than are promised.
+    fn longer_bundle(&self) -> Result<Option<Vec<u8>>, Fault> {
+        let (index, have) = (self.edge.size() / WIDTH as u64, to_width(self.edge.size() % WIDTH as u64));
+        let whole = self.folder.join(tiles::bundle_path(index, WIDTH));
+        if whole.exists() {
+            return durable::read(&whole, LONGEST).map(Some);
+        }
+        let folder = partial_folder(&self.folder.join(tiles::bundle_path(index, 1)));
+        if !folder.exists() {
+            return Ok(None);
+        }
+        durable::sweep(&folder)?;
+        let longest = durable::names(&folder)?.iter().filter_map(|name| name.parse::<usize>().ok()).max();
+        match longest.filter(|width| *width > have) {
+            Some(width) => durable::read(&folder.join(width.to_string()), LONGEST).map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The signed head of the log in `folder`. A head that is missing, unsigned or of another log is damage.
+pub fn read_checkpoint(folder: &Path, verifier: &Verifier) -> Result<Checkpoint, Fault> {
+    let bytes = durable::read(&folder.join("checkpoint"), 65_536)?;
+    let head = str::from_utf8(&bytes).ok().and_then(|note| verifier.open(note)).and_then(Checkpoint::parse);
+    head.filter(|head| head.origin == verifier.name())
+        .ok_or_else(|| Fault::damaged(folder.to_string_lossy(), "the checkpoint is not signed by the log's key"))
+}
+
+/// An entry bundle of at least `width` entries: of that width, or a longer one that replaced it.
+pub fn read_bundle(folder: &Path, index: u64, width: usize) -> Result<Vec<u8>, Fault> {
+    let whole = folder.join(tiles::bundle_path(index, WIDTH));
+    let exact = folder.join(tiles::bundle_path(index, width));
+    if whole.exists() && !exact.exists() {
+        return durable::read(&whole, LONGEST);
+    }
+    durable::read(&exact, LONGEST)
+}
+
+/// The edge that the head promises: from the tiles, or, where a cut lost those, from what they are
+/// derived from.
+fn read_edge(folder: &Path, head: &Checkpoint) -> Result<Edge, Fault> {
+    let stored = edge_from(head.size, |level, index, width| {
+        let bytes = std::fs::read(folder.join(tiles::tile_path(level, index, width))).ok()?;
+        tiles::hashes(&bytes).filter(|hashes| hashes.len() == width)
+    });
+    if let Some(edge) = stored.filter(|edge| edge.root() == head.root) {
+        return Ok(edge);
+    }
+    let derived = edge_from(head.size, |level, index, width| {
+        let Some(below) = level.checked_sub(1) else {
+            let bytes = read_bundle(folder, index, width).ok()?;
+            return Some(tiles::entries(&bytes)?.get(..width)?.iter().map(|e| tree::leaf(e)).collect());
+        };
+        let first = index * WIDTH as u64;
+        (first..first + width as u64)
+            .map(|child| {
+                let bytes = std::fs::read(folder.join(tiles::tile_path(below, child, WIDTH))).ok()?;
+                tiles::hashes(&bytes).filter(|h| h.len() == WIDTH).map(|h| tree::root_of(&h))
+            })
+            .collect()
+    });
+    derived.filter(|edge| edge.root() == head.root).ok_or_else(|| {
+        Fault::damaged(folder.to_string_lossy(), "the newest entries are missing, or do not match the signed head")
+    })
+}
+
+fn edge_from(size: u64, read: impl Fn(usize, u64, usize) -> Option<Vec<Hash>>) -> Option<Edge> {
+    let mut levels = Vec::new();
+    let mut count = size;
+    while count > 0 {
+        let width = to_width(count % WIDTH as u64);
+        let hashes = if width == 0 { Some(Vec::new()) } else { read(levels.len(), count / WIDTH as u64, width) };
+        levels.push(hashes?);
+        count /= WIDTH as u64;
+    }
+    Some(Edge::new(size, levels))
+}
+
+/// Index and width of the bundle that ends at `size`, which is at least 1.
+fn place(size: u64) -> (u64, usize) {
+    let last = size.saturating_sub(1);
+    (last / WIDTH as u64, to_width(last % WIDTH as u64 + 1))
+}
+
+fn to_width(width: u64) -> usize {
+    usize::try_from(width).unwrap_or(WIDTH)
+}
+
+fn partial_folder(path: &Path) -> PathBuf {
+    path.parent().unwrap_or(path).to_owned()
+}
+
+fn make_room(path: &Path) -> Result<(), Fault> {
+    durable::create_dir(path.parent().unwrap_or(path))
+}

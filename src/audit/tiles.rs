@@ -1,0 +1,109 @@
+//! Where tiles and entry bundles lie (C2SP tlog-tiles, "Paths"), and how a bundle is written.
+//!
+//!     tile/<level>/<index>           256 hashes         tile/<level>/<index>.p/<width>   fewer
+//!     tile/entries/<index>           256 entries        tile/entries/<index>.p/<width>   fewer
+//!
+//! An index is written in groups of three digits, all but the last prefixed with `x`: 1234067 is
+//! `x001/x234/067`. A bundle is, for each entry, its length in two bytes, big endian, and its bytes.
+
+use super::tree::{Hash, WIDTH};
+
+/// Longest entry, in bytes.
+pub const LONGEST_ENTRY: usize = u16::MAX as usize;
+/// Longest bundle or tile, in bytes.
+pub const LONGEST: u64 = (WIDTH * (LONGEST_ENTRY + 2)) as u64;
+
+/// Path of a tile below the log's folder; `width` below 256 gives the partial one.
+pub fn tile_path(level: usize, index: u64, width: usize) -> String {
+    path(&level.to_string(), index, width)
+}
+
+/// Path of an entry bundle below the log's folder.
+pub fn bundle_path(index: u64, width: usize) -> String {
+    path("entries", index, width)
+}
+
+fn path(level: &str, index: u64, width: usize) -> String {
+    let mut groups = format!("{:03}", index % 1000);
+    let mut rest = index / 1000;
+    while rest > 0 {
+        groups = format!("x{:03}/{groups}", rest % 1000);
+        rest /= 1000;
+    }
+    let partial = if width < WIDTH { format!(".p/{width}") } else { String::new() };
+    format!("tile/{level}/{groups}{partial}")
+}
+
+/// Whether `path` is one that [`tile_path`] or [`bundle_path`] gives: nothing else is ever served.
+pub fn is_path(path: &str) -> bool {
+    let Some((level, rest)) = path.strip_prefix("tile/").and_then(|rest| rest.split_once('/')) else {
+        return false;
+    };
+    let (groups, width) = match rest.split_once(".p/") {
+        Some((groups, width)) => (groups, Some(width)),
+        None => (rest, None),
+    };
+    let digits = |text: &str| text.len() == 3 && text.bytes().all(|b| b.is_ascii_digit());
+    let mut groups = groups.rsplit('/');
+    (level == "entries" || matches!(level.as_bytes(), [b'0'..=b'7']))
+        && groups.next().is_some_and(digits)
+        && groups.by_ref().take(5).all(|group| group.strip_prefix('x').is_some_and(digits))
+        && groups.next().is_none()
+        && width.is_none_or(|w| w.parse::<u8>().is_ok_and(|n| n > 0 && n.to_string() == w))
+}
+
+/// Appends an entry to a bundle's bytes; `None` if it is longer than 65535 bytes.
+pub fn push(bundle: &mut Vec<u8>, entry: &[u8]) -> Option<()> {
+    let length = u16::try_from(entry.len()).ok()?;
+    bundle.extend_from_slice(&length.to_be_bytes());
+    bundle.extend_from_slice(entry);
+    Some(())
+}
+
+/// The entries of a bundle; `None` if a byte is missing or left over.
+pub fn entries(mut bundle: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut entries = Vec::new();
+    while let Some((length, rest)) = bundle.split_first_chunk::<2>() {
+        let (entry, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+        entries.push(entry);
+        bundle = rest;
+    }
+    bundle.is_empty().then_some(entries)
+}
+
+/// The hashes of a tile's bytes; `None` if they are not whole.
+pub fn hashes(bytes: &[u8]) -> Option<Vec<Hash>> {
+    let (hashes, rest) = bytes.as_chunks::<32>();
+    rest.is_empty().then(|| hashes.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_the_specification() {
+        assert_eq!(tile_path(0, 1_234_067, 256), "tile/0/x001/x234/067");
+        assert_eq!(bundle_path(273, 112), "tile/entries/273.p/112");
+        for good in ["tile/0/x001/x234/067", "tile/entries/273.p/112", "tile/2/000.p/1"] {
+            assert!(is_path(good), "{good}");
+        }
+        for bad in ["tile/0/1", "tile/0/../067", "tile/9/000", "tile/0/000.p/256", "tile/0/000.p/01", "tile/0/x000",
+            "tile/entries/", "checkpoint", "tile/0/000.p/", "tile/0//000"] {
+            assert!(!is_path(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn bundles_leave_nothing_over() {
+        let mut bundle = Vec::new();
+        for entry in [b"one".as_slice(), b"", &[7; 65535]] {
+            push(&mut bundle, entry).unwrap();
+        }
+        assert_eq!(push(&mut bundle, &[0; 65536]), None);
+        assert_eq!(entries(&bundle).unwrap().len(), 3);
+        for cut in [1, 2, 4, bundle.len() - 1] {
+            assert_eq!(entries(&bundle[..cut]), None, "{cut}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Every durable write. A reader sees the old file or the whole new one, whatever is cut:
+//!
+//! 1. write a temporary file beside the target, and sync it: the bytes are on the disk;
+//! 2. rename it over the target: the change is one step for every reader;
+//! 3. sync the folder: the step itself is on the disk when the call returns.
+//!
+//! A cut before 2 leaves a temporary file, which nobody reads and [`sweep`] removes; a cut after 2
+//! leaves the new file. Callers order several such writes so that each prefix of them is a state
+//! they can go on from.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::error::{Fault, IoContext as _};
+
+/// Temporary files begin with this; nothing else of ours does.
+const TEMPORARY: &str = ".new-";
+
+/// Replaces `path` by a file of these bytes, mode 0644, durably.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    write(path, bytes, 0o644, Sync::Durable)
+}
+
+/// As [`replace`], mode 0600, for secrets.
+pub fn replace_secret(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    write(path, bytes, 0o600, Sync::Durable)
+}
+
+/// Replaces `path` whole but unsynced: for what can be derived again from durable files.
+pub fn replace_derived(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    write(path, bytes, 0o644, Sync::Derived)
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Sync {
+    Durable,
+    Derived,
+}
+
+fn write(path: &Path, bytes: &[u8], mode: u32, sync: Sync) -> Result<(), Fault> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = folder(path).join(format!("{TEMPORARY}{name}"));
+    let mut file = create(&temporary, mode)?;
+    file.write_all(bytes).during("write", &temporary)?;
+    if sync == Sync::Durable {
+        file.sync_all().during("sync", &temporary)?;
+    }
+    fs::rename(&temporary, path).during("rename", path)?;
+    if sync == Sync::Durable { sync_dir(folder(path)) } else { Ok(()) }
+}
+
+/// A new empty file for writing, truncating what a cut run left there.
+#[expect(clippy::disallowed_methods, reason = "the one place that creates files")]
+pub fn create(path: &Path, mode: u32) -> Result<File, Fault> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(path)
+        .during("create", path)
+}
+
+/// The file at `path` opened to append lines, made if it is not there.
+#[expect(clippy::disallowed_methods, reason = "the one place that creates files")]
+pub fn open_append(path: &Path) -> Result<File, Fault> {
+    OpenOptions::new().append(true).create(true).mode(0o644).open(path).during("open", path)
+}
+
+/// Moves a finished, synced file or folder to its final name, durably.
+pub fn settle(from: &Path, to: &Path) -> Result<(), Fault> {
+    fs::rename(from, to).during("rename", to)?;
+    sync_dir(folder(to))
+}
+
+/// Makes a folder and those above it, durably; no fault if it is there.
+#[expect(clippy::disallowed_methods, reason = "the one place that creates folders")]
+pub fn create_dir(path: &Path) -> Result<(), Fault> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = folder(path);
+    create_dir(above)?;
+    match fs::create_dir(path) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
+        other => other.during("create folder", path),
+    }?;
+    sync_dir(above)
+}
+
+/// Puts a folder's names on the disk.
+pub fn sync_dir(path: &Path) -> Result<(), Fault> {
+    File::open(path).during("open", path)?.sync_all().during("sync", path)
+}
+
+/// Removes a file or folder with all in it; no fault if it is not there.
+pub fn remove(path: &Path) -> Result<(), Fault> {
+    let gone = match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(e) => Err(e),
+    };
+    match gone {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        other => other.during("remove", path),
+    }
+}
+
+/// Removes the temporary files that a cut run left directly in `path`.
+pub fn sweep(path: &Path) -> Result<(), Fault> {
+    for name in names(path)? {
+        if name.starts_with(TEMPORARY) {
+            remove(&path.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// The names in a folder, sorted; names that are not UTF-8 are none of ours and a fault.
+pub fn names(path: &Path) -> Result<Vec<String>, Fault> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path).during("list", path)? {
+        let name = entry.during("list", path)?.file_name();
+        names.push(name.into_string().map_err(|name| {
+            Fault::damaged(path.join(name).to_string_lossy(), "a name that is not ours")
+        })?);
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// A whole file of ours; that it is missing or longer than `longest` bytes is damage.
+pub fn read(path: &Path, longest: u64) -> Result<Vec<u8>, Fault> {
+    let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
+    match fs::metadata(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Err(damaged("it is missing")),
+        Ok(meta) if meta.len() > longest => return Err(damaged("it is too long")),
+        _ => {}
+    }
+    fs::read(path).during("read", path)
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(above) if above != Path::new("") => above,
+        _ => Path::new("."),
+    }
+}
+
+/// A path beside `path` for a file in the making, swept after a cut.
+pub fn beside(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{TEMPORARY}{name}"))
+}

@@ -1,0 +1,180 @@
+//! The two families of error. A [`Refusal`]: the input is not acceptable, the relay is fine.
+//! A [`Fault`]: we could not do our work.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::quoted::{quoted, quoted_os};
+use super::reason::Reason;
+
+/// The input is not acceptable: a stable code, and the facts of this case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The stable code, with its meaning and the next step.
+    pub reason: Reason,
+    /// The facts of this case, safe to show.
+    pub detail: String,
+}
+
+impl Refusal {
+    /// A refusal for `reason`. Hostile text in `detail` must have gone through `quoted`.
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{}]", self.detail, self.reason.code())
+    }
+}
+
+/// We could not do our work.
+#[derive(Debug)]
+pub enum Fault {
+    /// The operating system refused an operation on a path.
+    Io {
+        /// What was tried, as a verb: `open`, `write`, `sync` …
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something of ours is not as we left it: missing, changed or unreadable.
+    Damaged {
+        /// Which file or record.
+        what: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The config or the command line asks for what cannot be.
+    Config(String),
+    /// There is less free space than the signed sizes ask for, in bytes.
+    Space {
+        /// What the bundle needs.
+        needed: u64,
+        /// What is free.
+        free: u64,
+    },
+    /// The clock is behind what the relay has already seen.
+    ClockBehind {
+        /// What the clock says.
+        now: super::Timestamp,
+        /// The latest moment the relay knows to have passed.
+        floor: super::Timestamp,
+    },
+    /// A part of the program ended in a way it never should.
+    Internal(&'static str),
+}
+
+impl Fault {
+    /// Something of ours is not as we left it.
+    pub fn damaged(what: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Damaged { what: what.into(), detail: detail.into() }
+    }
+
+    /// What to do next, in a sentence.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Io { source, .. } if source.raw_os_error() == Some(28) => {
+                "The disk is full. Free some space (`gaprelay gc`), then run the same command again; nothing was lost."
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "Run as the user who owns the state folder, or mend the permissions of that path."
+            }
+            Self::Io { .. } => "Mend the cause, then run the same command again; nothing was lost.",
+            Self::Damaged { .. } => {
+                "Run `gaprelay fsck` to see all that is wrong. What is published keeps being served. Restore from a backup, or ask for help before you change anything."
+            }
+            Self::Config(_) => "Mend the config or the command line, then check with `gaprelay check-config`.",
+            Self::Space { .. } => {
+                "Run `gaprelay gc` to remove what is no longer served, or give the state folder more room; then import again."
+            }
+            Self::ClockBehind { .. } => "Set the clock of this machine right, then import again.",
+            Self::Internal(_) => "This is a defect in gaprelay. Please keep the output and report it.",
+        }
+    }
+
+    /// The exit status it leads to (design, section 7).
+    pub fn exit(&self) -> u8 {
+        match self {
+            Self::Config(_) => 2,
+            Self::Damaged { .. } => 4,
+            _ => 1,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { operation, path, source } => {
+                write!(f, "cannot {operation} {}: {source}", quoted_os(path))
+            }
+            Self::Damaged { what, detail } => write!(f, "{} is damaged: {}", quoted(what), quoted(detail)),
+            Self::Config(text) => f.write_str(text),
+            Self::Space { needed, free } => {
+                let (needed, free) = (super::limits::human(*needed), super::limits::human(*free));
+                write!(f, "not enough space: {needed} needed, {free} free")
+            }
+            Self::ClockBehind { now, floor } => write!(
+                f,
+                "the clock says {now}, but the relay has already seen {floor}: no date can be judged"
+            ),
+            Self::Internal(what) => write!(f, "internal fault: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// Either family.
+#[derive(Debug)]
+pub enum Error {
+    /// The input is not acceptable.
+    Refused(Refusal),
+    /// We could not do our work.
+    Fault(Fault),
+}
+
+impl Error {
+    /// A refusal, as an error.
+    pub fn refused(reason: Reason, detail: impl Into<String>) -> Self {
+        Self::Refused(Refusal::new(reason, detail))
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Fault(fault) => fault.fmt(f),
+        }
+    }
+}
+
+/// Turns an I/O error into a fault that says what was tried, and on which path.
+pub trait IoContext<T> {
+    /// `operation` is a verb: `open`, `write`, `sync` …
+    fn during(self, operation: &'static str, path: &Path) -> Result<T, Fault>;
+}
+
+impl<T> IoContext<T> for Result<T, io::Error> {
+    fn during(self, operation: &'static str, path: &Path) -> Result<T, Fault> {
+        self.map_err(|source| Fault::Io { operation, path: path.to_owned(), source })
+    }
+}

@@ -1,0 +1,19 @@
+//! What every station may use: digests, time, durable writes, quoted text, locks, limits,
+//! and the two families of error. Nothing in here knows a station.
+
+pub mod clock;
+pub mod digest;
+pub mod durable;
+pub mod error;
+pub mod limits;
+pub mod lock;
+pub mod name;
+pub mod quoted;
+pub mod reason;
+
+pub use clock::Timestamp;
+pub use digest::Digest;
+pub use error::{Error, Fault, Refusal};
+pub use limits::Limits;
+pub use quoted::quoted;
+pub use reason::Reason;

@@ -1,0 +1,54 @@
+//! Hostile text made safe to look at. Names on a medium, fields of an unverified file and words of
+//! an agent reach a terminal, a log or a page only through here.
+
+use std::fmt;
+
+/// Longest piece of hostile text shown, in characters; the rest is counted.
+const SHOWN: usize = 200;
+
+/// `text` for the eye: control, invisible, bidirectional and non-ASCII characters as `\u{…}`,
+/// the backslash as `\\`, cut after 200 characters.
+pub fn quoted(text: &str) -> Quoted<'_> {
+    Quoted(text)
+}
+
+/// See [`quoted`].
+#[derive(Clone, Copy, Debug)]
+pub struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        for (shown, c) in self.0.chars().enumerate() {
+            if shown == SHOWN {
+                return write!(f, "… ({} more)", self.0.chars().count() - SHOWN);
+            }
+            match c {
+                '\\' => f.write_str("\\\\")?,
+                ' '..='~' => f.write_char(c)?,
+                _ => write!(f, "{}", c.escape_unicode())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A path or other operating-system text, made safe the same way; bytes that are no UTF-8 show as
+/// the replacement character's number.
+pub fn quoted_os(text: impl AsRef<std::ffi::OsStr>) -> String {
+    quoted(&text.as_ref().to_string_lossy()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_moves_the_cursor() {
+        let hostile = "a\x1b[31mred\u{202e}txt\u{200b}\\\n\u{e9}";
+        let shown = quoted(hostile).to_string();
+        assert_eq!(shown, "a\\u{1b}[31mred\\u{202e}txt\\u{200b}\\\\\\u{a}\\u{e9}");
+        assert!(shown.bytes().all(|b| (0x20..0x7f).contains(&b)));
+        assert!(quoted(&"x".repeat(300)).to_string().ends_with("… (100 more)"));
+    }
+}

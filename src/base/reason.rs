@@ -1,0 +1,161 @@
+//! Every reason code, what it means and what to do next: one table for the refusals, the log,
+//! `gaprelay explain` and `schemas/reasons.json`. A code never changes its meaning.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! reasons {
+    ($($name:ident $code:literal $meaning:literal $next:literal)*) => {
+        /// Why something was refused, withheld or reported; a stable kebab-case code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
+        pub enum Reason { $(#[doc = $meaning] #[serde(rename = $code)] $name),* }
+
+        impl Reason {
+            /// Every code there is, in the order of the way of the data.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The stable code.
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$name => $code),* }
+            }
+
+            /// What it means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning),* }
+            }
+
+            /// What to do next, in a sentence.
+            pub fn next(self) -> &'static str {
+                match self { $(Self::$name => $next),* }
+            }
+        }
+    };
+}
+
+reasons! {
+    // the medium
+    NoBundle "no-bundle" "No bundle was found under the path." "Check that the medium is mounted there and holds a folder with manifest.json, its .minisig files and payload.tar.gz."
+    MediumEntryLimit "medium-entry-limit" "The medium holds more files and folders than the limit." "Give the bundle's own folder as PATH, or raise limits.medium_entries."
+    MediumNotRegular "medium-not-regular" "A file of the bundle is a link, a FIFO, a device or a folder." "Do not use this medium; ask the sender for a fresh copy."
+    MediumChanged "medium-changed" "The medium gave other bytes or another length than it first said." "The medium is failing or hostile: keep it aside, and use a fresh copy on another one."
+    MediumUnreadable "medium-unreadable" "The medium could not be read to the end." "Put it in again, or copy the bundle to another medium; then import again."
+    // the signature files
+    SignatureMissing "signature-missing" "The bundle has no signature file." "Ask the sender for manifest.json.minisig; nothing unsigned is ever taken."
+    SignatureTooMany "signature-too-many" "There are more signature files than the limit." "Remove what does not belong to the bundle, or raise limits.signatures."
+    SignatureMalformed "signature-malformed" "A signature file is not four plain lines in minisign's form." "Ask the sender to sign again with stock minisign."
+    SignatureLegacy "signature-legacy" "A signature uses the legacy algorithm without prehashing." "Ask the sender to sign without -l."
+    SignatureUnknownKey "signature-unknown-key" "No signature is by a key of the keyring." "Compare the key id with `gaprelay keyring show`; a new signer needs a new keyring."
+    SignatureInvalid "signature-invalid" "A signature does not match the bytes or its trusted comment." "The bundle was changed after signing: keep the medium, tell an officer, and ask for a fresh copy."
+    SignatureForeignStatement "signature-foreign-statement" "A signature was made for another kind of statement, feed or version." "Ask the sender to sign with the trusted comment that gaprelay-pack prints."
+    SignatureThreshold "signature-threshold" "Fewer distinct keys signed than the keyring asks for this feed." "Ask for the missing signatures; each is one more file beside the manifest."
+    KeyRevoked "key-revoked" "A signature is by a revoked key." "Do not use this bundle; tell an officer."
+    KeyExpired "key-expired" "A signature is by a key whose validity has ended." "Ask the signer for a bundle signed by a current key."
+    KeyNotYetValid "key-not-yet-valid" "A signature is by a key whose validity has not begun." "Check the clock of this machine; else import when the key is valid."
+    // the keyring
+    KeyringMalformed "keyring-malformed" "The keyring cannot be read, or contradicts itself." "Have it made anew with `gaprelay-pack keyring new`."
+    KeyWeak "key-weak" "A public key of the keyring is of small order: anyone could forge its signatures." "Remove that key; whoever supplied it is not to be trusted."
+    // the manifest
+    ManifestTooLarge "manifest-too-large" "The manifest is longer than the limit." "Split the bundle into feeds, or raise limits.manifest."
+    ManifestSyntax "manifest-syntax" "The manifest is not JSON in UTF-8 of the documented form." "Make the bundle with gaprelay-pack; see schemas/manifest.md."
+    ManifestDuplicateKey "manifest-duplicate-key" "The manifest holds one key twice." "Make the bundle with gaprelay-pack; two readers could take different values."
+    ManifestUnknownField "manifest-unknown-field" "The manifest holds a field this version does not know." "Check that sender and relay use the same format version."
+    ManifestFormat "manifest-format" "The manifest is of another format version." "Update the relay or the packer, so that both speak gaprelay-bundle/1."
+    ManifestValue "manifest-value" "A value in the manifest is outside its range or form." "Make the bundle with gaprelay-pack; see schemas/manifest.md."
+    ManifestDates "manifest-dates" "The manifest's dates contradict each other." "Ask the sender for a bundle that expires after it was issued."
+    ArtifactsUnsorted "artifacts-unsorted" "The artifacts are not sorted by path." "Make the bundle with gaprelay-pack."
+    ArtifactDuplicate "artifact-duplicate" "One path stands twice in the manifest." "Make the bundle with gaprelay-pack."
+    // the paths
+    PathEscapes "path-escapes" "A path is absolute or has an empty, `.` or `..` part." "Do not use this bundle; tell an officer if it was signed."
+    PathCharacter "path-character" "A path has a backslash, a colon, a control or an invisible character." "Ask the sender to rename the file."
+    PathTooLong "path-too-long" "A path is longer than the limit, or does not fit a ustar header." "Ask the sender for shorter names, or raise limits.path."
+    PathTooDeep "path-too-deep" "A path has more folders than the limit." "Ask the sender for a flatter tree, or raise limits.depth."
+    PathCollision "path-collision" "Two paths are one for an agent that folds case or normalises Unicode." "Ask the sender to rename one of them."
+    PathFileAndFolder "path-file-and-folder" "One path is both a file and a folder." "Ask the sender to rename one of them."
+    PathReserved "path-reserved" "A path begins with `-/`, which belongs to the relay, or ends in `.cld`, which would pin private-mirror clients." "Ask the sender to leave that file out."
+    // feed, version, dates
+    FeedUnknown "feed-unknown" "The config has no such feed." "Add a [[feed]] to config.toml if this content is wanted here."
+    PublisherMismatch "publisher-mismatch" "The manifest's publisher is not that of its signing keys." "Ask the sender to name the publisher that the keyring holds for the key."
+    OriginMismatch "origin-mismatch" "The manifest's origin is not that of its signing keys." "Origin is a property of the key: ask the sender to state the keyring's."
+    VersionRollback "version-rollback" "The version is older than what this relay has already accepted." "Use the newest bundle; going back needs old content under a new, higher version."
+    VersionEquivocation "version-equivocation" "This version was accepted before with another manifest: one version, two contents." "Stop, keep both media, and tell an officer: a signer made two contents for one version."
+    BundleExpired "bundle-expired" "The bundle's expiry lies in the past." "Use a newer bundle; if there is none, check the clock."
+    BundleFuture "bundle-future" "The bundle is dated in the future." "Check the clock of this machine; else ask the sender about theirs."
+    BundleStale "bundle-stale" "The bundle was issued longer ago than the feed allows." "Use a newer bundle, or change refuse_after of the feed."
+    // the payload
+    PayloadMissing "payload-missing" "The bundle has no payload.tar.gz." "Copy the whole bundle folder to the medium again."
+    PayloadTooLarge "payload-too-large" "The payload is larger than the limit." "Split the bundle, or raise limits.payload."
+    PayloadSize "payload-size" "The payload is shorter or longer than the manifest says." "The copy is not whole: copy the bundle to the medium again."
+    PayloadDigest "payload-digest" "The payload's digest is not the signed one." "The copy is damaged or was changed: copy the bundle again; if it happens twice, tell an officer."
+    GzipMalformed "gzip-malformed" "The payload is not one plain gzip member." "Make the bundle with gaprelay-pack."
+    GzipExtra "gzip-extra" "The gzip header carries a name, a comment, a date or extra fields." "Make the payload with gaprelay-pack, or gzip -n."
+    GzipTrailing "gzip-trailing" "Bytes or a second member follow the gzip member." "Make the bundle with gaprelay-pack; something was hidden there."
+    GzipChecksum "gzip-checksum" "The gzip trailer's checksum or size is wrong." "Make the bundle anew."
+    ArtifactCountLimit "artifact-count-limit" "There are more artifacts than the limit." "Split the bundle, or raise limits.artifacts."
+    ArtifactTooLarge "artifact-too-large" "An artifact is larger than the limit." "Ask the sender for less, or raise limits.artifact."
+    UnpackedTooLarge "unpacked-too-large" "The artifacts together are larger than the limit." "Split the bundle, or raise limits.unpacked."
+    RatioLimit "ratio-limit" "The payload unpacks to more than the limit allows for its size." "Check the content with the sender; raise limits.ratio only if it is honest."
+    EntryType "entry-type" "The archive holds a link, a device, a FIFO, a folder or another special entry." "Make the bundle with gaprelay-pack; only regular files travel."
+    EntryExtension "entry-extension" "The archive uses PAX, GNU or sparse extensions." "Make the bundle with gaprelay-pack, or tar --format=ustar."
+    EntryChecksum "entry-checksum" "An archive header's checksum is wrong." "Make the bundle anew."
+    EntryNotCanonical "entry-not-canonical" "An archive header is not in the one form allowed: zero owner and time, mode 0644, nothing spare." "Make the bundle with gaprelay-pack."
+    EntryUnlisted "entry-unlisted" "The archive holds a file the manifest does not list." "Make the bundle with gaprelay-pack."
+    EntryMissing "entry-missing" "The archive lacks a file the manifest lists." "Make the bundle with gaprelay-pack."
+    EntryOrder "entry-order" "The archive's files are not in the manifest's order, or one stands twice." "Make the bundle with gaprelay-pack."
+    EntrySize "entry-size" "A file in the archive has another size than the manifest says." "Make the bundle anew."
+    EntryDigest "entry-digest" "A file in the archive has another digest than the manifest says." "Make the bundle anew; if it was signed so, ask the sender how."
+    ArchiveTruncated "archive-truncated" "The archive ends before its end mark." "Make the bundle anew."
+    ArchiveHidden "archive-hidden" "Bytes other than zero stand in padding or after the archive's end mark." "Make the bundle with gaprelay-pack; something was hidden there."
+    BlobMissing "blob-missing" "A thin bundle leaves out artifacts that this relay does not hold." "Bring the full bundle, or the base it was made against, first."
+    // verdicts on single artifacts
+    KindNotAllowed "kind-not-allowed" "The feed may not carry this kind." "Add the kind to the feed in config.toml if it is wanted."
+    KindMismatch "kind-mismatch" "The bytes are not of the kind that the manifest declares." "Ask the sender to declare the kind that gaprelay-pack recognises."
+    KindUnknown "kind-unknown" "The bytes are of no kind this relay knows." "Only known kinds pass; ask the sender what it is."
+    KindExecutable "kind-executable" "The bytes are a program." "Programs never pass; ask the sender why one was included."
+    KindScript "kind-script" "The bytes are a script." "Scripts never pass; ask the sender why one was included."
+    KindArchive "kind-archive" "The bytes are an archive or a compressed file." "Ask the sender to include the files themselves."
+    KindDocument "kind-document" "The bytes are a document or a picture." "Documents never pass; ask the sender to leave it out."
+    KindCompiled "kind-compiled" "The bytes are compiled rules or bytecode, which run in an engine." "Ask the sender for the source form."
+    TextControl "text-control" "A text has control, bidirectional or invisible characters." "Ask the sender to remove them."
+    TextEncoding "text-encoding" "A text is not UTF-8." "Ask the sender for UTF-8."
+    ContentEmpty "content-empty" "The artifact has no bytes." "Ask the sender to leave it out."
+    // statements
+    StatementMalformed "statement-malformed" "The statement is not of the documented form." "Print it again with `gaprelay approve FEED/VERSION`, and sign exactly that file."
+    StatementUnknownRelease "statement-unknown-release" "The statement is about a release this relay does not hold." "Check feed and version with `gaprelay releases`."
+    StatementDigest "statement-digest" "The statement names another manifest or other verdicts than the release has." "Look at the release again with `gaprelay show`, and sign the statement printed now."
+    StatementSigner "statement-signer" "The signature is not by the officer whom the statement names, or that key may not decide on this feed." "Check the officer's name and key with `gaprelay keyring show`."
+    StatementOwnImport "statement-own-import" "The officer imported this release." "Another officer must decide."
+    StatementRepeated "statement-repeated" "This officer's statement was taken before." "Nothing to do; another officer may still be needed."
+    StatementClosed "statement-closed" "The release was refused or withdrawn; that is final." "Bring the content again under a new version."
+    // publication
+    PathClash "path-clash" "Two feeds of one channel claim one path." "Put the feeds into two channels, or have one publisher rename the file."
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl Reason {
+    /// The reason with this code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.code() == code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_kebab_case_and_single() {
+        let mut codes: Vec<_> = Reason::ALL.iter().map(|r| r.code()).collect();
+        assert!(codes.iter().all(|c| c.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        assert_eq!(Reason::from_code("version-rollback"), Some(Reason::VersionRollback));
+    }
+}

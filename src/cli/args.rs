@@ -1,0 +1,342 @@
+//! The command line. Help, completions and man pages are made from here.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::store::ReleaseId;
+
+const AFTER: &str = "\
+Exit status: 0 done · 1 fault · 2 usage or config · 3 refused · 4 integrity (log, store).
+Every reason code is explained by `gaprelay explain CODE`; no help here needs a network.";
+
+/// One-way relay for the updates of detection content on air-gapped networks.
+#[derive(Debug, Parser)]
+#[command(name = "gaprelay", version, after_help = AFTER, disable_help_subcommand = true)]
+pub struct Relay {
+    /// The state folder.
+    #[arg(long, global = true, env = "GAPRELAY_STATE", default_value = "/var/lib/gaprelay", value_name = "DIR")]
+    pub state: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The relay's subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make the state folder, with an annotated config.toml.
+    Init(Init),
+    /// Import every bundle found under a medium or folder.
+    Import(Import),
+    /// Print the statement to sign for a release, or hand a signed one in.
+    Approve(Approve),
+    /// Bring what is published in line with statements, policy and evidence.
+    Settle {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What is served, held and stale.
+    Status {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// All releases and where they stand.
+    Releases {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One release: signers, statements, and every verdict with its reason.
+    Show {
+        /// FEED/VERSION, such as clamav-daily/27412.
+        release: ReleaseId,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Serve agents until SIGTERM.
+    Serve(Serve),
+    /// Settle on a timer and serve, under one supervisor.
+    Up(Serve),
+    /// Look at the transparency logs and check them.
+    Log {
+        /// What to do.
+        #[command(subcommand)]
+        command: LogCommand,
+    },
+    /// Show the keyring in force: who may sign what.
+    Keyring {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check config.toml; names line and column of each fault.
+    CheckConfig {
+        /// Another file than the state's config.toml.
+        file: Option<PathBuf>,
+    },
+    /// Check every blob, record, pointer and log of the state; changes nothing.
+    Fsck {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what is no longer needed; with --yes, remove it.
+    Gc {
+        /// Remove it.
+        #[arg(long)]
+        yes: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Explain a reason code, or list them all.
+    Explain {
+        /// The code, such as signature-threshold.
+        code: Option<String>,
+    },
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Write the man pages into a folder.
+    Man {
+        /// The folder; it must exist.
+        out: PathBuf,
+    },
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The first keyring, made with `gaprelay-pack keyring new`.
+    #[arg(long, value_name = "FILE")]
+    pub keyring: PathBuf,
+    /// A config to start with; an annotated example if left out.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// Where a medium is mounted, or a bundle's folder.
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Who imports; the user at the console if left out. This name may not approve what it imports.
+    #[arg(long, value_name = "NAME")]
+    pub operator: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `approve`.
+#[derive(Debug, Args)]
+pub struct Approve {
+    /// FEED/VERSION, such as clamav-daily/27412.
+    pub release: ReleaseId,
+    /// What is decided.
+    #[arg(long, value_enum, default_value_t = Decide::Approve)]
+    pub decision: Decide,
+    /// The officer's name in the keyring, for the statement.
+    #[arg(long, value_name = "NAME", required_unless_present = "signature")]
+    pub officer: Option<String>,
+    /// Why, in one line, for the statement.
+    #[arg(long, value_name = "TEXT", required_unless_present = "signature")]
+    pub reason: Option<String>,
+    /// The signature made with `minisign -S`: hands the statement in.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["officer", "reason"])]
+    pub signature: Option<PathBuf>,
+    /// The signed statement; the signature's path without .minisig if left out.
+    #[arg(long, value_name = "FILE", requires = "signature")]
+    pub statement: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What an officer can decide.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Decide {
+    /// It may be published.
+    Approve,
+    /// It must not be published; final, and one officer is enough.
+    Refuse,
+    /// It must no longer be published; final.
+    Withdraw,
+}
+
+/// `serve` and `up`.
+#[derive(Clone, Debug, Args)]
+pub struct Serve {
+    /// Address to listen on, instead of those in the config; may be given several times.
+    #[arg(long, value_name = "IP:PORT")]
+    pub listen: Vec<SocketAddr>,
+}
+
+/// The logs' subcommands.
+#[derive(Debug, Subcommand)]
+pub enum LogCommand {
+    /// Print entries, oldest first.
+    Show(LogShow),
+    /// Check a log from its bytes alone; names the first bad entry.
+    Verify {
+        /// Which log; both if left out.
+        #[arg(long, value_enum)]
+        log: Option<WhichLog>,
+        /// A copy of a log, instead of the state's.
+        #[arg(long, value_name = "DIR", requires = "key")]
+        dir: Option<PathBuf>,
+        /// The public key that signed it: what its vkey file holds, from a source you trust.
+        #[arg(long, value_name = "VKEY", requires = "dir")]
+        key: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `log show`.
+#[derive(Debug, Args)]
+pub struct LogShow {
+    /// Which log.
+    #[arg(long, value_enum, default_value_t = WhichLog::Import)]
+    pub log: WhichLog,
+    /// Only the newest so many entries.
+    #[arg(long, value_name = "N")]
+    pub last: Option<u64>,
+    /// Print JSON, one entry a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The two logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WhichLog {
+    /// Imports, verdicts, statements, publications.
+    Import,
+    /// Attempts to send something out.
+    Access,
+}
+
+/// The connected side of gaprelay: makes bundles and keyrings.
+#[derive(Debug, Parser)]
+#[command(name = "gaprelay-pack", version, after_help = AFTER, disable_help_subcommand = true)]
+pub struct Pack {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: PackCommand,
+}
+
+/// The packer's subcommands.
+#[derive(Debug, Subcommand)]
+pub enum PackCommand {
+    /// Make a bundle out of a folder of vendor files.
+    Build(Build),
+    /// Say what the relay would say to a bundle.
+    Check(Check),
+    /// Make a keyring.
+    Keyring {
+        /// What to do.
+        #[command(subcommand)]
+        command: KeyringCommand,
+    },
+    /// Explain a reason code, or list them all.
+    Explain {
+        /// The code, such as signature-threshold.
+        code: Option<String>,
+    },
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Write the man pages into a folder.
+    Man {
+        /// The folder; it must exist.
+        out: PathBuf,
+    },
+}
+
+/// `build`.
+#[derive(Debug, Args)]
+pub struct Build {
+    /// The folder of vendor files.
+    pub dir: PathBuf,
+    /// The feed.
+    #[arg(long)]
+    pub feed: String,
+    /// The version; higher than any before.
+    #[arg(long)]
+    pub version: u64,
+    /// The publisher, as the keyring names it.
+    #[arg(long)]
+    pub publisher: String,
+    /// The publisher's country, two capital letters, as the keyring has it.
+    #[arg(long)]
+    pub origin: String,
+    /// A label for people; feed and version if left out.
+    #[arg(long)]
+    pub label: Option<String>,
+    /// When it was made; now if left out.
+    #[arg(long, value_name = "TIME")]
+    pub issued: Option<String>,
+    /// When it expires; 30 days after --issued if left out.
+    #[arg(long, value_name = "TIME")]
+    pub expires: Option<String>,
+    /// The bundle's folder; FEED-VERSION here if left out.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Manifests of bundles that the relay holds: their artifacts are left out (a thin bundle).
+    #[arg(long, value_name = "MANIFEST", num_args = 1..)]
+    pub base: Vec<PathBuf>,
+    /// List files of no known kind too; the relay will withhold them.
+    #[arg(long)]
+    pub keep_unrecognised: bool,
+    /// Sign with this minisign secret key; asks for its password if it has one.
+    #[arg(long, value_name = "KEY")]
+    pub sign: Option<PathBuf>,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The bundle's folder.
+    pub bundle: PathBuf,
+    /// The relay's keyring.
+    #[arg(long, value_name = "FILE")]
+    pub keyring: PathBuf,
+    /// The relay's config; every kind is allowed if left out.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// The keyring's subcommands.
+#[derive(Debug, Subcommand)]
+pub enum KeyringCommand {
+    /// Write a first keyring.
+    New {
+        /// A root key: minisign base64, or a .pub file; may be given several times.
+        #[arg(long, value_name = "PUB", required = true)]
+        root: Vec<String>,
+        /// How many root keys must sign a new keyring.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        root_threshold: u64,
+        /// A key: name=…,role=vendor|custodian|evaluator|officer,public=…[,publisher=…,origin=…][,feeds=a+b*][,not-before=…][,not-after=…]
+        #[arg(long, value_name = "FIELDS", required = true)]
+        key: Vec<String>,
+        /// How many must sign: role=…,signers=N[,feeds=a+b*]
+        #[arg(long, value_name = "FIELDS", required = true)]
+        require: Vec<String>,
+        /// Where to write it; it must not exist.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}

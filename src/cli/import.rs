@@ -1,0 +1,225 @@
+//! `gaprelay import`: progress while it reads, a table when it is done.
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::args::Import;
+use super::{Ended, json, tui};
+use crate::base::limits::human;
+use crate::base::quoted::quoted_os;
+use crate::base::{Error, Fault, Reason, quoted};
+use crate::import::{Judged, Outcome, Progress, import};
+use crate::keeper::Keeper;
+use crate::publish::{Standing, standing};
+use crate::settle::{Settled, settle};
+
+/// Imports, settles, and tells what became of it.
+pub fn run(keeper: &mut Keeper, args: &Import) -> Result<Ended, Error> {
+    let operator = operator(args.operator.as_deref())?;
+    let mut shown = Shown { bar: None, quiet: args.json };
+    let judged = import(keeper, &args.paths, &operator, &mut |progress| shown.show(&progress))?;
+    let settled = settle(keeper)?;
+    let report = report(keeper, &judged, &settled)?;
+    if args.json {
+        tui::say_json(&report);
+    } else {
+        table(&report);
+    }
+    if judged.is_empty() {
+        let paths: Vec<_> = args.paths.iter().map(quoted_os).collect();
+        return Err(Error::refused(Reason::NoBundle, format!("no bundle under {}", paths.join(", "))));
+    }
+    let ended = judged.iter().map(|j| match &j.outcome {
+        Outcome::Failed(Fault::Damaged { .. }) => Ended::Damaged,
+        Outcome::Failed(_) => Ended::Failed,
+        Outcome::Refused(_) => Ended::Refused,
+        Outcome::Imported(_) | Outcome::AlreadyHere => Ended::Well,
+    });
+    let rank = |ended: &Ended| match ended {
+        Ended::Well => 0,
+        Ended::Refused => 1,
+        Ended::Failed => 2,
+        Ended::Damaged => 3,
+    };
+    Ok(ended.max_by_key(rank).unwrap_or(Ended::Well))
+}
+
+/// Who imports: as said, else the person behind `sudo`, else the user.
+fn operator(said: Option<&str>) -> Result<String, Fault> {
+    let behind_sudo = || std::env::var("SUDO_UID").ok()?.parse().ok();
+    let user = match rustix::process::getuid().as_raw() {
+        0 => behind_sudo().unwrap_or(0),
+        uid => uid,
+    };
+    let name = match said {
+        Some(name) => name.to_owned(),
+        None => uzers::get_user_by_uid(user).map_or(format!("uid {user}"), |u| u.name().to_string_lossy().into_owned()),
+    };
+    if name.trim().is_empty() || name.len() > 100 {
+        return Err(Fault::Config("the operator's name is empty or too long".into()));
+    }
+    Ok(name)
+}
+
+/// Bars on a terminal, plain lines elsewhere, nothing with `--json`.
+struct Shown {
+    bar: Option<ProgressBar>,
+    quiet: bool,
+}
+
+impl Shown {
+    fn show(&mut self, progress: &Progress<'_>) {
+        if self.quiet {
+            return;
+        }
+        match progress {
+            Progress::Surveyed(survey) => {
+                let (found, other) = (survey.bundles.len(), survey.unrelated);
+                let bundles = if found == 1 { "bundle" } else { "bundles" };
+                tui::note(format_args!("found {found} {bundles}, and {other} other files and folders"));
+                for folder in &survey.unreadable {
+                    tui::note(format_args!("could not look into {folder}"));
+                }
+            }
+            Progress::Reading(bundle, size) => self.begin("reading", bundle, *size),
+            Progress::Unpacking(bundle, size) => self.begin("inspecting", bundle, *size),
+            Progress::Bytes(bytes) => {
+                if let Some(bar) = &self.bar {
+                    bar.inc(*bytes);
+                }
+            }
+            Progress::MediaDone => {
+                self.clear();
+                tui::note("you may remove the medium now");
+            }
+            Progress::Judged(judged) => {
+                self.clear();
+                tell(judged);
+            }
+        }
+    }
+
+    fn begin(&mut self, verb: &str, bundle: &str, size: u64) {
+        self.clear();
+        if !tui::is_watched() {
+            return tui::note(format_args!("{verb} {bundle} ({})", human(size)));
+        }
+        let style = ProgressStyle::with_template("{prefix} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}");
+        let bar = ProgressBar::new(size).with_prefix(format!("{verb} {bundle}"));
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        self.bar = Some(bar);
+    }
+
+    fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Tells at once what went wrong; the table at the end has the rest.
+fn tell(judged: &Judged) {
+    let name = match &judged.release {
+        Some((feed, version)) => format!("{feed} {version}"),
+        None => judged.bundle.clone(),
+    };
+    match &judged.outcome {
+        Outcome::Refused(refusal) => {
+            tui::note(format_args!("refused: {name}: {refusal}"));
+            tui::hint(refusal.reason.next());
+        }
+        Outcome::Failed(fault) => {
+            tui::note(format_args!("fault: {name}: {fault}"));
+            tui::hint(fault.hint());
+        }
+        Outcome::Imported(_) | Outcome::AlreadyHere => {}
+    }
+}
+
+fn report(keeper: &Keeper, judged: &[Judged], settled: &Settled) -> Result<json::Imported, Fault> {
+    let bundles = judged.iter().map(|judged| bundle(keeper, judged)).collect::<Result<_, _>>()?;
+    Ok(json::Imported {
+        bundles,
+        published: settled.published.iter().cloned().collect(),
+        stuck: settled.stuck.iter().map(|(channel, refusal)| (channel.clone(), refusal.into())).collect(),
+    })
+}
+
+fn bundle(keeper: &Keeper, judged: &Judged) -> Result<json::Bundle, Fault> {
+    let mut bundle = json::Bundle {
+        bundle: judged.bundle.clone(),
+        feed: judged.release.as_ref().map(|(feed, _)| feed.clone()),
+        version: judged.release.as_ref().map(|(_, version)| *version),
+        outcome: "imported",
+        standing: None,
+        published: false,
+        signers: Vec::new(),
+        counts: None,
+        refused: None,
+        fault: None,
+    };
+    match &judged.outcome {
+        Outcome::Imported(release) => {
+            let id = release.id();
+            let feed = keeper.config.feed(&release.feed);
+            let statements = keeper.state.statements(&id)?;
+            bundle.standing = feed.map(|feed| standing(release, &statements, feed));
+            bundle.published = !super::show::channels_of(&keeper.state, &id)?.is_empty();
+            bundle.signers = release.signers.clone();
+            bundle.counts = Some(release.counts);
+        }
+        Outcome::AlreadyHere => bundle.outcome = "already-here",
+        Outcome::Refused(refusal) => {
+            bundle.outcome = "refused";
+            bundle.refused = Some(refusal.into());
+        }
+        Outcome::Failed(fault) => {
+            bundle.outcome = "failed";
+            bundle.fault = Some(quoted(&fault.to_string()).to_string());
+        }
+    }
+    Ok(bundle)
+}
+
+fn table(report: &json::Imported) {
+    if report.bundles.is_empty() {
+        return;
+    }
+    let rows = report.bundles.iter().map(|bundle| {
+        let counts = bundle.counts.unwrap_or_default();
+        let count = |n: u64| if bundle.counts.is_some() { n.to_string() } else { "-".into() };
+        let signers: Vec<_> = bundle.signers.iter().map(|s| format!("{} ({})", s.name, s.role)).collect();
+        let outcome = match (&bundle.refused, &bundle.standing) {
+            (Some(why), _) => format!("refused: {}", why.reason),
+            (None, _) if bundle.published => "published".into(),
+            (None, Some(standing)) => standing.to_string(),
+            (None, None) => bundle.outcome.replace('-', " "),
+        };
+        vec![
+            bundle.feed.clone().unwrap_or_else(|| bundle.bundle.clone()),
+            bundle.version.map_or("-".into(), |v| v.to_string()),
+            if signers.is_empty() { "-".into() } else { signers.join(", ") },
+            count(counts.cleared),
+            count(counts.stripped),
+            count(counts.withheld),
+            outcome,
+        ]
+    });
+    tui::table(&["feed", "version", "signed by", "cleared", "stripped", "withheld", "outcome"], rows.collect());
+    for (channel, generation) in &report.published {
+        tui::note(format_args!("channel {channel} now shows set {generation}"));
+    }
+    for (channel, why) in &report.stuck {
+        tui::note(format_args!("channel {channel} stays as it was: {} [{}]", why.detail, why.reason));
+        tui::hint(why.next);
+    }
+    for bundle in &report.bundles {
+        let (Some(feed), Some(version)) = (&bundle.feed, bundle.version) else { continue };
+        if matches!(bundle.standing, Some(Standing::Held { .. })) {
+            tui::hint(format_args!("an officer reviews it: gaprelay show {feed}/{version}, then gaprelay approve {feed}/{version}"));
+        } else if bundle.counts.is_some_and(|counts| !counts.is_clean()) {
+            tui::hint(format_args!("see what was withheld, and why: gaprelay show {feed}/{version}"));
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What `--json` prints: one type for each command, its schema in `schemas/`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::audit::Entry;
+use crate::base::{Digest, Reason, Timestamp};
+use crate::inspect::{Counts, Verdict};
+use crate::publish::Standing;
+use crate::publish::standing::Taken;
+use crate::store::Release;
+use crate::verify::Signer;
+
+/// `import --json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Imported {
+    /// One for each bundle found, in the order they were judged.
+    pub bundles: Vec<Bundle>,
+    /// Channels that were switched, with their new generation.
+    pub published: BTreeMap<String, u64>,
+    /// Channels that could not be brought up to date, and why.
+    pub stuck: BTreeMap<String, Why>,
+}
+
+/// What became of one bundle.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Bundle {
+    /// Its folder, escaped.
+    pub bundle: String,
+    /// Its feed, once it could be believed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feed: Option<String>,
+    /// Its version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// `imported`, `already-here`, `refused` or `failed`.
+    pub outcome: &'static str,
+    /// Where the release stands; of an imported one only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
+    /// Whether a channel shows it now.
+    pub published: bool,
+    /// Who signed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<Signer>,
+    /// How many verdicts of which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counts>,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Why>,
+    /// What failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+}
+
+/// A refusal.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Why {
+    /// The stable code.
+    pub reason: Reason,
+    /// The facts, escaped.
+    pub detail: String,
+    /// What to do next.
+    pub next: &'static str,
+}
+
+impl From<&crate::base::Refusal> for Why {
+    fn from(refusal: &crate::base::Refusal) -> Self {
+        Self { reason: refusal.reason, detail: refusal.detail.clone(), next: refusal.reason.next() }
+    }
+}
+
+/// `settle --json` and `approve --json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Settled {
+    /// Statements that count from now on.
+    pub taken: Vec<TakenNow>,
+    /// Statements that do not count, and why.
+    pub refused: Vec<Why>,
+    /// Channels that were switched, with their new generation.
+    pub published: BTreeMap<String, u64>,
+    /// Channels that could not be brought up to date, and why.
+    pub stuck: BTreeMap<String, Why>,
+    /// Lines of evidence taken into the access log.
+    pub evidence: usize,
+}
+
+/// A statement that counts from now on.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct TakenNow {
+    /// FEED/VERSION.
+    pub release: String,
+    /// approve, refuse or withdraw.
+    pub decision: &'static str,
+    /// The officer.
+    pub officer: String,
+}
+
+/// One row of `releases --json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ReleaseRow {
+    /// The record.
+    pub release: Release,
+    /// Where it stands; none if the config has no such feed any more.
+    pub standing: Option<Standing>,
+    /// Channels that show it.
+    pub channels: Vec<String>,
+}
+
+/// `show --json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Shown {
+    /// The record, its standing and channels.
+    #[serde(flatten)]
+    pub row: ReleaseRow,
+    /// Statements that count.
+    pub statements: Vec<Taken>,
+    /// One verdict for each artifact, by path.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// `status --json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Status {
+    /// The relay's name.
+    pub relay: String,
+    /// What time it is here.
+    pub now: Timestamp,
+    /// The latest moment the relay knows to have passed.
+    pub floor: Timestamp,
+    /// Version of the keyring in force.
+    pub keyring: u64,
+    /// Each channel.
+    pub channels: Vec<ChannelStatus>,
+    /// Releases that wait for officers, as FEED/VERSION.
+    pub held: Vec<String>,
+    /// Entries in the import log.
+    pub import_entries: u64,
+    /// Entries in the access log.
+    pub access_entries: u64,
+    /// What is wrong; empty if nothing is.
+    pub faults: Vec<String>,
+}
+
+/// A channel in `status --json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ChannelStatus {
+    /// Its name.
+    pub channel: String,
+    /// Number of the set served; 0 before the first publication.
+    pub generation: u64,
+    /// When it was published.
+    pub published: Option<Timestamp>,
+    /// Number of files.
+    pub files: u64,
+    /// The releases in it.
+    pub releases: Vec<MemberStatus>,
+}
+
+/// A release in a channel.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct MemberStatus {
+    /// Feed.
+    pub feed: String,
+    /// Version.
+    pub version: u64,
+    /// fresh, ageing, stale or expired.
+    pub freshness: &'static str,
+    /// When it was made.
+    pub issued: Timestamp,
+    /// When it expires.
+    pub expires: Timestamp,
+}
+
+/// One line of `log show --json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LogLine {
+    /// Number of the entry, counted from 0.
+    pub number: u64,
+    /// The entry.
+    pub entry: Entry,
+}
+
+/// `log verify --json`: one for each log.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Verified {
+    /// The log's folder.
+    pub log: String,
+    /// Its origin.
+    pub origin: String,
+    /// Whether all entries are what the signed head promises.
+    pub whole: bool,
+    /// Number of entries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Root of the tree, base64, as in the checkpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+    /// The first bad entry, if it can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bad_entry: Option<u64>,
+    /// What is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// `fsck --json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Fsck {
+    /// Releases looked at.
+    pub releases: u64,
+    /// Artifacts whose bytes were hashed.
+    pub artifacts: u64,
+    /// Bytes hashed.
+    pub bytes: u64,
+    /// Entries in both logs.
+    pub entries: u64,
+    /// What is wrong; empty if all is well.
+    pub faults: Vec<String>,
+}
+
+/// `gc --json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Gc {
+    /// Whether it was removed, or only would be.
+    pub removed: bool,
+    /// Former sets.
+    pub sets: Vec<String>,
+    /// Releases, as FEED/VERSION.
+    pub releases: Vec<String>,
+    /// Blobs by digest.
+    pub blobs: Vec<Digest>,
+    /// Bytes that this frees.
+    pub bytes: u64,
+}

@@ -1,0 +1,172 @@
+//! `gaprelay init`, `check-config`, `keyring`, `fsck` and `gc`.
+
+use std::path::Path;
+
+use super::args::Init;
+use super::{Ended, json, tui};
+use crate::audit::Event;
+use crate::base::error::IoContext as _;
+use crate::base::limits::human;
+use crate::base::{Digest, Error, Fault, clock};
+use crate::config::{Config, EXAMPLE};
+use crate::keeper::Keeper;
+use crate::publish::{Standing, standing};
+use crate::store::{State, Trust, fsck as store_fsck, gc as store_gc};
+use crate::verify::Keyring;
+use crate::verify::keyring::RawKey;
+
+/// Makes the state.
+pub fn init(root: &Path, args: &Init) -> Result<Ended, Error> {
+    let keyring = std::fs::read(&args.keyring).during("read", &args.keyring)?;
+    let ring = Keyring::parse(&keyring)?;
+    let config = match &args.config {
+        Some(path) => std::fs::read_to_string(path).during("read", path)?,
+        None => EXAMPLE.to_owned(),
+    };
+    let parsed = parse_config(&config, args.config.as_deref().unwrap_or(Path::new("config.toml")))?;
+    let state = State::create(root, &config, &parsed, &keyring, &ring)?;
+    let now = clock::now();
+    let mut keeper = Keeper::open(state, now, || {})?;
+    let event = Event::Initialised {
+        relay: parsed.relay.get_ref().clone(),
+        keyring_version: ring.version,
+        keyring: Digest::of(&keyring),
+    };
+    keeper.append(vec![event])?;
+    tui::say(format_args!("made {}", root.display()));
+    tui::hint(format_args!("edit {}, then gaprelay check-config", root.join("config.toml").display()));
+    tui::hint("keep a copy of log/import/vkey elsewhere: it is what proves the log");
+    Ok(Ended::Well)
+}
+
+/// Checks a config.
+pub fn check_config(root: &Path, file: Option<&Path>) -> Result<Ended, Error> {
+    let path = file.map_or_else(|| root.join("config.toml"), Path::to_owned);
+    let text = std::fs::read_to_string(&path).during("read", &path)?;
+    let config = parse_config(&text, &path)?;
+    let (feeds, channels) = (config.feeds.len(), config.channels.len());
+    tui::say(format_args!("{}: no fault; {feeds} feeds, {channels} channels", path.display()));
+    if let Ok(state) = State::open(root) {
+        check_clashes(&state, &config)?;
+    }
+    Ok(Ended::Well)
+}
+
+/// That no two feeds of a channel hold the same path in what they would show.
+fn check_clashes(state: &State, config: &Config) -> Result<(), Error> {
+    let trust = Trust::load(state)?;
+    for channel in &config.channels {
+        let mut releases = Vec::new();
+        for name in &channel.feeds {
+            let newest = state.releases(&trust)?.into_iter().rev().find(|id| id.feed == *name.get_ref());
+            if let Some(id) = newest {
+                let release = state.release(&id)?;
+                let verdicts = state.verdicts(&release)?;
+                releases.push((release, verdicts, std::collections::BTreeMap::new()));
+            }
+        }
+        crate::publish::Set::make(channel.name.get_ref(), None, &releases, 1, clock::now())?;
+    }
+    Ok(())
+}
+
+fn parse_config(text: &str, path: &Path) -> Result<Config, Fault> {
+    Config::parse(text).map_err(|problems| {
+        let shown: Vec<_> = problems.iter().map(|p| format!("{}: {p}", path.display())).collect();
+        Fault::Config(shown.join("\n"))
+    })
+}
+
+/// Shows the keyring in force.
+pub fn keyring(state: &State, as_json: bool) -> Result<Ended, Error> {
+    let ring = state.keyring(&Trust::load(state)?)?;
+    if as_json {
+        tui::say_json(&ring);
+        return Ok(Ended::Well);
+    }
+    tui::say(format_args!("keyring version {}; {} of {} root keys replace it", ring.version, ring.root.threshold, ring.root.keys.len()));
+    let rows = ring.keys.iter().map(|key| {
+        let raw = RawKey::parse(&key.public).ok();
+        let usable = raw.map(|raw| ring.check_usable(key, raw, clock::now()));
+        vec![
+            key.name.clone(),
+            key.role.to_string(),
+            raw.map_or("?".into(), |raw| raw.id_text()),
+            key.publisher.clone().unwrap_or_else(|| "-".into()),
+            key.origin.clone().unwrap_or_else(|| "-".into()),
+            key.feeds.join(" "),
+            match usable {
+                Some(Ok(())) => "usable".into(),
+                Some(Err(refusal)) => refusal.reason.to_string(),
+                None => "unreadable".into(),
+            },
+        ]
+    });
+    tui::table(&["name", "role", "key id", "publisher", "origin", "feeds", "today"], rows.collect());
+    for row in &ring.thresholds {
+        tui::say(format_args!("{}: {} distinct {} signatures", row.feeds.join(" "), row.signers, row.role));
+    }
+    Ok(Ended::Well)
+}
+
+/// Checks everything.
+pub fn fsck(state: &State, as_json: bool) -> Result<Ended, Error> {
+    let report = store_fsck::fsck(state);
+    let ended = if report.faults.is_empty() { Ended::Well } else { Ended::Damaged };
+    if as_json {
+        let store_fsck::Report { releases, artifacts, bytes, entries, faults } = report;
+        tui::say_json(&json::Fsck { releases, artifacts, bytes, entries, faults });
+        return Ok(ended);
+    }
+    for fault in &report.faults {
+        tui::note(fault);
+    }
+    tui::say(format_args!(
+        "{} releases, {} artifacts of {}, {} log entries: {}",
+        report.releases,
+        report.artifacts,
+        human(report.bytes),
+        report.entries,
+        if report.faults.is_empty() { "all well".to_owned() } else { format!("{} FAULTS", report.faults.len()) }
+    ));
+    if ended == Ended::Damaged {
+        tui::hint("what is published keeps being served; restore what is named from a backup, or import the bundle again");
+    }
+    Ok(ended)
+}
+
+/// Says what is no longer needed, and removes it if told so.
+pub fn gc(keeper: &Keeper, yes: bool, as_json: bool) -> Result<Ended, Error> {
+    let keep = keeper.config.publish.keep_sets;
+    let plan = store_gc::plan(&keeper.state, &keeper.trust, keep, |id| {
+        let Some(feed) = keeper.config.feed(&id.feed) else { return Ok(false) };
+        let stands = standing(&keeper.state.release(id)?, &keeper.state.statements(id)?, feed);
+        Ok(matches!(stands, Standing::Held { .. }))
+    })?;
+    if yes {
+        store_gc::collect(&keeper.state, &plan)?;
+    }
+    if as_json {
+        let name = |path: &std::path::PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        tui::say_json(&json::Gc {
+            removed: yes,
+            sets: plan.sets.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
+            releases: plan.releases.iter().map(ToString::to_string).collect(),
+            blobs: plan.blobs.iter().filter_map(|path| name(path).parse().ok()).collect(),
+            bytes: plan.bytes,
+        });
+        return Ok(Ended::Well);
+    }
+    let verb = if yes { "removed" } else { "would remove" };
+    for path in &plan.sets {
+        tui::say(format_args!("{verb} set {}", path.display()));
+    }
+    for id in &plan.releases {
+        tui::say(format_args!("{verb} release {id}"));
+    }
+    tui::say(format_args!("{verb} {} blobs; {} in all", plan.blobs.len(), human(plan.bytes)));
+    if !yes && plan.bytes > 0 {
+        tui::hint("gaprelay gc --yes");
+    }
+    Ok(Ended::Well)
+}

@@ -1,0 +1,336 @@
+//! `config.toml`: the doc comment of each field is its manual. Unknown keys are refused; each fault
+//! is shown with line and column. `gaprelay init` writes an annotated example.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use crate::base::limits::Bytes;
+use crate::base::name::{self, is_name};
+use crate::base::{Limits, quoted};
+use crate::inspect::Kind;
+
+/// The annotated example that `init` writes.
+pub const EXAMPLE: &str = include_str!("config.example.toml");
+
+/// The whole config.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name of this relay: part of its logs' origins, fixed at `init`. 1 to 64 of `a-z 0-9 . _ -`.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub relay: Spanned<String>,
+    /// How much of anything an import takes.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How dates are judged.
+    #[serde(default)]
+    pub clock: Clock,
+    /// What is kept of former sets.
+    #[serde(default)]
+    pub publish: Publish,
+    /// How agents are served.
+    #[serde(default)]
+    pub serve: Serve,
+    /// The feeds this relay takes; all others are refused.
+    #[serde(rename = "feed", default)]
+    pub feeds: Vec<Feed>,
+    /// The folders agents read.
+    #[serde(rename = "channel", default)]
+    pub channels: Vec<Channel>,
+}
+
+/// How dates are judged.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Clock {
+    /// How far ahead of our clock a bundle may be dated. Default 10 minutes.
+    pub tolerance: Span,
+}
+
+/// What is kept of former sets.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Publish {
+    /// Sets of each channel that `gc` keeps, the present one included. Default 5, at least 2.
+    pub keep_sets: u64,
+}
+
+/// How agents are served.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Serve {
+    /// Addresses to listen on, as `IP:PORT`. Default `127.0.0.1:8080`. `--listen` replaces them.
+    pub listen: Vec<SocketAddr>,
+    /// Host names and addresses that agents call the relay by. The address a connection came to is
+    /// one always; any other is a foreign name, refused and recorded. Ports are ignored.
+    pub names: Vec<String>,
+    /// Certificate chain in PEM. With `tls_key`, all listeners speak TLS 1.2 and 1.3 only.
+    pub tls_certificate: Option<PathBuf>,
+    /// Its private key in PEM.
+    pub tls_key: Option<PathBuf>,
+    /// Certificates of the authorities that issue agents' certificates, in PEM.
+    pub client_authorities: Option<PathBuf>,
+    /// Whether an agent without a certificate is turned away. Default false.
+    pub client_certificate_required: bool,
+    /// Most connections at one time. Default 4096; more get 503.
+    pub connections: u64,
+    /// Most connections at one time from one address. Default 256; more get 503.
+    pub connections_per_address: u64,
+    /// How long a request's head may take, and how long a connection may idle. Default 30 s.
+    pub header_timeout: Span,
+    /// How long an answer may stand still because the agent does not read. Default 60 s.
+    pub stall_timeout: Span,
+    /// How long downloads may go on after a stop was asked for. Default 20 s.
+    pub grace: Span,
+    /// Most bytes of evidence kept before the keeper has taken it into the log. Default 64 MiB.
+    pub journal: Bytes,
+}
+
+/// One feed: a publisher's stream.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Feed {
+    /// Its name, as in the manifests.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub name: Spanned<String>,
+    /// The kinds it may carry; all others are withheld. See `schemas/kinds.md`.
+    #[cfg_attr(test, schemars(with = "Vec<Kind>"))]
+    pub kinds: Spanned<Vec<Kind>>,
+    /// How many officers must approve a release; at least 1. Default 1.
+    #[serde(default = "one")]
+    #[cfg_attr(test, schemars(with = "u64"))]
+    pub officers: Spanned<u64>,
+    /// Whether a release in which nothing was withheld is published without an officer. Default false.
+    #[serde(default)]
+    pub clean_without_approval: bool,
+    /// Age after which the content counts as ageing. Never, if left out.
+    pub warn_after: Option<Span>,
+    /// Age after which it counts as stale. Never, if left out.
+    pub stale_after: Option<Span>,
+    /// Age after which a bundle is no longer imported. Only its expiry counts, if left out.
+    pub refuse_after: Option<Span>,
+}
+
+/// One channel: a folder agents read.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    /// Its name: the first part of the URL's path.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub name: Spanned<String>,
+    /// The feeds it joins. No two may bring the same path.
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
+    pub feeds: Vec<Spanned<String>>,
+}
+
+/// A span of time, written `10m`, `36h`, `7d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Span(pub Duration);
+
+impl FromStr for Span {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        humantime::parse_duration(text).map(Self).map_err(|_| "not a span of time such as \"10m\", \"36h\" or \"7d\"")
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Span> for String {
+    fn from(span: Span) -> Self {
+        humantime::format_duration(span.0).to_string()
+    }
+}
+
+#[cfg(test)]
+impl schemars::JsonSchema for Span {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "description": "a span of time such as 10m, 36h, 7d" })
+    }
+}
+
+fn one() -> Spanned<u64> {
+    Spanned::new(0..0, 1)
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { tolerance: Span(Duration::from_mins(10)) }
+    }
+}
+
+impl Default for Publish {
+    fn default() -> Self {
+        Self { keep_sets: 5 }
+    }
+}
+
+impl Default for Serve {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 8080)],
+            names: vec!["localhost".into()],
+            tls_certificate: None,
+            tls_key: None,
+            client_authorities: None,
+            client_certificate_required: false,
+            connections: 4096,
+            connections_per_address: 256,
+            header_timeout: Span(Duration::from_secs(30)),
+            stall_timeout: Span(Duration::from_secs(60)),
+            grace: Span(Duration::from_secs(20)),
+            journal: Bytes(64 << 20),
+        }
+    }
+}
+
+/// A fault in the config, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Counted from 1.
+    pub line: usize,
+    /// In characters, counted from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.message)
+    }
+}
+
+impl Config {
+    /// Reads and checks a config; the problems are all that could be found.
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        let config: Self = toml::from_str(text).map_err(|e| {
+            vec![problem(text, e.span().unwrap_or_default().start, quoted(e.message()).to_string())]
+        })?;
+        let problems = config.problems(text);
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+
+    /// The feed of this name.
+    pub fn feed(&self, name: &str) -> Option<&Feed> {
+        self.feeds.iter().find(|feed| feed.name.get_ref() == name)
+    }
+
+    fn problems(&self, text: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut add = |at: usize, message: String| problems.push(problem(text, at, message));
+        let mut check_name = |name: &Spanned<String>, what: &str, seen: &mut BTreeSet<String>| {
+            let shown = quoted(name.get_ref());
+            if !is_name(name.get_ref()) {
+                add(name.span().start, format!("{what} \"{shown}\" is not a name: {}", name::RULE));
+            } else if !seen.insert(name.get_ref().clone()) {
+                add(name.span().start, format!("{what} \"{shown}\" stands twice"));
+            }
+        };
+        check_name(&self.relay, "relay", &mut BTreeSet::new());
+        let (mut feeds, mut channels) = (BTreeSet::new(), BTreeSet::new());
+        self.feeds.iter().for_each(|feed| check_name(&feed.name, "feed", &mut feeds));
+        self.channels.iter().for_each(|channel| check_name(&channel.name, "channel", &mut channels));
+        for feed in &self.feeds {
+            if feed.kinds.get_ref().is_empty() {
+                add(feed.kinds.span().start, "a feed must allow at least one kind".into());
+            }
+            if *feed.officers.get_ref() == 0 {
+                add(
+                    feed.officers.span().start,
+                    "at least one officer; see clean_without_approval for releases that may go without".into(),
+                );
+            }
+            if feed.warn_after.zip(feed.stale_after).is_some_and(|(warn, stale)| warn.0 > stale.0) {
+                add(feed.name.span().start, "warn_after is longer than stale_after".into());
+            }
+        }
+        for channel in &self.channels {
+            if channel.feeds.is_empty() {
+                add(channel.name.span().start, "a channel needs at least one feed".into());
+            }
+            let mut joined = BTreeSet::new();
+            for feed in &channel.feeds {
+                let shown = quoted(feed.get_ref());
+                if !feeds.contains(feed.get_ref()) {
+                    add(feed.span().start, format!("there is no feed \"{shown}\""));
+                } else if !joined.insert(feed.get_ref()) {
+                    add(feed.span().start, format!("feed \"{shown}\" stands twice in the channel"));
+                }
+            }
+        }
+        let serve = &self.serve;
+        let relay = self.relay.span().start;
+        if serve.tls_certificate.is_some() != serve.tls_key.is_some() {
+            add(relay, "serve.tls_certificate and serve.tls_key belong together".into());
+        }
+        if serve.tls_key.is_none() && serve.client_authorities.is_some() {
+            add(relay, "serve.client_authorities needs serve.tls_certificate and serve.tls_key".into());
+        }
+        if serve.client_certificate_required && serve.client_authorities.is_none() {
+            add(relay, "serve.client_certificate_required needs serve.client_authorities".into());
+        }
+        if self.publish.keep_sets < 2 {
+            add(relay, "publish.keep_sets must be at least 2, so that a release can be withdrawn".into());
+        }
+        if serve.connections == 0 || serve.connections_per_address == 0 || self.limits.ratio == 0 {
+            add(relay, "serve.connections, serve.connections_per_address and limits.ratio must be at least 1".into());
+        }
+        problems
+    }
+}
+
+fn problem(text: &str, at: usize, message: String) -> Problem {
+    let before = text.get(..at).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    Problem { line: before.matches('\n').count() + 1, column: line.chars().count() + 1, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_a_config() {
+        let config = Config::parse(EXAMPLE).unwrap();
+        assert_eq!(config.serve.connections, Serve::default().connections);
+        assert_eq!(config.limits.manifest, Limits::default().manifest);
+    }
+
+    #[test]
+    fn every_fault_has_its_place() {
+        let text = "relay = \"r\"\n[[feed]]\nname = \"A\"\nkinds = []\n[[channel]]\nname = \"c\"\nfeeds = [\"x\"]\n";
+        let shown: Vec<_> = Config::parse(text).unwrap_err().iter().map(ToString::to_string).collect();
+        assert!(shown[0].starts_with("line 3, column 8: feed \"A\" is not a name"), "{shown:?}");
+        assert_eq!(shown[1], "line 4, column 9: a feed must allow at least one kind");
+        assert_eq!(shown[2], "line 7, column 10: there is no feed \"x\"");
+        let unknown = Config::parse("relay = \"r\"\nrelais = 1\n").unwrap_err();
+        assert_eq!((unknown[0].line, unknown[0].column), (2, 1));
+        let kind = Config::parse("relay = \"r\"\n[[feed]]\nname = \"a\"\nkinds = [\"exe\"]\n").unwrap_err();
+        assert_eq!(kind[0].line, 4);
+    }
+}

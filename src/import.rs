@@ -1,0 +1,335 @@
+//! The import: why it is safe, from top to bottom.
+//!
+//! First [`read`]: everything that is wanted comes off the medium, each byte once, and nothing of
+//! it is decompressed, parsed or believed before its signatures hold. Then the medium may go.
+//! Then [`admit`], bundle by bundle: nothing counts before the trust file says so, and that is one
+//! step; whatever is cut before it leaves the former state.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use crate::audit::Event;
+use crate::base::digest::Hasher;
+use crate::base::error::IoContext as _;
+use crate::base::quoted::quoted_os;
+use crate::base::{Digest, Error, Fault, Reason, Refusal, quoted};
+use crate::config::Feed;
+use crate::inspect::{Inspector, Verdict};
+use crate::keeper::Keeper;
+use crate::media::{self, Found, Spooled};
+use crate::store::{Release, Staging};
+use crate::unpack::{self, Sink};
+use crate::verify::{self, Envelope, Rules, Seen, Verified, trust};
+
+/// Free space that an import leaves alone, in bytes.
+const RESERVE: u64 = 16 << 20;
+
+/// How far an import is, for whoever shows it.
+pub enum Progress<'a> {
+    /// A medium was searched: how many bundles, and what could not be looked at.
+    Surveyed(&'a media::Survey),
+    /// A bundle's payload of so many bytes is read off the medium.
+    Reading(&'a str, u64),
+    /// A bundle of so many bytes is unpacked and inspected.
+    Unpacking(&'a str, u64),
+    /// So many bytes more.
+    Bytes(u64),
+    /// Everything wanted is in the spool: the media may be removed.
+    MediaDone,
+    /// A bundle is judged.
+    Judged(&'a Judged),
+}
+
+/// Takes the progress.
+pub type Watch<'a> = &'a mut dyn FnMut(Progress<'_>);
+
+/// What became of one bundle.
+pub struct Judged {
+    /// Its folder, escaped.
+    pub bundle: String,
+    /// Feed and version, once they could be believed.
+    pub release: Option<(String, u64)>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of a bundle.
+pub enum Outcome {
+    /// It is a release now.
+    Imported(Box<Release>),
+    /// Exactly this was accepted before.
+    AlreadyHere,
+    /// It is not acceptable.
+    Refused(Refusal),
+    /// We could not do our work.
+    Failed(Fault),
+}
+
+/// A bundle off the medium: in the spool, or why not.
+struct Taken {
+    bundle: String,
+    manifest: Option<Digest>,
+    release: Option<(String, u64)>,
+    content: Result<Content, Error>,
+}
+
+enum Content {
+    New(Spooled),
+    AlreadyHere(Verified),
+}
+
+/// Imports every bundle under `paths`. Each gets its own outcome; a fault of ours that concerns
+/// them all stops the import.
+pub fn import(keeper: &mut Keeper, paths: &[PathBuf], operator: &str, watch: Watch<'_>) -> Result<Vec<Judged>, Fault> {
+    // No date can be judged by a clock that is behind what was already seen.
+    keeper.check_clock()?;
+
+    let mut all = Vec::new();
+    for path in paths {
+        all.extend(read(keeper, path, operator, watch)?);
+    }
+    watch(Progress::MediaDone);
+
+    // Older versions first, so that one medium may bring several of one feed.
+    all.sort_by(|a, b| a.release.cmp(&b.release));
+    let mut judged = Vec::new();
+    for taken in all {
+        judged.push(judge(keeper, taken, operator, watch)?);
+    }
+    Ok(judged)
+}
+
+/// Searches one medium and reads what is wanted of it into the spool.
+fn read(keeper: &mut Keeper, path: &Path, operator: &str, watch: Watch<'_>) -> Result<Vec<Taken>, Fault> {
+    keeper.append(vec![Event::MediumOpened { medium: quoted_os(path), operator: quoted(operator).to_string() }])?;
+    let survey = match media::find(path, &keeper.config.limits) {
+        Ok(survey) => survey,
+        Err(refusal) => {
+            let (reason, detail) = (refusal.reason, refusal.detail.clone());
+            keeper.append(vec![Event::MediumRefused { reason, detail }])?;
+            return Ok(vec![Taken { bundle: quoted_os(path), manifest: None, release: None, content: Err(refusal.into()) }]);
+        }
+    };
+    watch(Progress::Surveyed(&survey));
+    let mut pending = 0;
+    let mut taken = Vec::new();
+    for found in &survey.bundles {
+        let envelope = media::read_envelope(found, &keeper.config.limits);
+        let manifest = envelope.as_ref().ok().map(|envelope| Digest::of(&envelope.manifest));
+        let verified = envelope.and_then(|envelope| believe(keeper, envelope));
+        let release = verified.as_ref().ok().map(|v| (v.manifest().feed.clone(), v.manifest().version));
+        let content = verified.map_err(Error::from).and_then(|v| fetch(keeper, v, found, &mut pending, watch));
+        taken.push(Taken { bundle: found.shown(), manifest, release, content });
+    }
+    let (bundles, unrelated) = (survey.bundles.len() as u64, survey.unrelated);
+    keeper.append(vec![Event::MediumRead { bundles, unrelated }])?;
+    Ok(taken)
+}
+
+/// A manifest that can be believed: signed by whom the keyring asks for, for a feed we want, today.
+fn believe(keeper: &Keeper, envelope: Envelope) -> Result<Verified, Refusal> {
+    let rules = Rules {
+        keyring: &keeper.keyring,
+        limits: &keeper.config.limits,
+        clock_tolerance: keeper.config.clock.tolerance.0,
+        now: keeper.now,
+    };
+    let verified = verify::verify(envelope, &rules)?;
+    let feed = feed(keeper, &verified)?;
+    trust::check_age(&verified, feed.refuse_after.map(|span| span.0), keeper.now)?;
+    Ok(verified)
+}
+
+fn feed<'a>(keeper: &'a Keeper, verified: &Verified) -> Result<&'a Feed, Refusal> {
+    let name = &verified.manifest().feed;
+    keeper.config.feed(name).ok_or_else(|| Refusal::new(Reason::FeedUnknown, format!("the config has no feed {name}")))
+}
+
+/// The payload in the spool, if the bundle is new and there is room for all that it signs for.
+fn fetch(keeper: &Keeper, verified: Verified, found: &Found, pending: &mut u64, watch: Watch<'_>) -> Result<Content, Error> {
+    let manifest = verified.manifest();
+    // A rollback or an equivocation is refused before its payload costs anything.
+    let known = keeper.trust.feed(&manifest.feed);
+    if known.check(&verified)? == Seen::Before {
+        return Ok(Content::AlreadyHere(verified));
+    }
+    check_held(keeper, &verified)?;
+    let needed = manifest.payload.size + manifest.carried_bytes() + RESERVE;
+    let free = free_space(&keeper.state.spool())?.saturating_sub(*pending);
+    if needed > free {
+        return Err(Fault::Space { needed, free }.into());
+    }
+    *pending += manifest.carried_bytes();
+    let bundle = found.shown();
+    watch(Progress::Reading(&bundle, manifest.payload.size));
+    let name = format!("payload-{}", verified.digest());
+    let spooled = media::copy_payload(verified, found, &keeper.state.spool(), &name, &mut |bytes| watch(Progress::Bytes(bytes)))?;
+    Ok(Content::New(spooled))
+}
+
+fn free_space(path: &Path) -> Result<u64, Fault> {
+    let stat = rustix::fs::statvfs(path).map_err(Into::into).during("measure", path)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// That what a thin bundle leaves out is here; the refusal lists what is not.
+fn check_held(keeper: &Keeper, verified: &Verified) -> Result<(), Error> {
+    let left_out: Vec<_> = verified.manifest().artifacts.iter().filter(|a| !a.carried).collect();
+    if left_out.is_empty() {
+        return Ok(());
+    }
+    let packs = keeper.state.packs(&keeper.trust)?;
+    let missing: Vec<String> = left_out
+        .iter()
+        .filter(|a| keeper.state.find_held(a.sha256, a.size, &packs).is_none())
+        .map(|a| format!("{} (sha256:{})", quoted(&a.path), a.sha256))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let shown = missing.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+    let more = missing.len().saturating_sub(20);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Err(Error::refused(Reason::BlobMissing, format!("not held here: {shown}{more}")))
+}
+
+/// Gives one bundle its outcome: intent, act, outcome.
+fn judge(keeper: &mut Keeper, taken: Taken, operator: &str, watch: Watch<'_>) -> Result<Judged, Fault> {
+    let started = Event::ImportStarted { bundle: taken.bundle.clone(), manifest: taken.manifest, operator: quoted(operator).to_string() };
+    let bundle = taken.bundle;
+    let outcome = match taken.content {
+        // Nothing is stored for a bundle refused on the medium: intent and outcome in one step.
+        Err(error) => {
+            let outcome = failed(error);
+            keeper.append(vec![started, event(keeper, &outcome, None, taken.release.as_ref())])?;
+            outcome
+        }
+        Ok(Content::AlreadyHere(verified)) => {
+            keeper.append(vec![started, event(keeper, &Outcome::AlreadyHere, Some(&verified), None)])?;
+            Outcome::AlreadyHere
+        }
+        Ok(Content::New(spooled)) => {
+            keeper.append(vec![started])?;
+            let release = taken.release.clone();
+            watch(Progress::Unpacking(&bundle, spooled.verified().manifest().carried_bytes()));
+            let outcome = match admit(keeper, spooled, operator, watch) {
+                Ok(Some(release)) => Outcome::Imported(Box::new(release)),
+                Ok(None) => Outcome::AlreadyHere,
+                Err(error) => failed(error),
+            };
+            keeper.append(vec![event(keeper, &outcome, None, release.as_ref())])?;
+            outcome
+        }
+    };
+    let judged = Judged { bundle, release: taken.release, outcome };
+    watch(Progress::Judged(&judged));
+    Ok(judged)
+}
+
+fn failed(error: Error) -> Outcome {
+    match error {
+        Error::Refused(refusal) => Outcome::Refused(refusal),
+        Error::Fault(fault) => Outcome::Failed(fault),
+    }
+}
+
+/// From the spool to a release. `None`: another bundle of this import brought exactly this.
+fn admit(keeper: &mut Keeper, spooled: Spooled, operator: &str, watch: Watch<'_>) -> Result<Option<Release>, Error> {
+    let verified = spooled.verified();
+    let manifest = verified.manifest();
+
+    // 1. Still a version above all that was accepted, this import's other bundles included.
+    let mut known = keeper.trust.feed(&manifest.feed);
+    if known.check(verified)? == Seen::Before {
+        return Ok(None);
+    }
+
+    // 2. Each artifact comes out of the one canonical archive the manifest admits, with its signed
+    //    digest; it gets its verdict; what is withheld is not kept.
+    let allowed = feed(keeper, verified)?.kinds.get_ref().clone();
+    let id = crate::store::ReleaseId { feed: manifest.feed.clone(), version: manifest.version };
+    let mut inspector = Inspector::new(&allowed, Staging::new(&keeper.state, &id)?);
+    unpack::unpack(&spooled, &mut inspector, &mut |bytes| watch(Progress::Bytes(bytes)))?;
+    take_held(keeper, verified, &mut inspector)?;
+    let (verdicts, staging) = inspector.finish();
+    check_complete(verified, &verdicts)?;
+
+    // 3. Everything is on the disk, and nobody sees it yet.
+    let release = staging.commit(verified, &verdicts, operator, keeper.now)?;
+
+    // 4. From this step on it counts.
+    known.accept(manifest.version, verified.digest());
+    let mut trust = keeper.trust.clone();
+    trust.feeds.insert(manifest.feed.clone(), known);
+    trust.floor = trust.floor.max(manifest.issued.min(keeper.now));
+    trust.save(&keeper.state)?;
+    keeper.trust = trust;
+    Ok(Some(release))
+}
+
+/// What a thin bundle leaves out is inspected again from our own store, under this feed's policy,
+/// and proven to have the signed digest.
+fn take_held(keeper: &Keeper, verified: &Verified, sink: &mut dyn Sink) -> Result<(), Error> {
+    let left_out: Vec<_> = verified.manifest().artifacts.iter().filter(|a| !a.carried).collect();
+    if left_out.is_empty() {
+        return Ok(());
+    }
+    let packs = keeper.state.packs(&keeper.trust)?;
+    for artifact in left_out {
+        let missing = || Refusal::new(Reason::BlobMissing, format!("not held here: {}", quoted(&artifact.path)));
+        let (path, offset) = keeper.state.find_held(artifact.sha256, artifact.size, &packs).ok_or_else(missing)?;
+        let mut file = File::open(&path).during("open", &path)?;
+        file.seek(SeekFrom::Start(offset)).during("read", &path)?;
+        let (mut hasher, mut left, mut buffer) = (Hasher::new(), artifact.size, vec![0; 256 << 10]);
+        sink.begin(artifact)?;
+        while left > 0 {
+            let want = usize::try_from(left).unwrap_or(buffer.len()).min(buffer.len());
+            let piece = buffer.get_mut(..want).ok_or(Fault::Internal("a buffer is too short"))?;
+            file.read_exact(piece).during("read", &path)?;
+            hasher.update(piece);
+            sink.bytes(piece)?;
+            left -= want as u64;
+        }
+        if hasher.finish() != artifact.sha256 {
+            return Err(Fault::damaged(path.to_string_lossy(), "its bytes do not have their digest").into());
+        }
+        sink.end()?;
+    }
+    Ok(())
+}
+
+/// Every artifact of the manifest has exactly one verdict.
+fn check_complete(verified: &Verified, verdicts: &[Verdict]) -> Result<(), Fault> {
+    let artifacts = &verified.manifest().artifacts;
+    let same = artifacts.len() == verdicts.len() && artifacts.iter().zip(verdicts).all(|(a, v)| a.path == v.path && a.sha256 == v.sha256);
+    if same { Ok(()) } else { Err(Fault::Internal("an artifact has no verdict, or two")) }
+}
+
+/// The log's entry for an outcome.
+fn event(keeper: &Keeper, outcome: &Outcome, verified: Option<&Verified>, release: Option<&(String, u64)>) -> Event {
+    match outcome {
+        Outcome::Imported(release) => Event::Imported {
+            feed: release.feed.clone(),
+            version: release.version,
+            manifest: release.manifest,
+            verdicts: release.verdicts,
+            counts: release.counts,
+            signers: release.signers.clone(),
+            after_interruption: false,
+        },
+        Outcome::AlreadyHere => {
+            let known = release.and_then(|(feed, version)| Some((feed.clone(), *version, keeper.trust.accepted(feed, *version)?)));
+            let given = verified.map(|v| (v.manifest().feed.clone(), v.manifest().version, v.digest()));
+            let (feed, version, manifest) = given.or(known).unwrap_or((String::new(), 0, Digest([0; 32])));
+            Event::AlreadyHere { feed, version, manifest }
+        }
+        Outcome::Refused(refusal) => {
+            let accepted = release
+                .filter(|_| refusal.reason == Reason::VersionEquivocation)
+                .and_then(|(feed, version)| keeper.trust.accepted(feed, *version));
+            Event::ImportRefused { reason: refusal.reason, detail: refusal.detail.clone(), accepted }
+        }
+        Outcome::Failed(fault) => Event::ImportFailed { fault: quoted(&fault.to_string()).to_string() },
+    }
+}

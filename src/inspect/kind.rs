@@ -1,0 +1,123 @@
+//! The kinds of content, and how each is told from the bytes.
+
+use serde::{Deserialize, Serialize};
+
+use super::{clamav, foreign, json, lists, rules, text::State};
+use crate::base::Reason;
+
+macro_rules! kinds {
+    ($($name:ident $code:literal $meaning:literal $recognise:expr;)*) => {
+        /// A kind of content that may pass where a feed allows it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
+        pub enum Kind { $(#[doc = $meaning] #[serde(rename = $code)] $name),* }
+
+        impl Kind {
+            /// Every kind there is.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Its name in manifests and in the config.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $code),* }
+            }
+
+            /// What it is, and how it is told.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning),* }
+            }
+
+            fn fits(self, seen: &Seen<'_>) -> bool {
+                let recognise: fn(&Seen<'_>) -> bool = match self { $(Self::$name => $recognise),* };
+                recognise(seen)
+            }
+        }
+    };
+}
+
+/// The first bytes of an artifact and its path's ending, as the formats look at them.
+pub struct Seen<'a> {
+    /// Lower-case ending of the path, without the dot.
+    pub extension: &'a str,
+    /// At most the first 64 KiB.
+    pub head: &'a [u8],
+    /// The whole lines among them, if the artifact is plain text.
+    pub lines: Option<&'a [&'a str]>,
+}
+
+impl Seen<'_> {
+    /// Whether the artifact is text, at least one line is not `comment`, and each such line is `good`.
+    pub fn all_lines(&self, comment: fn(&str) -> bool, good: fn(&str) -> bool) -> bool {
+        let mut lines = self.lines.unwrap_or_default().iter().filter(|l| !l.is_empty() && !comment(l)).peekable();
+        lines.peek().is_some() && lines.all(|line| good(line))
+    }
+}
+
+kinds! {
+    ClamavCvd "clamav-cvd" "ClamAV database container (.cvd): begins ClamAV-VDB:" clamav::is_cvd;
+    ClamavCdiff "clamav-cdiff" "ClamAV database increment (.cdiff): begins ClamAV-Diff:" clamav::is_cdiff;
+    ClamavSign "clamav-sign" "Detached signature of a ClamAV 1.5 database (.sign): begins #clamsign-" clamav::is_sign;
+    ClamavHashes "clamav-hashes" "ClamAV hash signatures (.hdb .hsb .mdb .msb .imp): HASH:SIZE:NAME lines" clamav::is_hashes;
+    ClamavBodies "clamav-bodies" "ClamAV body signatures (.ndb): NAME:TARGET:OFFSET:HEX lines" clamav::is_bodies;
+    ClamavLogical "clamav-logical" "ClamAV logical signatures (.ldb): NAME;TARGET;EXPRESSION;SUBSIGNATURES lines" clamav::is_logical;
+    ClamavContainers "clamav-containers" "ClamAV container metadata signatures (.cdb)" clamav::is_containers;
+    SuricataRules "suricata-rules" "Suricata or Snort rules (.rules): ACTION HEADER (OPTIONS) lines" rules::is_suricata;
+    YaraSource "yara-source" "YARA rules in source form (.yar .yara)" rules::is_yara;
+    SigmaYaml "sigma-yaml" "A Sigma rule (.yml .yaml): title, logsource and detection" rules::is_sigma;
+    StixJson "stix-json" "A STIX 2 bundle (.json)" json::is_stix;
+    MispJson "misp-json" "A MISP event (.json)" json::is_misp;
+    Sha256List "sha256-list" "One SHA-256 a line, hex (.txt .list .csv .sha256)" lists::is_sha256;
+    Md5List "md5-list" "One MD5 a line, hex (.txt .list .csv .md5)" lists::is_md5;
+    IpList "ip-list" "One address or CIDR block a line (.txt .list .ipset .netset)" lists::is_ip;
+    DomainList "domain-list" "One domain name a line (.txt .list)" lists::is_domain;
+    UrlList "url-list" "One http or https URL a line (.txt .list)" lists::is_url;
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The one kind the bytes show, or why they show none that may pass.
+/// Reasons: `content-empty`, `kind-executable`, `kind-script`, `kind-archive`, `kind-document`,
+/// `kind-compiled`, `text-control`, `text-encoding`, `kind-unknown`.
+pub fn recognise(path: &str, head: &[u8], state: State) -> Result<Kind, Reason> {
+    let extension = extension(path);
+    if head.is_empty() {
+        return Err(Reason::ContentEmpty);
+    }
+    if let Some(reason) = foreign::recognise(&extension, head) {
+        return Err(reason);
+    }
+    let whole = if head.len() < super::HEAD {
+        head
+    } else {
+        head.get(..head.iter().rposition(|b| *b == b'\n').unwrap_or(0)).unwrap_or_default()
+    };
+    let text = str::from_utf8(whole).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    // The kinds are tried as if the text were plain, so that a text kind with one bad character is
+    // named for that character and not called unknown.
+    let seen = Seen { extension: &extension, head, lines: Some(&lines) };
+    let found = Kind::ALL.iter().copied().find(|kind| kind.fits(&seen));
+    let binary = matches!(found, Some(Kind::ClamavCvd | Kind::ClamavCdiff));
+    match (found, state) {
+        (Some(kind), _) if binary => Ok(kind),
+        (Some(kind), State::Plain) => Ok(kind),
+        (Some(_), State::Control) => Err(Reason::TextControl),
+        (_, State::NotUtf8) if is_text_extension(&extension) => Err(Reason::TextEncoding),
+        (_, State::Control) if is_text_extension(&extension) => Err(Reason::TextControl),
+        _ => Err(Reason::KindUnknown),
+    }
+}
+
+/// The path's ending, lower case, without the dot.
+pub fn extension(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase()).unwrap_or_default()
+}
+
+fn is_text_extension(extension: &str) -> bool {
+    const TEXT: &[&str] = &["rules", "yar", "yara", "yml", "yaml", "json", "txt", "list", "csv", "sign"];
+    TEXT.contains(&extension) || clamav::is_text_extension(extension)
+}

@@ -1,0 +1,39 @@
+//! gaprelay: a one-way relay for the updates of detection content on air-gapped networks.
+//!
+//! The way of the data, one chain of types; a station takes the type before it and no other:
+//!
+//! ```text
+//! medium ─read once→ Spooled ─unpack→ ─inspect→ Verdicts ─store→ Release
+//!    └ verify → Verified ┘                     (held) ─approve→ settle→ Set ─serve→ agent
+//! ```
+
+// The ground every station stands on.
+pub mod base;
+
+// The way of the data, in its order.
+pub mod verify;
+pub mod media;
+pub mod unpack;
+pub mod inspect;
+pub mod store;
+pub mod publish;
+pub mod serve;
+pub mod guard;
+
+// The record.
+pub mod audit;
+
+// What ties them together: the import and the settling as one function each.
+pub mod config;
+pub mod keeper;
+pub mod import;
+pub mod settle;
+
+// The connected side.
+pub mod pack;
+
+// What people type and read.
+pub mod cli;
+
+#[cfg(test)]
+mod schemas;

@@ -1,0 +1,229 @@
+//! From a folder of a vendor's files to a bundle folder: kinds recognised from the bytes, the
+//! canonical payload, the manifest, and a signature if a key is at hand.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::{Compression, GzBuilder};
+use walkdir::WalkDir;
+
+use crate::base::digest::Hasher;
+use crate::base::error::IoContext as _;
+use crate::base::{Digest, Error, Fault, Limits, Reason, Refusal, Timestamp, durable, quoted};
+use crate::inspect::Look;
+use crate::unpack::ustar;
+use crate::verify::manifest::{Artifact, FORMAT, Manifest, Payload};
+
+/// What to make.
+pub struct Plan {
+    /// The folder of files.
+    pub folder: PathBuf,
+    /// Where the bundle's folder will be; it must not exist.
+    pub out: PathBuf,
+    /// Feed.
+    pub feed: String,
+    /// Version.
+    pub version: u64,
+    /// Label, for people.
+    pub label: String,
+    /// Publisher.
+    pub publisher: String,
+    /// Origin.
+    pub origin: String,
+    /// When it is made.
+    pub issued: Timestamp,
+    /// When it expires.
+    pub expires: Timestamp,
+    /// Manifests of bundles that the relay has: what they list is left out.
+    pub base: Vec<PathBuf>,
+    /// Whether files of no kind we know are listed as `unknown`, for the relay to withhold.
+    pub keep_unrecognised: bool,
+    /// minisign secret key file.
+    pub sign: Option<PathBuf>,
+    /// How much is taken.
+    pub limits: Limits,
+}
+
+/// What was made.
+pub struct Made {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// Files of no kind we know, and why; listed as `unknown`.
+    pub unrecognised: Vec<(String, Reason)>,
+    /// Path of the signature, if one was made.
+    pub signature: Option<PathBuf>,
+}
+
+/// Makes the bundle.
+pub fn build(plan: &Plan) -> Result<Made, Error> {
+    if plan.out.exists() {
+        return Err(Fault::Config(format!("{} exists; name another folder with --out", plan.out.display())).into());
+    }
+    let held = read_bases(&plan.base, &plan.limits)?;
+    let (mut artifacts, unrecognised) = survey(plan)?;
+    for artifact in &mut artifacts {
+        artifact.carried = !held.contains(&(artifact.sha256, artifact.size));
+    }
+    // The payload's size and digest follow; everything else is judged before it is written.
+    let mut manifest = Manifest {
+        format: FORMAT.into(),
+        feed: plan.feed.clone(),
+        version: plan.version,
+        label: plan.label.clone(),
+        publisher: plan.publisher.clone(),
+        origin: plan.origin.clone(),
+        issued: plan.issued,
+        expires: plan.expires,
+        payload: Payload { size: u64::MAX, sha256: Digest([0; 32]) },
+        artifacts,
+    };
+    let unbounded = Limits { payload: crate::base::limits::Bytes(u64::MAX), ..plan.limits.clone() };
+    manifest.check(&unbounded)?;
+    durable::create_dir(&plan.out)?;
+    manifest.payload = write_payload(plan, &manifest)?;
+    manifest.check(&plan.limits)?;
+    let path = plan.out.join("manifest.json");
+    let mut bytes = serde_json::to_vec_pretty(&manifest).map_err(|_| Fault::Internal("a manifest cannot be written"))?;
+    bytes.push(b'\n');
+    durable::replace(&path, &bytes)?;
+    let signature = plan.sign.as_ref().map(|key| sign(key, &path, &bytes, &manifest)).transpose()?;
+    Ok(Made { manifest, unrecognised, signature })
+}
+
+fn read_bases(paths: &[PathBuf], limits: &Limits) -> Result<BTreeSet<(Digest, u64)>, Error> {
+    let mut held = BTreeSet::new();
+    for path in paths {
+        let bytes = std::fs::read(path).during("read", path)?;
+        let base = Manifest::parse(&bytes, limits)?;
+        held.extend(base.artifacts.into_iter().map(|a| (a.sha256, a.size)));
+    }
+    Ok(held)
+}
+
+/// Every file below the folder, sorted by path, with size, digest and kind.
+fn survey(plan: &Plan) -> Result<(Vec<Artifact>, Vec<(String, Reason)>), Error> {
+    let (mut artifacts, mut unrecognised) = (Vec::new(), Vec::new());
+    for entry in WalkDir::new(&plan.folder).follow_links(false).follow_root_links(true) {
+        let entry = entry.map_err(|e| Fault::Config(format!("cannot read the folder: {e}")))?;
+        if entry.file_type().is_dir() {
+            continue;
+        }
+        let below = entry.path().strip_prefix(&plan.folder).unwrap_or(entry.path());
+        let path = below.to_str().ok_or_else(|| Refusal::new(Reason::PathCharacter, "a file name is not UTF-8"))?;
+        if !entry.file_type().is_file() {
+            let detail = format!("\"{}\" is not a regular file", quoted(path));
+            return Err(Error::refused(Reason::EntryType, detail));
+        }
+        let (size, sha256, kind) = look(entry.path(), path)?;
+        let kind = match kind {
+            Ok(kind) => kind.name().to_owned(),
+            Err(reason) => {
+                unrecognised.push((path.to_owned(), reason));
+                "unknown".to_owned()
+            }
+        };
+        artifacts.push(Artifact { path: path.to_owned(), size, sha256, kind, carried: true });
+    }
+    if let (Some((path, reason)), false) = (unrecognised.first(), plan.keep_unrecognised) {
+        let more = unrecognised.len() - 1;
+        let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+        let detail = format!("\"{}\"{more} would be withheld by the relay; take it out, or list it with --keep-unrecognised", quoted(path));
+        return Err(Error::refused(*reason, detail));
+    }
+    artifacts.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
+    Ok((artifacts, unrecognised))
+}
+
+type Looked = (u64, Digest, Result<crate::inspect::Kind, Reason>);
+
+fn look(file: &Path, path: &str) -> Result<Looked, Fault> {
+    let (mut hasher, mut look, mut size) = (Hasher::new(), Look::new(path), 0);
+    read_pieces(file, &mut |piece| {
+        hasher.update(piece);
+        look.take(piece);
+        size += piece.len() as u64;
+        Ok(())
+    })
+    .during("read", file)?;
+    Ok((size, hasher.finish(), look.kind(path)))
+}
+
+fn read_pieces(path: &Path, give: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let (mut file, mut buffer) = (File::open(path)?, vec![0; 256 << 10]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(()),
+            got => give(buffer.get(..got).unwrap_or_default())?,
+        }
+    }
+}
+
+/// Counts and hashes what passes through.
+struct Hashing<W> {
+    inner: W,
+    hasher: Hasher,
+    size: u64,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hasher.update(bytes.get(..written).unwrap_or_default());
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// The canonical archive: see `unpack`, which knows no other.
+fn write_payload(plan: &Plan, manifest: &Manifest) -> Result<Payload, Error> {
+    let path = plan.out.join("payload.tar.gz");
+    let file = durable::create(&path, 0o644)?;
+    let hashing = Hashing { inner: BufWriter::with_capacity(1 << 20, file), hasher: Hasher::new(), size: 0 };
+    let mut out = GzBuilder::new().operating_system(3).write(hashing, Compression::default());
+    for artifact in manifest.carried() {
+        let header = ustar::header(&artifact.path, artifact.size)
+            .ok_or_else(|| Refusal::new(Reason::PathTooLong, format!("\"{}\" does not fit", quoted(&artifact.path))))?;
+        let from = plan.folder.join(&artifact.path);
+        let mut hasher = Hasher::new();
+        out.write_all(&header).during("write", &path)?;
+        read_pieces(&from, &mut |piece| {
+            hasher.update(piece);
+            out.write_all(piece)
+        })
+        .during("pack", &from)?;
+        if hasher.finish() != artifact.sha256 {
+            return Err(Fault::Config(format!("{} changed while it was packed; run again", from.display())).into());
+        }
+        let padding = usize::try_from(ustar::padding(artifact.size)).unwrap_or_default();
+        out.write_all([0; ustar::BLOCK].get(..padding).unwrap_or_default()).during("write", &path)?;
+    }
+    let end = usize::try_from(ustar::end_size(manifest.carried().map(|a| a.size).collect::<Vec<_>>().into_iter()));
+    out.write_all(&vec![0; end.unwrap_or_default()]).during("write", &path)?;
+    let hashing = out.finish().during("write", &path)?;
+    let file = hashing.inner.into_inner().map_err(io::IntoInnerError::into_error).during("write", &path)?;
+    file.sync_all().during("sync", &path)?;
+    Ok(Payload { size: hashing.size, sha256: hashing.hasher.finish() })
+}
+
+/// Signs with a minisign secret key, asking for its password if it has one.
+fn sign(key: &Path, path: &Path, bytes: &[u8], manifest: &Manifest) -> Result<PathBuf, Fault> {
+    let failed = |e: &dyn std::fmt::Display| Fault::Config(format!("cannot sign with {}: {e}", key.display()));
+    let text = std::fs::read_to_string(key).during("read", key)?;
+    let sealed = || minisign::SecretKeyBox::from_string(&text).map_err(|e| failed(&e));
+    let secret = match sealed()?.into_unencrypted_secret_key() {
+        Ok(secret) => secret,
+        Err(_) => sealed()?.into_secret_key(None).map_err(|e| failed(&e))?,
+    };
+    let comment = manifest.trusted_comment();
+    let signed = minisign::sign(None, &secret, bytes, Some(&comment), Some("signature from minisign secret key"))
+        .map_err(|e| failed(&e))?;
+    let out = path.with_file_name("manifest.json.minisig");
+    durable::replace(&out, signed.into_string().as_bytes())?;
+    Ok(out)
+}

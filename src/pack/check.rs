@@ -1,0 +1,53 @@
+//! What the relay would say: the relay's own verify, unpack and inspect code, keeping nothing.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::base::quoted::quoted_os;
+use crate::base::{Error, Limits, Reason, Refusal, Timestamp, quoted};
+use crate::config::Config;
+use crate::inspect::{Inspector, Kind, Nowhere, Verdict};
+use crate::media;
+use crate::unpack;
+use crate::verify::{self, Keyring, Rules, Signer, trust};
+
+/// What a dry run found.
+pub struct Checked {
+    /// Feed and version.
+    pub release: (String, u64),
+    /// Who signed.
+    pub signers: Vec<Signer>,
+    /// One verdict for each artifact that the payload carries.
+    pub verdicts: Vec<Verdict>,
+    /// Artifacts that a thin bundle leaves out: the relay must hold them.
+    pub left_out: Vec<String>,
+}
+
+/// Judges the bundle in `folder` as a relay with this keyring would; without a config every kind is
+/// allowed. `spool` is an empty folder for the payload's copy.
+pub fn check(folder: &Path, keyring: &Keyring, config: Option<&Config>, spool: &Path, now: Timestamp) -> Result<Checked, Error> {
+    let limits = config.map(|c| c.limits.clone()).unwrap_or_default();
+    let survey = media::find(folder, &Limits { medium_depth: 0, ..limits.clone() })?;
+    let found = survey.bundles.first().ok_or_else(|| {
+        Refusal::new(Reason::NoBundle, format!("{} is no bundle's folder", quoted_os(folder)))
+    })?;
+    let tolerance = config.map_or(Duration::from_mins(10), |c| c.clock.tolerance.0);
+    let rules = Rules { keyring, limits: &limits, clock_tolerance: tolerance, now };
+    let verified = verify::verify(media::read_envelope(found, &limits)?, &rules)?;
+    let name = verified.manifest().feed.clone();
+    let allowed = match config {
+        None => Kind::ALL.to_vec(),
+        Some(config) => {
+            let feed = config.feed(&name).ok_or_else(|| Refusal::new(Reason::FeedUnknown, format!("the config has no feed {name}")))?;
+            trust::check_age(&verified, feed.refuse_after.map(|span| span.0), now)?;
+            feed.kinds.get_ref().clone()
+        }
+    };
+    let spooled = media::copy_payload(verified, found, spool, "payload", &mut |_| {})?;
+    let mut inspector = Inspector::new(&allowed, Nowhere);
+    unpack::unpack(&spooled, &mut inspector, &mut |_| {})?;
+    let (verdicts, Nowhere) = inspector.finish();
+    let verified = spooled.verified();
+    let left_out = verified.manifest().artifacts.iter().filter(|a| !a.carried).map(|a| quoted(&a.path).to_string()).collect();
+    Ok(Checked { release: (name, verified.manifest().version), signers: verified.signers().to_vec(), verdicts, left_out })
+}

@@ -1,0 +1,9 @@
+//! The connected side: makes bundles and keyrings, and says what the relay would say. The relay's
+//! binary calls nothing in here: it holds no code that signs.
+
+pub mod build;
+pub mod check;
+pub mod ring;
+
+pub use build::{Plan, build};
+pub use check::check;

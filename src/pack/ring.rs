@@ -1,0 +1,114 @@
+//! A first keyring from public keys, roles, origins and feeds.
+
+use std::path::Path;
+
+use crate::base::error::IoContext as _;
+use crate::base::{Error, Fault, Reason, Refusal, Timestamp, quoted};
+use crate::verify::keyring::{ALGORITHM, FORMAT, Key, Keyring, Role, Root, Threshold};
+
+/// Makes and checks a keyring of version 1.
+pub fn new(roots: &[String], root_threshold: u64, keys: &[String], thresholds: &[String]) -> Result<Keyring, Error> {
+    let keyring = Keyring {
+        format: FORMAT.into(),
+        version: 1,
+        root: Root {
+            threshold: root_threshold,
+            keys: roots.iter().map(|root| public_key(root)).collect::<Result<_, _>>()?,
+        },
+        keys: keys.iter().map(|text| key(text)).collect::<Result<_, _>>()?,
+        thresholds: thresholds.iter().map(|text| threshold(text)).collect::<Result<_, _>>()?,
+        revoked: Vec::new(),
+    };
+    keyring.check()?;
+    Ok(keyring)
+}
+
+/// A public key: minisign base64, or a `minisign.pub` file.
+fn public_key(text: &str) -> Result<String, Error> {
+    if text.len() == 56 && text.starts_with("RW") {
+        return Ok(text.to_owned());
+    }
+    let path = Path::new(text);
+    let file = std::fs::read_to_string(path).during("read", path)?;
+    let line = file.lines().nth(1).unwrap_or_default().trim();
+    if line.is_empty() {
+        let detail = format!("{} is not a minisign public key file", path.display());
+        return Err(Error::refused(Reason::KeyringMalformed, detail));
+    }
+    Ok(line.to_owned())
+}
+
+/// `name=…,role=…,public=…[,publisher=…,origin=…][,feeds=a+b][,not-before=…][,not-after=…]`.
+fn key(text: &str) -> Result<Key, Error> {
+    let fields = Fields::parse(text, &["name", "role", "public", "publisher", "origin", "feeds", "not-before", "not-after"])?;
+    let date = |field| -> Result<Option<Timestamp>, Error> {
+        let parse = |text: &str| text.parse().map_err(|e: &str| fault(&format!("{field}: {e}")));
+        fields.get(field).map(parse).transpose()
+    };
+    Ok(Key {
+        name: fields.need("name")?.to_owned(),
+        algorithm: ALGORITHM.into(),
+        public: public_key(fields.need("public")?)?,
+        role: role(fields.need("role")?)?,
+        publisher: fields.get("publisher").map(str::to_owned),
+        origin: fields.get("origin").map(str::to_owned),
+        feeds: fields.feeds(),
+        not_before: date("not-before")?,
+        not_after: date("not-after")?,
+    })
+}
+
+/// `role=…,signers=…[,feeds=a+b]`.
+fn threshold(text: &str) -> Result<Threshold, Error> {
+    let fields = Fields::parse(text, &["role", "signers", "feeds"])?;
+    let signers = fields.need("signers")?.parse().map_err(|_| fault("signers is not a number"))?;
+    Ok(Threshold { feeds: fields.feeds(), role: role(fields.need("role")?)?, signers })
+}
+
+fn role(text: &str) -> Result<Role, Error> {
+    match text {
+        "vendor" => Ok(Role::Vendor),
+        "custodian" => Ok(Role::Custodian),
+        "evaluator" => Ok(Role::Evaluator),
+        "officer" => Ok(Role::Officer),
+        _ => Err(fault(&format!("\"{}\" is not vendor, custodian, evaluator or officer", quoted(text)))),
+    }
+}
+
+struct Fields<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> Fields<'a> {
+    fn parse(text: &'a str, known: &[&str]) -> Result<Self, Error> {
+        let mut fields: Vec<(&str, &str)> = Vec::new();
+        for part in text.split(',') {
+            let (name, value) = part.split_once('=').ok_or_else(|| fault(&format!("\"{}\" is not NAME=VALUE", quoted(part))))?;
+            if !known.contains(&name) || fields.iter().any(|(other, _)| *other == name) {
+                return Err(fault(&format!("\"{}\" is unknown here or stands twice; known: {}", quoted(name), known.join(", "))));
+            }
+            fields.push((name, value));
+        }
+        Ok(Self(fields))
+    }
+
+    fn get(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
+    }
+
+    fn need(&self, name: &str) -> Result<&'a str, Error> {
+        self.get(name).ok_or_else(|| fault(&format!("{name}=… is missing")))
+    }
+
+    fn feeds(&self) -> Vec<String> {
+        self.get("feeds").unwrap_or("*").split('+').map(str::to_owned).collect()
+    }
+}
+
+fn fault(text: &str) -> Error {
+    Error::Fault(Fault::Config(text.to_owned()))
+}
+
+/// The keyring as TOML, with a line on top that says how to go on.
+pub fn to_text(keyring: &Keyring) -> Result<String, Error> {
+    let body = toml::to_string_pretty(keyring).map_err(|_| Refusal::new(Reason::KeyringMalformed, "it cannot be written"))?;
+    Ok(format!("# gaprelay keyring, version {}. Put it in force with: gaprelay init --keyring FILE\n{body}", keyring.version))
+}

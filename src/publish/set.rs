@@ -1,0 +1,279 @@
+//! A channel's sets: numbered, never changed, and one small file that names the one agents see.
+//!
+//!     channels/<channel>/<generation>.json     a set
+//!     channels/<channel>/current               "<generation> <digest of the set file>\n"
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Digest, Fault, Reason, Refusal, Timestamp, durable, quoted};
+use crate::inspect::{Decision, Verdict};
+use crate::store::release::Place;
+use crate::store::{LONGEST, Release, SMALL, State};
+
+/// The format of a set file, served as `/-/channels/<channel>/release.json`.
+pub const FORMAT: &str = "gaprelay-set/1";
+
+/// What a channel serves.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Set {
+    /// Always `gaprelay-set/1`.
+    pub format: String,
+    /// The channel.
+    pub channel: String,
+    /// Counted from 1; rises with each switch.
+    pub generation: u64,
+    /// When it was made.
+    pub published: Timestamp,
+    /// The releases in it, one a feed at most.
+    pub releases: Vec<Member>,
+    /// The files, sorted by path.
+    pub files: Vec<File>,
+    /// Paths that were served once, and the last modification they were served with.
+    pub gone: BTreeMap<String, Timestamp>,
+}
+
+/// A release in a set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// Feed.
+    pub feed: String,
+    /// Version.
+    pub version: u64,
+    /// Digest of its manifest.
+    pub manifest: Digest,
+    /// Names of its signature files.
+    pub signatures: Vec<String>,
+    /// When it was made.
+    pub issued: Timestamp,
+    /// When it expires.
+    pub expires: Timestamp,
+    /// Artifacts of the manifest that are not served, and why.
+    pub withheld: BTreeMap<String, Reason>,
+}
+
+/// A file in a set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Path below the channel.
+    pub path: String,
+    /// The feed it came from.
+    pub feed: String,
+    /// Length in bytes.
+    pub size: u64,
+    /// SHA-256 of the bytes.
+    pub sha256: Digest,
+    /// When this relay first published these bytes at this path; it only moves forward.
+    pub modified: Timestamp,
+    /// Where the bytes lie.
+    pub place: Place,
+}
+
+/// Which set a channel serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Current {
+    /// Its number.
+    pub generation: u64,
+    /// Digest of the set file.
+    pub set: Digest,
+}
+
+impl Set {
+    /// The next set of `channel` from these releases, each with its verdicts. Refusal: `path-clash`.
+    pub fn make(
+        channel: &str,
+        former: Option<&Self>,
+        releases: &[(Release, Vec<Verdict>, BTreeMap<Digest, u64>)],
+        generation: u64,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
+        let mut files: BTreeMap<String, File> = BTreeMap::new();
+        let mut members = Vec::new();
+        for (release, verdicts, packed) in releases {
+            let id = release.id().to_string();
+            let mut withheld = BTreeMap::new();
+            for verdict in verdicts {
+                if let (Decision::Withheld, reason) = (verdict.decision, verdict.reason) {
+                    withheld.insert(verdict.path.clone(), reason.unwrap_or(Reason::KindUnknown));
+                    continue;
+                }
+                let place = match packed.get(&verdict.sha256) {
+                    Some(offset) if verdict.size < SMALL => Place::Pack { release: id.clone(), offset: *offset },
+                    _ => Place::Blob,
+                };
+                let file = File {
+                    path: verdict.path.clone(),
+                    feed: release.feed.clone(),
+                    size: verdict.size,
+                    sha256: verdict.sha256,
+                    modified: now,
+                    place,
+                };
+                if let Some(other) = files.insert(verdict.path.clone(), file) {
+                    let path = quoted(&verdict.path);
+                    let detail = format!("\"{path}\" comes from {} and from {}", other.feed, release.feed);
+                    return Err(Refusal::new(Reason::PathClash, detail));
+                }
+            }
+            members.push(Member {
+                feed: release.feed.clone(),
+                version: release.version,
+                manifest: release.manifest,
+                signatures: release.signatures.clone(),
+                issued: release.issued,
+                expires: release.expires,
+                withheld,
+            });
+        }
+        for (release, verdicts, _) in releases {
+            for verdict in verdicts.iter().filter(|v| v.decision == Decision::Cleared) {
+                add_side_files(&mut files, &release.feed, verdict, now);
+            }
+        }
+        let mut set = Self {
+            format: FORMAT.into(),
+            channel: channel.to_owned(),
+            generation,
+            published: now,
+            releases: members,
+            files: files.into_values().collect(),
+            gone: BTreeMap::new(),
+        };
+        if let Some(former) = former {
+            set.follow(former);
+        }
+        Ok(set)
+    }
+
+    /// Gives unchanged files their former date, changed ones a later one than they ever had.
+    fn follow(&mut self, former: &Self) {
+        let mut gone: BTreeMap<String, Timestamp> = former.gone.clone();
+        let mut old: BTreeMap<&str, &File> = former.files.iter().map(|f| (f.path.as_str(), f)).collect();
+        for file in &mut self.files {
+            let before = old.remove(file.path.as_str());
+            if let Some(before) = before.filter(|before| before.sha256 == file.sha256) {
+                file.modified = before.modified;
+            } else if let Some(last) = before.map(|b| b.modified).or_else(|| gone.get(&file.path).copied()) {
+                file.modified = file.modified.max(last.plus(Duration::from_secs(1)));
+            }
+            gone.remove(&file.path);
+        }
+        gone.extend(old.into_values().map(|file| (file.path.clone(), file.modified)));
+        self.gone = gone;
+    }
+}
+
+/// What agents read beside an artifact, where the publisher did not bring it: digests as bare hex
+/// without a line feed, which is the one form all their clients take; and an empty increment, which
+/// makes freshclam fetch the whole database instead of waiting for ever.
+fn add_side_files(files: &mut BTreeMap<String, File>, feed: &str, verdict: &Verdict, now: Timestamp) {
+    let mut add = |path: String, text: String| {
+        let (size, sha256) = (text.len() as u64, Digest::of(text.as_bytes()));
+        let place = Place::Inline(text);
+        let file = File { path: path.clone(), feed: feed.to_owned(), size, sha256, modified: now, place };
+        files.entry(path).or_insert(file);
+    };
+    add(format!("{}.sha256", verdict.path), verdict.sha256.to_string());
+    if let Some(md5) = &verdict.md5 {
+        add(format!("{}.md5", verdict.path), md5.clone());
+    }
+    if let (Some(version), Some(stem)) = (verdict.clamav_version, verdict.path.strip_suffix(".cvd")) {
+        add(format!("{stem}-{version}.cdiff"), String::new());
+    }
+}
+
+impl State {
+    /// Which set a channel serves; `None` before the first publication.
+    pub fn current(&self, channel: &str) -> Result<Option<Current>, Fault> {
+        let path = self.channel_path(channel).join("current");
+        if !self.channel_path(channel).is_dir() {
+            return Ok(None);
+        }
+        if !path.exists() {
+            // Sets without a pointer, once one was switched to, cannot be: it is only ever replaced.
+            return Ok(None);
+        }
+        let bytes = durable::read(&path, 4096)?;
+        let parsed = str::from_utf8(&bytes).ok().and_then(|text| {
+            let (generation, set) = text.strip_suffix('\n')?.split_once(' ')?;
+            Some(Current { generation: generation.parse().ok()?, set: set.parse().ok()? })
+        });
+        parsed.map(Some).ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it cannot be read"))
+    }
+
+    /// Switches a channel: the one step by which agents see another set.
+    pub fn switch(&self, channel: &str, current: Current) -> Result<(), Fault> {
+        let text = format!("{} {}\n", current.generation, current.set);
+        durable::replace(&self.channel_path(channel).join("current"), text.as_bytes())
+    }
+
+    /// Where a set lies.
+    pub fn set_path(&self, channel: &str, generation: u64) -> PathBuf {
+        self.channel_path(channel).join(format!("{generation}.json"))
+    }
+
+    /// The bytes of a set file, proven to be those that the channel was switched to, and the set.
+    pub fn set(&self, channel: &str, current: Current) -> Result<(Vec<u8>, Set), Fault> {
+        let path = self.set_path(channel, current.generation);
+        let bytes = durable::read(&path, LONGEST)?;
+        let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
+        if Digest::of(&bytes) != current.set {
+            return Err(damaged("it is not the set that was published"));
+        }
+        let set: Set = serde_json::from_slice(&bytes).map_err(|_| damaged("it cannot be read"))?;
+        if set.format == FORMAT && set.channel == channel { Ok((bytes, set)) } else { Err(damaged("it is of another channel or format")) }
+    }
+
+    /// The channels that were ever published, sorted.
+    pub fn channels(&self) -> Result<Vec<String>, Fault> {
+        durable::names(&self.root().join("channels"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(generation: u64, now: u64, files: &[(&str, &str)]) -> Set {
+        let now = Timestamp::from_secs(now);
+        let files = files
+            .iter()
+            .map(|(path, text)| File {
+                path: (*path).into(),
+                feed: "f".into(),
+                size: text.len() as u64,
+                sha256: Digest::of(text.as_bytes()),
+                modified: now,
+                place: Place::Inline((*text).into()),
+            })
+            .collect();
+        Set { format: FORMAT.into(), channel: "c".into(), generation, published: now, releases: vec![], files, gone: BTreeMap::new() }
+    }
+
+    /// R4: freshclam compares with the time of its own last download.
+    #[test]
+    fn last_modified_only_moves_forward() {
+        let first = set(1, 1000, &[("a", "one"), ("b", "same")]);
+        let mut second = set(2, 2000, &[("a", "two"), ("b", "same")]);
+        second.follow(&first);
+        assert_eq!(second.files.iter().map(|f| f.modified.secs()).collect::<Vec<_>>(), [2000, 1000]);
+        // Back to the first content, with a clock that went back, and `b` gone.
+        let mut third = set(3, 1500, &[("a", "one")]);
+        third.follow(&second);
+        assert_eq!(third.files[0].modified.secs(), 2001);
+        // `b` comes again: later than it ever was.
+        let mut fourth = set(4, 900, &[("a", "one"), ("b", "same")]);
+        fourth.follow(&third);
+        assert_eq!(fourth.files.iter().map(|f| f.modified.secs()).collect::<Vec<_>>(), [2001, 1001]);
+        assert!(fourth.gone.is_empty());
+    }
+}

@@ -1,0 +1,179 @@
+//! An officer's statement: seven lines that say what is decided about which bytes. See
+//! `schemas/statement.md`.
+
+use std::fmt;
+
+use minisign_verify::PublicKey;
+use serde::{Deserialize, Serialize};
+
+use crate::base::name::is_name;
+use crate::base::{Digest, Reason, Refusal, Timestamp};
+use crate::store::{Release, ReleaseId};
+use crate::verify::keyring::RawKey;
+use crate::verify::paths::is_invisible;
+use crate::verify::{Keyring, Role, SignatureFile};
+
+/// The first line: no other kind of statement begins so, and no manifest does.
+pub const FORMAT: &str = "gaprelay-approval/1";
+/// Longest statement, in bytes.
+pub const LONGEST: usize = 4096;
+
+/// What an officer decides about a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// It may be published.
+    Approve,
+    /// It must not be published; final.
+    Refuse,
+    /// It must no longer be published; final.
+    Withdraw,
+}
+
+impl Decision {
+    /// The word in the statement.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Refuse => "refuse",
+            Self::Withdraw => "withdraw",
+        }
+    }
+}
+
+/// What the seven lines say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// Which release.
+    pub release: ReleaseId,
+    /// Digest of its manifest.
+    pub manifest: Digest,
+    /// Digest of its verdicts.
+    pub verdicts: Digest,
+    /// What is decided.
+    pub decision: Decision,
+    /// By whom: the name in the keyring.
+    pub officer: String,
+    /// Why; one line of at most 500 characters.
+    pub reason: String,
+}
+
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{FORMAT}")?;
+        writeln!(f, "release {}", self.release)?;
+        writeln!(f, "manifest sha256:{}", self.manifest)?;
+        writeln!(f, "verdicts sha256:{}", self.verdicts)?;
+        writeln!(f, "decision {}", self.decision.word())?;
+        writeln!(f, "officer {}", self.officer)?;
+        writeln!(f, "reason {}", self.reason)
+    }
+}
+
+impl Statement {
+    /// The statement about `release` as it stands.
+    pub fn about(release: &Release, decision: Decision, officer: &str, reason: &str) -> Result<Self, Refusal> {
+        let statement = Self {
+            release: release.id(),
+            manifest: release.manifest,
+            verdicts: release.verdicts,
+            decision,
+            officer: officer.to_owned(),
+            reason: reason.to_owned(),
+        };
+        // What we print must be what we read.
+        Self::parse(statement.to_string().as_bytes())
+    }
+
+    /// Reads the seven lines. Refusal: `statement-malformed`.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        let malformed = |what: &str| Refusal::new(Reason::StatementMalformed, what);
+        if bytes.len() > LONGEST {
+            return Err(malformed("it is longer than 4096 bytes"));
+        }
+        let text = str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
+        let lines: Vec<&str> = text.strip_suffix('\n').unwrap_or_default().split('\n').collect();
+        let [FORMAT, release, manifest, verdicts, decision, officer, reason] = lines[..] else {
+            return Err(malformed("it is not the seven lines of gaprelay-approval/1"));
+        };
+        let field = |line: &str, key: &str| {
+            line.strip_prefix(key).map(str::to_owned).ok_or_else(|| malformed(&format!("a line does not begin with \"{key}\"")))
+        };
+        let digest = |line, key| field(line, key)?.parse().map_err(malformed);
+        let statement = Self {
+            release: field(release, "release ")?.parse().map_err(malformed)?,
+            manifest: digest(manifest, "manifest sha256:")?,
+            verdicts: digest(verdicts, "verdicts sha256:")?,
+            decision: match field(decision, "decision ")?.as_str() {
+                "approve" => Decision::Approve,
+                "refuse" => Decision::Refuse,
+                "withdraw" => Decision::Withdraw,
+                _ => return Err(malformed("the decision is not approve, refuse or withdraw")),
+            },
+            officer: field(officer, "officer ")?,
+            reason: field(reason, "reason ")?,
+        };
+        let plain = |c: char| !c.is_control() && !is_invisible(c);
+        if !is_name(&statement.officer) {
+            return Err(malformed("the officer is not a name"));
+        }
+        if statement.reason.trim().is_empty() || statement.reason.chars().count() > 500 || !statement.reason.chars().all(plain) {
+            return Err(malformed("the reason is empty, longer than 500 characters or not printable"));
+        }
+        if statement.to_string() == text { Ok(statement) } else { Err(malformed("it is not in the one form")) }
+    }
+
+    /// Proves who signed `bytes`, and that this officer may decide on this release; gives the raw
+    /// key. Refusals: `signature-*`, `key-*`, `statement-signer`.
+    pub fn verify(&self, bytes: &[u8], signature: &[u8], keyring: &Keyring, now: Timestamp) -> Result<RawKey, Refusal> {
+        let file = SignatureFile::parse(signature)?;
+        let (key, raw) = keyring.by_id(file.key_id()).ok_or_else(|| {
+            Refusal::new(Reason::SignatureUnknownKey, "the signature is by no key of the keyring")
+        })?;
+        keyring.check_usable(key, raw, now)?;
+        let public = PublicKey::from_base64(&key.public)
+            .map_err(|_| Refusal::new(Reason::KeyringMalformed, "the officer's key cannot be read"))?;
+        file.verify(bytes, &public)?;
+        let refuse = |detail: String| Err(Refusal::new(Reason::StatementSigner, detail));
+        if key.role != Role::Officer {
+            return refuse(format!("the key of {} has role {}, not officer", key.name, key.role));
+        }
+        if key.name != self.officer {
+            return refuse(format!("it names {} and is signed by {}", self.officer, key.name));
+        }
+        if !key.is_for(&self.release.feed) {
+            return refuse(format!("{} may not decide on feed {}", key.name, self.release.feed));
+        }
+        Ok(raw)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_form_only() {
+        let good = format!(
+            "{FORMAT}\nrelease a-b/7\nmanifest sha256:{0}\nverdicts sha256:{0}\ndecision approve\nofficer j.doe\nreason routine\n",
+            Digest::of(b"")
+        );
+        assert_eq!(Statement::parse(good.as_bytes()).unwrap().to_string(), good);
+        for (from, to) in [
+            ("approve\n", "Approve\n"),
+            ("\n", "\r\n"),
+            ("a-b/7", "a-b/07"),
+            ("a-b/7", "../7"),
+            ("reason routine\n", "reason \n"),
+            ("reason routine\n", "reason routine"),
+            ("reason routine\n", "reason routine\nmore\n"),
+            ("routine", "\u{202e}enituor"),
+            ("approval/1", "approval/2"),
+            ("j.doe", "j doe"),
+        ] {
+            let bad = good.replace(from, to);
+            assert_eq!(Statement::parse(bad.as_bytes()).unwrap_err().reason, Reason::StatementMalformed, "{to:?}");
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! One connection from its first byte to its last: requests answered from the index, the refused one
+//! recorded with what came, and the end made so that the other side can read the answer.
+
+use std::convert::Infallible;
+use std::future::{Ready, poll_fn, ready};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{self, HeaderMap, HeaderName};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::watch;
+
+use super::Service;
+use super::request::{Decision, Place, decide, missing};
+use super::response::{self, Body};
+use super::tap::{Tap, Watched};
+use crate::audit::entry::Attempt;
+use crate::base::{clock, quoted};
+use crate::guard::Label;
+
+/// How long, and how many bytes of, a refused body are let run out so that the other side gets to
+/// read the answer. They are thrown away as they come.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: u64 = 16 << 20;
+
+/// Who is at the other end, and where they came in.
+#[derive(Clone)]
+pub struct Peer {
+    /// The agent's address.
+    pub agent: SocketAddr,
+    /// The address it came to.
+    pub listener: SocketAddr,
+    /// Server name asked for in TLS.
+    pub sni: Option<String>,
+    /// Name of its certificate.
+    pub certificate: Option<String>,
+}
+
+/// How patient a connection is.
+#[derive(Clone, Copy)]
+pub struct Patience {
+    /// For a request's head, and between requests.
+    pub head: Duration,
+    /// For room to write.
+    pub stall: Duration,
+}
+
+/// Serves one connection until it ends, `stop` asks for its end, or it is too slow.
+pub async fn run<S>(service: Arc<Service>, stream: S, peer: Peer, patience: Patience, mut stop: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let watched = Arc::new(Watched::new());
+    let place = Place { names: service.names.clone(), local: peer.listener.ip() };
+    let io = TokioIo::new(Tap::new(stream, Arc::clone(&watched)));
+    let answerer = Answerer { service: &service, peer: &peer, place: &place, watched: &watched };
+    let answer = service_fn(move |request: Request<Incoming>| -> Ready<Result<Response<Body>, Infallible>> {
+        ready(Ok(answerer.answer(&request)))
+    });
+    let mut connection = http1::Builder::new().half_close(true).max_buf_size(16 << 10).serve_connection(io, answer);
+    let mut stopping = *stop.borrow();
+    if stopping {
+        Pin::new(&mut connection).graceful_shutdown();
+    }
+    let ended = loop {
+        let deadline = watched.deadline(patience.head, patience.stall);
+        tokio::select! {
+            ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break ended,
+            () = tokio::time::sleep_until(deadline) => {
+                if watched.deadline(patience.head, patience.stall) <= tokio::time::Instant::now() {
+                    return;
+                }
+            }
+            _ = stop.changed(), if !stopping => {
+                stopping = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+        }
+    };
+    if let Err(e) = ended {
+        record_broken(&service, &peer, &watched, &e);
+    }
+    let mut stream = connection.into_parts().io.into_inner();
+    // The other side may be gone; there is nobody to tell.
+    let _ = stream.shutdown().await;
+    let refused = watched.refused.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(mut attempt) = refused {
+        linger(&mut stream).await;
+        attempt.bytes_received = watched.received();
+        service.evidence.record(attempt);
+    }
+}
+
+/// Lets what is still coming run out, for a moment.
+async fn linger<S: AsyncRead + Unpin>(stream: &mut S) {
+    let mut sink = [0; 4096];
+    let mut left = LINGER_BYTES;
+    let run_out = async {
+        while let Ok(got @ 1..) = stream.read(&mut sink).await {
+            left = left.saturating_sub(got as u64);
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, run_out).await;
+}
+
+/// A connection that did not speak HTTP, or a request that could not be read, is evidence too.
+fn record_broken(service: &Service, peer: &Peer, watched: &Watched, error: &hyper::Error) {
+    let (label, status) = match watched.alien() {
+        Some(protocol) => (Label::new(protocol, true), 0),
+        None if error.is_parse() => (Label::new("malformed-request", false), 400),
+        None => return,
+    };
+    service.counts.refused.fetch_add(1, Relaxed);
+    let beginning = watched.beginning();
+    let sni = super::listener::sni_of(&beginning);
+    let first = if label.name == "malformed-request" { beginning.as_slice() } else { &[] };
+    let mut attempt = attempt(peer, &label, "", &String::from_utf8_lossy(first), &HeaderMap::new(), status);
+    attempt.sni = attempt.sni.or(sni);
+    attempt.bytes_received = watched.received();
+    service.evidence.record(attempt);
+}
+
+/// Answers the requests of one connection.
+#[derive(Clone, Copy)]
+struct Answerer<'a> {
+    service: &'a Service,
+    peer: &'a Peer,
+    place: &'a Place,
+    watched: &'a Watched,
+}
+
+impl Answerer<'_> {
+    fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        self.service.counts.requests.fetch_add(1, Relaxed);
+        match decide(method, uri, headers, self.place, &self.service.guard) {
+            Decision::Refuse(status, label) => self.refuse(status, &label, method, uri, headers),
+            Decision::Serve(path, label) => {
+                if let Some(label) = label {
+                    let target = uri.to_string();
+                    self.service.evidence.record(attempt(self.peer, &label, method.as_str(), &target, headers, 200));
+                }
+                self.serve(&path, method, uri, headers)
+            }
+        }
+    }
+
+    fn serve(&self, path: &str, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
+        let index = self.service.index.load();
+        let head = *method == Method::HEAD;
+        if let Some(item) = index.get(path) {
+            let response = response::file(&item, headers, head, clock::now());
+            if let Some(bytes) = response.body().size_hint().exact() {
+                self.service.counts.bytes.fetch_add(bytes, Relaxed);
+            }
+            return response;
+        }
+        if let Some(mut response) = super::own::answer(self.service, path) {
+            if head {
+                *response.body_mut() = Body::default();
+            }
+            return response;
+        }
+        if let Some(label) = missing(path, headers, &self.service.guard) {
+            return self.refuse(StatusCode::NOT_FOUND, &label, method, uri, headers);
+        }
+        self.service.counts.missing.fetch_add(1, Relaxed);
+        let mut response = if index.is_ready() {
+            response::text(StatusCode::NOT_FOUND, "Not found.\n")
+        } else {
+            response::text(StatusCode::SERVICE_UNAVAILABLE, "Nothing is published yet.\n")
+        };
+        if head {
+            *response.body_mut() = Body::default();
+        }
+        response
+    }
+
+    fn refuse(&self, status: StatusCode, label: &Label, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
+        self.service.counts.refused.fetch_add(1, Relaxed);
+        let attempt = attempt(self.peer, label, method.as_str(), &uri.to_string(), headers, status.as_u16());
+        // Recorded when the connection has ended, with the bytes that came; it ends with this answer.
+        *self.watched.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(attempt);
+        response::refusal(status)
+    }
+}
+
+/// What is known of an attempt. Everything the other side wrote is escaped and cut; what may be a
+/// credential is not kept.
+pub fn attempt(peer: &Peer, label: &Label, method: &str, target: &str, headers: &HeaderMap, status: u16) -> Attempt {
+    let said = |name: HeaderName| {
+        let value = headers.get(name)?;
+        Some(quoted(&String::from_utf8_lossy(value.as_bytes())).to_string())
+    };
+    let length = said(header::CONTENT_LENGTH);
+    let chunked = headers.contains_key(header::TRANSFER_ENCODING).then(|| "chunked".to_owned());
+    Attempt {
+        id: 0,
+        at: clock::now(),
+        count: 1,
+        label: label.name.clone(),
+        submission: label.submission,
+        agent: peer.agent.ip().to_canonical().to_string(),
+        port: peer.agent.port(),
+        certificate: peer.certificate.clone(),
+        listener: peer.listener.to_string(),
+        sni: peer.sni.as_deref().map(|sni| quoted(sni).to_string()),
+        method: quoted(method).to_string(),
+        target: quoted(&redacted(target)).to_string(),
+        host: said(header::HOST),
+        user_agent: said(header::USER_AGENT),
+        declared_length: length.or(chunked),
+        declared_type: said(header::CONTENT_TYPE),
+        status,
+        bytes_received: 0,
+    }
+}
+
+/// The target without what looks like a credential: user and password of an authority, and the
+/// values of query parameters called key, token and the like.
+fn redacted(target: &str) -> String {
+    const SECRET: &[&str] = &["key", "token", "secret", "password", "passwd", "auth", "signature", "credential", "sig"];
+    let (before, query) = match target.split_once('?') {
+        Some((before, query)) => (before, Some(query)),
+        None => (target, None),
+    };
+    let before = match before.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?))) {
+        Some((scheme, (user, rest))) if !user.contains('/') => format!("{scheme}://[redacted]@{rest}"),
+        _ => before.to_owned(),
+    };
+    let Some(query) = query else { return before };
+    let pairs: Vec<String> = query
+        .split('&')
+        .map(|pair| match pair.split_once('=') {
+            Some((name, _)) if SECRET.iter().any(|word| name.to_ascii_lowercase().contains(word)) => {
+                format!("{name}=[redacted]")
+            }
+            _ => pair.to_owned(),
+        })
+        .collect();
+    format!("{before}?{}", pairs.join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_not_kept() {
+        assert_eq!(redacted("/a?x=1&apikey=SECRET&Token=T"), "/a?x=1&apikey=[redacted]&Token=[redacted]");
+        assert_eq!(redacted("http://u:p@host/a"), "http://[redacted]@host/a");
+        assert_eq!(redacted("http://host/a@b"), "http://host/a@b");
+    }
+}

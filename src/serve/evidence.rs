@@ -1,0 +1,137 @@
+//! The record of what was refused. The first attempt of a kind by an agent is a line at once;
+//! repeats are counted and become one line a minute, so that a flood can neither fill the disk nor
+//! hide a needle. Lines go into the journal on a thread of its own: no request waits for the disk.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use crate::audit::entry::Attempt;
+use crate::audit::journal::Journal;
+use crate::base::Fault;
+use crate::store::State;
+
+/// Attempts waiting for the thread; more are only counted.
+const WAITING: usize = 4096;
+/// Kinds of attempts told apart within a minute; more count as one.
+const KINDS: usize = 4096;
+const MINUTE: Duration = Duration::from_mins(1);
+
+enum Message {
+    Attempt(Box<Attempt>),
+    Flush(SyncSender<()>),
+}
+
+/// Where attempts are handed in.
+pub struct Evidence {
+    sender: SyncSender<Message>,
+    /// Attempts that could not be recorded one by one.
+    pub dropped: AtomicU64,
+}
+
+/// What makes two attempts alike: agent, label, name asked for.
+type Kind = (String, String, Option<String>);
+
+struct Recorder {
+    journal: Journal,
+    next: u64,
+    minute: Instant,
+    /// Attempts of this minute: the newest one, and how many came after the line already written.
+    seen: HashMap<Kind, (Attempt, u64)>,
+}
+
+impl Evidence {
+    /// Starts the thread; the journal takes at most `most` bytes.
+    pub fn start(state: &State, most: u64) -> Result<Self, Fault> {
+        let journal = Journal::open(&state.access_log(), most)?;
+        let mut id = [0; 8];
+        getrandom::fill(&mut id).map_err(|_| Fault::Internal("the system gives no randomness"))?;
+        // Unlike the numbers of any former run, and below 2^53 with room to count.
+        let next = u64::from_le_bytes(id) >> 12;
+        let (sender, receiver) = sync_channel(WAITING);
+        let recorder = Recorder { journal, next, minute: Instant::now(), seen: HashMap::new() };
+        std::thread::Builder::new()
+            .name("evidence".into())
+            .spawn(move || recorder.run(&receiver))
+            .map_err(|_| Fault::Internal("a thread cannot be started"))?;
+        Ok(Self { sender, dropped: AtomicU64::new(0) })
+    }
+
+    /// Records an attempt.
+    pub fn record(&self, attempt: Attempt) {
+        if self.sender.try_send(Message::Attempt(Box::new(attempt))).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until all that was handed in is on the disk.
+    pub fn flush(&self) {
+        let (done, wait) = sync_channel(1);
+        if self.sender.send(Message::Flush(done)).is_ok() {
+            // The thread answers or is gone; either way there is nothing more to wait for.
+            let _ = wait.recv();
+        }
+    }
+}
+
+impl Recorder {
+    fn run(mut self, receiver: &Receiver<Message>) {
+        loop {
+            let left = MINUTE.saturating_sub(self.minute.elapsed());
+            match receiver.recv_timeout(left) {
+                Ok(Message::Attempt(attempt)) => self.take(*attempt),
+                Ok(Message::Flush(done)) => {
+                    self.end_minute();
+                    // Whoever asked may have gone.
+                    let _ = done.send(());
+                }
+                Err(RecvTimeoutError::Timeout) => self.end_minute(),
+                Err(RecvTimeoutError::Disconnected) => return self.end_minute(),
+            }
+        }
+    }
+
+    fn take(&mut self, mut attempt: Attempt) {
+        let mut kind = (attempt.agent.clone(), attempt.label.clone(), attempt.host.clone());
+        if self.seen.len() >= KINDS && !self.seen.contains_key(&kind) {
+            kind = (String::new(), "flood".into(), None);
+            attempt.label = "flood".into();
+        }
+        if let Some((newest, count)) = self.seen.get_mut(&kind) {
+            *newest = attempt;
+            *count += 1;
+            return;
+        }
+        self.write(&mut [attempt.clone()]);
+        self.seen.insert(kind, (attempt, 0));
+    }
+
+    /// Writes what came after the first of each kind; those that went on are known for one more minute.
+    fn end_minute(&mut self) {
+        self.minute = Instant::now();
+        let mut lines: Vec<Attempt> = Vec::new();
+        self.seen.retain(|_, (attempt, count)| {
+            if *count > 0 {
+                attempt.count = std::mem::take(count);
+                lines.push(attempt.clone());
+                return true;
+            }
+            false
+        });
+        self.write(&mut lines);
+    }
+
+    fn write(&mut self, lines: &mut [Attempt]) {
+        if lines.is_empty() {
+            return;
+        }
+        for line in &mut *lines {
+            self.next += 1;
+            line.id = self.next;
+        }
+        // A full journal is emptied by the next settle; a disk that fails is a fault it will name.
+        // Until then agents keep being served: what is published must not depend on the record.
+        let _ = self.journal.append(lines);
+    }
+}

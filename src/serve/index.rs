@@ -1,0 +1,262 @@
+//! What is published, in memory: every path with its bytes, ready to be handed out. Built anew when
+//! a channel's pointer changes and swapped in as a whole; a download goes on with what it began with.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::header::HeaderValue;
+
+use super::{Service, map::map};
+use crate::base::{Digest, Fault, Timestamp, clock};
+use crate::config::Config;
+use crate::publish::Current;
+use crate::publish::set::{File, Member};
+use crate::store::{Place, ReleaseId, State};
+
+/// How often the pointers are looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What agents can get.
+#[derive(Default)]
+pub struct Index {
+    paths: HashMap<String, Arc<Item>>,
+    blobs: HashMap<Digest, Arc<Item>>,
+    /// Each feed served, with its freshness.
+    pub feeds: Vec<Arc<FeedState>>,
+    /// Each channel with what it serves.
+    pub channels: Vec<(String, Current)>,
+}
+
+/// One file, ready to be handed out.
+pub struct Item {
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// Strong validator: the digest in quotes.
+    pub etag: HeaderValue,
+    /// When it was published here.
+    pub modified: Timestamp,
+    /// The same as a header.
+    pub last_modified: HeaderValue,
+    /// Its type.
+    pub content_type: HeaderValue,
+    /// Whether its bytes can never change at this path.
+    pub immutable: bool,
+    /// The feed it came from.
+    pub feed: Option<Arc<FeedState>>,
+}
+
+/// How old a feed's content is.
+pub struct FeedState {
+    /// Its name.
+    pub name: String,
+    /// The version served.
+    pub version: u64,
+    issued: Timestamp,
+    expires: Timestamp,
+    warn_after: Option<Duration>,
+    stale_after: Option<Duration>,
+    freshness: AtomicU8,
+}
+
+const FRESHNESS: [&str; 4] = ["fresh", "ageing", "stale", "expired"];
+
+impl FeedState {
+    fn new(member: &Member, config: &Config, now: Timestamp) -> Self {
+        let feed = config.feed(&member.feed);
+        let state = Self {
+            name: member.feed.clone(),
+            version: member.version,
+            issued: member.issued,
+            expires: member.expires,
+            warn_after: feed.and_then(|f| f.warn_after).map(|span| span.0),
+            stale_after: feed.and_then(|f| f.stale_after).map(|span| span.0),
+            freshness: AtomicU8::new(0),
+        };
+        state.look(now);
+        state
+    }
+
+    /// Tells the freshness again.
+    fn look(&self, now: Timestamp) {
+        let fresh = freshness(self.issued, self.expires, self.warn_after, self.stale_after, now);
+        self.freshness.store(fresh, Ordering::Relaxed);
+    }
+
+    /// fresh, ageing, stale or expired.
+    pub fn freshness(&self) -> &'static str {
+        FRESHNESS.get(usize::from(self.freshness.load(Ordering::Relaxed))).copied().unwrap_or("expired")
+    }
+}
+
+/// The freshness in words of content issued and expiring then.
+pub fn freshness_word(issued: Timestamp, expires: Timestamp, feed: Option<&crate::config::Feed>, now: Timestamp) -> &'static str {
+    let span = |span: Option<crate::config::Span>| span.map(|s| s.0);
+    let (warn, stale) = feed.map_or((None, None), |f| (span(f.warn_after), span(f.stale_after)));
+    FRESHNESS.get(usize::from(freshness(issued, expires, warn, stale, now))).copied().unwrap_or("expired")
+}
+
+fn freshness(issued: Timestamp, expires: Timestamp, warn: Option<Duration>, stale: Option<Duration>, now: Timestamp) -> u8 {
+    let age = issued.age(now);
+    match () {
+        () if expires <= now => 3,
+        () if stale.is_some_and(|span| age > span) => 2,
+        () if warn.is_some_and(|span| age > span) => 1,
+        () => 0,
+    }
+}
+
+impl Index {
+    /// Loads what the pointers name. Fault: something that is published is damaged.
+    pub fn load(state: &State, config: &Config, now: Timestamp) -> Result<Self, Fault> {
+        let mut index = Self::default();
+        let mut packs: HashMap<String, Bytes> = HashMap::new();
+        let mut dates: HashMap<Timestamp, HeaderValue> = HashMap::new();
+        for channel in state.channels()? {
+            let Some(current) = state.current(&channel)? else { continue };
+            let (bytes, set) = state.set(&channel, current)?;
+            let feeds: Vec<Arc<FeedState>> =
+                set.releases.iter().map(|member| Arc::new(FeedState::new(member, config, now))).collect();
+            for file in &set.files {
+                let bytes = content(state, file, &mut packs)?;
+                let feed = feeds.iter().find(|feed| feed.name == file.feed);
+                let last_modified = dates.entry(file.modified).or_insert_with(|| http_date(file.modified)).clone();
+                let item = Arc::new(Item {
+                    bytes,
+                    etag: etag(file.sha256),
+                    modified: file.modified,
+                    last_modified,
+                    content_type: HeaderValue::from_static(match file.place {
+                        Place::Inline(_) => "text/plain",
+                        _ => "application/octet-stream",
+                    }),
+                    immutable: false,
+                    feed: feed.cloned(),
+                });
+                index.blobs.entry(file.sha256).or_insert_with(|| Arc::clone(&item));
+                index.paths.insert(format!("/{channel}/{}", file.path), item);
+            }
+            index.add(format!("/-/channels/{channel}/release.json"), bytes.into(), set.published);
+            for member in &set.releases {
+                index.add_evidence(state, member, set.published)?;
+            }
+            index.feeds.extend(feeds);
+            index.channels.push((channel, current));
+        }
+        Ok(index)
+    }
+
+    /// The manifest and its signatures, as they came: an agent can check any artifact end to end.
+    fn add_evidence(&mut self, state: &State, member: &Member, modified: Timestamp) -> Result<(), Fault> {
+        let id = ReleaseId { feed: member.feed.clone(), version: member.version };
+        let folder = state.release_path(&id);
+        for name in member.signatures.iter().map(String::as_str).chain(["manifest.json"]) {
+            let bytes = map(&folder.join(name), None)?;
+            self.add(format!("/-/feeds/{}/{name}", member.feed), bytes, modified);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: String, bytes: Bytes, modified: Timestamp) {
+        let item = Item {
+            etag: etag(Digest::of(&bytes)),
+            bytes,
+            modified,
+            last_modified: http_date(modified),
+            content_type: HeaderValue::from_static(if path.ends_with(".json") { "application/json" } else { "text/plain" }),
+            immutable: false,
+            feed: None,
+        };
+        self.paths.insert(path, Arc::new(item));
+    }
+
+    /// The file at a path, which begins with `/` and has been decoded.
+    pub fn get(&self, path: &str) -> Option<Arc<Item>> {
+        if let Some(item) = self.paths.get(path) {
+            return Some(Arc::clone(item));
+        }
+        let digest = path.strip_prefix("/-/blobs/sha256/")?.parse().ok()?;
+        let item = self.blobs.get(&digest)?;
+        Some(Arc::new(Item {
+            bytes: item.bytes.clone(),
+            etag: item.etag.clone(),
+            modified: item.modified,
+            last_modified: item.last_modified.clone(),
+            content_type: HeaderValue::from_static("application/octet-stream"),
+            immutable: true,
+            feed: item.feed.clone(),
+        }))
+    }
+
+    /// Whether anything was ever published.
+    pub fn is_ready(&self) -> bool {
+        !self.channels.is_empty()
+    }
+}
+
+fn content(state: &State, file: &File, packs: &mut HashMap<String, Bytes>) -> Result<Bytes, Fault> {
+    match &file.place {
+        Place::Inline(text) => Ok(Bytes::from(text.clone())),
+        Place::Blob => map(&state.blob_path(file.sha256), Some(file.size)),
+        Place::Pack { release, offset } => {
+            if !packs.contains_key(release) {
+                let id: ReleaseId = release.parse().map_err(|e: &str| Fault::damaged(release, e))?;
+                let path: PathBuf = state.release_path(&id).join("pack");
+                packs.insert(release.clone(), map(&path, None)?);
+            }
+            let pack = packs.get(release).ok_or(Fault::Internal("a pack is gone"))?;
+            let range = usize::try_from(*offset).ok().zip(usize::try_from(offset + file.size).ok());
+            let (begin, end) = range.filter(|(_, end)| *end <= pack.len()).ok_or_else(|| {
+                Fault::damaged(release, "its pack is shorter than it should be")
+            })?;
+            Ok(pack.slice(begin..end))
+        }
+    }
+}
+
+fn etag(digest: Digest) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{digest}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+}
+
+fn http_date(at: Timestamp) -> HeaderValue {
+    let text = httpdate::fmt_http_date(at.system_time());
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// Follows the pointers on a thread of its own: a publish reaches agents within a fraction of a
+/// second. What cannot be loaded is not served; the former sets stay.
+pub fn follow(service: Arc<Service>, config: Config) -> Result<(), Fault> {
+    let run = move || {
+        loop {
+            std::thread::sleep(LOOK);
+            let now = clock::now();
+            let index = service.index.load();
+            index.feeds.iter().for_each(|feed| feed.look(now));
+            let pointers = || -> Result<Vec<(String, Current)>, Fault> {
+                let mut pointers = Vec::new();
+                for channel in service.state.channels()? {
+                    if let Some(current) = service.state.current(&channel)? {
+                        pointers.push((channel, current));
+                    }
+                }
+                Ok(pointers)
+            };
+            let loaded = match pointers() {
+                Ok(pointers) if pointers == index.channels => continue,
+                Ok(_) => Index::load(&service.state, &config, now),
+                Err(fault) => Err(fault),
+            };
+            match loaded {
+                Ok(index) => service.index.store(Arc::new(index)),
+                Err(_) => {
+                    service.counts.load_faults.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+    };
+    let started = std::thread::Builder::new().name("follow".into()).spawn(run);
+    started.map(drop).map_err(|_| Fault::Internal("a thread cannot be started"))
+}

@@ -1,0 +1,199 @@
+//! Accepts connections, within the limits, and hands each to its own task.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use rustls::server::Acceptor;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio_rustls::LazyConfigAcceptor;
+
+use super::Service;
+use super::connection::{self, Patience, Peer, attempt};
+use super::request::{Place, is_own};
+use super::tls::client_name;
+use crate::base::{Fault, quoted};
+use crate::config::Config;
+use crate::guard::Label;
+
+/// The answer to a connection for which there is no room: not 429, which makes freshclam sleep.
+const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 35\r\n\
+    Retry-After: 30\r\nConnection: close\r\n\r\nToo many connections, try later on\n";
+
+/// Who is connected: in all, and by address.
+struct Room {
+    most: u64,
+    most_each: u64,
+    open: Mutex<(u64, HashMap<IpAddr, u64>)>,
+}
+
+/// A place in the room, given back when dropped.
+struct Seat {
+    room: Arc<Room>,
+    address: IpAddr,
+    service: Arc<Service>,
+}
+
+impl Room {
+    fn enter(self: &Arc<Self>, address: IpAddr, service: &Arc<Service>) -> Option<Seat> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = open.1.get(&address).copied().unwrap_or(0);
+        if open.0 >= self.most || each >= self.most_each {
+            return None;
+        }
+        open.0 += 1;
+        open.1.insert(address, each + 1);
+        service.counts.open.store(open.0, Relaxed);
+        Some(Seat { room: Arc::clone(self), address, service: Arc::clone(service) })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut open = self.room.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.0 = open.0.saturating_sub(1);
+        let each = open.1.get(&self.address).copied().unwrap_or(1) - 1;
+        if each == 0 {
+            open.1.remove(&self.address);
+        } else {
+            open.1.insert(self.address, each);
+        }
+        self.service.counts.open.store(open.0, Relaxed);
+    }
+}
+
+/// Serves on `listeners` until SIGTERM or SIGINT, then waits for what is under way.
+pub fn run(
+    service: &Arc<Service>,
+    config: &Config,
+    tls: Option<Arc<ServerConfig>>,
+    listeners: Vec<StdListener>,
+    told: &mut dyn FnMut(&str),
+) -> Result<(), Fault> {
+    let failed = |source| Fault::Io { operation: "serve", path: "the network".into(), source };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+    runtime.block_on(async {
+        let (stop, stopped) = watch::channel(false);
+        let room = Arc::new(Room {
+            most: config.serve.connections,
+            most_each: config.serve.connections_per_address,
+            open: Mutex::default(),
+        });
+        let patience = Patience { head: config.serve.header_timeout.0, stall: config.serve.stall_timeout.0 };
+        let (mut terminate, mut interrupt) = (
+            signal(SignalKind::terminate()).map_err(failed)?,
+            signal(SignalKind::interrupt()).map_err(failed)?,
+        );
+        for listener in listeners {
+            listener.set_nonblocking(true).map_err(failed)?;
+            let listener = TcpListener::from_std(listener).map_err(failed)?;
+            let entrance = Entrance {
+                service: Arc::clone(service),
+                room: Arc::clone(&room),
+                tls: tls.clone(),
+                patience,
+                stop: stopped.clone(),
+            };
+            tokio::spawn(accept(listener, entrance));
+        }
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        told("stopping: no new connections; downloads under way may finish");
+        // Receivers live in the tasks; if none is left there is nothing to stop.
+        let _ = stop.send(true);
+        let end = tokio::time::Instant::now() + config.serve.grace.0;
+        while room.open.lock().unwrap_or_else(PoisonError::into_inner).0 > 0 && tokio::time::Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    })
+}
+
+#[derive(Clone)]
+struct Entrance {
+    service: Arc<Service>,
+    room: Arc<Room>,
+    tls: Option<Arc<ServerConfig>>,
+    patience: Patience,
+    stop: watch::Receiver<bool>,
+}
+
+async fn accept(listener: TcpListener, mut entrance: Entrance) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = entrance.stop.changed() => return,
+        };
+        let Ok((stream, agent)) = accepted else {
+            // Out of descriptors, say: what is open ends sooner or later.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        entrance.service.counts.connections.fetch_add(1, Relaxed);
+        let Some(seat) = entrance.room.enter(agent.ip().to_canonical(), &entrance.service) else {
+            entrance.service.counts.turned_away.fetch_add(1, Relaxed);
+            turn_away(stream, entrance.tls.is_some());
+            continue;
+        };
+        let entrance = entrance.clone();
+        tokio::spawn(async move {
+            greet(stream, agent, entrance).await;
+            drop(seat);
+        });
+    }
+}
+
+/// Says that there is no room, without waiting for anything.
+fn turn_away(mut stream: TcpStream, tls: bool) {
+    if !tls {
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(BUSY)).await;
+        });
+    }
+}
+
+/// Speaks TLS if the listener does, and hands the stream on.
+async fn greet(stream: TcpStream, agent: SocketAddr, entrance: Entrance) {
+    let Ok(listener) = stream.local_addr() else { return };
+    // Small answers leave at once; a failure costs only time.
+    let _ = stream.set_nodelay(true);
+    let Entrance { service, tls, patience, stop, .. } = entrance;
+    let mut peer = Peer { agent, listener, sni: None, certificate: None };
+    let Some(tls) = tls else {
+        return connection::run(service, stream, peer, patience, stop).await;
+    };
+    let hello = tokio::time::timeout(patience.head, LazyConfigAcceptor::new(Acceptor::default(), stream)).await;
+    let start = match hello {
+        Ok(Ok(start)) => start,
+        Ok(Err(_)) => {
+            let label = Label::new("not-tls", false);
+            return service.evidence.record(attempt(&peer, &label, "", "", &hyper::HeaderMap::new(), 0));
+        }
+        Err(_) => return,
+    };
+    // The name is recorded here, where it is all that will ever be seen of a client that aborts on
+    // our certificate.
+    peer.sni = start.client_hello().server_name().map(|name| quoted(name).to_string());
+    let place = Place { names: service.names.clone(), local: listener.ip() };
+    if let Some(foreign) = peer.sni.clone().filter(|name| !is_own(name, &place)) {
+        let label = service.guard.host(&foreign).unwrap_or_else(|| Label::new("foreign-name", false));
+        service.counts.refused.fetch_add(1, Relaxed);
+        return service.evidence.record(attempt(&peer, &label, "", "", &hyper::HeaderMap::new(), 0));
+    }
+    let Ok(Ok(stream)) = tokio::time::timeout(patience.head, start.into_stream(tls)).await else { return };
+    peer.certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(client_name);
+    connection::run(service, stream, peer, patience, stop).await;
+}
+
+/// The server name in the first bytes of a TLS client hello, if they are one.
+pub fn sni_of(mut first: &[u8]) -> Option<String> {
+    let mut acceptor = Acceptor::default();
+    acceptor.read_tls(&mut first).ok()?;
+    let accepted = acceptor.accept().ok()??;
+    accepted.client_hello().server_name().map(|name| quoted(name).to_string())
+}

@@ -1,0 +1,82 @@
+//! The published sets, over HTTP/1.1 and 1.0, plain or TLS. GET and HEAD of what an index in memory
+//! holds; everything else is refused, its body never read, and recorded as evidence. A request's
+//! path never reaches the file system, and nothing here opens a connection.
+
+pub mod connection;
+pub mod evidence;
+pub mod index;
+pub mod listener;
+pub mod map;
+pub mod own;
+pub mod range;
+pub mod request;
+pub mod response;
+pub mod tap;
+pub mod tls;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use arc_swap::ArcSwap;
+
+use crate::base::Fault;
+use crate::config::Config;
+use crate::guard::Guard;
+use crate::store::State;
+use evidence::Evidence;
+use index::Index;
+
+/// All that a request is answered from.
+pub struct Service {
+    /// The published sets.
+    pub index: ArcSwap<Index>,
+    /// Names the relay is called by, lower case, without ports.
+    pub names: Vec<String>,
+    /// Knows submission clients.
+    pub guard: Guard,
+    /// Takes the record of what was refused.
+    pub evidence: Evidence,
+    /// Where the log lies, which is served too.
+    pub state: State,
+    /// What was counted.
+    pub counts: Counts,
+}
+
+/// What `/-/metrics` shows.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Connections accepted.
+    pub connections: AtomicU64,
+    /// Connections open now.
+    pub open: AtomicU64,
+    /// Connections turned away for want of room.
+    pub turned_away: AtomicU64,
+    /// Requests answered.
+    pub requests: AtomicU64,
+    /// Requests refused.
+    pub refused: AtomicU64,
+    /// Answers 404.
+    pub missing: AtomicU64,
+    /// Bytes of bodies handed to the network.
+    pub bytes: AtomicU64,
+    /// Times a published set could not be loaded.
+    pub load_faults: AtomicU64,
+}
+
+/// Serves until a stop is asked for (SIGTERM, SIGINT); then lets downloads finish.
+pub fn serve(state: &State, config: &Config, listeners: Vec<TcpListener>, told: &mut dyn FnMut(&str)) -> Result<(), Fault> {
+    let service = Arc::new(Service {
+        index: ArcSwap::from_pointee(Index::load(state, config, crate::base::clock::now())?),
+        names: config.serve.names.iter().map(|name| name.to_ascii_lowercase()).collect(),
+        guard: Guard::shipped()?,
+        evidence: Evidence::start(state, config.serve.journal.0)?,
+        state: state.clone(),
+        counts: Counts::default(),
+    });
+    let tls = tls::load(&config.serve)?;
+    index::follow(Arc::clone(&service), config.clone())?;
+    listener::run(&service, config, tls, listeners, told)?;
+    service.evidence.flush();
+    Ok(())
+}

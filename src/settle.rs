@@ -1,0 +1,214 @@
+//! Statements in, publications out: brings what agents see in line with officers' statements.
+//! Running it again changes nothing; a cut at any step is finished by the next run.
+
+use std::collections::BTreeMap;
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+
+use crate::audit::{Event, Log, journal};
+use crate::base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable};
+use crate::config::Channel;
+use crate::keeper::Keeper;
+use crate::publish::standing::Taken;
+use crate::publish::{Current, Decision, Set, Standing, Statement, standing};
+use crate::store::release::read_json;
+use crate::store::{Release, ReleaseId, State};
+use crate::verify::keyring;
+
+/// A statement as it lies in the inbox.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HandedIn {
+    /// When it was handed in.
+    pub at: Timestamp,
+    /// The statement's bytes, which need not be text.
+    pub text: Vec<u8>,
+    /// The signature file's bytes.
+    pub signature: Vec<u8>,
+}
+
+/// What a run did.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// Statements that count from now on: release, decision, officer.
+    pub taken: Vec<(ReleaseId, Decision, String)>,
+    /// Statements that do not count, and why.
+    pub refused: Vec<Refusal>,
+    /// Channels that were switched, with the new generation.
+    pub published: Vec<(String, u64)>,
+    /// Channels that could not be brought up to date, and why.
+    pub stuck: Vec<(String, Refusal)>,
+    /// Lines of evidence taken from the server's journal.
+    pub evidence: usize,
+}
+
+/// Puts a statement into the inbox, durably; `settle` judges it.
+pub fn hand_in(state: &State, handed_in: &HandedIn) -> Result<(), Fault> {
+    let bytes = serde_json::to_vec(handed_in).map_err(|_| Fault::Internal("a statement cannot be written"))?;
+    let name = Digest::of(&[handed_in.text.as_slice(), &handed_in.signature].concat());
+    durable::replace(&state.inbox().join(format!("{name}.json")), &bytes)
+}
+
+/// Brings what is published in line with the statements.
+pub fn settle(keeper: &mut Keeper) -> Result<Settled, Fault> {
+    let mut settled = Settled::default();
+
+    // 1. What the server saw becomes entries of the access log.
+    let folder = keeper.state.access_log();
+    durable::sweep(&folder)?;
+    settled.evidence = journal::drain(&folder, &mut Log::open(&folder)?, keeper.now)?;
+
+    // 2. Each statement in the inbox counts or does not; either way it is in the log before it is
+    //    out of the inbox.
+    for name in durable::names(&keeper.state.inbox())? {
+        let path = keeper.state.inbox().join(&name);
+        let handed_in: HandedIn = read_json(&path)?;
+        match take(keeper, &handed_in) {
+            Ok(taken) => settled.taken.push(taken),
+            Err(Error::Refused(refusal)) => {
+                let statement = Digest::of(&handed_in.text);
+                let (reason, detail) = (refusal.reason, refusal.detail.clone());
+                append_once(keeper, Event::StatementRefused { reason, detail, statement })?;
+                settled.refused.push(refusal);
+            }
+            Err(Error::Fault(fault)) => return Err(fault),
+        }
+        durable::remove(&path)?;
+    }
+
+    // 3. Each channel shows the newest approved release of each of its feeds.
+    for channel in keeper.config.channels.clone() {
+        match publish(keeper, &channel) {
+            Ok(Some(generation)) => settled.published.push((channel.name.get_ref().clone(), generation)),
+            Ok(None) => {}
+            Err(Error::Refused(refusal)) => settled.stuck.push((channel.name.get_ref().clone(), refusal)),
+            Err(Error::Fault(fault)) => return Err(fault),
+        }
+    }
+    Ok(settled)
+}
+
+/// Judges one statement: form, release, digests, signer, and only then whether it adds anything.
+fn take(keeper: &mut Keeper, handed_in: &HandedIn) -> Result<(ReleaseId, Decision, String), Error> {
+    let statement = Statement::parse(&handed_in.text)?;
+    let id = &statement.release;
+    let unknown = || Refusal::new(Reason::StatementUnknownRelease, format!("there is no release {id} here"));
+    keeper.trust.accepted(&id.feed, id.version).ok_or_else(unknown)?;
+    if !keeper.state.release_path(id).is_dir() {
+        return Err(unknown().into());
+    }
+    let feed = keeper.config.feed(&id.feed).ok_or_else(unknown)?;
+    let release = keeper.state.release(id)?;
+    if statement.manifest != release.manifest || statement.verdicts != release.verdicts {
+        let detail = format!("it is about other bytes than {id} has here");
+        return Err(Error::refused(Reason::StatementDigest, detail));
+    }
+    let raw = statement.verify(&handed_in.text, &handed_in.signature, &keeper.keyring, keeper.now)?;
+    if statement.officer == release.operator {
+        let detail = format!("{} imported {id}", statement.officer);
+        return Err(Error::refused(Reason::StatementOwnImport, detail));
+    }
+    let (key, before) = (HEXLOWER.encode(&raw.key), keeper.state.statements(id)?);
+    if before.iter().any(|t| t.key == key && t.decision == statement.decision) {
+        let detail = format!("{} said so before", statement.officer);
+        return Err(Error::refused(Reason::StatementRepeated, detail));
+    }
+    let stands = standing(&release, &before, feed);
+    let closed = match stands {
+        Standing::Withdrawn => true,
+        // What was refused was never shown, but may have been before another officer refused it.
+        Standing::Refused => statement.decision != Decision::Withdraw,
+        Standing::Held { .. } | Standing::Approved => false,
+    };
+    if closed {
+        return Err(Error::refused(Reason::StatementClosed, format!("{id} was {stands}")));
+    }
+    let text = String::from_utf8(handed_in.text.clone()).map_err(|_| Fault::Internal("a statement changed"))?;
+    let signature = String::from_utf8_lossy(&handed_in.signature).into_owned();
+    let (officer, decision) = (statement.officer.clone(), statement.decision);
+    append_once(keeper, Event::Statement {
+        feed: id.feed.clone(),
+        version: id.version,
+        decision: decision.word().into(),
+        officer: officer.clone(),
+        key_id: keyring::id_text(raw.id),
+        text: text.clone(),
+        signature: signature.clone(),
+    })?;
+    let taken = Taken { taken: keeper.now, decision, officer: officer.clone(), key, text, signature };
+    keeper.state.take_statement(id, &taken)?;
+    Ok((id.clone(), decision, officer))
+}
+
+/// Appends, unless a cut run appended exactly this as its last act.
+fn append_once(keeper: &mut Keeper, event: Event) -> Result<(), Fault> {
+    if keeper.log.last().is_some_and(|entry| entry.event == event) { Ok(()) } else { keeper.append(vec![event]) }
+}
+
+/// The releases a channel should show: of each feed the newest that stands approved.
+pub fn due(keeper: &Keeper, channel: &Channel) -> Result<Vec<Release>, Fault> {
+    let ids = keeper.state.releases(&keeper.trust)?;
+    let mut due = Vec::new();
+    for name in &channel.feeds {
+        let Some(feed) = keeper.config.feed(name.get_ref()) else { continue };
+        for id in ids.iter().rev().filter(|id| id.feed == *name.get_ref()) {
+            let release = keeper.state.release(id)?;
+            if standing(&release, &keeper.state.statements(id)?, feed) == Standing::Approved {
+                due.push(release);
+                break;
+            }
+        }
+    }
+    Ok(due)
+}
+
+/// Switches a channel if what is due is not what it shows; gives the new generation.
+fn publish(keeper: &mut Keeper, channel: &Channel) -> Result<Option<u64>, Error> {
+    let name = channel.name.get_ref().clone();
+    let due = due(keeper, channel)?;
+    let current = keeper.state.current(&name)?;
+    let former = current.map(|current| keeper.state.set(&name, current)).transpose()?.map(|(_, set)| set);
+    let same = |set: &Set| {
+        set.releases.len() == due.len()
+            && set.releases.iter().zip(&due).all(|(member, release)| member.feed == release.feed && member.manifest == release.manifest)
+    };
+    if former.as_ref().map_or(due.is_empty(), same) {
+        return Ok(None);
+    }
+    let mut releases = Vec::new();
+    for release in due {
+        let verdicts = keeper.state.verdicts(&release)?;
+        let offsets: BTreeMap<Digest, u64> =
+            keeper.state.pack_index(&release.id())?.into_iter().map(|(digest, packed)| (digest, packed.offset)).collect();
+        releases.push((release, verdicts, offsets));
+    }
+    let generation = former.as_ref().map_or(0, |set| set.generation) + 1;
+    let refused = keeper.state.channel_path(&name).join("refused");
+    let set = match Set::make(&name, former.as_ref(), &releases, generation, keeper.now) {
+        Ok(set) => set,
+        Err(refusal) => {
+            // Told once, not at every tick of the timer.
+            let (reason, detail) = (refusal.reason, refusal.detail.clone());
+            if !std::fs::read(&refused).is_ok_and(|told| told == detail.as_bytes()) {
+                keeper.append(vec![Event::PublishRefused { channel: name.clone(), reason, detail: detail.clone() }])?;
+                durable::create_dir(&keeper.state.channel_path(&name))?;
+                durable::replace(&refused, detail.as_bytes())?;
+            }
+            return Err(refusal.into());
+        }
+    };
+    let bytes = serde_json::to_vec(&set).map_err(|_| Fault::Internal("a set cannot be written"))?;
+    let next = Current { generation, set: Digest::of(&bytes) };
+
+    // The set is on the disk before the intent, the intent before the switch, the outcome after.
+    durable::create_dir(&keeper.state.channel_path(&name))?;
+    durable::sweep(&keeper.state.channel_path(&name))?;
+    durable::replace(&keeper.state.set_path(&name, generation), &bytes)?;
+    let shown = set.releases.iter().map(|m| format!("{}/{}", m.feed, m.version)).collect();
+    keeper.append(vec![Event::PublishStarted { channel: name.clone(), generation, set: next.set, releases: shown }])?;
+    keeper.state.switch(&name, next)?;
+    keeper.append(vec![Event::Published { channel: name.clone(), generation, set: next.set }])?;
+    durable::remove(&refused)?;
+    Ok(Some(generation))
+}

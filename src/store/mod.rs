@@ -1,0 +1,170 @@
+//! The state folder. `init` makes it; nothing else ever does: what is missing is a fault.
+//!
+//!     config.toml
+//!     keyring/<version>.toml       the keyring in force is the one that trust/trust.json names
+//!     trust/trust.json             what was accepted: the memory against rollback
+//!     spool/                       private copies of a medium's bytes; swept at every start
+//!     blobs/sha256/ab/<digest>     artifacts of 256 KiB and more
+//!     releases/<feed>/<version>/   manifest, signatures, verdicts, small artifacts in one pack
+//!     channels/<name>/             numbered sets, and `current`, which names the one that is served
+//!     inbox/                       statements handed in
+//!     log/import/ log/access/      the transparency logs
+//!     lock
+
+pub mod fsck;
+pub mod gc;
+pub mod release;
+pub mod staging;
+pub mod trust;
+
+use std::path::{Path, PathBuf};
+
+pub use release::{Place, Release, ReleaseId};
+pub use staging::Staging;
+pub use trust::Trust;
+
+use crate::audit::Log;
+use crate::base::lock::Lock;
+use crate::base::{Digest, Fault, Refusal, durable};
+use crate::config::Config;
+use crate::verify::Keyring;
+use crate::verify::keyring;
+
+/// Artifacts smaller than this, in bytes, live in their release's pack.
+pub const SMALL: u64 = 256 << 10;
+/// Longest file of ours that is read whole, in bytes.
+pub const LONGEST: u64 = 1 << 30;
+
+/// The state folder's paths.
+#[derive(Clone, Debug)]
+pub struct State {
+    root: PathBuf,
+}
+
+impl State {
+    /// The state at `root`. Fault: a part of it is missing.
+    pub fn open(root: &Path) -> Result<Self, Fault> {
+        let state = Self { root: root.to_owned() };
+        if !state.config_path().is_file() {
+            return Err(Fault::Config(format!(
+                "{} is no state folder of gaprelay: it has no config.toml. Make one with `gaprelay init`, or name it with --state",
+                root.display()
+            )));
+        }
+        for part in FOLDERS {
+            if !root.join(part).is_dir() {
+                return Err(Fault::damaged(root.join(part).to_string_lossy(), "the folder is missing"));
+            }
+        }
+        Ok(state)
+    }
+
+    /// Makes the state. Fault: there is one already.
+    pub fn create(root: &Path, config: &str, parsed: &Config, keyring: &[u8], ring: &Keyring) -> Result<Self, Fault> {
+        let state = Self { root: root.to_owned() };
+        if state.config_path().exists() || root.join("trust").exists() {
+            return Err(Fault::Config(format!("{} holds a state already", root.display())));
+        }
+        for part in FOLDERS {
+            durable::create_dir(&root.join(part))?;
+        }
+        durable::replace(&state.lock_path(), b"")?;
+        Log::create(&state.import_log(), &format!("{}/import/1", parsed.relay.get_ref()))?;
+        Log::create(&state.access_log(), &format!("{}/access/1", parsed.relay.get_ref()))?;
+        durable::replace(&state.keyring_path(ring.version), keyring)?;
+        Trust::first(ring.version, Digest::of(keyring)).save(&state)?;
+        // Last: a state that was cut while it was made has no config and is not taken for one.
+        durable::replace(&state.config_path(), config.as_bytes())?;
+        Ok(state)
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the config lies.
+    pub fn config_path(&self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+
+    /// Where a keyring lies.
+    pub fn keyring_path(&self, version: u64) -> PathBuf {
+        self.root.join(format!("keyring/{version}.toml"))
+    }
+
+    /// The spool.
+    pub fn spool(&self) -> PathBuf {
+        self.root.join("spool")
+    }
+
+    /// Statements handed in.
+    pub fn inbox(&self) -> PathBuf {
+        self.root.join("inbox")
+    }
+
+    /// The import log.
+    pub fn import_log(&self) -> PathBuf {
+        self.root.join("log/import")
+    }
+
+    /// The access log.
+    pub fn access_log(&self) -> PathBuf {
+        self.root.join("log/access")
+    }
+
+    /// Where the blob of this digest lies.
+    pub fn blob_path(&self, digest: Digest) -> PathBuf {
+        let hex = digest.to_string();
+        let (two, _) = hex.split_at(2);
+        self.root.join("blobs/sha256").join(two).join(&hex)
+    }
+
+    /// A channel's folder.
+    pub fn channel_path(&self, channel: &str) -> PathBuf {
+        self.root.join("channels").join(channel)
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    /// Becomes the one keeper, calling `wait` once if another must finish first.
+    pub fn lock(&self, wait: impl FnOnce()) -> Result<Lock, Fault> {
+        Lock::take(&self.lock_path(), wait)
+    }
+
+    /// Reads the config.
+    pub fn config(&self) -> Result<Config, Fault> {
+        let bytes = durable::read(&self.config_path(), LONGEST)?;
+        let text = String::from_utf8(bytes).map_err(|_| Fault::Config("config.toml is not UTF-8".into()))?;
+        Config::parse(&text).map_err(|problems| {
+            let shown: Vec<_> = problems.iter().map(|p| format!("config.toml, {p}")).collect();
+            Fault::Config(shown.join("\n"))
+        })
+    }
+
+    /// Reads the keyring in force: the one whose version and digest the trust file names.
+    pub fn keyring(&self, trust: &Trust) -> Result<Keyring, Fault> {
+        let path = self.keyring_path(trust.keyring.version);
+        let bytes = durable::read(&path, keyring::LONGEST)?;
+        let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
+        if Digest::of(&bytes) != trust.keyring.sha256 {
+            return Err(damaged("it is not the keyring that was accepted"));
+        }
+        let ring = Keyring::parse(&bytes).map_err(|r: Refusal| damaged(&r.detail))?;
+        if ring.version == trust.keyring.version { Ok(ring) } else { Err(damaged("it states another version")) }
+    }
+}
+
+const FOLDERS: [&str; 9] = [
+    "keyring",
+    "trust",
+    "spool",
+    "blobs/sha256",
+    "releases",
+    "channels",
+    "inbox",
+    "log/import",
+    "log/access",
+];

@@ -1,0 +1,206 @@
+//! Releases as they are kept: `releases/<feed>/<version>/`.
+//!
+//!     manifest.json, manifest.json….minisig   as they came
+//!     verdicts.json                           one verdict for each artifact, by path
+//!     release.json                            who brought it, who signed it, what was decided
+//!     pack, pack.json                         the small artifacts, and where each begins
+//!     statements/                             officers' statements on it that count
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{LONGEST, SMALL, State, Trust};
+use crate::base::name::is_name;
+use crate::base::{Digest, Fault, Timestamp, durable};
+use crate::inspect::{Counts, Verdict};
+use crate::verify::Signer;
+
+/// The format of `release.json`.
+pub const FORMAT: &str = "gaprelay-release/1";
+
+/// A feed and a version: `clamav-daily/27412`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReleaseId {
+    /// The feed.
+    pub feed: String,
+    /// The version.
+    pub version: u64,
+}
+
+impl fmt::Display for ReleaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.feed, self.version)
+    }
+}
+
+impl FromStr for ReleaseId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "not a release of the form FEED/VERSION, such as clamav-daily/27412";
+        let (feed, number) = text.rsplit_once('/').ok_or(wrong)?;
+        let version: u64 = number.parse().map_err(|_| wrong)?;
+        if !is_name(feed) || version == 0 || version.to_string() != number {
+            return Err(wrong);
+        }
+        Ok(Self { feed: feed.to_owned(), version })
+    }
+}
+
+/// `release.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// Always `gaprelay-release/1`.
+    pub format: String,
+    /// Feed.
+    pub feed: String,
+    /// Version.
+    pub version: u64,
+    /// The manifest's label, for people.
+    pub label: String,
+    /// Publisher, as the keyring knows it.
+    pub publisher: String,
+    /// Origin, as the keyring knows it.
+    pub origin: String,
+    /// When the bundle was made.
+    pub issued: Timestamp,
+    /// When it expires.
+    pub expires: Timestamp,
+    /// Digest of `manifest.json`.
+    pub manifest: Digest,
+    /// Digest of `verdicts.json`.
+    pub verdicts: Digest,
+    /// How many of which.
+    pub counts: Counts,
+    /// Who signed.
+    pub signers: Vec<Signer>,
+    /// Names of the signature files kept.
+    pub signatures: Vec<String>,
+    /// Who imported it.
+    pub operator: String,
+    /// When.
+    pub imported: Timestamp,
+}
+
+/// Where the bytes of an artifact lie.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// In the blob of its digest.
+    Blob,
+    /// In a release's pack.
+    Pack {
+        /// FEED/VERSION.
+        release: String,
+        /// Where it begins.
+        offset: u64,
+    },
+    /// Here: made at publish, and short.
+    Inline(String),
+}
+
+/// One line of `pack.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Packed {
+    /// Digest of the artifact.
+    pub sha256: Digest,
+    /// Where it begins in the pack.
+    pub offset: u64,
+    /// Its length.
+    pub size: u64,
+}
+
+impl Release {
+    /// Feed and version.
+    pub fn id(&self) -> ReleaseId {
+        ReleaseId { feed: self.feed.clone(), version: self.version }
+    }
+}
+
+impl State {
+    /// A release's folder.
+    pub fn release_path(&self, id: &ReleaseId) -> PathBuf {
+        self.root().join("releases").join(&id.feed).join(id.version.to_string())
+    }
+
+    /// The releases that were accepted and are still kept, by feed and version.
+    pub fn releases(&self, trust: &Trust) -> Result<Vec<ReleaseId>, Fault> {
+        let mut ids = Vec::new();
+        for (feed, trust) in &trust.feeds {
+            for version in trust.accepted.keys() {
+                let id = ReleaseId { feed: feed.clone(), version: *version };
+                if self.release_path(&id).is_dir() {
+                    ids.push(id);
+                }
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Reads `release.json`.
+    pub fn release(&self, id: &ReleaseId) -> Result<Release, Fault> {
+        let path = self.release_path(id).join("release.json");
+        let release: Release = read_json(&path)?;
+        if release.format == FORMAT && release.id() == *id {
+            return Ok(release);
+        }
+        Err(Fault::damaged(path.to_string_lossy(), "it is of another release or format"))
+    }
+
+    /// Reads a release's verdicts and proves them to be those it was accepted with.
+    pub fn verdicts(&self, release: &Release) -> Result<Vec<Verdict>, Fault> {
+        let path = self.release_path(&release.id()).join("verdicts.json");
+        let bytes = durable::read(&path, LONGEST)?;
+        let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
+        if Digest::of(&bytes) != release.verdicts {
+            return Err(damaged("the verdicts are not those of the release"));
+        }
+        serde_json::from_slice(&bytes).map_err(|_| damaged("the verdicts cannot be read"))
+    }
+
+    /// Where each small artifact of a release lies in its pack.
+    pub fn pack_index(&self, id: &ReleaseId) -> Result<BTreeMap<Digest, Packed>, Fault> {
+        let index: Vec<Packed> = read_json(&self.release_path(id).join("pack.json"))?;
+        Ok(index.into_iter().map(|packed| (packed.sha256, packed)).collect())
+    }
+
+    /// Where an artifact that the relay holds lies, by digest and size, and how to read it.
+    pub fn find_held(&self, digest: Digest, size: u64, packs: &Packs) -> Option<(PathBuf, u64)> {
+        if size < SMALL {
+            return packs.0.get(&digest).filter(|(_, _, held)| *held == size).map(|(path, at, _)| (path.clone(), *at));
+        }
+        let path = self.blob_path(digest);
+        path.metadata().is_ok_and(|meta| meta.len() == size).then_some((path, 0))
+    }
+
+    /// All packs of the releases that are kept, for thin bundles.
+    pub fn packs(&self, trust: &Trust) -> Result<Packs, Fault> {
+        let mut packs = BTreeMap::new();
+        for id in self.releases(trust)? {
+            let path = self.release_path(&id).join("pack");
+            for (digest, packed) in self.pack_index(&id)? {
+                packs.insert(digest, (path.clone(), packed.offset, packed.size));
+            }
+        }
+        Ok(Packs(packs))
+    }
+}
+
+/// Where small artifacts lie: path of the pack, offset, size.
+#[derive(Debug, Default)]
+pub struct Packs(BTreeMap<Digest, (PathBuf, u64, u64)>);
+
+/// Reads a JSON file of ours.
+pub fn read_json<T: serde::de::DeserializeOwned>(path: &std::path::Path) -> Result<T, Fault> {
+    let bytes = durable::read(path, LONGEST)?;
+    serde_json::from_slice(&bytes).map_err(|e| Fault::damaged(path.to_string_lossy(), e.to_string()))
+}

@@ -1,0 +1,157 @@
+//! A release in the making. Cleared bytes go into a staging folder in the spool; what is withheld is
+//! dropped at once. [`Staging::commit`] puts everything in place; until the trust file names the
+//! release it does not exist for anyone, and a cut leaves nothing but what the next start sweeps.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::PathBuf;
+
+use super::release::{FORMAT, Packed, Release};
+use super::{ReleaseId, SMALL, State};
+use crate::base::error::IoContext as _;
+use crate::base::{Digest, Fault, Timestamp, durable};
+use crate::inspect::{Counts, Decision, Keep, Verdict};
+use crate::verify::{Artifact, Verified};
+
+/// Where the bytes of the current artifact go.
+enum Current {
+    /// Into memory, and from there into the pack.
+    Small,
+    /// Into a file that becomes a blob.
+    Large(File, PathBuf),
+    /// Nowhere: the relay holds this blob already.
+    Held,
+}
+
+/// The release in the making.
+pub struct Staging {
+    state: State,
+    folder: PathBuf,
+    pack: BufWriter<File>,
+    packed: Vec<Packed>,
+    offset: u64,
+    small: Vec<u8>,
+    current: Current,
+    blobs: Vec<(File, PathBuf, Digest)>,
+}
+
+impl Staging {
+    /// An empty folder in the spool for this release.
+    pub fn new(state: &State, id: &ReleaseId) -> Result<Self, Fault> {
+        let folder = durable::beside(&state.spool(), &format!("{}-{}", id.feed, id.version));
+        durable::remove(&folder)?;
+        durable::create_dir(&folder)?;
+        let pack = BufWriter::with_capacity(1 << 20, durable::create(&folder.join("pack"), 0o644)?);
+        Ok(Self {
+            state: state.clone(),
+            folder,
+            pack,
+            packed: Vec::new(),
+            offset: 0,
+            small: Vec::new(),
+            current: Current::Held,
+            blobs: Vec::new(),
+        })
+    }
+
+    /// Puts everything in place, durably; the release counts once the trust file names it.
+    ///
+    /// The order does not matter to a reader, since nobody looks before that; but all of it must be
+    /// on the disk when this returns.
+    pub fn commit(mut self, verified: &Verified, verdicts: &[Verdict], operator: &str, now: Timestamp) -> Result<Release, Fault> {
+        let manifest = verified.manifest();
+        let pack = self.folder.join("pack");
+        self.pack.flush().during("write", &pack)?;
+        self.pack.get_ref().sync_all().during("sync", &pack)?;
+        for (file, from, digest) in std::mem::take(&mut self.blobs) {
+            file.sync_all().during("sync", &from)?;
+            let to = self.state.blob_path(digest);
+            durable::create_dir(to.parent().unwrap_or(&to))?;
+            durable::settle(&from, &to)?;
+        }
+        let verdicts_bytes = to_json(verdicts)?;
+        let envelope = verified.envelope();
+        let release = Release {
+            format: FORMAT.into(),
+            feed: manifest.feed.clone(),
+            version: manifest.version,
+            label: manifest.label.clone(),
+            publisher: manifest.publisher.clone(),
+            origin: manifest.origin.clone(),
+            issued: manifest.issued,
+            expires: manifest.expires,
+            manifest: verified.digest(),
+            verdicts: Digest::of(&verdicts_bytes),
+            counts: Counts::of(verdicts),
+            signers: verified.signers().to_vec(),
+            signatures: envelope.signatures.iter().map(|(name, _)| name.clone()).collect(),
+            operator: operator.to_owned(),
+            imported: now,
+        };
+        durable::create_dir(&self.folder.join("statements"))?;
+        for (name, bytes) in &envelope.signatures {
+            durable::replace(&self.folder.join(name), bytes)?;
+        }
+        durable::replace(&self.folder.join("manifest.json"), &envelope.manifest)?;
+        durable::replace(&self.folder.join("verdicts.json"), &verdicts_bytes)?;
+        durable::replace(&self.folder.join("pack.json"), &to_json(&self.packed)?)?;
+        durable::replace(&self.folder.join("release.json"), &to_json(&release)?)?;
+        let to = self.state.release_path(&release.id());
+        durable::create_dir(to.parent().unwrap_or(&to))?;
+        // What a cut run left there was never accepted.
+        durable::remove(&to)?;
+        durable::settle(&self.folder, &to)?;
+        Ok(release)
+    }
+}
+
+impl Keep for Staging {
+    fn begin(&mut self, artifact: &Artifact) -> Result<(), Fault> {
+        self.small.clear();
+        self.current = if artifact.size < SMALL {
+            Current::Small
+        } else if self.state.blob_path(artifact.sha256).metadata().is_ok_and(|meta| meta.len() == artifact.size) {
+            Current::Held
+        } else {
+            let path = self.folder.join(format!("blob-{}", self.blobs.len()));
+            Current::Large(durable::create(&path, 0o644)?, path)
+        };
+        Ok(())
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        match &mut self.current {
+            Current::Small => self.small.extend_from_slice(bytes),
+            Current::Large(file, path) => file.write_all(bytes).during("write", path)?,
+            Current::Held => {}
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, verdict: &Verdict) -> Result<(), Fault> {
+        let current = std::mem::replace(&mut self.current, Current::Held);
+        match (current, verdict.decision) {
+            (Current::Small, Decision::Cleared) => {
+                self.pack.write_all(&self.small).during("write", &self.folder.join("pack"))?;
+                let (offset, size) = (self.offset, self.small.len() as u64);
+                self.packed.push(Packed { sha256: verdict.sha256, offset, size });
+                self.offset += size;
+            }
+            (Current::Large(file, path), Decision::Cleared) => self.blobs.push((file, path, verdict.sha256)),
+            (Current::Large(_, path), Decision::Withheld) => durable::remove(&path)?,
+            (Current::Small, Decision::Withheld) | (Current::Held, _) => {}
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // After a commit there is nothing here; else the next start sweeps what could not be removed.
+        let _ = durable::remove(&self.folder);
+    }
+}
+
+fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Fault> {
+    serde_json::to_vec(value).map_err(|_| Fault::Internal("a record cannot be written"))
+}

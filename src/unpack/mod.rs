@@ -1,0 +1,88 @@
+//! The payload's one canonical form. We do not interpret an archive: we know from the signed
+//! manifest which bytes it must consist of, and compare. In scope: gzip framing, ustar framing,
+//! sizes, digests. Out of scope: what the artifacts mean.
+//!
+//!     gzip header (10 fixed bytes) · deflate stream · CRC-32 · size · end of file
+//!       └ for each carried artifact, in the manifest's order:
+//!             its ustar header, byte for byte as [`ustar::header`] makes it
+//!             its bytes, with the signed SHA-256
+//!             zeros to the next 512
+//!         zeros to the end: two blocks, then up to a multiple of 10240
+
+pub mod diagnose;
+pub mod gzip;
+pub mod ustar;
+
+use crate::base::digest::Hasher;
+use crate::base::{Error, Fault, Reason, Refusal, quoted};
+use crate::media::Spooled;
+use crate::media::spool::Step;
+use crate::verify::Artifact;
+use ustar::BLOCK;
+
+/// Takes the artifacts' bytes as they come out, in order. What it was given is worth nothing
+/// before [`Sink::end`], since the digest is known only then.
+pub trait Sink {
+    /// The next artifact begins.
+    fn begin(&mut self, artifact: &Artifact) -> Result<(), Fault>;
+    /// More of its bytes.
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Fault>;
+    /// All of its bytes were given, and their digest is the signed one.
+    fn end(&mut self) -> Result<(), Fault>;
+}
+
+/// Unpacks the payload into `sink`. Refusals: `gzip-*`, `entry-*`, `archive-*`.
+pub fn unpack(spooled: &Spooled, sink: &mut dyn Sink, step: Step<'_>) -> Result<(), Error> {
+    let manifest = spooled.verified().manifest();
+    let carried: Vec<&Artifact> = manifest.carried().collect();
+    let unpacked = ustar::archive_size(carried.iter().map(|a| a.size));
+    gzip::inflate(spooled.payload(), manifest.payload.size, unpacked, |stream| {
+        for (index, artifact) in carried.iter().enumerate() {
+            check_header(stream, &carried, index)?;
+            sink.begin(artifact)?;
+            let mut hasher = Hasher::new();
+            stream.take(artifact.size, &mut |bytes| {
+                hasher.update(bytes);
+                sink.bytes(bytes)?;
+                step(bytes.len() as u64);
+                Ok(())
+            })?;
+            let digest = hasher.finish();
+            if digest != artifact.sha256 {
+                let detail = format!("\"{}\" has digest {digest}, the manifest says {}", quoted(&artifact.path), artifact.sha256);
+                return Err(Error::refused(Reason::EntryDigest, detail));
+            }
+            sink.end()?;
+            zeros(stream, ustar::padding(artifact.size), "padding")?;
+        }
+        check_end(stream, &carried)
+    })
+}
+
+/// That the next block is exactly the header of `carried[index]`.
+fn check_header(stream: &mut gzip::Stream<'_>, carried: &[&Artifact], index: usize) -> Result<(), Error> {
+    let artifact = carried.get(index).ok_or(Fault::Internal("an artifact that is not listed"))?;
+    let block = stream.block()?;
+    let expected = ustar::header(&artifact.path, artifact.size)
+        .ok_or_else(|| Refusal::new(Reason::PathTooLong, "it does not fit a ustar header"))?;
+    if block == expected { Ok(()) } else { Err(diagnose::wrong_header(&block, carried, index).into()) }
+}
+
+/// That only zeros follow, as many as belong there.
+fn check_end(stream: &mut gzip::Stream<'_>, carried: &[&Artifact]) -> Result<(), Error> {
+    let block = stream.block()?;
+    if block != [0; BLOCK] {
+        return Err(diagnose::wrong_header(&block, carried, carried.len()).into());
+    }
+    let left = ustar::end_size(carried.iter().map(|a| a.size)) - BLOCK as u64;
+    zeros(stream, left, "the end of the archive")
+}
+
+fn zeros(stream: &mut gzip::Stream<'_>, size: u64, place: &str) -> Result<(), Error> {
+    stream.take(size, &mut |bytes| {
+        if bytes.iter().all(|b| *b == 0) {
+            return Ok(());
+        }
+        Err(Error::refused(Reason::ArchiveHidden, format!("bytes other than zero in {place}")))
+    })
+}

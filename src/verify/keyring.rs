@@ -1,0 +1,337 @@
+//! The keyring: who may sign what. See `schemas/keyring.md`.
+
+use std::collections::BTreeMap;
+
+use data_encoding::{BASE64, HEXUPPER};
+use globset::Glob;
+use serde::{Deserialize, Serialize};
+
+use crate::base::name::{self, is_name};
+use crate::base::{Reason, Refusal, Timestamp, quoted};
+
+/// The format this version reads and writes.
+pub const FORMAT: &str = "gaprelay-keyring/1";
+/// The one signature algorithm known so far: Ed25519 over BLAKE2b-512, in minisign's form.
+pub const ALGORITHM: &str = "minisign-ed25519";
+/// Longest keyring file, in bytes.
+pub const LONGEST: u64 = 1 << 20;
+
+/// `keyring.toml` as written.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Keyring {
+    /// Always `gaprelay-keyring/1`.
+    pub format: String,
+    /// Rises by one with each new keyring; at least 1.
+    pub version: u64,
+    /// Who may replace the keyring.
+    pub root: Root,
+    /// The keys, each with one role.
+    #[serde(rename = "key", default)]
+    pub keys: Vec<Key>,
+    /// How many distinct keys of which role must sign a feed's bundles. All rows whose `feeds`
+    /// match apply; a feed that no row matches cannot be imported.
+    #[serde(rename = "threshold", default)]
+    pub thresholds: Vec<Threshold>,
+    /// Keys that must not be used again, in the keyring or not.
+    #[serde(default)]
+    pub revoked: Vec<Revoked>,
+}
+
+/// Who may replace the keyring.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Root {
+    /// How many of `keys` must sign a new keyring; at least 1.
+    pub threshold: u64,
+    /// Root public keys, minisign base64.
+    pub keys: Vec<String>,
+}
+
+/// One key and what it may do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    /// The person or service that holds it.
+    pub name: String,
+    /// Always `minisign-ed25519`.
+    pub algorithm: String,
+    /// The public key, minisign base64 (56 characters, beginning `RW`).
+    pub public: String,
+    /// What it signs.
+    pub role: Role,
+    /// Whose content it signs; not for officers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publisher: Option<String>,
+    /// Country of the publisher, ISO 3166-1 alpha-2; not for officers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// Feeds it may sign for: names, `*` stands for any characters.
+    pub feeds: Vec<String>,
+    /// Not valid before; open if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// Not valid after; open if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Timestamp>,
+}
+
+/// What a key may play.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Made the content.
+    Vendor,
+    /// Collected and checked the content on the connected side.
+    Custodian,
+    /// Looked at the content independently.
+    Evaluator,
+    /// Approves, refuses and withdraws releases on the relay.
+    Officer,
+}
+
+impl Role {
+    /// Whether a key of this role answers for publisher and origin.
+    fn publishes(self) -> bool {
+        matches!(self, Self::Vendor | Self::Custodian)
+    }
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Vendor => "vendor",
+            Self::Custodian => "custodian",
+            Self::Evaluator => "evaluator",
+            Self::Officer => "officer",
+        })
+    }
+}
+
+/// How many distinct keys of a role must sign.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    /// Feeds it applies to: names, `*` stands for any characters.
+    pub feeds: Vec<String>,
+    /// Which role: vendor, custodian or evaluator.
+    pub role: Role,
+    /// How many distinct keys; at least 1.
+    pub signers: u64,
+}
+
+/// A key that must not be used again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Revoked {
+    /// The public key, minisign base64.
+    pub public: String,
+    /// Since when.
+    pub on: Timestamp,
+    /// Why, for the officers.
+    pub reason: String,
+}
+
+/// A public key taken apart: its id, and the 32 raw bytes that are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawKey {
+    /// minisign's key id: a look-up aid.
+    pub id: [u8; 8],
+    /// The Ed25519 public key.
+    pub key: [u8; 32],
+}
+
+impl RawKey {
+    /// Reads minisign base64 and refuses keys of small order, for which anyone can make signatures
+    /// that some verifiers take. Refusals: `keyring-malformed`, `key-weak`.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        let malformed = || {
+            Refusal::new(
+                Reason::KeyringMalformed,
+                format!("\"{}\" is not a minisign public key", quoted(text)),
+            )
+        };
+        let bytes = BASE64.decode(text.as_bytes()).map_err(|_| malformed())?;
+        let (Some(b"Ed"), Some(id), Some(key), 42) =
+            (bytes.first_chunk(), bytes.get(2..10), bytes.last_chunk(), bytes.len())
+        else {
+            return Err(malformed());
+        };
+        let weak = || {
+            Refusal::new(Reason::KeyWeak, format!("\"{}\" is no sound Ed25519 point", quoted(text)))
+        };
+        let point = ed25519_dalek::VerifyingKey::from_bytes(key).map_err(|_| weak())?;
+        if point.is_weak() {
+            return Err(weak());
+        }
+        Ok(Self { id: id.try_into().map_err(|_| malformed())?, key: *key })
+    }
+
+    /// The key id as minisign prints it.
+    pub fn id_text(&self) -> String {
+        id_text(self.id)
+    }
+}
+
+/// A key id as minisign prints it: the eight bytes as one little-endian number in hex.
+pub fn id_text(mut id: [u8; 8]) -> String {
+    id.reverse();
+    HEXUPPER.encode(&id)
+}
+
+impl Keyring {
+    /// Reads and checks a keyring. Refusals: `keyring-malformed`, `key-weak`.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        let malformed = |what: String| Refusal::new(Reason::KeyringMalformed, what);
+        let text = str::from_utf8(bytes).map_err(|_| malformed("the keyring is not UTF-8".into()))?;
+        let keyring: Self = toml::from_str(text)
+            .map_err(|e| malformed(format!("the keyring cannot be read: {}", quoted(e.message()))))?;
+        keyring.check()?;
+        Ok(keyring)
+    }
+
+    /// That the keyring does not contradict itself.
+    pub fn check(&self) -> Result<(), Refusal> {
+        let malformed = |what: String| Err(Refusal::new(Reason::KeyringMalformed, what));
+        if self.format != FORMAT {
+            return malformed(format!("the format is not {FORMAT}"));
+        }
+        if self.version == 0 || self.version > 1 << 53 {
+            return malformed("the version is not between 1 and 2^53".into());
+        }
+        let mut seen = BTreeMap::new();
+        for public in &self.root.keys {
+            let raw = RawKey::parse(public)?;
+            if seen.insert(raw.key, "root").is_some() {
+                return malformed(format!("root key {} stands twice", raw.id_text()));
+            }
+        }
+        if self.root.threshold == 0 || self.root.threshold > self.root.keys.len() as u64 {
+            return malformed("the root threshold is not between 1 and the number of root keys".into());
+        }
+        let mut ids = BTreeMap::new();
+        for key in &self.keys {
+            let name = quoted(&key.name);
+            let raw = RawKey::parse(&key.public)?;
+            if seen.insert(raw.key, "key").is_some() || ids.insert(raw.id, ()).is_some() {
+                return malformed(format!("the key of {name}, or its id, stands twice"));
+            }
+            if !is_name(&key.name) {
+                return malformed(format!("\"{name}\" is not a name: {}", name::RULE));
+            }
+            if key.algorithm != ALGORITHM {
+                return malformed(format!("{name}: the only known algorithm is {ALGORITHM}"));
+            }
+            match (key.role.publishes(), &key.publisher, &key.origin) {
+                (true, Some(publisher), Some(origin)) if is_name(publisher) && is_country(origin) => {}
+                (true, ..) => {
+                    return malformed(format!("{name}: a {} key needs a publisher and an origin", key.role));
+                }
+                (false, None, None) => {}
+                (false, ..) => {
+                    return malformed(format!("{name}: a key of role {} has no publisher or origin", key.role));
+                }
+            }
+            check_globs(&key.feeds)?;
+        }
+        for row in &self.thresholds {
+            check_globs(&row.feeds)?;
+            if row.role == Role::Officer || row.signers == 0 {
+                return malformed("a threshold is for vendor, custodian or evaluator, and at least 1".into());
+            }
+        }
+        self.revoked.iter().try_for_each(|row| RawKey::parse(&row.public).map(drop))
+    }
+
+    /// The key with this id, whatever its state.
+    pub fn by_id(&self, id: [u8; 8]) -> Option<(&Key, RawKey)> {
+        self.keys.iter().find_map(|key| {
+            let raw = RawKey::parse(&key.public).ok()?;
+            (raw.id == id).then_some((key, raw))
+        })
+    }
+
+    /// That `key` may be used at `now`. Refusals: `key-revoked`, `key-expired`, `key-not-yet-valid`.
+    pub fn check_usable(&self, key: &Key, raw: RawKey, now: Timestamp) -> Result<(), Refusal> {
+        let revoked = self.revoked.iter().find(|row| RawKey::parse(&row.public).is_ok_and(|r| r.key == raw.key));
+        if let Some(row) = revoked {
+            let detail = format!("the key of {} was revoked on {}: {}", key.name, row.on, quoted(&row.reason));
+            return Err(Refusal::new(Reason::KeyRevoked, detail));
+        }
+        if let Some(end) = key.not_after.filter(|end| *end < now) {
+            let detail = format!("the key of {} was valid until {end}", key.name);
+            return Err(Refusal::new(Reason::KeyExpired, detail));
+        }
+        if let Some(begin) = key.not_before.filter(|begin| *begin > now) {
+            let detail = format!("the key of {} is valid from {begin}", key.name);
+            return Err(Refusal::new(Reason::KeyNotYetValid, detail));
+        }
+        Ok(())
+    }
+
+    /// The thresholds that apply to a feed.
+    pub fn thresholds_for(&self, feed: &str) -> impl Iterator<Item = &Threshold> {
+        self.thresholds.iter().filter(move |row| matches_feed(&row.feeds, feed))
+    }
+}
+
+impl Key {
+    /// Whether it may sign for `feed`.
+    pub fn is_for(&self, feed: &str) -> bool {
+        matches_feed(&self.feeds, feed)
+    }
+
+    /// Whether it answers for publisher and origin of what it signs.
+    pub fn publishes(&self) -> bool {
+        self.role.publishes()
+    }
+}
+
+fn matches_feed(globs: &[String], feed: &str) -> bool {
+    globs.iter().any(|glob| Glob::new(glob).is_ok_and(|glob| glob.compile_matcher().is_match(feed)))
+}
+
+fn check_globs(globs: &[String]) -> Result<(), Refusal> {
+    let plain = |glob: &String| {
+        !glob.is_empty()
+            && glob.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-*".contains(&b))
+    };
+    if globs.is_empty() || !globs.iter().all(plain) {
+        return Err(Refusal::new(Reason::KeyringMalformed, "feeds is empty, or holds more than names and *"));
+    }
+    Ok(())
+}
+
+/// ISO 3166-1 alpha-2 in form; which countries exist is not judged.
+pub fn is_country(text: &str) -> bool {
+    text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_order_keys_are_refused() {
+        // The identity, the point of order two, and one of order eight.
+        let order_eight = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05";
+        let points = [
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            order_eight,
+        ];
+        for hex in points {
+            let point = data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap();
+            let text = BASE64.encode(&[b"Ed12345678".as_slice(), &point].concat());
+            assert_eq!(RawKey::parse(&text).unwrap_err().reason, Reason::KeyWeak, "{hex}");
+        }
+        let good = RawKey::parse("RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3").unwrap();
+        assert_eq!(good.id_text(), "E7620F1842B4E81F");
+    }
+}

@@ -1,0 +1,190 @@
+//! From bytes off a medium to a manifest that can be believed. In scope: signatures, roles,
+//! thresholds, publisher, origin, version, dates. Out of scope: the payload, which is not looked at
+//! before its digest is known to be the signed one.
+
+pub mod keyring;
+pub mod manifest;
+pub mod paths;
+pub mod signature;
+pub mod trust;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use minisign_verify::PublicKey;
+use serde::{Deserialize, Serialize};
+
+pub use keyring::{Keyring, Role};
+pub use manifest::{Artifact, Manifest};
+pub use signature::SignatureFile;
+pub use trust::{FeedTrust, Seen};
+
+use crate::base::{Digest, Limits, Reason, Refusal, Timestamp, quoted};
+
+/// A manifest and its signature files as read once from a medium, under caps; nothing believed yet.
+pub struct Envelope {
+    /// The bytes of `manifest.json`.
+    pub manifest: Vec<u8>,
+    /// Name and bytes of each `manifest.json….minisig`, sorted by name.
+    pub signatures: Vec<(String, Vec<u8>)>,
+}
+
+/// What the relay knows and allows when it judges a bundle.
+pub struct Rules<'a> {
+    /// Who may sign.
+    pub keyring: &'a Keyring,
+    /// How much is taken.
+    pub limits: &'a Limits,
+    /// How far ahead of our clock a signer's may run.
+    pub clock_tolerance: Duration,
+    /// What time it is.
+    pub now: Timestamp,
+}
+
+/// A distinct key that signed, as the keyring knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Signer {
+    /// Its name in the keyring.
+    pub name: String,
+    /// Its role.
+    pub role: Role,
+    /// Its key id as minisign prints it.
+    pub key_id: String,
+}
+
+/// A manifest signed by whom the keyring asks for. Made by [`verify`] alone.
+pub struct Verified {
+    envelope: Envelope,
+    manifest: Manifest,
+    digest: Digest,
+    signers: Vec<Signer>,
+}
+
+impl Verified {
+    /// The manifest.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The exact bytes that were signed, and their signature files.
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// The SHA-256 of the manifest's bytes: the release's identity.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The distinct keys that signed.
+    pub fn signers(&self) -> &[Signer] {
+        &self.signers
+    }
+}
+
+/// Verifies an envelope: bytes, then signatures over exactly those bytes, and only then JSON.
+///
+/// Each step stands on those before it.
+pub fn verify(envelope: Envelope, rules: &Rules<'_>) -> Result<Verified, Refusal> {
+    // 1. The signature files are few and each is in the one form allowed.
+    if envelope.signatures.is_empty() {
+        return Err(Refusal::new(Reason::SignatureMissing, "there is no manifest.json.minisig"));
+    }
+    if envelope.signatures.len() as u64 > rules.limits.signatures {
+        let detail = format!("{} signature files, the limit is {}", envelope.signatures.len(), rules.limits.signatures);
+        return Err(Refusal::new(Reason::SignatureTooMany, detail));
+    }
+    let mut signed = Vec::new();
+    let mut strangers = Vec::new();
+    for (name, bytes) in &envelope.signatures {
+        let named = |r: Refusal| Refusal::new(r.reason, format!("{}: {}", quoted(name), r.detail));
+        let file = SignatureFile::parse(bytes).map_err(named)?;
+
+        // 2. The key is one of the keyring's and may be used today. A stranger's signature neither
+        //    counts nor harms: anyone could add or remove one.
+        let Some((key, raw)) = rules.keyring.by_id(file.key_id()) else {
+            strangers.push(keyring::id_text(file.key_id()));
+            continue;
+        };
+        rules.keyring.check_usable(key, raw, rules.now).map_err(named)?;
+
+        // 3. The signature covers exactly these bytes and its trusted comment.
+        let public = PublicKey::from_base64(&key.public)
+            .map_err(|_| Refusal::new(Reason::KeyringMalformed, format!("the key of {} cannot be read", key.name)))?;
+        let comment = file.verify(&envelope.manifest, &public).map_err(named)?.to_owned();
+        signed.push((name.clone(), key, raw, comment));
+    }
+    if signed.is_empty() {
+        let detail = format!("signed only by unknown keys: {}", strangers.join(", "));
+        return Err(Refusal::new(Reason::SignatureUnknownKey, detail));
+    }
+
+    // 4. Only now are the bytes read as JSON.
+    let manifest = Manifest::parse(&envelope.manifest, rules.limits)?;
+
+    // 5. Each signature was made for this kind of statement, this feed and this version.
+    let expected = manifest.trusted_comment();
+    for (name, _, _, comment) in &signed {
+        if *comment != expected {
+            let detail =
+                format!("{}: the trusted comment is \"{}\", not \"{expected}\"", quoted(name), quoted(comment));
+            return Err(Refusal::new(Reason::SignatureForeignStatement, detail));
+        }
+    }
+
+    // 6. Enough distinct raw keys of each role signed. Names and key ids do not count.
+    let mut raw_keys = BTreeSet::new();
+    signed.retain(|(_, key, raw, _)| key.is_for(&manifest.feed) && raw_keys.insert(raw.key));
+    check_thresholds(&manifest.feed, &signed.iter().map(|s| s.1).collect::<Vec<_>>(), rules.keyring)?;
+
+    // 7. Publisher and origin are properties of the keys; the manifest only repeats them.
+    let publishing: Vec<_> = signed.iter().map(|s| s.1).filter(|key| key.publishes()).collect();
+    for key in &publishing {
+        if key.publisher.as_ref() != Some(&manifest.publisher) {
+            let detail = format!("the manifest says \"{}\", the key of {} does not", manifest.publisher, key.name);
+            return Err(Refusal::new(Reason::PublisherMismatch, detail));
+        }
+        if key.origin.as_ref() != Some(&manifest.origin) {
+            let detail = format!("the manifest says {}, the key of {} does not", manifest.origin, key.name);
+            return Err(Refusal::new(Reason::OriginMismatch, detail));
+        }
+    }
+    if publishing.is_empty() {
+        let detail = "no vendor or custodian key signed, so nobody answers for the publisher";
+        return Err(Refusal::new(Reason::PublisherMismatch, detail));
+    }
+
+    // 8. It is for today: not dated ahead, not past its expiry.
+    if manifest.issued > rules.now.plus(rules.clock_tolerance) {
+        let detail = format!("it was issued {}, and it is {} here", manifest.issued, rules.now);
+        return Err(Refusal::new(Reason::BundleFuture, detail));
+    }
+    if manifest.expires <= rules.now {
+        let detail = format!("it expired {}, and it is {} here", manifest.expires, rules.now);
+        return Err(Refusal::new(Reason::BundleExpired, detail));
+    }
+
+    let digest = Digest::of(&envelope.manifest);
+    let signers = signed
+        .iter()
+        .map(|(_, key, raw, _)| Signer { name: key.name.clone(), role: key.role, key_id: raw.id_text() })
+        .collect();
+    Ok(Verified { envelope, manifest, digest, signers })
+}
+
+fn check_thresholds(feed: &str, signed: &[&keyring::Key], keyring: &Keyring) -> Result<(), Refusal> {
+    let mut rows = keyring.thresholds_for(feed).peekable();
+    if rows.peek().is_none() {
+        let detail = format!("the keyring sets no threshold for feed {feed}, so nobody can sign it");
+        return Err(Refusal::new(Reason::SignatureThreshold, detail));
+    }
+    for row in rows {
+        let have = signed.iter().filter(|key| key.role == row.role).count() as u64;
+        if have < row.signers {
+            let detail = format!("it has {have} of {} required {} signatures", row.signers, row.role);
+            return Err(Refusal::new(Reason::SignatureThreshold, detail));
+        }
+    }
+    Ok(())
+}
