@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use data_encoding::BASE64;
 use flate2::{Compression, GzBuilder};
 use walkdir::WalkDir;
 
@@ -215,15 +216,25 @@ fn write_payload(plan: &Plan, manifest: &Manifest) -> Result<Payload, Error> {
 fn sign(key: &Path, path: &Path, bytes: &[u8], manifest: &Manifest) -> Result<PathBuf, Fault> {
     let failed = |e: &dyn std::fmt::Display| Fault::Config(format!("cannot sign with {}: {e}", key.display()));
     let text = std::fs::read_to_string(key).during("read", key)?;
-    let sealed = || minisign::SecretKeyBox::from_string(&text).map_err(|e| failed(&e));
-    let secret = match sealed()?.into_unencrypted_secret_key() {
-        Ok(secret) => secret,
-        Err(_) => sealed()?.into_secret_key(None).map_err(|e| failed(&e))?,
+    let secret = match open_key(&text) {
+        Some(secret) => secret,
+        None => minisign::SecretKeyBox::from_string(&text)
+            .and_then(|sealed| sealed.into_secret_key(None))
+            .map_err(|e| failed(&e))?,
     };
+    // With its public half at hand the crate checks what it made, and so finds a damaged key.
+    let public = minisign::PublicKey::from_secret_key(&secret).map_err(|e| failed(&e))?;
     let comment = manifest.trusted_comment();
-    let signed = minisign::sign(None, &secret, bytes, Some(&comment), Some("signature from minisign secret key"))
+    let signed = minisign::sign(Some(&public), &secret, bytes, Some(&comment), Some("signature from minisign secret key"))
         .map_err(|e| failed(&e))?;
     let out = path.with_file_name("manifest.json.minisig");
     durable::replace(&out, signed.into_string().as_bytes())?;
     Ok(out)
+}
+
+/// A key without a password. Stock minisign leaves such a key's checksum empty, which the crate's own
+/// reader takes for damage; so the bytes are given to it directly.
+fn open_key(text: &str) -> Option<minisign::SecretKey> {
+    let bytes = BASE64.decode(text.lines().nth(1)?.trim().as_bytes()).ok()?;
+    minisign::SecretKey::from_bytes(&bytes).ok().filter(|key| !key.is_encrypted())
 }
