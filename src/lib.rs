@@ -11,22 +11,22 @@
 pub mod base;
 
 // The way of the data, in its order.
-pub mod verify;
-pub mod media;
-pub mod unpack;
+pub mod guard;
 pub mod inspect;
-pub mod store;
+pub mod media;
 pub mod publish;
 pub mod serve;
-pub mod guard;
+pub mod store;
+pub mod unpack;
+pub mod verify;
 
 // The record.
 pub mod audit;
 
 // What ties them together: the import and the settling as one function each.
 pub mod config;
-pub mod keeper;
 pub mod import;
+pub mod keeper;
 pub mod settle;
 
 // The connected side.

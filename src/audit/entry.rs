@@ -221,6 +221,9 @@ pub struct Attempt {
 impl Event {
     /// Whether an outcome must follow.
     pub fn is_intent(&self) -> bool {
-        matches!(self, Self::MediumOpened { .. } | Self::ImportStarted { .. } | Self::PublishStarted { .. })
+        matches!(
+            self,
+            Self::MediumOpened { .. } | Self::ImportStarted { .. } | Self::PublishStarted { .. }
+        )
     }
 }

@@ -36,7 +36,8 @@ fn path(level: &str, index: u64, width: usize) -> String {
 
 /// Whether `path` is one that [`tile_path`] or [`bundle_path`] gives: nothing else is ever served.
 pub fn is_path(path: &str) -> bool {
-    let Some((level, rest)) = path.strip_prefix("tile/").and_then(|rest| rest.split_once('/')) else {
+    let Some((level, rest)) = path.strip_prefix("tile/").and_then(|rest| rest.split_once('/'))
+    else {
         return false;
     };
     let (groups, width) = match rest.split_once(".p/") {
@@ -88,8 +89,18 @@ mod tests {
         for good in ["tile/0/x001/x234/067", "tile/entries/273.p/112", "tile/2/000.p/1"] {
             assert!(is_path(good), "{good}");
         }
-        for bad in ["tile/0/1", "tile/0/../067", "tile/9/000", "tile/0/000.p/256", "tile/0/000.p/01", "tile/0/x000",
-            "tile/entries/", "checkpoint", "tile/0/000.p/", "tile/0//000"] {
+        for bad in [
+            "tile/0/1",
+            "tile/0/../067",
+            "tile/9/000",
+            "tile/0/000.p/256",
+            "tile/0/000.p/01",
+            "tile/0/x000",
+            "tile/entries/",
+            "checkpoint",
+            "tile/0/000.p/",
+            "tile/0//000",
+        ] {
             assert!(!is_path(bad), "{bad}");
         }
     }

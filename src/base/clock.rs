@@ -17,7 +17,9 @@ const FORM: &[BorrowedFormatItem<'_>] =
 const LAST: u64 = 253_402_300_799;
 
 /// A moment in UTC: seconds since 1970-01-01T00:00:00Z, at most the end of the year 9999.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(u64);
 

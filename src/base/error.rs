@@ -88,12 +88,16 @@ impl Fault {
             Self::Damaged { .. } => {
                 "Run `gaprelay fsck` to see all that is wrong. What is published keeps being served. Restore from a backup, or ask for help before you change anything."
             }
-            Self::Config(_) => "Mend the config or the command line, then check with `gaprelay check-config`.",
+            Self::Config(_) => {
+                "Mend the config or the command line, then check with `gaprelay check-config`."
+            }
             Self::Space { .. } => {
                 "Run `gaprelay gc` to remove what is no longer served, or give the state folder more room; then import again."
             }
             Self::ClockBehind { .. } => "Set the clock of this machine right, then import again.",
-            Self::Internal(_) => "This is a defect in gaprelay. Please keep the output and report it.",
+            Self::Internal(_) => {
+                "This is a defect in gaprelay. Please keep the output and report it."
+            }
         }
     }
 
@@ -113,7 +117,9 @@ impl fmt::Display for Fault {
             Self::Io { operation, path, source } => {
                 write!(f, "cannot {operation} {}: {source}", quoted_os(path))
             }
-            Self::Damaged { what, detail } => write!(f, "{} is damaged: {}", quoted(what), quoted(detail)),
+            Self::Damaged { what, detail } => {
+                write!(f, "{} is damaged: {}", quoted(what), quoted(detail))
+            }
             Self::Config(text) => f.write_str(text),
             Self::Space { needed, free } => {
                 let (needed, free) = (super::limits::human(*needed), super::limits::human(*free));

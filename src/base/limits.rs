@@ -38,8 +38,10 @@ impl TryFrom<String> for Bytes {
 
 impl From<Bytes> for String {
     fn from(bytes: Bytes) -> Self {
-        let (name, unit) =
-            UNITS.iter().find(|(_, unit)| bytes.0 >= *unit && bytes.0 % unit == 0).unwrap_or(&("", 1));
+        let (name, unit) = UNITS
+            .iter()
+            .find(|(_, unit)| bytes.0 >= *unit && bytes.0 % unit == 0)
+            .unwrap_or(&("", 1));
         format!("{} {name}", bytes.0 / unit).trim_end().to_owned()
     }
 }

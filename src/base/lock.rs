@@ -23,7 +23,9 @@ impl Lock {
             Ok(()) => {}
             Err(e) if e.kind() == ErrorKind::WouldBlock => {
                 wait();
-                flock(&file, FlockOperation::LockExclusive).map_err(Into::into).during("lock", path)?;
+                flock(&file, FlockOperation::LockExclusive)
+                    .map_err(Into::into)
+                    .during("lock", path)?;
             }
             Err(e) => return Err(e.into()).during("lock", path),
         }

@@ -29,7 +29,8 @@ pub fn show(state: &State, args: &LogShow) -> Result<Ended, Error> {
         let width = usize::try_from(head.size - index * WIDTH as u64).unwrap_or(WIDTH).min(WIDTH);
         let bytes = read_bundle(&folder, index, width)?;
         let entries = tiles::entries(&bytes).filter(|entries| entries.len() >= width);
-        let damaged = || Fault::damaged(folder.to_string_lossy(), format!("bundle {index} cannot be read"));
+        let damaged =
+            || Fault::damaged(folder.to_string_lossy(), format!("bundle {index} cannot be read"));
         let entries = entries.ok_or_else(damaged)?;
         let skip = usize::try_from(number % WIDTH as u64).unwrap_or_default();
         for entry in entries.iter().take(width).skip(skip) {
@@ -55,44 +56,76 @@ fn print(number: u64, entry: Entry, as_json: bool) {
 /// An entry in a sentence.
 fn words(event: &Event) -> String {
     match event {
-        Event::Initialised { relay, keyring_version, .. } => format!("relay {relay} made, keyring {keyring_version}"),
+        Event::Initialised { relay, keyring_version, .. } => {
+            format!("relay {relay} made, keyring {keyring_version}")
+        }
         Event::MediumOpened { medium, operator } => format!("{operator} opens medium {medium}"),
-        Event::MediumRead { bundles, unrelated } => format!("medium read: {bundles} bundles, {unrelated} other files and folders"),
+        Event::MediumRead { bundles, unrelated } => {
+            format!("medium read: {bundles} bundles, {unrelated} other files and folders")
+        }
         Event::MediumRefused { reason, detail } => format!("medium refused: {detail} [{reason}]"),
         Event::ImportStarted { bundle, .. } => format!("import of {bundle} begins"),
         Event::Imported { feed, version, counts, after_interruption, .. } => {
             let after = if *after_interruption { " (found complete after a cut)" } else { "" };
-            format!("imported {feed}/{version}: {} cleared, {} withheld{after}", counts.cleared, counts.withheld)
+            format!(
+                "imported {feed}/{version}: {} cleared, {} withheld{after}",
+                counts.cleared, counts.withheld
+            )
         }
         Event::AlreadyHere { feed, version, .. } => format!("{feed}/{version} was here already"),
         Event::ImportRefused { reason, detail, .. } => format!("refused: {detail} [{reason}]"),
         Event::ImportFailed { fault } => format!("import failed: {fault}"),
-        Event::Statement { feed, version, decision, officer, .. } => format!("{officer}: {decision} {feed}/{version}"),
-        Event::StatementRefused { reason, detail, .. } => format!("statement refused: {detail} [{reason}]"),
+        Event::Statement { feed, version, decision, officer, .. } => {
+            format!("{officer}: {decision} {feed}/{version}")
+        }
+        Event::StatementRefused { reason, detail, .. } => {
+            format!("statement refused: {detail} [{reason}]")
+        }
         Event::PublishStarted { channel, generation, releases, .. } => {
             format!("channel {channel} goes to set {generation}: {}", releases.join(", "))
         }
-        Event::Published { channel, generation, .. } => format!("channel {channel} shows set {generation}"),
-        Event::PublishRefused { channel, reason, detail } => format!("channel {channel} stays: {detail} [{reason}]"),
-        Event::Interrupted { intent } => format!("what entry {intent} intended was cut off and did not happen"),
+        Event::Published { channel, generation, .. } => {
+            format!("channel {channel} shows set {generation}")
+        }
+        Event::PublishRefused { channel, reason, detail } => {
+            format!("channel {channel} stays: {detail} [{reason}]")
+        }
+        Event::Interrupted { intent } => {
+            format!("what entry {intent} intended was cut off and did not happen")
+        }
         Event::Attempt(a) => {
             let what = if a.submission { "tried to send" } else { "asked" };
-            let host = a.host.as_ref().or(a.sni.as_ref()).map_or(String::new(), |host| format!(" at {host}"));
+            let host = a
+                .host
+                .as_ref()
+                .or(a.sni.as_ref())
+                .map_or(String::new(), |host| format!(" at {host}"));
             let times = if a.count > 1 { format!(", {} times", a.count) } else { String::new() };
-            format!("{} {what} [{}]: {} {}{host}, answered {}{times}", a.agent, a.label, a.method, a.target, a.status)
+            format!(
+                "{} {what} [{}]: {} {}{host}, answered {}{times}",
+                a.agent, a.label, a.method, a.target, a.status
+            )
         }
     }
 }
 
 /// Checks logs from their bytes alone: the state's, or a copy against a key from elsewhere.
-pub fn verify(root: &Path, which: Option<WhichLog>, copy: Option<(PathBuf, String)>, as_json: bool) -> Result<Ended, Error> {
+pub fn verify(
+    root: &Path,
+    which: Option<WhichLog>,
+    copy: Option<(PathBuf, String)>,
+    as_json: bool,
+) -> Result<Ended, Error> {
     let mut logs: Vec<(PathBuf, Verifier)> = Vec::new();
     if let Some((folder, key)) = copy {
-        let key = Verifier::parse(&key).ok_or_else(|| Fault::Config("the key is not of the form name+hash+base64".into()))?;
+        let key = Verifier::parse(&key)
+            .ok_or_else(|| Fault::Config("the key is not of the form name+hash+base64".into()))?;
         logs.push((folder, key));
     } else {
         let state = State::open(root)?;
-        for (name, folder) in [(WhichLog::Import, state.import_log()), (WhichLog::Access, state.access_log())] {
+        for (name, folder) in
+            [(WhichLog::Import, state.import_log()), (WhichLog::Access, state.access_log())]
+        {
             if which.is_none_or(|which| which == name) {
                 let vkey = read_vkey(&folder)?;
                 logs.push((folder, vkey));
@@ -138,11 +171,21 @@ pub fn verify(root: &Path, which: Option<WhichLog>, copy: Option<(PathBuf, Strin
 
 fn tell(verified: &json::Verified) {
     match (verified.size, &verified.root) {
-        (Some(size), Some(root)) => tui::say(format_args!("{}: {size} entries, all as the signed head promises; root {root}", verified.origin)),
+        (Some(size), Some(root)) => tui::say(format_args!(
+            "{}: {size} entries, all as the signed head promises; root {root}",
+            verified.origin
+        )),
         _ => {
-            let entry = verified.bad_entry.map_or(String::new(), |entry| format!("entry {entry}: "));
-            tui::note(format_args!("{}: DAMAGED: {entry}{}", verified.origin, verified.detail.as_deref().unwrap_or_default()));
-            tui::hint("keep this machine as it is, and compare with a copy of the log or a kept checkpoint");
+            let entry =
+                verified.bad_entry.map_or(String::new(), |entry| format!("entry {entry}: "));
+            tui::note(format_args!(
+                "{}: DAMAGED: {entry}{}",
+                verified.origin,
+                verified.detail.as_deref().unwrap_or_default()
+            ));
+            tui::hint(
+                "keep this machine as it is, and compare with a copy of the log or a kept checkpoint",
+            );
         }
     }
 }

@@ -29,7 +29,9 @@ pub fn run(pack: Pack) -> Result<Ended, Error> {
 }
 
 fn time(text: Option<&str>, otherwise: Timestamp) -> Result<Timestamp, Fault> {
-    text.map_or(Ok(otherwise), |text| text.parse().map_err(|e| Fault::Config(format!("\"{}\": {e}", quoted(text)))))
+    text.map_or(Ok(otherwise), |text| {
+        text.parse().map_err(|e| Fault::Config(format!("\"{}\": {e}", quoted(text))))
+    })
 }
 
 fn build(args: Build) -> Result<Ended, Error> {
@@ -55,20 +57,33 @@ fn build(args: Build) -> Result<Ended, Error> {
     let manifest = &made.manifest;
     let rows = manifest.artifacts.iter().map(|artifact| {
         let carried = if artifact.carried { "carried" } else { "left out" };
-        vec![quoted(&artifact.path).to_string(), human(artifact.size).to_string(), artifact.kind.clone(), carried.into()]
+        vec![
+            quoted(&artifact.path).to_string(),
+            human(artifact.size).to_string(),
+            artifact.kind.clone(),
+            carried.into(),
+        ]
     });
     tui::table(&["path", "size", "kind", "payload"], rows.collect());
     for (path, reason) in &made.unrecognised {
         tui::note(format_args!("\"{}\" will be withheld by the relay [{reason}]", quoted(path)));
     }
-    tui::say(format_args!("made {}: payload {}, expires {}", out.display(), human(manifest.payload.size), manifest.expires));
+    tui::say(format_args!(
+        "made {}: payload {}, expires {}",
+        out.display(),
+        human(manifest.payload.size),
+        manifest.expires
+    ));
     let comment = manifest.trusted_comment();
     let path = out.join("manifest.json");
     match &made.signature {
         Some(signature) => tui::say(format_args!("signed: {}", signature.display())),
         None => {
             tui::hint("sign it; each signer adds a file of their own:");
-            tui::hint(format_args!("minisign -S -s YOUR.key -m '{0}' -x '{0}.YOURNAME.minisig' -t '{comment}'", path.display()));
+            tui::hint(format_args!(
+                "minisign -S -s YOUR.key -m '{0}' -x '{0}.YOURNAME.minisig' -t '{comment}'",
+                path.display()
+            ));
         }
     }
     tui::hint(format_args!("gaprelay-pack check '{}' --keyring KEYRING", out.display()));
@@ -88,15 +103,29 @@ fn check(args: &Check) -> Result<Ended, Error> {
             Decision::Cleared => "cleared",
             Decision::Withheld => "withheld",
         };
-        vec![word.into(), quoted(&v.path).to_string(), v.declared.clone(), v.reason.map_or(String::new(), |r| r.to_string())]
+        vec![
+            word.into(),
+            quoted(&v.path).to_string(),
+            v.declared.clone(),
+            v.reason.map_or(String::new(), |r| r.to_string()),
+        ]
     });
     tui::table(&["verdict", "path", "kind", "reason"], rows.collect());
-    let signers: Vec<_> = checked.signers.iter().map(|s| format!("{} ({})", s.name, s.role)).collect();
+    let signers: Vec<_> =
+        checked.signers.iter().map(|s| format!("{} ({})", s.name, s.role)).collect();
     let counts = Counts::of(&checked.verdicts);
     let (feed, version) = &checked.release;
-    tui::say(format_args!("{feed}/{version}, signed by {}: the relay would take it; {} cleared, {} withheld", signers.join(", "), counts.cleared, counts.withheld));
+    tui::say(format_args!(
+        "{feed}/{version}, signed by {}: the relay would take it; {} cleared, {} withheld",
+        signers.join(", "),
+        counts.cleared,
+        counts.withheld
+    ));
     if !checked.left_out.is_empty() {
-        tui::say(format_args!("it leaves out {} artifacts, which the relay must hold", checked.left_out.len()));
+        tui::say(format_args!(
+            "it leaves out {} artifacts, which the relay must hold",
+            checked.left_out.len()
+        ));
     }
     tui::hint("whether the version is new there only the relay knows");
     Ok(Ended::Well)

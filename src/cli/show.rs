@@ -34,7 +34,9 @@ fn row(state: &State, id: &ReleaseId) -> Result<json::ReleaseRow, Fault> {
 fn outcome(row: &json::ReleaseRow) -> String {
     match (&row.standing, row.channels.as_slice()) {
         (Some(Standing::Approved), []) => "superseded".into(),
-        (Some(Standing::Approved) | None, [_, ..]) => format!("published in {}", row.channels.join(", ")),
+        (Some(Standing::Approved) | None, [_, ..]) => {
+            format!("published in {}", row.channels.join(", "))
+        }
         (Some(standing), _) => standing.to_string(),
         (None, []) => "feed not in config".into(),
     }
@@ -43,7 +45,8 @@ fn outcome(row: &json::ReleaseRow) -> String {
 /// All releases and where they stand.
 pub fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
     let trust = Trust::load(state)?;
-    let rows = state.releases(&trust)?.iter().map(|id| row(state, id)).collect::<Result<Vec<_>, _>>()?;
+    let rows =
+        state.releases(&trust)?.iter().map(|id| row(state, id)).collect::<Result<Vec<_>, _>>()?;
     if as_json {
         tui::say_json(&rows);
         return Ok(Ended::Well);
@@ -65,7 +68,10 @@ pub fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
             outcome(row),
         ]
     });
-    tui::table(&["release", "label", "issued", "imported", "by", "withheld", "standing"], table.collect());
+    tui::table(
+        &["release", "label", "issued", "imported", "by", "withheld", "standing"],
+        table.collect(),
+    );
     Ok(Ended::Well)
 }
 
@@ -73,7 +79,10 @@ pub fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
 pub fn show(state: &State, id: &ReleaseId, as_json: bool) -> Result<Ended, Error> {
     let trust = Trust::load(state)?;
     if trust.accepted(&id.feed, id.version).is_none() || !state.release_path(id).is_dir() {
-        return Err(Error::refused(Reason::StatementUnknownRelease, format!("there is no release {id} here")));
+        return Err(Error::refused(
+            Reason::StatementUnknownRelease,
+            format!("there is no release {id} here"),
+        ));
     }
     let row = row(state, id)?;
     let verdicts = state.verdicts(&row.release)?;
@@ -83,7 +92,11 @@ pub fn show(state: &State, id: &ReleaseId, as_json: bool) -> Result<Ended, Error
         return Ok(Ended::Well);
     }
     let release = &row.release;
-    let signers: Vec<_> = release.signers.iter().map(|s| format!("{} ({}, key {})", s.name, s.role, s.key_id)).collect();
+    let signers: Vec<_> = release
+        .signers
+        .iter()
+        .map(|s| format!("{} ({}, key {})", s.name, s.role, s.key_id))
+        .collect();
     tui::say(format_args!("{id}  {}", quoted(&release.label)));
     for (name, value) in [
         ("standing", outcome(&row)),
@@ -98,14 +111,24 @@ pub fn show(state: &State, id: &ReleaseId, as_json: bool) -> Result<Ended, Error
     }
     for taken in &statements {
         let reason = taken.text.lines().last().unwrap_or_default();
-        tui::say(format_args!("  {:<10} {} on {}: {}", taken.decision.word(), taken.officer, taken.taken, quoted(reason)));
+        tui::say(format_args!(
+            "  {:<10} {} on {}: {}",
+            taken.decision.word(),
+            taken.officer,
+            taken.taken,
+            quoted(reason)
+        ));
     }
     tui::say("");
     let rows = verdicts.iter().map(|v| {
         let line = v.line.map_or(String::new(), |line| format!(", line {line}"));
         let reason = v.reason.map_or(String::new(), |reason| format!("{reason}{line}"));
         let shown = v.shown.map_or_else(|| "?".to_owned(), |kind| kind.to_string());
-        let kind = if shown == v.declared { shown } else { format!("{} declared, {shown} shown", v.declared) };
+        let kind = if shown == v.declared {
+            shown
+        } else {
+            format!("{} declared, {shown} shown", v.declared)
+        };
         let word = match v.decision {
             Decision::Cleared => "cleared",
             Decision::Withheld => "withheld",
@@ -144,7 +167,9 @@ pub fn status(state: &State, now: Timestamp, as_json: bool) -> Result<Ended, Err
             }
             for id in state.releases(&trust)? {
                 match row(state, &id) {
-                    Ok(row) if matches!(row.standing, Some(Standing::Held { .. })) => status.held.push(id.to_string()),
+                    Ok(row) if matches!(row.standing, Some(Standing::Held { .. })) => {
+                        status.held.push(id.to_string())
+                    }
                     Ok(_) => {}
                     Err(fault) => faults.push(fault),
                 }
@@ -152,7 +177,9 @@ pub fn status(state: &State, now: Timestamp, as_json: bool) -> Result<Ended, Err
         }
         Err(fault) => faults.push(fault),
     }
-    let mut size = |folder: std::path::PathBuf| match check::read_vkey(&folder).and_then(|vkey| read_checkpoint(&folder, &vkey)) {
+    let mut size = |folder: std::path::PathBuf| match check::read_vkey(&folder)
+        .and_then(|vkey| read_checkpoint(&folder, &vkey))
+    {
         Ok(head) => head.size,
         Err(fault) => {
             faults.push(fault);
@@ -176,9 +203,19 @@ pub fn status(state: &State, now: Timestamp, as_json: bool) -> Result<Ended, Err
     Ok(if status.faults.is_empty() { Ended::Well } else { Ended::Damaged })
 }
 
-fn channel_status(state: &State, channel: &str, now: Timestamp) -> Result<json::ChannelStatus, Fault> {
+fn channel_status(
+    state: &State,
+    channel: &str,
+    now: Timestamp,
+) -> Result<json::ChannelStatus, Fault> {
     let config = state.config()?;
-    let mut status = json::ChannelStatus { channel: channel.to_owned(), generation: 0, published: None, files: 0, releases: Vec::new() };
+    let mut status = json::ChannelStatus {
+        channel: channel.to_owned(),
+        generation: 0,
+        published: None,
+        files: 0,
+        releases: Vec::new(),
+    };
     let Some(current) = state.current(channel)? else { return Ok(status) };
     let (_, set) = state.set(channel, current)?;
     status.generation = current.generation;
@@ -199,13 +236,25 @@ fn channel_status(state: &State, channel: &str, now: Timestamp) -> Result<json::
 }
 
 fn print(status: &json::Status) {
-    tui::say(format_args!("relay {}, keyring {}, {} now", status.relay, status.keyring, status.now));
-    tui::say(format_args!("log: {} entries on imports, {} on refused attempts", status.import_entries, status.access_entries));
+    tui::say(format_args!(
+        "relay {}, keyring {}, {} now",
+        status.relay, status.keyring, status.now
+    ));
+    tui::say(format_args!(
+        "log: {} entries on imports, {} on refused attempts",
+        status.import_entries, status.access_entries
+    ));
     tui::say("");
     let mut rows = Vec::new();
     for channel in &status.channels {
         if channel.releases.is_empty() {
-            rows.push(vec![channel.channel.clone(), channel.generation.to_string(), "-".into(), "nothing published".into(), String::new()]);
+            rows.push(vec![
+                channel.channel.clone(),
+                channel.generation.to_string(),
+                "-".into(),
+                "nothing published".into(),
+                String::new(),
+            ]);
         }
         for m in &channel.releases {
             rows.push(vec![

@@ -25,7 +25,13 @@ pub struct Checked {
 
 /// Judges the bundle in `folder` as a relay with this keyring would; without a config every kind is
 /// allowed. `spool` is an empty folder for the payload's copy.
-pub fn check(folder: &Path, keyring: &Keyring, config: Option<&Config>, spool: &Path, now: Timestamp) -> Result<Checked, Error> {
+pub fn check(
+    folder: &Path,
+    keyring: &Keyring,
+    config: Option<&Config>,
+    spool: &Path,
+    now: Timestamp,
+) -> Result<Checked, Error> {
     let limits = config.map(|c| c.limits.clone()).unwrap_or_default();
     let survey = media::find(folder, &Limits { medium_depth: 0, ..limits.clone() })?;
     let found = survey.bundles.first().ok_or_else(|| {
@@ -38,7 +44,9 @@ pub fn check(folder: &Path, keyring: &Keyring, config: Option<&Config>, spool: &
     let allowed = match config {
         None => Kind::ALL.to_vec(),
         Some(config) => {
-            let feed = config.feed(&name).ok_or_else(|| Refusal::new(Reason::FeedUnknown, format!("the config has no feed {name}")))?;
+            let feed = config.feed(&name).ok_or_else(|| {
+                Refusal::new(Reason::FeedUnknown, format!("the config has no feed {name}"))
+            })?;
             trust::check_age(&verified, feed.refuse_after.map(|span| span.0), now)?;
             feed.kinds.get_ref().clone()
         }
@@ -48,6 +56,17 @@ pub fn check(folder: &Path, keyring: &Keyring, config: Option<&Config>, spool: &
     unpack::unpack(&spooled, &mut inspector, &mut |_| {})?;
     let (verdicts, Nowhere) = inspector.finish();
     let verified = spooled.verified();
-    let left_out = verified.manifest().artifacts.iter().filter(|a| !a.carried).map(|a| quoted(&a.path).to_string()).collect();
-    Ok(Checked { release: (name, verified.manifest().version), signers: verified.signers().to_vec(), verdicts, left_out })
+    let left_out = verified
+        .manifest()
+        .artifacts
+        .iter()
+        .filter(|a| !a.carried)
+        .map(|a| quoted(&a.path).to_string())
+        .collect();
+    Ok(Checked {
+        release: (name, verified.manifest().version),
+        signers: verified.signers().to_vec(),
+        verdicts,
+        left_out,
+    })
 }

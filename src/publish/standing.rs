@@ -54,7 +54,9 @@ pub enum Standing {
 impl std::fmt::Display for Standing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Held { approvals, needed } => write!(f, "held ({approvals} of {needed} approvals)"),
+            Self::Held { approvals, needed } => {
+                write!(f, "held ({approvals} of {needed} approvals)")
+            }
             Self::Approved => f.write_str("approved"),
             Self::Refused => f.write_str("refused"),
             Self::Withdrawn => f.write_str("withdrawn"),
@@ -66,7 +68,14 @@ impl std::fmt::Display for Standing {
 /// approve or withdraw; a single one refuses. What is clean may go without, where the feed says so.
 pub fn standing(release: &Release, taken: &[Taken], feed: &Feed) -> Standing {
     let needed = *feed.officers.get_ref();
-    let keys = |decision| taken.iter().filter(|t| t.decision == decision).map(|t| &t.key).collect::<BTreeSet<_>>().len() as u64;
+    let keys = |decision| {
+        taken
+            .iter()
+            .filter(|t| t.decision == decision)
+            .map(|t| &t.key)
+            .collect::<BTreeSet<_>>()
+            .len() as u64
+    };
     let approvals = keys(Decision::Approve);
     if keys(Decision::Withdraw) >= needed {
         Standing::Withdrawn
@@ -84,8 +93,10 @@ impl State {
     pub fn statements(&self, id: &ReleaseId) -> Result<Vec<Taken>, Fault> {
         let folder = self.release_path(id).join("statements");
         durable::sweep(&folder)?;
-        let mut taken: Vec<Taken> =
-            durable::names(&folder)?.iter().map(|name| read_json(&folder.join(name))).collect::<Result<_, _>>()?;
+        let mut taken: Vec<Taken> = durable::names(&folder)?
+            .iter()
+            .map(|name| read_json(&folder.join(name)))
+            .collect::<Result<_, _>>()?;
         taken.sort_by_key(|t| t.taken);
         Ok(taken)
     }
@@ -93,7 +104,11 @@ impl State {
     /// Keeps a statement, by the digest of its text and key.
     pub fn take_statement(&self, id: &ReleaseId, taken: &Taken) -> Result<(), Fault> {
         let name = Digest::of(format!("{}\n{}", taken.key, taken.text).as_bytes());
-        let bytes = serde_json::to_vec(taken).map_err(|_| Fault::Internal("a statement cannot be written"))?;
-        durable::replace(&self.release_path(id).join("statements").join(format!("{name}.json")), &bytes)
+        let bytes = serde_json::to_vec(taken)
+            .map_err(|_| Fault::Internal("a statement cannot be written"))?;
+        durable::replace(
+            &self.release_path(id).join("statements").join(format!("{name}.json")),
+            &bytes,
+        )
     }
 }

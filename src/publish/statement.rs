@@ -73,7 +73,12 @@ impl fmt::Display for Statement {
 
 impl Statement {
     /// The statement about `release` as it stands.
-    pub fn about(release: &Release, decision: Decision, officer: &str, reason: &str) -> Result<Self, Refusal> {
+    pub fn about(
+        release: &Release,
+        decision: Decision,
+        officer: &str,
+        reason: &str,
+    ) -> Result<Self, Refusal> {
         let statement = Self {
             release: release.id(),
             manifest: release.manifest,
@@ -98,7 +103,9 @@ impl Statement {
             return Err(malformed("it is not the seven lines of gaprelay-approval/1"));
         };
         let field = |line: &str, key: &str| {
-            line.strip_prefix(key).map(str::to_owned).ok_or_else(|| malformed(&format!("a line does not begin with \"{key}\"")))
+            line.strip_prefix(key)
+                .map(str::to_owned)
+                .ok_or_else(|| malformed(&format!("a line does not begin with \"{key}\"")))
         };
         let digest = |line, key| field(line, key)?.parse().map_err(malformed);
         let statement = Self {
@@ -118,22 +125,38 @@ impl Statement {
         if !is_name(&statement.officer) {
             return Err(malformed("the officer is not a name"));
         }
-        if statement.reason.trim().is_empty() || statement.reason.chars().count() > 500 || !statement.reason.chars().all(plain) {
-            return Err(malformed("the reason is empty, longer than 500 characters or not printable"));
+        if statement.reason.trim().is_empty()
+            || statement.reason.chars().count() > 500
+            || !statement.reason.chars().all(plain)
+        {
+            return Err(malformed(
+                "the reason is empty, longer than 500 characters or not printable",
+            ));
         }
-        if statement.to_string() == text { Ok(statement) } else { Err(malformed("it is not in the one form")) }
+        if statement.to_string() == text {
+            Ok(statement)
+        } else {
+            Err(malformed("it is not in the one form"))
+        }
     }
 
     /// Proves who signed `bytes`, and that this officer may decide on this release; gives the raw
     /// key. Refusals: `signature-*`, `key-*`, `statement-signer`.
-    pub fn verify(&self, bytes: &[u8], signature: &[u8], keyring: &Keyring, now: Timestamp) -> Result<RawKey, Refusal> {
+    pub fn verify(
+        &self,
+        bytes: &[u8],
+        signature: &[u8],
+        keyring: &Keyring,
+        now: Timestamp,
+    ) -> Result<RawKey, Refusal> {
         let file = SignatureFile::parse(signature)?;
         let (key, raw) = keyring.by_id(file.key_id()).ok_or_else(|| {
             Refusal::new(Reason::SignatureUnknownKey, "the signature is by no key of the keyring")
         })?;
         keyring.check_usable(key, raw, now)?;
-        let public = PublicKey::from_base64(&key.public)
-            .map_err(|_| Refusal::new(Reason::KeyringMalformed, "the officer's key cannot be read"))?;
+        let public = PublicKey::from_base64(&key.public).map_err(|_| {
+            Refusal::new(Reason::KeyringMalformed, "the officer's key cannot be read")
+        })?;
         file.verify(bytes, &public)?;
         let refuse = |detail: String| Err(Refusal::new(Reason::StatementSigner, detail));
         if key.role != Role::Officer {
@@ -173,7 +196,11 @@ mod tests {
             ("j.doe", "j doe"),
         ] {
             let bad = good.replace(from, to);
-            assert_eq!(Statement::parse(bad.as_bytes()).unwrap_err().reason, Reason::StatementMalformed, "{to:?}");
+            assert_eq!(
+                Statement::parse(bad.as_bytes()).unwrap_err().reason,
+                Reason::StatementMalformed,
+                "{to:?}"
+            );
         }
     }
 }

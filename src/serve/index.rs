@@ -88,18 +88,35 @@ impl FeedState {
 
     /// fresh, ageing, stale or expired.
     pub fn freshness(&self) -> &'static str {
-        FRESHNESS.get(usize::from(self.freshness.load(Ordering::Relaxed))).copied().unwrap_or("expired")
+        FRESHNESS
+            .get(usize::from(self.freshness.load(Ordering::Relaxed)))
+            .copied()
+            .unwrap_or("expired")
     }
 }
 
 /// The freshness in words of content issued and expiring then.
-pub fn freshness_word(issued: Timestamp, expires: Timestamp, feed: Option<&crate::config::Feed>, now: Timestamp) -> &'static str {
+pub fn freshness_word(
+    issued: Timestamp,
+    expires: Timestamp,
+    feed: Option<&crate::config::Feed>,
+    now: Timestamp,
+) -> &'static str {
     let span = |span: Option<crate::config::Span>| span.map(|s| s.0);
     let (warn, stale) = feed.map_or((None, None), |f| (span(f.warn_after), span(f.stale_after)));
-    FRESHNESS.get(usize::from(freshness(issued, expires, warn, stale, now))).copied().unwrap_or("expired")
+    FRESHNESS
+        .get(usize::from(freshness(issued, expires, warn, stale, now)))
+        .copied()
+        .unwrap_or("expired")
 }
 
-fn freshness(issued: Timestamp, expires: Timestamp, warn: Option<Duration>, stale: Option<Duration>, now: Timestamp) -> u8 {
+fn freshness(
+    issued: Timestamp,
+    expires: Timestamp,
+    warn: Option<Duration>,
+    stale: Option<Duration>,
+    now: Timestamp,
+) -> u8 {
     let age = issued.age(now);
     match () {
         () if expires <= now => 3,
@@ -118,12 +135,16 @@ impl Index {
         for channel in state.channels()? {
             let Some(current) = state.current(&channel)? else { continue };
             let (bytes, set) = state.set(&channel, current)?;
-            let feeds: Vec<Arc<FeedState>> =
-                set.releases.iter().map(|member| Arc::new(FeedState::new(member, config, now))).collect();
+            let feeds: Vec<Arc<FeedState>> = set
+                .releases
+                .iter()
+                .map(|member| Arc::new(FeedState::new(member, config, now)))
+                .collect();
             for file in &set.files {
                 let bytes = content(state, file, &mut packs)?;
                 let feed = feeds.iter().find(|feed| feed.name == file.feed);
-                let last_modified = dates.entry(file.modified).or_insert_with(|| http_date(file.modified)).clone();
+                let last_modified =
+                    dates.entry(file.modified).or_insert_with(|| http_date(file.modified)).clone();
                 let item = Arc::new(Item {
                     bytes,
                     etag: etag(file.sha256),
@@ -150,7 +171,12 @@ impl Index {
     }
 
     /// The manifest and its signatures, as they came: an agent can check any artifact end to end.
-    fn add_evidence(&mut self, state: &State, member: &Member, modified: Timestamp) -> Result<(), Fault> {
+    fn add_evidence(
+        &mut self,
+        state: &State,
+        member: &Member,
+        modified: Timestamp,
+    ) -> Result<(), Fault> {
         let id = ReleaseId { feed: member.feed.clone(), version: member.version };
         let folder = state.release_path(&id);
         for name in member.signatures.iter().map(String::as_str).chain(["manifest.json"]) {
@@ -166,7 +192,11 @@ impl Index {
             bytes,
             modified,
             last_modified: http_date(modified),
-            content_type: HeaderValue::from_static(if path.ends_with(".json") { "application/json" } else { "text/plain" }),
+            content_type: HeaderValue::from_static(if path.ends_with(".json") {
+                "application/json"
+            } else {
+                "text/plain"
+            }),
             immutable: false,
             feed: None,
         };
@@ -203,22 +233,24 @@ fn content(state: &State, file: &File, packs: &mut HashMap<String, Bytes>) -> Re
         Place::Blob => map(&state.blob_path(file.sha256), Some(file.size)),
         Place::Pack { release, offset } => {
             if !packs.contains_key(release) {
-                let id: ReleaseId = release.parse().map_err(|e: &str| Fault::damaged(release, e))?;
+                let id: ReleaseId =
+                    release.parse().map_err(|e: &str| Fault::damaged(release, e))?;
                 let path: PathBuf = state.release_path(&id).join("pack");
                 packs.insert(release.clone(), map(&path, None)?);
             }
             let pack = packs.get(release).ok_or(Fault::Internal("a pack is gone"))?;
             let range = usize::try_from(*offset).ok().zip(usize::try_from(offset + file.size).ok());
-            let (begin, end) = range.filter(|(_, end)| *end <= pack.len()).ok_or_else(|| {
-                Fault::damaged(release, "its pack is shorter than it should be")
-            })?;
+            let (begin, end) = range
+                .filter(|(_, end)| *end <= pack.len())
+                .ok_or_else(|| Fault::damaged(release, "its pack is shorter than it should be"))?;
             Ok(pack.slice(begin..end))
         }
     }
 }
 
 fn etag(digest: Digest) -> HeaderValue {
-    HeaderValue::try_from(format!("\"{digest}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+    HeaderValue::try_from(format!("\"{digest}\""))
+        .unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
 fn http_date(at: Timestamp) -> HeaderValue {

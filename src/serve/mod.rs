@@ -65,7 +65,12 @@ pub struct Counts {
 }
 
 /// Serves until a stop is asked for (SIGTERM, SIGINT); then lets downloads finish.
-pub fn serve(state: &State, config: &Config, listeners: Vec<TcpListener>, told: &mut dyn FnMut(&str)) -> Result<(), Fault> {
+pub fn serve(
+    state: &State,
+    config: &Config,
+    listeners: Vec<TcpListener>,
+    told: &mut dyn FnMut(&str),
+) -> Result<(), Fault> {
     let service = Arc::new(Service {
         index: ArcSwap::from_pointee(Index::load(state, config, crate::base::clock::now())?),
         names: config.serve.names.iter().map(|name| name.to_ascii_lowercase()).collect(),

@@ -41,19 +41,55 @@ fn metrics(service: &Service) -> String {
     let numbers = [
         ("connections_total", "counter", "Connections accepted.", counts.connections.load(Relaxed)),
         ("connections_open", "gauge", "Connections open now.", counts.open.load(Relaxed)),
-        ("connections_turned_away_total", "counter", "Connections beyond the limits.", counts.turned_away.load(Relaxed)),
+        (
+            "connections_turned_away_total",
+            "counter",
+            "Connections beyond the limits.",
+            counts.turned_away.load(Relaxed),
+        ),
         ("requests_total", "counter", "Requests answered.", counts.requests.load(Relaxed)),
-        ("requests_refused_total", "counter", "Requests refused and recorded.", counts.refused.load(Relaxed)),
-        ("requests_missing_total", "counter", "Requests for what is not there.", counts.missing.load(Relaxed)),
-        ("body_bytes_total", "counter", "Bytes of bodies handed to the network.", counts.bytes.load(Relaxed)),
-        ("load_faults_total", "counter", "Times a published set could not be loaded.", counts.load_faults.load(Relaxed)),
-        ("evidence_dropped_total", "counter", "Attempts that were only counted.", service.evidence.dropped.load(Relaxed)),
+        (
+            "requests_refused_total",
+            "counter",
+            "Requests refused and recorded.",
+            counts.refused.load(Relaxed),
+        ),
+        (
+            "requests_missing_total",
+            "counter",
+            "Requests for what is not there.",
+            counts.missing.load(Relaxed),
+        ),
+        (
+            "body_bytes_total",
+            "counter",
+            "Bytes of bodies handed to the network.",
+            counts.bytes.load(Relaxed),
+        ),
+        (
+            "load_faults_total",
+            "counter",
+            "Times a published set could not be loaded.",
+            counts.load_faults.load(Relaxed),
+        ),
+        (
+            "evidence_dropped_total",
+            "counter",
+            "Attempts that were only counted.",
+            service.evidence.dropped.load(Relaxed),
+        ),
     ];
     for (name, kind, help, value) in numbers {
-        let _ = writeln!(out, "# HELP gaprelay_{name} {help}\n# TYPE gaprelay_{name} {kind}\ngaprelay_{name} {value}");
+        let _ = writeln!(
+            out,
+            "# HELP gaprelay_{name} {help}\n# TYPE gaprelay_{name} {kind}\ngaprelay_{name} {value}"
+        );
     }
     let index = service.index.load();
-    let _ = writeln!(out, "# HELP gaprelay_feed_version The version served.\n# TYPE gaprelay_feed_version gauge");
+    let _ = writeln!(
+        out,
+        "# HELP gaprelay_feed_version The version served.\n# TYPE gaprelay_feed_version gauge"
+    );
     for feed in &index.feeds {
         let labels = format!("feed=\"{}\",freshness=\"{}\"", feed.name, feed.freshness());
         let _ = writeln!(out, "gaprelay_feed_version{{{labels}}} {}", feed.version);
@@ -73,7 +109,10 @@ fn log(service: &Service, path: &str) -> Option<Response<Body>> {
     let mut response = Response::new(Body::new(Bytes::from(bytes)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, length);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(if tile { "application/octet-stream" } else { "text/plain" }));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(if tile { "application/octet-stream" } else { "text/plain" }),
+    );
     let cache = if tile { "max-age=31536000, immutable" } else { "no-cache" };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     Some(response)

@@ -24,7 +24,12 @@ pub struct Plan {
 
 /// Plans the removal of what is not needed, keeping `keep_sets` sets of each channel. `waiting`
 /// says of a release whether it still waits for officers.
-pub fn plan(state: &State, trust: &Trust, keep_sets: u64, waiting: impl Fn(&ReleaseId) -> Result<bool, Fault>) -> Result<Plan, Fault> {
+pub fn plan(
+    state: &State,
+    trust: &Trust,
+    keep_sets: u64,
+    waiting: impl Fn(&ReleaseId) -> Result<bool, Fault>,
+) -> Result<Plan, Fault> {
     let mut plan = Plan::default();
     let mut needed: BTreeSet<String> = BTreeSet::new();
     let mut blobs: BTreeSet<Digest> = BTreeSet::new();
@@ -32,7 +37,10 @@ pub fn plan(state: &State, trust: &Trust, keep_sets: u64, waiting: impl Fn(&Rele
         let folder = state.channel_path(&channel);
         let Some(current) = state.current(&channel)? else { continue };
         for name in durable::names(&folder)? {
-            let Some(generation) = name.strip_suffix(".json").and_then(|n| n.parse::<u64>().ok()) else { continue };
+            let Some(generation) = name.strip_suffix(".json").and_then(|n| n.parse::<u64>().ok())
+            else {
+                continue;
+            };
             let path = folder.join(&name);
             // A set above the pointer was never switched to.
             if generation > current.generation || generation + keep_sets <= current.generation {
@@ -55,7 +63,10 @@ pub fn plan(state: &State, trust: &Trust, keep_sets: u64, waiting: impl Fn(&Rele
         let newest = trust.feeds.get(&id.feed).is_some_and(|feed| feed.highest == id.version);
         if newest || needed.contains(&id.to_string()) || waiting(&id)? {
             let release = state.release(&id)?;
-            let cleared = state.verdicts(&release)?.into_iter().filter(|v| v.decision == Decision::Cleared && v.size >= SMALL);
+            let cleared = state
+                .verdicts(&release)?
+                .into_iter()
+                .filter(|v| v.decision == Decision::Cleared && v.size >= SMALL);
             blobs.extend(cleared.map(|v| v.sha256));
         } else {
             let pack = state.release_path(&id).join("pack");

@@ -58,7 +58,13 @@ impl Staging {
     ///
     /// The order does not matter to a reader, since nobody looks before that; but all of it must be
     /// on the disk when this returns.
-    pub fn commit(mut self, verified: &Verified, verdicts: &[Verdict], operator: &str, now: Timestamp) -> Result<Release, Fault> {
+    pub fn commit(
+        mut self,
+        verified: &Verified,
+        verdicts: &[Verdict],
+        operator: &str,
+        now: Timestamp,
+    ) -> Result<Release, Fault> {
         let manifest = verified.manifest();
         let pack = self.folder.join("pack");
         self.pack.flush().during("write", &pack)?;
@@ -110,7 +116,12 @@ impl Keep for Staging {
         self.small.clear();
         self.current = if artifact.size < SMALL {
             Current::Small
-        } else if self.state.blob_path(artifact.sha256).metadata().is_ok_and(|meta| meta.len() == artifact.size) {
+        } else if self
+            .state
+            .blob_path(artifact.sha256)
+            .metadata()
+            .is_ok_and(|meta| meta.len() == artifact.size)
+        {
             Current::Held
         } else {
             let path = self.folder.join(format!("blob-{}", self.blobs.len()));
@@ -137,7 +148,9 @@ impl Keep for Staging {
                 self.packed.push(Packed { sha256: verdict.sha256, offset, size });
                 self.offset += size;
             }
-            (Current::Large(file, path), Decision::Cleared) => self.blobs.push((file, path, verdict.sha256)),
+            (Current::Large(file, path), Decision::Cleared) => {
+                self.blobs.push((file, path, verdict.sha256))
+            }
             (Current::Large(_, path), Decision::Withheld) => durable::remove(&path)?,
             (Current::Small, Decision::Withheld) | (Current::Held, _) => {}
         }

@@ -30,13 +30,19 @@ pub struct Stream<'a> {
 
 impl Stream<'_> {
     /// Gives exactly `size` bytes to `give`, piece by piece. Refusal: `archive-truncated`.
-    pub fn take(&mut self, mut size: u64, give: &mut dyn FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
+    pub fn take(
+        &mut self,
+        mut size: u64,
+        give: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         while size > 0 {
             if self.at == self.buffer.len() {
                 self.refill()?;
             }
             let have = self.buffer.get(self.at..).unwrap_or_default();
-            let piece = have.get(..have.len().min(usize::try_from(size).unwrap_or(usize::MAX))).unwrap_or(have);
+            let piece = have
+                .get(..have.len().min(usize::try_from(size).unwrap_or(usize::MAX)))
+                .unwrap_or(have);
             give(piece)?;
             self.at += piece.len();
             size -= piece.len() as u64;
@@ -70,10 +76,15 @@ impl Stream<'_> {
     /// That the stream ends here.
     fn finish(&mut self) -> Result<(), Error> {
         if self.at != self.buffer.len() {
-            return Err(Error::refused(Reason::ArchiveHidden, "bytes after the end of the archive"));
+            return Err(Error::refused(
+                Reason::ArchiveHidden,
+                "bytes after the end of the archive",
+            ));
         }
         match self.full.recv() {
-            Ok(Ok(_)) => Err(Error::refused(Reason::ArchiveHidden, "bytes after the end of the archive")),
+            Ok(Ok(_)) => {
+                Err(Error::refused(Reason::ArchiveHidden, "bytes after the end of the archive"))
+            }
             Ok(Err(e)) => Err(e),
             Err(_) => Ok(()),
         }
@@ -154,14 +165,18 @@ fn inflate_to(
             }
             let before = (inflater.total_in(), inflater.total_out());
             let rest = input.get(used..).unwrap_or_default();
-            let status = inflater
-                .decompress_vec(rest, &mut output, FlushDecompress::None)
-                .map_err(|_| Refusal::new(Reason::GzipMalformed, "the deflate stream is damaged"))?;
+            let status =
+                inflater.decompress_vec(rest, &mut output, FlushDecompress::None).map_err(
+                    |_| Refusal::new(Reason::GzipMalformed, "the deflate stream is damaged"),
+                )?;
             let eaten = inflater.total_in() - before.0;
             used += usize::try_from(eaten).map_err(|_| Fault::Internal("more eaten than given"))?;
             ended = status == Status::StreamEnd;
             if !ended && eaten == 0 && inflater.total_out() == before.1 && at == size {
-                return Err(Error::refused(Reason::GzipMalformed, "the deflate stream does not end"));
+                return Err(Error::refused(
+                    Reason::GzipMalformed,
+                    "the deflate stream does not end",
+                ));
             }
         }
         crc.update(&output);
@@ -175,7 +190,10 @@ fn inflate_to(
         // One buffer more than the manifest lists was handed over, so that the reader could say
         // what it is; a bomb gets no further.
         if inflater.total_out() > most {
-            return Err(Error::refused(Reason::ArchiveHidden, "it unpacks to more than the manifest lists"));
+            return Err(Error::refused(
+                Reason::ArchiveHidden,
+                "it unpacks to more than the manifest lists",
+            ));
         }
     }
 }
@@ -193,8 +211,11 @@ fn check_trailer(file: &File, size: u64, at: u64, crc: &Crc) -> Result<(), Error
         return refuse(Reason::GzipTrailing, what);
     }
     let mut trailer = [0; TRAILER as usize];
-    file.read_exact_at(&mut trailer, at)
-        .map_err(|source| Fault::Io { operation: "read", path: "the spool".into(), source })?;
+    file.read_exact_at(&mut trailer, at).map_err(|source| Fault::Io {
+        operation: "read",
+        path: "the spool".into(),
+        source,
+    })?;
     let expected = [crc.sum().to_le_bytes(), crc.amount().to_le_bytes()].concat();
     if trailer.as_slice() != expected {
         return refuse(Reason::GzipChecksum, "checksum or size do not match");

@@ -189,9 +189,11 @@ impl Keyring {
     /// Reads and checks a keyring. Refusals: `keyring-malformed`, `key-weak`.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let malformed = |what: String| Refusal::new(Reason::KeyringMalformed, what);
-        let text = str::from_utf8(bytes).map_err(|_| malformed("the keyring is not UTF-8".into()))?;
-        let keyring: Self = toml::from_str(text)
-            .map_err(|e| malformed(format!("the keyring cannot be read: {}", quoted(e.message()))))?;
+        let text =
+            str::from_utf8(bytes).map_err(|_| malformed("the keyring is not UTF-8".into()))?;
+        let keyring: Self = toml::from_str(text).map_err(|e| {
+            malformed(format!("the keyring cannot be read: {}", quoted(e.message())))
+        })?;
         keyring.check()?;
         Ok(keyring)
     }
@@ -213,7 +215,9 @@ impl Keyring {
             }
         }
         if self.root.threshold == 0 || self.root.threshold > self.root.keys.len() as u64 {
-            return malformed("the root threshold is not between 1 and the number of root keys".into());
+            return malformed(
+                "the root threshold is not between 1 and the number of root keys".into(),
+            );
         }
         let mut ids = BTreeMap::new();
         for key in &self.keys {
@@ -229,13 +233,20 @@ impl Keyring {
                 return malformed(format!("{name}: the only known algorithm is {ALGORITHM}"));
             }
             match (key.role.publishes(), &key.publisher, &key.origin) {
-                (true, Some(publisher), Some(origin)) if is_name(publisher) && is_country(origin) => {}
+                (true, Some(publisher), Some(origin))
+                    if is_name(publisher) && is_country(origin) => {}
                 (true, ..) => {
-                    return malformed(format!("{name}: a {} key needs a publisher and an origin", key.role));
+                    return malformed(format!(
+                        "{name}: a {} key needs a publisher and an origin",
+                        key.role
+                    ));
                 }
                 (false, None, None) => {}
                 (false, ..) => {
-                    return malformed(format!("{name}: a key of role {} has no publisher or origin", key.role));
+                    return malformed(format!(
+                        "{name}: a key of role {} has no publisher or origin",
+                        key.role
+                    ));
                 }
             }
             check_globs(&key.feeds)?;
@@ -243,7 +254,9 @@ impl Keyring {
         for row in &self.thresholds {
             check_globs(&row.feeds)?;
             if row.role == Role::Officer || row.signers == 0 {
-                return malformed("a threshold is for vendor, custodian or evaluator, and at least 1".into());
+                return malformed(
+                    "a threshold is for vendor, custodian or evaluator, and at least 1".into(),
+                );
             }
         }
         self.revoked.iter().try_for_each(|row| RawKey::parse(&row.public).map(drop))
@@ -259,9 +272,17 @@ impl Keyring {
 
     /// That `key` may be used at `now`. Refusals: `key-revoked`, `key-expired`, `key-not-yet-valid`.
     pub fn check_usable(&self, key: &Key, raw: RawKey, now: Timestamp) -> Result<(), Refusal> {
-        let revoked = self.revoked.iter().find(|row| RawKey::parse(&row.public).is_ok_and(|r| r.key == raw.key));
+        let revoked = self
+            .revoked
+            .iter()
+            .find(|row| RawKey::parse(&row.public).is_ok_and(|r| r.key == raw.key));
         if let Some(row) = revoked {
-            let detail = format!("the key of {} was revoked on {}: {}", key.name, row.on, quoted(&row.reason));
+            let detail = format!(
+                "the key of {} was revoked on {}: {}",
+                key.name,
+                row.on,
+                quoted(&row.reason)
+            );
             return Err(Refusal::new(Reason::KeyRevoked, detail));
         }
         if let Some(end) = key.not_after.filter(|end| *end < now) {
@@ -300,10 +321,15 @@ fn matches_feed(globs: &[String], feed: &str) -> bool {
 fn check_globs(globs: &[String]) -> Result<(), Refusal> {
     let plain = |glob: &String| {
         !glob.is_empty()
-            && glob.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-*".contains(&b))
+            && glob
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-*".contains(&b))
     };
     if globs.is_empty() || !globs.iter().all(plain) {
-        return Err(Refusal::new(Reason::KeyringMalformed, "feeds is empty, or holds more than names and *"));
+        return Err(Refusal::new(
+            Reason::KeyringMalformed,
+            "feeds is empty, or holds more than names and *",
+        ));
     }
     Ok(())
 }
@@ -331,7 +357,8 @@ mod tests {
             let text = BASE64.encode(&[b"Ed12345678".as_slice(), &point].concat());
             assert_eq!(RawKey::parse(&text).unwrap_err().reason, Reason::KeyWeak, "{hex}");
         }
-        let good = RawKey::parse("RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3").unwrap();
+        let good =
+            RawKey::parse("RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3").unwrap();
         assert_eq!(good.id_text(), "E7620F1842B4E81F");
     }
 }

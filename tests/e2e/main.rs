@@ -1,0 +1,5 @@
+//! Drives the built binaries as people and attackers would.
+#![allow(dead_code)]
+
+mod support;
+mod vectors;
