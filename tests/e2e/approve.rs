@@ -1,0 +1,186 @@
+//! Statements: who may decide, on what, how often; and what a decision does to what agents see.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::support::*;
+
+const ONE: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes")];
+
+fn refused(ran: &Ran) -> String {
+    ran.json()["refused"][0]["reason"].as_str().unwrap_or_default().to_owned()
+}
+
+fn published(world: &World, channel: &str) -> Vec<String> {
+    let status = world.relay(&["status", "--json"]).expect(0).json();
+    let channel = status["channels"].as_array().unwrap().iter().find(|c| c["channel"] == channel).unwrap().clone();
+    channel["releases"].as_array().unwrap().iter().map(|m| format!("{}/{}", m["feed"].as_str().unwrap(), m["version"])).collect()
+}
+
+#[test]
+fn a_statement_counts_only_from_the_right_hand_about_the_right_bytes() {
+    let world = World::new();
+    world.import(&world.bundle("feed", 1, ONE)).expect(0);
+    let good = world.relay(&["approve", "feed/1", "--officer", "officer", "--reason", "ok"]).expect(0).out;
+    let sign = |text: &str, key: &Key| key.sign(text.as_bytes(), "timestamp:1");
+    let other_digest = good.replacen("manifest sha256:", "manifest sha256:00", 1);
+    let other_digest = format!("{}\n", other_digest.lines().map(|l| l.get(..80).unwrap_or(l)).collect::<Vec<_>>().join("\n"));
+    for (statement, signature, reason) in [
+        (good.clone(), sign(&good, &world.custodian), "statement-signer"),
+        (good.clone(), sign(&good, &world.second), "statement-signer"),
+        (good.clone(), sign(&good, &Key::new()), "signature-unknown-key"),
+        (good.clone(), sign("other", &world.officer), "signature-invalid"),
+        (good.clone(), sign(&good, &world.officer).replace('\n', "\r\n"), "signature-malformed"),
+        (good.clone(), "x".repeat(5000), "signature-malformed"),
+        (good.replace("approve", "promote"), sign(&good, &world.officer), "statement-malformed"),
+        (other_digest.clone(), sign(&other_digest, &world.officer), "statement-digest"),
+    ] {
+        let before = world.stored();
+        assert_eq!(refused(&world.hand_in("feed/1", &statement, &signature).expect(3)), reason);
+        assert_eq!(world.stored(), before, "{reason}");
+        assert_eq!(world.log("import").last().unwrap()["reason"], reason);
+    }
+    // About a release that is not here; about another one than named.
+    let unknown = good.replace("feed/1", "feed/9");
+    assert_eq!(refused(&world.hand_in("feed/9", &unknown, &sign(&unknown, &world.officer)).expect(3)), "statement-unknown-release");
+    let ran = world.hand_in("feed/2", &good, &sign(&good, &world.officer)).expect(3);
+    assert!(ran.err.contains("[statement-unknown-release]"), "{}", ran.err);
+
+    world.hand_in("feed/1", &good, &sign(&good, &world.officer)).expect(0);
+    assert_eq!(published(&world, "c"), ["feed/1"]);
+    assert_eq!(refused(&world.hand_in("feed/1", &good, &sign(&good, &world.officer)).expect(3)), "statement-repeated");
+}
+
+#[test]
+fn two_officers_and_never_the_operator() {
+    let world = World::new();
+    world.import(&world.bundle("two", 1, ONE)).expect(0);
+    world.decide("two/1", "officer", &world.officer, "approve").expect(0);
+    assert!(published(&world, "two").is_empty(), "one of two was enough");
+    assert_eq!(refused(&world.decide("two/1", "officer", &world.officer, "approve").expect(3)), "statement-repeated");
+    world.decide("two/1", "second", &world.second, "approve").expect(0);
+    assert_eq!(published(&world, "two"), ["two/1"]);
+
+    let folder = world.bundle("feed", 1, ONE);
+    world.relay(&["import", "--operator", "officer", folder.to_str().unwrap()]).expect(0);
+    assert_eq!(refused(&world.decide("feed/1", "officer", &world.officer, "approve").expect(3)), "statement-own-import");
+    world.decide("feed/1", "second", &world.second, "approve").expect(0);
+}
+
+#[test]
+fn withdraw_goes_back_to_the_former_set() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    world.publish("feed", 2, ONE);
+    assert_eq!(published(&world, "c"), ["feed/2"]);
+    world.decide("feed/2", "second", &world.second, "withdraw").expect(0);
+    assert_eq!(published(&world, "c"), ["feed/1"]);
+    assert_eq!(refused(&world.decide("feed/2", "second", &world.second, "approve").expect(3)), "statement-closed");
+    world.decide("feed/1", "officer", &world.officer, "withdraw").expect(0);
+    assert!(published(&world, "c").is_empty());
+    // A new version brings content back.
+    world.publish("feed", 3, ONE);
+    assert_eq!(published(&world, "c"), ["feed/3"]);
+    world.fsck();
+}
+
+#[test]
+fn one_officer_refuses_for_good() {
+    let world = World::new();
+    world.import(&world.bundle("two", 1, ONE)).expect(0);
+    world.decide("two/1", "officer", &world.officer, "approve").expect(0);
+    world.decide("two/1", "second", &world.second, "refuse").expect(0);
+    assert_eq!(refused(&world.decide("two/1", "officer", &world.officer, "refuse").expect(3)), "statement-closed");
+    let releases = world.relay(&["releases", "--json"]).expect(0).json();
+    assert_eq!(releases[0]["standing"], json!({ "standing": "refused" }));
+    assert!(published(&world, "two").is_empty());
+}
+
+#[test]
+fn the_newest_approved_release_is_shown() {
+    let world = World::new();
+    world.import(&world.bundle("feed", 1, ONE)).expect(0);
+    world.import(&world.bundle("feed", 2, ONE)).expect(0);
+    world.decide("feed/2", "officer", &world.officer, "approve").expect(0);
+    world.decide("feed/1", "officer", &world.officer, "approve").expect(0);
+    assert_eq!(published(&world, "c"), ["feed/2"]);
+    // A second settle changes nothing.
+    let before = world.stored();
+    assert_eq!(world.relay(&["settle", "--json"]).expect(0).json()["published"], json!({}));
+    assert_eq!(world.stored(), before);
+}
+
+#[test]
+fn one_path_from_two_feeds_is_found_and_nothing_changes() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    let ran = world.import(&world.bundle("auto", 1, ONE)).expect(0);
+    assert_eq!(ran.json()["stuck"]["c"]["reason"], "path-clash");
+    assert_eq!(published(&world, "c"), ["feed/1"]);
+    let ran = world.relay(&["check-config"]).expect(3);
+    assert!(ran.err.contains("[path-clash]"), "{}", ran.err);
+    // Told once in the log, however often the timer runs.
+    world.relay(&["settle"]).expect(3);
+    world.relay(&["settle"]).expect(3);
+    assert_eq!(world.log("import").iter().filter(|e| e["type"] == "publish-refused").count(), 1);
+}
+
+#[test]
+fn gc_keeps_what_can_still_be_shown() {
+    let world = World::with_config(&format!("{CONFIG}\n[publish]\nkeep_sets = 2\n"));
+    let large = |n: u8| -> Vec<u8> { (0..9000_u32).flat_map(|i| format!("{:02x}{}\n", n, &gaprelay::base::Digest::of(&i.to_be_bytes()).to_string()[2..]).into_bytes()).collect() };
+    for version in 1..=4 {
+        let bytes = large(u8::try_from(version).unwrap());
+        world.publish("feed", version, &[("l.txt", &bytes, "sha256-list")]);
+    }
+    world.import(&world.bundle("two", 1, ONE)).expect(0);
+    let before = world.stored();
+    let plan = world.relay(&["gc", "--json"]).expect(0).json();
+    assert_eq!(plan["releases"], json!(["feed/1", "feed/2"]));
+    assert_eq!((plan["sets"].as_array().unwrap().len(), plan["blobs"].as_array().unwrap().len()), (2, 2));
+    assert_eq!(world.stored(), before, "gc without --yes changed something");
+    world.relay(&["gc", "--yes"]).expect(0);
+    world.fsck();
+    world.decide("feed/4", "second", &world.second, "withdraw").expect(0);
+    assert_eq!(published(&world, "c"), ["feed/3"]);
+    world.decide("two/1", "officer", &world.officer, "approve").expect(0);
+    // What was collected stays known: no rollback, no equivocation.
+    assert_eq!(world.import(&world.path("stick/feed-1")).json()["bundles"][0]["outcome"], "already-here");
+}
+
+#[test]
+fn damage_is_named_and_serving_goes_on() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    world.import(&world.bundle("feed", 2, ONE)).expect(0);
+    let hurt = |path: &str, edit: &dyn Fn(Vec<u8>) -> Vec<u8>| {
+        let path = world.state().join(path);
+        let good = fs::read(&path).unwrap();
+        fs::write(&path, edit(good.clone())).unwrap();
+        move || fs::write(&path, good).unwrap()
+    };
+    let flip = |mut bytes: Vec<u8>| {
+        bytes[5] ^= 1;
+        bytes
+    };
+    for path in ["releases/feed/1/pack", "releases/feed/1/manifest.json", "releases/feed/1/verdicts.json", "channels/c/1.json", "channels/c/current", "log/import/checkpoint", "keyring/1.toml", "trust/trust.json"] {
+        let mend = hurt(path, &flip);
+        let ran = world.relay(&["fsck"]).expect(4);
+        assert!(ran.err.contains("damaged") || ran.err.contains("checkpoint"), "{path}: {}", ran.err);
+        mend();
+        world.fsck();
+    }
+    // A damaged keyring, trust file or log stops imports.
+    let folder = world.bundle("feed", 3, ONE);
+    for path in ["log/import/checkpoint", "keyring/1.toml", "trust/trust.json"] {
+        let mend = hurt(path, &flip);
+        world.import(&folder).expect(4);
+        mend();
+    }
+    fs::rename(world.state().join("trust/trust.json"), world.path("gone")).unwrap();
+    let ran = world.import(&folder).expect(4);
+    assert!(ran.err.contains("it is missing"), "{}", ran.err);
+    fs::rename(world.path("gone"), world.state().join("trust/trust.json")).unwrap();
+    world.import(&folder).expect(0);
+}

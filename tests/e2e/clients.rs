@@ -1,0 +1,244 @@
+//! Stock clients, unmodified, against a running relay.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::serve::Server;
+use super::support::*;
+
+/// Vendor-signed test databases; they stay outside the repository.
+fn testdata() -> Option<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = std::env::var_os("GAPRELAY_TESTDATA").map_or(here.join("../shared/testdata"), Into::into).join("clamav");
+    let found = folder.is_dir();
+    if !found {
+        println!("SKIPPED: the vendor-signed databases are not here");
+    }
+    found.then_some(folder)
+}
+
+#[test]
+fn stock_minisign_and_ours_agree() {
+    if !has("minisign") {
+        return;
+    }
+    let world = World::new();
+    let path = |name: &str| world.path(name).to_str().unwrap().to_owned();
+    run(Command::new("minisign").args(["-G", "-W", "-f", "-p", &path("m.pub"), "-s", &path("m.key")])).expect(0);
+    fs::create_dir(world.path("vendor")).unwrap();
+    fs::write(world.path("vendor/a.hdb"), HASHES).unwrap();
+    let build = |out: &str, sign: &[&str]| {
+        let vendor = path("vendor");
+        let args = ["build", &vendor, "--feed", "auto", "--version", "1", "--publisher", "example", "--origin", "CH", "--out", out];
+        run(Command::new(PACK).args(args).args(sign)).expect(0)
+    };
+    // Ours signs, stock verifies, trusted comment and all.
+    build(&path("ours"), &["--sign", &path("m.key")]);
+    let manifest = path("ours/manifest.json");
+    let ran = run(Command::new("minisign").args(["-V", "-p", &path("m.pub"), "-m", &manifest])).expect(0);
+    assert!(ran.out.contains("gaprelay-bundle/1 feed=auto version=1"), "{}", ran.out);
+    // Stock signs by the very command we print, and ours takes it.
+    let told = build(&path("theirs"), &[]);
+    let line = told.err.lines().find(|l| l.contains("minisign -S")).unwrap();
+    let command = line.trim_start_matches("  next: ").replace("YOUR.key", &path("m.key")).replace("YOURNAME", "me");
+    run(Command::new("sh").args(["-c", &command])).expect(0);
+    let key = format!("name=c,role=custodian,public={},publisher=example,origin=CH", path("m.pub"));
+    let ring = path("ring.toml");
+    run(Command::new(PACK).args(["keyring", "new", "--root", &path("m.pub"), "--key", &key, "--require", "role=custodian,signers=1", "--out", &ring])).expect(3);
+    let root = Key::new().base64();
+    run(Command::new(PACK).args(["keyring", "new", "--root", &root, "--key", &key, "--require", "role=custodian,signers=1", "--out", &ring])).expect(0);
+    for bundle in ["ours", "theirs"] {
+        let ran = run(Command::new(PACK).args(["check", &path(bundle), "--keyring", &ring])).expect(0);
+        assert!(ran.out.contains("the relay would take it; 1 cleared"), "{}", ran.out);
+    }
+    // Legacy signing is refused, with its own reason.
+    let legacy = path("theirs/manifest.json");
+    run(Command::new("minisign").args(["-S", "-l", "-s", &path("m.key"), "-m", &legacy, "-x", &format!("{legacy}.me.minisig"), "-t", "gaprelay-bundle/1 feed=auto version=1"])).expect(0);
+    let ran = run(Command::new(PACK).args(["check", &path("theirs"), "--keyring", &ring])).expect(3);
+    assert!(ran.err.contains("[signature-legacy]"), "{}", ran.err);
+}
+
+/// GNU tar and gzip with ordinary flags make the one form we take.
+#[test]
+fn gnu_tar_makes_the_canonical_payload() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = format!("{}/{}", "d".repeat(60), "n".repeat(90));
+    let files: &[File<'_>] = &[("a.hdb", HASHES, ""), ("b/c.rules", RULES, ""), (&long, HASHES, "")];
+    let mut list = String::new();
+    for (path, bytes, _) in files {
+        fs::create_dir_all(dir.path().join(path).parent().unwrap()).unwrap();
+        fs::write(dir.path().join(path), bytes).unwrap();
+        list.push_str(&format!("{path}\n"));
+    }
+    fs::write(dir.path().join("list"), list).unwrap();
+    let made = Command::new("tar")
+        .args(["--format=ustar", "--owner=0", "--group=0", "--numeric-owner", "--mode=0644", "--mtime=@0", "-T", "list", "-cf", "-"])
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    assert!(made.stdout == tar(files), "GNU tar differs: {}", String::from_utf8_lossy(&made.stderr));
+}
+
+#[test]
+fn curl_and_wget() {
+    if !has("curl") || !has("wget") {
+        return;
+    }
+    let world = World::new();
+    let list: Vec<u8> = (0..30_000_u32).flat_map(|i| format!("{}\n", gaprelay::base::Digest::of(&i.to_be_bytes())).into_bytes()).collect();
+    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes"), ("l.txt", &list, "sha256-list")]);
+    let server = Server::start(&world, "serve");
+    let out = world.path("out");
+    let (url, out_text) = (server.url("/c/l.txt"), out.to_str().unwrap().to_owned());
+    // wget resumes half a file; curl resumes too, and asks with a date and with --http2.
+    fs::write(&out, &list[..1_000_000]).unwrap();
+    run(Command::new("wget").args(["-q", "-c", "-O", &out_text, &url])).expect(0);
+    assert!(fs::read(&out).unwrap() == list);
+    fs::write(&out, &list[..500]).unwrap();
+    run(Command::new("curl").args(["-sS", "-f", "-C", "-", "-o", &out_text, &url])).expect(0);
+    assert!(fs::read(&out).unwrap() == list);
+    let code = |args: &[&str]| run(Command::new("curl").args(["-sS", "-o", "/dev/null", "-w", "%{http_code}"]).args(args)).out;
+    assert_eq!(code(&["-R", "-z", &out_text, &url]), "304");
+    assert_eq!(code(&["--http2", &url]), "200");
+    assert_eq!(code(&["-x", &server.url(""), &server.url("/c/a.hdb")]), "200");
+    assert_eq!(code(&["-x", &server.url(""), "http://www.virustotal.com/"]), "421");
+    assert_eq!(code(&["-T", &out_text, &server.url("/c/")]), "405");
+    assert_eq!(code(&["-F", &format!("f=@{out_text}"), &url]), "405");
+    server.stop();
+    world.relay(&["settle"]).expect(0);
+    let labels: Vec<_> = world.log("access").iter().map(|a| a["label"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(labels, ["virustotal", "upload", "form-upload"]);
+}
+
+fn freshclam(world: &World, settings: &str) -> Ran {
+    let (conf, data) = (world.path("freshclam.conf"), world.path("clamav"));
+    fs::create_dir_all(&data).unwrap();
+    let who = if is_root() { "DatabaseOwner root\n" } else { "" };
+    fs::write(&conf, format!("DatabaseDirectory {}\n{who}MaxAttempts 1\nConnectTimeout 5\nTestDatabases no\n{settings}\n", data.display())).unwrap();
+    let mut command = Command::new("freshclam");
+    command.arg("--config-file").arg(&conf).arg("--stdout").arg("--update-db=custom");
+    run(&mut command)
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0)
+}
+
+#[test]
+fn freshclam_takes_custom_databases_and_follows_a_change() {
+    if !has("freshclam") {
+        return;
+    }
+    let world = World::new();
+    world.publish("feed", 1, &[("site.hdb", HASHES, "clamav-hashes")]);
+    let server = Server::start(&world, "serve");
+    let settings = format!("DNSDatabaseInfo no\nDatabaseCustomURL {}", server.url("/c/site.hdb"));
+    let local = world.path("clamav/site.hdb");
+    let ran = freshclam(&world, &settings);
+    assert_eq!(fs::read(&local).unwrap(), HASHES, "{}{}", ran.out, ran.err);
+    let ran = freshclam(&world, &settings);
+    assert!(ran.out.contains("up-to-date"), "{}{}", ran.out, ran.err);
+    // Content made long ago and carried in now reaches an agent that loaded a moment ago (R4).
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let changed = b"44d88612fea8a8f36de82e1278abb02f:69:Eicar-Again\n";
+    world.publish("feed", 2, &[("site.hdb", changed, "clamav-hashes")]);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let ran = freshclam(&world, &settings);
+    assert_eq!(fs::read(&local).unwrap(), changed, "{}{}", ran.out, ran.err);
+    server.stop();
+    world.relay(&["settle"]).expect(0);
+    assert!(world.log("access").is_empty(), "an ordinary update was taken for an attempt");
+}
+
+/// A bundle of the vendor's database of this version, with its increments and signatures.
+fn vendor_bundle(world: &World, data: &Path, version: u64, increments: std::ops::RangeInclusive<u64>) -> PathBuf {
+    let vendor = world.path(&format!("vendor-{version}"));
+    fs::create_dir(&vendor).unwrap();
+    let copy = |from: String, to: &str| fs::copy(data.join(from), vendor.join(to)).unwrap();
+    copy(format!("test-{version}.cvd"), "test.cvd");
+    copy(format!("test-{version}.cvd.sign"), &format!("test-{version}.cvd.sign"));
+    for n in increments {
+        copy(format!("test-{n}.cdiff"), &format!("test-{n}.cdiff"));
+        copy(format!("test-{n}.cdiff.sign"), &format!("test-{n}.cdiff.sign"));
+    }
+    let out = world.path(&format!("stick/test-{version}"));
+    let (from, to, number) = (vendor.to_str().unwrap(), out.to_str().unwrap(), version.to_string());
+    run(Command::new(PACK).args(["build", from, "--feed", "feed", "--version", &number, "--publisher", "example", "--origin", "CH", "--out", to])).expect(0);
+    let bytes = fs::read(out.join("manifest.json")).unwrap();
+    fs::write(out.join("manifest.json.minisig"), world.custodian.sign(&bytes, &comment("feed", version))).unwrap();
+    out
+}
+
+#[test]
+fn freshclam_pulls_the_vendors_signed_databases() {
+    let (Some(data), true) = (testdata(), has("freshclam")) else { return };
+    let world = World::new();
+    let publish = |version, increments| {
+        let bundle = vendor_bundle(&world, &data, version, increments);
+        let ran = world.import(&bundle).expect(0);
+        assert_eq!(ran.json()["bundles"][0]["counts"]["withheld"], 0);
+        world.decide(&format!("feed/{version}"), "officer", &world.officer, "approve").expect(0);
+    };
+    publish(1, 2..=1);
+    let server = Server::start(&world, "serve");
+    let run_freshclam = |settings: &str| {
+        let (conf, folder) = (world.path("freshclam.conf"), world.path("clamav"));
+        fs::create_dir_all(&folder).unwrap();
+        let who = if is_root() { "DatabaseOwner root\n" } else { "" };
+        fs::write(&conf, format!("DatabaseDirectory {}\n{who}MaxAttempts 1\nTestDatabases no\nDNSDatabaseInfo no\n{settings}\n", folder.display())).unwrap();
+        run(Command::new("freshclam").arg("--config-file").arg(&conf).args(["--stdout", "--update-db=test"]))
+    };
+    let version = || {
+        let folder = world.path("clamav");
+        ["test.cld", "test.cvd"].iter().find_map(|name| fs::read(folder.join(name)).ok()).map(|bytes| String::from_utf8_lossy(&bytes[..60]).split(':').nth(2).unwrap().to_owned())
+    };
+    let mirror = format!("PrivateMirror {}", server.url("/c"));
+    let ran = run_freshclam(&mirror);
+    assert_eq!(version().as_deref(), Some("1"), "{}{}", ran.out, ran.err);
+    let ran = run_freshclam(&mirror);
+    assert!(ran.out.contains("up-to-date"), "{}{}", ran.out, ran.err);
+    // Increments: from version 1 to 4 by cdiff.
+    publish(4, 2..=4);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let scripted = format!("DatabaseMirror {}\nScriptedUpdates yes", server.url("/c"));
+    let ran = run_freshclam(&scripted);
+    assert!(version().as_deref() == Some("4") && world.path("clamav/test.cld").exists(), "{:?} {}{}", version(), ran.out, ran.err);
+    // R16: exactly one behind, and no increment was carried: the empty one makes it load the whole.
+    publish(5, 6..=5);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let ran = run_freshclam(&scripted);
+    assert_eq!(version().as_deref(), Some("5"), "{}{}", ran.out, ran.err);
+    publish(6, 6..=6);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let ran = run_freshclam(&mirror);
+    assert_eq!(version().as_deref(), Some("6"), "{}{}", ran.out, ran.err);
+    server.stop();
+    world.relay(&["settle"]).expect(0);
+    assert!(world.log("access").is_empty(), "an ordinary update was taken for an attempt: {:?}", world.log("access"));
+}
+
+#[test]
+fn suricata_update_writes_the_rules() {
+    if !has("suricata-update") {
+        return;
+    }
+    let world = World::new();
+    world.publish("feed", 1, &[("site.rules", RULES, "suricata-rules")]);
+    let server = Server::start(&world, "serve");
+    let path = |name: &str| world.path(name).to_str().unwrap().to_owned();
+    let update = || {
+        let url = server.url("/c/site.rules");
+        run(Command::new("suricata-update").args(["--data-dir", &path("sd"), "--output", &path("so"), "--url", &url, "--no-test", "--no-reload", "--suricata-version", "7.0.3", "--suricata-conf", "/dev/null", "-f"]))
+    };
+    let ran = update();
+    assert!(ran.err.contains("total: 1") || ran.out.contains("total: 1"), "{}{}", ran.out, ran.err);
+    let more = [RULES, b"alert udp any any -> any 53 (msg:\"more\"; sid:2; rev:1;)\n"].concat();
+    world.publish("feed", 2, &[("site.rules", &more, "suricata-rules")]);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let ran = update();
+    assert!(ran.err.contains("total: 2") || ran.out.contains("total: 2"), "{}{}", ran.out, ran.err);
+    server.stop();
+    world.relay(&["settle"]).expect(0);
+    assert!(world.log("access").is_empty(), "an ordinary update was taken for an attempt");
+}

@@ -1,0 +1,107 @@
+//! Power cuts and full disks: the import, the approval and the settling are cut at every durable step
+//! in four ways; what is left is the old or the new state, and a plain rerun finishes the work.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::support::*;
+
+/// Builds the library that counts and cuts; a Rust machine has a C compiler, since it links with it.
+fn library(dir: &Path) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/cuts.c");
+    let library = dir.join("cuts.so");
+    run(Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl")).expect(0);
+    library
+}
+
+fn copy(from: &Path, to: &Path) {
+    let _ = fs::remove_dir_all(to);
+    run(Command::new("cp").arg("-a").arg(from).arg(to)).expect(0);
+}
+
+/// What matters of a state: what is accepted, published and stored, by digest; not times, not generations of names.
+fn essence(state: &Path) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for part in ["releases", "blobs", "trust", "inbox", "channels", "spool"] {
+        for (path, what) in tree(&state.join(part)) {
+            let path = path.strip_prefix(state.to_str().unwrap()).unwrap().to_owned();
+            // Records carry the time of the run; their presence is what counts.
+            let timed = ["release.json", ".json"].iter().any(|end| path.ends_with(end)) || path.ends_with("current") || path.contains("/statements/");
+            let digest = if timed { String::new() } else { what.rsplit(' ').next().unwrap_or_default().to_owned() };
+            if !path.ends_with("/statements") || !digest.is_empty() {
+                found.push((path, digest));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn outcomes(world: &World) -> (usize, usize) {
+    let log = world.log("import");
+    let intent = |e: &&Value| matches!(e["type"].as_str().unwrap(), "medium-opened" | "import-started" | "publish-started");
+    let outcome = |e: &&Value| {
+        matches!(e["type"].as_str().unwrap(),
+            "medium-read" | "medium-refused" | "imported" | "already-here" | "import-refused" | "import-failed" | "published" | "interrupted")
+    };
+    (log.iter().filter(intent).count(), log.iter().filter(outcome).count())
+}
+
+/// Cuts `args` at every step in each way, on a fresh copy of the state each time, and reruns it.
+fn cut_everywhere(world: &World, args: &[&str]) {
+    let library = library(world.dir.path());
+    let saved = world.path("saved");
+    copy(&world.state(), &saved);
+    let count = world.path("count");
+    let mut command = world.command(args);
+    let ran = run(command.env("LD_PRELOAD", &library).env("CUT_COUNT", &count)).expect(0);
+    let steps: usize = fs::read_to_string(&count).unwrap().trim().parse().unwrap();
+    assert!(steps > 20, "only {steps} steps: {}", ran.err);
+    let done = essence(&world.state());
+    for how in ["kill", "after", "full", "error"] {
+        for at in 1..=steps {
+            copy(&saved, &world.state());
+            let mut command = world.command(args);
+            let cut = run(command.env("LD_PRELOAD", &library).env("CUT_AT", at.to_string()).env("CUT_HOW", how));
+            let place = format!("{how} at {at} of {steps}: {} {}", cut.err, cut.out);
+            assert_ne!(cut.code, None, "{place}");
+            assert!(!cut.err.contains("panicked"), "{place}");
+            // What agents see is one whole set, whatever was cut.
+            let looked = world.relay(&["log", "verify"]);
+            assert_eq!(looked.code, Some(0), "{place}\n{}", looked.err);
+            // The inbox holds what an approval handed in; a settle finishes it where the rerun
+            // finds it taken already.
+            let again = world.relay(args);
+            assert!(matches!(again.code, Some(0 | 3)), "{place}\nthen: {} {}", again.err, again.out);
+            world.relay(&["settle"]).expect(0);
+            assert_eq!(essence(&world.state()), done, "{place}");
+            let (intents, outcomes) = outcomes(world);
+            assert_eq!(intents, outcomes, "{place}\n{:#?}", world.log("import"));
+            world.fsck();
+        }
+    }
+    println!("{steps} steps, each cut in four ways");
+}
+
+#[test]
+fn an_import_cut_anywhere_is_the_old_or_the_new_state() {
+    let world = World::new();
+    let large: Vec<u8> = (0..5000_u32).flat_map(|i| format!("{}\n", gaprelay::base::Digest::of(&i.to_be_bytes())).into_bytes()).collect();
+    let files: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes"), ("l.txt", &large, "sha256-list")];
+    let folder = world.bundle("auto", 1, files);
+    cut_everywhere(&world, &["import", "--operator", "operator", folder.to_str().unwrap()]);
+}
+
+#[test]
+fn an_approval_cut_anywhere_is_the_old_or_the_new_state() {
+    let world = World::new();
+    world.import(&world.bundle("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")])).expect(0);
+    let printed = world.relay(&["approve", "feed/1", "--officer", "officer", "--reason", "ok"]).expect(0).out;
+    let (statement, signature) = (world.path("s.txt"), world.path("s.txt.minisig"));
+    fs::write(&statement, &printed).unwrap();
+    fs::write(&signature, world.officer.sign(printed.as_bytes(), "x")).unwrap();
+    cut_everywhere(&world, &["approve", "feed/1", "--signature", signature.to_str().unwrap()]);
+}

@@ -1,0 +1,74 @@
+//! Holds the `use crate::` lines to the way of the data: a station uses the ground, and the type
+//! just before it; only the keeper's side appends to a log; the network is in one room.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each module, and the modules of ours it may use.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("base", &["base"]),
+    ("verify", &["base", "verify"]),
+    ("media", &["base", "media", "verify"]),
+    ("unpack", &["base", "unpack", "media", "verify"]),
+    ("inspect", &["base", "inspect", "unpack", "verify"]),
+    ("audit", &["base", "audit", "inspect", "verify"]),
+    ("config", &["base", "inspect"]),
+    ("store", &["base", "store", "inspect", "verify", "audit", "config", "publish"]),
+    ("publish", &["base", "publish", "store", "inspect", "verify", "config"]),
+    ("guard", &["base", "guard"]),
+    ("serve", &["base", "serve", "guard", "publish", "store", "config", "audit"]),
+    ("keeper", &["base", "keeper", "audit", "config", "publish", "store", "verify"]),
+    ("import", &["base", "import", "keeper", "media", "verify", "unpack", "inspect", "store", "audit", "config"]),
+    ("settle", &["base", "settle", "keeper", "publish", "store", "audit", "config", "verify"]),
+    ("pack", &["base", "pack", "media", "verify", "unpack", "inspect", "config"]),
+];
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn stations_use_only_what_comes_before() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for path in sources(&root) {
+        let text = fs::read_to_string(&path).unwrap();
+        let below = path.strip_prefix(&root).unwrap().to_string_lossy().replace(".rs", "");
+        let module = below.split('/').next().unwrap();
+        let lines = text.lines().count();
+        let tests = text.lines().position(|l| l.starts_with("#[cfg(test)]\nmod")).unwrap_or(lines);
+        assert!(tests <= 400, "{below} has {tests} lines: probably two rooms");
+        let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == module) else { continue };
+        for (number, line) in text.lines().enumerate() {
+            for (at, _) in line.match_indices("crate::") {
+                let used: String = line[at + 7..].chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+                if used.is_empty() || line.trim_start().starts_with("//") {
+                    continue;
+                }
+                assert!(allowed.contains(&used.as_str()), "{below}:{}: {module} must not use {used}", number + 1);
+            }
+            let network = line.contains("TcpStream::connect") || line.contains("UdpSocket") || line.contains("UnixStream::connect");
+            assert!(!network, "{below}:{}: nothing goes out", number + 1);
+        }
+    }
+}
+
+#[test]
+fn only_the_keepers_side_appends_to_the_log() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for path in sources(&root) {
+        let below = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        let appends = text.contains("Log::open(") || text.contains("keeper.append(") || text.contains("log.append(");
+        let may = ["keeper.rs", "import.rs", "settle.rs", "audit/", "cli/maintain.rs"].iter().any(|m| below.starts_with(m));
+        assert!(!appends || may, "{below} appends to the log");
+    }
+}

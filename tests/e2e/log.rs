@@ -1,0 +1,170 @@
+//! The logs against someone who edits, cuts, forks and restores them; and other people's checkers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use gaprelay::audit::check::{Finding, check, read_vkey};
+use gaprelay::audit::{Event, Log};
+use gaprelay::base::{Fault, Timestamp};
+
+use super::support::*;
+
+fn event(i: u64) -> Event {
+    Event::MediumRead { bundles: i, unrelated: 7 }
+}
+
+/// A log of `size` entries, appended in batches of every length.
+fn make(folder: &Path, size: u64) {
+    Log::create(folder, "test/import/1").unwrap();
+    let mut log = Log::open(folder).unwrap();
+    let (mut next, mut batch) = (0, 1);
+    while next < size {
+        let end = (next + batch).min(size);
+        log.append(Timestamp::from_secs(next), (next..end).map(event).collect()).unwrap();
+        next = end;
+        batch = batch * 3 % 301 + 1;
+        // Opening again in between must not matter.
+        if batch % 2 == 0 {
+            log = Log::open(folder).unwrap();
+        }
+    }
+    assert_eq!(log.size(), size);
+}
+
+fn finding(folder: &Path) -> Finding {
+    check(folder, &read_vkey(folder).unwrap(), |_, _| {}).unwrap()
+}
+
+fn whole(folder: &Path) -> u64 {
+    match finding(folder) {
+        Finding::Whole { size, .. } => size,
+        bad @ Finding::Bad { .. } => panic!("{bad:?}"),
+    }
+}
+
+#[test]
+fn a_changed_log_is_found_and_the_entry_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("log");
+    make(&folder, 600);
+    assert_eq!(whole(&folder), 600);
+    let bundle = folder.join("tile/entries/001");
+    let good = fs::read(&bundle).unwrap();
+    let text = String::from_utf8_lossy(&good).into_owned();
+    let at = text.find("\"bundles\":300,").unwrap();
+    let mut edited = good.clone();
+    edited[at + 10] = b'4';
+    fs::write(&bundle, &edited).unwrap();
+    assert!(matches!(finding(&folder), Finding::Bad { entry: Some(300), .. }), "{:?}", finding(&folder));
+    // The entry and its tile both changed: the root still tells.
+    let tile = folder.join("tile/0/001");
+    let hashes = fs::read(&tile).unwrap();
+    let mut forged = hashes.clone();
+    let start = gaprelay::audit::tiles::entries(&edited).unwrap()[300 - 256].to_vec();
+    forged[44 * 32..45 * 32].copy_from_slice(&gaprelay::audit::tree::leaf(&start));
+    fs::write(&tile, &forged).unwrap();
+    assert!(matches!(finding(&folder), Finding::Bad { entry: None, .. }), "{:?}", finding(&folder));
+    fs::write(&tile, &hashes).unwrap();
+    fs::write(&bundle, &good).unwrap();
+    // Cut, reordered, gone.
+    fs::write(&bundle, &good[..good.len() - 1]).unwrap();
+    assert!(matches!(finding(&folder), Finding::Bad { entry: Some(256), .. }));
+    fs::remove_file(&bundle).unwrap();
+    assert!(matches!(finding(&folder), Finding::Bad { entry: Some(256), .. }));
+    fs::write(&bundle, &good).unwrap();
+    fs::write(folder.join("checkpoint"), "x").unwrap();
+    assert!(matches!(finding(&folder), Finding::Bad { entry: None, .. }));
+    assert!(matches!(Log::open(&folder), Err(Fault::Damaged { .. })));
+}
+
+/// The last bundle and the checkpoint cut at every byte: the log opens whole, or not at all.
+#[test]
+fn cut_at_every_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("log");
+    make(&folder, 260);
+    for path in ["tile/entries/001.p/4", "checkpoint"] {
+        let path = folder.join(path);
+        let good = fs::read(&path).unwrap();
+        for length in 0..good.len() {
+            fs::write(&path, &good[..length]).unwrap();
+            let opened = Log::open(&folder);
+            assert!(matches!(opened, Err(Fault::Damaged { .. })), "{} at {length}", path.display());
+            assert!(matches!(finding(&folder), Finding::Bad { .. }), "{} at {length}", path.display());
+        }
+        fs::write(&path, &good).unwrap();
+        assert_eq!(whole(&folder), 260);
+    }
+    // Tiles at the edge can be derived.
+    for path in ["tile/0/001.p/4", "tile/1/000.p/1"] {
+        let good = fs::read(folder.join(path)).unwrap();
+        for length in 0..good.len() {
+            fs::write(folder.join(path), &good[..length]).unwrap();
+            assert_eq!(Log::open(&folder).unwrap().size(), 260);
+        }
+        fs::remove_file(folder.join(path)).unwrap();
+        assert_eq!(Log::open(&folder).unwrap().size(), 260);
+    }
+    let mut log = Log::open(&folder).unwrap();
+    log.append(Timestamp::from_secs(1), vec![event(1)]).unwrap();
+    assert_eq!(whole(&folder), 261);
+}
+
+/// Entries that are durable but not promised yet are completed, not written over.
+#[test]
+fn an_append_that_was_cut_is_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("log");
+    make(&folder, 250);
+    let checkpoint = fs::read(folder.join("checkpoint")).unwrap();
+    let before = fs::read(folder.join("tile/entries/000.p/250")).unwrap();
+    let mut log = Log::open(&folder).unwrap();
+    log.append(Timestamp::from_secs(1), (0..20).map(event).collect()).unwrap();
+    let after = tree(&folder);
+    // As if the power had gone before the head was signed.
+    fs::write(folder.join("checkpoint"), &checkpoint).unwrap();
+    fs::create_dir_all(folder.join("tile/entries/000.p")).unwrap();
+    fs::write(folder.join("tile/entries/000.p/250"), &before).unwrap();
+    assert_eq!(Log::open(&folder).unwrap().size(), 270);
+    assert_eq!(whole(&folder), 270);
+    let names = |tree: std::collections::BTreeMap<String, String>| tree.into_keys().filter(|k| !k.contains(".p")).collect::<Vec<_>>();
+    assert_eq!(names(tree(&folder)), names(after));
+}
+
+/// Go's `sumdb/note` and `sumdb/tlog`, from Debian's packages: none of our code.
+#[test]
+fn go_agrees() {
+    let source = Path::new("/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog");
+    if !has("go") || !source.exists() {
+        println!("SKIPPED: Go and golang-golang-x-mod-dev are not here");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("log");
+    make(&folder, 700);
+    let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/checker.go");
+    let verify = |folder: &PathBuf| {
+        let mut command = std::process::Command::new("go");
+        command.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode").env("GOCACHE", dir.path().join("cache"));
+        run(command.arg("run").arg(&driver).arg(folder))
+    };
+    let ran = verify(&folder).expect(0);
+    assert!(ran.out.contains("700 entries agree"), "{}", ran.out);
+    let bundle = folder.join("tile/entries/002.p/188");
+    let edited = fs::read_to_string(&bundle).unwrap().replace("\"bundles\":600,", "\"bundles\":601,");
+    fs::write(&bundle, edited).unwrap();
+    let ran = verify(&folder);
+    assert!(ran.err.contains("entry 600 altered"), "{} {}", ran.out, ran.err);
+}
+
+#[test]
+fn the_command_names_the_damage() {
+    let world = World::new();
+    let ran = world.relay(&["log", "verify", "--json"]).expect(0).json();
+    assert_eq!((ran[0]["size"].as_u64(), ran[1]["size"].as_u64()), (Some(1), Some(0)));
+    let path = world.state().join("log/import/tile/entries/000.p/1");
+    let edited = fs::read_to_string(&path).unwrap().replace("test", "tesT");
+    fs::write(&path, edited).unwrap();
+    let ran = world.relay(&["log", "verify"]).expect(4);
+    assert!(ran.err.contains("entry 0:"), "{}", ran.err);
+}

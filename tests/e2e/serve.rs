@@ -1,0 +1,370 @@
+//! The HTTP contract, requirement by requirement, on a running server.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::support::*;
+
+/// A running server; stopped when dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: String,
+}
+
+impl Server {
+    pub(crate) fn start(world: &World, subcommand: &str) -> Self {
+        let mut child = world.command(&[subcommand, "--listen", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let line = lines.find_map(|line| line.ok().filter(|l| l.contains("serving on"))).unwrap();
+        let address = line.rsplit("//").next().unwrap().to_owned();
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+    }
+
+    /// Sends bytes and reads to the end of the connection.
+    fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect();
+        // The server may close before it has read everything.
+        let _ = stream.write_all(bytes);
+        let mut out = Vec::new();
+        let _ = stream.read_to_end(&mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    fn get(&self, path: &str, headers: &str) -> Answer {
+        self.ask("GET", path, headers)
+    }
+
+    fn ask(&self, method: &str, path: &str, headers: &str) -> Answer {
+        let text = self.raw(format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", self.address).as_bytes());
+        Answer::of(&text)
+    }
+
+    pub(crate) fn stop(mut self) -> Option<i32> {
+        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn of(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
+        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+        Self { status, head: head.to_lowercase(), body: body.to_owned() }
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")))
+    }
+}
+
+/// The attempts in the access log once the server has stopped or told them.
+fn attempts(world: &World) -> Vec<Value> {
+    world.relay(&["settle"]);
+    world.log("access")
+}
+
+fn until(mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < end, "waited too long");
+        std::thread::sleep(Duration::from_millis(30));
+    }
+}
+
+fn world() -> World {
+    let world = World::new();
+    let list: Vec<u8> = (0..2000).flat_map(|i: u32| format!("{}\n", gaprelay::base::Digest::of(&i.to_be_bytes())).into_bytes()).collect();
+    let files: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes"), ("odd name+%;[x]é.hdb", HASHES, "clamav-hashes"), ("r/site.rules", RULES, "suricata-rules"), ("z.txt", &list, "sha256-list")];
+    world.publish("feed", 1, files);
+    world
+}
+
+#[test]
+fn files_are_served_as_clients_need_them() {
+    let world = world();
+    let server = Server::start(&world, "serve");
+    // R1: GET and HEAD, the same validators and length; HTTP/1.0 without a Host.
+    let whole = server.get("/c/a.hdb", "");
+    assert_eq!((whole.status, whole.body.as_bytes()), (200, HASHES));
+    let head = server.ask("HEAD", "/c/a.hdb", "");
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    for name in ["etag", "last-modified", "content-length", "accept-ranges"] {
+        assert_eq!(whole.header(name), head.header(name), "{name}");
+        assert!(whole.header(name).is_some(), "{name}");
+    }
+    assert_eq!(Answer::of(&server.raw(b"GET /c/a.hdb HTTP/1.0\r\n\r\n")).body.as_bytes(), HASHES);
+    // R1: keep-alive and pipelining.
+    let one = format!("GET /c/a.hdb HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
+    let last = format!("GET /c/a.hdb HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address);
+    assert_eq!(server.raw(format!("{one}{one}{last}").as_bytes()).matches("200 OK").count(), 3);
+    // R2, R13: what is missing is 404, short and plain.
+    let missing = server.get("/c/main.cld", "");
+    assert_eq!((missing.status, missing.header("content-type"), missing.body.as_str()), (404, Some("text/plain"), "Not found.\n"));
+    for path in ["/", "/c", "/c/", "/c/..", "/c/../c/a.hdb", "/c/%2e%2e/c/a.hdb", "/C/a.hdb", "//c/a.hdb", "/c//a.hdb", "/c/a.hdb/", "/etc/passwd", "/c/%00"] {
+        assert_eq!(server.get(path, "").status, 404, "{path}");
+    }
+    // R6: ranges.
+    let part = server.get("/c/z.txt", "Range: bytes=0-511\r\n");
+    assert_eq!((part.status, part.body.len(), part.header("content-range")), (206, 512, Some("bytes 0-511/130000")));
+    assert_eq!(server.get("/c/z.txt", "Range: bytes=130000-\r\n").header("content-range"), Some("bytes */130000"));
+    assert_eq!(server.get("/c/z.txt", "Range: bytes=-10\r\n").body.len(), 10);
+    // R5, R12: conditions; a length of zero is no body.
+    let tag = whole.header("etag").unwrap().to_owned();
+    let since = whole.header("last-modified").unwrap().to_owned();
+    assert_eq!(server.get("/c/a.hdb", &format!("If-None-Match: {tag}\r\n")).status, 304);
+    assert_eq!(server.ask("HEAD", "/c/a.hdb", &format!("If-None-Match: {tag}\r\n")).status, 304);
+    assert_eq!(server.get("/c/a.hdb", &format!("If-Modified-Since: {since}\r\nContent-Length: 0\r\n")).status, 304);
+    // R8, R9, R10, R26: no coding, queries ignored, names decoded once, Upgrade ignored.
+    let coded = server.get("/c/a.hdb?version=7&x=%zz", "Accept-Encoding: gzip, br\r\nUpgrade: h2c\r\nConnection: Upgrade, close\r\n");
+    assert_eq!((coded.status, coded.header("content-encoding"), coded.body.as_bytes()), (200, None, HASHES));
+    assert_eq!(server.get("/c/odd%20name+%25;%5Bx%5D%C3%A9.hdb", "").status, 200);
+    // R11: the port does not matter; absolute form for an own name.
+    assert_eq!(Answer::of(&server.raw(b"GET /c/a.hdb HTTP/1.1\r\nHost: 127.0.0.1:1\r\nConnection: close\r\n\r\n")).status, 200);
+    assert_eq!(Answer::of(&server.raw(b"GET http://localhost:3128/c/a.hdb HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).status, 200);
+    // R18: digests beside the file, bare.
+    let md5 = server.get("/c/r/site.rules.md5", "").body;
+    assert!(md5.len() == 32 && md5.bytes().all(|b| b.is_ascii_hexdigit()), "{md5}");
+    assert_eq!(server.get("/c/a.hdb.sha256", "").body, gaprelay::base::Digest::of(HASHES).to_string());
+    // End to end: manifest and signatures as they came, blobs by digest, the log.
+    let manifest = server.get("/-/feeds/feed/manifest.json", "").body;
+    assert_eq!(manifest.as_bytes(), fs::read(world.path("stick/feed-1/manifest.json")).unwrap());
+    assert_eq!(server.get("/-/feeds/feed/manifest.json.minisig", "").status, 200);
+    let blob = server.get(&format!("/-/blobs/sha256/{}", gaprelay::base::Digest::of(HASHES)), "");
+    assert_eq!((blob.body.as_bytes(), blob.header("cache-control")), (HASHES, Some("max-age=31536000, immutable")));
+    let set = server.get("/-/channels/c/release.json", "").body;
+    let logged = world.log("import").iter().rfind(|e| e["type"] == "published").unwrap()["set"].clone();
+    assert_eq!(logged, gaprelay::base::Digest::of(set.as_bytes()).to_string());
+    assert!(server.get("/-/log/import/checkpoint", "").body.starts_with("test/import/1\n"));
+    assert_eq!(server.get("/-/log/import/key", "").status, 404);
+    assert_eq!(server.get("/-/log/import/tile/0/../../key", "").status, 404);
+    assert!(server.get("/-/health", "").body.starts_with("ok\nfeed 1 fresh\n"));
+    assert!(server.get("/-/metrics", "").body.contains("gaprelay_feed_version{feed=\"feed\",freshness=\"fresh\"} 1\n"));
+    assert_eq!(whole.header("gaprelay-freshness"), Some("fresh"));
+    // R25: none of this was an attempt.
+    assert_eq!(server.stop(), Some(0));
+    assert_eq!(attempts(&world), Vec::<Value>::new());
+}
+
+#[test]
+fn what_is_not_a_download_is_refused_and_recorded() {
+    let world = world();
+    let server = Server::start(&world, "serve");
+    let own = format!("Host: {}\r\n", server.address);
+    let body = "x".repeat(3_000_000);
+    let put = format!("PUT /c/a.hdb HTTP/1.1\r\n{own}Content-Length: {}\r\nAuthorization: Basic c2VjcmV0\r\n\r\n{body}", body.len());
+    let cases: Vec<(String, u16, &str, bool)> = vec![
+        (put, 405, "upload", true),
+        (format!("POST /x HTTP/1.1\r\n{own}Content-Type: multipart/form-data; boundary=b\r\nExpect: 100-continue\r\nContent-Length: 99\r\n\r\n"), 405, "form-upload", true),
+        ("CONNECT www.clamav.net:443 HTTP/1.1\r\nHost: www.clamav.net:443\r\n\r\n".into(), 405, "clamav-submit", true),
+        ("GET http://www.virustotal.com/api/v3/files/x HTTP/1.1\r\nHost: www.virustotal.com\r\n\r\n".into(), 421, "virustotal", true),
+        ("GET /daily.cvd HTTP/1.1\r\nHost: database.clamav.net\r\n\r\n".into(), 421, "clamav-update", false),
+        ("GET /x HTTP/1.1\r\nHost: evil.example\r\n\r\n".into(), 421, "foreign-name", false),
+        (format!("GET /api/v3/files/44d88612fea8a8f36de82e1278abb02f?apikey=SECRET HTTP/1.1\r\n{own}\r\n"), 404, "virustotal", true),
+        (format!("GET /servers/getVersion HTTP/1.1\r\n{own}Authorization: SECRET\r\n\r\n"), 404, "misp-push", true),
+        (format!("PROPFIND / HTTP/1.1\r\n{own}\r\n"), 405, "webdav", true),
+        (format!("OPTIONS * HTTP/1.1\r\n{own}\r\n"), 405, "method", false),
+        (format!("GET /c/a.hdb HTTP/1.1\r\n{own}Content-Length: 5\r\n\r\nhello"), 400, "request-body", true),
+        (format!("GET /c/a.hdb HTTP/1.1\r\n{own}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"), 400, "request-body", true),
+        (format!("GET /c/a.hdb HTTP/1.1\r\n{own}Host: other\r\n\r\n"), 400, "smuggling", true),
+        (format!("POST /c/a.hdb HTTP/1.1\r\n{own}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400, "smuggling", true),
+        (format!("GET /c/a.hdb HTTP/1.1\r\n{own}X : y\r\n\r\n"), 400, "malformed-request", false),
+        (format!("GET /c/a.hdb HTTP/1.1\r\n{own}Content-Length: 5\r\nContent-Length: 6\r\n\r\n"), 400, "", false),
+        ("\x05\x02\0\x01".into(), 0, "socks", true),
+        ("\x04\x01\0\x50\x7f\0\0\x01\0".into(), 0, "socks", true),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(), 0, "http2", true),
+        ("\x7f\x7f".into(), 0, "not-http", true),
+    ];
+    for (request, status, label, _) in &cases {
+        let began = Instant::now();
+        let text = server.raw(request.as_bytes());
+        assert!(began.elapsed() < Duration::from_secs(5), "{label}: not closed at once");
+        assert!(!text.contains("100 Continue"), "{label}");
+        let answer = Answer::of(&text);
+        assert_eq!(answer.status, *status, "{label}: {text}");
+        if *status != 0 && !label.is_empty() && *label != "malformed-request" {
+            assert_eq!(answer.header("connection"), Some("close"), "{label}");
+            assert_eq!(answer.header("content-type"), Some("text/plain"), "{label}");
+        }
+        if *status == 405 {
+            assert_eq!(answer.header("allow"), Some("get, head"), "{label}");
+        }
+    }
+    assert_eq!(server.stop(), Some(0));
+    let attempts = attempts(&world);
+    for (request, status, label, submission) in cases.iter().filter(|c| !c.2.is_empty()) {
+        let found = attempts.iter().any(|a| a["label"] == *label && a["status"] == *status && a["submission"] == *submission);
+        assert!(found, "{label}: {request:.60} is not in {attempts:#?}");
+    }
+    let text = serde_json::to_string(&attempts).unwrap();
+    assert!(!text.contains("SECRET") && !text.contains("c2VjcmV0"), "a credential was kept: {text}");
+    assert!(!text.contains("xxxx"), "bytes of an upload were kept");
+    let upload = attempts.iter().find(|a| a["label"] == "upload").unwrap();
+    assert_eq!(upload["declared_length"], "3000000");
+    assert_eq!(upload["agent"], "127.0.0.1");
+    assert!(upload["bytes_received"].as_u64().unwrap() > 100);
+}
+
+#[test]
+fn a_flood_is_counted_and_hides_nothing() {
+    let world = world();
+    let server = Server::start(&world, "serve");
+    for _ in 0..300 {
+        server.ask("POST", "/x", "");
+    }
+    server.ask("PUT", "/needle", "");
+    server.stop();
+    let attempts = attempts(&world);
+    let lines: Vec<_> = attempts.iter().filter(|a| a["target"] == "/x").collect();
+    assert!(lines.len() <= 3, "{} lines", lines.len());
+    assert_eq!(lines.iter().map(|a| a["count"].as_u64().unwrap()).sum::<u64>(), 300);
+    assert!(attempts.iter().any(|a| a["target"] == "/needle"), "{attempts:?}");
+}
+
+#[test]
+fn nothing_is_served_before_the_first_publication() {
+    let world = World::new();
+    let server = Server::start(&world, "serve");
+    let early = server.get("/c/a.hdb", "");
+    assert_eq!((early.status, early.header("retry-after")), (503, Some("30")));
+    assert_eq!(server.get("/-/health", "").status, 503);
+    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
+    until(|| server.get("/c/a.hdb", "").status == 200);
+}
+
+/// R14: whoever loads during a publish gets one set or the other, whole.
+#[test]
+fn a_publish_reaches_a_running_server_without_a_wrong_byte() {
+    let world = World::new();
+    let content = |version: u64| -> Vec<u8> { (0..8000_u64).flat_map(|i| format!("{}\n", gaprelay::base::Digest::of(&(i * 1000 + version).to_be_bytes())).into_bytes()).collect() };
+    let names = |version: u64| -> Vec<u8> { format!("44d88612fea8a8f36de82e1278abb02f:{version}:Test\n").into_bytes() };
+    let publish = |version: u64| {
+        let (large, small) = (content(version), names(version));
+        world.publish("feed", version, &[("l.txt", &large, "sha256-list"), ("s.hdb", &small, "clamav-hashes")]);
+    };
+    publish(1);
+    let server = Server::start(&world, "serve");
+    // A download that began before goes on with the bytes it began with.
+    let mut slow = server.connect();
+    write!(slow, "GET /c/l.txt HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address).unwrap();
+    let mut first = [0; 1000];
+    slow.read_exact(&mut first).unwrap();
+    let stop = AtomicBool::new(false);
+    let seen = std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut seen = std::collections::BTreeSet::new();
+                    while !stop.load(Ordering::Relaxed) {
+                        let answer = server.get("/c/l.txt", "");
+                        assert_eq!(answer.status, 200);
+                        let version = (1..=6).find(|v| content(*v) == answer.body.as_bytes());
+                        let version = version.unwrap_or_else(|| panic!("bytes of no version, {} of them", answer.body.len()));
+                        let digest = gaprelay::base::Digest::of(answer.body.as_bytes()).to_string();
+                        assert_eq!(answer.header("etag"), Some(format!("\"{digest}\"").as_str()));
+                        seen.insert(version);
+                    }
+                    seen
+                })
+            })
+            .collect();
+        for version in 2..=6 {
+            publish(version);
+            until(|| server.get("/c/s.hdb", "").body.as_bytes() == names(version));
+        }
+        world.relay(&["gc", "--yes"]).expect(0);
+        stop.store(true, Ordering::Relaxed);
+        readers.into_iter().flat_map(|r| r.join().unwrap()).collect::<std::collections::BTreeSet<_>>()
+    });
+    assert!(seen.len() >= 2, "{seen:?}");
+    let mut rest = Vec::new();
+    slow.read_to_end(&mut rest).unwrap();
+    let all = [first.as_slice(), &rest].concat();
+    let text = String::from_utf8(all).unwrap();
+    assert_eq!(Answer::of(&text).body.as_bytes(), content(1));
+    // R4: the date only moves forward, a withdrawal included.
+    let date = |s: &Server| s.get("/c/s.hdb", "").header("last-modified").unwrap().to_owned();
+    let before = date(&server);
+    std::thread::sleep(Duration::from_millis(1100));
+    world.decide("feed/6", "second", &world.second, "withdraw").expect(0);
+    until(|| server.get("/c/s.hdb", "").body.as_bytes() == names(5));
+    let conditional = server.get("/c/s.hdb", &format!("If-Modified-Since: {before}\r\n"));
+    assert_eq!((conditional.status, conditional.body.as_bytes()), (200, names(5).as_slice()));
+}
+
+#[test]
+fn limits_hold_and_a_stop_lets_downloads_finish() {
+    let config = CONFIG.replace(
+        "listen = [\"127.0.0.1:0\"]",
+        "listen = [\"127.0.0.1:0\"]\nconnections_per_address = 3\nheader_timeout = \"1s\"\nstall_timeout = \"2s\"",
+    );
+    let world = World::with_config(&config);
+    let list: Vec<u8> = (0..200_000_u32).flat_map(|i| format!("{}\n", gaprelay::base::Digest::of(&i.to_be_bytes())).into_bytes()).collect();
+    world.publish("feed", 1, &[("l.txt", &list, "sha256-list")]);
+    let server = Server::start(&world, "serve");
+    // A fourth connection gets 503, and a slow head is closed.
+    let mut held: Vec<TcpStream> = (0..3).map(|_| server.connect()).collect();
+    held.iter_mut().for_each(|s| s.write_all(b"GET /c/l").unwrap());
+    until(|| Answer::of(&server.raw(b"GET / HTTP/1.0\r\n\r\n")).status == 503);
+    let began = Instant::now();
+    let mut rest = Vec::new();
+    let _ = held[0].read_to_end(&mut rest);
+    assert!(rest.is_empty() && began.elapsed() < Duration::from_secs(5));
+    drop(held);
+    until(|| server.get("/-/health", "").status == 200);
+    // A download under way ends whole after a stop was asked for.
+    let mut slow = server.connect();
+    write!(slow, "GET /c/l.txt HTTP/1.1\r\nHost: {}\r\n\r\n", server.address).unwrap();
+    let mut first = [0; 1000];
+    slow.read_exact(&mut first).unwrap();
+    Command::new("kill").arg(server.child.id().to_string()).status().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(TcpStream::connect(&server.address).is_err() || server.raw(b"GET / HTTP/1.0\r\n\r\n").is_empty());
+    let mut rest = Vec::new();
+    slow.read_to_end(&mut rest).unwrap();
+    let text = String::from_utf8([first.as_slice(), &rest].concat()).unwrap();
+    assert!(Answer::of(&text).body.as_bytes() == list, "the download was cut");
+}
+
+#[test]
+fn up_settles_and_serves_and_starts_the_server_again() {
+    let world = World::new();
+    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
+    let mut server = Server::start(&world, "up");
+    assert_eq!(server.get("/c/a.hdb", "").status, 200);
+    server.ask("POST", "/x", "");
+    // The timer takes the evidence into the log.
+    until(|| world.log("access").iter().any(|a| a["label"] == "upload"));
+    Command::new("kill").arg(server.child.id().to_string()).status().unwrap();
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    assert!(TcpStream::connect(&server.address).is_err(), "the server outlived its supervisor");
+}
