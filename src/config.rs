@@ -144,9 +144,7 @@ impl FromStr for Span {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        humantime::parse_duration(text)
-            .map(Self)
-            .map_err(|_| "not a span of time such as \"10m\", \"36h\" or \"7d\"")
+        humantime::parse_duration(text).map(Self).map_err(|_| "not a span of time such as \"10m\", \"36h\" or \"7d\"")
     }
 }
 
@@ -203,7 +201,7 @@ impl Default for Serve {
             connections: 4096,
             connections_per_address: 256,
             header_timeout: Span(Duration::from_secs(30)),
-            stall_timeout: Span(Duration::from_secs(60)),
+            stall_timeout: Span(Duration::from_mins(1)),
             grace: Span(Duration::from_secs(20)),
             journal: Bytes(64 << 20),
         }
@@ -230,9 +228,8 @@ impl std::fmt::Display for Problem {
 impl Config {
     /// Reads and checks a config; the problems are all that could be found.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        let config: Self = toml::from_str(text).map_err(|e| {
-            vec![problem(text, e.span().unwrap_or_default().start, quoted(e.message()).to_string())]
-        })?;
+        let config: Self = toml::from_str(text)
+            .map_err(|e| vec![problem(text, e.span().unwrap_or_default().start, quoted(e.message()).to_string())])?;
         let problems = config.problems(text);
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
@@ -256,9 +253,7 @@ impl Config {
         check_name(&self.relay, "relay", &mut BTreeSet::new());
         let (mut feeds, mut channels) = (BTreeSet::new(), BTreeSet::new());
         self.feeds.iter().for_each(|feed| check_name(&feed.name, "feed", &mut feeds));
-        self.channels
-            .iter()
-            .for_each(|channel| check_name(&channel.name, "channel", &mut channels));
+        self.channels.iter().for_each(|channel| check_name(&channel.name, "channel", &mut channels));
         for feed in &self.feeds {
             if feed.kinds.get_ref().is_empty() {
                 add(feed.kinds.span().start, "a feed must allow at least one kind".into());
@@ -293,19 +288,13 @@ impl Config {
             add(relay, "serve.tls_certificate and serve.tls_key belong together".into());
         }
         if serve.tls_key.is_none() && serve.client_authorities.is_some() {
-            add(
-                relay,
-                "serve.client_authorities needs serve.tls_certificate and serve.tls_key".into(),
-            );
+            add(relay, "serve.client_authorities needs serve.tls_certificate and serve.tls_key".into());
         }
         if serve.client_certificate_required && serve.client_authorities.is_none() {
             add(relay, "serve.client_certificate_required needs serve.client_authorities".into());
         }
         if self.publish.keep_sets < 2 {
-            add(
-                relay,
-                "publish.keep_sets must be at least 2, so that a release can be withdrawn".into(),
-            );
+            add(relay, "publish.keep_sets must be at least 2, so that a release can be withdrawn".into());
         }
         if serve.connections == 0 || serve.connections_per_address == 0 || self.limits.ratio == 0 {
             add(relay, "serve.connections, serve.connections_per_address and limits.ratio must be at least 1".into());
@@ -334,15 +323,13 @@ mod tests {
     #[test]
     fn every_fault_has_its_place() {
         let text = "relay = \"r\"\n[[feed]]\nname = \"A\"\nkinds = []\n[[channel]]\nname = \"c\"\nfeeds = [\"x\"]\n";
-        let shown: Vec<_> =
-            Config::parse(text).unwrap_err().iter().map(ToString::to_string).collect();
+        let shown: Vec<_> = Config::parse(text).unwrap_err().iter().map(ToString::to_string).collect();
         assert!(shown[0].starts_with("line 3, column 8: feed \"A\" is not a name"), "{shown:?}");
         assert_eq!(shown[1], "line 4, column 9: a feed must allow at least one kind");
         assert_eq!(shown[2], "line 7, column 10: there is no feed \"x\"");
         let unknown = Config::parse("relay = \"r\"\nrelais = 1\n").unwrap_err();
         assert_eq!((unknown[0].line, unknown[0].column), (2, 1));
-        let kind = Config::parse("relay = \"r\"\n[[feed]]\nname = \"a\"\nkinds = [\"exe\"]\n")
-            .unwrap_err();
+        let kind = Config::parse("relay = \"r\"\n[[feed]]\nname = \"a\"\nkinds = [\"exe\"]\n").unwrap_err();
         assert_eq!(kind[0].line, 4);
     }
 }

@@ -81,12 +81,7 @@ enum Content {
 
 /// Imports every bundle under `paths`. Each gets its own outcome; a fault of ours that concerns
 /// them all stops the import.
-pub fn import(
-    keeper: &mut Keeper,
-    paths: &[PathBuf],
-    operator: &str,
-    watch: Watch<'_>,
-) -> Result<Vec<Judged>, Fault> {
+pub fn import(keeper: &mut Keeper, paths: &[PathBuf], operator: &str, watch: Watch<'_>) -> Result<Vec<Judged>, Fault> {
     // No date can be judged by a clock that is behind what was already seen.
     keeper.check_clock()?;
 
@@ -106,16 +101,8 @@ pub fn import(
 }
 
 /// Searches one medium and reads what is wanted of it into the spool.
-fn read(
-    keeper: &mut Keeper,
-    path: &Path,
-    operator: &str,
-    watch: Watch<'_>,
-) -> Result<Vec<Taken>, Fault> {
-    keeper.append(vec![Event::MediumOpened {
-        medium: quoted_os(path),
-        operator: quoted(operator).to_string(),
-    }])?;
+fn read(keeper: &mut Keeper, path: &Path, operator: &str, watch: Watch<'_>) -> Result<Vec<Taken>, Fault> {
+    keeper.append(vec![Event::MediumOpened { medium: quoted_os(path), operator: quoted(operator).to_string() }])?;
     let survey = match media::find(path, &keeper.config.limits) {
         Ok(survey) => survey,
         Err(refusal) => {
@@ -136,11 +123,8 @@ fn read(
         let envelope = media::read_envelope(found, &keeper.config.limits);
         let manifest = envelope.as_ref().ok().map(|envelope| Digest::of(&envelope.manifest));
         let verified = envelope.and_then(|envelope| believe(keeper, envelope));
-        let release =
-            verified.as_ref().ok().map(|v| (v.manifest().feed.clone(), v.manifest().version));
-        let content = verified
-            .map_err(Error::from)
-            .and_then(|v| fetch(keeper, v, found, &mut pending, watch));
+        let release = verified.as_ref().ok().map(|v| (v.manifest().feed.clone(), v.manifest().version));
+        let content = verified.map_err(Error::from).and_then(|v| fetch(keeper, v, found, &mut pending, watch));
         taken.push(Taken { bundle: found.shown(), manifest, release, content });
     }
     let (bundles, unrelated) = (survey.bundles.len() as u64, survey.unrelated);
@@ -164,10 +148,7 @@ fn believe(keeper: &Keeper, envelope: Envelope) -> Result<Verified, Refusal> {
 
 fn feed<'a>(keeper: &'a Keeper, verified: &Verified) -> Result<&'a Feed, Refusal> {
     let name = &verified.manifest().feed;
-    keeper
-        .config
-        .feed(name)
-        .ok_or_else(|| Refusal::new(Reason::FeedUnknown, format!("the config has no feed {name}")))
+    keeper.config.feed(name).ok_or_else(|| Refusal::new(Reason::FeedUnknown, format!("the config has no feed {name}")))
 }
 
 /// The payload in the spool, if the bundle is new and there is room for all that it signs for.
@@ -195,9 +176,7 @@ fn fetch(
     watch(Progress::Reading(&bundle, manifest.payload.size));
     let name = format!("payload-{}", verified.digest());
     let spooled =
-        media::copy_payload(verified, found, &keeper.state.spool(), &name, &mut |bytes| {
-            watch(Progress::Bytes(bytes))
-        })?;
+        media::copy_payload(verified, found, &keeper.state.spool(), &name, &mut |bytes| watch(Progress::Bytes(bytes)))?;
     Ok(Content::New(spooled))
 }
 
@@ -228,12 +207,7 @@ fn check_held(keeper: &Keeper, verified: &Verified) -> Result<(), Error> {
 }
 
 /// Gives one bundle its outcome: intent, act, outcome.
-fn judge(
-    keeper: &mut Keeper,
-    taken: Taken,
-    operator: &str,
-    watch: Watch<'_>,
-) -> Result<Judged, Fault> {
+fn judge(keeper: &mut Keeper, taken: Taken, operator: &str, watch: Watch<'_>) -> Result<Judged, Fault> {
     let started = Event::ImportStarted {
         bundle: taken.bundle.clone(),
         manifest: taken.manifest,
@@ -248,10 +222,7 @@ fn judge(
             outcome
         }
         Ok(Content::AlreadyHere(verified)) => {
-            keeper.append(vec![
-                started,
-                event(keeper, &Outcome::AlreadyHere, Some(&verified), None),
-            ])?;
+            keeper.append(vec![started, event(keeper, &Outcome::AlreadyHere, Some(&verified), None)])?;
             Outcome::AlreadyHere
         }
         Ok(Content::New(spooled)) => {
@@ -280,12 +251,8 @@ fn failed(error: Error) -> Outcome {
 }
 
 /// From the spool to a release. `None`: another bundle of this import brought exactly this.
-fn admit(
-    keeper: &mut Keeper,
-    spooled: Spooled,
-    operator: &str,
-    watch: Watch<'_>,
-) -> Result<Option<Release>, Error> {
+#[expect(clippy::needless_pass_by_value, reason = "taken in: the spool's copy goes with it")]
+fn admit(keeper: &mut Keeper, spooled: Spooled, operator: &str, watch: Watch<'_>) -> Result<Option<Release>, Error> {
     let verified = spooled.verified();
     let manifest = verified.manifest();
 
@@ -327,11 +294,8 @@ fn take_held(keeper: &Keeper, verified: &Verified, sink: &mut dyn Sink) -> Resul
     }
     let packs = keeper.state.packs(&keeper.trust)?;
     for artifact in left_out {
-        let missing = || {
-            Refusal::new(Reason::BlobMissing, format!("not held here: {}", quoted(&artifact.path)))
-        };
-        let (path, offset) =
-            keeper.state.find_held(artifact.sha256, artifact.size, &packs).ok_or_else(missing)?;
+        let missing = || Refusal::new(Reason::BlobMissing, format!("not held here: {}", quoted(&artifact.path)));
+        let (path, offset) = keeper.state.find_held(artifact.sha256, artifact.size, &packs).ok_or_else(missing)?;
         let mut file = File::open(&path).during("open", &path)?;
         file.seek(SeekFrom::Start(offset)).during("read", &path)?;
         let (mut hasher, mut left, mut buffer) = (Hasher::new(), artifact.size, vec![0; 256 << 10]);
@@ -345,11 +309,7 @@ fn take_held(keeper: &Keeper, verified: &Verified, sink: &mut dyn Sink) -> Resul
             left -= want as u64;
         }
         if hasher.finish() != artifact.sha256 {
-            return Err(Fault::damaged(
-                path.to_string_lossy(),
-                "its bytes do not have their digest",
-            )
-            .into());
+            return Err(Fault::damaged(path.to_string_lossy(), "its bytes do not have their digest").into());
         }
         sink.end()?;
     }
@@ -365,12 +325,7 @@ fn check_complete(verified: &Verified, verdicts: &[Verdict]) -> Result<(), Fault
 }
 
 /// The log's entry for an outcome.
-fn event(
-    keeper: &Keeper,
-    outcome: &Outcome,
-    verified: Option<&Verified>,
-    release: Option<&(String, u64)>,
-) -> Event {
+fn event(keeper: &Keeper, outcome: &Outcome, verified: Option<&Verified>, release: Option<&(String, u64)>) -> Event {
     match outcome {
         Outcome::Imported(release) => Event::Imported {
             feed: release.feed.clone(),
@@ -382,27 +337,18 @@ fn event(
             after_interruption: false,
         },
         Outcome::AlreadyHere => {
-            let known = release.and_then(|(feed, version)| {
-                Some((feed.clone(), *version, keeper.trust.accepted(feed, *version)?))
-            });
-            let given =
-                verified.map(|v| (v.manifest().feed.clone(), v.manifest().version, v.digest()));
-            let (feed, version, manifest) =
-                given.or(known).unwrap_or((String::new(), 0, Digest([0; 32])));
+            let known = release
+                .and_then(|(feed, version)| Some((feed.clone(), *version, keeper.trust.accepted(feed, *version)?)));
+            let given = verified.map(|v| (v.manifest().feed.clone(), v.manifest().version, v.digest()));
+            let (feed, version, manifest) = given.or(known).unwrap_or((String::new(), 0, Digest([0; 32])));
             Event::AlreadyHere { feed, version, manifest }
         }
         Outcome::Refused(refusal) => {
             let accepted = release
                 .filter(|_| refusal.reason == Reason::VersionEquivocation)
                 .and_then(|(feed, version)| keeper.trust.accepted(feed, *version));
-            Event::ImportRefused {
-                reason: refusal.reason,
-                detail: refusal.detail.clone(),
-                accepted,
-            }
+            Event::ImportRefused { reason: refusal.reason, detail: refusal.detail.clone(), accepted }
         }
-        Outcome::Failed(fault) => {
-            Event::ImportFailed { fault: quoted(&fault.to_string()).to_string() }
-        }
+        Outcome::Failed(fault) => Event::ImportFailed { fault: quoted(&fault.to_string()).to_string() },
     }
 }

@@ -1,1 +1,96 @@
+//! Keeps `schemas/` equal to the types. `GAPRELAY_BLESS=1 cargo test schemas` writes it anew.
 
+use std::fs;
+use std::path::Path;
+
+use schemars::{JsonSchema, schema_for};
+use serde_json::{Value, json};
+
+use crate::base::Reason;
+use crate::inspect::Kind;
+use crate::{audit, cli, config, guard, publish, store, verify};
+
+fn schema<T: JsonSchema>() -> Value {
+    serde_json::to_value(schema_for!(T)).unwrap()
+}
+
+fn all() -> Vec<(&'static str, Value)> {
+    let reason = |r: &Reason| json!({ "code": r.code(), "meaning": r.meaning(), "next": r.next() });
+    let kind = |k: &Kind| json!({ "name": k.name(), "meaning": k.meaning() });
+    vec![
+        ("manifest", schema::<verify::Manifest>()),
+        ("keyring", schema::<verify::Keyring>()),
+        ("config", schema::<config::Config>()),
+        ("log-entry", schema::<audit::Entry>()),
+        ("trust", schema::<store::Trust>()),
+        ("release", schema::<store::Release>()),
+        ("verdicts", schema::<Vec<crate::inspect::Verdict>>()),
+        ("pack", schema::<Vec<store::release::Packed>>()),
+        ("statement-taken", schema::<publish::standing::Taken>()),
+        ("set", schema::<publish::Set>()),
+        ("endpoints", schema::<Vec<guard::Endpoint>>()),
+        ("json-import", schema::<cli::json::Imported>()),
+        ("json-settle", schema::<cli::json::Settled>()),
+        ("json-status", schema::<cli::json::Status>()),
+        ("json-releases", schema::<Vec<cli::json::ReleaseRow>>()),
+        ("json-show", schema::<cli::json::Shown>()),
+        ("json-log-show", schema::<cli::json::LogLine>()),
+        ("json-log-verify", schema::<Vec<cli::json::Verified>>()),
+        ("json-fsck", schema::<cli::json::Fsck>()),
+        ("json-gc", schema::<cli::json::Gc>()),
+        ("reasons", Reason::ALL.iter().map(reason).collect()),
+        ("kinds", Kind::ALL.iter().map(kind).collect()),
+    ]
+}
+
+#[test]
+fn schemas_are_those_of_the_types() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
+    for (name, value) in all() {
+        let path = folder.join(format!("{name}.json"));
+        let text = format!("{}\n", serde_json::to_string_pretty(&value).unwrap());
+        if std::env::var_os("GAPRELAY_BLESS").is_some() {
+            #[expect(clippy::disallowed_methods, reason = "a test that was asked to write")]
+            fs::write(&path, &text).unwrap();
+        }
+        let kept = fs::read_to_string(&path).unwrap_or_default();
+        assert!(kept == text, "schemas/{name}.json differs from the types; GAPRELAY_BLESS=1 writes it anew");
+        if value.get("$schema").is_some() {
+            assert!(jsonschema::meta::is_valid(&value), "{name} is no schema");
+        }
+    }
+}
+
+#[test]
+fn samples_fit_their_schemas() {
+    let check = |schema: &Value, sample: &Value, what: &str| {
+        let validator = jsonschema::validator_for(schema).unwrap();
+        let faults: Vec<_> = validator.iter_errors(sample).map(|e| e.to_string()).collect();
+        assert!(faults.is_empty(), "{what}: {faults:?}");
+    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let good = fs::read(folder.join("tests/vectors/good/bundle/manifest.json")).unwrap();
+    check(&schema::<verify::Manifest>(), &serde_json::from_slice(&good).unwrap(), "manifest");
+    let ring: Value = toml::from_str(&fs::read_to_string(folder.join("tests/vectors/keyring.toml")).unwrap()).unwrap();
+    check(&schema::<verify::Keyring>(), &ring, "keyring");
+    let config: Value = toml::from_str(config::EXAMPLE).unwrap();
+    check(&schema::<config::Config>(), &config, "config");
+    // And each page's example: the first fenced block after a line that names its schema.
+    for entry in fs::read_dir(folder.join("schemas")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "md") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for (at, _) in text.match_indices("<!-- fits ") {
+            let rest = text.get(at + 10..).unwrap();
+            let name = rest.split(' ').next().unwrap();
+            let block = rest.split("```").nth(1).unwrap();
+            let (language, body) = block.split_once('\n').unwrap();
+            let sample: Value =
+                if language == "toml" { toml::from_str(body).unwrap() } else { serde_json::from_str(body).unwrap() };
+            let (_, schema) = all().into_iter().find(|(n, _)| *n == name).unwrap();
+            check(&schema, &sample, &format!("{} {name}", path.display()));
+        }
+    }
+}

@@ -45,8 +45,7 @@ pub struct Settled {
 
 /// Puts a statement into the inbox, durably; `settle` judges it.
 pub fn hand_in(state: &State, handed_in: &HandedIn) -> Result<(), Fault> {
-    let bytes = serde_json::to_vec(handed_in)
-        .map_err(|_| Fault::Internal("a statement cannot be written"))?;
+    let bytes = serde_json::to_vec(handed_in).map_err(|_| Fault::Internal("a statement cannot be written"))?;
     let name = Digest::of(&[handed_in.text.as_slice(), &handed_in.signature].concat());
     durable::replace(&state.inbox().join(format!("{name}.json")), &bytes)
 }
@@ -81,13 +80,9 @@ pub fn settle(keeper: &mut Keeper) -> Result<Settled, Fault> {
     // 3. Each channel shows the newest approved release of each of its feeds.
     for channel in keeper.config.channels.clone() {
         match publish(keeper, &channel) {
-            Ok(Some(generation)) => {
-                settled.published.push((channel.name.get_ref().clone(), generation))
-            }
+            Ok(Some(generation)) => settled.published.push((channel.name.get_ref().clone(), generation)),
             Ok(None) => {}
-            Err(Error::Refused(refusal)) => {
-                settled.stuck.push((channel.name.get_ref().clone(), refusal))
-            }
+            Err(Error::Refused(refusal)) => settled.stuck.push((channel.name.get_ref().clone(), refusal)),
             Err(Error::Fault(fault)) => return Err(fault),
         }
     }
@@ -98,8 +93,7 @@ pub fn settle(keeper: &mut Keeper) -> Result<Settled, Fault> {
 fn take(keeper: &mut Keeper, handed_in: &HandedIn) -> Result<(ReleaseId, Decision, String), Error> {
     let statement = Statement::parse(&handed_in.text)?;
     let id = &statement.release;
-    let unknown =
-        || Refusal::new(Reason::StatementUnknownRelease, format!("there is no release {id} here"));
+    let unknown = || Refusal::new(Reason::StatementUnknownRelease, format!("there is no release {id} here"));
     keeper.trust.accepted(&id.feed, id.version).ok_or_else(unknown)?;
     if !keeper.state.release_path(id).is_dir() {
         return Err(unknown().into());
@@ -110,8 +104,7 @@ fn take(keeper: &mut Keeper, handed_in: &HandedIn) -> Result<(ReleaseId, Decisio
         let detail = format!("it is about other bytes than {id} has here");
         return Err(Error::refused(Reason::StatementDigest, detail));
     }
-    let raw =
-        statement.verify(&handed_in.text, &handed_in.signature, &keeper.keyring, keeper.now)?;
+    let raw = statement.verify(&handed_in.text, &handed_in.signature, &keeper.keyring, keeper.now)?;
     if statement.officer == release.operator {
         let detail = format!("{} imported {id}", statement.officer);
         return Err(Error::refused(Reason::StatementOwnImport, detail));
@@ -131,8 +124,7 @@ fn take(keeper: &mut Keeper, handed_in: &HandedIn) -> Result<(ReleaseId, Decisio
     if closed {
         return Err(Error::refused(Reason::StatementClosed, format!("{id} was {stands}")));
     }
-    let text = String::from_utf8(handed_in.text.clone())
-        .map_err(|_| Fault::Internal("a statement changed"))?;
+    let text = String::from_utf8(handed_in.text.clone()).map_err(|_| Fault::Internal("a statement changed"))?;
     let signature = String::from_utf8_lossy(&handed_in.signature).into_owned();
     let (officer, decision) = (statement.officer.clone(), statement.decision);
     append_once(
@@ -147,19 +139,14 @@ fn take(keeper: &mut Keeper, handed_in: &HandedIn) -> Result<(ReleaseId, Decisio
             signature: signature.clone(),
         },
     )?;
-    let taken =
-        Taken { taken: keeper.now, decision, officer: officer.clone(), key, text, signature };
+    let taken = Taken { taken: keeper.now, decision, officer: officer.clone(), key, text, signature };
     keeper.state.take_statement(id, &taken)?;
     Ok((id.clone(), decision, officer))
 }
 
 /// Appends, unless a cut run appended exactly this as its last act.
 fn append_once(keeper: &mut Keeper, event: Event) -> Result<(), Fault> {
-    if keeper.log.last().is_some_and(|entry| entry.event == event) {
-        Ok(())
-    } else {
-        keeper.append(vec![event])
-    }
+    if keeper.log.last().is_some_and(|entry| entry.event == event) { Ok(()) } else { keeper.append(vec![event]) }
 }
 
 /// The releases a channel should show: of each feed the newest that stands approved.
@@ -184,13 +171,14 @@ fn publish(keeper: &mut Keeper, channel: &Channel) -> Result<Option<u64>, Error>
     let name = channel.name.get_ref().clone();
     let due = due(keeper, channel)?;
     let current = keeper.state.current(&name)?;
-    let former =
-        current.map(|current| keeper.state.set(&name, current)).transpose()?.map(|(_, set)| set);
+    let former = current.map(|current| keeper.state.set(&name, current)).transpose()?.map(|(_, set)| set);
     let same = |set: &Set| {
         set.releases.len() == due.len()
-            && set.releases.iter().zip(&due).all(|(member, release)| {
-                member.feed == release.feed && member.manifest == release.manifest
-            })
+            && set
+                .releases
+                .iter()
+                .zip(&due)
+                .all(|(member, release)| member.feed == release.feed && member.manifest == release.manifest)
     };
     if former.as_ref().map_or(due.is_empty(), same) {
         return Ok(None);
@@ -214,11 +202,7 @@ fn publish(keeper: &mut Keeper, channel: &Channel) -> Result<Option<u64>, Error>
             // Told once, not at every tick of the timer.
             let (reason, detail) = (refusal.reason, refusal.detail.clone());
             if !std::fs::read(&refused).is_ok_and(|told| told == detail.as_bytes()) {
-                keeper.append(vec![Event::PublishRefused {
-                    channel: name.clone(),
-                    reason,
-                    detail: detail.clone(),
-                }])?;
+                keeper.append(vec![Event::PublishRefused { channel: name.clone(), reason, detail: detail.clone() }])?;
                 durable::create_dir(&keeper.state.channel_path(&name))?;
                 durable::replace(&refused, detail.as_bytes())?;
             }
@@ -233,12 +217,7 @@ fn publish(keeper: &mut Keeper, channel: &Channel) -> Result<Option<u64>, Error>
     durable::sweep(&keeper.state.channel_path(&name))?;
     durable::replace(&keeper.state.set_path(&name, generation), &bytes)?;
     let shown = set.releases.iter().map(|m| format!("{}/{}", m.feed, m.version)).collect();
-    keeper.append(vec![Event::PublishStarted {
-        channel: name.clone(),
-        generation,
-        set: next.set,
-        releases: shown,
-    }])?;
+    keeper.append(vec![Event::PublishStarted { channel: name.clone(), generation, set: next.set, releases: shown }])?;
     keeper.state.switch(&name, next)?;
     keeper.append(vec![Event::Published { channel: name.clone(), generation, set: next.set }])?;
     durable::remove(&refused)?;

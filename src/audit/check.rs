@@ -33,18 +33,12 @@ pub enum Finding {
 pub fn read_vkey(folder: &Path) -> Result<Verifier, Fault> {
     let bytes = durable::read(&folder.join("vkey"), 4096)?;
     let verifier = str::from_utf8(&bytes).ok().and_then(Verifier::parse);
-    verifier.ok_or_else(|| {
-        Fault::damaged(folder.to_string_lossy(), "the log's public key cannot be read")
-    })
+    verifier.ok_or_else(|| Fault::damaged(folder.to_string_lossy(), "the log's public key cannot be read"))
 }
 
 /// Checks the log in `folder` against its head, signed by `verifier`, giving each entry to `each`.
 /// Damage is a finding; a fault is that we could not look.
-pub fn check(
-    folder: &Path,
-    verifier: &Verifier,
-    mut each: impl FnMut(u64, &[u8]),
-) -> Result<Finding, Fault> {
+pub fn check(folder: &Path, verifier: &Verifier, mut each: impl FnMut(u64, &[u8])) -> Result<Finding, Fault> {
     let head = match read_checkpoint(folder, verifier) {
         Ok(head) => head,
         Err(Fault::Damaged { detail, .. }) => return Ok(Finding::Bad { entry: None, detail }),
@@ -56,8 +50,7 @@ pub fn check(
         let first = edge.size();
         let index = first / WIDTH as u64;
         let width = usize::try_from(head.size - first).unwrap_or(WIDTH).min(WIDTH);
-        let bad =
-            |entry, detail: &str| Ok(Finding::Bad { entry: Some(entry), detail: detail.into() });
+        let bad = |entry, detail: &str| Ok(Finding::Bad { entry: Some(entry), detail: detail.into() });
         let bytes = match read_bundle(folder, index, width) {
             Ok(bytes) => bytes,
             Err(Fault::Damaged { .. }) => return bad(first, "its bundle is missing"),

@@ -221,9 +221,6 @@ pub struct Attempt {
 impl Event {
     /// Whether an outcome must follow.
     pub fn is_intent(&self) -> bool {
-        matches!(
-            self,
-            Self::MediumOpened { .. } | Self::ImportStarted { .. } | Self::PublishStarted { .. }
-        )
+        matches!(self, Self::MediumOpened { .. } | Self::ImportStarted { .. } | Self::PublishStarted { .. })
     }
 }

@@ -39,11 +39,7 @@ impl Journal {
         }
         flock(&self.file, FlockOperation::LockExclusive)?;
         let room = self.file.metadata()?.len().saturating_add(lines.len() as u64) <= self.most;
-        let written = if room {
-            self.file.write_all(&lines).and_then(|()| self.file.sync_data())
-        } else {
-            Ok(())
-        };
+        let written = if room { self.file.write_all(&lines).and_then(|()| self.file.sync_data()) } else { Ok(()) };
         flock(&self.file, FlockOperation::Unlock)?;
         written.map(|()| room)
     }
@@ -61,15 +57,12 @@ pub fn drain(folder: &Path, log: &mut Log, now: Timestamp) -> Result<usize, Faul
     flock(&file, FlockOperation::LockExclusive).map_err(Into::into).during("lock", &path)?;
     let mut bytes = Vec::new();
     File::open(&path).and_then(|mut f| f.read_to_end(&mut bytes)).during("read", &path)?;
-    let mut attempts: Vec<Attempt> =
-        bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(read_line).collect();
+    let mut attempts: Vec<Attempt> = bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(read_line).collect();
     let newest = log.last().and_then(|entry| match &entry.event {
         Event::Attempt(attempt) => Some(attempt.id),
         _ => None,
     });
-    if let Some(known) =
-        attempts.iter().position(|attempt| Some(attempt.id) == newest && attempt.id != 0)
-    {
+    if let Some(known) = attempts.iter().position(|attempt| Some(attempt.id) == newest && attempt.id != 0) {
         attempts.drain(..=known);
     }
     let count = attempts.len();

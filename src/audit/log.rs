@@ -33,10 +33,7 @@ impl Log {
         durable::create_dir(&folder.join("tile/0"))?;
         let signer = Signer::generate(origin)?;
         durable::replace_secret(&folder.join("key"), format!("{}\n", signer.to_text()).as_bytes())?;
-        durable::replace(
-            &folder.join("vkey"),
-            format!("{}\n", signer.verifier().to_text()).as_bytes(),
-        )?;
+        durable::replace(&folder.join("vkey"), format!("{}\n", signer.verifier().to_text()).as_bytes())?;
         let empty = Checkpoint { origin: origin.to_owned(), size: 0, root: tree::root_of(&[]) };
         durable::replace(&folder.join("checkpoint"), signer.sign(&empty.to_text()).as_bytes())
     }
@@ -50,8 +47,7 @@ impl Log {
         let signer = signer.ok_or_else(|| Fault::damaged(&name, "the log's key cannot be read"))?;
         let head = read_checkpoint(folder, &signer.verifier())?;
         let edge = read_edge(folder, &head)?;
-        let mut log =
-            Self { folder: folder.to_owned(), signer, edge, bundle: Vec::new(), last: None };
+        let mut log = Self { folder: folder.to_owned(), signer, edge, bundle: Vec::new(), last: None };
         log.load_bundle()?;
         log.complete()?;
         Ok(log)
@@ -80,8 +76,7 @@ impl Log {
         let mut tiles = Vec::new();
         for event in events {
             let entry = Entry { time, event };
-            let bytes = serde_json::to_vec(&entry)
-                .map_err(|_| Fault::Internal("an entry cannot be written"))?;
+            let bytes = serde_json::to_vec(&entry).map_err(|_| Fault::Internal("an entry cannot be written"))?;
             self.push(&bytes, &mut tiles)?;
             self.last = Some(entry);
         }
@@ -93,10 +88,9 @@ impl Log {
 
     /// Adds one entry in memory, and writes the bundle if it is full now.
     fn push(&mut self, entry: &[u8], tiles: &mut Vec<Tile>) -> Result<(), Fault> {
-        tiles::push(&mut self.bundle, entry)
-            .ok_or(Fault::Internal("an entry is longer than 65535 bytes"))?;
+        tiles::push(&mut self.bundle, entry).ok_or(Fault::Internal("an entry is longer than 65535 bytes"))?;
         self.edge.push(tree::leaf(entry), tiles);
-        if self.edge.size() % WIDTH as u64 == 0 {
+        if self.edge.size().is_multiple_of(WIDTH as u64) {
             self.write_bundle(self.edge.size())?;
             self.bundle.clear();
         }
@@ -119,17 +113,13 @@ impl Log {
             durable::replace(&path, tile.hashes.as_flattened())?;
         }
         for tile in self.edge.partial() {
-            let path =
-                self.folder.join(tiles::tile_path(tile.level, tile.index, tile.hashes.len()));
+            let path = self.folder.join(tiles::tile_path(tile.level, tile.index, tile.hashes.len()));
             make_room(&path)?;
             durable::replace_derived(&path, tile.hashes.as_flattened())?;
         }
         let origin = self.signer.verifier().name().to_owned();
         let head = Checkpoint { origin, size: self.edge.size(), root: self.edge.root() };
-        durable::replace(
-            &self.folder.join("checkpoint"),
-            self.signer.sign(&head.to_text()).as_bytes(),
-        )?;
+        durable::replace(&self.folder.join("checkpoint"), self.signer.sign(&head.to_text()).as_bytes())?;
         self.remove_former(full)
     }
 
@@ -137,20 +127,13 @@ impl Log {
     /// is removed by a later append.
     fn remove_former(&self, full: &[Tile]) -> Result<(), Fault> {
         for tile in full {
-            durable::remove(&partial_folder(
-                &self.folder.join(tiles::tile_path(tile.level, tile.index, 1)),
-            ))?;
+            durable::remove(&partial_folder(&self.folder.join(tiles::tile_path(tile.level, tile.index, 1))))?;
             if tile.level == 0 {
-                durable::remove(&partial_folder(
-                    &self.folder.join(tiles::bundle_path(tile.index, 1)),
-                ))?;
+                durable::remove(&partial_folder(&self.folder.join(tiles::bundle_path(tile.index, 1))))?;
             }
         }
         let (index, width) = place(self.edge.size());
-        let edges = self
-            .edge
-            .partial()
-            .map(|t| (tiles::tile_path(t.level, t.index, t.hashes.len()), t.hashes.len()));
+        let edges = self.edge.partial().map(|t| (tiles::tile_path(t.level, t.index, t.hashes.len()), t.hashes.len()));
         let bundle = (!self.bundle.is_empty()).then(|| (tiles::bundle_path(index, width), width));
         for (path, width) in edges.chain(bundle) {
             let folder = partial_folder(&self.folder.join(path));
@@ -171,16 +154,12 @@ impl Log {
         let bytes = read_bundle(&self.folder, index, width)?;
         let entries = tiles::entries(&bytes).filter(|entries| entries.len() >= width);
         let newest = entries.as_ref().and_then(|entries| entries.get(width - 1));
-        let damaged = || {
-            Fault::damaged(self.folder.to_string_lossy(), "the log is shorter than its signed head")
-        };
+        let damaged = || Fault::damaged(self.folder.to_string_lossy(), "the log is shorter than its signed head");
         let newest = newest.ok_or_else(damaged)?;
-        self.last = Some(serde_json::from_slice(newest).map_err(|e| {
-            Fault::damaged(
-                self.folder.to_string_lossy(),
-                format!("entry {last} cannot be read: {e}"),
-            )
-        })?);
+        self.last =
+            Some(serde_json::from_slice(newest).map_err(|e| {
+                Fault::damaged(self.folder.to_string_lossy(), format!("entry {last} cannot be read: {e}"))
+            })?);
         if width < WIDTH {
             for entry in entries.iter().flatten().take(width) {
                 tiles::push(&mut self.bundle, entry);
@@ -195,9 +174,8 @@ impl Log {
         let mut full = Vec::new();
         while let Some(bytes) = self.longer_bundle()? {
             let have = to_width(self.edge.size() % WIDTH as u64);
-            let entries = tiles::entries(&bytes).ok_or_else(|| {
-                Fault::damaged(self.folder.to_string_lossy(), "the newest entries cannot be read")
-            })?;
+            let entries = tiles::entries(&bytes)
+                .ok_or_else(|| Fault::damaged(self.folder.to_string_lossy(), "the newest entries cannot be read"))?;
             for entry in entries.iter().skip(have) {
                 self.last = serde_json::from_slice(entry).ok();
                 self.push(entry, &mut full)?;
@@ -208,8 +186,7 @@ impl Log {
 
     /// A bundle at the edge with more entries than are promised.
     fn longer_bundle(&self) -> Result<Option<Vec<u8>>, Fault> {
-        let (index, have) =
-            (self.edge.size() / WIDTH as u64, to_width(self.edge.size() % WIDTH as u64));
+        let (index, have) = (self.edge.size() / WIDTH as u64, to_width(self.edge.size() % WIDTH as u64));
         let whole = self.folder.join(tiles::bundle_path(index, WIDTH));
         if whole.exists() {
             return durable::read(&whole, LONGEST).map(Some);
@@ -219,8 +196,7 @@ impl Log {
             return Ok(None);
         }
         durable::sweep(&folder)?;
-        let longest =
-            durable::names(&folder)?.iter().filter_map(|name| name.parse::<usize>().ok()).max();
+        let longest = durable::names(&folder)?.iter().filter_map(|name| name.parse::<usize>().ok()).max();
         match longest.filter(|width| *width > have) {
             Some(width) => durable::read(&folder.join(width.to_string()), LONGEST).map(Some),
             None => Ok(None),
@@ -231,13 +207,9 @@ impl Log {
 /// The signed head of the log in `folder`. A head that is missing, unsigned or of another log is damage.
 pub fn read_checkpoint(folder: &Path, verifier: &Verifier) -> Result<Checkpoint, Fault> {
     let bytes = durable::read(&folder.join("checkpoint"), 65_536)?;
-    let head = str::from_utf8(&bytes)
-        .ok()
-        .and_then(|note| verifier.open(note))
-        .and_then(Checkpoint::parse);
-    head.filter(|head| head.origin == verifier.name()).ok_or_else(|| {
-        Fault::damaged(folder.to_string_lossy(), "the checkpoint is not signed by the log's key")
-    })
+    let head = str::from_utf8(&bytes).ok().and_then(|note| verifier.open(note)).and_then(Checkpoint::parse);
+    head.filter(|head| head.origin == verifier.name())
+        .ok_or_else(|| Fault::damaged(folder.to_string_lossy(), "the checkpoint is not signed by the log's key"))
 }
 
 /// An entry bundle of at least `width` entries: of that width, or a longer one that replaced it.
@@ -263,24 +235,18 @@ fn read_edge(folder: &Path, head: &Checkpoint) -> Result<Edge, Fault> {
     let derived = edge_from(head.size, |level, index, width| {
         let Some(below) = level.checked_sub(1) else {
             let bytes = read_bundle(folder, index, width).ok()?;
-            return Some(
-                tiles::entries(&bytes)?.get(..width)?.iter().map(|e| tree::leaf(e)).collect(),
-            );
+            return Some(tiles::entries(&bytes)?.get(..width)?.iter().map(|e| tree::leaf(e)).collect());
         };
         let first = index * WIDTH as u64;
         (first..first + width as u64)
             .map(|child| {
-                let bytes =
-                    std::fs::read(folder.join(tiles::tile_path(below, child, WIDTH))).ok()?;
+                let bytes = std::fs::read(folder.join(tiles::tile_path(below, child, WIDTH))).ok()?;
                 tiles::hashes(&bytes).filter(|h| h.len() == WIDTH).map(|h| tree::root_of(&h))
             })
             .collect()
     });
     derived.filter(|edge| edge.root() == head.root).ok_or_else(|| {
-        Fault::damaged(
-            folder.to_string_lossy(),
-            "the newest entries are missing, or do not match the signed head",
-        )
+        Fault::damaged(folder.to_string_lossy(), "the newest entries are missing, or do not match the signed head")
     })
 }
 
@@ -289,11 +255,7 @@ fn edge_from(size: u64, read: impl Fn(usize, u64, usize) -> Option<Vec<Hash>>) -
     let mut count = size;
     while count > 0 {
         let width = to_width(count % WIDTH as u64);
-        let hashes = if width == 0 {
-            Some(Vec::new())
-        } else {
-            read(levels.len(), count / WIDTH as u64, width)
-        };
+        let hashes = if width == 0 { Some(Vec::new()) } else { read(levels.len(), count / WIDTH as u64, width) };
         levels.push(hashes?);
         count /= WIDTH as u64;
     }

@@ -28,8 +28,7 @@ impl Signer {
     /// A fresh key from the system's randomness.
     pub fn generate(name: &str) -> Result<Self, Fault> {
         let mut seed = [0; 32];
-        getrandom::fill(&mut seed)
-            .map_err(|_| Fault::Internal("the system gives no randomness"))?;
+        getrandom::fill(&mut seed).map_err(|_| Fault::Internal("the system gives no randomness"))?;
         Ok(Self { name: name.to_owned(), key: SigningKey::from_bytes(&seed) })
     }
 
@@ -82,6 +81,8 @@ impl Verifier {
     pub fn open<'a>(&self, note: &'a str) -> Option<&'a str> {
         let (text, signatures) = note.split_once("\n\n")?;
         let text = note.get(..=text.len())?;
+        // A last line without its end is a cut file.
+        let signatures = signatures.strip_suffix('\n')?;
         for line in signatures.lines() {
             let (name, encoded) = line.strip_prefix("— ")?.split_once(' ')?;
             let bytes = BASE64.decode(encoded.as_bytes()).ok()?;
@@ -96,8 +97,7 @@ impl Verifier {
     }
 
     fn hash(&self) -> [u8; 4] {
-        let digest =
-            Digest::of(&[self.name.as_bytes(), b"\n", &[ED25519], &self.key.to_bytes()].concat());
+        let digest = Digest::of(&[self.name.as_bytes(), b"\n", &[ED25519], &self.key.to_bytes()].concat());
         let [a, b, c, d, ..] = digest.0;
         [a, b, c, d]
     }
@@ -151,9 +151,7 @@ mod tests {
     #[test]
     fn reads_a_note_of_the_go_package() {
         // From golang.org/x/mod/sumdb/note's documentation.
-        let verifier =
-            Verifier::parse("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW")
-                .unwrap();
+        let verifier = Verifier::parse("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW").unwrap();
         let note = "If you think cryptography is the answer to your problem,\n\
             then you don't know what your problem is.\n\
             \n\
@@ -167,8 +165,7 @@ mod tests {
     fn keys_and_checkpoints_come_back() {
         let signer = Signer::generate("relay.example/import/1").unwrap();
         let again = Signer::parse(&signer.to_text()).unwrap();
-        let checkpoint =
-            Checkpoint { origin: "relay.example/import/1".into(), size: 7, root: [7; 32] };
+        let checkpoint = Checkpoint { origin: "relay.example/import/1".into(), size: 7, root: [7; 32] };
         let note = again.sign(&checkpoint.to_text());
         let verifier = Verifier::parse(&signer.verifier().to_text()).unwrap();
         assert_eq!(verifier.open(&note).and_then(Checkpoint::parse), Some(checkpoint));

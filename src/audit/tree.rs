@@ -82,13 +82,11 @@ impl Edge {
     /// The unfinished tiles, as they lie on disk.
     pub fn partial(&self) -> impl Iterator<Item = Tile> {
         let size = self.size;
-        self.levels.iter().enumerate().filter(|(_, hashes)| !hashes.is_empty()).map(
-            move |(level, hashes)| Tile {
-                level,
-                index: size >> (8 * (level + 1)),
-                hashes: hashes.clone(),
-            },
-        )
+        self.levels.iter().enumerate().filter(|(_, hashes)| !hashes.is_empty()).map(move |(level, hashes)| Tile {
+            level,
+            index: size >> (8 * (level + 1)),
+            hashes: hashes.clone(),
+        })
     }
 
     /// The root of the whole tree.

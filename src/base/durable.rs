@@ -54,14 +54,7 @@ fn write(path: &Path, bytes: &[u8], mode: u32, sync: Sync) -> Result<(), Fault> 
 /// A new empty file for writing, truncating what a cut run left there.
 #[expect(clippy::disallowed_methods, reason = "the one place that creates files")]
 pub fn create(path: &Path, mode: u32) -> Result<File, Fault> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(mode)
-        .open(path)
-        .during("create", path)
+    OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(mode).open(path).during("create", path)
 }
 
 /// The file at `path` opened to append lines, made if it is not there.
@@ -124,9 +117,10 @@ pub fn names(path: &Path) -> Result<Vec<String>, Fault> {
     let mut names = Vec::new();
     for entry in fs::read_dir(path).during("list", path)? {
         let name = entry.during("list", path)?.file_name();
-        names.push(name.into_string().map_err(|name| {
-            Fault::damaged(path.join(name).to_string_lossy(), "a name that is not ours")
-        })?);
+        names.push(
+            name.into_string()
+                .map_err(|name| Fault::damaged(path.join(name).to_string_lossy(), "a name that is not ours"))?,
+        );
     }
     names.sort_unstable();
     Ok(names)

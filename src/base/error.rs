@@ -88,16 +88,12 @@ impl Fault {
             Self::Damaged { .. } => {
                 "Run `gaprelay fsck` to see all that is wrong. What is published keeps being served. Restore from a backup, or ask for help before you change anything."
             }
-            Self::Config(_) => {
-                "Mend the config or the command line, then check with `gaprelay check-config`."
-            }
+            Self::Config(_) => "Mend the config or the command line, then check with `gaprelay check-config`.",
             Self::Space { .. } => {
                 "Run `gaprelay gc` to remove what is no longer served, or give the state folder more room; then import again."
             }
             Self::ClockBehind { .. } => "Set the clock of this machine right, then import again.",
-            Self::Internal(_) => {
-                "This is a defect in gaprelay. Please keep the output and report it."
-            }
+            Self::Internal(_) => "This is a defect in gaprelay. Please keep the output and report it.",
         }
     }
 
@@ -125,10 +121,9 @@ impl fmt::Display for Fault {
                 let (needed, free) = (super::limits::human(*needed), super::limits::human(*free));
                 write!(f, "not enough space: {needed} needed, {free} free")
             }
-            Self::ClockBehind { now, floor } => write!(
-                f,
-                "the clock says {now}, but the relay has already seen {floor}: no date can be judged"
-            ),
+            Self::ClockBehind { now, floor } => {
+                write!(f, "the clock says {now}, but the relay has already seen {floor}: no date can be judged")
+            }
             Self::Internal(what) => write!(f, "internal fault: {what}"),
         }
     }

@@ -11,18 +11,15 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Bytes(pub u64);
 
-const UNITS: [(&str, u64); 5] =
-    [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
+const UNITS: [(&str, u64); 5] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
 
 impl FromStr for Bytes {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = "not a size such as \"16 MiB\", \"2 GiB\" or \"4096\"";
-        let (number, unit) = UNITS
-            .iter()
-            .find_map(|(name, unit)| text.strip_suffix(name).map(|number| (number, unit)))
-            .ok_or(wrong)?;
+        let (number, unit) =
+            UNITS.iter().find_map(|(name, unit)| text.strip_suffix(name).map(|number| (number, unit))).ok_or(wrong)?;
         let number: u64 = number.trim_end().parse().map_err(|_| wrong)?;
         number.checked_mul(*unit).map(Self).ok_or(wrong)
     }
@@ -38,10 +35,8 @@ impl TryFrom<String> for Bytes {
 
 impl From<Bytes> for String {
     fn from(bytes: Bytes) -> Self {
-        let (name, unit) = UNITS
-            .iter()
-            .find(|(_, unit)| bytes.0 >= *unit && bytes.0 % unit == 0)
-            .unwrap_or(&("", 1));
+        let (name, unit) =
+            UNITS.iter().find(|(_, unit)| bytes.0 >= *unit && bytes.0.is_multiple_of(*unit)).unwrap_or(&("", 1));
         format!("{} {name}", bytes.0 / unit).trim_end().to_owned()
     }
 }

@@ -23,9 +23,7 @@ impl Lock {
             Ok(()) => {}
             Err(e) if e.kind() == ErrorKind::WouldBlock => {
                 wait();
-                flock(&file, FlockOperation::LockExclusive)
-                    .map_err(Into::into)
-                    .during("lock", path)?;
+                flock(&file, FlockOperation::LockExclusive).map_err(Into::into).during("lock", path)?;
             }
             Err(e) => return Err(e.into()).during("lock", path),
         }

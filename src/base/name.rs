@@ -15,7 +15,8 @@ pub fn is_name(text: &str) -> bool {
 }
 
 /// The rule in words, for messages.
-pub const RULE: &str = "1 to 64 of a-z 0-9 . _ -, beginning and ending with a letter or digit, without two dots in a row";
+pub const RULE: &str =
+    "1 to 64 of a-z 0-9 . _ -, beginning and ending with a letter or digit, without two dots in a row";
 
 #[cfg(test)]
 mod tests {

@@ -23,14 +23,11 @@ pub fn run(root: &Path, now: Timestamp, args: &Approve) -> Result<Ended, Error> 
                 None => signature.with_extension(""),
             };
             if args.statement.is_none() && signature.extension().is_none_or(|e| e != "minisig") {
-                let detail = format!(
-                    "{} does not end in .minisig; name the statement with --statement",
-                    quoted_os(signature)
-                );
+                let detail =
+                    format!("{} does not end in .minisig; name the statement with --statement", quoted_os(signature));
                 return Err(Error::refused(Reason::StatementMalformed, detail));
             }
-            let handed_in =
-                HandedIn { at: now, text: read(&statement)?, signature: read(signature)? };
+            let handed_in = HandedIn { at: now, text: read(&statement)?, signature: read(signature)? };
             check_release(&args.release, &handed_in)?;
             let mut keeper = super::keeper(root, now)?;
             settle::hand_in(&keeper.state, &handed_in)?;
@@ -55,34 +52,24 @@ fn check_release(id: &ReleaseId, handed_in: &HandedIn) -> Result<(), Refusal> {
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|f| f.take(64 << 10).read_to_end(&mut bytes))
-        .during("read", path)?;
+    std::fs::File::open(path).and_then(|f| f.take(64 << 10).read_to_end(&mut bytes)).during("read", path)?;
     Ok(bytes)
 }
 
 fn print(state: &State, args: &Approve) -> Result<Ended, Error> {
     let id = &args.release;
-    if Trust::load(state)?.accepted(&id.feed, id.version).is_none()
-        || !state.release_path(id).is_dir()
-    {
-        return Err(Error::refused(
-            Reason::StatementUnknownRelease,
-            format!("there is no release {id} here"),
-        ));
+    if Trust::load(state)?.accepted(&id.feed, id.version).is_none() || !state.release_path(id).is_dir() {
+        return Err(Error::refused(Reason::StatementUnknownRelease, format!("there is no release {id} here")));
     }
     let decision = match args.decision {
         Decide::Approve => Decision::Approve,
         Decide::Refuse => Decision::Refuse,
         Decide::Withdraw => Decision::Withdraw,
     };
-    let (officer, reason) =
-        (args.officer.as_deref().unwrap_or_default(), args.reason.as_deref().unwrap_or_default());
+    let (officer, reason) = (args.officer.as_deref().unwrap_or_default(), args.reason.as_deref().unwrap_or_default());
     let statement = Statement::about(&state.release(id)?, decision, officer, reason)?;
     tui::say(statement.to_string().trim_end());
-    tui::hint(
-        "keep these seven lines as a file, say statement.txt; look at the release with gaprelay show; then",
-    );
+    tui::hint("keep these seven lines as a file, say statement.txt; look at the release with gaprelay show; then");
     tui::hint("minisign -S -s YOUR.key -m statement.txt");
     tui::hint(format_args!("gaprelay approve {id} --signature statement.txt.minisig"));
     Ok(Ended::Well)
@@ -91,11 +78,7 @@ fn print(state: &State, args: &Approve) -> Result<Ended, Error> {
 /// Settles and tells what came of it.
 pub fn settle(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
     let settled = settle::settle(keeper)?;
-    let ended = if settled.refused.is_empty() && settled.stuck.is_empty() {
-        Ended::Well
-    } else {
-        Ended::Refused
-    };
+    let ended = if settled.refused.is_empty() && settled.stuck.is_empty() { Ended::Well } else { Ended::Refused };
     if as_json {
         tui::say_json(&json::Settled {
             taken: settled
@@ -109,11 +92,7 @@ pub fn settle(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
                 .collect(),
             refused: settled.refused.iter().map(Into::into).collect(),
             published: settled.published.iter().cloned().collect(),
-            stuck: settled
-                .stuck
-                .iter()
-                .map(|(channel, refusal)| (channel.clone(), refusal.into()))
-                .collect(),
+            stuck: settled.stuck.iter().map(|(channel, refusal)| (channel.clone(), refusal.into())).collect(),
             evidence: settled.evidence,
         });
         return Ok(ended);

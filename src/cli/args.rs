@@ -17,13 +17,7 @@ Every reason code is explained by `gaprelay explain CODE`; no help here needs a 
 #[command(name = "gaprelay", version, after_help = AFTER, disable_help_subcommand = true)]
 pub struct Relay {
     /// The state folder.
-    #[arg(
-        long,
-        global = true,
-        env = "GAPRELAY_STATE",
-        default_value = "/var/lib/gaprelay",
-        value_name = "DIR"
-    )]
+    #[arg(long, global = true, env = "GAPRELAY_STATE", default_value = "/var/lib/gaprelay", value_name = "DIR")]
     pub state: PathBuf,
     /// What to do.
     #[command(subcommand)]

@@ -26,10 +26,7 @@ pub fn run(keeper: &mut Keeper, args: &Import) -> Result<Ended, Error> {
     }
     if judged.is_empty() {
         let paths: Vec<_> = args.paths.iter().map(quoted_os).collect();
-        return Err(Error::refused(
-            Reason::NoBundle,
-            format!("no bundle under {}", paths.join(", ")),
-        ));
+        return Err(Error::refused(Reason::NoBundle, format!("no bundle under {}", paths.join(", "))));
     }
     let ended = judged.iter().map(|j| match &j.outcome {
         Outcome::Failed(Fault::Damaged { .. }) => Ended::Damaged,
@@ -55,8 +52,7 @@ fn operator(said: Option<&str>) -> Result<String, Fault> {
     };
     let name = match said {
         Some(name) => name.to_owned(),
-        None => uzers::get_user_by_uid(user)
-            .map_or(format!("uid {user}"), |u| u.name().to_string_lossy().into_owned()),
+        None => uzers::get_user_by_uid(user).map_or(format!("uid {user}"), |u| u.name().to_string_lossy().into_owned()),
     };
     if name.trim().is_empty() || name.len() > 100 {
         return Err(Fault::Config("the operator's name is empty or too long".into()));
@@ -79,9 +75,7 @@ impl Shown {
             Progress::Surveyed(survey) => {
                 let (found, other) = (survey.bundles.len(), survey.unrelated);
                 let bundles = if found == 1 { "bundle" } else { "bundles" };
-                tui::note(format_args!(
-                    "found {found} {bundles}, and {other} other files and folders"
-                ));
+                tui::note(format_args!("found {found} {bundles}, and {other} other files and folders"));
                 for folder in &survey.unreadable {
                     tui::note(format_args!("could not look into {folder}"));
                 }
@@ -150,11 +144,7 @@ fn report(keeper: &Keeper, judged: &[Judged], settled: &Settled) -> Result<json:
     Ok(json::Imported {
         bundles,
         published: settled.published.iter().cloned().collect(),
-        stuck: settled
-            .stuck
-            .iter()
-            .map(|(channel, refusal)| (channel.clone(), refusal.into()))
-            .collect(),
+        stuck: settled.stuck.iter().map(|(channel, refusal)| (channel.clone(), refusal.into())).collect(),
     })
 }
 
@@ -178,7 +168,7 @@ fn bundle(keeper: &Keeper, judged: &Judged) -> Result<json::Bundle, Fault> {
             let statements = keeper.state.statements(&id)?;
             bundle.standing = feed.map(|feed| standing(release, &statements, feed));
             bundle.published = !super::show::channels_of(&keeper.state, &id)?.is_empty();
-            bundle.signers = release.signers.clone();
+            bundle.signers.clone_from(&release.signers);
             bundle.counts = Some(release.counts);
         }
         Outcome::AlreadyHere => bundle.outcome = "already-here",
@@ -201,8 +191,7 @@ fn table(report: &json::Imported) {
     let rows = report.bundles.iter().map(|bundle| {
         let counts = bundle.counts.unwrap_or_default();
         let count = |n: u64| if bundle.counts.is_some() { n.to_string() } else { "-".into() };
-        let signers: Vec<_> =
-            bundle.signers.iter().map(|s| format!("{} ({})", s.name, s.role)).collect();
+        let signers: Vec<_> = bundle.signers.iter().map(|s| format!("{} ({})", s.name, s.role)).collect();
         let outcome = match (&bundle.refused, &bundle.standing) {
             (Some(why), _) => format!("refused: {}", why.reason),
             (None, _) if bundle.published => "published".into(),
@@ -219,18 +208,12 @@ fn table(report: &json::Imported) {
             outcome,
         ]
     });
-    tui::table(
-        &["feed", "version", "signed by", "cleared", "stripped", "withheld", "outcome"],
-        rows.collect(),
-    );
+    tui::table(&["feed", "version", "signed by", "cleared", "stripped", "withheld", "outcome"], rows.collect());
     for (channel, generation) in &report.published {
         tui::note(format_args!("channel {channel} now shows set {generation}"));
     }
     for (channel, why) in &report.stuck {
-        tui::note(format_args!(
-            "channel {channel} stays as it was: {} [{}]",
-            why.detail, why.reason
-        ));
+        tui::note(format_args!("channel {channel} stays as it was: {} [{}]", why.detail, why.reason));
         tui::hint(why.next);
     }
     for bundle in &report.bundles {
@@ -240,9 +223,7 @@ fn table(report: &json::Imported) {
                 "an officer reviews it: gaprelay show {feed}/{version}, then gaprelay approve {feed}/{version}"
             ));
         } else if bundle.counts.is_some_and(|counts| !counts.is_clean()) {
-            tui::hint(format_args!(
-                "see what was withheld, and why: gaprelay show {feed}/{version}"
-            ));
+            tui::hint(format_args!("see what was withheld, and why: gaprelay show {feed}/{version}"));
         }
     }
 }

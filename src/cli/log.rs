@@ -29,8 +29,7 @@ pub fn show(state: &State, args: &LogShow) -> Result<Ended, Error> {
         let width = usize::try_from(head.size - index * WIDTH as u64).unwrap_or(WIDTH).min(WIDTH);
         let bytes = read_bundle(&folder, index, width)?;
         let entries = tiles::entries(&bytes).filter(|entries| entries.len() >= width);
-        let damaged =
-            || Fault::damaged(folder.to_string_lossy(), format!("bundle {index} cannot be read"));
+        let damaged = || Fault::damaged(folder.to_string_lossy(), format!("bundle {index} cannot be read"));
         let entries = entries.ok_or_else(damaged)?;
         let skip = usize::try_from(number % WIDTH as u64).unwrap_or_default();
         for entry in entries.iter().take(width).skip(skip) {
@@ -67,10 +66,7 @@ fn words(event: &Event) -> String {
         Event::ImportStarted { bundle, .. } => format!("import of {bundle} begins"),
         Event::Imported { feed, version, counts, after_interruption, .. } => {
             let after = if *after_interruption { " (found complete after a cut)" } else { "" };
-            format!(
-                "imported {feed}/{version}: {} cleared, {} withheld{after}",
-                counts.cleared, counts.withheld
-            )
+            format!("imported {feed}/{version}: {} cleared, {} withheld{after}", counts.cleared, counts.withheld)
         }
         Event::AlreadyHere { feed, version, .. } => format!("{feed}/{version} was here already"),
         Event::ImportRefused { reason, detail, .. } => format!("refused: {detail} [{reason}]"),
@@ -95,16 +91,9 @@ fn words(event: &Event) -> String {
         }
         Event::Attempt(a) => {
             let what = if a.submission { "tried to send" } else { "asked" };
-            let host = a
-                .host
-                .as_ref()
-                .or(a.sni.as_ref())
-                .map_or(String::new(), |host| format!(" at {host}"));
+            let host = a.host.as_ref().or(a.sni.as_ref()).map_or(String::new(), |host| format!(" at {host}"));
             let times = if a.count > 1 { format!(", {} times", a.count) } else { String::new() };
-            format!(
-                "{} {what} [{}]: {} {}{host}, answered {}{times}",
-                a.agent, a.label, a.method, a.target, a.status
-            )
+            format!("{} {what} [{}]: {} {}{host}, answered {}{times}", a.agent, a.label, a.method, a.target, a.status)
         }
     }
 }
@@ -118,14 +107,12 @@ pub fn verify(
 ) -> Result<Ended, Error> {
     let mut logs: Vec<(PathBuf, Verifier)> = Vec::new();
     if let Some((folder, key)) = copy {
-        let key = Verifier::parse(&key)
-            .ok_or_else(|| Fault::Config("the key is not of the form name+hash+base64".into()))?;
+        let key =
+            Verifier::parse(&key).ok_or_else(|| Fault::Config("the key is not of the form name+hash+base64".into()))?;
         logs.push((folder, key));
     } else {
         let state = State::open(root)?;
-        for (name, folder) in
-            [(WhichLog::Import, state.import_log()), (WhichLog::Access, state.access_log())]
-        {
+        for (name, folder) in [(WhichLog::Import, state.import_log()), (WhichLog::Access, state.access_log())] {
             if which.is_none_or(|which| which == name) {
                 let vkey = read_vkey(&folder)?;
                 logs.push((folder, vkey));
@@ -170,22 +157,15 @@ pub fn verify(
 }
 
 fn tell(verified: &json::Verified) {
-    match (verified.size, &verified.root) {
-        (Some(size), Some(root)) => tui::say(format_args!(
-            "{}: {size} entries, all as the signed head promises; root {root}",
-            verified.origin
-        )),
-        _ => {
-            let entry =
-                verified.bad_entry.map_or(String::new(), |entry| format!("entry {entry}: "));
-            tui::note(format_args!(
-                "{}: DAMAGED: {entry}{}",
-                verified.origin,
-                verified.detail.as_deref().unwrap_or_default()
-            ));
-            tui::hint(
-                "keep this machine as it is, and compare with a copy of the log or a kept checkpoint",
-            );
-        }
+    if let (Some(size), Some(root)) = (verified.size, &verified.root) {
+        tui::say(format_args!("{}: {size} entries, all as the signed head promises; root {root}", verified.origin));
+    } else {
+        let entry = verified.bad_entry.map_or(String::new(), |entry| format!("entry {entry}: "));
+        tui::note(format_args!(
+            "{}: DAMAGED: {entry}{}",
+            verified.origin,
+            verified.detail.as_deref().unwrap_or_default()
+        ));
+        tui::hint("keep this machine as it is, and compare with a copy of the log or a kept checkpoint");
     }
 }

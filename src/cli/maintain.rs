@@ -34,10 +34,7 @@ pub fn init(root: &Path, args: &Init) -> Result<Ended, Error> {
     };
     keeper.append(vec![event])?;
     tui::say(format_args!("made {}", root.display()));
-    tui::hint(format_args!(
-        "edit {}, then gaprelay check-config",
-        root.join("config.toml").display()
-    ));
+    tui::hint(format_args!("edit {}, then gaprelay check-config", root.join("config.toml").display()));
     tui::hint("keep a copy of log/import/vkey elsewhere: it is what proves the log");
     Ok(Ended::Well)
 }
@@ -61,8 +58,7 @@ fn check_clashes(state: &State, config: &Config) -> Result<(), Error> {
     for channel in &config.channels {
         let mut releases = Vec::new();
         for name in &channel.feeds {
-            let newest =
-                state.releases(&trust)?.into_iter().rev().find(|id| id.feed == *name.get_ref());
+            let newest = state.releases(&trust)?.into_iter().rev().find(|id| id.feed == *name.get_ref());
             if let Some(id) = newest {
                 let release = state.release(&id)?;
                 let verdicts = state.verdicts(&release)?;
@@ -111,17 +107,9 @@ pub fn keyring(state: &State, as_json: bool) -> Result<Ended, Error> {
             },
         ]
     });
-    tui::table(
-        &["name", "role", "key id", "publisher", "origin", "feeds", "today"],
-        rows.collect(),
-    );
+    tui::table(&["name", "role", "key id", "publisher", "origin", "feeds", "today"], rows.collect());
     for row in &ring.thresholds {
-        tui::say(format_args!(
-            "{}: {} distinct {} signatures",
-            row.feeds.join(" "),
-            row.signers,
-            row.role
-        ));
+        tui::say(format_args!("{}: {} distinct {} signatures", row.feeds.join(" "), row.signers, row.role));
     }
     Ok(Ended::Well)
 }
@@ -144,11 +132,7 @@ pub fn fsck(state: &State, as_json: bool) -> Result<Ended, Error> {
         report.artifacts,
         human(report.bytes),
         report.entries,
-        if report.faults.is_empty() {
-            "all well".to_owned()
-        } else {
-            format!("{} FAULTS", report.faults.len())
-        }
+        if report.faults.is_empty() { "all well".to_owned() } else { format!("{} FAULTS", report.faults.len()) }
     ));
     if ended == Ended::Damaged {
         tui::hint(
@@ -170,9 +154,7 @@ pub fn gc(keeper: &Keeper, yes: bool, as_json: bool) -> Result<Ended, Error> {
         store_gc::collect(&keeper.state, &plan)?;
     }
     if as_json {
-        let name = |path: &std::path::PathBuf| {
-            path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-        };
+        let name = |path: &std::path::PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         tui::say_json(&json::Gc {
             removed: yes,
             sets: plan.sets.iter().map(|path| path.to_string_lossy().into_owned()).collect(),

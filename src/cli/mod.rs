@@ -62,9 +62,7 @@ fn run(relay: Relay) -> Result<Ended, Error> {
         Command::Up(serve) => up::run(root, &serve),
         Command::Log { command } => match command {
             LogCommand::Show(show) => log::show(&State::open(root)?, &show),
-            LogCommand::Verify { log, dir, key, json } => {
-                log::verify(root, log, dir.zip(key), json)
-            }
+            LogCommand::Verify { log, dir, key, json } => log::verify(root, log, dir.zip(key), json),
         },
         Command::Keyring { json } => maintain::keyring(&State::open(root)?, json),
         Command::CheckConfig { file } => maintain::check_config(root, file.as_deref()),
@@ -78,7 +76,5 @@ fn run(relay: Relay) -> Result<Ended, Error> {
 
 /// The state, open for changes.
 fn keeper(root: &std::path::Path, now: Timestamp) -> Result<Keeper, Fault> {
-    Keeper::open(State::open(root)?, now, || {
-        tui::note("another gaprelay is at work on this state; waiting for it")
-    })
+    Keeper::open(State::open(root)?, now, || tui::note("another gaprelay is at work on this state; waiting for it"))
 }

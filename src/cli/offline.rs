@@ -17,12 +17,8 @@ pub fn explain(code: Option<&str>) -> Result<Ended, Error> {
         }
         return Ok(Ended::Well);
     };
-    let unknown = || {
-        Fault::Config(format!(
-            "there is no reason code \"{}\"; `gaprelay explain` lists them all",
-            quoted(code)
-        ))
-    };
+    let unknown =
+        || Fault::Config(format!("there is no reason code \"{}\"; `gaprelay explain` lists them all", quoted(code)));
     let reason = Reason::from_code(code).ok_or_else(unknown)?;
     tui::say(format_args!("{}\n  {}\n  next: {}", reason.code(), reason.meaning(), reason.next()));
     Ok(Ended::Well)

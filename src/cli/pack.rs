@@ -29,9 +29,7 @@ pub fn run(pack: Pack) -> Result<Ended, Error> {
 }
 
 fn time(text: Option<&str>, otherwise: Timestamp) -> Result<Timestamp, Fault> {
-    text.map_or(Ok(otherwise), |text| {
-        text.parse().map_err(|e| Fault::Config(format!("\"{}\": {e}", quoted(text))))
-    })
+    text.map_or(Ok(otherwise), |text| text.parse().map_err(|e| Fault::Config(format!("\"{}\": {e}", quoted(text)))))
 }
 
 fn build(args: Build) -> Result<Ended, Error> {
@@ -76,15 +74,14 @@ fn build(args: Build) -> Result<Ended, Error> {
     ));
     let comment = manifest.trusted_comment();
     let path = out.join("manifest.json");
-    match &made.signature {
-        Some(signature) => tui::say(format_args!("signed: {}", signature.display())),
-        None => {
-            tui::hint("sign it; each signer adds a file of their own:");
-            tui::hint(format_args!(
-                "minisign -S -s YOUR.key -m '{0}' -x '{0}.YOURNAME.minisig' -t '{comment}'",
-                path.display()
-            ));
-        }
+    if let Some(signature) = &made.signature {
+        tui::say(format_args!("signed: {}", signature.display()));
+    } else {
+        tui::hint("sign it; each signer adds a file of their own:");
+        tui::hint(format_args!(
+            "minisign -S -s YOUR.key -m '{0}' -x '{0}.YOURNAME.minisig' -t '{comment}'",
+            path.display()
+        ));
     }
     tui::hint(format_args!("gaprelay-pack check '{}' --keyring KEYRING", out.display()));
     Ok(Ended::Well)
@@ -111,8 +108,7 @@ fn check(args: &Check) -> Result<Ended, Error> {
         ]
     });
     tui::table(&["verdict", "path", "kind", "reason"], rows.collect());
-    let signers: Vec<_> =
-        checked.signers.iter().map(|s| format!("{} ({})", s.name, s.role)).collect();
+    let signers: Vec<_> = checked.signers.iter().map(|s| format!("{} ({})", s.name, s.role)).collect();
     let counts = Counts::of(&checked.verdicts);
     let (feed, version) = &checked.release;
     tui::say(format_args!(
@@ -122,10 +118,7 @@ fn check(args: &Check) -> Result<Ended, Error> {
         counts.withheld
     ));
     if !checked.left_out.is_empty() {
-        tui::say(format_args!(
-            "it leaves out {} artifacts, which the relay must hold",
-            checked.left_out.len()
-        ));
+        tui::say(format_args!("it leaves out {} artifacts, which the relay must hold", checked.left_out.len()));
     }
     tui::hint("whether the version is new there only the relay knows");
     Ok(Ended::Well)

@@ -45,8 +45,7 @@ fn outcome(row: &json::ReleaseRow) -> String {
 /// All releases and where they stand.
 pub fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
     let trust = Trust::load(state)?;
-    let rows =
-        state.releases(&trust)?.iter().map(|id| row(state, id)).collect::<Result<Vec<_>, _>>()?;
+    let rows = state.releases(&trust)?.iter().map(|id| row(state, id)).collect::<Result<Vec<_>, _>>()?;
     if as_json {
         tui::say_json(&rows);
         return Ok(Ended::Well);
@@ -68,10 +67,7 @@ pub fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
             outcome(row),
         ]
     });
-    tui::table(
-        &["release", "label", "issued", "imported", "by", "withheld", "standing"],
-        table.collect(),
-    );
+    tui::table(&["release", "label", "issued", "imported", "by", "withheld", "standing"], table.collect());
     Ok(Ended::Well)
 }
 
@@ -79,10 +75,7 @@ pub fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
 pub fn show(state: &State, id: &ReleaseId, as_json: bool) -> Result<Ended, Error> {
     let trust = Trust::load(state)?;
     if trust.accepted(&id.feed, id.version).is_none() || !state.release_path(id).is_dir() {
-        return Err(Error::refused(
-            Reason::StatementUnknownRelease,
-            format!("there is no release {id} here"),
-        ));
+        return Err(Error::refused(Reason::StatementUnknownRelease, format!("there is no release {id} here")));
     }
     let row = row(state, id)?;
     let verdicts = state.verdicts(&row.release)?;
@@ -92,11 +85,8 @@ pub fn show(state: &State, id: &ReleaseId, as_json: bool) -> Result<Ended, Error
         return Ok(Ended::Well);
     }
     let release = &row.release;
-    let signers: Vec<_> = release
-        .signers
-        .iter()
-        .map(|s| format!("{} ({}, key {})", s.name, s.role, s.key_id))
-        .collect();
+    let signers: Vec<_> =
+        release.signers.iter().map(|s| format!("{} ({}, key {})", s.name, s.role, s.key_id)).collect();
     tui::say(format_args!("{id}  {}", quoted(&release.label)));
     for (name, value) in [
         ("standing", outcome(&row)),
@@ -124,11 +114,7 @@ pub fn show(state: &State, id: &ReleaseId, as_json: bool) -> Result<Ended, Error
         let line = v.line.map_or(String::new(), |line| format!(", line {line}"));
         let reason = v.reason.map_or(String::new(), |reason| format!("{reason}{line}"));
         let shown = v.shown.map_or_else(|| "?".to_owned(), |kind| kind.to_string());
-        let kind = if shown == v.declared {
-            shown
-        } else {
-            format!("{} declared, {shown} shown", v.declared)
-        };
+        let kind = if shown == v.declared { shown } else { format!("{} declared, {shown} shown", v.declared) };
         let word = match v.decision {
             Decision::Cleared => "cleared",
             Decision::Withheld => "withheld",
@@ -167,9 +153,7 @@ pub fn status(state: &State, now: Timestamp, as_json: bool) -> Result<Ended, Err
             }
             for id in state.releases(&trust)? {
                 match row(state, &id) {
-                    Ok(row) if matches!(row.standing, Some(Standing::Held { .. })) => {
-                        status.held.push(id.to_string())
-                    }
+                    Ok(row) if matches!(row.standing, Some(Standing::Held { .. })) => status.held.push(id.to_string()),
                     Ok(_) => {}
                     Err(fault) => faults.push(fault),
                 }
@@ -177,15 +161,14 @@ pub fn status(state: &State, now: Timestamp, as_json: bool) -> Result<Ended, Err
         }
         Err(fault) => faults.push(fault),
     }
-    let mut size = |folder: std::path::PathBuf| match check::read_vkey(&folder)
-        .and_then(|vkey| read_checkpoint(&folder, &vkey))
-    {
-        Ok(head) => head.size,
-        Err(fault) => {
-            faults.push(fault);
-            0
-        }
-    };
+    let mut size =
+        |folder: std::path::PathBuf| match check::read_vkey(&folder).and_then(|vkey| read_checkpoint(&folder, &vkey)) {
+            Ok(head) => head.size,
+            Err(fault) => {
+                faults.push(fault);
+                0
+            }
+        };
     status.import_entries = size(state.import_log());
     status.access_entries = size(state.access_log());
     for channel in &config.channels {
@@ -203,11 +186,7 @@ pub fn status(state: &State, now: Timestamp, as_json: bool) -> Result<Ended, Err
     Ok(if status.faults.is_empty() { Ended::Well } else { Ended::Damaged })
 }
 
-fn channel_status(
-    state: &State,
-    channel: &str,
-    now: Timestamp,
-) -> Result<json::ChannelStatus, Fault> {
+fn channel_status(state: &State, channel: &str, now: Timestamp) -> Result<json::ChannelStatus, Fault> {
     let config = state.config()?;
     let mut status = json::ChannelStatus {
         channel: channel.to_owned(),
@@ -236,10 +215,7 @@ fn channel_status(
 }
 
 fn print(status: &json::Status) {
-    tui::say(format_args!(
-        "relay {}, keyring {}, {} now",
-        status.relay, status.keyring, status.now
-    ));
+    tui::say(format_args!("relay {}, keyring {}, {} now", status.relay, status.keyring, status.now));
     tui::say(format_args!(
         "log: {} entries on imports, {} on refused attempts",
         status.import_entries, status.access_entries

@@ -26,13 +26,10 @@ pub fn run(root: &Path, args: &Serve) -> Result<Ended, Error> {
     State::open(root)?.config()?;
     settle_once(root);
     let failed = |source| Fault::Io { operation: "supervise", path: root.to_owned(), source };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     runtime.block_on(async {
-        let (mut terminate, mut interrupt) = (
-            signal(SignalKind::terminate()).map_err(failed)?,
-            signal(SignalKind::interrupt()).map_err(failed)?,
-        );
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
         let mut server = start(root, args).map_err(failed)?;
         let mut timer = tokio::time::interval(SETTLE);
         loop {
@@ -67,9 +64,7 @@ fn start(root: &Path, args: &Serve) -> std::io::Result<Child> {
 }
 
 async fn stop(server: &mut Child) -> std::io::Result<()> {
-    if let Some(pid) =
-        server.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw)
-    {
+    if let Some(pid) = server.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw) {
         // It may have ended by itself; then there is nothing to stop.
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
     }

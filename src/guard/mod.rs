@@ -66,8 +66,8 @@ pub struct Guard {
 impl Guard {
     /// The endpoints that ship with the program.
     pub fn shipped() -> Result<Self, Fault> {
-        let endpoints = serde_json::from_str(ENDPOINTS)
-            .map_err(|_| Fault::Internal("the list of endpoints cannot be read"))?;
+        let endpoints =
+            serde_json::from_str(ENDPOINTS).map_err(|_| Fault::Internal("the list of endpoints cannot be read"))?;
         Ok(Self { endpoints })
     }
 
@@ -110,8 +110,9 @@ pub fn is_git_push(query: &str) -> bool {
 fn shape(ask: Ask<'_>) -> Label {
     match ask.method {
         "CONNECT" => Label::new("proxy-connect", true),
-        "PROPFIND" | "PROPPATCH" | "MKCOL" | "COPY" | "MOVE" | "LOCK" | "UNLOCK" | "REPORT"
-        | "SEARCH" => Label::new("webdav", true),
+        "PROPFIND" | "PROPPATCH" | "MKCOL" | "COPY" | "MOVE" | "LOCK" | "UNLOCK" | "REPORT" | "SEARCH" => {
+            Label::new("webdav", true)
+        }
         "GET" | "HEAD" if ask.foreign.is_some() => Label::new("foreign-name", false),
         "GET" | "HEAD" => Label::new("request-body", true),
         "OPTIONS" | "TRACE" => Label::new("method", false),
@@ -137,8 +138,7 @@ mod tests {
         (label.name, label.submission)
     }
 
-    const GET: Ask<'_> =
-        Ask { method: "GET", foreign: None, path: "/", query: "", content_type: "" };
+    const GET: Ask<'_> = Ask { method: "GET", foreign: None, path: "/", query: "", content_type: "" };
 
     #[test]
     fn labels() {
@@ -148,14 +148,8 @@ mod tests {
         assert_eq!(label(clam), ("clamav-submit".into(), true));
         let update = Ask { foreign: Some("database.clamav.net"), path: "/daily.cvd", ..GET };
         assert_eq!(label(update), ("clamav-update".into(), false));
-        assert_eq!(
-            label(Ask { foreign: Some("evilclamav.net"), ..GET }),
-            ("foreign-name".into(), false)
-        );
-        assert_eq!(
-            label(Ask { query: "service=git-receive-pack", ..GET }),
-            ("git-push".into(), true)
-        );
+        assert_eq!(label(Ask { foreign: Some("evilclamav.net"), ..GET }), ("foreign-name".into(), false));
+        assert_eq!(label(Ask { query: "service=git-receive-pack", ..GET }), ("git-push".into(), true));
         let form = Ask { method: "POST", content_type: "multipart/form-data; boundary=x", ..GET };
         assert_eq!(label(form), ("form-upload".into(), true));
         assert_eq!(label(Ask { method: "PUT", ..GET }), ("upload".into(), true));

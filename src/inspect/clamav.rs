@@ -9,10 +9,7 @@ const LOGICAL: &[&str] = &["ldb", "ldu"];
 
 /// Whether files of this ending are one of the text databases.
 pub fn is_text_extension(extension: &str) -> bool {
-    HASHES.contains(&extension)
-        || BODIES.contains(&extension)
-        || LOGICAL.contains(&extension)
-        || extension == "cdb"
+    HASHES.contains(&extension) || BODIES.contains(&extension) || LOGICAL.contains(&extension) || extension == "cdb"
 }
 
 /// A database container: a 512-byte header of `:`-separated fields.
@@ -42,13 +39,11 @@ pub fn is_sign(seen: &Seen<'_>) -> bool {
 pub fn is_hashes(seen: &Seen<'_>) -> bool {
     fn line(line: &str) -> bool {
         let mut fields = line.split(':');
-        let (Some(first), Some(second), Some(name)) = (fields.next(), fields.next(), fields.next())
-        else {
+        let (Some(first), Some(second), Some(name)) = (fields.next(), fields.next(), fields.next()) else {
             return false;
         };
         let size = |f: &str| f == "*" || (!f.is_empty() && f.bytes().all(|b| b.is_ascii_digit()));
-        let hash =
-            |f: &str| matches!(f.len(), 32 | 40 | 64) && f.bytes().all(|b| b.is_ascii_hexdigit());
+        let hash = |f: &str| matches!(f.len(), 32 | 40 | 64) && f.bytes().all(|b| b.is_ascii_hexdigit());
         (hash(first) && size(second) || size(first) && hash(second)) && !name.is_empty()
     }
     HASHES.contains(&seen.extension) && seen.all_lines(comment, line)
@@ -83,8 +78,7 @@ pub fn is_logical(seen: &Seen<'_>) -> bool {
 /// `NAME:CONTAINER:…`, ten fields or more.
 pub fn is_containers(seen: &Seen<'_>) -> bool {
     fn line(line: &str) -> bool {
-        line.split(':').count() >= 10
-            && line.split(':').nth(1).is_some_and(|c| c == "*" || c.starts_with("CL_TYPE_"))
+        line.split(':').count() >= 10 && line.split(':').nth(1).is_some_and(|c| c == "*" || c.starts_with("CL_TYPE_"))
     }
     seen.extension == "cdb" && seen.all_lines(comment, line)
 }

@@ -48,8 +48,8 @@ const MAGIC: &[(&[u8], Reason)] = &[
 ];
 
 const SCRIPTS: &[&str] = &[
-    "sh", "bash", "py", "pyc", "pl", "rb", "js", "mjs", "vbs", "vbe", "bat", "cmd", "ps1", "psm1",
-    "lua", "php", "wsf", "hta", "jar", "class", "tcl", "awk",
+    "sh", "bash", "py", "pyc", "pl", "rb", "js", "mjs", "vbs", "vbe", "bat", "cmd", "ps1", "psm1", "lua", "php", "wsf",
+    "hta", "jar", "class", "tcl", "awk",
 ];
 
 /// Why these bytes never pass, if that can be told.
@@ -67,8 +67,7 @@ pub fn recognise(extension: &str, head: &[u8]) -> Option<Reason> {
         return Some(Reason::KindScript);
     }
     let start = head.trim_ascii_start();
-    let begins =
-        |word: &[u8]| start.get(..word.len()).is_some_and(|s| s.eq_ignore_ascii_case(word));
+    let begins = |word: &[u8]| start.get(..word.len()).is_some_and(|s| s.eq_ignore_ascii_case(word));
     if begins(b"<script") || begins(b"@echo off") {
         return Some(Reason::KindScript);
     }

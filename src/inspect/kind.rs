@@ -47,12 +47,7 @@ pub struct Seen<'a> {
 impl Seen<'_> {
     /// Whether the artifact is text, at least one line is not `comment`, and each such line is `good`.
     pub fn all_lines(&self, comment: fn(&str) -> bool, good: fn(&str) -> bool) -> bool {
-        let mut lines = self
-            .lines
-            .unwrap_or_default()
-            .iter()
-            .filter(|l| !l.is_empty() && !comment(l))
-            .peekable();
+        let mut lines = self.lines.unwrap_or_default().iter().filter(|l| !l.is_empty() && !comment(l)).peekable();
         lines.peek().is_some() && lines.all(|line| good(line))
     }
 }
@@ -123,7 +118,6 @@ pub fn extension(path: &str) -> String {
 }
 
 fn is_text_extension(extension: &str) -> bool {
-    const TEXT: &[&str] =
-        &["rules", "yar", "yara", "yml", "yaml", "json", "txt", "list", "csv", "sign"];
+    const TEXT: &[&str] = &["rules", "yar", "yara", "yml", "yaml", "json", "txt", "list", "csv", "sign"];
     TEXT.contains(&extension) || clamav::is_text_extension(extension)
 }

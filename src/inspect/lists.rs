@@ -11,8 +11,7 @@ fn comment(line: &str) -> bool {
 }
 
 fn is_list(seen: &Seen<'_>, own: &[&str], line: fn(&str) -> bool) -> bool {
-    (ANY.contains(&seen.extension) || own.contains(&seen.extension))
-        && seen.all_lines(comment, line)
+    (ANY.contains(&seen.extension) || own.contains(&seen.extension)) && seen.all_lines(comment, line)
 }
 
 fn is_hex(line: &str, digits: usize) -> bool {
@@ -49,10 +48,7 @@ pub fn is_domain(seen: &Seen<'_>) -> bool {
                 && !l.starts_with('-')
                 && !l.ends_with('-')
         };
-        line.len() <= 253
-            && line.contains('.')
-            && line.split('.').all(label)
-            && line.parse::<IpAddr>().is_err()
+        line.len() <= 253 && line.contains('.') && line.split('.').all(label) && line.parse::<IpAddr>().is_err()
     })
 }
 

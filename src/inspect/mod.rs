@@ -88,8 +88,7 @@ impl<K: Keep> Sink for Inspector<'_, K> {
     }
 
     fn end(&mut self) -> Result<(), Fault> {
-        let (artifact, look) =
-            self.current.take().ok_or(Fault::Internal("an artifact ended twice"))?;
+        let (artifact, look) = self.current.take().ok_or(Fault::Internal("an artifact ended twice"))?;
         let verdict = look.judge(artifact, self.allowed);
         self.keep.end(&verdict)?;
         self.verdicts.push(verdict);

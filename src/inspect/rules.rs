@@ -26,8 +26,7 @@ pub fn is_suricata(seen: &Seen<'_>) -> bool {
     let Some(lines) = seen.lines else { return false };
     let (mut rules, mut continued) = (0, false);
     for line in lines.iter().map(|line| line.trim()) {
-        let begins =
-            continued || line.split_whitespace().next().is_some_and(|word| ACTIONS.contains(&word));
+        let begins = continued || line.split_whitespace().next().is_some_and(|word| ACTIONS.contains(&word));
         continued = match line {
             "" if !continued => continue,
             _ if !continued && line.starts_with('#') => continue,
@@ -55,16 +54,12 @@ pub fn is_yara(seen: &Seen<'_>) -> bool {
         rest = rest.split_once(end).map(|(_, after)| after.trim_start()).unwrap_or_default();
     }
     let first = rest.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
-    matches!(first, "rule" | "private" | "global" | "import" | "include")
-        && text.contains("condition:")
+    matches!(first, "rule" | "private" | "global" | "import" | "include") && text.contains("condition:")
 }
 
 /// The three keys every Sigma rule has, at the beginning of a line.
 pub fn is_sigma(seen: &Seen<'_>) -> bool {
     let lines = seen.lines.unwrap_or_default();
     let has = |key: &str| lines.iter().any(|line| line.starts_with(key));
-    matches!(seen.extension, "yml" | "yaml")
-        && has("title:")
-        && has("logsource:")
-        && has("detection:")
+    matches!(seen.extension, "yml" | "yaml") && has("title:") && has("logsource:") && has("detection:")
 }

@@ -21,11 +21,7 @@ pub struct Found {
 impl Found {
     /// The folder's name for the eye, escaped.
     pub fn shown(&self) -> String {
-        let name = if self.folder == Path::new("") {
-            self.root.file_name()
-        } else {
-            Some(self.folder.as_os_str())
-        };
+        let name = if self.folder == Path::new("") { self.root.file_name() } else { Some(self.folder.as_os_str()) };
         quoted_os(name.unwrap_or(self.root.as_os_str()))
     }
 }
@@ -47,12 +43,7 @@ pub fn find(root: &Path, limits: &Limits) -> Result<Survey, Refusal> {
     let mut survey = Survey::default();
     let depth = usize::try_from(limits.medium_depth).unwrap_or(usize::MAX);
     let mut entries: u64 = 0;
-    for entry in WalkDir::new(root)
-        .follow_links(false)
-        .follow_root_links(true)
-        .max_depth(depth)
-        .sort_by_file_name()
-    {
+    for entry in WalkDir::new(root).follow_links(false).follow_root_links(true).max_depth(depth).sort_by_file_name() {
         entries += 1;
         if entries > limits.medium_entries {
             let detail = format!("more than {} files and folders", limits.medium_entries);

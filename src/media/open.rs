@@ -26,26 +26,17 @@ pub fn open(found: &Found, name: &std::ffi::OsStr) -> Result<Option<(File, u64)>
         Ok(file) => file,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         Err(e) if e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
-            return Err(Refusal::new(
-                Reason::MediumNotRegular,
-                format!("{shown} is reached through a link"),
-            ));
+            return Err(Refusal::new(Reason::MediumNotRegular, format!("{shown} is reached through a link")));
         }
         // A socket cannot be opened at all.
         Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
-            return Err(Refusal::new(
-                Reason::MediumNotRegular,
-                format!("{shown} is not a regular file"),
-            ));
+            return Err(Refusal::new(Reason::MediumNotRegular, format!("{shown} is not a regular file")));
         }
         Err(e) => return Err(unreadable(&shown, &e)),
     };
     let meta = file.metadata().map_err(|e| unreadable(&shown, &e))?;
     if !meta.is_file() {
-        return Err(Refusal::new(
-            Reason::MediumNotRegular,
-            format!("{shown} is not a regular file"),
-        ));
+        return Err(Refusal::new(Reason::MediumNotRegular, format!("{shown} is not a regular file")));
     }
     Ok(Some((file, meta.len())))
 }

@@ -55,27 +55,17 @@ impl Drop for Spooled {
 /// Reads manifest and signature files, each once and under its cap.
 pub fn read_envelope(found: &Found, limits: &Limits) -> Result<Envelope, Refusal> {
     let missing = || Refusal::new(Reason::MediumChanged, "manifest.json was there and is gone");
-    let manifest = read_small(
-        found,
-        OsStr::new("manifest.json"),
-        limits.manifest.0,
-        Reason::ManifestTooLarge,
-    )?
-    .ok_or_else(missing)?;
+    let manifest = read_small(found, OsStr::new("manifest.json"), limits.manifest.0, Reason::ManifestTooLarge)?
+        .ok_or_else(missing)?;
     // One more than the limit is read, so that verify can say what is wrong; the rest stays unread.
     let most = usize::try_from(limits.signatures).unwrap_or(usize::MAX).saturating_add(1);
     let mut signatures = Vec::new();
     for name in found.signatures.iter().take(most) {
         let longest = signature::LONGEST as u64;
         if let Some(bytes) = read_small(found, name, longest, Reason::SignatureMalformed)? {
-            let name = name
-                .to_str()
-                .filter(|n| n.len() <= 255 && n.bytes().all(|b| (0x21..0x7f).contains(&b)));
+            let name = name.to_str().filter(|n| n.len() <= 255 && n.bytes().all(|b| (0x21..0x7f).contains(&b)));
             let name = name.ok_or_else(|| {
-                Refusal::new(
-                    Reason::SignatureMalformed,
-                    "the name of a signature file is not plain ASCII",
-                )
+                Refusal::new(Reason::SignatureMalformed, "the name of a signature file is not plain ASCII")
             })?;
             signatures.push((name.to_owned(), bytes));
         }
@@ -83,12 +73,7 @@ pub fn read_envelope(found: &Found, limits: &Limits) -> Result<Envelope, Refusal
     Ok(Envelope { manifest, signatures })
 }
 
-fn read_small(
-    found: &Found,
-    name: &OsStr,
-    longest: u64,
-    too_long: Reason,
-) -> Result<Option<Vec<u8>>, Refusal> {
+fn read_small(found: &Found, name: &OsStr, longest: u64, too_long: Reason) -> Result<Option<Vec<u8>>, Refusal> {
     let Some((file, length)) = open(found, name)? else { return Ok(None) };
     let shown = quoted_os(name);
     let mut bytes = Vec::new();
@@ -116,8 +101,7 @@ pub fn copy_payload(
     let (medium, length) = open(found, OsStr::new("payload.tar.gz"))?
         .ok_or_else(|| Refusal::new(Reason::PayloadMissing, "there is no payload.tar.gz"))?;
     if length != signed.size {
-        let detail =
-            format!("payload.tar.gz has {length} bytes, the manifest says {}", signed.size);
+        let detail = format!("payload.tar.gz has {length} bytes, the manifest says {}", signed.size);
         return Err(Error::refused(Reason::PayloadSize, detail));
     }
     let path = durable::beside(spool, name);
@@ -126,46 +110,35 @@ pub fn copy_payload(
     let spooled = Spooled { verified, file, path };
     let digest = copy_hashing(&medium, &spooled, signed.size, step)?;
     if digest != signed.sha256 {
-        let detail =
-            format!("payload.tar.gz has digest {digest}, the manifest says {}", signed.sha256);
+        let detail = format!("payload.tar.gz has digest {digest}, the manifest says {}", signed.sha256);
         return Err(Error::refused(Reason::PayloadDigest, detail));
     }
     Ok(spooled)
 }
 
 /// Reads exactly `size` bytes and one more attempt, writes them, and hashes them on a second thread.
-fn copy_hashing(
-    medium: &File,
-    spooled: &Spooled,
-    size: u64,
-    step: Step<'_>,
-) -> Result<crate::base::Digest, Error> {
+fn copy_hashing(medium: &File, spooled: &Spooled, size: u64, step: Step<'_>) -> Result<crate::base::Digest, Error> {
     let shown = "payload.tar.gz";
     let (full, to_hash) = sync_channel::<Vec<u8>>(IN_FLIGHT);
     let (empty, hashed) = sync_channel::<Vec<u8>>(IN_FLIGHT);
     thread::scope(|scope| {
         let hashing = scope.spawn(move || {
-            let mut hasher = Hasher::new();
+            let mut digest = Hasher::new();
             for buffer in to_hash {
-                hasher.update(&buffer);
+                digest.update(&buffer);
                 // The reader may be gone with an error; then nobody wants the buffer.
                 let _ = empty.send(buffer);
             }
-            hasher.finish()
+            digest.finish()
         });
         let mut buffers: Vec<Vec<u8>> = (0..IN_FLIGHT).map(|_| Vec::with_capacity(CHUNK)).collect();
         let mut left = size;
         let mut out = &spooled.file;
         while left > 0 {
-            let mut buffer = buffers
-                .pop()
-                .or_else(|| hashed.recv().ok())
-                .ok_or(Fault::Internal("hashing stopped"))?;
+            let mut buffer = buffers.pop().or_else(|| hashed.recv().ok()).ok_or(Fault::Internal("hashing stopped"))?;
             buffer.clear();
             let want = left.min(CHUNK as u64);
-            let got =
-                medium.take(want).read_to_end(&mut buffer).map_err(|e| unreadable(shown, &e))?
-                    as u64;
+            let got = medium.take(want).read_to_end(&mut buffer).map_err(|e| unreadable(shown, &e))? as u64;
             if got == 0 {
                 let detail = format!("{shown} ended {left} bytes early");
                 return Err(Error::refused(Reason::MediumChanged, detail));
@@ -178,10 +151,7 @@ fn copy_hashing(
         drop(full);
         let mut more = [0];
         if (&mut &*medium).read(&mut more).map_err(|e| unreadable(shown, &e))? > 0 {
-            return Err(Error::refused(
-                Reason::MediumChanged,
-                format!("{shown} is longer than it said"),
-            ));
+            return Err(Error::refused(Reason::MediumChanged, format!("{shown} is longer than it said")));
         }
         hashing.join().map_err(|_| Fault::Internal("hashing stopped").into())
     })

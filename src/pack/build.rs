@@ -47,12 +47,15 @@ pub struct Plan {
     pub limits: Limits,
 }
 
+/// Paths of no kind we know, and why.
+type Unrecognised = Vec<(String, Reason)>;
+
 /// What was made.
 pub struct Made {
     /// The manifest.
     pub manifest: Manifest,
     /// Files of no kind we know, and why; listed as `unknown`.
-    pub unrecognised: Vec<(String, Reason)>,
+    pub unrecognised: Unrecognised,
     /// Path of the signature, if one was made.
     pub signature: Option<PathBuf>,
 }
@@ -60,11 +63,7 @@ pub struct Made {
 /// Makes the bundle.
 pub fn build(plan: &Plan) -> Result<Made, Error> {
     if plan.out.exists() {
-        return Err(Fault::Config(format!(
-            "{} exists; name another folder with --out",
-            plan.out.display()
-        ))
-        .into());
+        return Err(Fault::Config(format!("{} exists; name another folder with --out", plan.out.display())).into());
     }
     let held = read_bases(&plan.base, &plan.limits)?;
     let (mut artifacts, unrecognised) = survey(plan)?;
@@ -90,12 +89,11 @@ pub fn build(plan: &Plan) -> Result<Made, Error> {
     manifest.payload = write_payload(plan, &manifest)?;
     manifest.check(&plan.limits)?;
     let path = plan.out.join("manifest.json");
-    let mut bytes = serde_json::to_vec_pretty(&manifest)
-        .map_err(|_| Fault::Internal("a manifest cannot be written"))?;
+    let mut bytes =
+        serde_json::to_vec_pretty(&manifest).map_err(|_| Fault::Internal("a manifest cannot be written"))?;
     bytes.push(b'\n');
     durable::replace(&path, &bytes)?;
-    let signature =
-        plan.sign.as_ref().map(|key| sign(key, &path, &bytes, &manifest)).transpose()?;
+    let signature = plan.sign.as_ref().map(|key| sign(key, &path, &bytes, &manifest)).transpose()?;
     Ok(Made { manifest, unrecognised, signature })
 }
 
@@ -110,7 +108,7 @@ fn read_bases(paths: &[PathBuf], limits: &Limits) -> Result<BTreeSet<(Digest, u6
 }
 
 /// Every file below the folder, sorted by path, with size, digest and kind.
-fn survey(plan: &Plan) -> Result<(Vec<Artifact>, Vec<(String, Reason)>), Error> {
+fn survey(plan: &Plan) -> Result<(Vec<Artifact>, Unrecognised), Error> {
     let (mut artifacts, mut unrecognised) = (Vec::new(), Vec::new());
     for entry in WalkDir::new(&plan.folder).follow_links(false).follow_root_links(true) {
         let entry = entry.map_err(|e| Fault::Config(format!("cannot read the folder: {e}")))?;
@@ -118,9 +116,7 @@ fn survey(plan: &Plan) -> Result<(Vec<Artifact>, Vec<(String, Reason)>), Error> 
             continue;
         }
         let below = entry.path().strip_prefix(&plan.folder).unwrap_or(entry.path());
-        let path = below
-            .to_str()
-            .ok_or_else(|| Refusal::new(Reason::PathCharacter, "a file name is not UTF-8"))?;
+        let path = below.to_str().ok_or_else(|| Refusal::new(Reason::PathCharacter, "a file name is not UTF-8"))?;
         if !entry.file_type().is_file() {
             let detail = format!("\"{}\" is not a regular file", quoted(path));
             return Err(Error::refused(Reason::EntryType, detail));
@@ -196,16 +192,11 @@ impl<W: Write> Write for Hashing<W> {
 fn write_payload(plan: &Plan, manifest: &Manifest) -> Result<Payload, Error> {
     let path = plan.out.join("payload.tar.gz");
     let file = durable::create(&path, 0o644)?;
-    let hashing =
-        Hashing { inner: BufWriter::with_capacity(1 << 20, file), hasher: Hasher::new(), size: 0 };
+    let hashing = Hashing { inner: BufWriter::with_capacity(1 << 20, file), hasher: Hasher::new(), size: 0 };
     let mut out = GzBuilder::new().operating_system(3).write(hashing, Compression::default());
     for artifact in manifest.carried() {
-        let header = ustar::header(&artifact.path, artifact.size).ok_or_else(|| {
-            Refusal::new(
-                Reason::PathTooLong,
-                format!("\"{}\" does not fit", quoted(&artifact.path)),
-            )
-        })?;
+        let header = ustar::header(&artifact.path, artifact.size)
+            .ok_or_else(|| Refusal::new(Reason::PathTooLong, format!("\"{}\" does not fit", quoted(&artifact.path))))?;
         let from = plan.folder.join(&artifact.path);
         let mut hasher = Hasher::new();
         out.write_all(&header).during("write", &path)?;
@@ -215,35 +206,22 @@ fn write_payload(plan: &Plan, manifest: &Manifest) -> Result<Payload, Error> {
         })
         .during("pack", &from)?;
         if hasher.finish() != artifact.sha256 {
-            return Err(Fault::Config(format!(
-                "{} changed while it was packed; run again",
-                from.display()
-            ))
-            .into());
+            return Err(Fault::Config(format!("{} changed while it was packed; run again", from.display())).into());
         }
         let padding = usize::try_from(ustar::padding(artifact.size)).unwrap_or_default();
-        out.write_all([0; ustar::BLOCK].get(..padding).unwrap_or_default())
-            .during("write", &path)?;
+        out.write_all([0; ustar::BLOCK].get(..padding).unwrap_or_default()).during("write", &path)?;
     }
-    let end = usize::try_from(ustar::end_size(
-        manifest.carried().map(|a| a.size).collect::<Vec<_>>().into_iter(),
-    ));
+    let end = usize::try_from(ustar::end_size(manifest.carried().map(|a| a.size).collect::<Vec<_>>().into_iter()));
     out.write_all(&vec![0; end.unwrap_or_default()]).during("write", &path)?;
     let hashing = out.finish().during("write", &path)?;
-    let file = hashing
-        .inner
-        .into_inner()
-        .map_err(io::IntoInnerError::into_error)
-        .during("write", &path)?;
+    let file = hashing.inner.into_inner().map_err(io::IntoInnerError::into_error).during("write", &path)?;
     file.sync_all().during("sync", &path)?;
     Ok(Payload { size: hashing.size, sha256: hashing.hasher.finish() })
 }
 
 /// Signs with a minisign secret key, asking for its password if it has one.
 fn sign(key: &Path, path: &Path, bytes: &[u8], manifest: &Manifest) -> Result<PathBuf, Fault> {
-    let failed = |e: &dyn std::fmt::Display| {
-        Fault::Config(format!("cannot sign with {}: {e}", key.display()))
-    };
+    let failed = |e: &dyn std::fmt::Display| Fault::Config(format!("cannot sign with {}: {e}", key.display()));
     let text = std::fs::read_to_string(key).during("read", key)?;
     let secret = match open_key(&text) {
         Some(secret) => secret,
@@ -254,14 +232,9 @@ fn sign(key: &Path, path: &Path, bytes: &[u8], manifest: &Manifest) -> Result<Pa
     // With its public half at hand the crate checks what it made, and so finds a damaged key.
     let public = minisign::PublicKey::from_secret_key(&secret).map_err(|e| failed(&e))?;
     let comment = manifest.trusted_comment();
-    let signed = minisign::sign(
-        Some(&public),
-        &secret,
-        bytes,
-        Some(&comment),
-        Some("signature from minisign secret key"),
-    )
-    .map_err(|e| failed(&e))?;
+    let signed =
+        minisign::sign(Some(&public), &secret, bytes, Some(&comment), Some("signature from minisign secret key"))
+            .map_err(|e| failed(&e))?;
     let out = path.with_file_name("manifest.json.minisig");
     durable::replace(&out, signed.into_string().as_bytes())?;
     Ok(out)

@@ -34,9 +34,10 @@ pub fn check(
 ) -> Result<Checked, Error> {
     let limits = config.map(|c| c.limits.clone()).unwrap_or_default();
     let survey = media::find(folder, &Limits { medium_depth: 0, ..limits.clone() })?;
-    let found = survey.bundles.first().ok_or_else(|| {
-        Refusal::new(Reason::NoBundle, format!("{} is no bundle's folder", quoted_os(folder)))
-    })?;
+    let found = survey
+        .bundles
+        .first()
+        .ok_or_else(|| Refusal::new(Reason::NoBundle, format!("{} is no bundle's folder", quoted_os(folder))))?;
     let tolerance = config.map_or(Duration::from_mins(10), |c| c.clock.tolerance.0);
     let rules = Rules { keyring, limits: &limits, clock_tolerance: tolerance, now };
     let verified = verify::verify(media::read_envelope(found, &limits)?, &rules)?;
@@ -44,9 +45,9 @@ pub fn check(
     let allowed = match config {
         None => Kind::ALL.to_vec(),
         Some(config) => {
-            let feed = config.feed(&name).ok_or_else(|| {
-                Refusal::new(Reason::FeedUnknown, format!("the config has no feed {name}"))
-            })?;
+            let feed = config
+                .feed(&name)
+                .ok_or_else(|| Refusal::new(Reason::FeedUnknown, format!("the config has no feed {name}")))?;
             trust::check_age(&verified, feed.refuse_after.map(|span| span.0), now)?;
             feed.kinds.get_ref().clone()
         }
@@ -56,13 +57,8 @@ pub fn check(
     unpack::unpack(&spooled, &mut inspector, &mut |_| {})?;
     let (verdicts, Nowhere) = inspector.finish();
     let verified = spooled.verified();
-    let left_out = verified
-        .manifest()
-        .artifacts
-        .iter()
-        .filter(|a| !a.carried)
-        .map(|a| quoted(&a.path).to_string())
-        .collect();
+    let left_out =
+        verified.manifest().artifacts.iter().filter(|a| !a.carried).map(|a| quoted(&a.path).to_string()).collect();
     Ok(Checked {
         release: (name, verified.manifest().version),
         signers: verified.signers().to_vec(),

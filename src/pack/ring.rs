@@ -7,12 +7,7 @@ use crate::base::{Error, Fault, Reason, Refusal, Timestamp, quoted};
 use crate::verify::keyring::{ALGORITHM, FORMAT, Key, Keyring, Role, Root, Threshold};
 
 /// Makes and checks a keyring of version 1.
-pub fn new(
-    roots: &[String],
-    root_threshold: u64,
-    keys: &[String],
-    thresholds: &[String],
-) -> Result<Keyring, Error> {
+pub fn new(roots: &[String], root_threshold: u64, keys: &[String], thresholds: &[String]) -> Result<Keyring, Error> {
     let keyring = Keyring {
         format: FORMAT.into(),
         version: 1,
@@ -45,10 +40,8 @@ fn public_key(text: &str) -> Result<String, Error> {
 
 /// `name=…,role=…,public=…[,publisher=…,origin=…][,feeds=a+b][,not-before=…][,not-after=…]`.
 fn key(text: &str) -> Result<Key, Error> {
-    let fields = Fields::parse(
-        text,
-        &["name", "role", "public", "publisher", "origin", "feeds", "not-before", "not-after"],
-    )?;
+    let fields =
+        Fields::parse(text, &["name", "role", "public", "publisher", "origin", "feeds", "not-before", "not-after"])?;
     let date = |field| -> Result<Option<Timestamp>, Error> {
         let parse = |text: &str| text.parse().map_err(|e: &str| fault(&format!("{field}: {e}")));
         fields.get(field).map(parse).transpose()
@@ -79,10 +72,7 @@ fn role(text: &str) -> Result<Role, Error> {
         "custodian" => Ok(Role::Custodian),
         "evaluator" => Ok(Role::Evaluator),
         "officer" => Ok(Role::Officer),
-        _ => Err(fault(&format!(
-            "\"{}\" is not vendor, custodian, evaluator or officer",
-            quoted(text)
-        ))),
+        _ => Err(fault(&format!("\"{}\" is not vendor, custodian, evaluator or officer", quoted(text)))),
     }
 }
 
@@ -92,9 +82,8 @@ impl<'a> Fields<'a> {
     fn parse(text: &'a str, known: &[&str]) -> Result<Self, Error> {
         let mut fields: Vec<(&str, &str)> = Vec::new();
         for part in text.split(',') {
-            let (name, value) = part
-                .split_once('=')
-                .ok_or_else(|| fault(&format!("\"{}\" is not NAME=VALUE", quoted(part))))?;
+            let (name, value) =
+                part.split_once('=').ok_or_else(|| fault(&format!("\"{}\" is not NAME=VALUE", quoted(part))))?;
             if !known.contains(&name) || fields.iter().any(|(other, _)| *other == name) {
                 return Err(fault(&format!(
                     "\"{}\" is unknown here or stands twice; known: {}",
@@ -126,8 +115,8 @@ fn fault(text: &str) -> Error {
 
 /// The keyring as TOML, with a line on top that says how to go on.
 pub fn to_text(keyring: &Keyring) -> Result<String, Error> {
-    let body = toml::to_string_pretty(keyring)
-        .map_err(|_| Refusal::new(Reason::KeyringMalformed, "it cannot be written"))?;
+    let body =
+        toml::to_string_pretty(keyring).map_err(|_| Refusal::new(Reason::KeyringMalformed, "it cannot be written"))?;
     Ok(format!(
         "# gaprelay keyring, version {}. Put it in force with: gaprelay init --keyring FILE\n{body}",
         keyring.version

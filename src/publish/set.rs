@@ -107,9 +107,7 @@ impl Set {
                     continue;
                 }
                 let place = match packed.get(&verdict.sha256) {
-                    Some(offset) if verdict.size < SMALL => {
-                        Place::Pack { release: id.clone(), offset: *offset }
-                    }
+                    Some(offset) if verdict.size < SMALL => Place::Pack { release: id.clone(), offset: *offset },
                     _ => Place::Blob,
                 };
                 let file = File {
@@ -122,8 +120,7 @@ impl Set {
                 };
                 if let Some(other) = files.insert(verdict.path.clone(), file) {
                     let path = quoted(&verdict.path);
-                    let detail =
-                        format!("\"{path}\" comes from {} and from {}", other.feed, release.feed);
+                    let detail = format!("\"{path}\" comes from {} and from {}", other.feed, release.feed);
                     return Err(Refusal::new(Reason::PathClash, detail));
                 }
             }
@@ -160,15 +157,12 @@ impl Set {
     /// Gives unchanged files their former date, changed ones a later one than they ever had.
     fn follow(&mut self, former: &Self) {
         let mut gone: BTreeMap<String, Timestamp> = former.gone.clone();
-        let mut old: BTreeMap<&str, &File> =
-            former.files.iter().map(|f| (f.path.as_str(), f)).collect();
+        let mut old: BTreeMap<&str, &File> = former.files.iter().map(|f| (f.path.as_str(), f)).collect();
         for file in &mut self.files {
             let before = old.remove(file.path.as_str());
             if let Some(before) = before.filter(|before| before.sha256 == file.sha256) {
                 file.modified = before.modified;
-            } else if let Some(last) =
-                before.map(|b| b.modified).or_else(|| gone.get(&file.path).copied())
-            {
+            } else if let Some(last) = before.map(|b| b.modified).or_else(|| gone.get(&file.path).copied()) {
                 file.modified = file.modified.max(last.plus(Duration::from_secs(1)));
             }
             gone.remove(&file.path);
@@ -181,25 +175,18 @@ impl Set {
 /// What agents read beside an artifact, where the publisher did not bring it: digests as bare hex
 /// without a line feed, which is the one form all their clients take; and an empty increment, which
 /// makes freshclam fetch the whole database instead of waiting for ever.
-fn add_side_files(
-    files: &mut BTreeMap<String, File>,
-    feed: &str,
-    verdict: &Verdict,
-    now: Timestamp,
-) {
+fn add_side_files(files: &mut BTreeMap<String, File>, feed: &str, verdict: &Verdict, now: Timestamp) {
     let mut add = |path: String, text: String| {
         let (size, sha256) = (text.len() as u64, Digest::of(text.as_bytes()));
         let place = Place::Inline(text);
-        let file =
-            File { path: path.clone(), feed: feed.to_owned(), size, sha256, modified: now, place };
+        let file = File { path: path.clone(), feed: feed.to_owned(), size, sha256, modified: now, place };
         files.entry(path).or_insert(file);
     };
     add(format!("{}.sha256", verdict.path), verdict.sha256.to_string());
     if let Some(md5) = &verdict.md5 {
         add(format!("{}.md5", verdict.path), md5.clone());
     }
-    if let (Some(version), Some(stem)) = (verdict.clamav_version, verdict.path.strip_suffix(".cvd"))
-    {
+    if let (Some(version), Some(stem)) = (verdict.clamav_version, verdict.path.strip_suffix(".cvd")) {
         add(format!("{stem}-{version}.cdiff"), String::new());
     }
 }
@@ -290,10 +277,7 @@ mod tests {
         let first = set(1, 1000, &[("a", "one"), ("b", "same")]);
         let mut second = set(2, 2000, &[("a", "two"), ("b", "same")]);
         second.follow(&first);
-        assert_eq!(
-            second.files.iter().map(|f| f.modified.secs()).collect::<Vec<_>>(),
-            [2000, 1000]
-        );
+        assert_eq!(second.files.iter().map(|f| f.modified.secs()).collect::<Vec<_>>(), [2000, 1000]);
         // Back to the first content, with a clock that went back, and `b` gone.
         let mut third = set(3, 1500, &[("a", "one")]);
         third.follow(&second);
@@ -301,10 +285,7 @@ mod tests {
         // `b` comes again: later than it ever was.
         let mut fourth = set(4, 900, &[("a", "one"), ("b", "same")]);
         fourth.follow(&third);
-        assert_eq!(
-            fourth.files.iter().map(|f| f.modified.secs()).collect::<Vec<_>>(),
-            [2001, 1001]
-        );
+        assert_eq!(fourth.files.iter().map(|f| f.modified.secs()).collect::<Vec<_>>(), [2001, 1001]);
         assert!(fourth.gone.is_empty());
     }
 }

@@ -69,12 +69,7 @@ impl std::fmt::Display for Standing {
 pub fn standing(release: &Release, taken: &[Taken], feed: &Feed) -> Standing {
     let needed = *feed.officers.get_ref();
     let keys = |decision| {
-        taken
-            .iter()
-            .filter(|t| t.decision == decision)
-            .map(|t| &t.key)
-            .collect::<BTreeSet<_>>()
-            .len() as u64
+        taken.iter().filter(|t| t.decision == decision).map(|t| &t.key).collect::<BTreeSet<_>>().len() as u64
     };
     let approvals = keys(Decision::Approve);
     if keys(Decision::Withdraw) >= needed {
@@ -93,10 +88,8 @@ impl State {
     pub fn statements(&self, id: &ReleaseId) -> Result<Vec<Taken>, Fault> {
         let folder = self.release_path(id).join("statements");
         durable::sweep(&folder)?;
-        let mut taken: Vec<Taken> = durable::names(&folder)?
-            .iter()
-            .map(|name| read_json(&folder.join(name)))
-            .collect::<Result<_, _>>()?;
+        let mut taken: Vec<Taken> =
+            durable::names(&folder)?.iter().map(|name| read_json(&folder.join(name))).collect::<Result<_, _>>()?;
         taken.sort_by_key(|t| t.taken);
         Ok(taken)
     }
@@ -104,11 +97,7 @@ impl State {
     /// Keeps a statement, by the digest of its text and key.
     pub fn take_statement(&self, id: &ReleaseId, taken: &Taken) -> Result<(), Fault> {
         let name = Digest::of(format!("{}\n{}", taken.key, taken.text).as_bytes());
-        let bytes = serde_json::to_vec(taken)
-            .map_err(|_| Fault::Internal("a statement cannot be written"))?;
-        durable::replace(
-            &self.release_path(id).join("statements").join(format!("{name}.json")),
-            &bytes,
-        )
+        let bytes = serde_json::to_vec(taken).map_err(|_| Fault::Internal("a statement cannot be written"))?;
+        durable::replace(&self.release_path(id).join("statements").join(format!("{name}.json")), &bytes)
     }
 }

@@ -73,12 +73,7 @@ impl fmt::Display for Statement {
 
 impl Statement {
     /// The statement about `release` as it stands.
-    pub fn about(
-        release: &Release,
-        decision: Decision,
-        officer: &str,
-        reason: &str,
-    ) -> Result<Self, Refusal> {
+    pub fn about(release: &Release, decision: Decision, officer: &str, reason: &str) -> Result<Self, Refusal> {
         let statement = Self {
             release: release.id(),
             manifest: release.manifest,
@@ -129,34 +124,21 @@ impl Statement {
             || statement.reason.chars().count() > 500
             || !statement.reason.chars().all(plain)
         {
-            return Err(malformed(
-                "the reason is empty, longer than 500 characters or not printable",
-            ));
+            return Err(malformed("the reason is empty, longer than 500 characters or not printable"));
         }
-        if statement.to_string() == text {
-            Ok(statement)
-        } else {
-            Err(malformed("it is not in the one form"))
-        }
+        if statement.to_string() == text { Ok(statement) } else { Err(malformed("it is not in the one form")) }
     }
 
     /// Proves who signed `bytes`, and that this officer may decide on this release; gives the raw
     /// key. Refusals: `signature-*`, `key-*`, `statement-signer`.
-    pub fn verify(
-        &self,
-        bytes: &[u8],
-        signature: &[u8],
-        keyring: &Keyring,
-        now: Timestamp,
-    ) -> Result<RawKey, Refusal> {
+    pub fn verify(&self, bytes: &[u8], signature: &[u8], keyring: &Keyring, now: Timestamp) -> Result<RawKey, Refusal> {
         let file = SignatureFile::parse(signature)?;
-        let (key, raw) = keyring.by_id(file.key_id()).ok_or_else(|| {
-            Refusal::new(Reason::SignatureUnknownKey, "the signature is by no key of the keyring")
-        })?;
+        let (key, raw) = keyring
+            .by_id(file.key_id())
+            .ok_or_else(|| Refusal::new(Reason::SignatureUnknownKey, "the signature is by no key of the keyring"))?;
         keyring.check_usable(key, raw, now)?;
-        let public = PublicKey::from_base64(&key.public).map_err(|_| {
-            Refusal::new(Reason::KeyringMalformed, "the officer's key cannot be read")
-        })?;
+        let public = PublicKey::from_base64(&key.public)
+            .map_err(|_| Refusal::new(Reason::KeyringMalformed, "the officer's key cannot be read"))?;
         file.verify(bytes, &public)?;
         let refuse = |detail: String| Err(Refusal::new(Reason::StatementSigner, detail));
         if key.role != Role::Officer {
@@ -196,11 +178,7 @@ mod tests {
             ("j.doe", "j doe"),
         ] {
             let bad = good.replace(from, to);
-            assert_eq!(
-                Statement::parse(bad.as_bytes()).unwrap_err().reason,
-                Reason::StatementMalformed,
-                "{to:?}"
-            );
+            assert_eq!(Statement::parse(bad.as_bytes()).unwrap_err().reason, Reason::StatementMalformed, "{to:?}");
         }
     }
 }

@@ -54,26 +54,18 @@ pub struct Patience {
 }
 
 /// Serves one connection until it ends, `stop` asks for its end, or it is too slow.
-pub async fn run<S>(
-    service: Arc<Service>,
-    stream: S,
-    peer: Peer,
-    patience: Patience,
-    mut stop: watch::Receiver<bool>,
-) where
+pub async fn run<S>(service: Arc<Service>, stream: S, peer: Peer, patience: Patience, mut stop: watch::Receiver<bool>)
+where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let watched = Arc::new(Watched::new());
+    let watched = Arc::new(Watched::begin());
     let place = Place { names: service.names.clone(), local: peer.listener.ip() };
     let io = TokioIo::new(Tap::new(stream, Arc::clone(&watched)));
     let answerer = Answerer { service: &service, peer: &peer, place: &place, watched: &watched };
-    let answer = service_fn(
-        move |request: Request<Incoming>| -> Ready<Result<Response<Body>, Infallible>> {
-            ready(Ok(answerer.answer(&request)))
-        },
-    );
-    let mut connection =
-        http1::Builder::new().half_close(true).max_buf_size(16 << 10).serve_connection(io, answer);
+    let answer = service_fn(move |request: Request<Incoming>| -> Ready<Result<Response<Body>, Infallible>> {
+        ready(Ok(answerer.answer(&request)))
+    });
+    let mut connection = http1::Builder::new().half_close(true).max_buf_size(16 << 10).serve_connection(io, answer);
     let mut stopping = *stop.borrow();
     if stopping {
         Pin::new(&mut connection).graceful_shutdown();
@@ -93,9 +85,8 @@ pub async fn run<S>(
             }
         }
     };
-    if let Err(e) = ended {
-        record_broken(&service, &peer, &watched, &e);
-    }
+    let broken = ended.is_err_and(|e| e.is_parse());
+    record_broken(&service, &peer, &watched, broken);
     let mut stream = connection.into_parts().io.into_inner();
     // The other side may be gone; there is nobody to tell.
     let _ = stream.shutdown().await;
@@ -123,18 +114,17 @@ async fn linger<S: AsyncRead + Unpin>(stream: &mut S) {
 }
 
 /// A connection that did not speak HTTP, or a request that could not be read, is evidence too.
-fn record_broken(service: &Service, peer: &Peer, watched: &Watched, error: &hyper::Error) {
+fn record_broken(service: &Service, peer: &Peer, watched: &Watched, broken: bool) {
     let (label, status) = match watched.alien() {
         Some(protocol) => (Label::new(protocol, true), 0),
-        None if error.is_parse() => (Label::new("malformed-request", false), 400),
+        None if broken => (Label::new("malformed-request", false), 400),
         None => return,
     };
     service.counts.refused.fetch_add(1, Relaxed);
     let beginning = watched.beginning();
     let sni = super::listener::sni_of(&beginning);
     let first = if label.name == "malformed-request" { beginning.as_slice() } else { &[] };
-    let mut attempt =
-        attempt(peer, &label, "", &String::from_utf8_lossy(first), &HeaderMap::new(), status);
+    let mut attempt = attempt(peer, &label, "", &String::from_utf8_lossy(first), &HeaderMap::new(), status);
     attempt.sni = attempt.sni.or(sni);
     attempt.bytes_received = watched.received();
     service.evidence.record(attempt);
@@ -158,14 +148,7 @@ impl Answerer<'_> {
             Decision::Serve(path, label) => {
                 if let Some(label) = label {
                     let target = uri.to_string();
-                    self.service.evidence.record(attempt(
-                        self.peer,
-                        &label,
-                        method.as_str(),
-                        &target,
-                        headers,
-                        200,
-                    ));
+                    self.service.evidence.record(attempt(self.peer, &label, method.as_str(), &target, headers, 200));
                 }
                 self.serve(&path, method, uri, headers)
             }
@@ -212,8 +195,7 @@ impl Answerer<'_> {
         headers: &HeaderMap,
     ) -> Response<Body> {
         self.service.counts.refused.fetch_add(1, Relaxed);
-        let attempt =
-            attempt(self.peer, label, method.as_str(), &uri.to_string(), headers, status.as_u16());
+        let attempt = attempt(self.peer, label, method.as_str(), &uri.to_string(), headers, status.as_u16());
         // Recorded when the connection has ended, with the bytes that came; it ends with this answer.
         *self.watched.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(attempt);
         response::refusal(status)
@@ -222,14 +204,7 @@ impl Answerer<'_> {
 
 /// What is known of an attempt. Everything the other side wrote is escaped and cut; what may be a
 /// credential is not kept.
-pub fn attempt(
-    peer: &Peer,
-    label: &Label,
-    method: &str,
-    target: &str,
-    headers: &HeaderMap,
-    status: u16,
-) -> Attempt {
+pub fn attempt(peer: &Peer, label: &Label, method: &str, target: &str, headers: &HeaderMap, status: u16) -> Attempt {
     let said = |name: HeaderName| {
         let value = headers.get(name)?;
         Some(quoted(&String::from_utf8_lossy(value.as_bytes())).to_string())
@@ -261,16 +236,12 @@ pub fn attempt(
 /// The target without what looks like a credential: user and password of an authority, and the
 /// values of query parameters called key, token and the like.
 fn redacted(target: &str) -> String {
-    const SECRET: &[&str] =
-        &["key", "token", "secret", "password", "passwd", "auth", "signature", "credential", "sig"];
+    const SECRET: &[&str] = &["key", "token", "secret", "password", "passwd", "auth", "signature", "credential", "sig"];
     let (before, query) = match target.split_once('?') {
         Some((before, query)) => (before, Some(query)),
         None => (target, None),
     };
-    let before = match before
-        .split_once("://")
-        .and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?)))
-    {
+    let before = match before.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?))) {
         Some((scheme, (user, rest))) if !user.contains('/') => {
             format!("{scheme}://[redacted]@{rest}")
         }
@@ -280,9 +251,7 @@ fn redacted(target: &str) -> String {
     let pairs: Vec<String> = query
         .split('&')
         .map(|pair| match pair.split_once('=') {
-            Some((name, _))
-                if SECRET.iter().any(|word| name.to_ascii_lowercase().contains(word)) =>
-            {
+            Some((name, _)) if SECRET.iter().any(|word| name.to_ascii_lowercase().contains(word)) => {
                 format!("{name}=[redacted]")
             }
             _ => pair.to_owned(),
@@ -297,10 +266,7 @@ mod tests {
 
     #[test]
     fn credentials_are_not_kept() {
-        assert_eq!(
-            redacted("/a?x=1&apikey=SECRET&Token=T"),
-            "/a?x=1&apikey=[redacted]&Token=[redacted]"
-        );
+        assert_eq!(redacted("/a?x=1&apikey=SECRET&Token=T"), "/a?x=1&apikey=[redacted]&Token=[redacted]");
         assert_eq!(redacted("http://u:p@host/a"), "http://[redacted]@host/a");
         assert_eq!(redacted("http://host/a@b"), "http://host/a@b");
     }

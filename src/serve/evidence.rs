@@ -15,7 +15,7 @@ use crate::store::State;
 /// Attempts waiting for the thread; more are only counted.
 const WAITING: usize = 4096;
 /// Kinds of attempts told apart within a minute; more count as one.
-const KINDS: usize = 4096;
+const KINDS: usize = 1024;
 const MINUTE: Duration = Duration::from_mins(1);
 
 enum Message {
@@ -30,8 +30,8 @@ pub struct Evidence {
     pub dropped: AtomicU64,
 }
 
-/// What makes two attempts alike: agent, label, name asked for.
-type Kind = (String, String, Option<String>);
+/// What makes two attempts alike: agent, label, name asked for, method and path.
+type Kind = (String, String, Option<String>, String);
 
 struct Recorder {
     journal: Journal,
@@ -93,9 +93,11 @@ impl Recorder {
     }
 
     fn take(&mut self, mut attempt: Attempt) {
-        let mut kind = (attempt.agent.clone(), attempt.label.clone(), attempt.host.clone());
+        let path = attempt.target.split('?').next().unwrap_or_default();
+        let asked = format!("{} {path}", attempt.method);
+        let mut kind = (attempt.agent.clone(), attempt.label.clone(), attempt.host.clone(), asked);
         if self.seen.len() >= KINDS && !self.seen.contains_key(&kind) {
-            kind = (String::new(), "flood".into(), None);
+            kind = (String::new(), "flood".into(), None, String::new());
             attempt.label = "flood".into();
         }
         if let Some((newest, count)) = self.seen.get_mut(&kind) {

@@ -88,10 +88,7 @@ impl FeedState {
 
     /// fresh, ageing, stale or expired.
     pub fn freshness(&self) -> &'static str {
-        FRESHNESS
-            .get(usize::from(self.freshness.load(Ordering::Relaxed)))
-            .copied()
-            .unwrap_or("expired")
+        FRESHNESS.get(usize::from(self.freshness.load(Ordering::Relaxed))).copied().unwrap_or("expired")
     }
 }
 
@@ -104,10 +101,7 @@ pub fn freshness_word(
 ) -> &'static str {
     let span = |span: Option<crate::config::Span>| span.map(|s| s.0);
     let (warn, stale) = feed.map_or((None, None), |f| (span(f.warn_after), span(f.stale_after)));
-    FRESHNESS
-        .get(usize::from(freshness(issued, expires, warn, stale, now)))
-        .copied()
-        .unwrap_or("expired")
+    FRESHNESS.get(usize::from(freshness(issued, expires, warn, stale, now))).copied().unwrap_or("expired")
 }
 
 fn freshness(
@@ -135,16 +129,12 @@ impl Index {
         for channel in state.channels()? {
             let Some(current) = state.current(&channel)? else { continue };
             let (bytes, set) = state.set(&channel, current)?;
-            let feeds: Vec<Arc<FeedState>> = set
-                .releases
-                .iter()
-                .map(|member| Arc::new(FeedState::new(member, config, now)))
-                .collect();
+            let feeds: Vec<Arc<FeedState>> =
+                set.releases.iter().map(|member| Arc::new(FeedState::new(member, config, now))).collect();
             for file in &set.files {
                 let bytes = content(state, file, &mut packs)?;
                 let feed = feeds.iter().find(|feed| feed.name == file.feed);
-                let last_modified =
-                    dates.entry(file.modified).or_insert_with(|| http_date(file.modified)).clone();
+                let last_modified = dates.entry(file.modified).or_insert_with(|| http_date(file.modified)).clone();
                 let item = Arc::new(Item {
                     bytes,
                     etag: etag(file.sha256),
@@ -171,12 +161,7 @@ impl Index {
     }
 
     /// The manifest and its signatures, as they came: an agent can check any artifact end to end.
-    fn add_evidence(
-        &mut self,
-        state: &State,
-        member: &Member,
-        modified: Timestamp,
-    ) -> Result<(), Fault> {
+    fn add_evidence(&mut self, state: &State, member: &Member, modified: Timestamp) -> Result<(), Fault> {
         let id = ReleaseId { feed: member.feed.clone(), version: member.version };
         let folder = state.release_path(&id);
         for name in member.signatures.iter().map(String::as_str).chain(["manifest.json"]) {
@@ -192,7 +177,7 @@ impl Index {
             bytes,
             modified,
             last_modified: http_date(modified),
-            content_type: HeaderValue::from_static(if path.ends_with(".json") {
+            content_type: HeaderValue::from_static(if path.ends_with("json") {
                 "application/json"
             } else {
                 "text/plain"
@@ -233,8 +218,7 @@ fn content(state: &State, file: &File, packs: &mut HashMap<String, Bytes>) -> Re
         Place::Blob => map(&state.blob_path(file.sha256), Some(file.size)),
         Place::Pack { release, offset } => {
             if !packs.contains_key(release) {
-                let id: ReleaseId =
-                    release.parse().map_err(|e: &str| Fault::damaged(release, e))?;
+                let id: ReleaseId = release.parse().map_err(|e: &str| Fault::damaged(release, e))?;
                 let path: PathBuf = state.release_path(&id).join("pack");
                 packs.insert(release.clone(), map(&path, None)?);
             }
@@ -249,8 +233,7 @@ fn content(state: &State, file: &File, packs: &mut HashMap<String, Bytes>) -> Re
 }
 
 fn etag(digest: Digest) -> HeaderValue {
-    HeaderValue::try_from(format!("\"{digest}\""))
-        .unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+    HeaderValue::try_from(format!("\"{digest}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
 fn http_date(at: Timestamp) -> HeaderValue {

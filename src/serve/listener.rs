@@ -23,8 +23,7 @@ use crate::config::Config;
 use crate::guard::Label;
 
 /// The answer to a connection for which there is no room: not 429, which makes freshclam sleep.
-const BUSY: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 35\r\n\
+const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 35\r\n\
     Retry-After: 30\r\nConnection: close\r\n\r\nToo many connections, try later on\n";
 
 /// Who is connected: in all, and by address.
@@ -73,13 +72,12 @@ impl Drop for Seat {
 pub fn run(
     service: &Arc<Service>,
     config: &Config,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<&Arc<ServerConfig>>,
     listeners: Vec<StdListener>,
     told: &mut dyn FnMut(&str),
 ) -> Result<(), Fault> {
     let failed = |source| Fault::Io { operation: "serve", path: "the network".into(), source };
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     runtime.block_on(async {
         let (stop, stopped) = watch::channel(false);
         let room = Arc::new(Room {
@@ -87,19 +85,16 @@ pub fn run(
             most_each: config.serve.connections_per_address,
             open: Mutex::default(),
         });
-        let patience =
-            Patience { head: config.serve.header_timeout.0, stall: config.serve.stall_timeout.0 };
-        let (mut terminate, mut interrupt) = (
-            signal(SignalKind::terminate()).map_err(failed)?,
-            signal(SignalKind::interrupt()).map_err(failed)?,
-        );
+        let patience = Patience { head: config.serve.header_timeout.0, stall: config.serve.stall_timeout.0 };
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
         for listener in listeners {
             listener.set_nonblocking(true).map_err(failed)?;
             let listener = TcpListener::from_std(listener).map_err(failed)?;
             let entrance = Entrance {
                 service: Arc::clone(service),
                 room: Arc::clone(&room),
-                tls: tls.clone(),
+                tls: tls.cloned(),
                 patience,
                 stop: stopped.clone(),
             };
@@ -110,9 +105,7 @@ pub fn run(
         // Receivers live in the tasks; if none is left there is nothing to stop.
         let _ = stop.send(true);
         let end = tokio::time::Instant::now() + config.serve.grace.0;
-        while room.open.lock().unwrap_or_else(PoisonError::into_inner).0 > 0
-            && tokio::time::Instant::now() < end
-        {
+        while room.open.lock().unwrap_or_else(PoisonError::into_inner).0 > 0 && tokio::time::Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
@@ -172,21 +165,12 @@ async fn greet(stream: TcpStream, agent: SocketAddr, entrance: Entrance) {
     let Some(tls) = tls else {
         return connection::run(service, stream, peer, patience, stop).await;
     };
-    let hello =
-        tokio::time::timeout(patience.head, LazyConfigAcceptor::new(Acceptor::default(), stream))
-            .await;
+    let hello = tokio::time::timeout(patience.head, LazyConfigAcceptor::new(Acceptor::default(), stream)).await;
     let start = match hello {
         Ok(Ok(start)) => start,
         Ok(Err(_)) => {
             let label = Label::new("not-tls", false);
-            return service.evidence.record(attempt(
-                &peer,
-                &label,
-                "",
-                "",
-                &hyper::HeaderMap::new(),
-                0,
-            ));
+            return service.evidence.record(attempt(&peer, &label, "", "", &hyper::HeaderMap::new(), 0));
         }
         Err(_) => return,
     };
@@ -195,23 +179,14 @@ async fn greet(stream: TcpStream, agent: SocketAddr, entrance: Entrance) {
     peer.sni = start.client_hello().server_name().map(|name| quoted(name).to_string());
     let place = Place { names: service.names.clone(), local: listener.ip() };
     if let Some(foreign) = peer.sni.clone().filter(|name| !is_own(name, &place)) {
-        let label =
-            service.guard.host(&foreign).unwrap_or_else(|| Label::new("foreign-name", false));
+        let label = service.guard.host(&foreign).unwrap_or_else(|| Label::new("foreign-name", false));
         service.counts.refused.fetch_add(1, Relaxed);
-        return service.evidence.record(attempt(
-            &peer,
-            &label,
-            "",
-            "",
-            &hyper::HeaderMap::new(),
-            0,
-        ));
+        return service.evidence.record(attempt(&peer, &label, "", "", &hyper::HeaderMap::new(), 0));
     }
     let Ok(Ok(stream)) = tokio::time::timeout(patience.head, start.into_stream(tls)).await else {
         return;
     };
-    peer.certificate =
-        stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(client_name);
+    peer.certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(client_name);
     connection::run(service, stream, peer, patience, stop).await;
 }
 

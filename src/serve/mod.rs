@@ -81,7 +81,7 @@ pub fn serve(
     });
     let tls = tls::load(&config.serve)?;
     index::follow(Arc::clone(&service), config.clone())?;
-    listener::run(&service, config, tls, listeners, told)?;
+    listener::run(&service, config, tls.as_ref(), listeners, told)?;
     service.evidence.flush();
     Ok(())
 }

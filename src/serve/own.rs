@@ -48,24 +48,9 @@ fn metrics(service: &Service) -> String {
             counts.turned_away.load(Relaxed),
         ),
         ("requests_total", "counter", "Requests answered.", counts.requests.load(Relaxed)),
-        (
-            "requests_refused_total",
-            "counter",
-            "Requests refused and recorded.",
-            counts.refused.load(Relaxed),
-        ),
-        (
-            "requests_missing_total",
-            "counter",
-            "Requests for what is not there.",
-            counts.missing.load(Relaxed),
-        ),
-        (
-            "body_bytes_total",
-            "counter",
-            "Bytes of bodies handed to the network.",
-            counts.bytes.load(Relaxed),
-        ),
+        ("requests_refused_total", "counter", "Requests refused and recorded.", counts.refused.load(Relaxed)),
+        ("requests_missing_total", "counter", "Requests for what is not there.", counts.missing.load(Relaxed)),
+        ("body_bytes_total", "counter", "Bytes of bodies handed to the network.", counts.bytes.load(Relaxed)),
         (
             "load_faults_total",
             "counter",
@@ -80,16 +65,10 @@ fn metrics(service: &Service) -> String {
         ),
     ];
     for (name, kind, help, value) in numbers {
-        let _ = writeln!(
-            out,
-            "# HELP gaprelay_{name} {help}\n# TYPE gaprelay_{name} {kind}\ngaprelay_{name} {value}"
-        );
+        let _ = writeln!(out, "# HELP gaprelay_{name} {help}\n# TYPE gaprelay_{name} {kind}\ngaprelay_{name} {value}");
     }
     let index = service.index.load();
-    let _ = writeln!(
-        out,
-        "# HELP gaprelay_feed_version The version served.\n# TYPE gaprelay_feed_version gauge"
-    );
+    let _ = writeln!(out, "# HELP gaprelay_feed_version The version served.\n# TYPE gaprelay_feed_version gauge");
     for feed in &index.feeds {
         let labels = format!("feed=\"{}\",freshness=\"{}\"", feed.name, feed.freshness());
         let _ = writeln!(out, "gaprelay_feed_version{{{labels}}} {}", feed.version);

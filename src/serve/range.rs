@@ -16,8 +16,7 @@ pub fn wanted(header: &str, length: u64) -> Wanted {
     let Some(spec) = header.strip_prefix("bytes=").map(str::trim) else { return Wanted::Whole };
     let Some((first, last)) = spec.split_once('-') else { return Wanted::Whole };
     let number = |text: &str| {
-        let digits =
-            !text.is_empty() && text.len() <= 18 && text.bytes().all(|b| b.is_ascii_digit());
+        let digits = !text.is_empty() && text.len() <= 18 && text.bytes().all(|b| b.is_ascii_digit());
         if digits { text.parse::<u64>().ok() } else { None }
     };
     match (first, number(first), last, number(last)) {
@@ -26,9 +25,7 @@ pub fn wanted(header: &str, length: u64) -> Wanted {
         ("", _, _, Some(suffix)) => Wanted::Part(length.saturating_sub(suffix), length - 1),
         (_, Some(first), "", _) if first < length => Wanted::Part(first, length - 1),
         (_, Some(first), _, Some(last)) if first > last => Wanted::Whole,
-        (_, Some(first), _, Some(last)) if first < length => {
-            Wanted::Part(first, last.min(length - 1))
-        }
+        (_, Some(first), _, Some(last)) if first < length => Wanted::Part(first, last.min(length - 1)),
         (_, Some(_), "", _) | (_, Some(_), _, Some(_)) => Wanted::Nothing,
         _ => Wanted::Whole,
     }

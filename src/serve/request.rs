@@ -28,19 +28,10 @@ pub enum Decision {
 }
 
 /// Decides. The numbers are those of the requirements list: what agents need, what is refused.
-pub fn decide(
-    method: &Method,
-    uri: &Uri,
-    headers: &HeaderMap,
-    place: &Place,
-    guard: &Guard,
-) -> Decision {
+pub fn decide(method: &Method, uri: &Uri, headers: &HeaderMap, place: &Place, guard: &Guard) -> Decision {
     let count = |name: HeaderName| headers.get_all(name).iter().count();
-    let text =
-        |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let host = headers
-        .get(header::HOST)
-        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let host = headers.get(header::HOST).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let asked = uri.authority().map(|a| a.as_str().to_owned()).or(host);
     let foreign = asked.as_deref().map(without_port).filter(|name| !is_own(name, place));
     let ask = Ask {
@@ -53,13 +44,8 @@ pub fn decide(
     let label = || guard.label(ask, |name| headers.contains_key(name));
 
     // R26: shapes that two readers could take for two requests.
-    let both = headers.contains_key(header::CONTENT_LENGTH)
-        && headers.contains_key(header::TRANSFER_ENCODING);
-    if both
-        || count(header::CONTENT_LENGTH) > 1
-        || count(header::HOST) > 1
-        || count(header::TRANSFER_ENCODING) > 1
-    {
+    let both = headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING);
+    if both || count(header::CONTENT_LENGTH) > 1 || count(header::HOST) > 1 || count(header::TRANSFER_ENCODING) > 1 {
         return Decision::Refuse(StatusCode::BAD_REQUEST, Label::new("smuggling", true));
     }
     // R20: nothing but GET and HEAD.
@@ -98,9 +84,12 @@ pub fn without_port(authority: &str) -> &str {
     if let Some(inside) = host.strip_prefix('[') {
         return inside.split(']').next().unwrap_or(inside);
     }
-    host.rsplit_once(':').map_or(host, |(name, port)| {
-        if port.bytes().all(|b| b.is_ascii_digit()) { name } else { host }
-    })
+    host.rsplit_once(':').map_or(
+        host,
+        |(name, port)| {
+            if port.bytes().all(|b| b.is_ascii_digit()) { name } else { host }
+        },
+    )
 }
 
 /// Whether the relay is called so.
@@ -141,8 +130,7 @@ mod tests {
         for (name, value) in headers {
             map.append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
         }
-        let place =
-            Place { names: vec!["relay.example".into()], local: IpAddr::from([127, 0, 0, 1]) };
+        let place = Place { names: vec!["relay.example".into()], local: IpAddr::from([127, 0, 0, 1]) };
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         decide(&method, &uri.parse().unwrap(), &map, &place, &Guard::shipped().unwrap())
     }
@@ -165,11 +153,7 @@ mod tests {
             ("/c/a.cvd", vec![("content-length", "0")], "/c/a.cvd"),
             ("/c/a.cvd", vec![("upgrade", "h2c"), ("connection", "Upgrade")], "/c/a.cvd"),
         ] {
-            assert_eq!(
-                refused(decide_on("GET", uri, &headers)),
-                (200, path.to_owned()),
-                "{uri} {headers:?}"
-            );
+            assert_eq!(refused(decide_on("GET", uri, &headers)), (200, path.to_owned()), "{uri} {headers:?}");
         }
         let push = decide_on("GET", "/info/refs?service=git-receive-pack", &[]);
         assert_eq!(push, Decision::Serve("/info/refs".into(), Some(Label::new("git-push", true))));
@@ -190,13 +174,7 @@ mod tests {
             ("GET", "/x", vec![("host", "127.0.0.2")], 421, "foreign-name"),
             ("GET", "/x", vec![("content-length", "5")], 400, "request-body"),
             ("GET", "/x", vec![("transfer-encoding", "chunked")], 400, "request-body"),
-            (
-                "GET",
-                "/x",
-                vec![("transfer-encoding", "chunked"), ("content-length", "5")],
-                400,
-                "smuggling",
-            ),
+            ("GET", "/x", vec![("transfer-encoding", "chunked"), ("content-length", "5")], 400, "smuggling"),
             ("GET", "/x", vec![("content-length", "5"), ("content-length", "6")], 400, "smuggling"),
             ("GET", "/x", vec![("host", "relay.example"), ("host", "evil")], 400, "smuggling"),
             ("GET", "/%zz", vec![], 400, "path-encoding"),

@@ -99,16 +99,11 @@ fn condition(item: &Item, headers: &HeaderMap, dated: bool) -> Condition {
         if !matches_tag(tags, item, Compare::Strong) {
             return Condition::Failed;
         }
-    } else if date(header::IF_UNMODIFIED_SINCE)
-        .is_some_and(|since| !dated || item.modified.secs() > since)
-    {
+    } else if date(header::IF_UNMODIFIED_SINCE).is_some_and(|since| !dated || item.modified.secs() > since) {
         return Condition::Failed;
     }
     if headers.contains_key(header::IF_NONE_MATCH) {
-        let any = headers
-            .get_all(header::IF_NONE_MATCH)
-            .iter()
-            .any(|tags| matches_tag(tags, item, Compare::Weak));
+        let any = headers.get_all(header::IF_NONE_MATCH).iter().any(|tags| matches_tag(tags, item, Compare::Weak));
         return if any { Condition::NotModified } else { Condition::Send };
     }
     match date(header::IF_MODIFIED_SINCE) {
@@ -128,16 +123,14 @@ fn matches_tag(tags: &HeaderValue, item: &Item, compare: Compare) -> bool {
     tags.trim_ascii() == b"*"
         || tags.split(|b| *b == b',').any(|tag| {
             let tag = tag.trim_ascii();
-            let tag =
-                if compare == Compare::Weak { tag.strip_prefix(b"W/").unwrap_or(tag) } else { tag };
+            let tag = if compare == Compare::Weak { tag.strip_prefix(b"W/").unwrap_or(tag) } else { tag };
             tag == own
         })
 }
 
 /// The range asked for; a HEAD, or an If-Range that does not hold, makes it the whole.
 fn part(item: &Item, headers: &HeaderMap, head: bool, dated: bool) -> Wanted {
-    let Some(range) = headers.get(header::RANGE).filter(|_| !head).and_then(|v| v.to_str().ok())
-    else {
+    let Some(range) = headers.get(header::RANGE).filter(|_| !head).and_then(|v| v.to_str().ok()) else {
         return Wanted::Whole;
     };
     if let Some(validator) = headers.get(header::IF_RANGE) {
@@ -165,12 +158,8 @@ pub fn text(status: StatusCode, words: &str) -> Response<Body> {
 /// The answer to what is refused: the connection ends with it.
 pub fn refusal(status: StatusCode) -> Response<Body> {
     let words = match status {
-        StatusCode::METHOD_NOT_ALLOWED => {
-            "This relay only gives: GET and HEAD. The attempt was recorded.\n"
-        }
-        StatusCode::MISDIRECTED_REQUEST => {
-            "This relay answers only for its own names. The attempt was recorded.\n"
-        }
+        StatusCode::METHOD_NOT_ALLOWED => "This relay only gives: GET and HEAD. The attempt was recorded.\n",
+        StatusCode::MISDIRECTED_REQUEST => "This relay answers only for its own names. The attempt was recorded.\n",
         StatusCode::NOT_FOUND => "Not found.\n",
         _ => "This request is not one for a download. The attempt was recorded.\n",
     };
@@ -223,18 +212,13 @@ mod tests {
         assert_eq!(get(&[(header::IF_MATCH, "\"other\"")], LATER).status(), 412);
         // Published ahead of our clock: no date is shown or compared.
         let early = get(&[(since, same)], 999_999_999);
-        assert_eq!(
-            (early.status().as_u16(), early.headers().get(header::LAST_MODIFIED)),
-            (200, None)
-        );
+        assert_eq!((early.status().as_u16(), early.headers().get(header::LAST_MODIFIED)), (200, None));
     }
 
     #[test]
     fn parts() {
         let range = |r| get(&[(header::RANGE, r)], LATER);
-        let said = |r: &Response<Body>| {
-            r.headers().get(header::CONTENT_RANGE).map(|v| v.to_str().unwrap().to_owned())
-        };
+        let said = |r: &Response<Body>| r.headers().get(header::CONTENT_RANGE).map(|v| v.to_str().unwrap().to_owned());
         let part = range("bytes=2-3");
         assert_eq!((part.status().as_u16(), said(&part)), (206, Some("bytes 2-3/10".into())));
         assert_eq!(part.headers()[header::CONTENT_LENGTH], "2");
@@ -242,10 +226,7 @@ mod tests {
         assert_eq!((none.status().as_u16(), said(&none)), (416, Some("bytes */10".into())));
         let stale = get(&[(header::RANGE, "bytes=2-3"), (header::IF_RANGE, "\"old\"")], LATER);
         assert_eq!(stale.status(), 200);
-        let dated = get(
-            &[(header::RANGE, "bytes=2-3"), (header::IF_RANGE, "Sun, 09 Sep 2001 01:46:40 GMT")],
-            LATER,
-        );
+        let dated = get(&[(header::RANGE, "bytes=2-3"), (header::IF_RANGE, "Sun, 09 Sep 2001 01:46:40 GMT")], LATER);
         assert_eq!(dated.status(), 206);
     }
 }

@@ -35,7 +35,7 @@ pub struct Watched {
 
 impl Watched {
     /// A connection begins.
-    pub fn new() -> Self {
+    pub fn begin() -> Self {
         Self {
             started: Instant::now(),
             received: AtomicU64::new(0),
@@ -104,11 +104,7 @@ pub fn alien(first: &[u8]) -> Option<&'static str> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
         let bytes = buffer.filled().get(before..).unwrap_or_default();
@@ -119,8 +115,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
         if !self.looked {
             let most = if alien(bytes).is_some() { REMEMBERED_ALIEN } else { REMEMBERED };
             let beginning = bytes.get(..most).unwrap_or(bytes);
-            *self.watched.beginning.lock().unwrap_or_else(PoisonError::into_inner) =
-                beginning.to_vec();
+            *self.watched.beginning.lock().unwrap_or_else(PoisonError::into_inner) = beginning.to_vec();
             if let Some(protocol) = alien(bytes) {
                 *self.watched.alien.lock().unwrap_or_else(PoisonError::into_inner) = Some(protocol);
                 return Poll::Ready(Err(io::Error::other(protocol)));
@@ -132,11 +127,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.watched.wrote(&wrote);
         wrote

@@ -16,8 +16,7 @@ pub fn load(serve: &config::Serve) -> Result<Option<Arc<ServerConfig>>, Fault> {
     let (Some(certificate), Some(key)) = (&serve.tls_certificate, &serve.tls_key) else {
         return Ok(None);
     };
-    let wrong =
-        |path: &Path, e: &dyn std::fmt::Display| Fault::Config(format!("{}: {e}", path.display()));
+    let wrong = |path: &Path, e: &dyn std::fmt::Display| Fault::Config(format!("{}: {e}", path.display()));
     let chain = certificates(certificate)?;
     let key_der = PrivateKeyDer::from_pem_file(key).map_err(|e| wrong(key, &e))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -32,11 +31,7 @@ pub fn load(serve: &config::Serve) -> Result<Option<Arc<ServerConfig>>, Fault> {
                 roots.add(authority).map_err(|e| wrong(path, &e))?;
             }
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            let verifier = if serve.client_certificate_required {
-                verifier
-            } else {
-                verifier.allow_unauthenticated()
-            };
+            let verifier = if serve.client_certificate_required { verifier } else { verifier.allow_unauthenticated() };
             builder.with_client_cert_verifier(verifier.build().map_err(|e| wrong(path, &e))?)
         }
     };
@@ -47,8 +42,7 @@ pub fn load(serve: &config::Serve) -> Result<Option<Arc<ServerConfig>>, Fault> {
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
     let wrong = |e: &dyn std::fmt::Display| Fault::Config(format!("{}: {e}", path.display()));
-    let chain: Vec<_> =
-        CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|e| wrong(&e))?;
+    let chain: Vec<_> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|e| wrong(&e))?;
     if chain.is_empty() { Err(wrong(&"it holds no certificate")) } else { Ok(chain) }
 }
 
@@ -56,7 +50,6 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
 /// where it has none.
 pub fn client_name(certificate: &CertificateDer<'_>) -> String {
     let parsed = webpki::EndEntityCert::try_from(certificate).ok();
-    let name =
-        parsed.and_then(|cert| cert.valid_dns_names().next().map(|name| quoted(name).to_string()));
+    let name = parsed.and_then(|cert| cert.valid_dns_names().next().map(|name| quoted(name).to_string()));
     name.unwrap_or_else(|| format!("sha256:{}", Digest::of(certificate)))
 }

@@ -40,8 +40,7 @@ pub fn fsck(state: &State) -> Report {
     let mut report = Report::default();
     let mut seen = BTreeSet::new();
     for folder in [state.import_log(), state.access_log()] {
-        let found =
-            check::read_vkey(&folder).and_then(|vkey| check::check(&folder, &vkey, |_, _| {}));
+        let found = check::read_vkey(&folder).and_then(|vkey| check::check(&folder, &vkey, |_, _| {}));
         match report.note(found) {
             Some(Finding::Whole { size, .. }) => report.entries += size,
             Some(Finding::Bad { entry, detail }) => {
@@ -57,10 +56,7 @@ pub fn fsck(state: &State) -> Report {
         for id in report.note(state.releases(trust)).unwrap_or_default() {
             let checked = state.release(&id).and_then(|release| {
                 if trust.accepted(&id.feed, id.version) != Some(release.manifest) {
-                    return Err(Fault::damaged(
-                        id.to_string(),
-                        "it is not the manifest that was accepted",
-                    ));
+                    return Err(Fault::damaged(id.to_string(), "it is not the manifest that was accepted"));
                 }
                 check_release(state, &release, &mut seen, &mut report)
             });
@@ -75,15 +71,11 @@ pub fn fsck(state: &State) -> Report {
         for file in &set.files {
             let there = match &file.place {
                 Place::Blob => state.blob_path(file.sha256).is_file(),
-                Place::Pack { release, .. } => {
-                    state.root().join("releases").join(release).join("pack").is_file()
-                }
+                Place::Pack { release, .. } => state.root().join("releases").join(release).join("pack").is_file(),
                 Place::Inline(text) => Digest::of(text.as_bytes()) == file.sha256,
             };
             if !there {
-                report
-                    .faults
-                    .push(format!("channel {channel}: the bytes of {} are missing", file.path));
+                report.faults.push(format!("channel {channel}: the bytes of {} are missing", file.path));
             }
         }
     }
@@ -100,10 +92,7 @@ fn check_release(
     let folder = state.release_path(&id);
     let manifest = folder.join("manifest.json");
     if Digest::of(&durable::read(&manifest, LONGEST)?) != release.manifest {
-        return Err(Fault::damaged(
-            manifest.to_string_lossy(),
-            "it is not the manifest that was accepted",
-        ));
+        return Err(Fault::damaged(manifest.to_string_lossy(), "it is not the manifest that was accepted"));
     }
     for name in &release.signatures {
         durable::read(&folder.join(name), 4096)?;
@@ -113,8 +102,7 @@ fn check_release(
     let pack = folder.join("pack");
     for verdict in state.verdicts(release)?.iter().filter(|v| v.decision == Decision::Cleared) {
         let (path, offset) = if verdict.size < SMALL {
-            let missing =
-                || Fault::damaged(pack.to_string_lossy(), format!("{} is not in it", verdict.path));
+            let missing = || Fault::damaged(pack.to_string_lossy(), format!("{} is not in it", verdict.path));
             (pack.clone(), index.get(&verdict.sha256).ok_or_else(missing)?.offset)
         } else {
             (state.blob_path(verdict.sha256), 0)

@@ -37,8 +37,7 @@ pub fn plan(
         let folder = state.channel_path(&channel);
         let Some(current) = state.current(&channel)? else { continue };
         for name in durable::names(&folder)? {
-            let Some(generation) = name.strip_suffix(".json").and_then(|n| n.parse::<u64>().ok())
-            else {
+            let Some(generation) = name.strip_suffix(".json").and_then(|n| n.parse::<u64>().ok()) else {
                 continue;
             };
             let path = folder.join(&name);
@@ -63,10 +62,8 @@ pub fn plan(
         let newest = trust.feeds.get(&id.feed).is_some_and(|feed| feed.highest == id.version);
         if newest || needed.contains(&id.to_string()) || waiting(&id)? {
             let release = state.release(&id)?;
-            let cleared = state
-                .verdicts(&release)?
-                .into_iter()
-                .filter(|v| v.decision == Decision::Cleared && v.size >= SMALL);
+            let cleared =
+                state.verdicts(&release)?.into_iter().filter(|v| v.decision == Decision::Cleared && v.size >= SMALL);
             blobs.extend(cleared.map(|v| v.sha256));
         } else {
             let pack = state.release_path(&id).join("pack");

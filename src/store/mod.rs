@@ -53,23 +53,14 @@ impl State {
         }
         for part in FOLDERS {
             if !root.join(part).is_dir() {
-                return Err(Fault::damaged(
-                    root.join(part).to_string_lossy(),
-                    "the folder is missing",
-                ));
+                return Err(Fault::damaged(root.join(part).to_string_lossy(), "the folder is missing"));
             }
         }
         Ok(state)
     }
 
     /// Makes the state. Fault: there is one already.
-    pub fn create(
-        root: &Path,
-        config: &str,
-        parsed: &Config,
-        keyring: &[u8],
-        ring: &Keyring,
-    ) -> Result<Self, Fault> {
+    pub fn create(root: &Path, config: &str, parsed: &Config, keyring: &[u8], ring: &Keyring) -> Result<Self, Fault> {
         let state = Self { root: root.to_owned() };
         if state.config_path().exists() || root.join("trust").exists() {
             return Err(Fault::Config(format!("{} holds a state already", root.display())));
@@ -146,8 +137,7 @@ impl State {
     /// Reads the config.
     pub fn config(&self) -> Result<Config, Fault> {
         let bytes = durable::read(&self.config_path(), LONGEST)?;
-        let text = String::from_utf8(bytes)
-            .map_err(|_| Fault::Config("config.toml is not UTF-8".into()))?;
+        let text = String::from_utf8(bytes).map_err(|_| Fault::Config("config.toml is not UTF-8".into()))?;
         Config::parse(&text).map_err(|problems| {
             let shown: Vec<_> = problems.iter().map(|p| format!("config.toml, {p}")).collect();
             Fault::Config(shown.join("\n"))
@@ -163,22 +153,9 @@ impl State {
             return Err(damaged("it is not the keyring that was accepted"));
         }
         let ring = Keyring::parse(&bytes).map_err(|r: Refusal| damaged(&r.detail))?;
-        if ring.version == trust.keyring.version {
-            Ok(ring)
-        } else {
-            Err(damaged("it states another version"))
-        }
+        if ring.version == trust.keyring.version { Ok(ring) } else { Err(damaged("it states another version")) }
     }
 }
 
-const FOLDERS: [&str; 9] = [
-    "keyring",
-    "trust",
-    "spool",
-    "blobs/sha256",
-    "releases",
-    "channels",
-    "inbox",
-    "log/import",
-    "log/access",
-];
+const FOLDERS: [&str; 9] =
+    ["keyring", "trust", "spool", "blobs/sha256", "releases", "channels", "inbox", "log/import", "log/access"];

@@ -176,11 +176,7 @@ impl State {
     /// Where an artifact that the relay holds lies, by digest and size, and how to read it.
     pub fn find_held(&self, digest: Digest, size: u64, packs: &Packs) -> Option<(PathBuf, u64)> {
         if size < SMALL {
-            return packs
-                .0
-                .get(&digest)
-                .filter(|(_, _, held)| *held == size)
-                .map(|(path, at, _)| (path.clone(), *at));
+            return packs.0.get(&digest).filter(|(_, _, held)| *held == size).map(|(path, at, _)| (path.clone(), *at));
         }
         let path = self.blob_path(digest);
         path.metadata().is_ok_and(|meta| meta.len() == size).then_some((path, 0))
@@ -206,6 +202,5 @@ pub struct Packs(BTreeMap<Digest, (PathBuf, u64, u64)>);
 /// Reads a JSON file of ours.
 pub fn read_json<T: serde::de::DeserializeOwned>(path: &std::path::Path) -> Result<T, Fault> {
     let bytes = durable::read(path, LONGEST)?;
-    serde_json::from_slice(&bytes)
-        .map_err(|e| Fault::damaged(path.to_string_lossy(), e.to_string()))
+    serde_json::from_slice(&bytes).map_err(|e| Fault::damaged(path.to_string_lossy(), e.to_string()))
 }

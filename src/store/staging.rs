@@ -116,12 +116,7 @@ impl Keep for Staging {
         self.small.clear();
         self.current = if artifact.size < SMALL {
             Current::Small
-        } else if self
-            .state
-            .blob_path(artifact.sha256)
-            .metadata()
-            .is_ok_and(|meta| meta.len() == artifact.size)
-        {
+        } else if self.state.blob_path(artifact.sha256).metadata().is_ok_and(|meta| meta.len() == artifact.size) {
             Current::Held
         } else {
             let path = self.folder.join(format!("blob-{}", self.blobs.len()));
@@ -148,9 +143,7 @@ impl Keep for Staging {
                 self.packed.push(Packed { sha256: verdict.sha256, offset, size });
                 self.offset += size;
             }
-            (Current::Large(file, path), Decision::Cleared) => {
-                self.blobs.push((file, path, verdict.sha256))
-            }
+            (Current::Large(file, path), Decision::Cleared) => self.blobs.push((file, path, verdict.sha256)),
             (Current::Large(_, path), Decision::Withheld) => durable::remove(&path)?,
             (Current::Small, Decision::Withheld) | (Current::Held, _) => {}
         }

@@ -52,19 +52,14 @@ impl Trust {
     pub fn load(state: &State) -> Result<Self, Fault> {
         let path = state.root().join("trust/trust.json");
         let damaged = |detail: String| Fault::damaged(path.to_string_lossy(), detail);
-        let trust: Self = serde_json::from_slice(&durable::read(&path, LONGEST)?)
-            .map_err(|e| damaged(e.to_string()))?;
-        if trust.format == FORMAT {
-            Ok(trust)
-        } else {
-            Err(damaged("it is of another format".into()))
-        }
+        let trust: Self =
+            serde_json::from_slice(&durable::read(&path, LONGEST)?).map_err(|e| damaged(e.to_string()))?;
+        if trust.format == FORMAT { Ok(trust) } else { Err(damaged("it is of another format".into())) }
     }
 
     /// Replaces the trust file, durably.
     pub fn save(&self, state: &State) -> Result<(), Fault> {
-        let bytes = serde_json::to_vec_pretty(self)
-            .map_err(|_| Fault::Internal("trust cannot be written"))?;
+        let bytes = serde_json::to_vec_pretty(self).map_err(|_| Fault::Internal("trust cannot be written"))?;
         durable::replace(&state.root().join("trust/trust.json"), &bytes)
     }
 

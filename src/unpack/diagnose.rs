@@ -10,18 +10,12 @@ use crate::verify::Artifact;
 pub fn wrong_header(block: &[u8; BLOCK], carried: &[&Artifact], index: usize) -> Refusal {
     if *block == [0; BLOCK] {
         let missing = carried.get(index).map(|a| a.path.as_str()).unwrap_or_default();
-        return Refusal::new(
-            Reason::EntryMissing,
-            format!("the archive ends before \"{}\"", quoted(missing)),
-        );
+        return Refusal::new(Reason::EntryMissing, format!("the archive ends before \"{}\"", quoted(missing)));
     }
     let path = path(block);
     let shown = quoted(&path);
     if octal(block, 148, 8) != Some(u64::from(checksum(block))) {
-        return Refusal::new(
-            Reason::EntryChecksum,
-            format!("the header of \"{shown}\" is damaged"),
-        );
+        return Refusal::new(Reason::EntryChecksum, format!("the header of \"{shown}\" is damaged"));
     }
     let kind = block.get(156).copied().unwrap_or_default();
     match kind {
@@ -31,8 +25,7 @@ pub fn wrong_header(block: &[u8; BLOCK], carried: &[&Artifact], index: usize) ->
             return Refusal::new(Reason::EntryExtension, detail);
         }
         _ => {
-            let detail =
-                format!("\"{shown}\" has type '{}', not a regular file", kind.escape_ascii());
+            let detail = format!("\"{shown}\" has type '{}', not a regular file", kind.escape_ascii());
             return Refusal::new(Reason::EntryType, detail);
         }
     }
@@ -51,8 +44,7 @@ pub fn wrong_header(block: &[u8; BLOCK], carried: &[&Artifact], index: usize) ->
             let size = carried.get(place).map_or(0, |a| a.size);
             match octal(block, 124, 12) {
                 Some(stated) if stated != size => {
-                    let detail =
-                        format!("\"{shown}\" has {stated} bytes, the manifest says {size}");
+                    let detail = format!("\"{shown}\" has {stated} bytes, the manifest says {size}");
                     Refusal::new(Reason::EntrySize, detail)
                 }
                 _ => {
@@ -74,8 +66,8 @@ fn path(block: &[u8; BLOCK]) -> String {
         String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
     };
     let (prefix, name) = (field(345, 155), field(0, 100));
-    let whole = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
-    whole
+
+    if prefix.is_empty() { name } else { format!("{prefix}/{name}") }
 }
 
 /// A numeric field: octal digits, then NUL or space.

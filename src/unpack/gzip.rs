@@ -17,8 +17,8 @@ const INPUT: usize = 128 << 10;
 const OUTPUT: usize = 256 << 10;
 /// Buffers between the two threads.
 const IN_FLIGHT: usize = 6;
-const HEADER: u64 = 10;
-const TRAILER: u64 = 8;
+const HEADER: usize = 10;
+const TRAILER: usize = 8;
 
 /// The inflated bytes, in order.
 pub struct Stream<'a> {
@@ -30,19 +30,13 @@ pub struct Stream<'a> {
 
 impl Stream<'_> {
     /// Gives exactly `size` bytes to `give`, piece by piece. Refusal: `archive-truncated`.
-    pub fn take(
-        &mut self,
-        mut size: u64,
-        give: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    pub fn take(&mut self, mut size: u64, give: &mut dyn FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
         while size > 0 {
             if self.at == self.buffer.len() {
                 self.refill()?;
             }
             let have = self.buffer.get(self.at..).unwrap_or_default();
-            let piece = have
-                .get(..have.len().min(usize::try_from(size).unwrap_or(usize::MAX)))
-                .unwrap_or(have);
+            let piece = have.get(..have.len().min(usize::try_from(size).unwrap_or(usize::MAX))).unwrap_or(have);
             give(piece)?;
             self.at += piece.len();
             size -= piece.len() as u64;
@@ -76,15 +70,10 @@ impl Stream<'_> {
     /// That the stream ends here.
     fn finish(&mut self) -> Result<(), Error> {
         if self.at != self.buffer.len() {
-            return Err(Error::refused(
-                Reason::ArchiveHidden,
-                "bytes after the end of the archive",
-            ));
+            return Err(Error::refused(Reason::ArchiveHidden, "bytes after the end of the archive"));
         }
         match self.full.recv() {
-            Ok(Ok(_)) => {
-                Err(Error::refused(Reason::ArchiveHidden, "bytes after the end of the archive"))
-            }
+            Ok(Ok(_)) => Err(Error::refused(Reason::ArchiveHidden, "bytes after the end of the archive")),
             Ok(Err(e)) => Err(e),
             Err(_) => Ok(()),
         }
@@ -126,8 +115,8 @@ pub fn inflate(
 /// tried, OS is Unix or unknown.
 fn check_header(file: &File, size: u64) -> Result<(), Error> {
     let refuse = |reason, what: &str| Err(Error::refused(reason, what));
-    let mut header = [0; HEADER as usize];
-    if size < HEADER + TRAILER || file.read_exact_at(&mut header, 0).is_err() {
+    let mut header = [0; HEADER];
+    if size < (HEADER + TRAILER) as u64 || file.read_exact_at(&mut header, 0).is_err() {
         return refuse(Reason::GzipMalformed, "it is too short for gzip");
     }
     match header {
@@ -146,7 +135,7 @@ fn inflate_to(
 ) -> Result<(), Error> {
     let spool = |source| Fault::Io { operation: "read", path: "the spool".into(), source };
     let mut input = Vec::with_capacity(INPUT);
-    let mut at = HEADER;
+    let mut at = HEADER as u64;
     let mut used = 0;
     let mut inflater = Decompress::new(false);
     let mut crc = Crc::new();
@@ -165,24 +154,20 @@ fn inflate_to(
             }
             let before = (inflater.total_in(), inflater.total_out());
             let rest = input.get(used..).unwrap_or_default();
-            let status =
-                inflater.decompress_vec(rest, &mut output, FlushDecompress::None).map_err(
-                    |_| Refusal::new(Reason::GzipMalformed, "the deflate stream is damaged"),
-                )?;
+            let status = inflater
+                .decompress_vec(rest, &mut output, FlushDecompress::None)
+                .map_err(|_| Refusal::new(Reason::GzipMalformed, "the deflate stream is damaged"))?;
             let eaten = inflater.total_in() - before.0;
             used += usize::try_from(eaten).map_err(|_| Fault::Internal("more eaten than given"))?;
             ended = status == Status::StreamEnd;
             if !ended && eaten == 0 && inflater.total_out() == before.1 && at == size {
-                return Err(Error::refused(
-                    Reason::GzipMalformed,
-                    "the deflate stream does not end",
-                ));
+                return Err(Error::refused(Reason::GzipMalformed, "the deflate stream does not end"));
             }
         }
         crc.update(&output);
         // The trailer is proven before the last bytes are handed over.
         if ended {
-            check_trailer(file, size, HEADER + inflater.total_in(), &crc)?;
+            check_trailer(file, size, HEADER as u64 + inflater.total_in(), &crc)?;
         }
         if !output.is_empty() && full.send(Ok(output)).is_err() || ended {
             return Ok(());
@@ -190,10 +175,7 @@ fn inflate_to(
         // One buffer more than the manifest lists was handed over, so that the reader could say
         // what it is; a bomb gets no further.
         if inflater.total_out() > most {
-            return Err(Error::refused(
-                Reason::ArchiveHidden,
-                "it unpacks to more than the manifest lists",
-            ));
+            return Err(Error::refused(Reason::ArchiveHidden, "it unpacks to more than the manifest lists"));
         }
     }
 }
@@ -201,16 +183,16 @@ fn inflate_to(
 /// RFC 1952, section 2.3.1: CRC-32 and length modulo 2^32, and then the file ends.
 fn check_trailer(file: &File, size: u64, at: u64, crc: &Crc) -> Result<(), Error> {
     let refuse = |reason, what: &str| Err(Error::refused(reason, what));
-    if size < at + TRAILER {
+    if size < at + TRAILER as u64 {
         return refuse(Reason::GzipMalformed, "the trailer is missing");
     }
-    if size > at + TRAILER {
+    if size > at + TRAILER as u64 {
         let mut next = [0; 2];
-        let second = file.read_exact_at(&mut next, at + TRAILER).is_ok() && next == [0x1f, 0x8b];
+        let second = file.read_exact_at(&mut next, at + TRAILER as u64).is_ok() && next == [0x1f, 0x8b];
         let what = if second { "a second member follows" } else { "bytes follow the member" };
         return refuse(Reason::GzipTrailing, what);
     }
-    let mut trailer = [0; TRAILER as usize];
+    let mut trailer = [0; TRAILER];
     file.read_exact_at(&mut trailer, at).map_err(|source| Fault::Io {
         operation: "read",
         path: "the spool".into(),

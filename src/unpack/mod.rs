@@ -64,20 +64,12 @@ pub fn unpack(spooled: &Spooled, sink: &mut dyn Sink, step: Step<'_>) -> Result<
 }
 
 /// That the next block is exactly the header of `carried[index]`.
-fn check_header(
-    stream: &mut gzip::Stream<'_>,
-    carried: &[&Artifact],
-    index: usize,
-) -> Result<(), Error> {
+fn check_header(stream: &mut gzip::Stream<'_>, carried: &[&Artifact], index: usize) -> Result<(), Error> {
     let artifact = carried.get(index).ok_or(Fault::Internal("an artifact that is not listed"))?;
     let block = stream.block()?;
     let expected = ustar::header(&artifact.path, artifact.size)
         .ok_or_else(|| Refusal::new(Reason::PathTooLong, "it does not fit a ustar header"))?;
-    if block == expected {
-        Ok(())
-    } else {
-        Err(diagnose::wrong_header(&block, carried, index).into())
-    }
+    if block == expected { Ok(()) } else { Err(diagnose::wrong_header(&block, carried, index).into()) }
 }
 
 /// That only zeros follow, as many as belong there.

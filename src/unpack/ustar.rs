@@ -38,11 +38,7 @@ pub fn header(path: &str, size: u64) -> Option<[u8; BLOCK]> {
 
 /// The header checksum: the sum of all bytes, with the checksum field taken as spaces.
 pub fn checksum(block: &[u8; BLOCK]) -> u32 {
-    block
-        .iter()
-        .enumerate()
-        .map(|(i, b)| if (148..156).contains(&i) { 32 } else { u32::from(*b) })
-        .sum()
+    block.iter().enumerate().map(|(i, b)| if (148..156).contains(&i) { 32 } else { u32::from(*b) }).sum()
 }
 
 /// Zeros between a file's bytes and the next block.

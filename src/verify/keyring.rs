@@ -1,6 +1,6 @@
 //! The keyring: who may sign what. See `schemas/keyring.md`.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use data_encoding::{BASE64, HEXUPPER};
 use globset::Glob;
@@ -151,21 +151,15 @@ impl RawKey {
     /// Reads minisign base64 and refuses keys of small order, for which anyone can make signatures
     /// that some verifiers take. Refusals: `keyring-malformed`, `key-weak`.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
-        let malformed = || {
-            Refusal::new(
-                Reason::KeyringMalformed,
-                format!("\"{}\" is not a minisign public key", quoted(text)),
-            )
-        };
+        let malformed =
+            || Refusal::new(Reason::KeyringMalformed, format!("\"{}\" is not a minisign public key", quoted(text)));
         let bytes = BASE64.decode(text.as_bytes()).map_err(|_| malformed())?;
         let (Some(b"Ed"), Some(id), Some(key), 42) =
             (bytes.first_chunk(), bytes.get(2..10), bytes.last_chunk(), bytes.len())
         else {
             return Err(malformed());
         };
-        let weak = || {
-            Refusal::new(Reason::KeyWeak, format!("\"{}\" is no sound Ed25519 point", quoted(text)))
-        };
+        let weak = || Refusal::new(Reason::KeyWeak, format!("\"{}\" is no sound Ed25519 point", quoted(text)));
         let point = ed25519_dalek::VerifyingKey::from_bytes(key).map_err(|_| weak())?;
         if point.is_weak() {
             return Err(weak());
@@ -189,11 +183,9 @@ impl Keyring {
     /// Reads and checks a keyring. Refusals: `keyring-malformed`, `key-weak`.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let malformed = |what: String| Refusal::new(Reason::KeyringMalformed, what);
-        let text =
-            str::from_utf8(bytes).map_err(|_| malformed("the keyring is not UTF-8".into()))?;
-        let keyring: Self = toml::from_str(text).map_err(|e| {
-            malformed(format!("the keyring cannot be read: {}", quoted(e.message())))
-        })?;
+        let text = str::from_utf8(bytes).map_err(|_| malformed("the keyring is not UTF-8".into()))?;
+        let keyring: Self = toml::from_str(text)
+            .map_err(|e| malformed(format!("the keyring cannot be read: {}", quoted(e.message()))))?;
         keyring.check()?;
         Ok(keyring)
     }
@@ -207,23 +199,21 @@ impl Keyring {
         if self.version == 0 || self.version > 1 << 53 {
             return malformed("the version is not between 1 and 2^53".into());
         }
-        let mut seen = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         for public in &self.root.keys {
             let raw = RawKey::parse(public)?;
-            if seen.insert(raw.key, "root").is_some() {
+            if !seen.insert(raw.key) {
                 return malformed(format!("root key {} stands twice", raw.id_text()));
             }
         }
         if self.root.threshold == 0 || self.root.threshold > self.root.keys.len() as u64 {
-            return malformed(
-                "the root threshold is not between 1 and the number of root keys".into(),
-            );
+            return malformed("the root threshold is not between 1 and the number of root keys".into());
         }
-        let mut ids = BTreeMap::new();
+        let mut ids = BTreeSet::new();
         for key in &self.keys {
             let name = quoted(&key.name);
             let raw = RawKey::parse(&key.public)?;
-            if seen.insert(raw.key, "key").is_some() || ids.insert(raw.id, ()).is_some() {
+            if !seen.insert(raw.key) || !ids.insert(raw.id) {
                 return malformed(format!("the key of {name}, or its id, stands twice"));
             }
             if !is_name(&key.name) {
@@ -233,20 +223,13 @@ impl Keyring {
                 return malformed(format!("{name}: the only known algorithm is {ALGORITHM}"));
             }
             match (key.role.publishes(), &key.publisher, &key.origin) {
-                (true, Some(publisher), Some(origin))
-                    if is_name(publisher) && is_country(origin) => {}
+                (true, Some(publisher), Some(origin)) if is_name(publisher) && is_country(origin) => {}
                 (true, ..) => {
-                    return malformed(format!(
-                        "{name}: a {} key needs a publisher and an origin",
-                        key.role
-                    ));
+                    return malformed(format!("{name}: a {} key needs a publisher and an origin", key.role));
                 }
                 (false, None, None) => {}
                 (false, ..) => {
-                    return malformed(format!(
-                        "{name}: a key of role {} has no publisher or origin",
-                        key.role
-                    ));
+                    return malformed(format!("{name}: a key of role {} has no publisher or origin", key.role));
                 }
             }
             check_globs(&key.feeds)?;
@@ -254,9 +237,7 @@ impl Keyring {
         for row in &self.thresholds {
             check_globs(&row.feeds)?;
             if row.role == Role::Officer || row.signers == 0 {
-                return malformed(
-                    "a threshold is for vendor, custodian or evaluator, and at least 1".into(),
-                );
+                return malformed("a threshold is for vendor, custodian or evaluator, and at least 1".into());
             }
         }
         self.revoked.iter().try_for_each(|row| RawKey::parse(&row.public).map(drop))
@@ -272,17 +253,9 @@ impl Keyring {
 
     /// That `key` may be used at `now`. Refusals: `key-revoked`, `key-expired`, `key-not-yet-valid`.
     pub fn check_usable(&self, key: &Key, raw: RawKey, now: Timestamp) -> Result<(), Refusal> {
-        let revoked = self
-            .revoked
-            .iter()
-            .find(|row| RawKey::parse(&row.public).is_ok_and(|r| r.key == raw.key));
+        let revoked = self.revoked.iter().find(|row| RawKey::parse(&row.public).is_ok_and(|r| r.key == raw.key));
         if let Some(row) = revoked {
-            let detail = format!(
-                "the key of {} was revoked on {}: {}",
-                key.name,
-                row.on,
-                quoted(&row.reason)
-            );
+            let detail = format!("the key of {} was revoked on {}: {}", key.name, row.on, quoted(&row.reason));
             return Err(Refusal::new(Reason::KeyRevoked, detail));
         }
         if let Some(end) = key.not_after.filter(|end| *end < now) {
@@ -320,16 +293,10 @@ fn matches_feed(globs: &[String], feed: &str) -> bool {
 
 fn check_globs(globs: &[String]) -> Result<(), Refusal> {
     let plain = |glob: &String| {
-        !glob.is_empty()
-            && glob
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-*".contains(&b))
+        !glob.is_empty() && glob.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-*".contains(&b))
     };
     if globs.is_empty() || !globs.iter().all(plain) {
-        return Err(Refusal::new(
-            Reason::KeyringMalformed,
-            "feeds is empty, or holds more than names and *",
-        ));
+        return Err(Refusal::new(Reason::KeyringMalformed, "feeds is empty, or holds more than names and *"));
     }
     Ok(())
 }
@@ -357,8 +324,7 @@ mod tests {
             let text = BASE64.encode(&[b"Ed12345678".as_slice(), &point].concat());
             assert_eq!(RawKey::parse(&text).unwrap_err().reason, Reason::KeyWeak, "{hex}");
         }
-        let good =
-            RawKey::parse("RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3").unwrap();
+        let good = RawKey::parse("RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3").unwrap();
         assert_eq!(good.id_text(), "E7620F1842B4E81F");
     }
 }

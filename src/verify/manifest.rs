@@ -129,17 +129,11 @@ impl Manifest {
             }
         }
         if self.version == 0 || self.version >= LARGEST {
-            return refuse(
-                Reason::ManifestValue,
-                format!("version {} is not between 1 and 2^53 - 1", self.version),
-            );
+            return refuse(Reason::ManifestValue, format!("version {} is not between 1 and 2^53 - 1", self.version));
         }
         let printable = |c: char| !c.is_control() && !paths::is_invisible(c);
         if self.label.chars().count() > 100 || !self.label.chars().all(printable) {
-            return refuse(
-                Reason::ManifestValue,
-                "the label is longer than 100 characters or not printable".into(),
-            );
+            return refuse(Reason::ManifestValue, "the label is longer than 100 characters or not printable".into());
         }
         if !is_country(&self.origin) {
             let what = format!("origin \"{}\" is not two capital letters", quoted(&self.origin));
@@ -150,10 +144,7 @@ impl Manifest {
             return refuse(Reason::ManifestDates, what);
         }
         if self.payload.size > limits.payload.0 {
-            let what = format!(
-                "the payload has {} bytes, the limit is {}",
-                self.payload.size, limits.payload.0
-            );
+            let what = format!("the payload has {} bytes, the limit is {}", self.payload.size, limits.payload.0);
             return refuse(Reason::PayloadTooLarge, what);
         }
         self.check_artifacts(limits)
@@ -165,11 +156,7 @@ impl Manifest {
             return refuse(Reason::ManifestValue, "it lists no artifact".into());
         }
         if self.artifacts.len() as u64 > limits.artifacts {
-            let what = format!(
-                "it lists {} artifacts, the limit is {}",
-                self.artifacts.len(),
-                limits.artifacts
-            );
+            let what = format!("it lists {} artifacts, the limit is {}", self.artifacts.len(), limits.artifacts);
             return refuse(Reason::ArtifactCountLimit, what);
         }
         let mut total: u64 = 0;
@@ -177,36 +164,25 @@ impl Manifest {
             let path = quoted(&artifact.path);
             paths::check(&artifact.path, limits)?;
             if artifact.size > limits.artifact.0.min(LARGEST_ARTIFACT) {
-                let what = format!(
-                    "\"{path}\" has {} bytes, the limit is {}",
-                    artifact.size, limits.artifact.0
-                );
+                let what = format!("\"{path}\" has {} bytes, the limit is {}", artifact.size, limits.artifact.0);
                 return refuse(Reason::ArtifactTooLarge, what);
             }
             if !is_name(&artifact.kind) {
-                return refuse(
-                    Reason::ManifestValue,
-                    format!("\"{path}\" has a kind that is not a name"),
-                );
+                return refuse(Reason::ManifestValue, format!("\"{path}\" has a kind that is not a name"));
             }
             total = total.saturating_add(artifact.size);
         }
         if total > limits.unpacked.0 {
-            let what = format!(
-                "the artifacts have {total} bytes together, the limit is {}",
-                limits.unpacked.0
-            );
+            let what = format!("the artifacts have {total} bytes together, the limit is {}", limits.unpacked.0);
             return refuse(Reason::UnpackedTooLarge, what);
         }
         let carried = self.carried_bytes();
         if carried > 16 << 20 && carried / limits.ratio.max(1) > self.payload.size {
-            let what =
-                format!("{} bytes of payload stand for {carried} unpacked", self.payload.size);
+            let what = format!("{} bytes of payload stand for {carried} unpacked", self.payload.size);
             return refuse(Reason::RatioLimit, what);
         }
         for (first, second) in self.artifacts.iter().zip(self.artifacts.iter().skip(1)) {
-            let what =
-                format!("\"{}\" stands before \"{}\"", quoted(&first.path), quoted(&second.path));
+            let what = format!("\"{}\" stands before \"{}\"", quoted(&first.path), quoted(&second.path));
             match first.path.as_bytes().cmp(second.path.as_bytes()) {
                 std::cmp::Ordering::Less => {}
                 std::cmp::Ordering::Equal => return refuse(Reason::ArtifactDuplicate, what),

@@ -92,11 +92,7 @@ pub fn verify(envelope: Envelope, rules: &Rules<'_>) -> Result<Verified, Refusal
         return Err(Refusal::new(Reason::SignatureMissing, "there is no manifest.json.minisig"));
     }
     if envelope.signatures.len() as u64 > rules.limits.signatures {
-        let detail = format!(
-            "{} signature files, the limit is {}",
-            envelope.signatures.len(),
-            rules.limits.signatures
-        );
+        let detail = format!("{} signature files, the limit is {}", envelope.signatures.len(), rules.limits.signatures);
         return Err(Refusal::new(Reason::SignatureTooMany, detail));
     }
     let mut signed = Vec::new();
@@ -114,12 +110,8 @@ pub fn verify(envelope: Envelope, rules: &Rules<'_>) -> Result<Verified, Refusal
         rules.keyring.check_usable(key, raw, rules.now).map_err(named)?;
 
         // 3. The signature covers exactly these bytes and its trusted comment.
-        let public = PublicKey::from_base64(&key.public).map_err(|_| {
-            Refusal::new(
-                Reason::KeyringMalformed,
-                format!("the key of {} cannot be read", key.name),
-            )
-        })?;
+        let public = PublicKey::from_base64(&key.public)
+            .map_err(|_| Refusal::new(Reason::KeyringMalformed, format!("the key of {} cannot be read", key.name)))?;
         let comment = file.verify(&envelope.manifest, &public).map_err(named)?.to_owned();
         signed.push((name.clone(), key, raw, comment));
     }
@@ -135,11 +127,8 @@ pub fn verify(envelope: Envelope, rules: &Rules<'_>) -> Result<Verified, Refusal
     let expected = manifest.trusted_comment();
     for (name, _, _, comment) in &signed {
         if *comment != expected {
-            let detail = format!(
-                "{}: the trusted comment is \"{}\", not \"{expected}\"",
-                quoted(name),
-                quoted(comment)
-            );
+            let detail =
+                format!("{}: the trusted comment is \"{}\", not \"{expected}\"", quoted(name), quoted(comment));
             return Err(Refusal::new(Reason::SignatureForeignStatement, detail));
         }
     }
@@ -147,25 +136,17 @@ pub fn verify(envelope: Envelope, rules: &Rules<'_>) -> Result<Verified, Refusal
     // 6. Enough distinct raw keys of each role signed. Names and key ids do not count.
     let mut raw_keys = BTreeSet::new();
     signed.retain(|(_, key, raw, _)| key.is_for(&manifest.feed) && raw_keys.insert(raw.key));
-    check_thresholds(
-        &manifest.feed,
-        &signed.iter().map(|s| s.1).collect::<Vec<_>>(),
-        rules.keyring,
-    )?;
+    check_thresholds(&manifest.feed, &signed.iter().map(|s| s.1).collect::<Vec<_>>(), rules.keyring)?;
 
     // 7. Publisher and origin are properties of the keys; the manifest only repeats them.
     let publishing: Vec<_> = signed.iter().map(|s| s.1).filter(|key| key.publishes()).collect();
     for key in &publishing {
         if key.publisher.as_ref() != Some(&manifest.publisher) {
-            let detail = format!(
-                "the manifest says \"{}\", the key of {} does not",
-                manifest.publisher, key.name
-            );
+            let detail = format!("the manifest says \"{}\", the key of {} does not", manifest.publisher, key.name);
             return Err(Refusal::new(Reason::PublisherMismatch, detail));
         }
         if key.origin.as_ref() != Some(&manifest.origin) {
-            let detail =
-                format!("the manifest says {}, the key of {} does not", manifest.origin, key.name);
+            let detail = format!("the manifest says {}, the key of {} does not", manifest.origin, key.name);
             return Err(Refusal::new(Reason::OriginMismatch, detail));
         }
     }
@@ -187,31 +168,21 @@ pub fn verify(envelope: Envelope, rules: &Rules<'_>) -> Result<Verified, Refusal
     let digest = Digest::of(&envelope.manifest);
     let signers = signed
         .iter()
-        .map(|(_, key, raw, _)| Signer {
-            name: key.name.clone(),
-            role: key.role,
-            key_id: raw.id_text(),
-        })
+        .map(|(_, key, raw, _)| Signer { name: key.name.clone(), role: key.role, key_id: raw.id_text() })
         .collect();
     Ok(Verified { envelope, manifest, digest, signers })
 }
 
-fn check_thresholds(
-    feed: &str,
-    signed: &[&keyring::Key],
-    keyring: &Keyring,
-) -> Result<(), Refusal> {
+fn check_thresholds(feed: &str, signed: &[&keyring::Key], keyring: &Keyring) -> Result<(), Refusal> {
     let mut rows = keyring.thresholds_for(feed).peekable();
     if rows.peek().is_none() {
-        let detail =
-            format!("the keyring sets no threshold for feed {feed}, so nobody can sign it");
+        let detail = format!("the keyring sets no threshold for feed {feed}, so nobody can sign it");
         return Err(Refusal::new(Reason::SignatureThreshold, detail));
     }
     for row in rows {
         let have = signed.iter().filter(|key| key.role == row.role).count() as u64;
         if have < row.signers {
-            let detail =
-                format!("it has {have} of {} required {} signatures", row.signers, row.role);
+            let detail = format!("it has {have} of {} required {} signatures", row.signers, row.role);
             return Err(Refusal::new(Reason::SignatureThreshold, detail));
         }
     }

@@ -10,8 +10,7 @@ use crate::base::{Limits, Reason, Refusal, quoted};
 
 /// That `path` is one an artifact may have. Refusals: `path-*`.
 pub fn check(path: &str, limits: &Limits) -> Result<(), Refusal> {
-    let refuse =
-        |reason, what: &str| Err(Refusal::new(reason, format!("\"{}\" {what}", quoted(path))));
+    let refuse = |reason, what: &str| Err(Refusal::new(reason, format!("\"{}\" {what}", quoted(path))));
     if path.len() as u64 > limits.path || !fits_ustar(path) {
         return refuse(Reason::PathTooLong, "is too long");
     }
@@ -23,10 +22,7 @@ pub fn check(path: &str, limits: &Limits) -> Result<(), Refusal> {
     }
     // Windows drops a dot or space at the end of a name: `a.` is `a` there.
     if path.split('/').any(|part| part.ends_with(['.', ' ']) || part.starts_with(' ')) {
-        return refuse(
-            Reason::PathCharacter,
-            "has a part that begins with a space or ends with a dot or space",
-        );
+        return refuse(Reason::PathCharacter, "has a part that begins with a space or ends with a dot or space");
     }
     if path.matches('/').count() as u64 > limits.depth {
         return refuse(Reason::PathTooDeep, "has too many folders");
@@ -44,8 +40,7 @@ pub fn check_together<'a>(paths: impl Iterator<Item = &'a str>) -> Result<(), Re
     let mut files: BTreeMap<String, &str> = BTreeMap::new();
     for path in paths {
         if let Some(other) = files.insert(folded(path), path) {
-            let detail =
-                format!("\"{}\" and \"{}\" are one to some agents", quoted(other), quoted(path));
+            let detail = format!("\"{}\" and \"{}\" are one to some agents", quoted(other), quoted(path));
             return Err(Refusal::new(Reason::PathCollision, detail));
         }
     }
@@ -76,8 +71,7 @@ pub fn ustar_split(path: &str) -> Option<(&str, &str)> {
     if path.len() <= 100 {
         return Some(("", path));
     }
-    let cut =
-        path.char_indices().filter(|(i, c)| *c == '/' && *i <= 155).map(|(i, _)| i).next_back()?;
+    let cut = path.char_indices().filter(|(i, c)| *c == '/' && *i <= 155).map(|(i, _)| i).next_back()?;
     let (prefix, name) = (path.get(..cut)?, path.get(cut + 1..)?);
     (name.len() <= 100 && !name.is_empty()).then_some((prefix, name))
 }
@@ -112,12 +106,10 @@ mod tests {
         for bad in ["", "/a", "a/", "a//b", "./a", "a/../b", ".."] {
             assert_eq!(reason(bad), Some(Reason::PathEscapes), "{bad}");
         }
-        for bad in
-            ["a\\b", "C:x", "a\0", "a\x1b[31m", "a\u{202e}b", "a\u{200b}", "a.", "b ", "\u{7f}"]
-        {
+        for bad in ["a\\b", "C:x", "a\0", "a\x1b[31m", "a\u{202e}b", "a\u{200b}", "a.", "b ", "\u{7f}"] {
             assert_eq!(reason(bad), Some(Reason::PathCharacter), "{bad:?}");
         }
-        assert_eq!(reason(&"a/".repeat(9)[..17]), None);
+        assert_eq!(reason("a/".repeat(9).trim_end_matches('/')), None);
         assert_eq!(reason(&format!("{}b", "a/".repeat(9))), Some(Reason::PathTooDeep));
         assert_eq!(reason(&"a".repeat(101)), Some(Reason::PathTooLong));
         assert_eq!(reason(&"ab/".repeat(80)), Some(Reason::PathTooLong));

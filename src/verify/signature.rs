@@ -34,8 +34,7 @@ impl SignatureFile {
             return Err(malformed("it has bytes other than printable ASCII, tab and line feed"));
         }
         let text = str::from_utf8(bytes).map_err(|_| malformed("it is not ASCII"))?;
-        let body =
-            text.strip_suffix('\n').ok_or_else(|| malformed("the last line does not end"))?;
+        let body = text.strip_suffix('\n').ok_or_else(|| malformed("the last line does not end"))?;
         let lines: Vec<&str> = body.split('\n').collect();
         let [first, second, third, fourth] = lines[..] else {
             return Err(malformed("it does not have exactly four lines"));
@@ -43,20 +42,15 @@ impl SignatureFile {
         if !first.starts_with(UNTRUSTED) || !third.starts_with(TRUSTED) {
             return Err(malformed("a comment line lacks its prefix"));
         }
-        let signature =
-            BASE64.decode(second.as_bytes()).map_err(|_| malformed("line 2 is not base64"))?;
-        let global =
-            BASE64.decode(fourth.as_bytes()).map_err(|_| malformed("line 4 is not base64"))?;
+        let signature = BASE64.decode(second.as_bytes()).map_err(|_| malformed("line 2 is not base64"))?;
+        let global = BASE64.decode(fourth.as_bytes()).map_err(|_| malformed("line 4 is not base64"))?;
         if signature.len() != 74 || global.len() != 64 {
             return Err(malformed("a signature has the wrong length"));
         }
         match signature.first_chunk() {
             Some(b"ED") => {}
             Some(b"Ed") => {
-                return Err(Refusal::new(
-                    Reason::SignatureLegacy,
-                    "it was made without prehashing",
-                ));
+                return Err(Refusal::new(Reason::SignatureLegacy, "it was made without prehashing"));
             }
             _ => return Err(malformed("the algorithm is not minisign's")),
         }
@@ -74,9 +68,8 @@ impl SignatureFile {
     /// The trusted comment, once the signature over `message` and over the comment is proven to
     /// be by `key`. Refusal: `signature-invalid`.
     pub fn verify(&self, message: &[u8], key: &PublicKey) -> Result<&str, Refusal> {
-        key.verify(message, &self.inner, false).map_err(|_| {
-            Refusal::new(Reason::SignatureInvalid, "it does not match the bytes it should cover")
-        })?;
+        key.verify(message, &self.inner, false)
+            .map_err(|_| Refusal::new(Reason::SignatureInvalid, "it does not match the bytes it should cover"))?;
         Ok(self.inner.trusted_comment())
     }
 }
@@ -98,9 +91,7 @@ mod tests {
     fn takes_the_sample_of_the_crate_and_nothing_near_it() {
         assert_eq!(reason(GOOD), None);
         let file = SignatureFile::parse(GOOD.as_bytes()).unwrap();
-        let key =
-            PublicKey::from_base64("RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3")
-                .unwrap();
+        let key = PublicKey::from_base64("RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3").unwrap();
         assert!(file.verify(b"test", &key).is_ok_and(|c| c.starts_with("timestamp:1633700835")));
         assert_eq!(file.verify(b"Test", &key).unwrap_err().reason, Reason::SignatureInvalid);
 

@@ -49,8 +49,7 @@ impl FeedTrust {
             None => {}
         }
         if version <= self.highest {
-            let detail =
-                format!("version {version} is not above {}, which was accepted", self.highest);
+            let detail = format!("version {version} is not above {}, which was accepted", self.highest);
             return Err(Refusal::new(Reason::VersionRollback, detail));
         }
         Ok(Seen::New)
@@ -67,18 +66,11 @@ impl FeedTrust {
 }
 
 /// That a bundle is young enough for its feed. Refusal: `bundle-stale`.
-pub fn check_age(
-    verified: &Verified,
-    refuse_after: Option<Duration>,
-    now: Timestamp,
-) -> Result<(), Refusal> {
+pub fn check_age(verified: &Verified, refuse_after: Option<Duration>, now: Timestamp) -> Result<(), Refusal> {
     let issued = verified.manifest().issued;
     match refuse_after {
         Some(span) if issued.age(now) > span => {
-            let detail = format!(
-                "it was issued {issued}, more than {} ago",
-                humantime::format_duration(span)
-            );
+            let detail = format!("it was issued {issued}, more than {} ago", humantime::format_duration(span));
             Err(Refusal::new(Reason::BundleStale, detail))
         }
         _ => Ok(()),

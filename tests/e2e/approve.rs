@@ -15,7 +15,12 @@ fn refused(ran: &Ran) -> String {
 fn published(world: &World, channel: &str) -> Vec<String> {
     let status = world.relay(&["status", "--json"]).expect(0).json();
     let channel = status["channels"].as_array().unwrap().iter().find(|c| c["channel"] == channel).unwrap().clone();
-    channel["releases"].as_array().unwrap().iter().map(|m| format!("{}/{}", m["feed"].as_str().unwrap(), m["version"])).collect()
+    channel["releases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| format!("{}/{}", m["feed"].as_str().unwrap(), m["version"]))
+        .collect()
 }
 
 #[test]
@@ -25,7 +30,8 @@ fn a_statement_counts_only_from_the_right_hand_about_the_right_bytes() {
     let good = world.relay(&["approve", "feed/1", "--officer", "officer", "--reason", "ok"]).expect(0).out;
     let sign = |text: &str, key: &Key| key.sign(text.as_bytes(), "timestamp:1");
     let other_digest = good.replacen("manifest sha256:", "manifest sha256:00", 1);
-    let other_digest = format!("{}\n", other_digest.lines().map(|l| l.get(..80).unwrap_or(l)).collect::<Vec<_>>().join("\n"));
+    let other_digest =
+        format!("{}\n", other_digest.lines().map(|l| l.get(..80).unwrap_or(l)).collect::<Vec<_>>().join("\n"));
     for (statement, signature, reason) in [
         (good.clone(), sign(&good, &world.custodian), "statement-signer"),
         (good.clone(), sign(&good, &world.second), "statement-signer"),
@@ -43,7 +49,10 @@ fn a_statement_counts_only_from_the_right_hand_about_the_right_bytes() {
     }
     // About a release that is not here; about another one than named.
     let unknown = good.replace("feed/1", "feed/9");
-    assert_eq!(refused(&world.hand_in("feed/9", &unknown, &sign(&unknown, &world.officer)).expect(3)), "statement-unknown-release");
+    assert_eq!(
+        refused(&world.hand_in("feed/9", &unknown, &sign(&unknown, &world.officer)).expect(3)),
+        "statement-unknown-release"
+    );
     let ran = world.hand_in("feed/2", &good, &sign(&good, &world.officer)).expect(3);
     assert!(ran.err.contains("[statement-unknown-release]"), "{}", ran.err);
 
@@ -64,7 +73,10 @@ fn two_officers_and_never_the_operator() {
 
     let folder = world.bundle("feed", 1, ONE);
     world.relay(&["import", "--operator", "officer", folder.to_str().unwrap()]).expect(0);
-    assert_eq!(refused(&world.decide("feed/1", "officer", &world.officer, "approve").expect(3)), "statement-own-import");
+    assert_eq!(
+        refused(&world.decide("feed/1", "officer", &world.officer, "approve").expect(3)),
+        "statement-own-import"
+    );
     world.decide("feed/1", "second", &world.second, "approve").expect(0);
 }
 
@@ -129,7 +141,13 @@ fn one_path_from_two_feeds_is_found_and_nothing_changes() {
 #[test]
 fn gc_keeps_what_can_still_be_shown() {
     let world = World::with_config(&format!("{CONFIG}\n[publish]\nkeep_sets = 2\n"));
-    let large = |n: u8| -> Vec<u8> { (0..9000_u32).flat_map(|i| format!("{:02x}{}\n", n, &gaprelay::base::Digest::of(&i.to_be_bytes()).to_string()[2..]).into_bytes()).collect() };
+    let large = |n: u8| -> Vec<u8> {
+        (0..9000_u32)
+            .flat_map(|i| {
+                format!("{:02x}{}\n", n, &gaprelay::base::Digest::of(&i.to_be_bytes()).to_string()[2..]).into_bytes()
+            })
+            .collect()
+    };
     for version in 1..=4 {
         let bytes = large(u8::try_from(version).unwrap());
         world.publish("feed", version, &[("l.txt", &bytes, "sha256-list")]);
@@ -164,7 +182,16 @@ fn damage_is_named_and_serving_goes_on() {
         bytes[5] ^= 1;
         bytes
     };
-    for path in ["releases/feed/1/pack", "releases/feed/1/manifest.json", "releases/feed/1/verdicts.json", "channels/c/1.json", "channels/c/current", "log/import/checkpoint", "keyring/1.toml", "trust/trust.json"] {
+    for path in [
+        "releases/feed/1/pack",
+        "releases/feed/1/manifest.json",
+        "releases/feed/1/verdicts.json",
+        "channels/c/1.json",
+        "channels/c/current",
+        "log/import/checkpoint",
+        "keyring/1.toml",
+        "trust/trust.json",
+    ] {
         let mend = hurt(path, &flip);
         let ran = world.relay(&["fsck"]).expect(4);
         assert!(ran.err.contains("damaged") || ran.err.contains("checkpoint"), "{path}: {}", ran.err);

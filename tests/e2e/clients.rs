@@ -10,7 +10,8 @@ use super::support::*;
 /// Vendor-signed test databases; they stay outside the repository.
 fn testdata() -> Option<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = std::env::var_os("GAPRELAY_TESTDATA").map_or(here.join("../shared/testdata"), Into::into).join("clamav");
+    let folder =
+        std::env::var_os("GAPRELAY_TESTDATA").map_or(here.join("../shared/testdata"), Into::into).join("clamav");
     let found = folder.is_dir();
     if !found {
         println!("SKIPPED: the vendor-signed databases are not here");
@@ -30,7 +31,20 @@ fn stock_minisign_and_ours_agree() {
     fs::write(world.path("vendor/a.hdb"), HASHES).unwrap();
     let build = |out: &str, sign: &[&str]| {
         let vendor = path("vendor");
-        let args = ["build", &vendor, "--feed", "auto", "--version", "1", "--publisher", "example", "--origin", "CH", "--out", out];
+        let args = [
+            "build",
+            &vendor,
+            "--feed",
+            "auto",
+            "--version",
+            "1",
+            "--publisher",
+            "example",
+            "--origin",
+            "CH",
+            "--out",
+            out,
+        ];
         run(Command::new(PACK).args(args).args(sign)).expect(0)
     };
     // Ours signs, stock verifies, trusted comment and all.
@@ -45,16 +59,52 @@ fn stock_minisign_and_ours_agree() {
     run(Command::new("sh").args(["-c", &command])).expect(0);
     let key = format!("name=c,role=custodian,public={},publisher=example,origin=CH", path("m.pub"));
     let ring = path("ring.toml");
-    run(Command::new(PACK).args(["keyring", "new", "--root", &path("m.pub"), "--key", &key, "--require", "role=custodian,signers=1", "--out", &ring])).expect(3);
+    run(Command::new(PACK).args([
+        "keyring",
+        "new",
+        "--root",
+        &path("m.pub"),
+        "--key",
+        &key,
+        "--require",
+        "role=custodian,signers=1",
+        "--out",
+        &ring,
+    ]))
+    .expect(3);
     let root = Key::new().base64();
-    run(Command::new(PACK).args(["keyring", "new", "--root", &root, "--key", &key, "--require", "role=custodian,signers=1", "--out", &ring])).expect(0);
+    run(Command::new(PACK).args([
+        "keyring",
+        "new",
+        "--root",
+        &root,
+        "--key",
+        &key,
+        "--require",
+        "role=custodian,signers=1",
+        "--out",
+        &ring,
+    ]))
+    .expect(0);
     for bundle in ["ours", "theirs"] {
         let ran = run(Command::new(PACK).args(["check", &path(bundle), "--keyring", &ring])).expect(0);
         assert!(ran.out.contains("the relay would take it; 1 cleared"), "{}", ran.out);
     }
     // Legacy signing is refused, with its own reason.
     let legacy = path("theirs/manifest.json");
-    run(Command::new("minisign").args(["-S", "-l", "-s", &path("m.key"), "-m", &legacy, "-x", &format!("{legacy}.me.minisig"), "-t", "gaprelay-bundle/1 feed=auto version=1"])).expect(0);
+    run(Command::new("minisign").args([
+        "-S",
+        "-l",
+        "-s",
+        &path("m.key"),
+        "-m",
+        &legacy,
+        "-x",
+        &format!("{legacy}.me.minisig"),
+        "-t",
+        "gaprelay-bundle/1 feed=auto version=1",
+    ]))
+    .expect(0);
     let ran = run(Command::new(PACK).args(["check", &path("theirs"), "--keyring", &ring])).expect(3);
     assert!(ran.err.contains("[signature-legacy]"), "{}", ran.err);
 }
@@ -73,7 +123,18 @@ fn gnu_tar_makes_the_canonical_payload() {
     }
     fs::write(dir.path().join("list"), list).unwrap();
     let made = Command::new("tar")
-        .args(["--format=ustar", "--owner=0", "--group=0", "--numeric-owner", "--mode=0644", "--mtime=@0", "-T", "list", "-cf", "-"])
+        .args([
+            "--format=ustar",
+            "--owner=0",
+            "--group=0",
+            "--numeric-owner",
+            "--mode=0644",
+            "--mtime=@0",
+            "-T",
+            "list",
+            "-cf",
+            "-",
+        ])
         .current_dir(dir.path())
         .output()
         .unwrap();
@@ -86,7 +147,9 @@ fn curl_and_wget() {
         return;
     }
     let world = World::new();
-    let list: Vec<u8> = (0..30_000_u32).flat_map(|i| format!("{}\n", gaprelay::base::Digest::of(&i.to_be_bytes())).into_bytes()).collect();
+    let list: Vec<u8> = (0..30_000_u32)
+        .flat_map(|i| format!("{}\n", gaprelay::base::Digest::of(&i.to_be_bytes())).into_bytes())
+        .collect();
     world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes"), ("l.txt", &list, "sha256-list")]);
     let server = Server::start(&world, "serve");
     let out = world.path("out");
@@ -98,7 +161,8 @@ fn curl_and_wget() {
     fs::write(&out, &list[..500]).unwrap();
     run(Command::new("curl").args(["-sS", "-f", "-C", "-", "-o", &out_text, &url])).expect(0);
     assert!(fs::read(&out).unwrap() == list);
-    let code = |args: &[&str]| run(Command::new("curl").args(["-sS", "-o", "/dev/null", "-w", "%{http_code}"]).args(args)).out;
+    let code =
+        |args: &[&str]| run(Command::new("curl").args(["-sS", "-o", "/dev/null", "-w", "%{http_code}"]).args(args)).out;
     assert_eq!(code(&["-R", "-z", &out_text, &url]), "304");
     assert_eq!(code(&["--http2", &url]), "200");
     assert_eq!(code(&["-x", &server.url(""), &server.url("/c/a.hdb")]), "200");
@@ -115,7 +179,14 @@ fn freshclam(world: &World, settings: &str) -> Ran {
     let (conf, data) = (world.path("freshclam.conf"), world.path("clamav"));
     fs::create_dir_all(&data).unwrap();
     let who = if is_root() { "DatabaseOwner root\n" } else { "" };
-    fs::write(&conf, format!("DatabaseDirectory {}\n{who}MaxAttempts 1\nConnectTimeout 5\nTestDatabases no\n{settings}\n", data.display())).unwrap();
+    fs::write(
+        &conf,
+        format!(
+            "DatabaseDirectory {}\n{who}MaxAttempts 1\nConnectTimeout 5\nTestDatabases no\n{settings}\n",
+            data.display()
+        ),
+    )
+    .unwrap();
     let mut command = Command::new("freshclam");
     command.arg("--config-file").arg(&conf).arg("--stdout").arg("--update-db=custom");
     run(&mut command)
@@ -133,7 +204,10 @@ fn freshclam_takes_custom_databases_and_follows_a_change() {
     let world = World::new();
     world.publish("feed", 1, &[("site.hdb", HASHES, "clamav-hashes")]);
     let server = Server::start(&world, "serve");
-    let settings = format!("DNSDatabaseInfo no\nDatabaseCustomURL {}", server.url("/c/site.hdb"));
+    let settings = format!(
+        "DatabaseMirror http://127.0.0.1:9\nDNSDatabaseInfo no\nDatabaseCustomURL {}",
+        server.url("/c/site.hdb")
+    );
     let local = world.path("clamav/site.hdb");
     let ran = freshclam(&world, &settings);
     assert_eq!(fs::read(&local).unwrap(), HASHES, "{}{}", ran.out, ran.err);
@@ -152,7 +226,7 @@ fn freshclam_takes_custom_databases_and_follows_a_change() {
 }
 
 /// A bundle of the vendor's database of this version, with its increments and signatures.
-fn vendor_bundle(world: &World, data: &Path, version: u64, increments: std::ops::RangeInclusive<u64>) -> PathBuf {
+fn vendor_bundle(world: &World, data: &Path, version: u64, increments: std::ops::Range<u64>) -> PathBuf {
     let vendor = world.path(&format!("vendor-{version}"));
     fs::create_dir(&vendor).unwrap();
     let copy = |from: String, to: &str| fs::copy(data.join(from), vendor.join(to)).unwrap();
@@ -164,7 +238,21 @@ fn vendor_bundle(world: &World, data: &Path, version: u64, increments: std::ops:
     }
     let out = world.path(&format!("stick/test-{version}"));
     let (from, to, number) = (vendor.to_str().unwrap(), out.to_str().unwrap(), version.to_string());
-    run(Command::new(PACK).args(["build", from, "--feed", "feed", "--version", &number, "--publisher", "example", "--origin", "CH", "--out", to])).expect(0);
+    run(Command::new(PACK).args([
+        "build",
+        from,
+        "--feed",
+        "feed",
+        "--version",
+        &number,
+        "--publisher",
+        "example",
+        "--origin",
+        "CH",
+        "--out",
+        to,
+    ]))
+    .expect(0);
     let bytes = fs::read(out.join("manifest.json")).unwrap();
     fs::write(out.join("manifest.json.minisig"), world.custodian.sign(&bytes, &comment("feed", version))).unwrap();
     out
@@ -180,18 +268,28 @@ fn freshclam_pulls_the_vendors_signed_databases() {
         assert_eq!(ran.json()["bundles"][0]["counts"]["withheld"], 0);
         world.decide(&format!("feed/{version}"), "officer", &world.officer, "approve").expect(0);
     };
-    publish(1, 2..=1);
+    publish(1, 0..0);
     let server = Server::start(&world, "serve");
     let run_freshclam = |settings: &str| {
         let (conf, folder) = (world.path("freshclam.conf"), world.path("clamav"));
         fs::create_dir_all(&folder).unwrap();
         let who = if is_root() { "DatabaseOwner root\n" } else { "" };
-        fs::write(&conf, format!("DatabaseDirectory {}\n{who}MaxAttempts 1\nTestDatabases no\nDNSDatabaseInfo no\n{settings}\n", folder.display())).unwrap();
+        fs::write(
+            &conf,
+            format!(
+                "DatabaseDirectory {}\n{who}MaxAttempts 1\nTestDatabases no\nDNSDatabaseInfo no\n{settings}\n",
+                folder.display()
+            ),
+        )
+        .unwrap();
         run(Command::new("freshclam").arg("--config-file").arg(&conf).args(["--stdout", "--update-db=test"]))
     };
     let version = || {
         let folder = world.path("clamav");
-        ["test.cld", "test.cvd"].iter().find_map(|name| fs::read(folder.join(name)).ok()).map(|bytes| String::from_utf8_lossy(&bytes[..60]).split(':').nth(2).unwrap().to_owned())
+        ["test.cld", "test.cvd"]
+            .iter()
+            .find_map(|name| fs::read(folder.join(name)).ok())
+            .map(|bytes| String::from_utf8_lossy(&bytes[..60]).split(':').nth(2).unwrap().to_owned())
     };
     let mirror = format!("PrivateMirror {}", server.url("/c"));
     let ran = run_freshclam(&mirror);
@@ -199,17 +297,23 @@ fn freshclam_pulls_the_vendors_signed_databases() {
     let ran = run_freshclam(&mirror);
     assert!(ran.out.contains("up-to-date"), "{}{}", ran.out, ran.err);
     // Increments: from version 1 to 4 by cdiff.
-    publish(4, 2..=4);
+    publish(4, 2..5);
     std::thread::sleep(std::time::Duration::from_millis(500));
     let scripted = format!("DatabaseMirror {}\nScriptedUpdates yes", server.url("/c"));
     let ran = run_freshclam(&scripted);
-    assert!(version().as_deref() == Some("4") && world.path("clamav/test.cld").exists(), "{:?} {}{}", version(), ran.out, ran.err);
+    assert!(
+        version().as_deref() == Some("4") && world.path("clamav/test.cld").exists(),
+        "{:?} {}{}",
+        version(),
+        ran.out,
+        ran.err
+    );
     // R16: exactly one behind, and no increment was carried: the empty one makes it load the whole.
-    publish(5, 6..=5);
+    publish(5, 0..0);
     std::thread::sleep(std::time::Duration::from_millis(500));
     let ran = run_freshclam(&scripted);
     assert_eq!(version().as_deref(), Some("5"), "{}{}", ran.out, ran.err);
-    publish(6, 6..=6);
+    publish(6, 6..7);
     std::thread::sleep(std::time::Duration::from_millis(500));
     let ran = run_freshclam(&mirror);
     assert_eq!(version().as_deref(), Some("6"), "{}{}", ran.out, ran.err);
@@ -229,7 +333,21 @@ fn suricata_update_writes_the_rules() {
     let path = |name: &str| world.path(name).to_str().unwrap().to_owned();
     let update = || {
         let url = server.url("/c/site.rules");
-        run(Command::new("suricata-update").args(["--data-dir", &path("sd"), "--output", &path("so"), "--url", &url, "--no-test", "--no-reload", "--suricata-version", "7.0.3", "--suricata-conf", "/dev/null", "-f"]))
+        run(Command::new("suricata-update").args([
+            "--data-dir",
+            &path("sd"),
+            "--output",
+            &path("so"),
+            "--url",
+            &url,
+            "--no-test",
+            "--no-reload",
+            "--suricata-version",
+            "7.0.3",
+            "--suricata-conf",
+            "/dev/null",
+            "-f",
+        ]))
     };
     let ran = update();
     assert!(ran.err.contains("total: 1") || ran.out.contains("total: 1"), "{}{}", ran.out, ran.err);

@@ -29,7 +29,9 @@ fn essence(state: &Path) -> Vec<(String, String)> {
         for (path, what) in tree(&state.join(part)) {
             let path = path.strip_prefix(state.to_str().unwrap()).unwrap().to_owned();
             // Records carry the time of the run; their presence is what counts.
-            let timed = ["release.json", ".json"].iter().any(|end| path.ends_with(end)) || path.ends_with("current") || path.contains("/statements/");
+            let timed = ["release.json", ".json"].iter().any(|end| path.ends_with(end))
+                || path.ends_with("current")
+                || path.contains("/statements/");
             let digest = if timed { String::new() } else { what.rsplit(' ').next().unwrap_or_default().to_owned() };
             if !path.ends_with("/statements") || !digest.is_empty() {
                 found.push((path, digest));
@@ -42,10 +44,20 @@ fn essence(state: &Path) -> Vec<(String, String)> {
 
 fn outcomes(world: &World) -> (usize, usize) {
     let log = world.log("import");
-    let intent = |e: &&Value| matches!(e["type"].as_str().unwrap(), "medium-opened" | "import-started" | "publish-started");
+    let intent =
+        |e: &&Value| matches!(e["type"].as_str().unwrap(), "medium-opened" | "import-started" | "publish-started");
     let outcome = |e: &&Value| {
-        matches!(e["type"].as_str().unwrap(),
-            "medium-read" | "medium-refused" | "imported" | "already-here" | "import-refused" | "import-failed" | "published" | "interrupted")
+        matches!(
+            e["type"].as_str().unwrap(),
+            "medium-read"
+                | "medium-refused"
+                | "imported"
+                | "already-here"
+                | "import-refused"
+                | "import-failed"
+                | "published"
+                | "interrupted"
+        )
     };
     (log.iter().filter(intent).count(), log.iter().filter(outcome).count())
 }
@@ -89,7 +101,9 @@ fn cut_everywhere(world: &World, args: &[&str]) {
 #[test]
 fn an_import_cut_anywhere_is_the_old_or_the_new_state() {
     let world = World::new();
-    let large: Vec<u8> = (0..5000_u32).flat_map(|i| format!("{}\n", gaprelay::base::Digest::of(&i.to_be_bytes())).into_bytes()).collect();
+    let large: Vec<u8> = (0..5000_u32)
+        .flat_map(|i| format!("{}\n", gaprelay::base::Digest::of(&i.to_be_bytes())).into_bytes())
+        .collect();
     let files: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes"), ("l.txt", &large, "sha256-list")];
     let folder = world.bundle("auto", 1, files);
     cut_everywhere(&world, &["import", "--operator", "operator", folder.to_str().unwrap()]);

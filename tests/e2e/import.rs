@@ -13,7 +13,8 @@ const ONE: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes")];
 
 fn reasons(ran: &Ran) -> Vec<String> {
     let report = ran.json();
-    let of = |b: &serde_json::Value| b["refused"]["reason"].as_str().unwrap_or(b["outcome"].as_str().unwrap()).to_owned();
+    let of =
+        |b: &serde_json::Value| b["refused"]["reason"].as_str().unwrap_or(b["outcome"].as_str().unwrap()).to_owned();
     report["bundles"].as_array().unwrap().iter().map(of).collect()
 }
 
@@ -41,7 +42,10 @@ fn a_bad_bundle_does_not_stop_a_good_one() {
     // Each bundle has exactly one intent and one outcome, each time.
     let log = world.log("import");
     let count = |kind: &str| log.iter().filter(|e| e["type"] == kind).count();
-    assert_eq!((count("import-started"), count("imported"), count("already-here"), count("import-refused")), (8, 3, 3, 2));
+    assert_eq!(
+        (count("import-started"), count("imported"), count("already-here"), count("import-refused")),
+        (8, 3, 3, 2)
+    );
 }
 
 #[test]
@@ -119,7 +123,8 @@ fn thousands_of_files_are_counted_not_read() {
 fn a_thin_bundle_takes_what_is_held() {
     let world = World::new();
     // One artifact for the pack, one for a blob.
-    let large: Vec<u8> = (0..9000_u32).flat_map(|i| format!("{}\n", Digest::of(&i.to_be_bytes())).into_bytes()).collect();
+    let large: Vec<u8> =
+        (0..9000_u32).flat_map(|i| format!("{}\n", Digest::of(&i.to_be_bytes())).into_bytes()).collect();
     let first: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes"), ("l.txt", &large, "sha256-list")];
     let base = world.bundle("auto", 1, first);
     world.import(&base).expect(0);
@@ -131,8 +136,22 @@ fn a_thin_bundle_takes_what_is_held() {
     fs::write(vendor.join("n.rules"), RULES).unwrap();
     let out = world.path("thin");
     let manifest = base.join("manifest.json");
-    let args = ["build", vendor.to_str().unwrap(), "--feed", "auto", "--version", "2", "--publisher", "example", "--origin", "CH",
-        "--out", out.to_str().unwrap(), "--base", manifest.to_str().unwrap()];
+    let args = [
+        "build",
+        vendor.to_str().unwrap(),
+        "--feed",
+        "auto",
+        "--version",
+        "2",
+        "--publisher",
+        "example",
+        "--origin",
+        "CH",
+        "--out",
+        out.to_str().unwrap(),
+        "--base",
+        manifest.to_str().unwrap(),
+    ];
     run(Command::new(PACK).args(args)).expect(0);
     assert!(fs::metadata(out.join("payload.tar.gz")).unwrap().len() < 1000);
     let bytes = fs::read(out.join("manifest.json")).unwrap();
@@ -179,25 +198,35 @@ fn every_artifact_gets_one_verdict_and_a_reason() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|v| format!("{} {} {}", v["path"].as_str().unwrap(), v["reason"].as_str().unwrap_or("cleared"), v["line"].as_u64().unwrap_or(0)))
+        .map(|v| {
+            format!(
+                "{} {} {}",
+                v["path"].as_str().unwrap(),
+                v["reason"].as_str().unwrap_or("cleared"),
+                v["line"].as_u64().unwrap_or(0)
+            )
+        })
         .collect();
-    assert_eq!(verdicts, [
-        "a.hdb cleared 0",
-        "b.hdb kind-executable 0",
-        "c.hdb kind-executable 0",
-        "d.hdb kind-script 0",
-        "e.rules kind-archive 0",
-        "f.rules kind-document 0",
-        "g.rules kind-document 0",
-        "h.hdb content-empty 0",
-        "i.hdb kind-mismatch 0",
-        "j.ndb kind-not-allowed 0",
-        "k.hdb text-control 1",
-        "l.hdb text-encoding 2",
-        "m.bin kind-unknown 0",
-        "n.yac kind-compiled 0",
-        "o.rules cleared 0",
-    ]);
+    assert_eq!(
+        verdicts,
+        [
+            "a.hdb cleared 0",
+            "b.hdb kind-executable 0",
+            "c.hdb kind-executable 0",
+            "d.hdb kind-script 0",
+            "e.rules kind-archive 0",
+            "f.rules kind-document 0",
+            "g.rules kind-document 0",
+            "h.hdb content-empty 0",
+            "i.hdb kind-mismatch 0",
+            "j.ndb kind-not-allowed 0",
+            "k.hdb text-control 1",
+            "l.hdb text-encoding 2",
+            "m.bin kind-unknown 0",
+            "n.yac kind-compiled 0",
+            "o.rules cleared 0",
+        ]
+    );
     // What was withheld is nowhere in the state.
     let held = walk(&world.state()).into_iter().any(|bytes| bytes.windows(zip.len()).any(|w| w == zip));
     assert!(!held, "withheld bytes were kept");
@@ -222,7 +251,14 @@ fn two_imports_at_once_wait_for_each_other() {
     let folders: Vec<_> = (1..=4).map(|v| parallel.bundle("auto", v, ONE)).collect();
     let running: Vec<_> = folders
         .iter()
-        .map(|folder| parallel.command(&["import", "--json", "--operator", "o", folder.to_str().unwrap()]).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap())
+        .map(|folder| {
+            parallel
+                .command(&["import", "--json", "--operator", "o", folder.to_str().unwrap()])
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::null())
+                .spawn()
+                .unwrap()
+        })
         .collect();
     for child in running {
         let output = child.wait_with_output().unwrap();
@@ -250,7 +286,11 @@ fn the_clock_may_not_run_behind() {
     let folder = world.bundle("feed", 2, ONE);
     let before = world.stored();
     let mut command = Command::new("faketime");
-    command.arg("2026-03-01 00:00:00").arg(RELAY).env("GAPRELAY_STATE", world.state()).args(["import", folder.to_str().unwrap()]);
+    command
+        .arg("2026-03-01 00:00:00")
+        .arg(RELAY)
+        .env("GAPRELAY_STATE", world.state())
+        .args(["import", folder.to_str().unwrap()]);
     let ran = run(&mut command).expect(1);
     assert!(ran.err.contains("the clock says 2026-03-01"), "{}", ran.err);
     assert_eq!(world.stored(), before);

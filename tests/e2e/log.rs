@@ -127,7 +127,9 @@ fn an_append_that_was_cut_is_finished() {
     fs::write(folder.join("tile/entries/000.p/250"), &before).unwrap();
     assert_eq!(Log::open(&folder).unwrap().size(), 270);
     assert_eq!(whole(&folder), 270);
-    let names = |tree: std::collections::BTreeMap<String, String>| tree.into_keys().filter(|k| !k.contains(".p")).collect::<Vec<_>>();
+    let names = |tree: std::collections::BTreeMap<String, String>| {
+        tree.into_keys().filter(|k| !k.contains(".p")).collect::<Vec<_>>()
+    };
     assert_eq!(names(tree(&folder)), names(after));
 }
 
@@ -151,7 +153,9 @@ fn go_agrees() {
     let ran = verify(&folder).expect(0);
     assert!(ran.out.contains("700 entries agree"), "{}", ran.out);
     let bundle = folder.join("tile/entries/002.p/188");
-    let edited = fs::read_to_string(&bundle).unwrap().replace("\"bundles\":600,", "\"bundles\":601,");
+    let mut edited = fs::read(&bundle).unwrap();
+    let at = edited.windows(13).position(|w| w == b"\"bundles\":600").unwrap();
+    edited[at + 12] = b'1';
     fs::write(&bundle, edited).unwrap();
     let ran = verify(&folder);
     assert!(ran.err.contains("entry 600 altered"), "{} {}", ran.out, ran.err);
@@ -163,7 +167,9 @@ fn the_command_names_the_damage() {
     let ran = world.relay(&["log", "verify", "--json"]).expect(0).json();
     assert_eq!((ran[0]["size"].as_u64(), ran[1]["size"].as_u64()), (Some(1), Some(0)));
     let path = world.state().join("log/import/tile/entries/000.p/1");
-    let edited = fs::read_to_string(&path).unwrap().replace("test", "tesT");
+    let mut edited = fs::read(&path).unwrap();
+    let at = edited.windows(4).position(|w| w == b"test").unwrap();
+    edited[at + 3] = b'T';
     fs::write(&path, edited).unwrap();
     let ran = world.relay(&["log", "verify"]).expect(4);
     assert!(ran.err.contains("entry 0:"), "{}", ran.err);

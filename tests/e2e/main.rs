@@ -1,5 +1,16 @@
 //! Drives the built binaries as people and attackers would.
 #![allow(clippy::disallowed_methods, reason = "tests make files, start processes and connect")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::too_many_lines,
+    clippy::format_push_string,
+    clippy::format_collect,
+    clippy::type_complexity,
+    reason = "a test that fails names its line"
+)]
 
 mod approve;
 mod clients;

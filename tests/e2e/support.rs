@@ -259,7 +259,9 @@ signers = 1
 
     /// Has `key` sign the statement of `officer` on a release, and hands it in.
     pub(crate) fn decide(&self, release: &str, officer: &str, key: &Key, decision: &str) -> Ran {
-        let printed = self.relay(&["approve", release, "--officer", officer, "--reason", "test", "--decision", decision]).expect(0);
+        let printed = self
+            .relay(&["approve", release, "--officer", officer, "--reason", "test", "--decision", decision])
+            .expect(0);
         self.hand_in(release, &printed.out, &key.sign(printed.out.as_bytes(), "statement"))
     }
 
@@ -307,7 +309,10 @@ pub(crate) fn tree(folder: &Path) -> BTreeMap<String, String> {
             let path = entry.unwrap().path();
             let meta = path.symlink_metadata().unwrap();
             let digest = if meta.is_file() { Digest::of(&fs::read(&path).unwrap()).to_string() } else { String::new() };
-            found.insert(path.to_string_lossy().into_owned(), format!("{:o} {} {digest}", meta.mode(), meta.mtime_nsec()));
+            found.insert(
+                path.to_string_lossy().into_owned(),
+                format!("{:o} {} {digest}", meta.mode(), meta.mtime_nsec()),
+            );
             if meta.is_dir() {
                 folders.push(path);
             }

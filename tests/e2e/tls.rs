@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use super::serve::Server;
 use super::support::*;
@@ -15,13 +15,15 @@ struct Certificates {
 impl Certificates {
     fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "test authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self { ca: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
     }
 
     fn issue(&self, world: &World, name: &str, hosts: &[&str]) {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(hosts.iter().map(|h| (*h).to_owned()).collect::<Vec<_>>()).unwrap();
+        let mut params = CertificateParams::new(hosts.iter().map(|h| (*h).to_owned()).collect::<Vec<_>>()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
         let certificate = params.signed_by(&key, &self.ca).unwrap();
         fs::write(world.path(&format!("{name}.pem")), certificate.pem()).unwrap();
         fs::write(world.path(&format!("{name}.key")), key.serialize_pem()).unwrap();
@@ -36,10 +38,10 @@ fn world(required: bool) -> World {
     Certificates::new().issue(&world, "stranger", &["stranger.example"]);
     fs::write(world.path("ca.pem"), ours.ca.pem()).unwrap();
     let tls = format!(
-        "listen = [\"127.0.0.1:0\"]\nnames = [\"relay.example\", \"localhost\"]\ntls_certificate = {:?}\ntls_key = {:?}\nclient_authorities = {:?}\nclient_certificate_required = {required}",
-        world.path("relay.pem"),
-        world.path("relay.key"),
-        world.path("ca.pem"),
+        "listen = [\"127.0.0.1:0\"]\nnames = [\"relay.example\", \"localhost\"]\ntls_certificate = \"{}\"\ntls_key = \"{}\"\nclient_authorities = \"{}\"\nclient_certificate_required = {required}",
+        world.path("relay.pem").display(),
+        world.path("relay.key").display(),
+        world.path("ca.pem").display(),
     );
     let config = CONFIG.replace("listen = [\"127.0.0.1:0\"]", &tls);
     fs::write(world.state().join("config.toml"), config).unwrap();
@@ -73,7 +75,8 @@ fn both_versions_and_optional_certificates() {
     curl(&world, &server, "localhost", &known).expect(0);
     curl(&world, &server, "localhost", &[&known[..], &["-X", "POST"]].concat()).expect(0);
     let (cert, secret) = key("stranger");
-    let ran = curl(&world, &server, "localhost", &["--cert", cert.to_str().unwrap(), "--key", secret.to_str().unwrap()]);
+    let ran =
+        curl(&world, &server, "localhost", &["--cert", cert.to_str().unwrap(), "--key", secret.to_str().unwrap()]);
     assert_ne!(ran.code, Some(0));
     // A foreign name is all that a client that trusts nobody shows.
     assert_ne!(curl(&world, &server, "www.virustotal.com", &[]).code, Some(0));
@@ -96,7 +99,8 @@ fn a_required_certificate_is_required() {
     let server = Server::start(&world, "serve");
     assert_ne!(curl(&world, &server, "relay.example", &[]).code, Some(0));
     let (cert, key) = (world.path("agent.pem"), world.path("agent.key"));
-    let ran = curl(&world, &server, "relay.example", &["--cert", cert.to_str().unwrap(), "--key", key.to_str().unwrap()]);
+    let ran =
+        curl(&world, &server, "relay.example", &["--cert", cert.to_str().unwrap(), "--key", key.to_str().unwrap()]);
     assert_eq!(ran.expect(0).out.as_bytes(), HASHES);
 }
 

@@ -39,7 +39,10 @@ fn import(dir: &tempfile::TempDir, path: &Path) -> Ran {
 }
 
 fn stored(dir: &tempfile::TempDir) -> Vec<(String, String)> {
-    ["releases", "blobs", "channels", "trust", "inbox", "spool"].iter().flat_map(|p| tree(&dir.path().join("state").join(p))).collect()
+    ["releases", "blobs", "channels", "trust", "inbox", "spool"]
+        .iter()
+        .flat_map(|p| tree(&dir.path().join("state").join(p)))
+        .collect()
 }
 
 fn check(vector: &Path) {
@@ -73,7 +76,11 @@ fn check(vector: &Path) {
 
 fn log(dir: &tempfile::TempDir) -> Vec<serde_json::Value> {
     let shown = relay(dir, &["log", "show", "--json"]).expect(0);
-    shown.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["entry"]["event"].clone()).collect()
+    shown
+        .out
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["entry"]["event"].clone())
+        .collect()
 }
 
 #[test]
@@ -81,7 +88,8 @@ fn each_flaw_is_refused_for_its_own_reason() {
     if std::env::var_os("GAPRELAY_BLESS").is_some() {
         make::all(&folder());
     }
-    let mut vectors: Vec<PathBuf> = fs::read_dir(folder()).unwrap().map(|e| e.unwrap().path()).filter(|p| p.join("expect").exists()).collect();
+    let mut vectors: Vec<PathBuf> =
+        fs::read_dir(folder()).unwrap().map(|e| e.unwrap().path()).filter(|p| p.join("expect").exists()).collect();
     vectors.sort();
     assert!(vectors.len() >= 100, "only {} vectors", vectors.len());
     // Each is independent of the others; two at a time keep two cores busy.

@@ -25,7 +25,6 @@ struct Keys {
 
 /// A bundle in the making; `write` signs whatever the manifest has become.
 struct Draft<'a> {
-    keys: &'a Keys,
     feed: &'static str,
     version: u64,
     manifest: Value,
@@ -46,7 +45,7 @@ impl<'a> Draft<'a> {
         let payload = gzip(&tar(files));
         let manifest = manifest(feed, version, files, &payload);
         let signers = vec![&keys.custodian];
-        Self { keys, feed, version, manifest, raw: None, payload, signers, comment: None, after: None, limits: "" }
+        Self { feed, version, manifest, raw: None, payload, signers, comment: None, after: None, limits: "" }
     }
 
     /// Replaces the payload; the manifest is signed over the new one.
@@ -146,7 +145,10 @@ impl<'a> Draft<'a> {
 }
 
 fn keyring(keys: &Keys) -> String {
-    let mut text = format!("format = \"gaprelay-keyring/1\"\nversion = 1\n[root]\nthreshold = 1\nkeys = [\"{}\"]\n", Key::new().base64());
+    let mut text = format!(
+        "format = \"gaprelay-keyring/1\"\nversion = 1\n[root]\nthreshold = 1\nkeys = [\"{}\"]\n",
+        Key::new().base64()
+    );
     let mut add = |name: &str, key: &Key, role: &str, rest: &str| {
         let publisher = if role == "custodian" { "publisher = \"example\"\norigin = \"CH\"\n" } else { "" };
         text.push_str(&format!(
@@ -165,7 +167,10 @@ fn keyring(keys: &Keys) -> String {
     add("other", &keys.other_feed, "custodian", "feeds = [\"other-*\"]");
     text.push_str("[[threshold]]\nfeeds = [\"auto\", \"feed\"]\nrole = \"custodian\"\nsigners = 1\n");
     text.push_str("[[threshold]]\nfeeds = [\"two\"]\nrole = \"custodian\"\nsigners = 2\n");
-    text.push_str(&format!("[[revoked]]\npublic = \"{}\"\non = \"2026-01-02T00:00:00Z\"\nreason = \"stolen\"\n", keys.revoked.base64()));
+    text.push_str(&format!(
+        "[[revoked]]\npublic = \"{}\"\non = \"2026-01-02T00:00:00Z\"\nreason = \"stolen\"\n",
+        keys.revoked.base64()
+    ));
     text
 }
 
@@ -180,6 +185,7 @@ fn header(path: &str, size: u64, edits: &[(usize, &[u8])]) -> [u8; 512] {
     block
 }
 
+#[expect(clippy::large_types_passed_by_value, reason = "kept by the closure")]
 fn put(at: usize, block: [u8; 512]) -> impl Fn(&mut Vec<u8>) {
     move |tar: &mut Vec<u8>| tar[at..at + 512].copy_from_slice(&block)
 }
@@ -227,7 +233,11 @@ pub(crate) fn all(folder: &Path) {
     };
 
     // Signature files.
-    vector("signature-missing", "signature-missing", new().after(|f| fs::remove_file(f.join("manifest.json.minisig")).unwrap()));
+    vector(
+        "signature-missing",
+        "signature-missing",
+        new().after(|f| fs::remove_file(f.join("manifest.json.minisig")).unwrap()),
+    );
     for (name, edit) in [
         ("signature-trailing-line", (|t| t + "more\n") as fn(String) -> String),
         ("signature-two-blocks", |t| format!("{t}{t}")),
@@ -250,21 +260,41 @@ pub(crate) fn all(folder: &Path) {
         vector(name, "signature-malformed", new().signature(edit));
     }
     vector("signature-relabelled-legacy", "signature-legacy", new().signature(|t| t.replacen("\nRU", "\nRW", 1)));
-    vector("signature-flipped-bit", "signature-invalid", new().signature(|t| {
-        let lines: Vec<&str> = t.lines().collect();
-        let mut bytes = BASE64.decode(lines[1].as_bytes()).unwrap();
-        bytes[40] ^= 1;
-        format!("{}\n{}\n{}\n{}\n", lines[0], BASE64.encode(&bytes), lines[2], lines[3])
-    }));
-    vector("signature-swapped-comment", "signature-invalid", new().signature(|t| t.replacen("version=1", "version=2", 1)));
-    vector("signature-over-other-bytes", "signature-invalid", new().after(|f| {
-        let text = fs::read_to_string(f.join("manifest.json")).unwrap();
-        fs::write(f.join("manifest.json"), text.replacen("\"test\"", "\"tesT\"", 1)).unwrap();
-    }));
-    vector("signature-foreign-approval", "signature-foreign-statement", new().comment("gaprelay-approval/1 release=auto/1"));
+    vector(
+        "signature-flipped-bit",
+        "signature-invalid",
+        new().signature(|t| {
+            let lines: Vec<&str> = t.lines().collect();
+            let mut bytes = BASE64.decode(lines[1].as_bytes()).unwrap();
+            bytes[40] ^= 1;
+            format!("{}\n{}\n{}\n{}\n", lines[0], BASE64.encode(&bytes), lines[2], lines[3])
+        }),
+    );
+    vector(
+        "signature-swapped-comment",
+        "signature-invalid",
+        new().signature(|t| t.replacen("version=1", "version=2", 1)),
+    );
+    vector(
+        "signature-over-other-bytes",
+        "signature-invalid",
+        new().after(|f| {
+            let text = fs::read_to_string(f.join("manifest.json")).unwrap();
+            fs::write(f.join("manifest.json"), text.replacen("\"test\"", "\"tesT\"", 1)).unwrap();
+        }),
+    );
+    vector(
+        "signature-foreign-approval",
+        "signature-foreign-statement",
+        new().comment("gaprelay-approval/1 release=auto/1"),
+    );
     vector("signature-foreign-version", "signature-foreign-statement", new().comment(&comment("auto", 2)));
     vector("signature-foreign-feed", "signature-foreign-statement", new().comment(&comment("two", 1)));
-    vector("signature-foreign-default-comment", "signature-foreign-statement", new().comment("timestamp:1 file:manifest.json hashed"));
+    vector(
+        "signature-foreign-default-comment",
+        "signature-foreign-statement",
+        new().comment("timestamp:1 file:manifest.json hashed"),
+    );
     vector("signature-unknown-key", "signature-unknown-key", new().signed_by(vec![&keys.unknown]));
     vector("signature-too-many", "signature-too-many", new().signed_by(vec![&keys.custodian; 17]));
     vector("key-revoked", "key-revoked", new().signed_by(vec![&keys.revoked]));
@@ -277,8 +307,16 @@ pub(crate) fn all(folder: &Path) {
     let two = || Draft::of(keys, "two", 1, FILES);
     vector("threshold-short", "signature-threshold", two());
     vector("threshold-one-key-twice", "signature-threshold", two().signed_by(vec![&keys.custodian, &keys.custodian]));
-    vector("threshold-filled-by-other-role", "signature-threshold", two().signed_by(vec![&keys.custodian, &keys.evaluator]));
-    vector("threshold-filled-by-stranger", "signature-threshold", two().signed_by(vec![&keys.custodian, &keys.unknown]));
+    vector(
+        "threshold-filled-by-other-role",
+        "signature-threshold",
+        two().signed_by(vec![&keys.custodian, &keys.evaluator]),
+    );
+    vector(
+        "threshold-filled-by-stranger",
+        "signature-threshold",
+        two().signed_by(vec![&keys.custodian, &keys.unknown]),
+    );
 
     // The manifest's form.
     vector("manifest-not-json", "manifest-syntax", new().text("{", "<"));
@@ -290,7 +328,11 @@ pub(crate) fn all(folder: &Path) {
     vector("manifest-huge-number", "manifest-syntax", new().text("\"version\":1", "\"version\":1e400"));
     vector("manifest-missing-field", "manifest-syntax", new().text("\"label\":\"test\",", ""));
     vector("manifest-null", "manifest-syntax", new().set("label", Value::Null));
-    vector("manifest-deep-nesting", "manifest-syntax", new().text("\"label\":\"test\"", &format!("\"label\":{}", "[".repeat(300))));
+    vector(
+        "manifest-deep-nesting",
+        "manifest-syntax",
+        new().text("\"label\":\"test\"", &format!("\"label\":{}", "[".repeat(300))),
+    );
     vector("manifest-not-utf8", "manifest-syntax", {
         let mut draft = new().text("\"test\"", "\"te?t\"");
         let raw = draft.raw.as_mut().unwrap();
@@ -300,11 +342,23 @@ pub(crate) fn all(folder: &Path) {
     });
     vector("manifest-bad-digest", "manifest-syntax", new().set("payload", json!({ "size": 1, "sha256": "00" })));
     vector("manifest-bad-date", "manifest-syntax", new().set("issued", json!("2026-02-30T00:00:00Z")));
-    vector("manifest-duplicate-key", "manifest-duplicate-key", new().text("\"label\":\"test\"", "\"label\":\"test\",\"label\":\"test\""));
-    vector("manifest-duplicate-key-escaped", "manifest-duplicate-key", new().text("\"label\":\"test\"", "\"label\":\"test\",\"\\u006cabel\":\"x\""));
+    vector(
+        "manifest-duplicate-key",
+        "manifest-duplicate-key",
+        new().text("\"label\":\"test\"", "\"label\":\"test\",\"label\":\"test\""),
+    );
+    vector(
+        "manifest-duplicate-key-escaped",
+        "manifest-duplicate-key",
+        new().text("\"label\":\"test\"", "\"label\":\"test\",\"\\u006cabel\":\"x\""),
+    );
     vector("manifest-duplicate-key-nested", "manifest-duplicate-key", new().text("\"kind\":", "\"size\":0,\"kind\":"));
     vector("manifest-unknown-field", "manifest-unknown-field", new().set("depends", json!([])));
-    vector("manifest-unknown-field-nested", "manifest-unknown-field", new().text("\"kind\":", "\"mode\":\"0755\",\"kind\":"));
+    vector(
+        "manifest-unknown-field-nested",
+        "manifest-unknown-field",
+        new().text("\"kind\":", "\"mode\":\"0755\",\"kind\":"),
+    );
     vector("manifest-other-format", "manifest-format", new().set("format", json!("gaprelay-bundle/2")));
     vector("manifest-version-zero", "manifest-value", new().set("version", json!(0)));
     vector("manifest-version-too-high", "manifest-value", new().set("version", json!(1_u64 << 53)));
@@ -383,42 +437,100 @@ pub(crate) fn all(folder: &Path) {
     vector("gzip-trailing-bytes", "gzip-trailing", new().gz(|b| b.extend(b"hidden")));
     vector("gzip-wrong-crc", "gzip-checksum", new().gz(|b| *b.iter_mut().rev().nth(7).unwrap() ^= 1));
     vector("gzip-wrong-size", "gzip-checksum", new().gz(|b| *b.last_mut().unwrap() ^= 1));
-    vector("gzip-name", "gzip-extra", new().gz(|b| {
-        b[3] = 8;
-        b.splice(10..10, *b"hidden\0");
-    }));
+    vector(
+        "gzip-name",
+        "gzip-extra",
+        new().gz(|b| {
+            b[3] = 8;
+            b.splice(10..10, *b"hidden\0");
+        }),
+    );
     vector("gzip-time", "gzip-extra", new().gz(|b| b[4] = 1));
 
     // tar.
-    for (name, kind) in [("hard-link", b'1'), ("symlink", b'2'), ("character-device", b'3'), ("block-device", b'4'), ("folder", b'5'), ("fifo", b'6'), ("contiguous", b'7')] {
+    for (name, kind) in [
+        ("hard-link", b'1'),
+        ("symlink", b'2'),
+        ("character-device", b'3'),
+        ("block-device", b'4'),
+        ("folder", b'5'),
+        ("fifo", b'6'),
+        ("contiguous", b'7'),
+    ] {
         vector(&format!("tar-{name}"), "entry-type", new().tar(special(kind)));
     }
-    for (name, kind) in [("pax", b'x'), ("pax-global", b'g'), ("gnu-long-name", b'L'), ("gnu-long-link", b'K'), ("gnu-sparse", b'S')] {
-        vector(&format!("tar-{name}"), "entry-extension", new().tar(insert([header("a.hdb", 512, &[(156, &[kind])]).as_slice(), &[0; 512]].concat())));
+    for (name, kind) in
+        [("pax", b'x'), ("pax-global", b'g'), ("gnu-long-name", b'L'), ("gnu-long-link", b'K'), ("gnu-sparse", b'S')]
+    {
+        vector(
+            &format!("tar-{name}"),
+            "entry-extension",
+            new().tar(insert([header("a.hdb", 512, &[(156, &[kind])]).as_slice(), &[0; 512]].concat())),
+        );
     }
     vector("tar-bad-checksum", "entry-checksum", new().tar(|t| t[148] = b'7'));
-    vector("tar-mode", "entry-not-canonical", new().tar(put(0, header("a.hdb", HASHES.len() as u64, &[(100, b"0004755")]))));
-    vector("tar-owner", "entry-not-canonical", new().tar(put(0, header("a.hdb", HASHES.len() as u64, &[(265, b"root")]))));
-    vector("tar-time", "entry-not-canonical", new().tar(put(0, header("a.hdb", HASHES.len() as u64, &[(136, b"00000000001")]))));
-    vector("tar-hidden-in-header", "entry-not-canonical", new().tar(put(0, header("a.hdb", HASHES.len() as u64, &[(502, b"hidden")]))));
-    vector("tar-old-v7", "entry-not-canonical", new().tar(put(0, header("a.hdb", HASHES.len() as u64, &[(257, &[0; 8])]))));
+    vector(
+        "tar-mode",
+        "entry-not-canonical",
+        new().tar(put(0, header("a.hdb", HASHES.len() as u64, &[(100, b"0004755")]))),
+    );
+    vector(
+        "tar-owner",
+        "entry-not-canonical",
+        new().tar(put(0, header("a.hdb", HASHES.len() as u64, &[(265, b"root")]))),
+    );
+    vector(
+        "tar-time",
+        "entry-not-canonical",
+        new().tar(put(0, header("a.hdb", HASHES.len() as u64, &[(136, b"00000000001")]))),
+    );
+    vector(
+        "tar-hidden-in-header",
+        "entry-not-canonical",
+        new().tar(put(0, header("a.hdb", HASHES.len() as u64, &[(502, b"hidden")]))),
+    );
+    vector(
+        "tar-old-v7",
+        "entry-not-canonical",
+        new().tar(put(0, header("a.hdb", HASHES.len() as u64, &[(257, &[0; 8])]))),
+    );
     vector("tar-hidden-in-padding", "archive-hidden", new().tar(|t| t[1023] = 1));
     vector("tar-hidden-after-end", "archive-hidden", new().tar(|t| *t.last_mut().unwrap() = 1));
     vector("tar-hidden-second-archive", "archive-hidden", new().tar(|t| t.extend(tar(FILES))));
     vector("tar-extra-zeros", "archive-hidden", new().tar(|t| t.resize(t.len() + 10240, 0)));
     vector("tar-short-end", "archive-truncated", new().tar(|t| t.truncate(3072)));
     vector("tar-cut-in-file", "archive-truncated", new().tar(|t| t.truncate(530)));
-    vector("tar-unlisted-first", "entry-unlisted", new().tar(insert([ustar::header("0.hdb", 0).unwrap().as_slice()].concat())));
-    vector("tar-unlisted-last", "entry-unlisted", new().tar(|t| t[2048..2560].copy_from_slice(&ustar::header("z.hdb", 0).unwrap())));
-    vector("tar-escaping-name", "entry-unlisted", new().tar(put(0, header("a.hdb", HASHES.len() as u64, &[(0, b"../../x")]))));
-    vector("tar-twice", "entry-order", new().tar(|t| {
-        let first = t[..1024].to_vec();
-        t.splice(1024..1024, first);
-    }));
-    vector("tar-out-of-order", "entry-missing", new().tar(|t| {
-        let first: Vec<u8> = t.drain(..1024).collect();
-        t.splice(1024..1024, first);
-    }));
+    vector(
+        "tar-unlisted-first",
+        "entry-unlisted",
+        new().tar(insert([ustar::header("0.hdb", 0).unwrap().as_slice()].concat())),
+    );
+    vector(
+        "tar-unlisted-last",
+        "entry-unlisted",
+        new().tar(|t| t[2048..2560].copy_from_slice(&ustar::header("z.hdb", 0).unwrap())),
+    );
+    vector(
+        "tar-escaping-name",
+        "entry-unlisted",
+        new().tar(put(0, header("a.hdb", HASHES.len() as u64, &[(0, b"../../x")]))),
+    );
+    vector(
+        "tar-twice",
+        "entry-order",
+        new().tar(|t| {
+            let first = t[..1024].to_vec();
+            t.splice(1024..1024, first);
+        }),
+    );
+    vector(
+        "tar-out-of-order",
+        "entry-missing",
+        new().tar(|t| {
+            let first: Vec<u8> = t.drain(..1024).collect();
+            t.splice(1024..1024, first);
+        }),
+    );
     vector("tar-missing-file", "entry-missing", new().tar(|t| t[1024..2048].fill(0)));
     vector("tar-empty", "entry-missing", new().tar(|t| t.fill(0)));
     vector("tar-wrong-size", "entry-size", new().tar(put(0, header("a.hdb", 1, &[]))));
@@ -442,7 +554,11 @@ pub(crate) fn all(folder: &Path) {
     vector("limit-payload", "payload-too-large", new().limits("payload = \"10\""));
     vector("limit-path", "path-too-long", new().limits("path = 5"));
     vector("limit-depth", "path-too-deep", new().limits("depth = 0"));
-    vector("limit-signatures", "signature-too-many", new().signed_by(vec![&keys.custodian, &keys.second]).limits("signatures = 1"));
+    vector(
+        "limit-signatures",
+        "signature-too-many",
+        new().signed_by(vec![&keys.custodian, &keys.second]).limits("signatures = 1"),
+    );
 
     // The past.
     vector("version-rollback", "version-rollback", new());
