@@ -31,6 +31,16 @@ impl Keeper {
     /// finishes what a cut left.
     pub fn open(state: State, now: Timestamp, wait: impl FnOnce()) -> Result<Self, Fault> {
         let lock = state.lock(wait)?;
+        Self::open_locked(state, now, lock)
+    }
+
+    /// Opens everything if no other keeper is at work.
+    pub fn try_open(state: State, now: Timestamp) -> Result<Option<Self>, Fault> {
+        let lock = state.try_lock()?;
+        lock.map(|lock| Self::open_locked(state, now, lock)).transpose()
+    }
+
+    fn open_locked(state: State, now: Timestamp, lock: Lock) -> Result<Self, Fault> {
         let config = state.config()?;
         let trust = Trust::load(&state)?;
         let keyring = state.keyring(&trust)?;

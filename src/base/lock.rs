@@ -16,17 +16,24 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock on `path`, calling `wait` once before waiting for another holder.
-    pub fn take(path: &Path, wait: impl FnOnce()) -> Result<Self, Fault> {
+    /// Takes the lock on `path` if nobody holds it.
+    pub fn try_take(path: &Path) -> Result<Option<Self>, Fault> {
         let file = File::open(path).during("open", path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                wait();
-                flock(&file, FlockOperation::LockExclusive).map_err(Into::into).during("lock", path)?;
-            }
-            Err(e) => return Err(e.into()).during("lock", path),
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(e) => Err(e.into()).during("lock", path),
         }
+    }
+
+    /// Takes the lock on `path`, calling `wait` once before waiting for another holder.
+    pub fn take(path: &Path, wait: impl FnOnce()) -> Result<Self, Fault> {
+        if let Some(lock) = Self::try_take(path)? {
+            return Ok(lock);
+        }
+        wait();
+        let file = File::open(path).during("open", path)?;
+        flock(&file, FlockOperation::LockExclusive).map_err(Into::into).during("lock", path)?;
         Ok(Self { _file: file })
     }
 }

@@ -10,9 +10,10 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Serve;
-use super::{Ended, approve, keeper, tui};
+use super::{Ended, approve, tui};
 use crate::base::{Error, Fault, clock};
-use crate::settle::settle;
+use crate::keeper::Keeper;
+use crate::settle::{Settled, settle};
 use crate::store::State;
 
 /// Between two settles.
@@ -71,14 +72,14 @@ async fn stop(server: &mut Child) -> std::io::Result<()> {
     server.wait().await.map(drop)
 }
 
-/// A fault is told and tried again at the next tick; what is published keeps being served.
+/// A fault is told and tried again at the next tick; what is published keeps being served. While an
+/// import or an approval is at work there is nothing to do here: it settles itself.
 fn settle_once(root: &Path) {
-    let settled = keeper(root, clock::now()).and_then(|mut keeper| settle(&mut keeper));
+    let opened = State::open(root).and_then(|state| Keeper::try_open(state, clock::now()));
+    let settled = opened.and_then(|keeper| keeper.map_or(Ok(Settled::default()), |mut keeper| settle(&mut keeper)));
     match settled {
-        Ok(settled) => {
-            // What is stuck was told when it got stuck; the log has it.
-            approve::tell(&crate::settle::Settled { stuck: Vec::new(), evidence: 0, ..settled });
-        }
+        // What is stuck was told when it got stuck; the log has it.
+        Ok(settled) => approve::tell(&Settled { stuck: Vec::new(), evidence: 0, ..settled }),
         Err(fault) => {
             tui::note(format_args!("fault: {fault}"));
             tui::hint(fault.hint());

@@ -19,6 +19,8 @@ use crate::store::{Place, ReleaseId, State};
 
 /// How often the pointers are looked at.
 const LOOK: Duration = Duration::from_millis(200);
+/// How long after something could not be loaded.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// What agents can get.
 #[derive(Default)]
@@ -121,42 +123,52 @@ fn freshness(
 }
 
 impl Index {
-    /// Loads what the pointers name. Fault: something that is published is damaged.
-    pub fn load(state: &State, config: &Config, now: Timestamp) -> Result<Self, Fault> {
+    /// Loads what the pointers name. A channel that is damaged is left out, and its fault given: the
+    /// others keep being served.
+    pub fn load(state: &State, config: &Config, now: Timestamp) -> Result<(Self, Vec<Fault>), Fault> {
+        let (mut index, mut faults) = (Self::default(), Vec::new());
+        for channel in state.channels()? {
+            match Self::load_channel(state, config, &channel, now) {
+                Ok(part) => {
+                    index.paths.extend(part.paths);
+                    index.blobs.extend(part.blobs);
+                    index.feeds.extend(part.feeds);
+                    index.channels.extend(part.channels);
+                }
+                Err(fault) => faults.push(fault),
+            }
+        }
+        Ok((index, faults))
+    }
+
+    fn load_channel(state: &State, config: &Config, channel: &str, now: Timestamp) -> Result<Self, Fault> {
         let mut index = Self::default();
+        let Some(current) = state.current(channel)? else { return Ok(index) };
+        let (bytes, set) = state.set(channel, current)?;
         let mut packs: HashMap<String, Bytes> = HashMap::new();
         let mut dates: HashMap<Timestamp, HeaderValue> = HashMap::new();
-        for channel in state.channels()? {
-            let Some(current) = state.current(&channel)? else { continue };
-            let (bytes, set) = state.set(&channel, current)?;
-            let feeds: Vec<Arc<FeedState>> =
-                set.releases.iter().map(|member| Arc::new(FeedState::new(member, config, now))).collect();
-            for file in &set.files {
-                let bytes = content(state, file, &mut packs)?;
-                let feed = feeds.iter().find(|feed| feed.name == file.feed);
-                let last_modified = dates.entry(file.modified).or_insert_with(|| http_date(file.modified)).clone();
-                let item = Arc::new(Item {
-                    bytes,
-                    etag: etag(file.sha256),
-                    modified: file.modified,
-                    last_modified,
-                    content_type: HeaderValue::from_static(match file.place {
-                        Place::Inline(_) => "text/plain",
-                        _ => "application/octet-stream",
-                    }),
-                    immutable: false,
-                    feed: feed.cloned(),
-                });
-                index.blobs.entry(file.sha256).or_insert_with(|| Arc::clone(&item));
-                index.paths.insert(format!("/{channel}/{}", file.path), item);
-            }
-            index.add(format!("/-/channels/{channel}/release.json"), bytes.into(), set.published);
-            for member in &set.releases {
-                index.add_evidence(state, member, set.published)?;
-            }
-            index.feeds.extend(feeds);
-            index.channels.push((channel, current));
+        index.feeds = set.releases.iter().map(|member| Arc::new(FeedState::new(member, config, now))).collect();
+        for file in &set.files {
+            let item = Arc::new(Item {
+                bytes: content(state, file, &mut packs)?,
+                etag: etag(file.sha256),
+                modified: file.modified,
+                last_modified: dates.entry(file.modified).or_insert_with(|| http_date(file.modified)).clone(),
+                content_type: HeaderValue::from_static(match file.place {
+                    Place::Inline(_) => "text/plain",
+                    _ => "application/octet-stream",
+                }),
+                immutable: false,
+                feed: index.feeds.iter().find(|feed| feed.name == file.feed).cloned(),
+            });
+            index.blobs.entry(file.sha256).or_insert_with(|| Arc::clone(&item));
+            index.paths.insert(format!("/{channel}/{}", file.path), item);
         }
+        index.add(format!("/-/channels/{channel}/release.json"), bytes.into(), set.published);
+        for member in &set.releases {
+            index.add_evidence(state, member, set.published)?;
+        }
+        index.channels.push((channel.to_owned(), current));
         Ok(index)
     }
 
@@ -242,36 +254,42 @@ fn http_date(at: Timestamp) -> HeaderValue {
 }
 
 /// Follows the pointers on a thread of its own: a publish reaches agents within a fraction of a
-/// second. What cannot be loaded is not served; the former sets stay.
+/// second. While something cannot be loaded the former sets stay, and it is tried again.
 pub fn follow(service: Arc<Service>, config: Config) -> Result<(), Fault> {
     let run = move || {
+        let mut pause = LOOK;
         loop {
-            std::thread::sleep(LOOK);
+            std::thread::sleep(pause);
             let now = clock::now();
             let index = service.index.load();
             index.feeds.iter().for_each(|feed| feed.look(now));
-            let pointers = || -> Result<Vec<(String, Current)>, Fault> {
-                let mut pointers = Vec::new();
-                for channel in service.state.channels()? {
-                    if let Some(current) = service.state.current(&channel)? {
-                        pointers.push((channel, current));
+            pause = match is_current(&service.state, &index) {
+                Ok(true) => LOOK,
+                Ok(false) => match Index::load(&service.state, &config, now) {
+                    Ok((index, faults)) if faults.is_empty() => {
+                        service.index.store(Arc::new(index));
+                        LOOK
                     }
-                }
-                Ok(pointers)
+                    _ => AGAIN,
+                },
+                Err(_) => AGAIN,
             };
-            let loaded = match pointers() {
-                Ok(pointers) if pointers == index.channels => continue,
-                Ok(_) => Index::load(&service.state, &config, now),
-                Err(fault) => Err(fault),
-            };
-            match loaded {
-                Ok(index) => service.index.store(Arc::new(index)),
-                Err(_) => {
-                    service.counts.load_faults.fetch_add(1, Ordering::Relaxed);
-                }
+            if pause == AGAIN {
+                service.counts.load_faults.fetch_add(1, Ordering::Relaxed);
             }
         }
     };
     let started = std::thread::Builder::new().name("follow".into()).spawn(run);
     started.map(drop).map_err(|_| Fault::Internal("a thread cannot be started"))
+}
+
+/// Whether the pointers still name what is served.
+fn is_current(state: &State, index: &Index) -> Result<bool, Fault> {
+    let mut pointers = Vec::new();
+    for channel in state.channels()? {
+        if let Some(current) = state.current(&channel)? {
+            pointers.push((channel, current));
+        }
+    }
+    Ok(pointers == index.channels)
 }

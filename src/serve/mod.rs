@@ -71,8 +71,12 @@ pub fn serve(
     listeners: Vec<TcpListener>,
     told: &mut dyn FnMut(&str),
 ) -> Result<(), Fault> {
+    let (index, faults) = Index::load(state, config, crate::base::clock::now())?;
+    for fault in &faults {
+        told(&format!("fault: {fault}; its channel is not served, the others are"));
+    }
     let service = Arc::new(Service {
-        index: ArcSwap::from_pointee(Index::load(state, config, crate::base::clock::now())?),
+        index: ArcSwap::from_pointee(index),
         names: config.serve.names.iter().map(|name| name.to_ascii_lowercase()).collect(),
         guard: Guard::shipped()?,
         evidence: Evidence::start(state, config.serve.journal.0)?,

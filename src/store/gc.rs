@@ -71,6 +71,16 @@ pub fn plan(
             plan.releases.push(id);
         }
     }
+    // What a cut import left in place was never accepted.
+    let releases = state.root().join("releases");
+    for feed in durable::names(&releases)? {
+        for version in durable::names(&releases.join(&feed))? {
+            let id = version.parse().map(|version| ReleaseId { feed: feed.clone(), version });
+            if let Some(id) = id.ok().filter(|id| trust.accepted(&id.feed, id.version).is_none()) {
+                plan.releases.push(id);
+            }
+        }
+    }
     let root = state.root().join("blobs/sha256");
     for two in durable::names(&root)? {
         for name in durable::names(&root.join(&two))? {

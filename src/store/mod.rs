@@ -134,6 +134,11 @@ impl State {
         Lock::take(&self.lock_path(), wait)
     }
 
+    /// Becomes the one keeper if nobody else is.
+    pub fn try_lock(&self) -> Result<Option<Lock>, Fault> {
+        Lock::try_take(&self.lock_path())
+    }
+
     /// Reads the config.
     pub fn config(&self) -> Result<Config, Fault> {
         let bytes = durable::read(&self.config_path(), LONGEST)?;

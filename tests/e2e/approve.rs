@@ -198,6 +198,19 @@ fn damage_is_named_and_serving_goes_on() {
         mend();
         world.fsck();
     }
+    // One damaged channel does not keep a server from serving the others, even from its start.
+    world.import(&world.bundle("two", 1, ONE)).expect(0);
+    world.decide("two/1", "officer", &world.officer, "approve").expect(0);
+    world.decide("two/1", "second", &world.second, "approve").expect(0);
+    let mend = hurt("channels/two/1.json", &flip);
+    let server = super::serve::Server::start(&world, "serve");
+    let code = |path: &str| {
+        run(std::process::Command::new("curl").args(["-s", "-o", "/dev/null", "-w", "%{http_code}", &server.url(path)]))
+            .out
+    };
+    assert_eq!((code("/c/a.hdb").as_str(), code("/two/a.hdb").as_str()), ("200", "404"));
+    drop(server);
+    mend();
     // A damaged keyring, trust file or log stops imports.
     let folder = world.bundle("feed", 3, ONE);
     for path in ["log/import/checkpoint", "keyring/1.toml", "trust/trust.json"] {
