@@ -33,7 +33,12 @@ pub fn say(text: impl Display) {
 
 /// A result as one JSON document.
 pub fn say_json<T: serde::Serialize>(value: &T) {
-    say(serde_json::to_string_pretty(value).unwrap_or_default());
+    say(json(value));
+}
+
+/// A value as one JSON document; our own types always have one.
+pub fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
 /// A table without borders, the header in capitals.

@@ -1,5 +1,6 @@
 //! What a request may have: the one function that decides between serving and refusing.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use hyper::header::{self, HeaderMap, HeaderName};
@@ -19,20 +20,20 @@ pub struct Place {
 /// What is done with a request.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
-pub enum Decision {
+pub enum Decision<'a> {
     /// Look the decoded path up. A label is recorded all the same: the files behind a push are
     /// served like any others.
-    Serve(String, Option<Label>),
+    Serve(Cow<'a, str>, Option<Label>),
     /// Answer with this status, close, and record.
     Refuse(StatusCode, Label),
 }
 
 /// Decides. The numbers are those of the requirements list: what agents need, what is refused.
-pub fn decide(method: &Method, uri: &Uri, headers: &HeaderMap, place: &Place, guard: &Guard) -> Decision {
+pub fn decide<'a>(method: &Method, uri: &'a Uri, headers: &HeaderMap, place: &Place, guard: &Guard) -> Decision<'a> {
     let count = |name: HeaderName| headers.get_all(name).iter().count();
     let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let host = headers.get(header::HOST).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let asked = uri.authority().map(|a| a.as_str().to_owned()).or(host);
+    let host = headers.get(header::HOST).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let asked = uri.authority().map(|a| Cow::Borrowed(a.as_str())).or(host);
     let foreign = asked.as_deref().map(without_port).filter(|name| !is_own(name, place));
     let ask = Ask {
         method: method.as_str(),
@@ -100,9 +101,9 @@ pub fn is_own(name: &str, place: &Place) -> bool {
 }
 
 /// Percent-decodes a path once (RFC 3986, section 2.1); `None` if it is not UTF-8 then, or broken.
-fn decode(path: &str) -> Option<String> {
+fn decode(path: &str) -> Option<Cow<'_, str>> {
     if !path.contains('%') {
-        return Some(path.to_owned());
+        return Some(Cow::Borrowed(path));
     }
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
@@ -118,27 +119,30 @@ fn decode(path: &str) -> Option<String> {
         bytes.push(digit(high)? << 4 | digit(low)?);
         rest = after;
     }
-    String::from_utf8(bytes).ok()
+    String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn decide_on(method: &str, uri: &str, headers: &[(&str, &str)]) -> Decision {
+    fn decide_on(method: &str, uri: &str, headers: &[(&str, &str)]) -> Decision<'static> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
         }
         let place = Place { names: vec!["relay.example".into()], local: IpAddr::from([127, 0, 0, 1]) };
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        decide(&method, &uri.parse().unwrap(), &map, &place, &Guard::shipped().unwrap())
+        match decide(&method, &uri.parse().unwrap(), &map, &place, &Guard::shipped().unwrap()) {
+            Decision::Serve(path, label) => Decision::Serve(path.into_owned().into(), label),
+            Decision::Refuse(status, label) => Decision::Refuse(status, label),
+        }
     }
 
-    fn refused(decision: Decision) -> (u16, String) {
+    fn refused(decision: Decision<'_>) -> (u16, String) {
         match decision {
             Decision::Refuse(status, label) => (status.as_u16(), label.name),
-            Decision::Serve(path, _) => (200, path),
+            Decision::Serve(path, _) => (200, path.into_owned()),
         }
     }
 

@@ -1,0 +1,35 @@
+//! Request heads: the decision never panics, and nothing but GET and HEAD is ever served.
+#![no_main]
+
+use std::net::IpAddr;
+
+use gaprelay::guard::Guard;
+use gaprelay::serve::request::{Decision, Place, decide, missing};
+use gaprelay::serve::{range, tap};
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{HeaderMap, Method, Uri};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let _ = tap::alien(data);
+    let mut lines = data.split(|b| *b == b'\n');
+    let mut first = lines.next().unwrap_or_default().splitn(2, |b| *b == b' ');
+    let Ok(method) = Method::from_bytes(first.next().unwrap_or_default()) else { return };
+    let Ok(uri) = Uri::try_from(first.next().unwrap_or_default()) else { return };
+    let mut headers = HeaderMap::new();
+    for line in lines.take(20) {
+        let mut parts = line.splitn(2, |b| *b == b':');
+        let name = HeaderName::from_bytes(parts.next().unwrap_or_default());
+        let value = HeaderValue::from_bytes(parts.next().unwrap_or_default());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            let _ = range::wanted(value.to_str().unwrap_or_default(), data.len() as u64);
+            headers.append(name, value);
+        }
+    }
+    let guard = Guard::shipped().unwrap();
+    let place = Place { names: vec!["relay.example".into()], local: IpAddr::from([127, 0, 0, 1]) };
+    if let Decision::Serve(path, _) = decide(&method, &uri, &headers, &place, &guard) {
+        assert!(method == Method::GET || method == Method::HEAD);
+        let _ = missing(&path, &headers, &guard);
+    }
+});
