@@ -52,7 +52,7 @@ pub fn find(root: &Path, limits: &Limits) -> Result<Survey, Refusal> {
         match entry {
             Ok(entry) if entry.file_type().is_dir() => match bundle_in(root, entry.path()) {
                 Some(found) => survey.bundles.push(found),
-                None => survey.unrelated += 1,
+                None => survey.unrelated += u64::from(entry.depth() > 0),
             },
             Ok(_) => survey.unrelated += 1,
             Err(e) if e.depth() == 0 => {
