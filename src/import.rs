@@ -1,8 +1,8 @@
 //! The import: why it is safe, from top to bottom.
 //!
-//! First [`read`]: everything that is wanted comes off the medium, each byte once, and nothing of
+//! First `read`: everything that is wanted comes off the medium, each byte once, and nothing of
 //! it is decompressed, parsed or believed before its signatures hold. Then the medium may go.
-//! Then [`admit`], bundle by bundle: nothing counts before the trust file says so, and that is one
+//! Then `admit`, bundle by bundle: nothing counts before the trust file says so, and that is one
 //! step; whatever is cut before it leaves the former state.
 
 use std::fs::File;

@@ -46,10 +46,9 @@ impl Keeper {
         let keyring = state.keyring(&trust)?;
         let log = Log::open(&state.import_log())?;
         let mut keeper = Self { state, config, keyring, trust, log, now, _lock: lock };
-        for folder in ["", "trust", "keyring", "inbox", "log/import"] {
+        for folder in ["", "spool", "trust", "keyring", "inbox", "log/import"] {
             durable::sweep(&keeper.state.root().join(folder))?;
         }
-        durable::sweep(&keeper.state.spool())?;
         keeper.finish_interrupted()?;
         Ok(keeper)
     }

@@ -1,7 +1,9 @@
 //! Where tiles and entry bundles lie (C2SP tlog-tiles, "Paths"), and how a bundle is written.
 //!
-//!     tile/<level>/<index>           256 hashes         tile/<level>/<index>.p/<width>   fewer
-//!     tile/entries/<index>           256 entries        tile/entries/<index>.p/<width>   fewer
+//! ```text
+//! tile/<level>/<index>           256 hashes         tile/<level>/<index>.p/<width>   fewer
+//! tile/entries/<index>           256 entries        tile/entries/<index>.p/<width>   fewer
+//! ```
 //!
 //! An index is written in groups of three digits, all but the last prefixed with `x`: 1234067 is
 //! `x001/x234/067`. A bundle is, for each entry, its length in two bytes, big endian, and its bytes.

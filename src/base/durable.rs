@@ -102,9 +102,10 @@ pub fn remove(path: &Path) -> Result<(), Fault> {
     }
 }
 
-/// Removes the temporary files that a cut run left directly in `path`.
+/// Removes the temporary files that a cut run left directly in `path`. Only who holds the state's
+/// lock may: another's could be in the making.
 pub fn sweep(path: &Path) -> Result<(), Fault> {
-    for name in names(path)? {
+    for name in all_names(path)? {
         if name.starts_with(TEMPORARY) {
             remove(&path.join(name))?;
         }
@@ -112,8 +113,15 @@ pub fn sweep(path: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The names in a folder, sorted; names that are not UTF-8 are none of ours and a fault.
+/// The names in a folder, sorted, without what is in the making; names that are not UTF-8 are none of
+/// ours and a fault.
 pub fn names(path: &Path) -> Result<Vec<String>, Fault> {
+    let mut names = all_names(path)?;
+    names.retain(|name| !name.starts_with(TEMPORARY));
+    Ok(names)
+}
+
+fn all_names(path: &Path) -> Result<Vec<String>, Fault> {
     let mut names = Vec::new();
     for entry in fs::read_dir(path).during("list", path)? {
         let name = entry.during("list", path)?.file_name();

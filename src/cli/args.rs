@@ -329,11 +329,22 @@ pub enum KeyringCommand {
         /// How many root keys must sign a new keyring.
         #[arg(long, value_name = "N", default_value_t = 1)]
         root_threshold: u64,
-        /// A key: name=…,role=vendor|custodian|evaluator|officer,public=…[,publisher=…,origin=…][,feeds=a+b*][,not-before=…][,not-after=…]
-        #[arg(long, value_name = "FIELDS", required = true)]
+        /// A key, as fields.
+        #[arg(
+            long,
+            value_name = "FIELDS",
+            required = true,
+            help = "A key: name=…,role=vendor|custodian|evaluator|officer,\
+            public=…[,publisher=…,origin=…][,feeds=a+b*][,not-before=…][,not-after=…]"
+        )]
         key: Vec<String>,
-        /// How many must sign: role=…,signers=N[,feeds=a+b*]
-        #[arg(long, value_name = "FIELDS", required = true)]
+        /// How many must sign, as fields.
+        #[arg(
+            long,
+            value_name = "FIELDS",
+            required = true,
+            help = "How many must sign: role=…,signers=N[,feeds=a+b*]"
+        )]
         require: Vec<String>,
         /// Where to write it; it must not exist.
         #[arg(long, value_name = "FILE")]

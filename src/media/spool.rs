@@ -63,9 +63,12 @@ pub fn read_envelope(found: &Found, limits: &Limits) -> Result<Envelope, Refusal
     for name in found.signatures.iter().take(most) {
         let longest = signature::LONGEST as u64;
         if let Some(bytes) = read_small(found, name, longest, Reason::SignatureMalformed)? {
-            let name = name.to_str().filter(|n| n.len() <= 255 && n.bytes().all(|b| (0x21..0x7f).contains(&b)));
+            let name = name.to_str().filter(|n| n.len() <= 200 && n.bytes().all(|b| (0x21..0x7f).contains(&b)));
             let name = name.ok_or_else(|| {
-                Refusal::new(Reason::SignatureMalformed, "the name of a signature file is not plain ASCII")
+                Refusal::new(
+                    Reason::SignatureMalformed,
+                    "the name of a signature file is not plain ASCII of at most 200 characters",
+                )
             })?;
             signatures.push((name.to_owned(), bytes));
         }

@@ -1,7 +1,9 @@
 //! A channel's sets: numbered, never changed, and one small file that names the one agents see.
 //!
-//!     channels/<channel>/<generation>.json     a set
-//!     channels/<channel>/current               "<generation> <digest of the set file>\n"
+//! ```text
+//! channels/<channel>/<generation>.json     a set
+//! channels/<channel>/current               "<generation> <digest of the set file>\n"
+//! ```
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -87,7 +87,6 @@ impl State {
     /// The statements on a release that count, oldest first.
     pub fn statements(&self, id: &ReleaseId) -> Result<Vec<Taken>, Fault> {
         let folder = self.release_path(id).join("statements");
-        durable::sweep(&folder)?;
         let mut taken: Vec<Taken> =
             durable::names(&folder)?.iter().map(|name| read_json(&folder.join(name))).collect::<Result<_, _>>()?;
         taken.sort_by_key(|t| t.taken);

@@ -1,15 +1,17 @@
 //! The state folder. `init` makes it; nothing else ever does: what is missing is a fault.
 //!
-//!     config.toml
-//!     keyring/<version>.toml       the keyring in force is the one that trust/trust.json names
-//!     trust/trust.json             what was accepted: the memory against rollback
-//!     spool/                       private copies of a medium's bytes; swept at every start
-//!     blobs/sha256/ab/<digest>     artifacts of 256 KiB and more
-//!     releases/<feed>/<version>/   manifest, signatures, verdicts, small artifacts in one pack
-//!     channels/<name>/             numbered sets, and `current`, which names the one that is served
-//!     inbox/                       statements handed in
-//!     log/import/ log/access/      the transparency logs
-//!     lock
+//! ```text
+//! config.toml
+//! keyring/<version>.toml       the keyring in force is the one that trust/trust.json names
+//! trust/trust.json             what was accepted: the memory against rollback
+//! spool/                       private copies of a medium's bytes; swept at every start
+//! blobs/sha256/ab/<digest>     artifacts of 256 KiB and more
+//! releases/<feed>/<version>/   manifest, signatures, verdicts, small artifacts in one pack
+//! channels/<name>/             numbered sets, and `current`, which names the one that is served
+//! inbox/                       statements handed in
+//! log/import/ log/access/      the transparency logs
+//! lock
+//! ```
 
 pub mod fsck;
 pub mod gc;

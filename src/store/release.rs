@@ -1,10 +1,12 @@
 //! Releases as they are kept: `releases/<feed>/<version>/`.
 //!
-//!     manifest.json, manifest.json….minisig   as they came
-//!     verdicts.json                           one verdict for each artifact, by path
-//!     release.json                            who brought it, who signed it, what was decided
-//!     pack, pack.json                         the small artifacts, and where each begins
-//!     statements/                             officers' statements on it that count
+//! ```text
+//! manifest.json, manifest.json….minisig   as they came
+//! verdicts.json                           one verdict for each artifact, by path
+//! release.json                            who brought it, who signed it, what was decided
+//! pack, pack.json                         the small artifacts, and where each begins
+//! statements/                             officers' statements on it that count
+//! ```
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -2,12 +2,14 @@
 //! manifest which bytes it must consist of, and compare. In scope: gzip framing, ustar framing,
 //! sizes, digests. Out of scope: what the artifacts mean.
 //!
-//!     gzip header (10 fixed bytes) · deflate stream · CRC-32 · size · end of file
-//!       └ for each carried artifact, in the manifest's order:
-//!             its ustar header, byte for byte as [`ustar::header`] makes it
-//!             its bytes, with the signed SHA-256
-//!             zeros to the next 512
-//!         zeros to the end: two blocks, then up to a multiple of 10240
+//! ```text
+//! gzip header (10 fixed bytes) · deflate stream · CRC-32 · size · end of file
+//!   └ for each carried artifact, in the manifest's order:
+//!         its ustar header, byte for byte as [`ustar::header`] makes it
+//!         its bytes, with the signed SHA-256
+//!         zeros to the next 512
+//!     zeros to the end: two blocks, then up to a multiple of 10240
+//! ```
 
 pub mod diagnose;
 pub mod gzip;

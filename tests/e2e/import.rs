@@ -335,3 +335,51 @@ fn the_binaries_are_what_they_claim() {
     run(Command::new(RELAY).args(["explain", "nonsense"])).expect(2);
     run(Command::new(RELAY).args(["--state", "/nonexistent", "status"])).expect(2);
 }
+
+/// What `--json` prints is what `schemas/` says.
+#[test]
+fn json_outputs_fit_their_schemas() {
+    let world = World::new();
+    let folder = world.path("schemas");
+    let schemas = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
+    let fits = |name: &str, value: &serde_json::Value| {
+        let schema = serde_json::from_slice(&fs::read(schemas.join(format!("{name}.json"))).unwrap()).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let faults: Vec<_> = validator.iter_errors(value).map(|e| e.to_string()).collect();
+        assert!(faults.is_empty(), "{name}: {faults:?} in {value:#}");
+    };
+    good(&folder.join("bad"), &Key::new(), "feed", 1, ONE);
+    world.bundle("feed", 1, &[("a.hdb", HASHES, "clamav-hashes"), ("x.hdb", b"MZ", "clamav-hashes")]);
+    world.bundle("auto", 1, &[("b.hdb", HASHES, "clamav-hashes")]);
+    let both = [folder.to_str().unwrap(), world.path("stick").to_str().unwrap()].map(str::to_owned);
+    let imported = world.relay(&["import", "--json", "--operator", "o", &both[0], &both[1]]).expect(3).json();
+    assert_eq!(imported["bundles"].as_array().unwrap().len(), 3);
+    fits("json-import", &imported);
+    fits("json-settle", &world.decide("feed/1", "officer", &world.officer, "approve").expect(0).json());
+    for (name, args) in [
+        ("json-status", vec!["status"]),
+        ("json-releases", vec!["releases"]),
+        ("json-show", vec!["show", "feed/1"]),
+        ("json-settle", vec!["settle"]),
+        ("json-log-verify", vec!["log", "verify"]),
+        ("json-fsck", vec!["fsck"]),
+        ("json-gc", vec!["gc"]),
+        ("keyring", vec!["keyring"]),
+    ] {
+        fits(name, &world.relay(&[&args[..], &["--json"]].concat()).expect(0).json());
+    }
+    for line in world.relay(&["log", "show", "--json"]).expect(0).out.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        fits("json-log-show", &line);
+        fits("log-entry", &line["entry"]);
+    }
+    let state = |path: &str| serde_json::from_slice(&fs::read(world.state().join(path)).unwrap()).unwrap();
+    fits("trust", &state("trust/trust.json"));
+    fits("release", &state("releases/feed/1/release.json"));
+    fits("verdicts", &state("releases/feed/1/verdicts.json"));
+    fits("pack", &state("releases/feed/1/pack.json"));
+    fits("set", &state("channels/c/2.json"));
+    let statements = fs::read_dir(world.state().join("releases/feed/1/statements")).unwrap();
+    let paths: Vec<_> = statements.map(|entry| entry.unwrap().path()).collect();
+    fits("statement-taken", &serde_json::from_slice(&fs::read(&paths[0]).unwrap()).unwrap());
+}
