@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, schema_for};
 use serde_json::{Value, json};
 
@@ -12,6 +13,12 @@ use crate::{audit, cli, config, guard, publish, store, verify};
 
 fn schema<T: JsonSchema>() -> Value {
     serde_json::to_value(schema_for!(T)).unwrap()
+}
+
+/// Of a type that is only written: what may be left out need not be there.
+fn written<T: JsonSchema>() -> Value {
+    let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
+    serde_json::to_value(generator.into_root_schema_for::<T>()).unwrap()
 }
 
 fn all() -> Vec<(&'static str, Value)> {
@@ -29,15 +36,15 @@ fn all() -> Vec<(&'static str, Value)> {
         ("statement-taken", schema::<publish::standing::Taken>()),
         ("set", schema::<publish::Set>()),
         ("endpoints", schema::<Vec<guard::Endpoint>>()),
-        ("json-import", schema::<cli::json::Imported>()),
-        ("json-settle", schema::<cli::json::Settled>()),
-        ("json-status", schema::<cli::json::Status>()),
-        ("json-releases", schema::<Vec<cli::json::ReleaseRow>>()),
-        ("json-show", schema::<cli::json::Shown>()),
-        ("json-log-show", schema::<cli::json::LogLine>()),
-        ("json-log-verify", schema::<Vec<cli::json::Verified>>()),
-        ("json-fsck", schema::<cli::json::Fsck>()),
-        ("json-gc", schema::<cli::json::Gc>()),
+        ("json-import", written::<cli::json::Imported>()),
+        ("json-settle", written::<cli::json::Settled>()),
+        ("json-status", written::<cli::json::Status>()),
+        ("json-releases", written::<Vec<cli::json::ReleaseRow>>()),
+        ("json-show", written::<cli::json::Shown>()),
+        ("json-log-show", written::<cli::json::LogLine>()),
+        ("json-log-verify", written::<Vec<cli::json::Verified>>()),
+        ("json-fsck", written::<cli::json::Fsck>()),
+        ("json-gc", written::<cli::json::Gc>()),
         ("reasons", Reason::ALL.iter().map(reason).collect()),
         ("kinds", Kind::ALL.iter().map(kind).collect()),
     ]
