@@ -179,6 +179,9 @@ pub struct Serve {
     /// Address to listen on, instead of those in the config; may be given several times.
     #[arg(long, value_name = "IP:PORT")]
     pub listen: Vec<SocketAddr>,
+    /// End when this process, which started us, ends: how `up` starts its server.
+    #[arg(long, hide = true, value_name = "PID")]
+    pub supervised: Option<i32>,
 }
 
 /// The logs' subcommands.

@@ -12,6 +12,9 @@ use crate::store::State;
 
 /// Listens and serves until told to stop.
 pub fn run(state: &State, args: &Serve) -> Result<Ended, Error> {
+    if let Some(supervisor) = args.supervised {
+        end_with(supervisor)?;
+    }
     let config = state.config()?;
     let listeners = addresses(&config, args).iter().map(bind).collect::<Result<Vec<_>, _>>()?;
     let scheme = if config.serve.tls_key.is_some() { "https" } else { "http" };
@@ -23,6 +26,18 @@ pub fn run(state: &State, args: &Serve) -> Result<Ended, Error> {
     }
     serve(state, &config, listeners, &mut |told| tui::note(told))?;
     Ok(Ended::Well)
+}
+
+/// A server must not outlive its supervisor, however that ends.
+fn end_with(supervisor: i32) -> Result<(), Fault> {
+    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+    set_parent_process_death_signal(Some(Signal::TERM))
+        .map_err(|_| Fault::Internal("the supervisor cannot be watched"))?;
+    // It may have ended before we asked.
+    if getppid().is_none_or(|parent| parent.as_raw_nonzero().get() != supervisor) {
+        return Err(Fault::Internal("the supervisor is gone"));
+    }
+    Ok(())
 }
 
 fn addresses(config: &Config, args: &Serve) -> Vec<SocketAddr> {

@@ -56,7 +56,12 @@ pub fn run(root: &Path, args: &Serve) -> Result<Ended, Error> {
 #[expect(clippy::disallowed_methods, reason = "the one place that starts a process: ourselves")]
 fn start(root: &Path, args: &Serve) -> std::io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("--state").arg(root).arg("serve").stdin(Stdio::null()).kill_on_drop(true);
+    command
+        .arg("--state")
+        .arg(root)
+        .args(["serve", "--supervised", &std::process::id().to_string()])
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
     for address in &args.listen {
         command.arg("--listen").arg(address.to_string());
     }

@@ -65,7 +65,8 @@ impl State {
     pub fn create(root: &Path, config: &str, parsed: &Config, keyring: &[u8], ring: &Keyring) -> Result<Self, Fault> {
         let state = Self { root: root.to_owned() };
         if state.config_path().exists() || root.join("trust").exists() {
-            return Err(Fault::Config(format!("{} holds a state already", root.display())));
+            let unfinished = if state.config_path().exists() { "" } else { ", cut while it was made: remove it first" };
+            return Err(Fault::Config(format!("{} holds a state already{unfinished}", root.display())));
         }
         for part in FOLDERS {
             durable::create_dir(&root.join(part))?;

@@ -175,21 +175,14 @@ fn curl_and_wget() {
     assert_eq!(labels, ["virustotal", "upload", "form-upload"]);
 }
 
-fn freshclam(world: &World, settings: &str) -> Ran {
+/// Runs freshclam once for one database.
+fn freshclam(world: &World, database: &str, settings: &str) -> Ran {
     let (conf, data) = (world.path("freshclam.conf"), world.path("clamav"));
     fs::create_dir_all(&data).unwrap();
     let who = if is_root() { "DatabaseOwner root\n" } else { "" };
-    fs::write(
-        &conf,
-        format!(
-            "DatabaseDirectory {}\n{who}MaxAttempts 1\nConnectTimeout 5\nTestDatabases no\n{settings}\n",
-            data.display()
-        ),
-    )
-    .unwrap();
-    let mut command = Command::new("freshclam");
-    command.arg("--config-file").arg(&conf).arg("--stdout").arg("--update-db=custom");
-    run(&mut command)
+    let always = "MaxAttempts 1\nConnectTimeout 5\nTestDatabases no\nDNSDatabaseInfo no";
+    fs::write(&conf, format!("DatabaseDirectory {}\n{who}{always}\n{settings}\n", data.display())).unwrap();
+    run(Command::new("freshclam").arg("--config-file").arg(&conf).args(["--stdout", "--update-db", database]))
 }
 
 fn is_root() -> bool {
@@ -204,21 +197,18 @@ fn freshclam_takes_custom_databases_and_follows_a_change() {
     let world = World::new();
     world.publish("feed", 1, &[("site.hdb", HASHES, "clamav-hashes")]);
     let server = Server::start(&world, "serve");
-    let settings = format!(
-        "DatabaseMirror http://127.0.0.1:9\nDNSDatabaseInfo no\nDatabaseCustomURL {}",
-        server.url("/c/site.hdb")
-    );
+    let settings = format!("DatabaseMirror http://127.0.0.1:9\nDatabaseCustomURL {}", server.url("/c/site.hdb"));
     let local = world.path("clamav/site.hdb");
-    let ran = freshclam(&world, &settings);
+    let ran = freshclam(&world, "custom", &settings);
     assert_eq!(fs::read(&local).unwrap(), HASHES, "{}{}", ran.out, ran.err);
-    let ran = freshclam(&world, &settings);
+    let ran = freshclam(&world, "custom", &settings);
     assert!(ran.out.contains("up-to-date"), "{}{}", ran.out, ran.err);
     // Content made long ago and carried in now reaches an agent that loaded a moment ago (R4).
     std::thread::sleep(std::time::Duration::from_millis(1100));
     let changed = b"44d88612fea8a8f36de82e1278abb02f:69:Eicar-Again\n";
     world.publish("feed", 2, &[("site.hdb", changed, "clamav-hashes")]);
     std::thread::sleep(std::time::Duration::from_millis(500));
-    let ran = freshclam(&world, &settings);
+    let ran = freshclam(&world, "custom", &settings);
     assert_eq!(fs::read(&local).unwrap(), changed, "{}{}", ran.out, ran.err);
     server.stop();
     world.relay(&["settle"]).expect(0);
@@ -270,20 +260,7 @@ fn freshclam_pulls_the_vendors_signed_databases() {
     };
     publish(1, 0..0);
     let server = Server::start(&world, "serve");
-    let run_freshclam = |settings: &str| {
-        let (conf, folder) = (world.path("freshclam.conf"), world.path("clamav"));
-        fs::create_dir_all(&folder).unwrap();
-        let who = if is_root() { "DatabaseOwner root\n" } else { "" };
-        fs::write(
-            &conf,
-            format!(
-                "DatabaseDirectory {}\n{who}MaxAttempts 1\nTestDatabases no\nDNSDatabaseInfo no\n{settings}\n",
-                folder.display()
-            ),
-        )
-        .unwrap();
-        run(Command::new("freshclam").arg("--config-file").arg(&conf).args(["--stdout", "--update-db=test"]))
-    };
+    let run_freshclam = |settings: &str| freshclam(&world, "test", settings);
     let version = || {
         let folder = world.path("clamav");
         ["test.cld", "test.cvd"]

@@ -449,4 +449,8 @@ fn up_settles_and_serves_and_starts_the_server_again() {
     Command::new("kill").arg(server.child.id().to_string()).status().unwrap();
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
     assert!(TcpStream::connect(&server.address).is_err(), "the server outlived its supervisor");
+    // Nor does it where the supervisor had no time to say anything.
+    let killed = Server::start(&world, "up");
+    Command::new("kill").args(["-9", &killed.child.id().to_string()]).status().unwrap();
+    until(|| TcpStream::connect(&killed.address).is_err());
 }
