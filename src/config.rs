@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use toml::Spanned;
 
 use crate::base::limits::Bytes;
 use crate::base::name::{self, is_name};
-use crate::base::{Limits, quoted};
+use crate::base::{Fault, Limits, quoted};
 use crate::inspect::Kind;
 
 /// The annotated example that `init` writes.
@@ -232,6 +232,14 @@ impl Config {
             .map_err(|e| vec![problem(text, e.span().unwrap_or_default().start, quoted(e.message()).to_string())])?;
         let problems = config.problems(text);
         if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+
+    /// As [`Config::parse`], with the faults as one, each line naming the file.
+    pub fn parse_file(text: &str, path: &Path) -> Result<Self, Fault> {
+        Self::parse(text).map_err(|problems| {
+            let shown: Vec<_> = problems.iter().map(|p| format!("{}: {p}", path.display())).collect();
+            Fault::Config(shown.join("\n"))
+        })
     }
 
     /// The feed of this name.

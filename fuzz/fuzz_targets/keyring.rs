@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(keyring) = Keyring::parse(data) {
-        assert!(keyring.check().is_ok());
+        assert_eq!(keyring.check(), Ok(()));
     }
     if let Ok(text) = str::from_utf8(data) {
         if let Err(problems) = Config::parse(text) {

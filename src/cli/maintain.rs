@@ -7,7 +7,7 @@ use super::{Ended, json, tui};
 use crate::audit::Event;
 use crate::base::error::IoContext as _;
 use crate::base::limits::human;
-use crate::base::{Digest, Error, Fault, clock};
+use crate::base::{Digest, Error, clock};
 use crate::config::{Config, EXAMPLE};
 use crate::keeper::Keeper;
 use crate::publish::{Standing, standing};
@@ -23,7 +23,7 @@ pub fn init(root: &Path, args: &Init) -> Result<Ended, Error> {
         Some(path) => std::fs::read_to_string(path).during("read", path)?,
         None => EXAMPLE.to_owned(),
     };
-    let parsed = parse_config(&config, args.config.as_deref().unwrap_or(Path::new("config.toml")))?;
+    let parsed = Config::parse_file(&config, args.config.as_deref().unwrap_or(Path::new("config.toml")))?;
     let state = State::create(root, &config, &parsed, &keyring, &ring)?;
     let now = clock::now();
     let mut keeper = Keeper::open(state, now, || {})?;
@@ -43,7 +43,7 @@ pub fn init(root: &Path, args: &Init) -> Result<Ended, Error> {
 pub fn check_config(root: &Path, file: Option<&Path>) -> Result<Ended, Error> {
     let path = file.map_or_else(|| root.join("config.toml"), Path::to_owned);
     let text = std::fs::read_to_string(&path).during("read", &path)?;
-    let config = parse_config(&text, &path)?;
+    let config = Config::parse_file(&text, &path)?;
     let (feeds, channels) = (config.feeds.len(), config.channels.len());
     tui::say(format_args!("{}: no fault; {feeds} feeds, {channels} channels", path.display()));
     if let Ok(state) = State::open(root) {
@@ -68,13 +68,6 @@ fn check_clashes(state: &State, config: &Config) -> Result<(), Error> {
         crate::publish::Set::make(channel.name.get_ref(), None, &releases, 1, clock::now())?;
     }
     Ok(())
-}
-
-fn parse_config(text: &str, path: &Path) -> Result<Config, Fault> {
-    Config::parse(text).map_err(|problems| {
-        let shown: Vec<_> = problems.iter().map(|p| format!("{}: {p}", path.display())).collect();
-        Fault::Config(shown.join("\n"))
-    })
 }
 
 /// Shows the keyring in force.

@@ -126,10 +126,7 @@ fn check(args: &Check) -> Result<Ended, Error> {
 
 fn read_config(path: &Path) -> Result<Config, Fault> {
     let text = std::fs::read_to_string(path).during("read", path)?;
-    Config::parse(&text).map_err(|problems| {
-        let shown: Vec<_> = problems.iter().map(|p| format!("{}: {p}", path.display())).collect();
-        Fault::Config(shown.join("\n"))
-    })
+    Config::parse_file(&text, path)
 }
 
 fn keyring(command: &KeyringCommand) -> Result<Ended, Error> {

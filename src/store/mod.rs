@@ -146,10 +146,7 @@ impl State {
     pub fn config(&self) -> Result<Config, Fault> {
         let bytes = durable::read(&self.config_path(), LONGEST)?;
         let text = String::from_utf8(bytes).map_err(|_| Fault::Config("config.toml is not UTF-8".into()))?;
-        Config::parse(&text).map_err(|problems| {
-            let shown: Vec<_> = problems.iter().map(|p| format!("config.toml, {p}")).collect();
-            Fault::Config(shown.join("\n"))
-        })
+        Config::parse_file(&text, Path::new("config.toml"))
     }
 
     /// Reads the keyring in force: the one whose version and digest the trust file names.
