@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_nodelay};
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
 use tokio::io::AsyncWriteExt as _;
@@ -25,6 +26,11 @@ use crate::guard::Label;
 /// The answer to a connection for which there is no room: not 429, which makes freshclam sleep.
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 35\r\n\
     Retry-After: 30\r\nConnection: close\r\n\r\nToo many connections, try later on\n";
+
+/// Bytes of an answer that the kernel holds for one connection; it takes twice as much for its own
+/// needs. Small enough to stay in the processor's cache between being written and being read, large
+/// enough for 10 Gbit/s at 0.2 ms.
+const SEND_BUFFER: usize = 128 << 10;
 
 /// Who is connected: in all, and by address.
 struct Room {
@@ -90,6 +96,10 @@ pub fn run(
             (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
         for listener in listeners {
             listener.set_nonblocking(true).map_err(failed)?;
+            // What is accepted has the listener's options: small answers leave at once, and a slow
+            // reader holds little of the kernel's memory.
+            set_tcp_nodelay(&listener, true).map_err(|e| failed(e.into()))?;
+            set_socket_send_buffer_size(&listener, SEND_BUFFER).map_err(|e| failed(e.into()))?;
             let listener = TcpListener::from_std(listener).map_err(failed)?;
             let entrance = Entrance {
                 service: Arc::clone(service),
@@ -158,8 +168,6 @@ fn turn_away(mut stream: TcpStream, tls: bool) {
 /// Speaks TLS if the listener does, and hands the stream on.
 async fn greet(stream: TcpStream, agent: SocketAddr, entrance: Entrance) {
     let Ok(listener) = stream.local_addr() else { return };
-    // Small answers leave at once; a failure costs only time.
-    let _ = stream.set_nodelay(true);
     let Entrance { service, tls, patience, stop, .. } = entrance;
     let mut peer = Peer { agent, listener, sni: None, certificate: None };
     let Some(tls) = tls else {
