@@ -13,7 +13,7 @@ use crate::audit::Event;
 use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
 use crate::base::quoted::quoted_os;
-use crate::base::{Digest, Error, Fault, Reason, Refusal, quoted};
+use crate::base::{Digest, Error, Fault, Operator, Reason, Refusal, quoted};
 use crate::config::Feed;
 use crate::inspect::{Inspector, Verdict};
 use crate::keeper::Keeper;
@@ -81,7 +81,12 @@ enum Content {
 
 /// Imports every bundle under `paths`. Each gets its own outcome; a fault of ours that concerns
 /// them all stops the import.
-pub fn import(keeper: &mut Keeper, paths: &[PathBuf], operator: &str, watch: Watch<'_>) -> Result<Vec<Judged>, Fault> {
+pub fn import(
+    keeper: &mut Keeper,
+    paths: &[PathBuf],
+    operator: &Operator,
+    watch: Watch<'_>,
+) -> Result<Vec<Judged>, Fault> {
     // No date can be judged by a clock that is behind what was already seen.
     keeper.check_clock()?;
 
@@ -101,8 +106,8 @@ pub fn import(keeper: &mut Keeper, paths: &[PathBuf], operator: &str, watch: Wat
 }
 
 /// Searches one medium and reads what is wanted of it into the spool.
-fn read(keeper: &mut Keeper, path: &Path, operator: &str, watch: Watch<'_>) -> Result<Vec<Taken>, Fault> {
-    keeper.append(vec![Event::MediumOpened { medium: quoted_os(path), operator: quoted(operator).to_string() }])?;
+fn read(keeper: &mut Keeper, path: &Path, operator: &Operator, watch: Watch<'_>) -> Result<Vec<Taken>, Fault> {
+    keeper.append(vec![Event::MediumOpened { medium: quoted_os(path), operator: operator.clone() }])?;
     let survey = match media::find(path, &keeper.config.limits) {
         Ok(survey) => survey,
         Err(refusal) => {
@@ -207,12 +212,9 @@ fn check_held(keeper: &Keeper, verified: &Verified) -> Result<(), Error> {
 }
 
 /// Gives one bundle its outcome: intent, act, outcome.
-fn judge(keeper: &mut Keeper, taken: Taken, operator: &str, watch: Watch<'_>) -> Result<Judged, Fault> {
-    let started = Event::ImportStarted {
-        bundle: taken.bundle.clone(),
-        manifest: taken.manifest,
-        operator: quoted(operator).to_string(),
-    };
+fn judge(keeper: &mut Keeper, taken: Taken, operator: &Operator, watch: Watch<'_>) -> Result<Judged, Fault> {
+    let started =
+        Event::ImportStarted { bundle: taken.bundle.clone(), manifest: taken.manifest, operator: operator.clone() };
     let bundle = taken.bundle;
     let outcome = match taken.content {
         // Nothing is stored for a bundle refused on the medium: intent and outcome in one step.
@@ -252,7 +254,12 @@ fn failed(error: Error) -> Outcome {
 
 /// From the spool to a release. `None`: another bundle of this import brought exactly this.
 #[expect(clippy::needless_pass_by_value, reason = "taken in: the spool's copy goes with it")]
-fn admit(keeper: &mut Keeper, spooled: Spooled, operator: &str, watch: Watch<'_>) -> Result<Option<Release>, Error> {
+fn admit(
+    keeper: &mut Keeper,
+    spooled: Spooled,
+    operator: &Operator,
+    watch: Watch<'_>,
+) -> Result<Option<Release>, Error> {
     let verified = spooled.verified();
     let manifest = verified.manifest();
 

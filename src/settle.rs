@@ -105,8 +105,8 @@ fn take(keeper: &mut Keeper, handed_in: &HandedIn) -> Result<(ReleaseId, Decisio
         return Err(Error::refused(Reason::StatementDigest, detail));
     }
     let raw = statement.verify(&handed_in.text, &handed_in.signature, &keeper.keyring, keeper.now)?;
-    if statement.officer == release.operator {
-        let detail = format!("{} imported {id}", statement.officer);
+    if release.operator.is(&statement.officer) {
+        let detail = format!("{} is not to approve what {} imported", statement.officer, release.operator);
         return Err(Error::refused(Reason::StatementOwnImport, detail));
     }
     let (key, before) = (HEXLOWER.encode(&raw.key), keeper.state.statements(id)?);

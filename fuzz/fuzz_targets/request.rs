@@ -7,7 +7,7 @@ use gaprelay::guard::Guard;
 use gaprelay::serve::request::{Decision, Place, decide, missing};
 use gaprelay::serve::{range, tap};
 use hyper::header::{HeaderName, HeaderValue};
-use hyper::{HeaderMap, Method, Uri};
+use hyper::{Method, Request, Uri};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -16,20 +16,22 @@ fuzz_target!(|data: &[u8]| {
     let mut first = lines.next().unwrap_or_default().splitn(2, |b| *b == b' ');
     let Ok(method) = Method::from_bytes(first.next().unwrap_or_default()) else { return };
     let Ok(uri) = Uri::try_from(first.next().unwrap_or_default()) else { return };
-    let mut headers = HeaderMap::new();
+    let mut request = Request::new(());
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
     for line in lines.take(20) {
         let mut parts = line.splitn(2, |b| *b == b':');
         let name = HeaderName::from_bytes(parts.next().unwrap_or_default());
         let value = HeaderValue::from_bytes(parts.next().unwrap_or_default());
         if let (Ok(name), Ok(value)) = (name, value) {
             let _ = range::wanted(value.to_str().unwrap_or_default(), data.len() as u64);
-            headers.append(name, value);
+            request.headers_mut().append(name, value);
         }
     }
     let guard = Guard::shipped().unwrap();
     let place = Place { names: vec!["relay.example".into()], local: IpAddr::from([127, 0, 0, 1]) };
-    if let Decision::Serve(path, _) = decide(&method, &uri, &headers, &place, &guard) {
-        assert!(method == Method::GET || method == Method::HEAD);
-        let _ = missing(&path, &headers, &guard);
+    if let Decision::Serve(path, _) = decide(&request, &place, &guard) {
+        assert!(request.method() == Method::GET || request.method() == Method::HEAD);
+        let _ = missing(&path, request.headers(), &guard);
     }
 });

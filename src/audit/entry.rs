@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Digest, Reason, Timestamp};
+use crate::base::{Digest, Operator, Reason, Timestamp};
 use crate::inspect::Counts;
 use crate::verify::Signer;
 
@@ -37,7 +37,7 @@ pub enum Event {
         /// The path given, escaped.
         medium: String,
         /// Who imports.
-        operator: String,
+        operator: Operator,
     },
     /// Outcome: what could be read of it is in the spool; it may be removed.
     MediumRead {
@@ -61,7 +61,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         manifest: Option<Digest>,
         /// Who imports.
-        operator: String,
+        operator: Operator,
     },
     /// Outcome: a bundle was accepted as a release.
     Imported {

@@ -8,6 +8,7 @@ pub mod error;
 pub mod limits;
 pub mod lock;
 pub mod name;
+pub mod operator;
 pub mod quoted;
 pub mod reason;
 
@@ -15,5 +16,6 @@ pub use clock::Timestamp;
 pub use digest::Digest;
 pub use error::{Error, Fault, Refusal};
 pub use limits::Limits;
+pub use operator::Operator;
 pub use quoted::quoted;
 pub use reason::Reason;

@@ -129,7 +129,8 @@ pub struct Import {
     /// Where a medium is mounted, or a bundle's folder.
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
-    /// Who imports; the user at the console if left out. This name may not approve what it imports.
+    /// Who imports; the user at the console if left out. Neither this name nor that user may approve
+    /// what is imported; both are recorded.
     #[arg(long, value_name = "NAME")]
     pub operator: Option<String>,
     /// Print JSON.

@@ -6,7 +6,7 @@ use super::args::Import;
 use super::{Ended, json, tui};
 use crate::base::limits::human;
 use crate::base::quoted::quoted_os;
-use crate::base::{Error, Fault, Reason, quoted};
+use crate::base::{Error, Fault, Operator, Reason, quoted};
 use crate::import::{Judged, Outcome, Progress, import};
 use crate::keeper::Keeper;
 use crate::publish::{Standing, standing};
@@ -43,21 +43,19 @@ pub fn run(keeper: &mut Keeper, args: &Import) -> Result<Ended, Error> {
     Ok(ended.max_by_key(rank).unwrap_or(Ended::Well))
 }
 
-/// Who imports: as said, else the person behind `sudo`, else the user.
-fn operator(said: Option<&str>) -> Result<String, Fault> {
+/// Who imports: the person behind `sudo`, else the user; by another name if one is given.
+fn operator(said: Option<&str>) -> Result<Operator, Fault> {
     let behind_sudo = || std::env::var("SUDO_UID").ok()?.parse().ok();
-    let user = match rustix::process::getuid().as_raw() {
+    let uid = match rustix::process::getuid().as_raw() {
         0 => behind_sudo().unwrap_or(0),
         uid => uid,
     };
-    let name = match said {
-        Some(name) => name.to_owned(),
-        None => uzers::get_user_by_uid(user).map_or(format!("uid {user}"), |u| u.name().to_string_lossy().into_owned()),
-    };
+    let user = uzers::get_user_by_uid(uid).map_or(format!("uid {uid}"), |u| u.name().to_string_lossy().into_owned());
+    let name = said.unwrap_or(&user);
     if name.trim().is_empty() || name.len() > 100 {
         return Err(Fault::Config("the operator's name is empty or too long".into()));
     }
-    Ok(name)
+    Ok(Operator::new(name, &user))
 }
 
 /// Bars on a terminal, plain lines elsewhere, nothing with `--json`.

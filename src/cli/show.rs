@@ -62,7 +62,7 @@ pub fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
             release.label.clone(),
             release.issued.to_string(),
             release.imported.to_string(),
-            release.operator.clone(),
+            release.operator.to_string(),
             release.counts.withheld.to_string(),
             outcome(row),
         ]
@@ -93,7 +93,7 @@ pub fn show(state: &State, id: &ReleaseId, as_json: bool) -> Result<Ended, Error
         ("publisher", format!("{} ({})", release.publisher, release.origin)),
         ("signed by", signers.join(", ")),
         ("issued", format!("{}, expires {}", release.issued, release.expires)),
-        ("imported", format!("{} by {}", release.imported, quoted(&release.operator))),
+        ("imported", format!("{} by {}", release.imported, release.operator)),
         ("manifest", format!("sha256:{}", release.manifest)),
         ("verdicts", format!("sha256:{}", release.verdicts)),
     ] {

@@ -143,7 +143,7 @@ impl Answerer<'_> {
     fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
         self.service.counts.requests.fetch_add(1, Relaxed);
-        match decide(method, uri, headers, self.place, &self.service.guard) {
+        match decide(request, self.place, &self.service.guard) {
             Decision::Refuse(status, label) => self.refuse(status, &label, method, uri, headers),
             Decision::Serve(path, label) => {
                 if let Some(label) = label {

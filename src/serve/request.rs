@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use hyper::header::{self, HeaderMap, HeaderName};
-use hyper::{Method, StatusCode, Uri};
+use hyper::{Method, Request, StatusCode, Version};
 
 use crate::guard::{Ask, Guard, Label, is_git_push};
 
@@ -29,7 +29,8 @@ pub enum Decision<'a> {
 }
 
 /// Decides. The numbers are those of the requirements list: what agents need, what is refused.
-pub fn decide<'a>(method: &Method, uri: &'a Uri, headers: &HeaderMap, place: &Place, guard: &Guard) -> Decision<'a> {
+pub fn decide<'a, B>(request: &'a Request<B>, place: &Place, guard: &Guard) -> Decision<'a> {
+    let (method, uri, headers) = (request.method(), request.uri(), request.headers());
     let count = |name: HeaderName| headers.get_all(name).iter().count();
     let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let host = headers.get(header::HOST).map(|value| String::from_utf8_lossy(value.as_bytes()));
@@ -63,6 +64,10 @@ pub fn decide<'a>(method: &Method, uri: &'a Uri, headers: &HeaderMap, place: &Pl
         || (headers.contains_key(header::CONTENT_LENGTH) && !length.bytes().all(|b| b == b'0'));
     if body {
         return Decision::Refuse(StatusCode::BAD_REQUEST, label());
+    }
+    // R11: only HTTP/1.0 may leave out the host (RFC 9112, section 3.2).
+    if !headers.contains_key(header::HOST) && request.version() >= Version::HTTP_11 {
+        return Decision::Refuse(StatusCode::BAD_REQUEST, Label::new("no-host", false));
     }
     // R9, R10: the query does not choose the file; the path is decoded once.
     let Some(path) = decode(uri.path()) else {
@@ -127,13 +132,15 @@ mod tests {
     use super::*;
 
     fn decide_on(method: &str, uri: &str, headers: &[(&str, &str)]) -> Decision<'static> {
-        let mut map = HeaderMap::new();
+        let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
-            map.append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
+            request = request.header(*name, *value);
         }
+        // HTTP/1.0 unless there is a host, or an upload, which is refused as one with or without it.
+        let new = method == "POST" || headers.iter().any(|(name, _)| *name == "host");
+        let request = request.version(if new { Version::HTTP_11 } else { Version::HTTP_10 }).body(()).unwrap();
         let place = Place { names: vec!["relay.example".into()], local: IpAddr::from([127, 0, 0, 1]) };
-        let method = Method::from_bytes(method.as_bytes()).unwrap();
-        match decide(&method, &uri.parse().unwrap(), &map, &place, &Guard::shipped().unwrap()) {
+        match decide(&request, &place, &Guard::shipped().unwrap()) {
             Decision::Serve(path, label) => Decision::Serve(path.into_owned().into(), label),
             Decision::Refuse(status, label) => Decision::Refuse(status, label),
         }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LONGEST, SMALL, State, Trust};
 use crate::base::name::is_name;
-use crate::base::{Digest, Fault, Timestamp, durable};
+use crate::base::{Digest, Fault, Operator, Timestamp, durable};
 use crate::inspect::{Counts, Verdict};
 use crate::verify::Signer;
 
@@ -85,7 +85,7 @@ pub struct Release {
     /// Names of the signature files kept.
     pub signatures: Vec<String>,
     /// Who imported it.
-    pub operator: String,
+    pub operator: Operator,
     /// When.
     pub imported: Timestamp,
 }

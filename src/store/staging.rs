@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::release::{FORMAT, Packed, Release};
 use super::{ReleaseId, SMALL, State};
 use crate::base::error::IoContext as _;
-use crate::base::{Digest, Fault, Timestamp, durable};
+use crate::base::{Digest, Fault, Operator, Timestamp, durable};
 use crate::inspect::{Counts, Decision, Keep, Verdict};
 use crate::verify::{Artifact, Verified};
 
@@ -62,7 +62,7 @@ impl Staging {
         mut self,
         verified: &Verified,
         verdicts: &[Verdict],
-        operator: &str,
+        operator: &Operator,
         now: Timestamp,
     ) -> Result<Release, Fault> {
         let manifest = verified.manifest();
@@ -91,7 +91,7 @@ impl Staging {
             counts: Counts::of(verdicts),
             signers: verified.signers().to_vec(),
             signatures: envelope.signatures.iter().map(|(name, _)| name.clone()).collect(),
-            operator: operator.to_owned(),
+            operator: operator.clone(),
             imported: now,
         };
         durable::create_dir(&self.folder.join("statements"))?;

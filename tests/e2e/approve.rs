@@ -81,6 +81,17 @@ fn two_officers_and_never_the_operator() {
 }
 
 #[test]
+fn another_name_does_not_let_an_operator_approve() {
+    let user = run(std::process::Command::new("id").arg("-un")).expect(0).out.trim().to_lowercase();
+    let world = World::with(CONFIG, &user);
+    let folder = world.bundle("feed", 1, ONE);
+    world.import(&folder).expect(0);
+    assert_eq!(refused(&world.decide("feed/1", &user, &world.second, "approve").expect(3)), "statement-own-import");
+    assert!(world.relay(&["show", "feed/1"]).expect(0).out.contains(&format!("by operator (as {user})")));
+    world.decide("feed/1", "officer", &world.officer, "approve").expect(0);
+}
+
+#[test]
 fn withdraw_goes_back_to_the_former_set() {
     let world = World::new();
     world.publish("feed", 1, ONE);

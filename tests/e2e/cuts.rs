@@ -2,20 +2,12 @@
 //! in four ways; what is left is the old or the new state, and a plain rerun finishes the work.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
 use super::support::*;
-
-/// Builds the library that counts and cuts; a Rust machine has a C compiler, since it links with it.
-fn library(dir: &Path) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/cuts.c");
-    let library = dir.join("cuts.so");
-    run(Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl")).expect(0);
-    library
-}
 
 fn copy(from: &Path, to: &Path) {
     let _ = fs::remove_dir_all(to);
@@ -64,7 +56,7 @@ fn outcomes(world: &World) -> (usize, usize) {
 
 /// Cuts `args` at every step in each way, on a fresh copy of the state each time, and reruns it.
 fn cut_everywhere(world: &World, args: &[&str]) {
-    let library = library(world.dir.path());
+    let library = shim(world.dir.path(), "cuts");
     let saved = world.path("saved");
     copy(&world.state(), &saved);
     let count = world.path("count");

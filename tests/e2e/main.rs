@@ -19,6 +19,7 @@ mod import;
 mod layout;
 mod log;
 mod serve;
+mod sticks;
 mod support;
 mod tls;
 mod vectors;

@@ -268,6 +268,8 @@ fn what_is_not_a_download_is_refused_and_recorded() {
         ),
         (format!("GET /c/a.hdb HTTP/1.1\r\n{own}X : y\r\n\r\n"), 400, "malformed-request", false),
         (format!("GET /c/a.hdb HTTP/1.1\r\n{own}Content-Length: 5\r\nContent-Length: 6\r\n\r\n"), 400, "", false),
+        ("GET /c/a.hdb HTTP/1.1\r\n\r\n".into(), 400, "no-host", false),
+        ("POST /c/a.hdb HTTP/1.1\r\nContent-Length: 1\r\n\r\nx".into(), 405, "upload", true),
         ("\x05\x02\0\x01".into(), 0, "socks", true),
         ("\x04\x01\0\x50\x7f\0\0\x01\0".into(), 0, "socks", true),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(), 0, "http2", true),

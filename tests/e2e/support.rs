@@ -165,6 +165,11 @@ impl World {
     }
 
     pub(crate) fn with_config(config: &str) -> Self {
+        Self::with(config, "second")
+    }
+
+    /// A world whose second officer has this name.
+    pub(crate) fn with(config: &str, second: &str) -> Self {
         let world = Self {
             dir: tempfile::tempdir().unwrap(),
             custodian: Key::new(),
@@ -200,9 +205,9 @@ public = "{officer}"
 role = "officer"
 feeds = ["*"]
 [[key]]
-name = "second"
+name = "{second}"
 algorithm = "minisign-ed25519"
-public = "{second}"
+public = "{second_key}"
 role = "officer"
 feeds = ["*"]
 [[threshold]]
@@ -214,7 +219,7 @@ signers = 1
             custodian = world.custodian.base64(),
             evaluator = world.evaluator.base64(),
             officer = world.officer.base64(),
-            second = world.second.base64(),
+            second_key = world.second.base64(),
         );
         world.init(config, &keyring);
         world
@@ -319,6 +324,15 @@ pub(crate) fn tree(folder: &Path) -> BTreeMap<String, String> {
         }
     }
     found
+}
+
+/// Builds `tests/e2e/NAME.c`, a library to be loaded with `LD_PRELOAD`; a machine that builds Rust has
+/// a C compiler, since it links with it.
+pub(crate) fn shim(dir: &Path, name: &str) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/e2e/{name}.c"));
+    let library = dir.join(format!("{name}.so"));
+    run(Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl")).expect(0);
+    library
 }
 
 /// Whether a program is there; a test that needs it says plainly that it was skipped.
