@@ -209,13 +209,13 @@ fn publish(keeper: &mut Keeper, channel: &Channel) -> Result<Option<u64>, Error>
             return Err(refusal.into());
         }
     };
-    let bytes = serde_json::to_vec(&set).map_err(|_| Fault::Internal("a set cannot be written"))?;
-    let next = Current { generation, set: Digest::of(&bytes) };
+    drop((former, releases));
 
     // The set is on the disk before the intent, the intent before the switch, the outcome after.
     durable::create_dir(&keeper.state.channel_path(&name))?;
     durable::sweep(&keeper.state.channel_path(&name))?;
-    durable::replace(&keeper.state.set_path(&name, generation), &bytes)?;
+    let written = durable::replace_json(&keeper.state.set_path(&name, generation), &set)?;
+    let next = Current { generation, set: written };
     let shown = set.releases.iter().map(|m| format!("{}/{}", m.feed, m.version)).collect();
     keeper.append(vec![Event::PublishStarted { channel: name.clone(), generation, set: next.set, releases: shown }])?;
     keeper.state.switch(&name, next)?;

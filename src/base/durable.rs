@@ -9,10 +9,14 @@
 //! they can go on from.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::io::{self, BufWriter, ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
+use super::Digest;
+use super::digest::Hasher;
 use super::error::{Fault, IoContext as _};
 
 /// Temporary files begin with this; nothing else of ours does.
@@ -21,6 +25,36 @@ const TEMPORARY: &str = ".new-";
 /// Replaces `path` by a file of these bytes, mode 0644, durably.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     write(path, bytes, 0o644, Sync::Durable)
+}
+
+/// Replaces `path` by `value` as JSON, durably, and gives the digest of its bytes; they are never in
+/// memory as a whole.
+pub fn replace_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<Digest, Fault> {
+    let mut hasher = Hasher::new();
+    put(path, 0o644, Sync::Durable, |file| {
+        let mut out = BufWriter::with_capacity(64 << 10, Hashing { file, hasher: &mut hasher });
+        serde_json::to_writer(&mut out, value)?;
+        out.flush()
+    })?;
+    Ok(hasher.finish())
+}
+
+/// Hashes what is written.
+struct Hashing<'a> {
+    file: &'a mut File,
+    hasher: &'a mut Hasher,
+}
+
+impl io::Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let wrote = self.file.write(bytes)?;
+        self.hasher.update(bytes.get(..wrote).unwrap_or(bytes));
+        Ok(wrote)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// As [`replace`], mode 0600, for secrets.
@@ -40,10 +74,14 @@ enum Sync {
 }
 
 fn write(path: &Path, bytes: &[u8], mode: u32, sync: Sync) -> Result<(), Fault> {
+    put(path, mode, sync, |file| file.write_all(bytes))
+}
+
+fn put(path: &Path, mode: u32, sync: Sync, content: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), Fault> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder(path).join(format!("{TEMPORARY}{name}"));
     let mut file = create(&temporary, mode)?;
-    file.write_all(bytes).during("write", &temporary)?;
+    content(&mut file).during("write", &temporary)?;
     if sync == Sync::Durable {
         file.sync_all().during("sync", &temporary)?;
     }

@@ -32,7 +32,7 @@ pub struct Staging {
     offset: u64,
     small: Vec<u8>,
     current: Current,
-    blobs: Vec<(File, PathBuf, Digest)>,
+    blobs: Vec<(PathBuf, Digest)>,
 }
 
 impl Staging {
@@ -69,13 +69,14 @@ impl Staging {
         let pack = self.folder.join("pack");
         self.pack.flush().during("write", &pack)?;
         self.pack.get_ref().sync_all().during("sync", &pack)?;
-        for (file, from, digest) in std::mem::take(&mut self.blobs) {
-            file.sync_all().during("sync", &from)?;
+        for (from, digest) in std::mem::take(&mut self.blobs) {
+            File::open(&from).during("open", &from)?.sync_all().during("sync", &from)?;
             let to = self.state.blob_path(digest);
             durable::create_dir(to.parent().unwrap_or(&to))?;
             durable::settle(&from, &to)?;
         }
-        let verdicts_bytes = to_json(verdicts)?;
+        let counts = Counts::of(verdicts);
+        let verdicts = durable::replace_json(&self.folder.join("verdicts.json"), verdicts)?;
         let envelope = verified.envelope();
         let release = Release {
             format: FORMAT.into(),
@@ -87,8 +88,8 @@ impl Staging {
             issued: manifest.issued,
             expires: manifest.expires,
             manifest: verified.digest(),
-            verdicts: Digest::of(&verdicts_bytes),
-            counts: Counts::of(verdicts),
+            verdicts,
+            counts,
             signers: verified.signers().to_vec(),
             signatures: envelope.signatures.iter().map(|(name, _)| name.clone()).collect(),
             operator: operator.clone(),
@@ -99,9 +100,8 @@ impl Staging {
             durable::replace(&self.folder.join(name), bytes)?;
         }
         durable::replace(&self.folder.join("manifest.json"), &envelope.manifest)?;
-        durable::replace(&self.folder.join("verdicts.json"), &verdicts_bytes)?;
-        durable::replace(&self.folder.join("pack.json"), &to_json(&self.packed)?)?;
-        durable::replace(&self.folder.join("release.json"), &to_json(&release)?)?;
+        durable::replace_json(&self.folder.join("pack.json"), &self.packed)?;
+        durable::replace_json(&self.folder.join("release.json"), &release)?;
         let to = self.state.release_path(&release.id());
         durable::create_dir(to.parent().unwrap_or(&to))?;
         // What a cut run left there was never accepted.
@@ -143,7 +143,11 @@ impl Keep for Staging {
                 self.packed.push(Packed { sha256: verdict.sha256, offset, size });
                 self.offset += size;
             }
-            (Current::Large(file, path), Decision::Cleared) => self.blobs.push((file, path, verdict.sha256)),
+            (Current::Large(file, path), Decision::Cleared) => {
+                // Synced when all is written; not kept open, since there may be more than a process may open.
+                drop(file);
+                self.blobs.push((path, verdict.sha256));
+            }
             (Current::Large(_, path), Decision::Withheld) => durable::remove(&path)?,
             (Current::Small, Decision::Withheld) | (Current::Held, _) => {}
         }
@@ -156,8 +160,4 @@ impl Drop for Staging {
         // After a commit there is nothing here; else the next start sweeps what could not be removed.
         let _ = durable::remove(&self.folder);
     }
-}
-
-fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Fault> {
-    serde_json::to_vec(value).map_err(|_| Fault::Internal("a record cannot be written"))
 }

@@ -277,6 +277,21 @@ fn two_imports_at_once_wait_for_each_other() {
 }
 
 #[test]
+fn more_large_files_than_a_process_may_open() {
+    let world = World::new();
+    let contents: Vec<(String, Vec<u8>)> = (0..60_u32)
+        .map(|i| (format!("l{i:02}.txt"), format!("{}\n", Digest::of(&i.to_be_bytes())).repeat(4200).into_bytes()))
+        .collect();
+    let files: Vec<File<'_>> = contents.iter().map(|(n, b)| (n.as_str(), b.as_slice(), "sha256-list")).collect();
+    let folder = world.bundle("auto", 1, &files);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 40; exec \"$0\" import --operator operator \"$1\"", RELAY]).arg(folder);
+    run(limited.env("GAPRELAY_STATE", world.state())).expect(0);
+    assert!(contents[0].1.len() > 256 << 10, "each is a blob of its own");
+    world.fsck();
+}
+
+#[test]
 fn the_clock_may_not_run_behind() {
     if !has("faketime") {
         return;
