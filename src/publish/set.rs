@@ -98,7 +98,7 @@ impl Set {
         generation: u64,
         now: Timestamp,
     ) -> Result<Self, Refusal> {
-        let mut files: BTreeMap<String, File> = BTreeMap::new();
+        let mut files = Vec::new();
         let mut members = Vec::new();
         for (release, verdicts, packed) in releases {
             let id = release.id().to_string();
@@ -112,19 +112,14 @@ impl Set {
                     Some(offset) if verdict.size < SMALL => Place::Pack { release: id.clone(), offset: *offset },
                     _ => Place::Blob,
                 };
-                let file = File {
+                files.push(File {
                     path: verdict.path.clone(),
                     feed: release.feed.clone(),
                     size: verdict.size,
                     sha256: verdict.sha256,
                     modified: now,
                     place,
-                };
-                if let Some(other) = files.insert(verdict.path.clone(), file) {
-                    let path = quoted(&verdict.path);
-                    let detail = format!("\"{path}\" comes from {} and from {}", other.feed, release.feed);
-                    return Err(Refusal::new(Reason::PathClash, detail));
-                }
+                });
             }
             members.push(Member {
                 feed: release.feed.clone(),
@@ -136,18 +131,31 @@ impl Set {
                 withheld,
             });
         }
+        let by_path = |a: &File, b: &File| a.path.cmp(&b.path);
+        files.sort_unstable_by(by_path);
+        if let Some([one, other]) = files.array_windows().find(|[one, other]| one.path == other.path) {
+            let detail = format!("\"{}\" comes from {} and from {}", quoted(&one.path), one.feed, other.feed);
+            return Err(Refusal::new(Reason::PathClash, detail));
+        }
+        let brought = files.len();
         for (release, verdicts, _) in releases {
             for verdict in verdicts.iter().filter(|v| v.decision == Decision::Cleared) {
-                add_side_files(&mut files, &release.feed, verdict, now);
+                for file in side_files(&release.feed, verdict, now) {
+                    let (brought, _) = files.split_at(brought);
+                    if brought.binary_search_by(|other| by_path(other, &file)).is_err() {
+                        files.push(file);
+                    }
+                }
             }
         }
+        files.sort_unstable_by(by_path);
         let mut set = Self {
             format: FORMAT.into(),
             channel: channel.to_owned(),
             generation,
             published: now,
             releases: members,
-            files: files.into_values().collect(),
+            files,
             gone: BTreeMap::new(),
         };
         if let Some(former) = former {
@@ -177,20 +185,15 @@ impl Set {
 /// What agents read beside an artifact, where the publisher did not bring it: digests as bare hex
 /// without a line feed, which is the one form all their clients take; and an empty increment, which
 /// makes freshclam fetch the whole database instead of waiting for ever.
-fn add_side_files(files: &mut BTreeMap<String, File>, feed: &str, verdict: &Verdict, now: Timestamp) {
-    let mut add = |path: String, text: String| {
+fn side_files(feed: &str, verdict: &Verdict, now: Timestamp) -> impl Iterator<Item = File> {
+    let digest = Some((format!("{}.sha256", verdict.path), verdict.sha256.to_string()));
+    let md5 = verdict.md5.as_ref().map(|md5| (format!("{}.md5", verdict.path), md5.clone()));
+    let database = verdict.clamav_version.zip(verdict.path.strip_suffix(".cvd"));
+    let increment = database.map(|(version, stem)| (format!("{stem}-{version}.cdiff"), String::new()));
+    [digest, md5, increment].into_iter().flatten().map(move |(path, text)| {
         let (size, sha256) = (text.len() as u64, Digest::of(text.as_bytes()));
-        let place = Place::Inline(text);
-        let file = File { path: path.clone(), feed: feed.to_owned(), size, sha256, modified: now, place };
-        files.entry(path).or_insert(file);
-    };
-    add(format!("{}.sha256", verdict.path), verdict.sha256.to_string());
-    if let Some(md5) = &verdict.md5 {
-        add(format!("{}.md5", verdict.path), md5.clone());
-    }
-    if let (Some(version), Some(stem)) = (verdict.clamav_version, verdict.path.strip_suffix(".cvd")) {
-        add(format!("{stem}-{version}.cdiff"), String::new());
-    }
+        File { path, feed: feed.to_owned(), size, sha256, modified: now, place: Place::Inline(text) }
+    })
 }
 
 impl State {
