@@ -29,7 +29,7 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let guard = Guard::shipped().unwrap();
-    let place = Place { names: vec!["relay.example".into()], local: IpAddr::from([127, 0, 0, 1]) };
+    let place = Place { names: ["relay.example".into()].into(), local: IpAddr::from([127, 0, 0, 1]) };
     if let Decision::Serve(path, _) = decide(&request, &place, &guard) {
         assert!(request.method() == Method::GET || request.method() == Method::HEAD);
         let _ = missing(&path, request.headers(), &guard);

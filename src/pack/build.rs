@@ -10,6 +10,7 @@ use data_encoding::BASE64;
 use flate2::{Compression, GzBuilder};
 use walkdir::WalkDir;
 
+use super::lines;
 use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
 use crate::base::{Digest, Error, Fault, Limits, Reason, Refusal, Timestamp, durable, quoted};
@@ -89,9 +90,12 @@ pub fn build(plan: &Plan) -> Result<Made, Error> {
     manifest.payload = write_payload(plan, &manifest)?;
     manifest.check(&plan.limits)?;
     let path = plan.out.join("manifest.json");
-    let mut bytes =
-        serde_json::to_vec_pretty(&manifest).map_err(|_| Fault::Internal("a manifest cannot be written"))?;
-    bytes.push(b'\n');
+    let bytes = lines::to_vec(&manifest).map_err(|_| Fault::Internal("a manifest cannot be written"))?;
+    if bytes.len() as u64 > plan.limits.manifest.0 {
+        let detail =
+            format!("manifest.json would have {} bytes, for {} artifacts", bytes.len(), manifest.artifacts.len());
+        return Err(Error::refused(Reason::ManifestTooLarge, detail));
+    }
     durable::replace(&path, &bytes)?;
     let signature = plan.sign.as_ref().map(|key| sign(key, &path, &bytes, &manifest)).transpose()?;
     Ok(Made { manifest, unrecognised, signature })

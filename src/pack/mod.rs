@@ -3,6 +3,7 @@
 
 pub mod build;
 pub mod check;
+mod lines;
 pub mod ring;
 
 pub use build::{Plan, build};

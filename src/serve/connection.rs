@@ -59,7 +59,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let watched = Arc::new(Watched::begin());
-    let place = Place { names: service.names.clone(), local: peer.listener.ip() };
+    let place = Place { names: Arc::clone(&service.names), local: peer.listener.ip() };
     let io = TokioIo::new(Tap::new(stream, Arc::clone(&watched)));
     let answerer = Answerer { service: &service, peer: &peer, place: &place, watched: &watched };
     let answer = service_fn(move |request: Request<Incoming>| -> Ready<Result<Response<Body>, Infallible>> {
@@ -94,13 +94,14 @@ where
     if let Some(mut attempt) = refused {
         linger(&mut stream).await;
         attempt.bytes_received = watched.received();
-        service.evidence.record(attempt);
+        service.evidence.record(*attempt);
     }
 }
 
 /// Lets what is still coming run out, for a moment.
 async fn linger<S: AsyncRead + Unpin>(stream: &mut S) {
-    let mut sink = [0; 4096];
+    // On the heap: an array would be a part of every connection for as long as it lives.
+    let mut sink = vec![0; 4096];
     let mut left = LINGER_BYTES;
     let run_out = async {
         while let Ok(got @ 1..) = stream.read(&mut sink).await {
@@ -197,7 +198,7 @@ impl Answerer<'_> {
         self.service.counts.refused.fetch_add(1, Relaxed);
         let attempt = attempt(self.peer, label, method.as_str(), &uri.to_string(), headers, status.as_u16());
         // Recorded when the connection has ended, with the bytes that came; it ends with this answer.
-        *self.watched.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(attempt);
+        *self.watched.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(attempt));
         response::refusal(status)
     }
 }

@@ -14,6 +14,8 @@ use crate::store::State;
 
 /// Attempts waiting for the thread; more are only counted.
 const WAITING: usize = 4096;
+/// How long the thread rests before it looks again; far less than what fills the queue.
+const REST: Duration = Duration::from_millis(2);
 /// Kinds of attempts told apart within a minute; more count as one.
 const KINDS: usize = 1024;
 const MINUTE: Duration = Duration::from_mins(1);
@@ -80,14 +82,23 @@ impl Recorder {
         loop {
             let left = MINUTE.saturating_sub(self.minute.elapsed());
             match receiver.recv_timeout(left) {
-                Ok(Message::Attempt(attempt)) => self.take(*attempt),
-                Ok(Message::Flush(done)) => {
-                    self.end_minute();
-                    // Whoever asked may have gone.
-                    let _ = done.send(());
-                }
+                Ok(message) => self.handle(message),
                 Err(RecvTimeoutError::Timeout) => self.end_minute(),
                 Err(RecvTimeoutError::Disconnected) => return self.end_minute(),
+            }
+            // What comes close together wakes this thread once: waking costs more than recording.
+            std::thread::sleep(REST);
+            receiver.try_iter().take(WAITING).for_each(|message| self.handle(message));
+        }
+    }
+
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Attempt(attempt) => self.take(*attempt),
+            Message::Flush(done) => {
+                self.end_minute();
+                // Whoever asked may have gone.
+                let _ = done.send(());
             }
         }
     }

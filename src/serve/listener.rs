@@ -168,11 +168,23 @@ fn turn_away(mut stream: TcpStream, tls: bool) {
 /// Speaks TLS if the listener does, and hands the stream on.
 async fn greet(stream: TcpStream, agent: SocketAddr, entrance: Entrance) {
     let Ok(listener) = stream.local_addr() else { return };
+    let peer = Peer { agent, listener, sni: None, certificate: None };
     let Entrance { service, tls, patience, stop, .. } = entrance;
-    let mut peer = Peer { agent, listener, sni: None, certificate: None };
-    let Some(tls) = tls else {
-        return connection::run(service, stream, peer, patience, stop).await;
-    };
+    match tls {
+        None => connection::run(service, stream, peer, patience, stop).await,
+        // Boxed: the larger half would make every plain connection as large.
+        Some(tls) => Box::pin(greet_tls(service, stream, peer, tls, patience, stop)).await,
+    }
+}
+
+async fn greet_tls(
+    service: Arc<Service>,
+    stream: TcpStream,
+    mut peer: Peer,
+    tls: Arc<ServerConfig>,
+    patience: Patience,
+    stop: watch::Receiver<bool>,
+) {
     let hello = tokio::time::timeout(patience.head, LazyConfigAcceptor::new(Acceptor::default(), stream)).await;
     let start = match hello {
         Ok(Ok(start)) => start,
@@ -185,7 +197,7 @@ async fn greet(stream: TcpStream, agent: SocketAddr, entrance: Entrance) {
     // The name is recorded here, where it is all that will ever be seen of a client that aborts on
     // our certificate.
     peer.sni = start.client_hello().server_name().map(|name| quoted(name).to_string());
-    let place = Place { names: service.names.clone(), local: listener.ip() };
+    let place = Place { names: Arc::clone(&service.names), local: peer.listener.ip() };
     if let Some(foreign) = peer.sni.clone().filter(|name| !is_own(name, &place)) {
         let label = service.guard.host(&foreign).unwrap_or_else(|| Label::new("foreign-name", false));
         service.counts.refused.fetch_add(1, Relaxed);
@@ -195,7 +207,7 @@ async fn greet(stream: TcpStream, agent: SocketAddr, entrance: Entrance) {
         return;
     };
     peer.certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(client_name);
-    connection::run(service, stream, peer, patience, stop).await;
+    Box::pin(connection::run(service, stream, peer, patience, stop)).await;
 }
 
 /// The server name in the first bytes of a TLS client hello, if they are one.

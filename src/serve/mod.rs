@@ -32,7 +32,7 @@ pub struct Service {
     /// The published sets.
     pub index: ArcSwap<Index>,
     /// Names the relay is called by, lower case, without ports.
-    pub names: Vec<String>,
+    pub names: Arc<[String]>,
     /// Knows submission clients.
     pub guard: Guard,
     /// Takes the record of what was refused.

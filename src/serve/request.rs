@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::{Method, Request, StatusCode, Version};
@@ -12,7 +13,7 @@ use crate::guard::{Ask, Guard, Label, is_git_push};
 #[derive(Clone, Debug)]
 pub struct Place {
     /// Host names the relay is called by, lower case, without ports.
-    pub names: Vec<String>,
+    pub names: Arc<[String]>,
     /// The address the connection came to, which is one of them.
     pub local: IpAddr,
 }
@@ -139,7 +140,7 @@ mod tests {
         // HTTP/1.0 unless there is a host, or an upload, which is refused as one with or without it.
         let new = method == "POST" || headers.iter().any(|(name, _)| *name == "host");
         let request = request.version(if new { Version::HTTP_11 } else { Version::HTTP_10 }).body(()).unwrap();
-        let place = Place { names: vec!["relay.example".into()], local: IpAddr::from([127, 0, 0, 1]) };
+        let place = Place { names: ["relay.example".into()].into(), local: IpAddr::from([127, 0, 0, 1]) };
         match decide(&request, &place, &Guard::shipped().unwrap()) {
             Decision::Serve(path, label) => Decision::Serve(path.into_owned().into(), label),
             Decision::Refuse(status, label) => Decision::Refuse(status, label),

@@ -30,7 +30,7 @@ pub struct Watched {
     beginning: Mutex<Vec<u8>>,
     alien: Mutex<Option<&'static str>>,
     /// The request that was refused; recorded when the connection has ended.
-    pub refused: Mutex<Option<Attempt>>,
+    pub refused: Mutex<Option<Box<Attempt>>>,
 }
 
 impl Watched {
