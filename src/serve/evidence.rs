@@ -15,7 +15,7 @@ use crate::store::State;
 /// Attempts waiting for the thread; more are only counted.
 const WAITING: usize = 4096;
 /// How long the thread rests before it looks again; far less than what fills the queue.
-const REST: Duration = Duration::from_millis(2);
+const REST: Duration = Duration::from_millis(20);
 /// Kinds of attempts told apart within a minute; more count as one.
 const KINDS: usize = 1024;
 const MINUTE: Duration = Duration::from_mins(1);

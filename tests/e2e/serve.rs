@@ -300,7 +300,7 @@ fn what_is_not_a_download_is_refused_and_recorded() {
     let text = serde_json::to_string(&attempts).unwrap();
     assert!(!text.contains("SECRET") && !text.contains("c2VjcmV0"), "a credential was kept: {text}");
     assert!(!text.contains("xxxx"), "bytes of an upload were kept");
-    let upload = attempts.iter().find(|a| a["label"] == "upload").unwrap();
+    let upload = attempts.iter().find(|a| a["method"] == "PUT").unwrap();
     assert_eq!(upload["declared_length"], "3000000");
     assert_eq!(upload["agent"], "127.0.0.1");
     assert!(upload["bytes_received"].as_u64().unwrap() > 100);
