@@ -116,11 +116,14 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Init {
     /// The first keyring, made with `gaprelay-pack keyring new`.
-    #[arg(long, value_name = "FILE")]
-    pub keyring: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "print_config")]
+    pub keyring: Option<PathBuf>,
     /// A config to start with; an annotated example if left out.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Print the annotated example of a config, and do nothing else.
+    #[arg(long, conflicts_with_all = ["keyring", "config"])]
+    pub print_config: bool,
 }
 
 /// `import`.

@@ -17,7 +17,11 @@ use crate::verify::keyring::RawKey;
 
 /// Makes the state.
 pub fn init(root: &Path, args: &Init) -> Result<Ended, Error> {
-    let keyring = std::fs::read(&args.keyring).during("read", &args.keyring)?;
+    let Some(keyring) = &args.keyring else {
+        tui::say(EXAMPLE.trim_end());
+        return Ok(Ended::Well);
+    };
+    let keyring = std::fs::read(keyring).during("read", keyring)?;
     let ring = Keyring::parse(&keyring)?;
     let config = match &args.config {
         Some(path) => std::fs::read_to_string(path).during("read", path)?,

@@ -56,15 +56,22 @@ pub fn find(root: &Path, limits: &Limits) -> Result<Survey, Refusal> {
             },
             Ok(_) => survey.unrelated += 1,
             Err(e) if e.depth() == 0 => {
-                let detail = format!("{}: {}", quoted_os(root), quoted_os(e.to_string()));
-                return Err(Refusal::new(Reason::MediumUnreadable, detail));
+                return Err(Refusal::new(Reason::MediumUnreadable, format!("it cannot be listed: {}", why(&e))));
             }
-            Err(e) => survey.unreadable.push(quoted_os(e.to_string())),
+            Err(e) => {
+                let place = e.path().map(quoted_os).unwrap_or_default();
+                survey.unreadable.push(format!("{place}: {}", why(&e)));
+            }
         }
     }
     let inside: u64 = survey.bundles.iter().map(|b| 2 + b.signatures.len() as u64).sum();
     survey.unrelated = survey.unrelated.saturating_sub(inside);
     Ok(survey)
+}
+
+/// The system's words, without the path that walkdir puts before them.
+fn why(error: &walkdir::Error) -> String {
+    quoted_os(error.io_error().map_or_else(|| error.to_string(), ToString::to_string))
 }
 
 /// `folder` as a bundle, if it holds a manifest and something that belongs to it.

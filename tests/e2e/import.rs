@@ -341,6 +341,9 @@ fn the_binaries_are_what_they_claim() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(run(Command::new(RELAY).args(["completions", shell])).expect(0).out.contains("gaprelay"));
     }
+    let example = run(Command::new(RELAY).args(["init", "--print-config"])).expect(0).out;
+    assert!(gaprelay::config::Config::parse(&example).is_ok() && example.contains("limits"));
+    run(Command::new(RELAY).args(["init"])).expect(2);
     let dir = tempfile::tempdir().unwrap();
     run(Command::new(RELAY).args(["man", dir.path().to_str().unwrap()])).expect(0);
     run(Command::new(PACK).args(["man", dir.path().to_str().unwrap()])).expect(0);
