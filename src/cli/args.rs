@@ -69,6 +69,8 @@ pub enum Command {
         #[command(subcommand)]
         command: LogCommand,
     },
+    /// Who tried to send something out, what it was, and how to turn it off.
+    Refusals(Refusals),
     /// Show the keyring in force: who may sign what.
     Keyring {
         /// Print JSON.
@@ -186,6 +188,31 @@ pub struct Serve {
     /// End when this process, which started us, ends: how `up` starts its server.
     #[arg(long, hide = true, value_name = "PID")]
     pub supervised: Option<i32>,
+}
+
+/// `refusals`.
+#[derive(Debug, Args)]
+pub struct Refusals {
+    /// What a line stands for.
+    #[arg(long, value_enum, default_value_t = By::Agent)]
+    pub by: By,
+    /// Only what tried to send, without misdirected updates and broken requests.
+    #[arg(long)]
+    pub submissions: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How attempts are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum By {
+    /// One agent's attempts of a kind.
+    Agent,
+    /// All attempts of a kind: a product, or a shape of request.
+    Product,
+    /// A day's attempts of a kind (UTC).
+    Day,
 }
 
 /// The logs' subcommands.

@@ -218,6 +218,42 @@ pub struct Verified {
     pub detail: Option<String>,
 }
 
+/// `refusals --json`: one for each line, the most attempts first.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Refusals {
+    /// The agent's address, with `--by agent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// The day in UTC, with `--by day`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub day: Option<String>,
+    /// What it was.
+    pub label: String,
+    /// Whether it tried to send something out.
+    pub submission: bool,
+    /// Attempts.
+    pub count: u64,
+    /// Agents that made them.
+    pub agents: u64,
+    /// The first.
+    pub first: Timestamp,
+    /// When the newest entry about them began.
+    pub last: Timestamp,
+    /// Method and target of the newest, escaped.
+    pub request: String,
+    /// Server name asked for in the newest: Host, else the name in TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its User-Agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// What that means.
+    pub meaning: String,
+    /// What to do on the agent's side.
+    pub remedy: String,
+}
+
 /// `fsck --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

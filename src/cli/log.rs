@@ -21,27 +21,35 @@ pub fn show(state: &State, args: &LogShow) -> Result<Ended, Error> {
         WhichLog::Import => state.import_log(),
         WhichLog::Access => state.access_log(),
     };
-    let head = read_checkpoint(&folder, &read_vkey(&folder)?)?;
-    let first = args.last.map_or(0, |last| head.size.saturating_sub(last));
-    let mut number = first;
+    let mut any = false;
+    each(&folder, args.last, |number, entry| {
+        print(number, entry, args.json);
+        any = true;
+    })?;
+    if !any {
+        tui::note("the log has no entry yet");
+    }
+    Ok(Ended::Well)
+}
+
+/// Gives each entry with its number, or the newest so many, to `take`.
+pub fn each(folder: &Path, last: Option<u64>, mut take: impl FnMut(u64, Entry)) -> Result<(), Error> {
+    let head = read_checkpoint(folder, &read_vkey(folder)?)?;
+    let mut number = last.map_or(0, |last| head.size.saturating_sub(last));
     while number < head.size {
         let index = number / WIDTH as u64;
         let width = usize::try_from(head.size - index * WIDTH as u64).unwrap_or(WIDTH).min(WIDTH);
-        let bytes = read_bundle(&folder, index, width)?;
+        let bytes = read_bundle(folder, index, width)?;
         let entries = tiles::entries(&bytes).filter(|entries| entries.len() >= width);
         let damaged = || Fault::damaged(folder.to_string_lossy(), format!("bundle {index} cannot be read"));
         let entries = entries.ok_or_else(damaged)?;
         let skip = usize::try_from(number % WIDTH as u64).unwrap_or_default();
         for entry in entries.iter().take(width).skip(skip) {
-            let parsed: Entry = serde_json::from_slice(entry).map_err(|_| damaged())?;
-            print(number, parsed, args.json);
+            take(number, serde_json::from_slice(entry).map_err(|_| damaged())?);
             number += 1;
         }
     }
-    if head.size == 0 {
-        tui::note("the log has no entry yet");
-    }
-    Ok(Ended::Well)
+    Ok(())
 }
 
 fn print(number: u64, entry: Entry, as_json: bool) {

@@ -8,6 +8,7 @@ pub mod log;
 pub mod maintain;
 pub mod offline;
 pub mod pack;
+pub mod refusals;
 pub mod serve;
 pub mod show;
 pub mod tui;
@@ -64,6 +65,7 @@ fn run(relay: Relay) -> Result<Ended, Error> {
             LogCommand::Show(show) => log::show(&State::open(root)?, &show),
             LogCommand::Verify { log, dir, key, json } => log::verify(root, log, dir.zip(key), json),
         },
+        Command::Refusals(refusals) => refusals::run(&State::open(root)?, &refusals),
         Command::Keyring { json } => maintain::keyring(&State::open(root)?, json),
         Command::CheckConfig { file } => maintain::check_config(root, file.as_deref()),
         Command::Fsck { json } => maintain::fsck(&State::open(root)?, json),

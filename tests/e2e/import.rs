@@ -380,6 +380,7 @@ fn json_outputs_fit_their_schemas() {
         ("json-show", vec!["show", "feed/1"]),
         ("json-settle", vec!["settle"]),
         ("json-log-verify", vec!["log", "verify"]),
+        ("json-refusals", vec!["refusals"]),
         ("json-fsck", vec!["fsck"]),
         ("json-gc", vec!["gc"]),
         ("keyring", vec!["keyring"]),

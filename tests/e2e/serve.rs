@@ -297,6 +297,21 @@ fn what_is_not_a_download_is_refused_and_recorded() {
             attempts.iter().any(|a| a["label"] == *label && a["status"] == *status && a["submission"] == *submission);
         assert!(found, "{label}: {request:.60} is not in {attempts:#?}");
     }
+    for by in ["agent", "product", "day"] {
+        let lines = world.relay(&["refusals", "--by", by, "--json"]).expect(0).json();
+        let schema = include_str!("../../schemas/json-refusals.json");
+        assert!(jsonschema::is_valid(&serde_json::from_str(schema).unwrap(), &lines), "{lines:#}");
+        let lines = lines.as_array().unwrap();
+        for label in cases.iter().map(|c| c.2).filter(|label| !label.is_empty()) {
+            let line = lines.iter().find(|line| line["label"] == label).unwrap();
+            let count: u64 =
+                attempts.iter().filter(|a| a["label"] == label).map(|a| a["count"].as_u64().unwrap()).sum();
+            assert_eq!((line["count"].as_u64(), line["agents"].as_u64()), (Some(count), Some(1)), "{label}");
+            assert!(!line["meaning"].as_str().unwrap().contains("does not know"), "{label} is not explained");
+        }
+        let words = world.relay(&["refusals", "--by", by, "--submissions"]).expect(0).out;
+        assert!(words.contains("what to do: Remove the API key") && !words.contains("foreign-name"), "{words}");
+    }
     let text = serde_json::to_string(&attempts).unwrap();
     assert!(!text.contains("SECRET") && !text.contains("c2VjcmV0"), "a credential was kept: {text}");
     assert!(!text.contains("xxxx"), "bytes of an upload were kept");
