@@ -170,7 +170,7 @@ pub enum Event {
 }
 
 /// An attempt to send something out, or to use the relay for it. Never a byte of what was sent.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Attempt {

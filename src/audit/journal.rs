@@ -76,23 +76,9 @@ pub fn drain(folder: &Path, log: &mut Log, now: Timestamp) -> Result<usize, Faul
 fn read_line(line: &[u8]) -> Attempt {
     let read = if line.len() <= LONGEST_LINE { serde_json::from_slice(line).ok() } else { None };
     read.unwrap_or_else(|| Attempt {
-        id: 0,
-        at: Timestamp::default(),
         count: 1,
         label: "journal-damaged".into(),
-        submission: false,
-        agent: String::new(),
-        port: 0,
-        certificate: None,
-        listener: String::new(),
-        sni: None,
-        method: String::new(),
         target: crate::base::quoted(&String::from_utf8_lossy(line)).to_string(),
-        host: None,
-        user_agent: None,
-        declared_length: None,
-        declared_type: None,
-        status: 0,
-        bytes_received: 0,
+        ..Attempt::default()
     })
 }

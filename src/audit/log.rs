@@ -212,6 +212,31 @@ pub fn read_checkpoint(folder: &Path, verifier: &Verifier) -> Result<Checkpoint,
         .ok_or_else(|| Fault::damaged(folder.to_string_lossy(), "the checkpoint is not signed by the log's key"))
 }
 
+/// Gives each entry with its number to `take`, or only the newest `last`. They are read under the
+/// signed head; [`super::check::check`] proves them.
+pub fn each(
+    folder: &Path,
+    verifier: &Verifier,
+    last: Option<u64>,
+    mut take: impl FnMut(u64, Entry),
+) -> Result<(), Fault> {
+    let head = read_checkpoint(folder, verifier)?;
+    let mut number = last.map_or(0, |last| head.size.saturating_sub(last));
+    while number < head.size {
+        let index = number / WIDTH as u64;
+        let width = usize::try_from(head.size - index * WIDTH as u64).unwrap_or(WIDTH).min(WIDTH);
+        let bytes = read_bundle(folder, index, width)?;
+        let entries = tiles::entries(&bytes).filter(|entries| entries.len() >= width);
+        let damaged = || Fault::damaged(folder.to_string_lossy(), format!("bundle {index} cannot be read"));
+        let skip = usize::try_from(number % WIDTH as u64).unwrap_or_default();
+        for entry in entries.ok_or_else(damaged)?.iter().take(width).skip(skip) {
+            take(number, serde_json::from_slice(entry).map_err(|_| damaged())?);
+            number += 1;
+        }
+    }
+    Ok(())
+}
+
 /// An entry bundle of at least `width` entries: of that width, or a longer one that replaced it.
 pub fn read_bundle(folder: &Path, index: u64, width: usize) -> Result<Vec<u8>, Fault> {
     let whole = folder.join(tiles::bundle_path(index, WIDTH));

@@ -88,7 +88,9 @@ impl Fault {
             Self::Damaged { .. } => {
                 "Run `gaprelay fsck` to see all that is wrong. What is published keeps being served. Restore from a backup, or ask for help before you change anything."
             }
-            Self::Config(_) => "Mend the config or the command line, then check with `gaprelay check-config`.",
+            Self::Config(_) => {
+                "Mend what is named, then run the same command again; `gaprelay check-config` checks a config."
+            }
             Self::Space { .. } => {
                 "Run `gaprelay gc` to remove what is no longer served, or give the state folder more room; then import again."
             }

@@ -218,7 +218,7 @@ pub struct Verified {
     pub detail: Option<String>,
 }
 
-/// `refusals --json`: one for each line, the most attempts first.
+/// `refusals --json`: one for each line, the most attempts first; with `--by day` the newest day first.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Refusals {

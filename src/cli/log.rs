@@ -7,10 +7,8 @@ use data_encoding::BASE64;
 use super::args::{LogShow, WhichLog};
 use super::{Ended, json, tui};
 use crate::audit::check::{Finding, check, read_vkey};
-use crate::audit::log::{read_bundle, read_checkpoint};
+use crate::audit::log;
 use crate::audit::note::Verifier;
-use crate::audit::tiles;
-use crate::audit::tree::WIDTH;
 use crate::audit::{Entry, Event};
 use crate::base::{Error, Fault};
 use crate::store::State;
@@ -22,7 +20,7 @@ pub fn show(state: &State, args: &LogShow) -> Result<Ended, Error> {
         WhichLog::Access => state.access_log(),
     };
     let mut any = false;
-    each(&folder, args.last, |number, entry| {
+    log::each(&folder, &read_vkey(&folder)?, args.last, |number, entry| {
         print(number, entry, args.json);
         any = true;
     })?;
@@ -30,26 +28,6 @@ pub fn show(state: &State, args: &LogShow) -> Result<Ended, Error> {
         tui::note("the log has no entry yet");
     }
     Ok(Ended::Well)
-}
-
-/// Gives each entry with its number, or the newest so many, to `take`.
-pub fn each(folder: &Path, last: Option<u64>, mut take: impl FnMut(u64, Entry)) -> Result<(), Error> {
-    let head = read_checkpoint(folder, &read_vkey(folder)?)?;
-    let mut number = last.map_or(0, |last| head.size.saturating_sub(last));
-    while number < head.size {
-        let index = number / WIDTH as u64;
-        let width = usize::try_from(head.size - index * WIDTH as u64).unwrap_or(WIDTH).min(WIDTH);
-        let bytes = read_bundle(folder, index, width)?;
-        let entries = tiles::entries(&bytes).filter(|entries| entries.len() >= width);
-        let damaged = || Fault::damaged(folder.to_string_lossy(), format!("bundle {index} cannot be read"));
-        let entries = entries.ok_or_else(damaged)?;
-        let skip = usize::try_from(number % WIDTH as u64).unwrap_or_default();
-        for entry in entries.iter().take(width).skip(skip) {
-            take(number, serde_json::from_slice(entry).map_err(|_| damaged())?);
-            number += 1;
-        }
-    }
-    Ok(())
 }
 
 fn print(number: u64, entry: Entry, as_json: bool) {

@@ -15,7 +15,7 @@ use crate::store::{State, Trust, fsck as store_fsck, gc as store_gc};
 use crate::verify::Keyring;
 use crate::verify::keyring::RawKey;
 
-/// Makes the state.
+/// Makes the state, or prints the example of a config.
 pub fn init(root: &Path, args: &Init) -> Result<Ended, Error> {
     let Some(keyring) = &args.keyring else {
         tui::say(EXAMPLE.trim_end());

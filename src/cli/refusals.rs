@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::args::{By, Refusals};
-use super::{Ended, json, log, tui};
-use crate::audit::Event;
+use super::{Ended, json, tui};
+use crate::audit::check::read_vkey;
 use crate::audit::entry::Attempt;
+use crate::audit::{Event, log};
 use crate::base::{Error, Timestamp};
 use crate::guard::Guard;
 use crate::store::State;
@@ -21,7 +22,8 @@ struct Line {
 /// Puts the access log's attempts together and shows them.
 pub fn run(state: &State, args: &Refusals) -> Result<Ended, Error> {
     let mut lines: BTreeMap<(String, String), Line> = BTreeMap::new();
-    log::each(&state.access_log(), None, |_, entry| {
+    let folder = state.access_log();
+    log::each(&folder, &read_vkey(&folder)?, None, |_, entry| {
         let Event::Attempt(attempt) = entry.event else { return };
         if attempt.submission || !args.submissions {
             add(&mut lines, args.by, attempt);

@@ -99,6 +99,11 @@ impl Guard {
             .unwrap_or_else(|| shape(ask))
     }
 
+    /// All of them.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
     /// What is known of a label.
     pub fn about(&self, label: &str) -> Option<&Endpoint> {
         self.endpoints.iter().find(|e| e.label == label)
@@ -146,30 +151,6 @@ mod tests {
     }
 
     const GET: Ask<'_> = Ask { method: "GET", foreign: None, path: "/", query: "", content_type: "" };
-
-    #[test]
-    fn every_label_is_explained() {
-        let guard = Guard::shipped().unwrap();
-        for endpoint in &guard.endpoints {
-            assert_eq!(guard.endpoints.iter().filter(|e| e.label == endpoint.label).count(), 1, "{}", endpoint.label);
-            assert!(endpoint.meaning.ends_with('.') && endpoint.remedy.ends_with('.'), "{}", endpoint.label);
-        }
-        // Every label that is written down in the source.
-        let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                    continue;
-                }
-                let text = std::fs::read_to_string(&path).unwrap();
-                for label in text.split("Label::new(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
-                    assert!(guard.about(label).is_some(), "{label} in {}", path.display());
-                }
-            }
-        }
-    }
 
     #[test]
     fn labels() {

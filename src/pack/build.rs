@@ -86,18 +86,19 @@ pub fn build(plan: &Plan) -> Result<Made, Error> {
     };
     let unbounded = Limits { payload: crate::base::limits::Bytes(u64::MAX), ..plan.limits.clone() };
     manifest.check(&unbounded)?;
+    let most = to_bytes(&manifest)?.len();
+    if most as u64 > plan.limits.manifest.0 {
+        let detail = format!("manifest.json would have {most} bytes, for {} artifacts", manifest.artifacts.len());
+        return Err(Error::refused(Reason::ManifestTooLarge, detail));
+    }
+    let key = plan.sign.as_deref().map(open_key).transpose()?;
     durable::create_dir(&plan.out)?;
     manifest.payload = write_payload(plan, &manifest)?;
     manifest.check(&plan.limits)?;
     let path = plan.out.join("manifest.json");
-    let bytes = lines::to_vec(&manifest).map_err(|_| Fault::Internal("a manifest cannot be written"))?;
-    if bytes.len() as u64 > plan.limits.manifest.0 {
-        let detail =
-            format!("manifest.json would have {} bytes, for {} artifacts", bytes.len(), manifest.artifacts.len());
-        return Err(Error::refused(Reason::ManifestTooLarge, detail));
-    }
+    let bytes = to_bytes(&manifest)?;
     durable::replace(&path, &bytes)?;
-    let signature = plan.sign.as_ref().map(|key| sign(key, &path, &bytes, &manifest)).transpose()?;
+    let signature = key.map(|key| sign(&key, &path, &bytes, &manifest)).transpose()?;
     Ok(Made { manifest, unrecognised, signature })
 }
 
@@ -223,30 +224,36 @@ fn write_payload(plan: &Plan, manifest: &Manifest) -> Result<Payload, Error> {
     Ok(Payload { size: hashing.size, sha256: hashing.hasher.finish() })
 }
 
-/// Signs with a minisign secret key, asking for its password if it has one.
-fn sign(key: &Path, path: &Path, bytes: &[u8], manifest: &Manifest) -> Result<PathBuf, Fault> {
-    let failed = |e: &dyn std::fmt::Display| Fault::Config(format!("cannot sign with {}: {e}", key.display()));
-    let text = std::fs::read_to_string(key).during("read", key)?;
-    let secret = match open_key(&text) {
-        Some(secret) => secret,
-        None => minisign::SecretKeyBox::from_string(&text)
-            .and_then(|sealed| sealed.into_secret_key(None))
-            .map_err(|e| failed(&e))?,
-    };
+fn to_bytes(manifest: &Manifest) -> Result<Vec<u8>, Fault> {
+    lines::to_vec(manifest).map_err(|_| Fault::Internal("a manifest cannot be written"))
+}
+
+/// Signs the manifest's bytes, which lie at `path`, into a file beside it.
+fn sign(secret: &minisign::SecretKey, path: &Path, bytes: &[u8], manifest: &Manifest) -> Result<PathBuf, Fault> {
+    let failed = |e| Fault::Config(format!("cannot sign: {e}"));
     // With its public half at hand the crate checks what it made, and so finds a damaged key.
-    let public = minisign::PublicKey::from_secret_key(&secret).map_err(|e| failed(&e))?;
-    let comment = manifest.trusted_comment();
-    let signed =
-        minisign::sign(Some(&public), &secret, bytes, Some(&comment), Some("signature from minisign secret key"))
-            .map_err(|e| failed(&e))?;
+    let public = minisign::PublicKey::from_secret_key(secret).map_err(failed)?;
+    let (trusted, untrusted) = (manifest.trusted_comment(), "signature from minisign secret key");
+    let signed = minisign::sign(Some(&public), secret, bytes, Some(&trusted), Some(untrusted)).map_err(failed)?;
     let out = path.with_file_name("manifest.json.minisig");
     durable::replace(&out, signed.into_string().as_bytes())?;
     Ok(out)
 }
 
+/// A minisign secret key; asks for its password if it has one, before anything is written.
+fn open_key(path: &Path) -> Result<minisign::SecretKey, Fault> {
+    let text = std::fs::read_to_string(path).during("read", path)?;
+    if let Some(secret) = without_password(&text) {
+        return Ok(secret);
+    }
+    minisign::SecretKeyBox::from_string(&text)
+        .and_then(|sealed| sealed.into_secret_key(None))
+        .map_err(|e| Fault::Config(format!("cannot sign with {}: {e}", path.display())))
+}
+
 /// A key without a password. Stock minisign leaves such a key's checksum empty, which the crate's own
 /// reader takes for damage; so the bytes are given to it directly.
-fn open_key(text: &str) -> Option<minisign::SecretKey> {
+fn without_password(text: &str) -> Option<minisign::SecretKey> {
     let bytes = BASE64.decode(text.lines().nth(1)?.trim().as_bytes()).ok()?;
     minisign::SecretKey::from_bytes(&bytes).ok().filter(|key| !key.is_encrypted())
 }

@@ -89,6 +89,10 @@ impl Recorder {
             // What comes close together wakes this thread once: waking costs more than recording.
             std::thread::sleep(REST);
             receiver.try_iter().take(WAITING).for_each(|message| self.handle(message));
+            // A flood that never pauses must not put the minute's end off.
+            if self.minute.elapsed() >= MINUTE {
+                self.end_minute();
+            }
         }
     }
 
@@ -146,5 +150,27 @@ impl Recorder {
         // A full journal is emptied by the next settle; a disk that fails is a fault it will name.
         // Until then agents keep being served: what is published must not depend on the record.
         let _ = self.journal.append(lines);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_that_never_pauses_does_not_put_off_the_minutes_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path(), 1 << 20).unwrap();
+        let (sender, receiver) = sync_channel(2 * WAITING);
+        for _ in 0..2 * WAITING {
+            sender.send(Message::Attempt(Box::new(Attempt { count: 1, ..Attempt::default() }))).unwrap();
+        }
+        drop(sender);
+        let long_ago = Instant::now().checked_sub(MINUTE).unwrap();
+        Recorder { journal, next: 0, minute: long_ago, seen: HashMap::new() }.run(&receiver);
+        let text = std::fs::read_to_string(folder.path().join(crate::audit::journal::NAME)).unwrap();
+        let counts: Vec<u64> = text.lines().map(|line| serde_json::from_str::<Attempt>(line).unwrap().count).collect();
+        // The first at once, then what came until the minute was over, then the rest.
+        assert_eq!(counts, [1, WAITING as u64, WAITING as u64 - 1]);
     }
 }

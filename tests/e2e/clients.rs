@@ -110,6 +110,37 @@ fn stock_minisign_and_ours_agree() {
 }
 
 /// GNU tar and gzip with ordinary flags make the one form we take.
+/// Runs a command on a terminal of its own and types `password` until it ends.
+fn typing(password: &str, command: &str) -> Ran {
+    let typed = format!("(while sleep 0.5; do echo {password}; done) | script -qec \"{command}\" /dev/null");
+    run(Command::new("sh").args(["-c", &typed]))
+}
+
+#[test]
+fn a_key_with_a_password_signs_and_a_wrong_one_leaves_nothing() {
+    if !has("minisign") || !has("script") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let make = format!("printf 'pw\\npw\\n' | minisign -G -f -p {} -s {}", path("k.pub"), path("k.key"));
+    run(Command::new("sh").args(["-c", &make])).expect(0);
+    fs::create_dir(path("vendor")).unwrap();
+    fs::write(path("vendor/a.hdb"), HASHES).unwrap();
+    let build = format!(
+        "{PACK} build {} --feed auto --version 1 --publisher example --origin CH --sign {} --out {}",
+        path("vendor"),
+        path("k.key"),
+        path("made")
+    );
+    let ran = typing("wrong", &build).expect(2);
+    assert!(ran.out.contains("Wrong password"), "{}", ran.out);
+    assert!(!folder.path().join("made").exists(), "half a bundle was left");
+    typing("pw", &build).expect(0);
+    let manifest = path("made/manifest.json");
+    run(Command::new("minisign").args(["-V", "-p", &path("k.pub"), "-m", &manifest])).expect(0);
+}
+
 #[test]
 fn gnu_tar_makes_the_canonical_payload() {
     let dir = tempfile::tempdir().unwrap();

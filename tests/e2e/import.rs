@@ -65,6 +65,8 @@ fn links_fifos_and_folders_are_not_read() {
     let world = World::new();
     let secret = world.path("secret");
     fs::write(&secret, b"{}").unwrap();
+    // The device that gives zeros without end, as a node on the medium itself.
+    let device = |p: &std::path::Path| drop(run(Command::new("mknod").arg(p).args(["c", "1", "5"])));
     for (name, hurt) in [
         ("manifest.json", (&|p: &std::path::Path| symlink(&secret, p).unwrap()) as &dyn Fn(&std::path::Path)),
         ("manifest.json", &|p| assert!(Command::new("mkfifo").arg(p).status().unwrap().success())),
@@ -74,10 +76,18 @@ fn links_fifos_and_folders_are_not_read() {
         ("manifest.json.minisig", &|p| assert!(Command::new("mkfifo").arg(p).status().unwrap().success())),
         ("payload.tar.gz", &|p| symlink("/dev/zero", p).unwrap()),
         ("payload.tar.gz", &|p| assert!(Command::new("mkfifo").arg(p).status().unwrap().success())),
+        ("manifest.json", &device),
+        ("manifest.json.minisig", &device),
+        ("payload.tar.gz", &device),
     ] {
         let folder = world.bundle("feed", 1, ONE);
         fs::remove_file(folder.join(name)).unwrap();
         hurt(&folder.join(name));
+        if folder.join(name).symlink_metadata().is_err() {
+            println!("SKIPPED: a device node at {name}: only root may make one");
+            fs::remove_dir_all(&folder).unwrap();
+            continue;
+        }
         let before = world.stored();
         assert_eq!(reasons(&world.import(&world.path("stick")).expect(3)), ["medium-not-regular"], "{name}");
         assert_eq!(world.stored(), before);
@@ -274,6 +284,36 @@ fn two_imports_at_once_wait_for_each_other() {
         open = intent;
     }
     parallel.fsck();
+}
+
+#[test]
+fn a_manifest_too_large_for_a_relay_is_refused_where_it_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("vendor")).unwrap();
+    fs::write(folder.path().join("vendor/a.hdb"), HASHES).unwrap();
+    let mut plan = gaprelay::pack::Plan {
+        folder: folder.path().join("vendor"),
+        out: folder.path().join("made"),
+        feed: "feed".into(),
+        version: 1,
+        label: "one".into(),
+        publisher: "example".into(),
+        origin: "CH".into(),
+        issued: "2026-01-01T00:00:00Z".parse().unwrap(),
+        expires: "2099-01-01T00:00:00Z".parse().unwrap(),
+        base: vec![],
+        keep_unrecognised: false,
+        sign: None,
+        limits: gaprelay::base::Limits::default(),
+    };
+    plan.limits.manifest = gaprelay::base::limits::Bytes(300);
+    match gaprelay::pack::build(&plan) {
+        Err(gaprelay::base::Error::Refused(refusal)) => assert_eq!(refusal.reason.code(), "manifest-too-large"),
+        other => panic!("{:?}", other.map(|made| made.manifest)),
+    }
+    assert!(!plan.out.exists(), "half a bundle was left");
+    plan.limits.manifest = gaprelay::base::limits::Bytes(1000);
+    gaprelay::pack::build(&plan).unwrap();
 }
 
 #[test]

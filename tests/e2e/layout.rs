@@ -1,8 +1,12 @@
 //! Holds the `use crate::` lines to the way of the data: a station uses the ground, and the type
 //! just before it; only the keeper's side appends to a log; the network is in one room.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use gaprelay::guard::Guard;
+use gaprelay::serve::tap::alien;
 
 /// Each module, and the modules of ours it may use.
 const MAY_USE: &[(&str, &[&str])] = &[
@@ -73,5 +77,26 @@ fn only_the_keepers_side_appends_to_the_log() {
         let may =
             ["keeper.rs", "import.rs", "settle.rs", "audit/", "cli/maintain.rs"].iter().any(|m| below.starts_with(m));
         assert!(!appends || may, "{below} appends to the log");
+    }
+}
+
+#[test]
+fn every_label_is_explained_once() {
+    let guard = Guard::shipped().unwrap();
+    for endpoint in guard.endpoints() {
+        assert_eq!(guard.endpoints().iter().filter(|e| e.label == endpoint.label).count(), 1, "{}", endpoint.label);
+        assert!(endpoint.meaning.ends_with('.') && endpoint.remedy.ends_with('.'), "{}", endpoint.label);
+    }
+    let mut used: BTreeSet<String> = (0..=255).filter_map(|first| alien(&[first])).map(str::to_owned).collect();
+    used.extend(alien(b"PRI * HTTP/2.0").map(str::to_owned));
+    for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        for before in ["Label::new(\"", "label: \"", "attempt.label = \""] {
+            used.extend(text.split(before).skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned));
+        }
+    }
+    assert!(used.len() > 15, "{used:?}");
+    for label in used {
+        assert!(guard.about(&label).is_some(), "{label} is not explained");
     }
 }
