@@ -98,7 +98,10 @@ fn show(by: By, rows: &[json::Refusals]) {
     let cells = rows.iter().map(|row| {
         let first = row.agent.clone().or_else(|| row.day.clone()).unwrap_or_else(|| row.agents.to_string());
         let sends = if row.submission { "yes" } else { "no" };
-        let request = row.name.as_ref().map_or_else(|| row.request.clone(), |n| format!("{} at {n}", row.request));
+        let mut request = row.request.clone();
+        for (word, said) in [("at", &row.name), ("by", &row.user_agent)] {
+            request.extend(said.iter().map(|said| format!(" {word} {said}")));
+        }
         vec![first, row.label.clone(), sends.into(), row.count.to_string(), row.last.to_string(), request]
     });
     tui::table(&[head, "what", "sends", "times", "last", "last request"], cells.collect());

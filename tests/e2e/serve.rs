@@ -269,7 +269,7 @@ fn what_is_not_a_download_is_refused_and_recorded() {
         (format!("GET /c/a.hdb HTTP/1.1\r\n{own}X : y\r\n\r\n"), 400, "malformed-request", false),
         (format!("GET /c/a.hdb HTTP/1.1\r\n{own}Content-Length: 5\r\nContent-Length: 6\r\n\r\n"), 400, "", false),
         ("GET /c/a.hdb HTTP/1.1\r\n\r\n".into(), 400, "no-host", false),
-        ("POST /c/a.hdb HTTP/1.1\r\nContent-Length: 1\r\n\r\nx".into(), 405, "upload", true),
+        ("POST /c/a.hdb HTTP/1.1\r\nUser-Agent: sender/1\r\nContent-Length: 1\r\n\r\nx".into(), 405, "upload", true),
         ("\x05\x02\0\x01".into(), 0, "socks", true),
         ("\x04\x01\0\x50\x7f\0\0\x01\0".into(), 0, "socks", true),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(), 0, "http2", true),
@@ -310,6 +310,7 @@ fn what_is_not_a_download_is_refused_and_recorded() {
             assert!(!line["meaning"].as_str().unwrap().contains("does not know"), "{label} is not explained");
         }
         let words = world.relay(&["refusals", "--by", by, "--submissions"]).expect(0).out;
+        assert!(words.contains("POST /c/a.hdb by sender/1"), "{words}");
         assert!(words.contains("what to do: Remove the API key") && !words.contains("foreign-name"), "{words}");
     }
     let text = serde_json::to_string(&attempts).unwrap();
