@@ -12,7 +12,7 @@ fn main() {
     Log::create(&folder, "bench/import/1").unwrap();
     let mut log = Log::open(&folder).unwrap();
     for start in (0..1_000_000).step_by(10_000) {
-        let events = (start..start + 10_000).map(|i| Event::MediumRead { bundles: i, unrelated: 7 });
+        let events = (start..start + 10_000).map(|i| Event::MediumRead { bundles: i, unrelated: 7, unchanged: true });
         log.append(Timestamp::from_secs(start), events.collect()).unwrap();
     }
     let began = std::time::Instant::now();

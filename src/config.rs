@@ -14,6 +14,7 @@ use crate::base::limits::Bytes;
 use crate::base::name::{self, is_name};
 use crate::base::{Fault, Limits, quoted};
 use crate::inspect::Kind;
+use crate::sandbox::{Layer, Terms};
 
 /// The annotated example that `init` writes.
 pub const EXAMPLE: &str = include_str!("config.example.toml");
@@ -38,6 +39,9 @@ pub struct Config {
     /// How agents are served.
     #[serde(default)]
     pub serve: Serve,
+    /// Layers of the confinement that this site does without, each with the reason.
+    #[serde(default)]
+    pub without: Vec<Without>,
     /// The feeds this relay takes; all others are refused.
     #[serde(rename = "feed", default)]
     pub feeds: Vec<Feed>,
@@ -94,6 +98,19 @@ pub struct Serve {
     pub grace: Span,
     /// Most bytes of evidence kept before the keeper has taken it into the log. Default 64 MiB.
     pub journal: Bytes,
+}
+
+/// A layer of the confinement that this host may lack. Without such an entry a missing layer is a
+/// fault at start. The reason is logged, and shown by `status`.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Without {
+    /// `namespaces`, `landlock` or `seccomp`.
+    pub layer: Layer,
+    /// Why the site accepts it, and who decided: 1 to 300 characters.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub reason: Spanned<String>,
 }
 
 /// One feed: a publisher's stream.
@@ -247,6 +264,11 @@ impl Config {
         self.feeds.iter().find(|feed| feed.name.get_ref() == name)
     }
 
+    /// What the confinement must hold.
+    pub fn terms(&self) -> Terms {
+        Terms { only: None, waived: self.without.iter().map(|without| without.layer).collect() }
+    }
+
     fn problems(&self, text: &str) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut add = |at: usize, message: String| problems.push(problem(text, at, message));
@@ -300,6 +322,12 @@ impl Config {
         }
         if serve.client_certificate_required && serve.client_authorities.is_none() {
             add(relay, "serve.client_certificate_required needs serve.client_authorities".into());
+        }
+        for without in &self.without {
+            let length = without.reason.get_ref().trim().chars().count();
+            if length == 0 || length > 300 {
+                add(without.reason.span().start, "a missing layer needs its reason, of at most 300 characters".into());
+            }
         }
         if self.publish.keep_sets < 2 {
             add(relay, "publish.keep_sets must be at least 2, so that a release can be withdrawn".into());

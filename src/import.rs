@@ -6,20 +6,18 @@
 //! step; whatever is cut before it leaves the former state.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::audit::Event;
-use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
 use crate::base::quoted::quoted_os;
 use crate::base::{Digest, Error, Fault, Operator, Reason, Refusal, quoted};
 use crate::config::Feed;
-use crate::inspect::{Inspector, Verdict};
+use crate::inspect::{Examination, Kind, Verdict};
 use crate::keeper::Keeper;
-use crate::media::{self, Found, Spooled};
+use crate::media::{Medium, Spooled, Surveyed};
 use crate::store::{Release, Staging};
-use crate::unpack::{self, Sink};
 use crate::verify::{self, Envelope, Rules, Seen, Verified, trust};
 
 /// Free space that an import leaves alone, in bytes.
@@ -28,13 +26,15 @@ const RESERVE: u64 = 16 << 20;
 /// How far an import is, for whoever shows it.
 pub enum Progress<'a> {
     /// A medium was searched: how many bundles, and what could not be looked at.
-    Surveyed(&'a media::Survey),
+    Surveyed(&'a Surveyed),
     /// A bundle's payload of so many bytes is read off the medium.
     Reading(&'a str, u64),
     /// A bundle of so many bytes is unpacked and inspected.
     Unpacking(&'a str, u64),
     /// So many bytes more.
     Bytes(u64),
+    /// Whether a medium's names, lengths and times are what they were before.
+    Unchanged(bool),
     /// Everything wanted is in the spool: the media may be removed.
     MediaDone,
     /// A bundle is judged.
@@ -79,20 +79,29 @@ enum Content {
     AlreadyHere(Verified),
 }
 
-/// Imports every bundle under `paths`. Each gets its own outcome; a fault of ours that concerns
+/// The processes that see what this one must not: a reader for each medium, and the examiner.
+pub struct Workers {
+    /// Each path given, with the reader's side of it.
+    pub media: Vec<(PathBuf, Medium)>,
+    /// Unpacks and looks inside.
+    pub examination: Examination,
+}
+
+/// Imports every bundle on the media. Each gets its own outcome; a fault of ours that concerns
 /// them all stops the import.
 pub fn import(
     keeper: &mut Keeper,
-    paths: &[PathBuf],
+    workers: Workers,
     operator: &Operator,
     watch: Watch<'_>,
 ) -> Result<Vec<Judged>, Fault> {
     // No date can be judged by a clock that is behind what was already seen.
     keeper.check_clock()?;
 
+    let Workers { media, mut examination } = workers;
     let mut all = Vec::new();
-    for path in paths {
-        all.extend(read(keeper, path, operator, watch)?);
+    for (path, medium) in media {
+        all.extend(read(keeper, &path, medium, operator, watch)?);
     }
     watch(Progress::MediaDone);
 
@@ -100,40 +109,51 @@ pub fn import(
     all.sort_by(|a, b| a.release.cmp(&b.release));
     let mut judged = Vec::new();
     for taken in all {
-        judged.push(judge(keeper, taken, operator, watch)?);
+        judged.push(judge(keeper, taken, &mut examination, operator, watch)?);
     }
     Ok(judged)
 }
 
 /// Searches one medium and reads what is wanted of it into the spool.
-fn read(keeper: &mut Keeper, path: &Path, operator: &Operator, watch: Watch<'_>) -> Result<Vec<Taken>, Fault> {
+fn read(
+    keeper: &mut Keeper,
+    path: &Path,
+    mut medium: Medium,
+    operator: &Operator,
+    watch: Watch<'_>,
+) -> Result<Vec<Taken>, Fault> {
     keeper.append(vec![Event::MediumOpened { medium: quoted_os(path), operator: operator.clone() }])?;
-    let survey = match media::find(path, &keeper.config.limits) {
+    let survey = match medium.survey() {
         Ok(survey) => survey,
-        Err(refusal) => {
-            let (reason, detail) = (refusal.reason, refusal.detail.clone());
-            keeper.append(vec![Event::MediumRefused { reason, detail }])?;
-            return Ok(vec![Taken {
-                bundle: quoted_os(path),
-                manifest: None,
-                release: None,
-                content: Err(refusal.into()),
-            }]);
+        Err(error) => {
+            keeper.append(vec![match &error {
+                Error::Refused(Refusal { reason, detail }) => {
+                    Event::MediumRefused { reason: *reason, detail: detail.clone() }
+                }
+                Error::Fault(fault) => Event::ImportFailed { fault: quoted(&fault.to_string()).to_string() },
+            }])?;
+            return Ok(vec![Taken { bundle: quoted_os(path), manifest: None, release: None, content: Err(error) }]);
         }
     };
     watch(Progress::Surveyed(&survey));
     let mut pending = 0;
     let mut taken = Vec::new();
-    for found in &survey.bundles {
-        let envelope = media::read_envelope(found, &keeper.config.limits);
+    for (number, folder) in survey.bundles.iter().enumerate() {
+        // The root itself is called what the operator called it.
+        let bundle =
+            if folder.is_empty() { quoted_os(path.file_name().unwrap_or(path.as_os_str())) } else { folder.clone() };
+        let envelope = medium.envelope(number);
         let manifest = envelope.as_ref().ok().map(|envelope| Digest::of(&envelope.manifest));
-        let verified = envelope.and_then(|envelope| believe(keeper, envelope));
+        let verified = envelope.and_then(|envelope| Ok(believe(keeper, envelope)?));
         let release = verified.as_ref().ok().map(|v| (v.manifest().feed.clone(), v.manifest().version));
-        let content = verified.map_err(Error::from).and_then(|v| fetch(keeper, v, found, &mut pending, watch));
-        taken.push(Taken { bundle: found.shown(), manifest, release, content });
+        let content = verified.and_then(|v| fetch(keeper, v, (&mut medium, number, &bundle), &mut pending, watch));
+        taken.push(Taken { bundle, manifest, release, content });
     }
     let (bundles, unrelated) = (survey.bundles.len() as u64, survey.unrelated);
-    keeper.append(vec![Event::MediumRead { bundles, unrelated }])?;
+    // Nothing of ours can have written to it; that nothing at all has is shown, not assumed.
+    let unchanged = medium.is_unchanged().unwrap_or(false);
+    watch(Progress::Unchanged(unchanged));
+    keeper.append(vec![Event::MediumRead { bundles, unrelated, unchanged }])?;
     Ok(taken)
 }
 
@@ -160,7 +180,7 @@ fn feed<'a>(keeper: &'a Keeper, verified: &Verified) -> Result<&'a Feed, Refusal
 fn fetch(
     keeper: &Keeper,
     verified: Verified,
-    found: &Found,
+    (medium, number, bundle): (&mut Medium, usize, &str),
     pending: &mut u64,
     watch: Watch<'_>,
 ) -> Result<Content, Error> {
@@ -177,11 +197,10 @@ fn fetch(
         return Err(Fault::Space { needed, free }.into());
     }
     *pending += manifest.carried_bytes();
-    let bundle = found.shown();
-    watch(Progress::Reading(&bundle, manifest.payload.size));
+    watch(Progress::Reading(bundle, manifest.payload.size));
     let name = format!("payload-{}", verified.digest());
-    let spooled =
-        media::copy_payload(verified, found, &keeper.state.spool(), &name, &mut |bytes| watch(Progress::Bytes(bytes)))?;
+    let spool = keeper.state.spool();
+    let spooled = medium.payload(number, verified, &spool, &name, &mut |bytes| watch(Progress::Bytes(bytes)))?;
     Ok(Content::New(spooled))
 }
 
@@ -212,7 +231,13 @@ fn check_held(keeper: &Keeper, verified: &Verified) -> Result<(), Error> {
 }
 
 /// Gives one bundle its outcome: intent, act, outcome.
-fn judge(keeper: &mut Keeper, taken: Taken, operator: &Operator, watch: Watch<'_>) -> Result<Judged, Fault> {
+fn judge(
+    keeper: &mut Keeper,
+    taken: Taken,
+    examination: &mut Examination,
+    operator: &Operator,
+    watch: Watch<'_>,
+) -> Result<Judged, Fault> {
     let started =
         Event::ImportStarted { bundle: taken.bundle.clone(), manifest: taken.manifest, operator: operator.clone() };
     let bundle = taken.bundle;
@@ -231,7 +256,7 @@ fn judge(keeper: &mut Keeper, taken: Taken, operator: &Operator, watch: Watch<'_
             keeper.append(vec![started])?;
             let release = taken.release.clone();
             watch(Progress::Unpacking(&bundle, spooled.verified().manifest().carried_bytes()));
-            let outcome = match admit(keeper, spooled, operator, watch) {
+            let outcome = match admit(keeper, spooled, examination, operator, watch) {
                 Ok(Some(release)) => Outcome::Imported(Box::new(release)),
                 Ok(None) => Outcome::AlreadyHere,
                 Err(error) => failed(error),
@@ -257,6 +282,7 @@ fn failed(error: Error) -> Outcome {
 fn admit(
     keeper: &mut Keeper,
     spooled: Spooled,
+    examination: &mut Examination,
     operator: &Operator,
     watch: Watch<'_>,
 ) -> Result<Option<Release>, Error> {
@@ -273,10 +299,11 @@ fn admit(
     //    digest; it gets its verdict; what is withheld is not kept.
     let allowed = feed(keeper, verified)?.kinds.get_ref().clone();
     let id = crate::store::ReleaseId { feed: manifest.feed.clone(), version: manifest.version };
-    let mut inspector = Inspector::new(&allowed, Staging::new(&keeper.state, &id)?);
-    unpack::unpack(&spooled, &mut inspector, &mut |bytes| watch(Progress::Bytes(bytes)))?;
-    take_held(keeper, verified, &mut inspector)?;
-    let (verdicts, staging) = inspector.finish();
+    let mut staging = Staging::new(&keeper.state, &id)?;
+    let mut step = |bytes| watch(Progress::Bytes(bytes));
+    let mut verdicts = examination.unpack(&spooled, &allowed, &mut staging, &mut step)?;
+    verdicts.extend(take_held(keeper, verified, &allowed, examination, &mut staging)?);
+    verdicts.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
     check_complete(verified, &verdicts)?;
 
     // 3. Everything is on the disk, and nobody sees it yet.
@@ -294,33 +321,27 @@ fn admit(
 
 /// What a thin bundle leaves out is inspected again from our own store, under this feed's policy,
 /// and proven to have the signed digest.
-fn take_held(keeper: &Keeper, verified: &Verified, sink: &mut dyn Sink) -> Result<(), Error> {
+fn take_held(
+    keeper: &Keeper,
+    verified: &Verified,
+    allowed: &[Kind],
+    examination: &mut Examination,
+    staging: &mut Staging,
+) -> Result<Vec<Verdict>, Error> {
     let left_out: Vec<_> = verified.manifest().artifacts.iter().filter(|a| !a.carried).collect();
     if left_out.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let packs = keeper.state.packs(&keeper.trust)?;
+    let mut verdicts = Vec::new();
     for artifact in left_out {
         let missing = || Refusal::new(Reason::BlobMissing, format!("not held here: {}", quoted(&artifact.path)));
         let (path, offset) = keeper.state.find_held(artifact.sha256, artifact.size, &packs).ok_or_else(missing)?;
         let mut file = File::open(&path).during("open", &path)?;
         file.seek(SeekFrom::Start(offset)).during("read", &path)?;
-        let (mut hasher, mut left, mut buffer) = (Hasher::new(), artifact.size, vec![0; 256 << 10]);
-        sink.begin(artifact)?;
-        while left > 0 {
-            let want = usize::try_from(left).unwrap_or(buffer.len()).min(buffer.len());
-            let piece = buffer.get_mut(..want).ok_or(Fault::Internal("a buffer is too short"))?;
-            file.read_exact(piece).during("read", &path)?;
-            hasher.update(piece);
-            sink.bytes(piece)?;
-            left -= want as u64;
-        }
-        if hasher.finish() != artifact.sha256 {
-            return Err(Fault::damaged(path.to_string_lossy(), "its bytes do not have their digest").into());
-        }
-        sink.end()?;
+        verdicts.push(examination.look(artifact, &mut file, allowed, staging)?);
     }
-    Ok(())
+    Ok(verdicts)
 }
 
 /// Every artifact of the manifest has exactly one verdict.

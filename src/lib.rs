@@ -20,6 +20,9 @@ pub mod store;
 pub mod unpack;
 pub mod verify;
 
+// What each process of ours can do, whatever it wants to.
+pub mod sandbox;
+
 // The record.
 pub mod audit;
 

@@ -45,6 +45,8 @@ pub enum Event {
         bundles: u64,
         /// Other files and folders.
         unrelated: u64,
+        /// Whether its names, lengths and times were at the end what they were at the beginning.
+        unchanged: bool,
     },
     /// Outcome: the medium could not be searched.
     MediumRefused {

@@ -32,7 +32,7 @@ impl Log {
         durable::create_dir(&folder.join("tile/entries"))?;
         durable::create_dir(&folder.join("tile/0"))?;
         let signer = Signer::generate(origin)?;
-        durable::replace_secret(&folder.join("key"), format!("{}\n", signer.to_text()).as_bytes())?;
+        durable::replace_secret(&folder.with_extension("key"), format!("{}\n", signer.to_text()).as_bytes())?;
         durable::replace(&folder.join("vkey"), format!("{}\n", signer.verifier().to_text()).as_bytes())?;
         let empty = Checkpoint { origin: origin.to_owned(), size: 0, root: tree::root_of(&[]) };
         durable::replace(&folder.join("checkpoint"), signer.sign(&empty.to_text()).as_bytes())
@@ -42,7 +42,7 @@ impl Log {
     /// what a cut left.
     pub fn open(folder: &Path) -> Result<Self, Fault> {
         let name = folder.to_string_lossy().into_owned();
-        let key = durable::read(&folder.join("key"), 4096)?;
+        let key = durable::read(&folder.with_extension("key"), 4096)?;
         let signer = str::from_utf8(&key).ok().and_then(Signer::parse);
         let signer = signer.ok_or_else(|| Fault::damaged(&name, "the log's key cannot be read"))?;
         let head = read_checkpoint(folder, &signer.verifier())?;

@@ -65,6 +65,23 @@ pub enum Fault {
         /// The latest moment the relay knows to have passed.
         floor: super::Timestamp,
     },
+    /// A layer of the confinement cannot be had.
+    Unconfined {
+        /// Which one.
+        layer: String,
+        /// Why not.
+        why: String,
+    },
+    /// A confined process of ours ended, or said what it never should: whatever it was given may be
+    /// hostile.
+    Worker {
+        /// Its role.
+        role: &'static str,
+        /// What it did.
+        what: String,
+    },
+    /// The self-test found a way out.
+    Escape(String),
     /// A part of the program ended in a way it never should.
     Internal(&'static str),
 }
@@ -95,6 +112,15 @@ impl Fault {
                 "Run `gaprelay gc` to remove what is no longer served, or give the state folder more room; then import again."
             }
             Self::ClockBehind { .. } => "Set the clock of this machine right, then import again.",
+            Self::Unconfined { .. } => {
+                "Run `gaprelay selftest` to see what this kernel offers. Only if the site accepts it: name the layer and the reason under [[without]] in config.toml."
+            }
+            Self::Worker { .. } => {
+                "Nothing of that bundle was kept. Keep the medium as evidence, and have it looked at on another machine; then report this."
+            }
+            Self::Escape(_) => {
+                "Take this machine off the network until it is understood. `gaprelay selftest` shows each attempt and what stopped it."
+            }
             Self::Internal(_) => "This is a defect in gaprelay. Please keep the output and report it.",
         }
     }
@@ -126,6 +152,9 @@ impl fmt::Display for Fault {
             Self::ClockBehind { now, floor } => {
                 write!(f, "the clock says {now}, but the relay has already seen {floor}: no date can be judged")
             }
+            Self::Unconfined { layer, why } => write!(f, "the layer {layer} cannot be had: {}", quoted(why)),
+            Self::Worker { role, what } => write!(f, "the {role} {}", quoted(what)),
+            Self::Escape(what) => write!(f, "the confinement does not hold: {what}"),
             Self::Internal(what) => write!(f, "internal fault: {what}"),
         }
     }

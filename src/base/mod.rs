@@ -9,8 +9,11 @@ pub mod limits;
 pub mod lock;
 pub mod name;
 pub mod operator;
+pub mod patient;
 pub mod quoted;
+pub mod raw;
 pub mod reason;
+pub mod wire;
 
 pub use clock::Timestamp;
 pub use digest::Digest;

@@ -39,6 +39,18 @@ pub fn quoted_os(text: impl AsRef<std::ffi::OsStr>) -> String {
     quoted(&text.as_ref().to_string_lossy()).to_string()
 }
 
+/// Text that another process of ours says it has made safe, made sure of: what is safe stays as it is.
+pub fn printable(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars().take(8 * SHOWN) {
+        match c {
+            ' '..='~' | '…' => out.push(c),
+            _ => out.extend(c.escape_unicode()),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +61,8 @@ mod tests {
         let shown = quoted(hostile).to_string();
         assert_eq!(shown, "a\\u{1b}[31mred\\u{202e}txt\\u{200b}\\\\\\u{a}\\u{e9}");
         assert!(shown.bytes().all(|b| (0x20..0x7f).contains(&b)));
+        assert_eq!(printable(&shown), shown);
+        assert_eq!(printable("a\x1b\u{202e}"), "a\\u{1b}\\u{202e}");
         assert!(quoted(&"x".repeat(300)).to_string().ends_with("… (100 more)"));
     }
 }

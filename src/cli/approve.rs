@@ -1,16 +1,25 @@
 //! `gaprelay approve` and `settle`: statements out to be signed, signed ones in.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
+use std::time::Duration;
 
-use super::args::{Approve, Decide};
+use rustix::process::Signal;
+
+use super::args::{Approve, Decide, Settle};
 use super::{Ended, json, tui};
 use crate::base::error::IoContext as _;
 use crate::base::quoted::quoted_os;
-use crate::base::{Error, Reason, Refusal, Timestamp};
+use crate::base::{Error, Fault, Reason, Refusal, Timestamp, clock};
 use crate::keeper::Keeper;
 use crate::publish::{Decision, Statement};
-use crate::settle::{self, HandedIn};
+use crate::sandbox::worker::end_with;
+use crate::settle::{self, HandedIn, Settled};
 use crate::store::{ReleaseId, State, Trust};
+
+/// Between two settles, for `up`.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// Prints the statement, or hands a signed one in and settles.
 pub fn run(root: &Path, now: Timestamp, args: &Approve) -> Result<Ended, Error> {
@@ -27,11 +36,14 @@ pub fn run(root: &Path, now: Timestamp, args: &Approve) -> Result<Ended, Error> 
                     format!("{} does not end in .minisig; name the statement with --statement", quoted_os(signature));
                 return Err(Error::refused(Reason::StatementMalformed, detail));
             }
-            let handed_in = HandedIn { at: now, text: read(&statement)?, signature: read(signature)? };
+            // Opened as whoever hands it in; read and judged only in the cage.
+            let (text, signature) = (open(&statement)?, open(signature)?);
+            let state = super::confined(root)?;
+            let handed_in = HandedIn { at: now, text: read(text)?, signature: read(signature)? };
             check_release(&args.release, &handed_in)?;
-            let mut keeper = super::keeper(root, now)?;
+            let mut keeper = Keeper::open(state, now, super::wait)?;
             settle::hand_in(&keeper.state, &handed_in)?;
-            settle(&mut keeper, args.json)
+            settle_now(&mut keeper, args.json)
         }
     }
 }
@@ -48,11 +60,14 @@ fn check_release(id: &ReleaseId, handed_in: &HandedIn) -> Result<(), Refusal> {
     }
 }
 
+fn open(path: &Path) -> Result<File, Fault> {
+    File::open(path).during("open", path)
+}
+
 /// Reads a small file; longer ones are cut after 64 KiB, which no statement or signature reaches.
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    use std::io::Read as _;
+fn read(file: File) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path).and_then(|f| f.take(64 << 10).read_to_end(&mut bytes)).during("read", path)?;
+    file.take(64 << 10).read_to_end(&mut bytes).during("read", Path::new("what was handed in"))?;
     Ok(bytes)
 }
 
@@ -75,8 +90,38 @@ fn print(state: &State, args: &Approve) -> Result<Ended, Error> {
     Ok(Ended::Well)
 }
 
+/// Settles once; or, for `up`, again and again.
+pub fn settle(root: &Path, args: &Settle) -> Result<Ended, Error> {
+    let Some(supervisor) = args.supervised else {
+        return settle_now(&mut super::here(root, clock::now())?, args.json);
+    };
+    // It may be stopped at any moment: whatever is cut, the next start goes on from there.
+    end_with(supervisor, Signal::KILL)?;
+    let state = super::confined(root)?;
+    loop {
+        settle_if_free(&state);
+        std::thread::sleep(AGAIN);
+    }
+}
+
+/// A fault is told and tried again the next time; what is published keeps being served. While an
+/// import or an approval is at work there is nothing to do here: it settles itself.
+fn settle_if_free(state: &State) {
+    let opened = Keeper::try_open(state.clone(), clock::now());
+    let settled =
+        opened.and_then(|keeper| keeper.map_or(Ok(Settled::default()), |mut keeper| settle::settle(&mut keeper)));
+    match settled {
+        // What is stuck was told when it got stuck; the log has it.
+        Ok(settled) => tell(&Settled { stuck: Vec::new(), evidence: 0, ..settled }),
+        Err(fault) => {
+            tui::note(format_args!("fault: {fault}"));
+            tui::hint(fault.hint());
+        }
+    }
+}
+
 /// Settles and tells what came of it.
-pub fn settle(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
+fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
     let settled = settle::settle(keeper)?;
     let ended = if settled.refused.is_empty() && settled.stuck.is_empty() { Ended::Well } else { Ended::Refused };
     if as_json {
@@ -102,7 +147,7 @@ pub fn settle(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
 }
 
 /// What a settle did, in words.
-pub fn tell(settled: &settle::Settled) {
+pub fn tell(settled: &Settled) {
     for (id, decision, officer) in &settled.taken {
         tui::say(format_args!("{officer}: {} {id}", decision.word()));
     }

@@ -1,22 +1,32 @@
 //! `gaprelay import`: progress while it reads, a table when it is done.
 
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+
 use indicatif::{ProgressBar, ProgressStyle};
+use rustix::process::Signal;
 
 use super::args::Import;
-use super::{Ended, json, tui};
+use super::{Ended, json, tui, worker};
+use crate::base::error::IoContext as _;
 use crate::base::limits::human;
 use crate::base::quoted::quoted_os;
-use crate::base::{Error, Fault, Operator, Reason, quoted};
+use crate::base::{Error, Fault, Operator, Reason, Timestamp, quoted};
 use crate::import::{Judged, Outcome, Progress, import};
 use crate::keeper::Keeper;
 use crate::publish::{Standing, standing};
+use crate::sandbox::worker::{end_with, our_id, ourselves, start};
 use crate::settle::{Settled, settle};
 
 /// Imports, settles, and tells what became of it.
-pub fn run(keeper: &mut Keeper, args: &Import) -> Result<Ended, Error> {
+pub fn run(root: &Path, now: Timestamp, args: &Import) -> Result<Ended, Error> {
     let operator = operator(args.operator.as_deref())?;
+    let Some(supervisor) = args.supervised else { return supervise(root, args) };
+    end_with(supervisor, Signal::KILL)?;
+    let (mut keeper, workers) = worker::keeper(root, now, args)?;
+    let keeper = &mut keeper;
     let mut shown = Shown { bar: None, quiet: args.json };
-    let judged = import(keeper, &args.paths, &operator, &mut |progress| shown.show(&progress))?;
+    let judged = import(keeper, workers, &operator, &mut |progress| shown.show(&progress))?;
     let settled = settle(keeper)?;
     let report = report(keeper, &judged, &settled)?;
     if args.json {
@@ -35,12 +45,33 @@ pub fn run(keeper: &mut Keeper, args: &Import) -> Result<Ended, Error> {
         Outcome::Imported(_) | Outcome::AlreadyHere => Ended::Well,
     });
     let rank = |ended: &Ended| match ended {
-        Ended::Well => 0,
+        Ended::Well | Ended::As(_) => 0,
         Ended::Refused => 1,
         Ended::Failed => 2,
         Ended::Damaged => 3,
     };
     Ok(ended.max_by_key(rank).unwrap_or(Ended::Well))
+}
+
+/// Starts the keeper and waits for it. This process reads nothing: not the medium, not what the
+/// keeper says.
+fn supervise(root: &Path, args: &Import) -> Result<Ended, Error> {
+    let mut command = ourselves(root);
+    command.args(["import", "--supervised", &our_id()]);
+    if args.json {
+        command.arg("--json");
+    }
+    if let Some(operator) = &args.operator {
+        command.arg("--operator").arg(operator);
+    }
+    let ended = start(command.arg("--").args(&args.paths))?.wait().during("wait for", Path::new("the keeper"))?;
+    match (ended.code().and_then(|code| u8::try_from(code).ok()), ended.signal()) {
+        (Some(code), _) => Ok(Ended::As(code)),
+        (None, signal) => {
+            let what = format!("was stopped by signal {}", signal.unwrap_or_default());
+            Err(Fault::Worker { role: "keeper", what }.into())
+        }
+    }
 }
 
 /// Who imports: the person behind `sudo`, else the user; by another name if one is given.
@@ -84,6 +115,11 @@ impl Shown {
                 if let Some(bar) = &self.bar {
                     bar.inc(*bytes);
                 }
+            }
+            Progress::Unchanged(true) => {}
+            Progress::Unchanged(false) => {
+                self.clear();
+                tui::note("the medium is gone, or its tree is not what it was: something else has written to it");
             }
             Progress::MediaDone => {
                 self.clear();

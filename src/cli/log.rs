@@ -45,8 +45,9 @@ fn words(event: &Event) -> String {
             format!("relay {relay} made, keyring {keyring_version}")
         }
         Event::MediumOpened { medium, operator } => format!("{operator} opens medium {medium}"),
-        Event::MediumRead { bundles, unrelated } => {
-            format!("medium read: {bundles} bundles, {unrelated} other files and folders")
+        Event::MediumRead { bundles, unrelated, unchanged } => {
+            let changed = if *unchanged { "" } else { "; its tree was NOT shown to be unchanged" };
+            format!("medium read: {bundles} bundles, {unrelated} other files and folders{changed}")
         }
         Event::MediumRefused { reason, detail } => format!("medium refused: {detail} [{reason}]"),
         Event::ImportStarted { bundle, .. } => format!("import of {bundle} begins"),

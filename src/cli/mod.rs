@@ -2,6 +2,7 @@
 
 pub mod approve;
 pub mod args;
+pub mod args_pack;
 pub mod import;
 pub mod json;
 pub mod log;
@@ -13,13 +14,17 @@ pub mod serve;
 pub mod show;
 pub mod tui;
 pub mod up;
+pub mod worker;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::base::{Error, Fault, Timestamp, clock};
+use crate::base::error::IoContext as _;
+use crate::base::{Error, Fault, Timestamp, clock, raw};
 use crate::keeper::Keeper;
+use crate::sandbox::{self, Grants, Role};
 use crate::store::State;
 use args::{Command, LogCommand, Relay};
 
@@ -35,17 +40,22 @@ pub enum Ended {
     Failed,
     /// The log or the store is damaged: 4.
     Damaged,
+    /// As a process of ours ended, which has told why.
+    As(u8),
 }
 
 /// The relay's command line.
 pub fn relay() -> ExitCode {
-    let relay = Relay::parse();
-    tui::exit(run(relay))
+    // Descriptors pass only where we pass them: what whoever started us left open is closed.
+    if let Err(fault) = raw::close_from(3) {
+        return tui::exit(Err(fault.into()));
+    }
+    tui::exit(run(Relay::parse()))
 }
 
 /// The connected side's command line.
 pub fn pack() -> ExitCode {
-    tui::exit(pack::run(args::Pack::parse()))
+    tui::exit(pack::run(args_pack::Pack::parse()))
 }
 
 fn run(relay: Relay) -> Result<Ended, Error> {
@@ -53,9 +63,9 @@ fn run(relay: Relay) -> Result<Ended, Error> {
     let now = clock::now();
     match relay.command {
         Command::Init(init) => maintain::init(root, &init),
-        Command::Import(import) => import::run(&mut keeper(root, now)?, &import),
+        Command::Import(import) => import::run(root, now, &import),
         Command::Approve(approve) => approve::run(root, now, &approve),
-        Command::Settle { json } => approve::settle(&mut keeper(root, now)?, json),
+        Command::Settle(settle) => approve::settle(root, &settle),
         Command::Status { json } => show::status(&State::open(root)?, now, json),
         Command::Releases { json } => show::releases(&State::open(root)?, json),
         Command::Show { release, json } => show::show(&State::open(root)?, &release, json),
@@ -69,14 +79,29 @@ fn run(relay: Relay) -> Result<Ended, Error> {
         Command::Keyring { json } => maintain::keyring(&State::open(root)?, json),
         Command::CheckConfig { file } => maintain::check_config(root, file.as_deref()),
         Command::Fsck { json } => maintain::fsck(&State::open(root)?, json),
-        Command::Gc { yes, json } => maintain::gc(&keeper(root, now)?, yes, json),
+        Command::Gc { yes, json } => maintain::gc(&here(root, now)?, yes, json),
         Command::Explain { code } => offline::explain(code.as_deref()),
         Command::Completions { shell } => offline::completions::<Relay>(shell, "gaprelay"),
         Command::Man { out } => offline::man::<Relay>(&out),
+        Command::Worker { worker } => worker::run(root, &worker),
     }
 }
 
-/// The state, open for changes.
-fn keeper(root: &std::path::Path, now: Timestamp) -> Result<Keeper, Fault> {
-    Keeper::open(State::open(root)?, now, || tui::note("another gaprelay is at work on this state; waiting for it"))
+/// Confines this process as the keeper, for good, and gives the state from inside: what the folders
+/// above it allow to its owner does not matter.
+fn confined(root: &Path) -> Result<State, Fault> {
+    let terms = State::open(root)?.config()?.terms();
+    std::env::set_current_dir(root).during("enter", root)?;
+    let inside = Path::new(".");
+    sandbox::enter(Role::Keeper, &Grants { state: inside, medium: None }, &terms)?;
+    State::open(inside)
+}
+
+/// This process as the keeper: the state, open for changes.
+fn here(root: &Path, now: Timestamp) -> Result<Keeper, Fault> {
+    Keeper::open(confined(root)?, now, wait)
+}
+
+fn wait() {
+    tui::note("another gaprelay is at work on this state; waiting for it");
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::args::{Build, Check, KeyringCommand, Pack, PackCommand};
+use super::args_pack::{Build, Check, KeyringCommand, Pack, PackCommand};
 use super::{Ended, offline, tui};
 use crate::base::error::IoContext as _;
 use crate::base::limits::human;

@@ -62,6 +62,7 @@ pub fn exit(outcome: Result<Ended, Error>) -> ExitCode {
         Ok(Ended::Failed) => 1,
         Ok(Ended::Refused) => REFUSED,
         Ok(Ended::Damaged) => 4,
+        Ok(Ended::As(status)) => status,
         Err(Error::Refused(refusal)) => {
             note(format_args!("refused: {refusal}"));
             hint(refusal.reason.next());

@@ -1,72 +1,89 @@
-//! `gaprelay up`: one supervisor that settles on a timer and keeps a server running. The server is a
-//! process of its own, without the keeper's rights to come: it only reads what is published and
-//! appends to its journal. If it ends, it is started again.
+//! `gaprelay up`: one supervisor that keeps a keeper, which settles on a timer, and a server running,
+//! each a confined process of its own. If one ends, it is started again. The supervisor itself reads
+//! nothing that anybody sends.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Serve;
-use super::{Ended, approve, tui};
-use crate::base::{Error, Fault, clock};
-use crate::keeper::Keeper;
-use crate::settle::{Settled, settle};
+use super::{Ended, tui};
+use crate::base::{Error, Fault};
+use crate::sandbox::worker::{our_id, ourselves};
 use crate::store::State;
 
-/// Between two settles.
-const SETTLE: Duration = Duration::from_secs(5);
-/// Before a server that ended is started again.
+/// Before a process that ended is started again.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Runs until SIGTERM or SIGINT.
 pub fn run(root: &Path, args: &Serve) -> Result<Ended, Error> {
     // A state or config that is not sound is told at once, not by a server that keeps dying.
     State::open(root)?.config()?;
-    settle_once(root);
     let failed = |source| Fault::Io { operation: "supervise", path: root.to_owned(), source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     runtime.block_on(async {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
-        let mut server = start(root, args).map_err(failed)?;
-        let mut timer = tokio::time::interval(SETTLE);
+        settle_once(root).await.map_err(failed)?;
+        let mut keeper = start_keeper(root).map_err(failed)?;
+        let mut server = start_server(root, args).map_err(failed)?;
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = timer.tick() => settle_once(root),
+                ended = keeper.wait() => {
+                    again("keeper", ended.map_err(failed)?).await;
+                    keeper = start_keeper(root).map_err(failed)?;
+                }
                 ended = server.wait() => {
-                    let status = ended.map_err(failed)?;
-                    tui::note(format_args!("the server ended ({status}); starting it again"));
-                    tokio::time::sleep(AGAIN).await;
-                    server = start(root, args).map_err(failed)?;
+                    again("server", ended.map_err(failed)?).await;
+                    server = start_server(root, args).map_err(failed)?;
                 }
             }
         }
         stop(&mut server).await.map_err(failed)?;
+        keeper.kill().await.map_err(failed)?;
         // What the server saw last is in the log before we are gone.
-        settle_once(root);
+        settle_once(root).await.map_err(failed)?;
         Ok(Ended::Well)
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that starts a process: ourselves")]
-fn start(root: &Path, args: &Serve) -> std::io::Result<Child> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command
-        .arg("--state")
-        .arg(root)
-        .args(["serve", "--supervised", &std::process::id().to_string()])
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
+fn start_server(root: &Path, args: &Serve) -> std::io::Result<Child> {
+    let mut command = ourselves(root);
+    command.args(["serve", "--supervised", &our_id()]);
     for address in &args.listen {
         command.arg("--listen").arg(address.to_string());
     }
-    // A Ctrl-C at the terminal reaches the supervisor alone, which stops the server in order.
-    command.process_group(0).spawn()
+    start(command)
+}
+
+fn start_keeper(root: &Path) -> std::io::Result<Child> {
+    let mut command = ourselves(root);
+    command.args(["settle", "--supervised", &our_id()]);
+    start(command)
+}
+
+/// What is due is published before agents are served, and what was recorded is in the log at the end.
+async fn settle_once(root: &Path) -> std::io::Result<()> {
+    let mut command = ourselves(root);
+    command.arg("settle").stdout(Stdio::null());
+    // Whatever it ended with it has told; it is tried again.
+    start(command)?.wait().await.map(drop)
+}
+
+#[expect(clippy::disallowed_methods, reason = "ourselves, for a supervisor that waits for several at once")]
+fn start(command: std::process::Command) -> std::io::Result<Child> {
+    // A Ctrl-C at the terminal reaches the supervisor alone, which stops the others in order.
+    Command::from(command).stdin(Stdio::null()).kill_on_drop(true).process_group(0).spawn()
+}
+
+async fn again(role: &str, status: ExitStatus) {
+    tui::note(format_args!("the {role} ended ({status}); starting it again"));
+    tokio::time::sleep(AGAIN).await;
 }
 
 async fn stop(server: &mut Child) -> std::io::Result<()> {
@@ -75,19 +92,4 @@ async fn stop(server: &mut Child) -> std::io::Result<()> {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
     }
     server.wait().await.map(drop)
-}
-
-/// A fault is told and tried again at the next tick; what is published keeps being served. While an
-/// import or an approval is at work there is nothing to do here: it settles itself.
-fn settle_once(root: &Path) {
-    let opened = State::open(root).and_then(|state| Keeper::try_open(state, clock::now()));
-    let settled = opened.and_then(|keeper| keeper.map_or(Ok(Settled::default()), |mut keeper| settle(&mut keeper)));
-    match settled {
-        // What is stuck was told when it got stuck; the log has it.
-        Ok(settled) => approve::tell(&Settled { stuck: Vec::new(), evidence: 0, ..settled }),
-        Err(fault) => {
-            tui::note(format_args!("fault: {fault}"));
-            tui::hint(fault.hint());
-        }
-    }
 }

@@ -4,6 +4,8 @@
 //! of a format do in an engine; each format has its own file here for that.
 
 pub mod clamav;
+pub mod examination;
+pub mod examiner;
 pub mod foreign;
 pub mod json;
 pub mod kind;
@@ -13,12 +15,13 @@ pub mod text;
 pub mod verdict;
 
 use md5::Digest as _;
+use serde::{Deserialize, Serialize};
 
+pub use examination::Examination;
 pub use kind::Kind;
 pub use verdict::{Counts, Decision, Verdict};
 
 use crate::base::{Fault, Reason};
-use crate::unpack::Sink;
 use crate::verify::Artifact;
 use text::Text;
 
@@ -52,47 +55,47 @@ impl Keep for Nowhere {
     }
 }
 
-/// Looks at artifacts as they come out of the payload, gives each its verdict, and hands the
-/// bytes on.
-pub struct Inspector<'a, K> {
-    allowed: &'a [Kind],
-    keep: K,
-    current: Option<(Artifact, Look)>,
-    verdicts: Vec<Verdict>,
+/// What an artifact's bytes show: facts, and no decision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    /// The kind, or why they show none that may pass.
+    pub kind: Result<Kind, Reason>,
+    /// The first line at fault, counted from 1.
+    pub line: Option<u64>,
+    /// The version in a ClamAV database's header.
+    pub clamav_version: Option<u64>,
+    /// MD5 of a rule file, in hex.
+    pub md5: Option<String>,
 }
 
-impl<'a, K: Keep> Inspector<'a, K> {
-    /// For a feed that may carry `allowed`.
-    pub fn new(allowed: &'a [Kind], keep: K) -> Self {
-        Self { allowed, keep, current: None, verdicts: Vec::new() }
+impl Finding {
+    /// Whether an honest examiner could say so.
+    pub fn is_plausible(&self) -> bool {
+        let hex = |text: &String| text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        self.md5.as_ref().is_none_or(hex) && (self.clamav_version.is_none() || self.kind == Ok(Kind::ClamavCvd))
     }
 
-    /// One verdict for each artifact seen, sorted by path, and where the bytes were kept.
-    pub fn finish(mut self) -> (Vec<Verdict>, K) {
-        self.verdicts.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
-        (self.verdicts, self.keep)
-    }
-}
-
-impl<K: Keep> Sink for Inspector<'_, K> {
-    fn begin(&mut self, artifact: &Artifact) -> Result<(), Fault> {
-        self.current = Some((artifact.clone(), Look::new(&artifact.path)));
-        self.keep.begin(artifact)
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        if let Some((_, look)) = &mut self.current {
-            look.take(bytes);
+    /// The verdict on `artifact`, whose bytes show this, in a feed that may carry `allowed`.
+    pub fn judge(self, artifact: &Artifact, allowed: &[Kind]) -> Verdict {
+        let withheld = match self.kind {
+            Err(reason) => Some(reason),
+            Ok(kind) if kind.name() != artifact.kind => Some(Reason::KindMismatch),
+            Ok(kind) if !allowed.contains(&kind) => Some(Reason::KindNotAllowed),
+            Ok(_) => None,
+        };
+        Verdict {
+            decision: if withheld.is_some() { Decision::Withheld } else { Decision::Cleared },
+            path: artifact.path.clone(),
+            size: artifact.size,
+            sha256: artifact.sha256,
+            declared: artifact.kind.clone(),
+            shown: self.kind.ok(),
+            reason: withheld,
+            line: self.line.filter(|_| matches!(withheld, Some(Reason::TextControl | Reason::TextEncoding))),
+            clamav_version: self.clamav_version,
+            md5: self.md5,
         }
-        self.keep.bytes(bytes)
-    }
-
-    fn end(&mut self) -> Result<(), Fault> {
-        let (artifact, look) = self.current.take().ok_or(Fault::Internal("an artifact ended twice"))?;
-        let verdict = look.judge(artifact, self.allowed);
-        self.keep.end(&verdict)?;
-        self.verdicts.push(verdict);
-        Ok(())
     }
 }
 
@@ -126,33 +129,13 @@ impl Look {
         kind::recognise(path, &self.head, self.text.state())
     }
 
-    /// The verdict on the artifact whose bytes these were.
-    fn judge(self, artifact: Artifact, allowed: &[Kind]) -> Verdict {
-        let shown = self.kind(&artifact.path);
-        let withheld = match shown {
-            Err(reason) => Some(reason),
-            Ok(kind) if kind.name() != artifact.kind => Some(Reason::KindMismatch),
-            Ok(kind) if !allowed.contains(&kind) => Some(Reason::KindNotAllowed),
-            Ok(_) => None,
-        };
-        let line = match withheld {
-            Some(Reason::TextControl | Reason::TextEncoding) => self.text.fault_line(),
-            _ => None,
-        };
-        let clamav_version = match shown {
-            Ok(Kind::ClamavCvd) => clamav::cvd_version(&self.head),
-            _ => None,
-        };
-        Verdict {
-            decision: if withheld.is_some() { Decision::Withheld } else { Decision::Cleared },
-            path: artifact.path,
-            size: artifact.size,
-            sha256: artifact.sha256,
-            declared: artifact.kind,
-            shown: shown.ok(),
-            reason: withheld,
-            line,
-            clamav_version,
+    /// What all of the bytes show.
+    pub fn finding(self, path: &str) -> Finding {
+        let kind = self.kind(path);
+        Finding {
+            kind,
+            line: self.text.fault_line(),
+            clamav_version: if kind == Ok(Kind::ClamavCvd) { clamav::cvd_version(&self.head) } else { None },
             md5: self.md5.map(|md5| data_encoding::HEXLOWER.encode(&md5.finalize())),
         }
     }

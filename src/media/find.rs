@@ -1,32 +1,28 @@
-//! Bundles under a medium: folders that hold `manifest.json` beside a signature or a payload.
+//! Bundles on a medium: folders that hold `manifest.json` beside a signature or a payload. Everything
+//! is reached from the medium's root by descriptors, so no link is followed and no other path exists.
 
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use walkdir::WalkDir;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
 
+use crate::base::digest::Hasher;
 use crate::base::quoted::quoted_os;
-use crate::base::{Limits, Reason, Refusal};
+use crate::base::{Digest, Limits, Reason, Refusal};
 
 /// A folder that looks like a bundle.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// The path given on the command line.
-    pub root: PathBuf,
-    /// The bundle's folder below `root`; empty if it is the root itself.
+    /// The bundle's folder below the medium's root; empty if it is the root itself.
     pub folder: PathBuf,
     /// Names of its signature files, sorted.
-    pub signatures: Vec<std::ffi::OsString>,
+    pub signatures: Vec<OsString>,
 }
 
-impl Found {
-    /// The folder's name for the eye, escaped.
-    pub fn shown(&self) -> String {
-        let name = if self.folder == Path::new("") { self.root.file_name() } else { Some(self.folder.as_os_str()) };
-        quoted_os(name.unwrap_or(self.root.as_os_str()))
-    }
-}
-
-/// What lies under one path.
+/// What lies on a medium.
 #[derive(Debug, Default)]
 pub struct Survey {
     /// The bundles, by folder name.
@@ -35,67 +31,134 @@ pub struct Survey {
     pub unrelated: u64,
     /// Folders that could not be listed, escaped, with the reason.
     pub unreadable: Vec<String>,
+    /// Digest over every name, kind, length and time seen: the medium's tree.
+    pub tree: Option<Digest>,
 }
 
-/// Looks for bundles in `root` and all folders below it. Links are not followed.
+/// Opens the medium's root for reading. A link is followed here, and here alone: the operator gave it.
+pub fn open_root(path: &Path) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Opens the folder `name` in `folder`, through no link.
+pub fn open_folder(folder: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(folder, name, flags, Mode::empty())
+}
+
+/// Looks for bundles in `root` and all folders below it.
 /// Refusals: `medium-entry-limit`, `medium-unreadable` (where the root itself cannot be listed).
-pub fn find(root: &Path, limits: &Limits) -> Result<Survey, Refusal> {
-    let mut survey = Survey::default();
-    let depth = usize::try_from(limits.medium_depth).unwrap_or(usize::MAX);
-    let mut entries: u64 = 0;
-    for entry in WalkDir::new(root).follow_links(false).follow_root_links(true).max_depth(depth).sort_by_file_name() {
-        entries += 1;
-        if entries > limits.medium_entries {
-            let detail = format!("more than {} files and folders", limits.medium_entries);
-            return Err(Refusal::new(Reason::MediumEntryLimit, detail));
-        }
-        match entry {
-            Ok(entry) if entry.file_type().is_dir() => match bundle_in(root, entry.path()) {
-                Some(found) => survey.bundles.push(found),
-                None => survey.unrelated += u64::from(entry.depth() > 0),
-            },
-            Ok(_) => survey.unrelated += 1,
-            Err(e) if e.depth() == 0 => {
-                return Err(Refusal::new(Reason::MediumUnreadable, format!("it cannot be listed: {}", why(&e))));
-            }
-            Err(e) => {
-                let place = e.path().map(quoted_os).unwrap_or_default();
-                survey.unreadable.push(format!("{place}: {}", why(&e)));
-            }
-        }
-    }
+pub fn find(root: BorrowedFd<'_>, limits: &Limits) -> Result<Survey, Refusal> {
+    let mut walk = Walk { limits, entries: 1, survey: Survey::default(), tree: Hasher::new() };
+    walk.visit(root, &PathBuf::new(), 0)?;
+    let Walk { mut survey, tree, .. } = walk;
     let inside: u64 = survey.bundles.iter().map(|b| 2 + b.signatures.len() as u64).sum();
     survey.unrelated = survey.unrelated.saturating_sub(inside);
+    survey.tree = Some(tree.finish());
     Ok(survey)
 }
 
-/// The system's words, without the path that walkdir puts before them.
-fn why(error: &walkdir::Error) -> String {
-    quoted_os(error.io_error().map_or_else(|| error.to_string(), ToString::to_string))
+struct Walk<'a> {
+    limits: &'a Limits,
+    entries: u64,
+    survey: Survey,
+    tree: Hasher,
 }
 
-/// `folder` as a bundle, if it holds a manifest and something that belongs to it.
-fn bundle_in(root: &Path, folder: &Path) -> Option<Found> {
-    // A link or a FIFO of that name counts as there: it is refused when opened, not passed over.
-    let exists = |name: &str| folder.join(name).symlink_metadata().is_ok();
-    if !exists("manifest.json") {
+impl Walk<'_> {
+    /// Looks into one folder, then into those below it.
+    fn visit(&mut self, folder: BorrowedFd<'_>, path: &Path, depth: u64) -> Result<(), Refusal> {
+        let names = match names(folder) {
+            Ok(names) => names,
+            Err(e) if depth == 0 => return Err(unlistable(&e)),
+            Err(e) => {
+                self.survey.unreadable.push(format!("{}: {}", quoted_os(path), words(&e)));
+                Vec::new()
+            }
+        };
+        match bundle_in(&names, path) {
+            Some(found) => self.survey.bundles.push(found),
+            None => self.survey.unrelated += u64::from(depth > 0),
+        }
+        for name in names {
+            let below = path.join(OsStr::from_bytes(name.to_bytes()));
+            let stat = statat(folder, &*name, AtFlags::SYMLINK_NOFOLLOW);
+            self.note(&below, stat.as_ref().ok());
+            let is_folder = stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
+            if depth == self.limits.medium_depth {
+                continue;
+            }
+            self.entries += 1;
+            if self.entries > self.limits.medium_entries {
+                let detail = format!("more than {} files and folders", self.limits.medium_entries);
+                return Err(Refusal::new(Reason::MediumEntryLimit, detail));
+            }
+            if !is_folder {
+                self.survey.unrelated += 1;
+                continue;
+            }
+            match open_folder(folder, OsStr::from_bytes(name.to_bytes())) {
+                Ok(opened) => self.visit(opened.as_fd(), &below, depth + 1)?,
+                Err(e) => {
+                    self.survey.unrelated += 1;
+                    self.survey.unreadable.push(format!("{}: {}", quoted_os(&below), words(&e.into())));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an entry into the tree's digest: the time of the last access is left out, since reading
+    /// sets it where the medium is not mounted read-only.
+    fn note(&mut self, path: &Path, stat: Option<&Stat>) {
+        let facts = stat.map(|s| (s.st_mode, s.st_size, s.st_mtime, s.st_mtime_nsec, s.st_ctime, s.st_ctime_nsec));
+        self.tree.update(path.as_os_str().as_bytes());
+        self.tree.update(format!("\0{facts:?}\0").as_bytes());
+    }
+}
+
+/// The names in a folder but `.` and `..`, sorted by their bytes.
+fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
+    let mut listing = Dir::new(folder.try_clone_to_owned()?)?;
+    listing.rewind();
+    let mut names = Vec::new();
+    for entry in listing {
+        let name = entry?.file_name().to_owned();
+        if ![c".", c".."].contains(&name.as_c_str()) {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn unlistable(error: &io::Error) -> Refusal {
+    Refusal::new(Reason::MediumUnreadable, format!("it cannot be listed: {}", words(error)))
+}
+
+fn words(error: &io::Error) -> String {
+    quoted_os(error.to_string())
+}
+
+/// The folder as a bundle, if it holds a manifest and something that belongs to it. A link or a FIFO
+/// of that name counts as there: it is refused when opened, not passed over.
+fn bundle_in(names: &[CString], path: &Path) -> Option<Found> {
+    let holds = |name: &CStr| names.binary_search_by(|n| n.as_c_str().cmp(name)).is_ok();
+    if !holds(c"manifest.json") {
         return None;
     }
-    let mut signatures: Vec<_> = std::fs::read_dir(folder)
-        .ok()?
-        .filter_map(|entry| Some(entry.ok()?.file_name()))
-        .filter(|name| is_signature_name(name))
+    let signatures: Vec<OsString> = names
+        .iter()
+        .filter(|name| is_signature_name(name.to_bytes()))
+        .map(|name| OsStr::from_bytes(name.to_bytes()).to_owned())
         .collect();
-    signatures.sort_unstable();
-    if signatures.is_empty() && !exists("payload.tar.gz") {
+    if signatures.is_empty() && !holds(c"payload.tar.gz") {
         return None;
     }
-    let below = folder.strip_prefix(root).ok()?.to_owned();
-    Some(Found { root: root.to_owned(), folder: below, signatures })
+    Some(Found { folder: path.to_owned(), signatures })
 }
 
 /// `manifest.json.minisig` or `manifest.json.<anything>.minisig`.
-fn is_signature_name(name: &std::ffi::OsStr) -> bool {
-    let name = name.as_encoded_bytes();
+fn is_signature_name(name: &[u8]) -> bool {
     name.starts_with(b"manifest.json.") && name.ends_with(b".minisig")
 }

@@ -1,10 +1,11 @@
-//! The medium: find bundles on it, and read each byte of them once into the spool. In scope:
-//! regular files below the given path, opened read-only without following any link. Out of scope:
-//! believing anything. Nothing here writes outside the spool.
+//! The medium: find bundles on it, and read each byte of them once into the spool. Two processes:
+//! the reader ([`reader`], [`find`], [`open`](mod@open)) sees the medium and nothing else; the keeper
+//! ([`medium`]) asks it, and sees the spool and no medium. In scope: regular files below the given
+//! path, opened read-only without following any link. Out of scope: believing anything.
 
 pub mod find;
+pub mod medium;
 pub mod open;
-pub mod spool;
+pub mod reader;
 
-pub use find::{Found, Survey, find};
-pub use spool::{Spooled, Step, copy_payload, read_envelope};
+pub use medium::{Medium, Spooled, Step, Surveyed};

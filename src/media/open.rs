@@ -1,38 +1,36 @@
 //! Opens a file of a bundle: below the medium's root, through no link, a regular file, read-only.
 
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
 
-use super::find::Found;
+use super::find::{Found, open_folder};
 use crate::base::quoted::quoted_os;
 use crate::base::{Reason, Refusal};
 
 /// The file `name` of the bundle and its length; `None` if there is none of that name.
 ///
-/// The kernel resolves the path (`openat2(2)`): no link anywhere in it, never above the root, and
-/// opening a FIFO does not wait. Refusals: `medium-not-regular`, `medium-unreadable`.
-pub fn open(found: &Found, name: &std::ffi::OsStr) -> Result<Option<(File, u64)>, Refusal> {
+/// Folder by folder from the root, each opened with `O_NOFOLLOW`, so no link anywhere in the path is
+/// followed and nothing above the root can be named; the flags lie in a register, where the filter
+/// of system calls sees them. Opening a FIFO does not wait.
+/// Refusals: `medium-not-regular`, `medium-unreadable`.
+pub fn open(root: BorrowedFd<'_>, found: &Found, name: &OsStr) -> Result<Option<(File, u64)>, Refusal> {
     let shown = quoted_os(name);
-    let path = found.folder.join(name);
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let opened = open_root(&found.root)
-        .and_then(|root| Ok(openat2(&root, &path, flags, Mode::empty(), resolve)?))
-        .map(File::from);
-    let file = match opened {
-        Ok(file) => file,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+    let file = match open_below(root, found, name) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT) => return Ok(None),
+        Err(Errno::LOOP | Errno::NOTDIR) => {
             return Err(Refusal::new(Reason::MediumNotRegular, format!("{shown} is reached through a link")));
         }
         // A socket cannot be opened at all.
-        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
+        Err(Errno::NXIO) => {
             return Err(Refusal::new(Reason::MediumNotRegular, format!("{shown} is not a regular file")));
         }
-        Err(e) => return Err(unreadable(&shown, &e)),
+        Err(e) => return Err(unreadable(&shown, &e.into())),
     };
     let meta = file.metadata().map_err(|e| unreadable(&shown, &e))?;
     if !meta.is_file() {
@@ -41,8 +39,13 @@ pub fn open(found: &Found, name: &std::ffi::OsStr) -> Result<Option<(File, u64)>
     Ok(Some((file, meta.len())))
 }
 
-fn open_root(root: &Path) -> io::Result<std::os::fd::OwnedFd> {
-    Ok(rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+fn open_below(root: BorrowedFd<'_>, found: &Found, name: &OsStr) -> rustix::io::Result<OwnedFd> {
+    let mut folder: Option<OwnedFd> = None;
+    for part in &found.folder {
+        folder = Some(open_folder(folder.as_ref().map_or(root, |f| f.as_fd()), part)?);
+    }
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(folder.as_ref().map_or(root, |f| f.as_fd()), name, flags, Mode::empty())
 }
 
 /// The medium failed while it was read.

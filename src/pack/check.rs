@@ -6,9 +6,8 @@ use std::time::Duration;
 use crate::base::quoted::quoted_os;
 use crate::base::{Error, Limits, Reason, Refusal, Timestamp, quoted};
 use crate::config::Config;
-use crate::inspect::{Inspector, Kind, Nowhere, Verdict};
-use crate::media;
-use crate::unpack;
+use crate::inspect::{Examination, Kind, Nowhere, Verdict};
+use crate::media::Medium;
 use crate::verify::{self, Keyring, Rules, Signer, trust};
 
 /// What a dry run found.
@@ -33,14 +32,13 @@ pub fn check(
     now: Timestamp,
 ) -> Result<Checked, Error> {
     let limits = config.map(|c| c.limits.clone()).unwrap_or_default();
-    let survey = media::find(folder, &Limits { medium_depth: 0, ..limits.clone() })?;
-    let found = survey
-        .bundles
-        .first()
-        .ok_or_else(|| Refusal::new(Reason::NoBundle, format!("{} is no bundle's folder", quoted_os(folder))))?;
+    let mut medium = Medium::here(folder, &Limits { medium_depth: 0, ..limits.clone() })?;
+    if medium.survey()?.bundles.is_empty() {
+        return Err(Error::refused(Reason::NoBundle, format!("{} is no bundle's folder", quoted_os(folder))));
+    }
     let tolerance = config.map_or(Duration::from_mins(10), |c| c.clock.tolerance.0);
     let rules = Rules { keyring, limits: &limits, clock_tolerance: tolerance, now };
-    let verified = verify::verify(media::read_envelope(found, &limits)?, &rules)?;
+    let verified = verify::verify(medium.envelope(0)?, &rules)?;
     let name = verified.manifest().feed.clone();
     let allowed = match config {
         None => Kind::ALL.to_vec(),
@@ -52,10 +50,8 @@ pub fn check(
             feed.kinds.get_ref().clone()
         }
     };
-    let spooled = media::copy_payload(verified, found, spool, "payload", &mut |_| {})?;
-    let mut inspector = Inspector::new(&allowed, Nowhere);
-    unpack::unpack(&spooled, &mut inspector, &mut |_| {})?;
-    let (verdicts, Nowhere) = inspector.finish();
+    let spooled = medium.payload(0, verified, spool, "payload", &mut |_| {})?;
+    let verdicts = Examination::here(&limits)?.unpack(&spooled, &allowed, &mut Nowhere, &mut |_| {})?;
     let verified = spooled.verified();
     let left_out =
         verified.manifest().artifacts.iter().filter(|a| !a.carried).map(|a| quoted(&a.path).to_string()).collect();

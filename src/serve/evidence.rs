@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use crate::audit::entry::Attempt;
 use crate::audit::journal::Journal;
 use crate::base::Fault;
-use crate::store::State;
 
 /// Attempts waiting for the thread; more are only counted.
 const WAITING: usize = 4096;
@@ -44,9 +43,8 @@ struct Recorder {
 }
 
 impl Evidence {
-    /// Starts the thread; the journal takes at most `most` bytes.
-    pub fn start(state: &State, most: u64) -> Result<Self, Fault> {
-        let journal = Journal::open(&state.access_log(), most)?;
+    /// Starts the thread that writes into `journal`.
+    pub fn start(journal: Journal) -> Result<Self, Fault> {
         let mut id = [0; 8];
         getrandom::fill(&mut id).map_err(|_| Fault::Internal("the system gives no randomness"))?;
         // Unlike the numbers of any former run, and below 2^53 with room to count.

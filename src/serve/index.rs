@@ -10,7 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::header::HeaderValue;
 
-use super::{Service, map::map};
+use super::Service;
+use crate::base::raw::map;
 use crate::base::{Digest, Fault, Timestamp, clock};
 use crate::config::Config;
 use crate::publish::Current;

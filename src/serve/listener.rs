@@ -22,6 +22,7 @@ use super::tls::client_name;
 use crate::base::{Fault, quoted};
 use crate::config::Config;
 use crate::guard::Label;
+use crate::sandbox::Halfway;
 
 /// The answer to a connection for which there is no room: not 429, which makes freshclam sleep.
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 35\r\n\
@@ -80,6 +81,7 @@ pub fn run(
     config: &Config,
     tls: Option<&Arc<ServerConfig>>,
     listeners: Vec<StdListener>,
+    halfway: Halfway,
     told: &mut dyn FnMut(&str),
 ) -> Result<(), Fault> {
     let failed = |source| Fault::Io { operation: "serve", path: "the network".into(), source };
@@ -91,6 +93,7 @@ pub fn run(
             most_each: config.serve.connections_per_address,
             open: Mutex::default(),
         });
+        let mut entrances = Vec::new();
         let patience = Patience { head: config.serve.header_timeout.0, stall: config.serve.stall_timeout.0 };
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
@@ -108,6 +111,12 @@ pub fn run(
                 patience,
                 stop: stopped.clone(),
             };
+            entrances.push((listener, entrance));
+        }
+        // All that needs a socket or a descriptor of its own is there; from here on none is made.
+        let held = halfway.finish()?;
+        told(&held.to_string());
+        for (listener, entrance) in entrances {
             tokio::spawn(accept(listener, entrance));
         }
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }

@@ -6,7 +6,6 @@ pub mod connection;
 pub mod evidence;
 pub mod index;
 pub mod listener;
-pub mod map;
 pub mod own;
 pub mod range;
 pub mod request;
@@ -19,10 +18,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
+use rustls::ServerConfig;
 
+use crate::audit::journal::Journal;
 use crate::base::Fault;
 use crate::config::Config;
 use crate::guard::Guard;
+use crate::sandbox::{self, Grants, Role};
 use crate::store::State;
 use evidence::Evidence;
 use index::Index;
@@ -64,13 +66,18 @@ pub struct Counts {
     pub load_faults: AtomicU64,
 }
 
-/// Serves until a stop is asked for (SIGTERM, SIGINT); then lets downloads finish.
+/// Confines this process for good, then serves until a stop is asked for (SIGTERM, SIGINT); then lets downloads finish.
 pub fn serve(
     state: &State,
     config: &Config,
     listeners: Vec<TcpListener>,
+    tls: Option<&Arc<ServerConfig>>,
     told: &mut dyn FnMut(&str),
 ) -> Result<(), Fault> {
+    // What only this process may still open: the journal, to append to it.
+    let journal = Journal::open(&state.access_log(), config.serve.journal.0)?;
+    // From here on nothing but the published sets can be opened, and no thread can shed the cage.
+    let halfway = sandbox::begin(Role::Server, &Grants { state: state.root(), medium: None }, &config.terms())?;
     let (index, faults) = Index::load(state, config, crate::base::clock::now())?;
     for fault in &faults {
         told(&format!("fault: {fault}; its channel is not served, the others are"));
@@ -79,13 +86,12 @@ pub fn serve(
         index: ArcSwap::from_pointee(index),
         names: config.serve.names.iter().map(|name| name.to_ascii_lowercase()).collect(),
         guard: Guard::shipped()?,
-        evidence: Evidence::start(state, config.serve.journal.0)?,
+        evidence: Evidence::start(journal)?,
         state: state.clone(),
         counts: Counts::default(),
     });
-    let tls = tls::load(&config.serve)?;
     index::follow(Arc::clone(&service), config.clone())?;
-    listener::run(&service, config, tls.as_ref(), listeners, told)?;
+    listener::run(&service, config, tls, listeners, halfway, told)?;
     service.evidence.flush();
     Ok(())
 }

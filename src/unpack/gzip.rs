@@ -1,8 +1,7 @@
 //! One plain gzip member (RFC 1952) and nothing after it, inflated on its own thread so that the
 //! other core can hash and write meanwhile.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -80,22 +79,23 @@ impl Stream<'_> {
     }
 }
 
-/// Inflates `file`, which has `size` bytes, and gives the stream to `read`, which must consume it
+/// Inflates the next `size` bytes of `payload`, and gives the stream to `read`, which must consume it
 /// to the end. No more than `most` bytes are inflated, and one buffer.
 /// Refusals: `gzip-*`, `archive-*`, and those of `read`.
 pub fn inflate(
-    file: &File,
+    payload: impl Read + Send,
     size: u64,
     most: u64,
     read: impl FnOnce(&mut Stream<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    check_header(file, size)?;
+    let mut payload = Payload { from: payload, left: size };
+    check_header(&mut payload)?;
     let (full, filled) = sync_channel(IN_FLIGHT);
     let (empty, emptied) = sync_channel(IN_FLIGHT);
     thread::scope(|scope| {
         // A panic in here is a fault of the import, not of the process.
         let inflating = scope.spawn(move || {
-            if let Err(e) = inflate_to(file, size, most, &full, &emptied) {
+            if let Err(e) = inflate_to(&mut payload, most, &full, &emptied) {
                 // The reader may have refused the bundle already; its reason stands.
                 let _ = full.send(Err(e));
             }
@@ -113,12 +113,13 @@ pub fn inflate(
 
 /// RFC 1952, section 2.3: magic, deflate, no flags, no time; XFL says only how hard the packer
 /// tried, OS is Unix or unknown.
-fn check_header(file: &File, size: u64) -> Result<(), Error> {
+fn check_header(payload: &mut Payload<impl Read>) -> Result<(), Error> {
     let refuse = |reason, what: &str| Err(Error::refused(reason, what));
     let mut header = [0; HEADER];
-    if size < (HEADER + TRAILER) as u64 || file.read_exact_at(&mut header, 0).is_err() {
+    if payload.left < (HEADER + TRAILER) as u64 {
         return refuse(Reason::GzipMalformed, "it is too short for gzip");
     }
+    payload.fill(&mut header)?;
     match header {
         [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0 | 2 | 4, 3 | 255] => Ok(()),
         [0x1f, 0x8b, 8, ..] => refuse(Reason::GzipExtra, "the header is not the plain one"),
@@ -126,17 +127,31 @@ fn check_header(file: &File, size: u64) -> Result<(), Error> {
     }
 }
 
+/// What is left of the compressed bytes.
+struct Payload<R> {
+    from: R,
+    left: u64,
+}
+
+impl<R: Read> Payload<R> {
+    /// Fills `buffer`, or as much of it as there are bytes left; gives how many.
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
+        let want = usize::try_from(self.left).unwrap_or(buffer.len()).min(buffer.len());
+        let failed = |source: io::Error| Fault::Io { operation: "read", path: "the spool".into(), source };
+        self.from.read_exact(buffer.get_mut(..want).unwrap_or_default()).map_err(failed)?;
+        self.left -= want as u64;
+        Ok(want)
+    }
+}
+
 fn inflate_to(
-    file: &File,
-    size: u64,
+    payload: &mut Payload<impl Read>,
     most: u64,
     full: &SyncSender<Result<Vec<u8>, Error>>,
     emptied: &Receiver<Vec<u8>>,
 ) -> Result<(), Error> {
-    let spool = |source| Fault::Io { operation: "read", path: "the spool".into(), source };
-    let mut input = Vec::with_capacity(INPUT);
-    let mut at = HEADER as u64;
-    let mut used = 0;
+    let mut input = vec![0; INPUT];
+    let (mut filled, mut used) = (0, 0);
     let mut inflater = Decompress::new(false);
     let mut crc = Crc::new();
     loop {
@@ -144,30 +159,26 @@ fn inflate_to(
         output.clear();
         let mut ended = false;
         while output.len() < output.capacity() && !ended {
-            if used == input.len() && at < size {
-                input.clear();
+            if used == filled && payload.left > 0 {
                 used = 0;
-                let want = usize::try_from(size - at).unwrap_or(INPUT).min(INPUT);
-                input.resize(want, 0);
-                file.read_exact_at(&mut input, at).map_err(spool)?;
-                at += want as u64;
+                filled = payload.fill(&mut input)?;
             }
             let before = (inflater.total_in(), inflater.total_out());
-            let rest = input.get(used..).unwrap_or_default();
+            let rest = input.get(used..filled).unwrap_or_default();
             let status = inflater
                 .decompress_vec(rest, &mut output, FlushDecompress::None)
                 .map_err(|_| Refusal::new(Reason::GzipMalformed, "the deflate stream is damaged"))?;
             let eaten = inflater.total_in() - before.0;
             used += usize::try_from(eaten).map_err(|_| Fault::Internal("more eaten than given"))?;
             ended = status == Status::StreamEnd;
-            if !ended && eaten == 0 && inflater.total_out() == before.1 && at == size {
+            if !ended && eaten == 0 && inflater.total_out() == before.1 && used == filled && payload.left == 0 {
                 return Err(Error::refused(Reason::GzipMalformed, "the deflate stream does not end"));
             }
         }
         crc.update(&output);
         // The trailer is proven before the last bytes are handed over.
         if ended {
-            check_trailer(file, size, HEADER as u64 + inflater.total_in(), &crc)?;
+            check_trailer(input.get(used..filled).unwrap_or_default(), payload, &crc)?;
         }
         if !output.is_empty() && full.send(Ok(output)).is_err() || ended {
             return Ok(());
@@ -180,26 +191,24 @@ fn inflate_to(
     }
 }
 
-/// RFC 1952, section 2.3.1: CRC-32 and length modulo 2^32, and then the file ends.
-fn check_trailer(file: &File, size: u64, at: u64, crc: &Crc) -> Result<(), Error> {
+/// RFC 1952, section 2.3.1: CRC-32 and length modulo 2^32, and then the payload ends. `rest` was read
+/// after the deflate stream's end.
+fn check_trailer(rest: &[u8], payload: &mut Payload<impl Read>, crc: &Crc) -> Result<(), Error> {
     let refuse = |reason, what: &str| Err(Error::refused(reason, what));
-    if size < at + TRAILER as u64 {
+    let mut end = rest.to_vec();
+    let mut more = [0; TRAILER + 2];
+    let got = payload.fill(&mut more)?;
+    end.extend_from_slice(more.get(..got).unwrap_or_default());
+    let Some((trailer, beyond)) = end.split_at_checked(TRAILER) else {
         return refuse(Reason::GzipMalformed, "the trailer is missing");
-    }
-    if size > at + TRAILER as u64 {
-        let mut next = [0; 2];
-        let second = file.read_exact_at(&mut next, at + TRAILER as u64).is_ok() && next == [0x1f, 0x8b];
+    };
+    if !beyond.is_empty() {
+        let second = beyond.starts_with(&[0x1f, 0x8b]);
         let what = if second { "a second member follows" } else { "bytes follow the member" };
         return refuse(Reason::GzipTrailing, what);
     }
-    let mut trailer = [0; TRAILER];
-    file.read_exact_at(&mut trailer, at).map_err(|source| Fault::Io {
-        operation: "read",
-        path: "the spool".into(),
-        source,
-    })?;
     let expected = [crc.sum().to_le_bytes(), crc.amount().to_le_bytes()].concat();
-    if trailer.as_slice() != expected {
+    if trailer != expected {
         return refuse(Reason::GzipChecksum, "checksum or size do not match");
     }
     Ok(())

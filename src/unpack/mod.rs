@@ -1,12 +1,12 @@
 //! The payload's one canonical form. We do not interpret an archive: we know from the signed
 //! manifest which bytes it must consist of, and compare. In scope: gzip framing, ustar framing,
-//! sizes, digests. Out of scope: what the artifacts mean.
+//! sizes. Out of scope: digests, and what the artifacts mean.
 //!
 //! ```text
 //! gzip header (10 fixed bytes) · deflate stream · CRC-32 · size · end of file
 //!   └ for each carried artifact, in the manifest's order:
 //!         its ustar header, byte for byte as [`ustar::header`] makes it
-//!         its bytes, with the signed SHA-256
+//!         its bytes
 //!         zeros to the next 512
 //!     zeros to the end: two blocks, then up to a multiple of 10240
 //! ```
@@ -15,49 +15,32 @@ pub mod diagnose;
 pub mod gzip;
 pub mod ustar;
 
-use crate::base::digest::Hasher;
-use crate::base::{Error, Fault, Reason, Refusal, quoted};
-use crate::media::Spooled;
-use crate::media::spool::Step;
-use crate::verify::Artifact;
+use std::io::Read;
+
+use crate::base::{Error, Fault, Reason, Refusal};
+use crate::verify::{Artifact, Manifest};
 use ustar::BLOCK;
 
-/// Takes the artifacts' bytes as they come out, in order. What it was given is worth nothing
-/// before [`Sink::end`], since the digest is known only then.
+/// Takes the artifacts' bytes as they come out, in order. Whether they have the signed digest is for
+/// whoever keeps them to say.
 pub trait Sink {
     /// The next artifact begins.
     fn begin(&mut self, artifact: &Artifact) -> Result<(), Fault>;
     /// More of its bytes.
     fn bytes(&mut self, bytes: &[u8]) -> Result<(), Fault>;
-    /// All of its bytes were given, and their digest is the signed one.
+    /// All of its bytes were given.
     fn end(&mut self) -> Result<(), Fault>;
 }
 
-/// Unpacks the payload into `sink`. Refusals: `gzip-*`, `entry-*`, `archive-*`.
-pub fn unpack(spooled: &Spooled, sink: &mut dyn Sink, step: Step<'_>) -> Result<(), Error> {
-    let manifest = spooled.verified().manifest();
+/// Unpacks the payload of this manifest into `sink`. Refusals: `gzip-*`, `entry-*`, `archive-*`.
+pub fn unpack(manifest: &Manifest, payload: impl Read + Send, sink: &mut dyn Sink) -> Result<(), Error> {
     let carried: Vec<&Artifact> = manifest.carried().collect();
     let unpacked = ustar::archive_size(carried.iter().map(|a| a.size));
-    gzip::inflate(spooled.payload(), manifest.payload.size, unpacked, |stream| {
+    gzip::inflate(payload, manifest.payload.size, unpacked, |stream| {
         for (index, artifact) in carried.iter().enumerate() {
             check_header(stream, &carried, index)?;
             sink.begin(artifact)?;
-            let mut hasher = Hasher::new();
-            stream.take(artifact.size, &mut |bytes| {
-                hasher.update(bytes);
-                sink.bytes(bytes)?;
-                step(bytes.len() as u64);
-                Ok(())
-            })?;
-            let digest = hasher.finish();
-            if digest != artifact.sha256 {
-                let detail = format!(
-                    "\"{}\" has digest {digest}, the manifest says {}",
-                    quoted(&artifact.path),
-                    artifact.sha256
-                );
-                return Err(Error::refused(Reason::EntryDigest, detail));
-            }
+            stream.take(artifact.size, &mut |bytes| Ok(sink.bytes(bytes)?))?;
             sink.end()?;
             zeros(stream, ustar::padding(artifact.size), "padding")?;
         }

@@ -10,7 +10,7 @@ use gaprelay::base::{Fault, Timestamp};
 use super::support::*;
 
 fn event(i: u64) -> Event {
-    Event::MediumRead { bundles: i, unrelated: 7 }
+    Event::MediumRead { bundles: i, unrelated: 7, unchanged: true }
 }
 
 /// A log of `size` entries, appended in batches of every length.

@@ -1,0 +1,83 @@
+//! The one room with `unsafe` in it: mapping a file of ours, closing what others left open, and the
+//! raw system calls of the self-test.
+#![allow(unsafe_code, reason = "the fenced room: what is in here is unsafe whoever does it")]
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+use memmap2::Mmap;
+use rustix::thread::UnshareFlags;
+
+use super::Fault;
+use super::error::IoContext as _;
+
+/// The bytes of a file of ours that never changes: a blob, a pack. Slices of them share the
+/// mapping, which stays readable when the file is removed.
+pub fn map(path: &Path, size: Option<u64>) -> Result<Bytes, Fault> {
+    let file = File::open(path).during("open", path)?;
+    let length = file.metadata().during("read", path)?.len();
+    if size.is_some_and(|size| size != length) {
+        return Err(Fault::damaged(path.to_string_lossy(), "it does not have its length"));
+    }
+    if length == 0 {
+        return Ok(Bytes::new());
+    }
+    // SAFETY: the mapping is read-only and private to us, and the file behind it is written once,
+    // under a temporary name, and never changed or cut after it got its final one: `base::durable`
+    // only renames and removes, and no other user may write the state folder.
+    let mapped = unsafe { Mmap::map(&file) }.during("map", path)?;
+    Ok(Bytes::from_owner(mapped))
+}
+
+/// Closes every descriptor from number `first` on. To be called once, before this process has opened
+/// anything: then they are what whoever started us left open, and belong to nobody.
+pub fn close_from(first: u32) -> Result<(), Fault> {
+    // SAFETY: called at the start of `main`, when no value of ours owns a descriptor.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+    if closed == 0 { Ok(()) } else { Err(Fault::Internal("what was left open cannot be closed")) }
+}
+
+/// Leaves the namespaces that `flags` name.
+pub fn unshare(flags: UnshareFlags) -> io::Result<()> {
+    if flags.contains(UnshareFlags::FILES) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: the table of descriptors stays shared, so every thread still owns what it owned.
+    unsafe { rustix::thread::unshare_unsafe(flags) }.map_err(Into::into)
+}
+
+/// One argument of a raw system call.
+pub enum Arg<'a> {
+    /// A number, or a null pointer as 0.
+    Number(i64),
+    /// The address of these bytes, which the kernel may read and change.
+    Bytes(&'a mut [u8]),
+}
+
+/// Makes a system call by its number, for an attempt of the self-test. Gives what it returns.
+pub fn call(number: i64, args: [Arg<'_>; 6]) -> io::Result<i64> {
+    let args = args.map(|arg| match arg {
+        Arg::Number(number) => number,
+        Arg::Bytes(bytes) => bytes.as_mut_ptr() as i64,
+    });
+    // SAFETY: `sandbox::attempts` alone calls this, in a process started for nothing else, with
+    // numbers that name no memory and buffers that live until the call returns. What a call may do
+    // to such a process (fork it, stop it, add a mapping) can break no promise made to other code.
+    let done = unsafe { libc::syscall(number, args[0], args[1], args[2], args[3], args[4], args[5]) };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(done) }
+}
+
+/// `getpid` by the 32-bit gate, whose calls have other numbers: a filter must know that. Gives
+/// nothing: it ends the process where the filter stops it.
+#[cfg(target_arch = "x86_64")]
+pub fn call_by_gate() -> io::Result<i64> {
+    let done: i64;
+    // SAFETY: `int 0x80` with 20, `getpid` on i386, takes no argument and changes rax alone (and r8
+    // to r11, which older kernels clear).
+    unsafe {
+        std::arch::asm!("int 0x80", inlateout("rax") 20_i64 => done, out("r8") _, out("r9") _, out("r10") _, out("r11") _);
+    }
+    if done < 0 { Err(io::Error::from_raw_os_error(i32::try_from(-done).unwrap_or(0))) } else { Ok(done) }
+}

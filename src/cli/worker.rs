@@ -1,0 +1,96 @@
+//! The confined processes that an import is made of, each our own binary again: the keeper, which
+//! starts the readers and the examiner before it confines itself.
+
+use std::fs::File;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rustix::pipe::fcntl_setpipe_size;
+use rustix::process::Signal;
+
+use super::args::{Import, Worker};
+use super::{Ended, here};
+use crate::base::error::IoContext as _;
+use crate::base::{Error, Fault, Timestamp};
+use crate::import::Workers;
+use crate::inspect::{Examination, examiner};
+use crate::keeper::Keeper;
+use crate::media::{Medium, find, medium, reader};
+use crate::sandbox::worker::{end_with, our_id, ourselves, start};
+use crate::sandbox::{self, Grants, Role};
+use crate::store::State;
+
+/// What the pipes between two processes hold, in bytes: fewer turns for each.
+const PIPE: usize = 1 << 20;
+
+/// What a process is started as: confines itself, then answers until nobody asks any more.
+pub fn run(root: &Path, worker: &Worker) -> Result<Ended, Error> {
+    let state = State::open(root)?;
+    let config = state.config()?;
+    let failed = |role| move |_| Fault::Worker { role, what: "lost the keeper".into() };
+    match worker {
+        Worker::Reader { medium, supervisor } => {
+            end_with(*supervisor, Signal::KILL)?;
+            let (asks, answers) = pipes()?;
+            let opened = find::open_root(medium).map_err(|e| medium::unlistable(&e));
+            let opened = match opened {
+                Ok(opened) => opened,
+                Err(refusal) => {
+                    reader::refuse(refusal, asks, answers).map_err(failed("reader"))?;
+                    return Ok(Ended::Well);
+                }
+            };
+            let grants = Grants { state: root, medium: Some(opened.as_fd()) };
+            sandbox::enter(Role::Reader, &grants, &config.terms())?;
+            reader::run(&opened, &config.limits, asks, answers).map_err(failed("reader"))?;
+        }
+        Worker::Examiner { supervisor } => {
+            end_with(*supervisor, Signal::KILL)?;
+            let (asks, answers) = pipes()?;
+            sandbox::enter(Role::Examiner, &Grants { state: root, medium: None }, &config.terms())?;
+            examiner::run(&config.limits, asks, answers).map_err(failed("examiner"))?;
+        }
+    }
+    Ok(Ended::Well)
+}
+
+fn pipes() -> Result<(File, File), Fault> {
+    let own = |fd: std::io::Result<OwnedFd>| fd.map(File::from).during("take over", Path::new("a pipe"));
+    Ok((own(std::io::stdin().as_fd().try_clone_to_owned())?, own(std::io::stdout().as_fd().try_clone_to_owned())?))
+}
+
+/// Starts a reader for each medium, and the examiner. From root each becomes its own user.
+fn workers(root: &Path, import: &Import, limits: &crate::base::Limits) -> Result<Workers, Fault> {
+    let mut media = Vec::new();
+    for path in &import.paths {
+        let mut command = ourselves(root);
+        command.args(["worker", "reader", "--supervisor", &our_id(), "--medium"]).arg(path);
+        let (asks, answers) = piped(&mut command)?;
+        media.push((path.clone(), Medium::new(asks, answers, limits)));
+    }
+    let mut command = ourselves(root);
+    let (asks, answers) = piped(command.args(["worker", "examiner", "--supervisor", &our_id()]))?;
+    Ok(Workers { media, examination: Examination::new(asks, answers) })
+}
+
+/// Starts it with a pipe for what it is asked and one for what it answers. It ends by itself when
+/// the pipes do, and with us at the latest.
+fn piped(command: &mut Command) -> Result<(OwnedFd, OwnedFd), Fault> {
+    let mut child = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
+    let gone = || Fault::Internal("a worker has no pipe");
+    let (asks, answers) =
+        (OwnedFd::from(child.stdin.take().ok_or_else(gone)?), OwnedFd::from(child.stdout.take().ok_or_else(gone)?));
+    for pipe in [&asks, &answers] {
+        // Smaller pipes work as well, with more turns.
+        let _ = fcntl_setpipe_size(pipe, PIPE);
+    }
+    Ok((asks, answers))
+}
+
+/// This process as the keeper of an import, and its workers.
+pub fn keeper(root: &Path, now: Timestamp, import: &Import) -> Result<(Keeper, Workers), Error> {
+    let config = State::open(root)?.config()?;
+    let workers = workers(root, import, &config.limits)?;
+    Ok((here(root, now)?, workers))
+}

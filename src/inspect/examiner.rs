@@ -1,0 +1,120 @@
+//! The examiner: the one process that unpacks and looks inside. It gets a payload whose signatures
+//! and digest hold, hands over what comes out of it, and says of each artifact what its bytes show.
+//! It opens nothing, keeps nothing and decides nothing.
+
+use std::io::{self, ErrorKind, Read, Write};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Finding, Look};
+use crate::base::quoted::printable;
+use crate::base::wire::{Frame, Receiver, Sender};
+use crate::base::{Error, Fault, Limits, Reason};
+use crate::unpack::{self, Sink};
+use crate::verify::{Artifact, Manifest};
+
+/// What the keeper asks. The bytes to be looked at follow, outside of any frame, so that the kernel
+/// can move them from the spool into the pipe.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Ask {
+    /// Unpack the payload of this manifest, which follows in frames of so many bytes together; then
+    /// the payload. Answer: for each artifact its bytes and its `Found`; then `Done`.
+    Unpack(u64),
+    /// Look at this artifact, whose bytes follow. Answer: `Found`.
+    Look(Artifact),
+}
+
+/// What the examiner answers; `Refused` and `Failed` may end any answer.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Answer {
+    /// What the artifact's bytes show.
+    Found(Finding),
+    /// That was all.
+    Done,
+    /// It is not acceptable.
+    Refused(Reason, String),
+    /// We could not do our work.
+    Failed(String),
+}
+
+/// Answers until nobody asks any more. Errors: the pipes'.
+pub fn run(limits: &Limits, asks: impl Read + Send, answers: impl Write) -> io::Result<()> {
+    let mut asks = Receiver::new(asks);
+    let mut to = Sender::new(answers);
+    loop {
+        match asks.message() {
+            Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(()),
+            Err(e) => return Err(e),
+            Ok(Ask::Unpack(length)) => {
+                let manifest = manifest(&mut asks, length, limits)?;
+                let mut payload = asks.raw().take(manifest.payload.size);
+                let mut out = Out { to: &mut to, looking: None };
+                let ended = unpack::unpack(&manifest, &mut payload, &mut out);
+                // What a refused payload still has, so that the next question is read as one.
+                io::copy(&mut payload, &mut io::sink())?;
+                to.message(&match ended {
+                    Ok(()) => Answer::Done,
+                    Err(Error::Refused(refusal)) => Answer::Refused(refusal.reason, refusal.detail),
+                    Err(Error::Fault(fault)) => Answer::Failed(fault.to_string()),
+                })?;
+            }
+            Ok(Ask::Look(artifact)) => {
+                let mut look = Look::new(&artifact.path);
+                let mut bytes = asks.raw().take(artifact.size);
+                let mut buffer = vec![0; 128 << 10];
+                loop {
+                    let got = bytes.read(&mut buffer)?;
+                    if got == 0 {
+                        break;
+                    }
+                    look.take(buffer.get(..got).unwrap_or_default());
+                }
+                to.message(&Answer::Found(look.finding(&artifact.path)))?;
+            }
+        }
+        to.flush()?;
+    }
+}
+
+/// The manifest, which the keeper has verified and read before.
+fn manifest(asks: &mut Receiver<impl Read>, length: u64, limits: &Limits) -> io::Result<Manifest> {
+    let mut bytes = Vec::new();
+    while (bytes.len() as u64) < length {
+        match asks.frame::<Ask>()? {
+            Frame::Bytes(piece) => bytes.extend_from_slice(piece),
+            Frame::Message(_) => return Err(ErrorKind::InvalidData.into()),
+        }
+    }
+    Manifest::parse(&bytes, limits).map_err(|_| ErrorKind::InvalidData.into())
+}
+
+/// Hands over what comes out of the payload, and what it shows.
+struct Out<'a, W: Write> {
+    to: &'a mut Sender<W>,
+    looking: Option<(String, Look)>,
+}
+
+impl<W: Write> Sink for Out<'_, W> {
+    fn begin(&mut self, artifact: &Artifact) -> Result<(), Fault> {
+        self.looking = Some((artifact.path.clone(), Look::new(&artifact.path)));
+        Ok(())
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        if let Some((_, look)) = &mut self.looking {
+            look.take(bytes);
+        }
+        self.to.bytes(bytes).map_err(|e| gone(&e))
+    }
+
+    fn end(&mut self) -> Result<(), Fault> {
+        let (path, look) = self.looking.take().ok_or(Fault::Internal("an artifact ended twice"))?;
+        self.to.message(&Answer::Found(look.finding(&path))).map_err(|e| gone(&e))
+    }
+}
+
+fn gone(error: &io::Error) -> Fault {
+    Fault::Worker { role: "keeper", what: format!("is gone: {}", printable(&error.to_string())) }
+}

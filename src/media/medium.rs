@@ -1,0 +1,270 @@
+//! The keeper's side of a medium: it asks the reader, and treats each answer as hostile. What it does
+//! with bytes that nothing has verified yet is to count them, hash them and put them into the spool.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::Duration;
+
+use super::reader::{self, Answer, Ask};
+use crate::base::digest::Hasher;
+use crate::base::error::IoContext as _;
+use crate::base::patient::Patient;
+use crate::base::quoted::printable;
+use crate::base::wire::{Frame, Receiver, Sender};
+use crate::base::{Digest, Error, Fault, Limits, Reason, Refusal, durable};
+use crate::verify::{Envelope, Verified, signature};
+
+/// How long a medium may give nothing: failing sticks retry for minutes.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// Buffers in flight between receiving and hashing.
+const IN_FLIGHT: usize = 4;
+
+/// Bytes of work done, for a progress bar.
+pub type Step<'a> = &'a mut dyn FnMut(u64);
+
+/// A medium, as its reader shows it.
+pub struct Medium {
+    asks: Sender<File>,
+    answers: Receiver<Patient>,
+    limits: Limits,
+    tree: Option<String>,
+    /// It said what it never should: then it is not asked again.
+    given_up: bool,
+}
+
+/// What the reader says lies on the medium.
+pub struct Surveyed {
+    /// The folder of each bundle, escaped; empty for the medium's root.
+    pub bundles: Vec<String>,
+    /// Files and folders that belong to none.
+    pub unrelated: u64,
+    /// Folders that could not be listed, escaped, with the reason.
+    pub unreadable: Vec<String>,
+}
+
+/// A verified bundle whose payload lies in the spool with exactly the signed digest.
+/// Made by [`Medium::payload`] alone.
+pub struct Spooled {
+    verified: Verified,
+    file: File,
+    path: PathBuf,
+}
+
+impl Spooled {
+    /// The bundle's verified manifest.
+    pub fn verified(&self) -> &Verified {
+        &self.verified
+    }
+
+    /// The payload in the spool, from its beginning.
+    pub fn payload(&self) -> &File {
+        &self.file
+    }
+}
+
+impl Drop for Spooled {
+    fn drop(&mut self) {
+        // The spool is private and swept at the next start; a copy left behind harms nothing.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Medium {
+    /// A medium whose reader takes questions from `asks` and answers into `answers`.
+    pub fn new(asks: OwnedFd, answers: OwnedFd, limits: &Limits) -> Self {
+        Self {
+            asks: Sender::new(asks.into()),
+            answers: Receiver::new(Patient::new(answers.into(), PATIENCE)),
+            limits: limits.clone(),
+            tree: None,
+            given_up: false,
+        }
+    }
+
+    /// A medium that this process reads itself, on a thread: for the connected side, where there is
+    /// nothing to keep apart.
+    pub fn here(root: &Path, limits: &Limits) -> Result<Self, Error> {
+        let opened = super::find::open_root(root).map_err(|e| unlistable(&e))?;
+        let pipe = || io::pipe().during("open a pipe to", root);
+        let ((asked, asks), (answers, answered)) = (pipe()?, pipe()?);
+        let theirs = limits.clone();
+        // It ends when nobody asks any more; a pipe that breaks is the other end's to tell.
+        thread::spawn(move || reader::run(&opened, &theirs, asked, answered));
+        Ok(Self::new(asks.into(), answers.into(), limits))
+    }
+
+    /// Asks, and takes the answer by `hear`. A fault of the reader's is its last word.
+    fn ask<T>(&mut self, ask: &Ask, hear: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        if self.given_up {
+            return Err(misbehaves("is not asked again, after what it did before").into());
+        }
+        let asked = self.asks.message(ask).and_then(|()| self.asks.flush());
+        let heard = asked.map_err(|e| broken(&e).into()).and_then(|()| hear(self));
+        self.given_up = matches!(heard, Err(Error::Fault(Fault::Worker { .. })));
+        heard
+    }
+
+    /// Searches the medium. Refusals: `medium-entry-limit`, `medium-unreadable`.
+    pub fn survey(&mut self) -> Result<Surveyed, Error> {
+        self.ask(&Ask::Survey, Self::hear_survey)
+    }
+
+    fn hear_survey(&mut self) -> Result<Surveyed, Error> {
+        let mut bundles = Vec::new();
+        loop {
+            match self.answers.message().map_err(|e| broken(&e))? {
+                Answer::Bundle(folder) if (bundles.len() as u64) < self.limits.medium_entries => {
+                    bundles.push(printable(&folder));
+                }
+                Answer::Surveyed { unrelated, unreadable, tree } => {
+                    self.tree = Some(tree);
+                    let unreadable = unreadable.iter().map(|text| printable(text)).collect();
+                    return Ok(Surveyed { bundles, unrelated, unreadable });
+                }
+                answer => return Err(unexpected(answer)),
+            }
+        }
+    }
+
+    /// Manifest and signature files of a bundle, each under its cap.
+    /// Refusals: `medium-*`, `manifest-too-large`, `signature-malformed`.
+    pub fn envelope(&mut self, bundle: usize) -> Result<Envelope, Error> {
+        self.ask(&Ask::Envelope(bundle as u64), Self::hear_envelope)
+    }
+
+    fn hear_envelope(&mut self) -> Result<Envelope, Error> {
+        let longest = usize::try_from(self.limits.manifest.0).unwrap_or(usize::MAX);
+        let most = usize::try_from(self.limits.signatures).unwrap_or(usize::MAX).saturating_add(2);
+        let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+        loop {
+            match self.answers.frame().map_err(|e| broken(&e))? {
+                Frame::Message(Answer::File(name)) if files.len() < most => files.push((name, Vec::new())),
+                Frame::Bytes(bytes) => {
+                    let cap = if files.len() == 1 { longest } else { signature::LONGEST };
+                    match files.last_mut() {
+                        Some((_, file)) if file.len() + bytes.len() <= cap => file.extend_from_slice(bytes),
+                        _ => return Err(misbehaves("hands over more than was asked for").into()),
+                    }
+                }
+                Frame::Message(Answer::Done) => break,
+                Frame::Message(answer) => return Err(unexpected(answer)),
+            }
+        }
+        let mut files = files.into_iter();
+        let (_, manifest) = files.next().ok_or_else(|| misbehaves("hands over no manifest"))?;
+        let signatures: Vec<_> = files.collect();
+        let plain = |name: &str| name.len() <= 200 && name.bytes().all(|b| (0x21..0x7f).contains(&b) && b != b'/');
+        let ours = |name: &str| name.starts_with("manifest.json.") && name.ends_with(".minisig");
+        if !signatures.iter().all(|(name, _)| plain(name)) {
+            let detail = "the name of a signature file is not plain ASCII of at most 200 characters";
+            return Err(Error::refused(Reason::SignatureMalformed, detail));
+        }
+        let sorted = signatures.is_sorted_by(|(one, _), (other, _)| one < other);
+        if !sorted || !signatures.iter().all(|(name, _)| ours(name)) {
+            return Err(misbehaves("hands over files that are no signatures").into());
+        }
+        Ok(Envelope { manifest, signatures })
+    }
+
+    /// Takes the payload into `spool` as `name` and proves its digest to be the signed one.
+    /// Refusals: `payload-missing`, `payload-size`, `payload-digest`, `medium-*`.
+    pub fn payload(
+        &mut self,
+        bundle: usize,
+        verified: Verified,
+        spool: &Path,
+        name: &str,
+        step: Step<'_>,
+    ) -> Result<Spooled, Error> {
+        let signed = verified.manifest().payload.clone();
+        let path = durable::beside(spool, name);
+        let file = durable::create(&path, 0o600)?;
+        // From here on a failure drops `spooled`, and with it the copy.
+        let spooled = Spooled { verified, file, path };
+        let digest =
+            self.ask(&Ask::Payload(bundle as u64, signed.size), |medium| medium.receive(&spooled, signed.size, step))?;
+        if digest != signed.sha256 {
+            let detail = format!("payload.tar.gz has digest {digest}, the manifest says {}", signed.sha256);
+            return Err(Error::refused(Reason::PayloadDigest, detail));
+        }
+        Ok(spooled)
+    }
+
+    /// Writes exactly `size` bytes, and hashes them on a second thread. After a fault of ours the rest
+    /// is taken in and dropped, so that the next answer is heard.
+    fn receive(&mut self, spooled: &Spooled, size: u64, step: Step<'_>) -> Result<Digest, Error> {
+        let (full, to_hash) = sync_channel::<Vec<u8>>(IN_FLIGHT);
+        let (empty, hashed) = sync_channel::<Vec<u8>>(IN_FLIGHT);
+        thread::scope(|scope| {
+            let hashing = scope.spawn(move || {
+                let mut digest = Hasher::new();
+                for buffer in to_hash {
+                    digest.update(&buffer);
+                    // The other end may be gone with an error; then nobody wants the buffer.
+                    let _ = empty.try_send(buffer);
+                }
+                digest.finish()
+            });
+            let mut left = size;
+            let mut out = &spooled.file;
+            let mut failed = None;
+            loop {
+                match self.answers.frame().map_err(|e| broken(&e))? {
+                    Frame::Bytes(bytes) if bytes.len() as u64 <= left => {
+                        if failed.is_none() {
+                            failed = out.write_all(bytes).during("write", &spooled.path).err();
+                        }
+                        left -= bytes.len() as u64;
+                        step(bytes.len() as u64);
+                    }
+                    Frame::Bytes(_) => return Err(misbehaves("hands over more than was asked for").into()),
+                    Frame::Message(Answer::Done) if left == 0 => break,
+                    Frame::Message(answer) => return Err(unexpected(answer)),
+                }
+                let received = self.answers.exchange(hashed.try_recv().unwrap_or_default());
+                full.send(received).map_err(|_| Fault::Internal("hashing stopped"))?;
+            }
+            drop(full);
+            let digest = hashing.join().map_err(|_| Fault::Internal("hashing stopped"))?;
+            failed.map_or(Ok(digest), |fault| Err(fault.into()))
+        })
+    }
+
+    /// Whether the medium's tree, its names, lengths and times, is what it was at the survey.
+    /// Refusals: `medium-*`, where it can no longer be searched.
+    pub fn is_unchanged(&mut self) -> Result<bool, Error> {
+        self.ask(&Ask::Again, |medium| match medium.answers.message().map_err(|e| broken(&e))? {
+            Answer::Surveyed { tree, .. } => Ok(Some(tree) == medium.tree),
+            answer => Err(unexpected(answer)),
+        })
+    }
+}
+
+/// The refusal that a root which cannot be opened leads to.
+pub fn unlistable(error: &io::Error) -> Refusal {
+    Refusal::new(Reason::MediumUnreadable, format!("it cannot be listed: {}", printable(&error.to_string())))
+}
+
+fn broken(error: &io::Error) -> Fault {
+    match error.kind() {
+        ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => misbehaves("ended before it had answered"),
+        ErrorKind::TimedOut => misbehaves("gave nothing for five minutes"),
+        _ => misbehaves("answered what is no answer"),
+    }
+}
+
+/// A refusal is one, whoever says so; anything else out of turn is not.
+fn unexpected(answer: Answer) -> Error {
+    match answer {
+        Answer::Refused(reason, detail) => Error::refused(reason, printable(&detail)),
+        _ => misbehaves("answered what was not asked").into(),
+    }
+}
+
+fn misbehaves(what: &str) -> Fault {
+    Fault::Worker { role: "reader", what: what.to_owned() }
+}

@@ -1,0 +1,159 @@
+//! The system calls that each role may make, and why. Whatever is not here fails with `EPERM`.
+//!
+//! Letters: R reader, E examiner, K keeper, S server. Nobody may make a socket, connect, send to an
+//! address, pass descriptors, execute, fork, trace, signal, mount, or map memory as code.
+
+use super::Role;
+
+/// Which calls of a name may pass.
+pub enum When {
+    /// All of them.
+    Always,
+    /// Those whose open flags, in this argument, neither write nor create.
+    ReadOnly(u8),
+    /// Those whose argument has none of these bits.
+    Without(u8, u64),
+    /// Those whose argument has all of these bits.
+    With(u8, u64),
+    /// Those whose argument is one of these.
+    OneOf(u8, &'static [u64]),
+    /// Those in which both of these arguments are null.
+    BothNull(u8, u8),
+}
+
+/// One row: a call, the roles that may make it, when, and why.
+pub struct Call {
+    /// Its name.
+    pub name: &'static str,
+    /// Letters of the roles.
+    pub roles: &'static str,
+    /// Under which condition.
+    pub when: When,
+    /// Why they need it.
+    pub why: &'static str,
+}
+
+impl Call {
+    /// Whether `role` may make it.
+    pub fn is_for(&self, role: Role) -> bool {
+        self.roles.contains(role.letter())
+    }
+}
+
+const fn row(name: &'static str, roles: &'static str, when: When, why: &'static str) -> Call {
+    Call { name, roles, when, why }
+}
+
+use When::{Always, BothNull, OneOf, ReadOnly, With, Without};
+
+/// `PROT_EXEC` (mman.h).
+const EXEC: u64 = 4;
+/// `CLONE_VM | CLONE_THREAD` (sched.h): a thread, not a process.
+const THREAD: u64 = 0x1_0100;
+/// `F_DUPFD F_GETFD F_SETFD F_GETFL F_SETFL F_DUPFD_CLOEXEC` (fcntl.h).
+const FCNTL: &[u64] = &[0, 1, 2, 3, 4, 1030];
+/// `TCGETS TIOCGWINSZ` (ioctls.h): is it a terminal, and how wide?
+const TERMINAL: &[u64] = &[0x5401, 0x5413];
+/// `FIONBIO` (ioctls.h).
+const NONBLOCKING: &[u64] = &[0x5421];
+/// `PR_SET_NAME` (prctl.h).
+const NAME: &[u64] = &[15];
+
+/// The table.
+pub const CALLS: &[Call] = &[
+    // Bytes from and to what is open.
+    row("read", "REKS", Always, "files, pipes and connections"),
+    row("write", "REKS", Always, "pipes, files opened for it, the terminal, connections"),
+    row("readv", "KS", Always, "as read, into several buffers"),
+    row("writev", "REKS", Always, "as write, from several buffers"),
+    row("pread64", "KS", Always, "a place in a file of the state"),
+    row("lseek", "RKS", Always, "a folder from its beginning; a place in a pack"),
+    row("close", "REKS", Always, "what is done with"),
+    row("fcntl", "REKS", OneOf(1, FCNTL), "a second handle; whether one blocks; whether it is open"),
+    row("fstat", "REKS", Always, "length and type of what is open"),
+    row("newfstatat", "RKS", Always, "length, type and times by name"),
+    row("statx", "RKS", Always, "the same"),
+    row("getdents64", "RKS", Always, "the names in a folder"),
+    row("openat", "RS", ReadOnly(2), "files of the medium; files of the published set"),
+    row("openat", "K", Always, "files of the state"),
+    row("poll", "K", Always, "a worker that stands still"),
+    row("ppoll", "K", Always, "the same"),
+    row("splice", "K", Always, "the payload from the spool to the examiner without a copy"),
+    row("sendfile", "K", Always, "the same"),
+    // Changing the state, durably.
+    row("fsync", "K", Always, "what must survive a cut"),
+    row("fdatasync", "KS", Always, "the same; the server's journal"),
+    row("ftruncate", "K", Always, "the journal, once its lines are in the log"),
+    row("flock", "KS", Always, "one keeper at a time; the journal"),
+    row("rename", "K", Always, "a finished file gets its name"),
+    row("renameat", "K", Always, "the same"),
+    row("renameat2", "K", Always, "the same"),
+    row("mkdir", "K", Always, "folders of releases, blobs, tiles"),
+    row("mkdirat", "K", Always, "the same"),
+    row("unlink", "K", Always, "what is in the making and not wanted; what gc removes"),
+    row("unlinkat", "K", Always, "the same"),
+    row("rmdir", "K", Always, "the same"),
+    row("statfs", "K", Always, "free space"),
+    row("fstatfs", "K", Always, "the same"),
+    // Serving: only what was accepted.
+    row("accept4", "S", Always, "agents, on the listeners it was given"),
+    row("recvfrom", "S", Always, "requests"),
+    row("sendto", "S", BothNull(4, 5), "answers; an address is refused"),
+    row("shutdown", "S", Always, "the end of an answer"),
+    row("getsockname", "S", Always, "the address an agent came to"),
+    row("getpeername", "S", Always, "the agent's address"),
+    row("getsockopt", "S", Always, "whether a connection failed"),
+    row("epoll_wait", "S", Always, "the next connection that is ready"),
+    row("epoll_pwait", "S", Always, "the same"),
+    row("epoll_pwait2", "S", Always, "the same"),
+    row("epoll_ctl", "S", Always, "connections that come and go"),
+    row("ioctl", "S", OneOf(1, NONBLOCKING), "connections do not block"),
+    row("ioctl", "K", OneOf(1, TERMINAL), "how wide the operator's terminal is"),
+    // Memory, never as code.
+    row("brk", "REKS", Always, "memory"),
+    row("mmap", "REKS", Without(2, EXEC), "memory; blobs to hand out"),
+    row("mprotect", "REKS", Without(2, EXEC), "memory"),
+    row("munmap", "REKS", Always, "memory given back"),
+    row("mremap", "REKS", Always, "memory that grows"),
+    row("madvise", "REKS", Always, "memory given back"),
+    // Threads and time.
+    row("clone", "EKS", With(0, THREAD), "threads, not processes"),
+    row("set_robust_list", "EKS", Always, "the start of a thread"),
+    row("rseq", "EKS", Always, "the same"),
+    row("sched_getaffinity", "EKS", Always, "how many processors there are"),
+    row("sched_yield", "REKS", Always, "another thread's turn"),
+    row("prctl", "EKS", OneOf(0, NAME), "a thread's name"),
+    row("futex", "REKS", Always, "threads that wait for each other"),
+    row("membarrier", "EKS", Always, "the same"),
+    row("gettid", "REKS", Always, "which thread this is"),
+    row("getpid", "REKS", Always, "which process this is"),
+    row("getuid", "K", Always, "who this is"),
+    row("geteuid", "K", Always, "the same"),
+    row("nanosleep", "KS", Always, "a pause"),
+    row("clock_nanosleep", "KS", Always, "the same"),
+    row("clock_gettime", "REKS", Always, "the time"),
+    row("clock_getres", "REKS", Always, "the same"),
+    row("gettimeofday", "REKS", Always, "the same"),
+    row("getrandom", "REKS", Always, "keys of hash tables; TLS"),
+    row("uname", "K", Always, "the kernel's version, for the log"),
+    row("wait4", "K", Always, "its workers' ends"),
+    row("waitid", "K", Always, "the same"),
+    row("rt_sigreturn", "REKS", Always, "the end of a signal's handler"),
+    row("rt_sigprocmask", "REKS", Always, "the start and the end of a thread"),
+    row("rt_sigaction", "REKS", Always, "a stop that was asked for"),
+    row("sigaltstack", "REKS", Always, "a stack overflow that is told"),
+    row("restart_syscall", "REKS", Always, "a wait that was interrupted"),
+    row("exit", "REKS", Always, "a thread's end"),
+    row("exit_group", "REKS", Always, "the end"),
+    // Answered ENOSYS, so that the C library falls back to a call whose arguments can be seen.
+    row("clone3", "EKS", Always, "answered ENOSYS: clone follows"),
+    row("openat2", "RKS", Always, "answered ENOSYS: openat follows"),
+    row("faccessat2", "RKS", Always, "answered ENOSYS"),
+];
+
+/// Answered with ENOSYS by a filter of their own, since their arguments lie behind a pointer.
+pub const ABSENT: &[&str] =
+    &["clone3", "openat2", "faccessat2", "io_uring_setup", "io_uring_enter", "io_uring_register"];
+
+/// Calls of the table that only this machine's kernels know.
+pub const ONLY_X86_64: &[&str] = &["poll", "rename", "mkdir", "unlink", "rmdir", "epoll_wait"];

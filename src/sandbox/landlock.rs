@@ -1,0 +1,80 @@
+//! The layer that says which files exist, and that no TCP port may be bound or connected: Landlock.
+//! It does not depend on the others. What it cannot say (UDP, unix sockets, changing times and
+//! modes) the two others do.
+
+use std::os::fd::BorrowedFd;
+
+use ::landlock::{
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, LandlockStatus, PathBeneath,
+    Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
+};
+use rustix::fs::{Mode, OFlags, open};
+
+use super::rights::{Place, Rights};
+use super::{Grants, Layer, missing};
+use crate::base::Fault;
+use crate::base::error::IoContext as _;
+
+/// The newest version that this program knows rules for.
+const NEWEST: ABI = ABI::V7;
+
+/// Takes effect for this thread and those it starts, for good. Gives the kernel's version of the
+/// interface (ABI), counted from 1.
+pub fn enter(rights: &Rights, grants: &Grants<'_>) -> Result<u32, Fault> {
+    let rules = || -> Result<_, RulesetError> {
+        Ruleset::default()
+            .set_compatibility(CompatLevel::BestEffort)
+            .handle_access(AccessFs::from_all(NEWEST))?
+            .handle_access(AccessNet::from_all(NEWEST))?
+            .scope(Scope::from_all(NEWEST))?
+            .create()
+    };
+    let failed = |e: RulesetError| missing(Layer::Landlock, &e.to_string());
+    let mut ruleset = rules().map_err(failed)?;
+    for (places, access) in [(rights.reads, AccessFs::ReadFile | AccessFs::ReadDir), (rights.writes, writing())] {
+        for place in places {
+            match (place, grants.medium) {
+                (Place::Medium, Some(medium)) => {
+                    ruleset = ruleset.add_rule(PathBeneath::new(medium, access)).map_err(failed)?;
+                }
+                (Place::Medium, None) => return Err(Fault::Internal("a reader without a medium")),
+                (Place::State(below), _) => {
+                    let path = grants.state.join(below);
+                    let flags = OFlags::PATH | OFlags::CLOEXEC;
+                    let opened = open(&path, flags, Mode::empty()).map_err(Into::into).during("open", &path)?;
+                    ruleset = ruleset.add_rule(PathBeneath::new(opened, allowed(access, &path))).map_err(failed)?;
+                }
+            }
+        }
+    }
+    let status = ruleset.restrict_self().map_err(failed)?;
+    match (status.ruleset, status.landlock) {
+        (RulesetStatus::NotEnforced, _) | (_, LandlockStatus::NotEnabled | LandlockStatus::NotImplemented) => {
+            Err(missing(Layer::Landlock, "this kernel does not offer it"))
+        }
+        (_, LandlockStatus::Available { effective_abi, kernel_abi }) => {
+            Ok(kernel_abi.and_then(|abi| u32::try_from(abi).ok()).unwrap_or(effective_abi as u32))
+        }
+    }
+}
+
+/// Everything but executing, making devices and sockets, and device control.
+fn writing() -> BitFlags<AccessFs> {
+    AccessFs::ReadFile
+        | AccessFs::ReadDir
+        | AccessFs::WriteFile
+        | AccessFs::Truncate
+        | AccessFs::MakeReg
+        | AccessFs::MakeDir
+        | AccessFs::RemoveFile
+        | AccessFs::RemoveDir
+        | AccessFs::Refer
+}
+
+/// What of `access` makes sense for a file, where `path` is one.
+fn allowed(access: BitFlags<AccessFs>, path: &std::path::Path) -> BitFlags<AccessFs> {
+    if path.is_dir() { access } else { access & AccessFs::from_file(NEWEST) }
+}
+
+/// For [`Grants`].
+pub type Medium<'a> = BorrowedFd<'a>;

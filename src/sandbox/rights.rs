@@ -1,0 +1,97 @@
+//! The one table: who may do what. The system calls of each role are in [`calls`](super::calls).
+
+use super::Role;
+
+/// Something on the disk.
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    /// What was opened as the medium, and all below it.
+    Medium,
+    /// This part of the state folder, and all below it; all of it if empty.
+    State(&'static str),
+}
+
+/// As whom a role runs, where we are started as root.
+#[derive(Clone, Copy, Debug)]
+pub enum User {
+    /// As this user of its own; as `nobody` where there is none of that name.
+    Own(&'static str),
+    /// As whoever owns the state folder.
+    OwnerOfState,
+}
+
+/// One row: a role's rights. What is not named here does not exist for it.
+pub struct Rights {
+    /// The role.
+    pub role: Role,
+    /// What it may do, in words.
+    pub may: &'static str,
+    /// What it may read.
+    pub reads: &'static [Place],
+    /// What it may change, make and remove.
+    pub writes: &'static [Place],
+    /// The one file it may append to, open before it is confined.
+    pub appends: Option<&'static str>,
+    /// As whom it runs.
+    pub user: User,
+    /// Most bytes of memory of its own.
+    pub memory: u64,
+}
+
+use Place::{Medium, State};
+
+/// The table.
+pub const RIGHTS: [Rights; 4] = [
+    Rights {
+        role: Role::Reader,
+        may: "reads the medium and tells the keeper its bytes",
+        reads: &[Medium],
+        writes: &[],
+        appends: None,
+        user: User::Own("gaprelay-reader"),
+        memory: 256 << 20,
+    },
+    Rights {
+        role: Role::Examiner,
+        may: "unpacks and inspects what it is given, and opens nothing",
+        reads: &[],
+        writes: &[],
+        appends: None,
+        user: User::Own("gaprelay-examiner"),
+        memory: 512 << 20,
+    },
+    Rights {
+        role: Role::Keeper,
+        may: "verifies, logs, stores and publishes; never parses what is not signed, never sees the medium",
+        reads: &[State("")],
+        writes: &[
+            State("blobs"),
+            State("channels"),
+            State("inbox"),
+            State("keyring"),
+            State("log"),
+            State("releases"),
+            State("spool"),
+            State("trust"),
+        ],
+        appends: None,
+        user: User::OwnerOfState,
+        memory: 4 << 30,
+    },
+    Rights {
+        role: Role::Server,
+        may: "answers agents from the published sets and appends to its journal",
+        reads: &[State("blobs"), State("channels"), State("log/import"), State("releases")],
+        writes: &[],
+        appends: Some("log/access/journal"),
+        user: User::Own("gaprelay-server"),
+        memory: 4 << 30,
+    },
+];
+
+impl Rights {
+    /// The row of `role`.
+    pub fn of(role: Role) -> &'static Self {
+        const { &RIGHTS }.get(role as usize).unwrap_or(const { &RIGHTS[0] })
+    }
+}

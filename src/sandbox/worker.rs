@@ -1,0 +1,43 @@
+//! Starting processes of ours: our own binary again, and nothing else. They get the descriptors that
+//! are passed here, and no other; they end with whoever started them.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command};
+
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+
+use crate::base::Fault;
+use crate::base::error::IoContext as _;
+
+/// What we are, whatever happened to the file we were started from.
+const OURSELVES: &str = "/proc/self/exe";
+
+/// Our own binary, to be started on this state.
+pub fn ourselves(state: &Path) -> Command {
+    let mut command = Command::new(OURSELVES);
+    command.arg0("gaprelay").arg("--state").arg(state);
+    command
+}
+
+/// Starts it.
+#[expect(clippy::disallowed_methods, reason = "the one place that starts a process: ourselves")]
+pub fn start(command: &mut Command) -> Result<Child, Fault> {
+    command.spawn().during("start", Path::new(OURSELVES))
+}
+
+/// As the option that names us to a process we start.
+pub fn our_id() -> String {
+    std::process::id().to_string()
+}
+
+/// Has the kernel stop this process when `parent`, which started it, ends. To be asked for again
+/// after the user changed, since the kernel forgets it then.
+pub fn end_with(parent: i32, signal: Signal) -> Result<(), Fault> {
+    set_parent_process_death_signal(Some(signal)).map_err(|_| Fault::Internal("the supervisor cannot be watched"))?;
+    // It may have ended before we asked.
+    if getppid().is_none_or(|id| id.as_raw_nonzero().get() != parent) {
+        return Err(Fault::Internal("the supervisor is gone"));
+    }
+    Ok(())
+}
