@@ -14,7 +14,7 @@ use crate::base::limits::Bytes;
 use crate::base::name::{self, is_name};
 use crate::base::{Fault, Limits, quoted};
 use crate::inspect::Kind;
-use crate::sandbox::{Layer, Terms};
+use crate::sandbox::{Layer, Terms, Waiver};
 
 /// The annotated example that `init` writes.
 pub const EXAMPLE: &str = include_str!("config.example.toml");
@@ -267,6 +267,11 @@ impl Config {
     /// What the confinement must hold.
     pub fn terms(&self) -> Terms {
         Terms { only: None, waived: self.without.iter().map(|without| without.layer).collect() }
+    }
+
+    /// The layers it does without, for the log and for every status.
+    pub fn waivers(&self) -> Vec<Waiver> {
+        self.without.iter().map(|w| Waiver { layer: w.layer, reason: quoted(w.reason.get_ref()).to_string() }).collect()
     }
 
     fn problems(&self, text: &str) -> Vec<Problem> {

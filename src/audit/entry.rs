@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Digest, Operator, Reason, Timestamp};
 use crate::inspect::Counts;
+use crate::sandbox::{Held, Role, Waiver};
 use crate::verify::Signer;
 
 /// One entry. Its exact bytes are the leaf.
@@ -167,8 +168,49 @@ pub enum Event {
         /// Number of the entry with the intent, counted from 0.
         intent: u64,
     },
+    /// What is confined, and the proof that it holds. In the access log where the server wrote it.
+    SelfTest(SelfTest),
     /// Access log: something other than a plain download was asked of the server.
     Attempt(Attempt),
+}
+
+/// The result of a self-test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SelfTest {
+    /// The line's number in the server's journal, where it came from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<u64>,
+    /// Whether each layer was tried alone, and everything without any.
+    pub full: bool,
+    /// The kernel.
+    pub kernel: String,
+    /// Each role tried.
+    pub roles: Vec<SelfTested>,
+    /// The layers that the config does without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<Waiver>,
+    /// What got through, or does not work: none of it is as it should be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
+}
+
+/// One role in a self-test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SelfTested {
+    /// The role.
+    pub role: Role,
+    /// The layers it holds: Landlock's version, the filter's digest, what is weaker.
+    pub held: Held,
+    /// How much was tried.
+    pub attempts: u64,
+    /// How much of it was stopped.
+    pub stopped: u64,
+    /// How much this kernel or user cannot do, confined or not; counted in the full form only.
+    pub not_here: u64,
 }
 
 /// An attempt to send something out, or to use the relay for it. Never a byte of what was sent.

@@ -7,7 +7,9 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::entry::{Attempt, Event};
+use serde::{Deserialize, Serialize};
+
+use super::entry::{Attempt, Event, SelfTest};
 use super::log::Log;
 use crate::base::error::IoContext as _;
 use crate::base::{Fault, Timestamp, durable};
@@ -16,6 +18,25 @@ use crate::base::{Fault, Timestamp, durable};
 const LONGEST_LINE: usize = 16 << 10;
 /// Name of the journal in the access log's folder.
 pub const NAME: &str = "journal";
+
+/// One line.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Line {
+    /// What somebody attempted.
+    Attempt(Box<Attempt>),
+    /// What the server proved of itself before it began.
+    SelfTest(Box<SelfTest>),
+}
+
+impl Line {
+    fn event(self) -> Event {
+        match self {
+            Self::Attempt(attempt) => Event::Attempt(*attempt),
+            Self::SelfTest(result) => Event::SelfTest(*result),
+        }
+    }
+}
 
 /// The server's end: one descriptor that can only append.
 pub struct Journal {
@@ -31,10 +52,10 @@ impl Journal {
     }
 
     /// Appends lines and puts them on the disk. `false` if the journal is full and they were dropped.
-    pub fn append(&mut self, attempts: &[Attempt]) -> std::io::Result<bool> {
+    pub fn append<T: Serialize>(&mut self, records: &[T]) -> std::io::Result<bool> {
         let mut lines = Vec::new();
-        for attempt in attempts {
-            serde_json::to_writer(&mut lines, attempt)?;
+        for record in records {
+            serde_json::to_writer(&mut lines, record)?;
             lines.push(b'\n');
         }
         flock(&self.file, FlockOperation::LockExclusive)?;
@@ -45,7 +66,7 @@ impl Journal {
     }
 }
 
-/// Turns the journal's lines into entries of `log`, then empties it. Gives how many there were.
+/// Turns the journal's lines into entries of `log`, then empties it. Gives how many attempts there were.
 ///
 /// A cut between the two leaves lines that are in the log already: the newest entry says which.
 pub fn drain(folder: &Path, log: &mut Log, now: Timestamp) -> Result<usize, Fault> {
@@ -57,28 +78,37 @@ pub fn drain(folder: &Path, log: &mut Log, now: Timestamp) -> Result<usize, Faul
     flock(&file, FlockOperation::LockExclusive).map_err(Into::into).during("lock", &path)?;
     let mut bytes = Vec::new();
     File::open(&path).and_then(|mut f| f.read_to_end(&mut bytes)).during("read", &path)?;
-    let mut attempts: Vec<Attempt> = bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(read_line).collect();
-    let newest = log.last().and_then(|entry| match &entry.event {
-        Event::Attempt(attempt) => Some(attempt.id),
-        _ => None,
-    });
-    if let Some(known) = attempts.iter().position(|attempt| Some(attempt.id) == newest && attempt.id != 0) {
-        attempts.drain(..=known);
+    let mut events: Vec<Event> =
+        bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|line| read_line(line).event()).collect();
+    let newest = log.last().and_then(|entry| number(&entry.event));
+    if let Some(known) = events.iter().position(|event| newest.is_some() && number(event) == newest) {
+        events.drain(..=known);
     }
-    let count = attempts.len();
-    log.append(now, attempts.into_iter().map(Event::Attempt).collect())?;
+    let count = events.iter().filter(|event| matches!(event, Event::Attempt(_))).count();
+    log.append(now, events)?;
     file.set_len(0).during("empty", &path)?;
     file.flush().during("empty", &path)?;
     Ok(count)
 }
 
+/// The number the server gave it.
+fn number(event: &Event) -> Option<u64> {
+    match event {
+        Event::Attempt(attempt) => Some(attempt.id).filter(|id| *id != 0),
+        Event::SelfTest(result) => result.id,
+        _ => None,
+    }
+}
+
 /// A line as the server wrote it; one that cannot be read is evidence too.
-fn read_line(line: &[u8]) -> Attempt {
+fn read_line(line: &[u8]) -> Line {
     let read = if line.len() <= LONGEST_LINE { serde_json::from_slice(line).ok() } else { None };
-    read.unwrap_or_else(|| Attempt {
-        count: 1,
-        label: "journal-damaged".into(),
-        target: crate::base::quoted(&String::from_utf8_lossy(line)).to_string(),
-        ..Attempt::default()
+    read.unwrap_or_else(|| {
+        Line::Attempt(Box::new(Attempt {
+            count: 1,
+            label: "journal-damaged".into(),
+            target: crate::base::quoted(&String::from_utf8_lossy(line)).to_string(),
+            ..Attempt::default()
+        }))
     })
 }

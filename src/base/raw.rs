@@ -81,3 +81,31 @@ pub fn call_by_gate() -> io::Result<i64> {
     }
     if done < 0 { Err(io::Error::from_raw_os_error(i32::try_from(-done).unwrap_or(0))) } else { Ok(done) }
 }
+
+/// Runs `work` in a forked child and gives how that ended: its exit status, or the signal. No thread
+/// may run.
+pub fn in_child(work: impl FnOnce() -> u8) -> io::Result<Result<u8, i32>> {
+    // SAFETY: one thread runs, so the child is a whole copy of us, with no lock held by anybody.
+    let child = unsafe { libc::fork() };
+    match child {
+        -1 => return Err(io::Error::last_os_error()),
+        0 => {
+            let status = work();
+            // SAFETY: ends the child without running what the parent will run at its own end.
+            unsafe { libc::_exit(i32::from(status)) }
+        }
+        _ => {}
+    }
+    let mut status = 0;
+    // SAFETY: `status` lives until the call returns.
+    while unsafe { libc::waitpid(child, &raw mut status, 0) } < 0 {
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    if libc::WIFEXITED(status) {
+        return Ok(Ok(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX)));
+    }
+    Ok(Err(libc::WTERMSIG(status)))
+}

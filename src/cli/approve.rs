@@ -15,6 +15,7 @@ use crate::base::{Error, Fault, Reason, Refusal, Timestamp, clock};
 use crate::keeper::Keeper;
 use crate::publish::{Decision, Statement};
 use crate::sandbox::worker::end_with;
+use crate::sandbox::{Layer, probe};
 use crate::settle::{self, HandedIn, Settled};
 use crate::store::{ReleaseId, State, Trust};
 
@@ -98,7 +99,11 @@ pub fn settle(root: &Path, args: &Settle) -> Result<Ended, Error> {
     // It may be stopped at any moment: whatever is cut, the next start goes on from there.
     end_with(supervisor, Signal::KILL)?;
     let state = super::confined(root)?;
+    let filtered = !state.config()?.terms().waived.contains(&Layer::Seccomp);
     loop {
+        if filtered {
+            probe()?;
+        }
         settle_if_free(&state);
         std::thread::sleep(AGAIN);
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::sandbox::{Layer, Role};
 use crate::store::ReleaseId;
 
 /// Below every help.
@@ -68,6 +69,8 @@ pub enum Command {
     },
     /// Who tried to send something out, what it was, and how to turn it off.
     Refusals(Refusals),
+    /// Try every way out of every confined process, show what stops it, and log the result.
+    Selftest(SelfTest),
     /// Show the keyring in force: who may sign what.
     Keyring {
         /// Print JSON.
@@ -136,6 +139,37 @@ pub enum Worker {
         #[arg(long)]
         supervisor: i32,
     },
+    /// Tries to escape, for the self-test.
+    Attempt {
+        /// As this role.
+        #[arg(long, value_enum)]
+        role: Role,
+        /// From these layers.
+        #[arg(long)]
+        layers: String,
+        /// To these targets.
+        #[arg(long)]
+        targets: String,
+    },
+    /// Waits for the end of its input, for the self-test.
+    Wait,
+}
+
+/// `selftest`.
+#[derive(Debug, Args)]
+pub struct SelfTest {
+    /// With all layers only: not outside, not with each layer alone.
+    #[arg(long, conflicts_with = "layer")]
+    pub short: bool,
+    /// With this layer alone, to show what it is worth; nothing is logged.
+    #[arg(long, value_enum, value_name = "LAYER")]
+    pub layer: Option<Layer>,
+    /// Only this role; may be given several times.
+    #[arg(long, value_enum, value_name = "ROLE")]
+    pub role: Vec<Role>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `settle`.

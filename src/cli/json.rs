@@ -9,6 +9,8 @@ use crate::base::{Digest, Reason, Timestamp};
 use crate::inspect::{Counts, Verdict};
 use crate::publish::Standing;
 use crate::publish::standing::Taken;
+use crate::sandbox::Waiver;
+use crate::sandbox::selftest::Part;
 use crate::store::Release;
 use crate::verify::Signer;
 
@@ -148,6 +150,8 @@ pub struct Status {
     pub import_entries: u64,
     /// Entries in the access log.
     pub access_entries: u64,
+    /// Layers of the confinement that the config does without, each with its reason.
+    pub without: Vec<Waiver>,
     /// What is wrong; empty if nothing is.
     pub faults: Vec<String>,
 }
@@ -182,6 +186,18 @@ pub struct MemberStatus {
     pub issued: Timestamp,
     /// When it expires.
     pub expires: Timestamp,
+}
+
+/// `selftest --json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SelfTest<'a> {
+    /// The kernel.
+    pub kernel: String,
+    /// Each role tried.
+    pub parts: &'a [Part],
+    /// What got through, or does not work.
+    pub findings: &'a [String],
 }
 
 /// One line of `log show --json`.

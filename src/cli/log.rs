@@ -7,6 +7,7 @@ use data_encoding::BASE64;
 use super::args::{LogShow, WhichLog};
 use super::{Ended, json, tui};
 use crate::audit::check::{Finding, check, read_vkey};
+use crate::audit::entry::SelfTest;
 use crate::audit::log;
 use crate::audit::note::Verifier;
 use crate::audit::{Entry, Event};
@@ -72,6 +73,20 @@ fn words(event: &Event) -> String {
         }
         Event::PublishRefused { channel, reason, detail } => {
             format!("channel {channel} stays: {detail} [{reason}]")
+        }
+        Event::SelfTest(SelfTest { full, kernel, roles, without, findings, .. }) => {
+            let form = if *full { "full" } else { "short" };
+            let tried: u64 = roles.iter().map(|part| part.attempts).sum();
+            let without: Vec<_> = without.iter().map(|w| format!("; without {}: {}", w.layer, w.reason)).collect();
+            let found = match findings.len() {
+                0 => "nothing got through".to_owned(),
+                n => format!("{n} FINDINGS: {}", findings.join(", ")),
+            };
+            format!(
+                "{form} self-test of {} roles on {kernel}, {tried} attempts: {found}{}",
+                roles.len(),
+                without.concat()
+            )
         }
         Event::Interrupted { intent } => {
             format!("what entry {intent} intended was cut off and did not happen")

@@ -10,6 +10,7 @@ pub mod maintain;
 pub mod offline;
 pub mod pack;
 pub mod refusals;
+pub mod selftest;
 pub mod serve;
 pub mod show;
 pub mod tui;
@@ -46,11 +47,14 @@ pub enum Ended {
 
 /// The relay's command line.
 pub fn relay() -> ExitCode {
-    // Descriptors pass only where we pass them: what whoever started us left open is closed.
-    if let Err(fault) = raw::close_from(3) {
-        return tui::exit(Err(fault.into()));
-    }
-    tui::exit(run(Relay::parse()))
+    let relay = Relay::parse();
+    // Descriptors pass only where we pass them: what whoever started us left open is closed. The
+    // self-test does it later, to show what would be if we did not.
+    let closed = match relay.command {
+        Command::Worker { worker: args::Worker::Attempt { .. } } => Ok(()),
+        _ => raw::close_from(3),
+    };
+    tui::exit(closed.map_err(Error::from).and_then(|()| run(relay)))
 }
 
 /// The connected side's command line.
@@ -76,6 +80,7 @@ fn run(relay: Relay) -> Result<Ended, Error> {
             LogCommand::Verify { log, dir, key, json } => log::verify(root, log, dir.zip(key), json),
         },
         Command::Refusals(refusals) => refusals::run(&State::open(root)?, &refusals),
+        Command::Selftest(args) => selftest::run(root, now, &args),
         Command::Keyring { json } => maintain::keyring(&State::open(root)?, json),
         Command::CheckConfig { file } => maintain::check_config(root, file.as_deref()),
         Command::Fsck { json } => maintain::fsck(&State::open(root)?, json),

@@ -5,10 +5,11 @@ use std::net::{SocketAddr, TcpListener};
 use rustix::process::Signal;
 
 use super::args::Serve;
-use super::{Ended, tui};
+use super::{Ended, selftest, tui};
 use crate::base::error::IoContext as _;
 use crate::base::{Error, Fault};
 use crate::config::Config;
+use crate::sandbox::Role;
 use crate::sandbox::worker::end_with;
 use crate::serve::{serve, tls};
 use crate::store::State;
@@ -20,19 +21,14 @@ pub fn run(state: &State, args: &Serve) -> Result<Ended, Error> {
         end_with(supervisor, Signal::TERM)?;
     }
     let config = state.config()?;
+    // A cage that does not hold is no cage: then nothing is served.
+    let proof = selftest::before(state.root(), Role::Server, &config)?;
     let tls = tls::load(&config.serve)?;
     let listeners = addresses(&config, args).iter().map(bind).collect::<Result<Vec<_>, _>>()?;
-    let scheme = if config.serve.tls_key.is_some() { "https" } else { "http" };
-    for listener in &listeners {
-        // The line that scripts wait for; the port may have been chosen by the system.
-        if let Ok(address) = listener.local_addr() {
-            tui::note(format_args!("serving on {scheme}://{address}"));
-        }
-    }
     // From inside, whatever the folders above allow to the server's user.
     std::env::set_current_dir(state.root()).during("enter", state.root())?;
     let inside = State::open(std::path::Path::new("."))?;
-    serve(&inside, &config, listeners, tls.as_ref(), &mut |told| tui::note(told))?;
+    serve(&inside, &config, listeners, tls.as_ref(), proof, &mut |told| tui::note(told))?;
     Ok(Ended::Well)
 }
 

@@ -7,6 +7,7 @@ use crate::base::limits::human;
 use crate::base::{Error, Fault, Reason, Timestamp, quoted};
 use crate::inspect::Decision;
 use crate::publish::{Standing, standing};
+use crate::sandbox::Waiver;
 use crate::serve::index::freshness_word;
 use crate::store::{ReleaseId, State, Trust};
 
@@ -140,6 +141,7 @@ pub fn status(state: &State, now: Timestamp, as_json: bool) -> Result<Ended, Err
         held: Vec::new(),
         import_entries: 0,
         access_entries: 0,
+        without: config.waivers(),
         faults: Vec::new(),
     };
     let mut faults: Vec<Fault> = Vec::new();
@@ -220,6 +222,9 @@ fn print(status: &json::Status) {
         "log: {} entries on imports, {} on refused attempts",
         status.import_entries, status.access_entries
     ));
+    for Waiver { layer, reason } in &status.without {
+        tui::say(format_args!("CONFINEMENT: this site does without {layer}: {reason}"));
+    }
     tui::say("");
     let mut rows = Vec::new();
     for channel in &status.channels {

@@ -15,6 +15,8 @@ use crate::base::{Error, Fault};
 use crate::sandbox::worker::{our_id, ourselves};
 use crate::store::State;
 
+/// Between two self-tests.
+const PROVE: Duration = Duration::from_hours(1);
 /// Before a process that ended is started again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -27,13 +29,21 @@ pub fn run(root: &Path, args: &Serve) -> Result<Ended, Error> {
     runtime.block_on(async {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
+        proven(start_proof(root).map_err(failed)?.wait().await.map_err(failed)?)?;
         settle_once(root).await.map_err(failed)?;
+        let mut timer = tokio::time::interval_at(tokio::time::Instant::now() + PROVE, PROVE);
+        let mut proof: Option<Child> = None;
         let mut keeper = start_keeper(root).map_err(failed)?;
         let mut server = start_server(root, args).map_err(failed)?;
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
+                _ = timer.tick(), if proof.is_none() => proof = Some(start_proof(root).map_err(failed)?),
+                ended = end_of(&mut proof) => {
+                    proof = None;
+                    proven(ended.map_err(failed)?)?;
+                }
                 ended = keeper.wait() => {
                     again("keeper", ended.map_err(failed)?).await;
                     keeper = start_keeper(root).map_err(failed)?;
@@ -65,6 +75,26 @@ fn start_keeper(root: &Path) -> std::io::Result<Child> {
     let mut command = ourselves(root);
     command.args(["settle", "--supervised", &our_id()]);
     start(command)
+}
+
+/// The self-test of every role in its short form, which logs itself.
+fn start_proof(root: &Path) -> std::io::Result<Child> {
+    let mut command = ourselves(root);
+    command.args(["selftest", "--short"]).stdout(Stdio::null());
+    start(command)
+}
+
+/// A finding stops everything: the others end when this process does.
+fn proven(ended: ExitStatus) -> Result<(), Fault> {
+    if ended.success() { Ok(()) } else { Err(Fault::Escape(format!("the self-test ended with {ended}"))) }
+}
+
+/// Waits for a process that may not be there.
+async fn end_of(child: &mut Option<Child>) -> std::io::Result<ExitStatus> {
+    match child {
+        Some(child) => child.wait().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// What is due is published before agents are served, and what was recorded is in the log at the end.

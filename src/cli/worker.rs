@@ -17,6 +17,7 @@ use crate::import::Workers;
 use crate::inspect::{Examination, examiner};
 use crate::keeper::Keeper;
 use crate::media::{Medium, find, medium, reader};
+use crate::sandbox::selftest::{self, Layers};
 use crate::sandbox::worker::{end_with, our_id, ourselves, start};
 use crate::sandbox::{self, Grants, Role};
 use crate::store::State;
@@ -26,6 +27,10 @@ const PIPE: usize = 1 << 20;
 
 /// What a process is started as: confines itself, then answers until nobody asks any more.
 pub fn run(root: &Path, worker: &Worker) -> Result<Ended, Error> {
+    if let Worker::Wait = worker {
+        std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).during("wait at", Path::new("the input"))?;
+        return Ok(Ended::Well);
+    }
     let state = State::open(root)?;
     let config = state.config()?;
     let failed = |role| move |_| Fault::Worker { role, what: "lost the keeper".into() };
@@ -45,6 +50,12 @@ pub fn run(root: &Path, worker: &Worker) -> Result<Ended, Error> {
             sandbox::enter(Role::Reader, &grants, &config.terms())?;
             reader::run(&opened, &config.limits, asks, answers).map_err(failed("reader"))?;
         }
+        Worker::Attempt { role, layers, targets } => {
+            let unknown = || Fault::Config("there is no such layer".into());
+            let layers = Layers::named(layers).ok_or_else(unknown)?;
+            selftest::child::run(*role, layers, targets, &config.terms())?;
+        }
+        Worker::Wait => {}
         Worker::Examiner { supervisor } => {
             end_with(*supervisor, Signal::KILL)?;
             let (asks, answers) = pipes()?;

@@ -9,11 +9,14 @@
 //! be given back. A layer that cannot be had is a fault, unless the config names it with a reason.
 //! Out of scope: what a role does with its rights.
 
+pub mod attempts;
 pub mod calls;
+pub mod ground;
 pub mod landlock;
 pub mod namespaces;
 pub mod rights;
 pub mod seccomp;
+pub mod selftest;
 pub mod worker;
 
 use std::fmt;
@@ -27,7 +30,7 @@ use rights::Rights;
 use seccomp::Filter;
 
 /// A confined process of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
@@ -113,6 +116,17 @@ pub struct Terms {
     pub waived: Vec<Layer>,
 }
 
+/// A layer that the config does without.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Waiver {
+    /// The layer.
+    pub layer: Layer,
+    /// Why the site accepts it.
+    pub reason: String,
+}
+
 /// What a process got.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -196,6 +210,15 @@ impl Terms {
             }
             Err(fault) => Err(fault),
         }
+    }
+}
+
+/// A few attempts by this very process, which has taken all layers: a proof on the living. Fault: one
+/// was let in.
+pub fn probe() -> Result<(), Fault> {
+    match attempts::probe() {
+        None => Ok(()),
+        Some(name) => Err(Fault::Escape(format!("this process was let into {name}"))),
     }
 }
 

@@ -3,13 +3,15 @@
 //! hide a needle. Lines go into the journal on a thread of its own: no request waits for the disk.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use crate::audit::entry::Attempt;
+use crate::audit::entry::{Attempt, SelfTest};
 use crate::audit::journal::Journal;
 use crate::base::Fault;
+use crate::base::error::IoContext as _;
 
 /// Attempts waiting for the thread; more are only counted.
 const WAITING: usize = 4096;
@@ -44,11 +46,14 @@ struct Recorder {
 
 impl Evidence {
     /// Starts the thread that writes into `journal`.
-    pub fn start(journal: Journal) -> Result<Self, Fault> {
+    pub fn start(mut journal: Journal, proof: SelfTest) -> Result<Self, Fault> {
         let mut id = [0; 8];
         getrandom::fill(&mut id).map_err(|_| Fault::Internal("the system gives no randomness"))?;
         // Unlike the numbers of any former run, and below 2^53 with room to count.
         let next = u64::from_le_bytes(id) >> 12;
+        // What the server proved of itself is the first line it writes.
+        let proof = SelfTest { id: Some(next), ..proof };
+        journal.append(&[proof]).during("write to", Path::new(crate::audit::journal::NAME))?;
         let (sender, receiver) = sync_channel(WAITING);
         let recorder = Recorder { journal, next, minute: Instant::now(), seen: HashMap::new() };
         std::thread::Builder::new()

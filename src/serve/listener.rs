@@ -22,7 +22,7 @@ use super::tls::client_name;
 use crate::base::{Fault, quoted};
 use crate::config::Config;
 use crate::guard::Label;
-use crate::sandbox::Halfway;
+use crate::sandbox::{Halfway, probe};
 
 /// The answer to a connection for which there is no room: not 429, which makes freshclam sleep.
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 35\r\n\
@@ -32,6 +32,9 @@ const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/pla
 /// needs. Small enough to stay in the processor's cache between being written and being read, large
 /// enough for 10 Gbit/s at 0.2 ms.
 const SEND_BUFFER: usize = 128 << 10;
+
+/// Between two proofs that the cage holds.
+const PROBE: Duration = Duration::from_mins(1);
 
 /// Who is connected: in all, and by address.
 struct Room {
@@ -117,9 +120,16 @@ pub fn run(
         let held = halfway.finish()?;
         told(&held.to_string());
         for (listener, entrance) in entrances {
+            // The line that scripts wait for; the port may have been chosen by the system.
+            let scheme = if entrance.tls.is_some() { "https" } else { "http" };
+            told(&format!("serving on {scheme}://{}", listener.local_addr().map_err(failed)?));
             tokio::spawn(accept(listener, entrance));
         }
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tokio::select! {
+            _ = terminate.recv() => {},
+            _ = interrupt.recv() => {},
+            fault = watch_cage(held.filter.is_some()) => return Err(fault),
+        }
         told("stopping: no new connections; downloads under way may finish");
         // Receivers live in the tasks; if none is left there is nothing to stop.
         let _ = stop.send(true);
@@ -129,6 +139,18 @@ pub fn run(
         }
         Ok(())
     })
+}
+
+/// Proves again and again that the cage holds; ends with the fault that it does not.
+async fn watch_cage(filtered: bool) -> Fault {
+    let mut timer = tokio::time::interval(PROBE);
+    loop {
+        timer.tick().await;
+        // A site that does without the filter has said so, and why.
+        if let Some(fault) = filtered.then(probe).and_then(Result::err) {
+            return fault;
+        }
+    }
 }
 
 #[derive(Clone)]

@@ -20,6 +20,7 @@ use std::sync::atomic::AtomicU64;
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 
+use crate::audit::entry::SelfTest;
 use crate::audit::journal::Journal;
 use crate::base::Fault;
 use crate::config::Config;
@@ -72,6 +73,7 @@ pub fn serve(
     config: &Config,
     listeners: Vec<TcpListener>,
     tls: Option<&Arc<ServerConfig>>,
+    proof: SelfTest,
     told: &mut dyn FnMut(&str),
 ) -> Result<(), Fault> {
     // What only this process may still open: the journal, to append to it.
@@ -86,7 +88,7 @@ pub fn serve(
         index: ArcSwap::from_pointee(index),
         names: config.serve.names.iter().map(|name| name.to_ascii_lowercase()).collect(),
         guard: Guard::shipped()?,
-        evidence: Evidence::start(journal)?,
+        evidence: Evidence::start(journal, proof)?,
         state: state.clone(),
         counts: Counts::default(),
     });

@@ -202,7 +202,7 @@ fn curl_and_wget() {
     assert_eq!(code(&["-F", &format!("f=@{out_text}"), &url]), "405");
     server.stop();
     world.relay(&["settle"]).expect(0);
-    let labels: Vec<_> = world.log("access").iter().map(|a| a["label"].as_str().unwrap().to_owned()).collect();
+    let labels: Vec<_> = world.attempts().iter().map(|a| a["label"].as_str().unwrap().to_owned()).collect();
     assert_eq!(labels, ["virustotal", "upload", "form-upload"]);
 }
 
@@ -243,7 +243,7 @@ fn freshclam_takes_custom_databases_and_follows_a_change() {
     assert_eq!(fs::read(&local).unwrap(), changed, "{}{}", ran.out, ran.err);
     server.stop();
     world.relay(&["settle"]).expect(0);
-    assert!(world.log("access").is_empty(), "an ordinary update was taken for an attempt");
+    assert!(world.attempts().is_empty(), "an ordinary update was taken for an attempt");
 }
 
 /// A bundle of the vendor's database of this version, with its increments and signatures.
@@ -327,7 +327,7 @@ fn freshclam_pulls_the_vendors_signed_databases() {
     assert_eq!(version().as_deref(), Some("6"), "{}{}", ran.out, ran.err);
     server.stop();
     world.relay(&["settle"]).expect(0);
-    assert!(world.log("access").is_empty(), "an ordinary update was taken for an attempt: {:?}", world.log("access"));
+    assert!(world.attempts().is_empty(), "an ordinary update was taken for an attempt: {:?}", world.attempts());
 }
 
 #[test]
@@ -366,5 +366,5 @@ fn suricata_update_writes_the_rules() {
     assert!(ran.err.contains("total: 2") || ran.out.contains("total: 2"), "{}{}", ran.out, ran.err);
     server.stop();
     world.relay(&["settle"]).expect(0);
-    assert!(world.log("access").is_empty(), "an ordinary update was taken for an attempt");
+    assert!(world.attempts().is_empty(), "an ordinary update was taken for an attempt");
 }

@@ -416,6 +416,7 @@ fn json_outputs_fit_their_schemas() {
     fits("json-settle", &world.decide("feed/1", "officer", &world.officer, "approve").expect(0).json());
     for (name, args) in [
         ("json-status", vec!["status"]),
+        ("json-selftest", vec!["selftest"]),
         ("json-releases", vec!["releases"]),
         ("json-show", vec!["show", "feed/1"]),
         ("json-settle", vec!["settle"]),

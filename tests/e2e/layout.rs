@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("media", &["base", "media", "verify"]),
     ("unpack", &["base", "unpack", "verify"]),
     ("inspect", &["base", "inspect", "unpack", "media", "verify"]),
-    ("audit", &["base", "audit", "inspect", "verify"]),
+    ("audit", &["base", "audit", "inspect", "sandbox", "verify"]),
     ("config", &["base", "inspect", "sandbox"]),
     ("sandbox", &["base", "sandbox"]),
     ("store", &["base", "store", "inspect", "verify", "audit", "config", "publish"]),

@@ -13,6 +13,7 @@
 )]
 
 mod approve;
+mod cage;
 mod clients;
 mod cuts;
 mod import;

@@ -19,12 +19,17 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(world: &World, subcommand: &str) -> Self {
-        let mut child = world.command(&[subcommand, "--listen", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().unwrap();
+        Self::launch(&mut world.command(&[subcommand, "--listen", "127.0.0.1:0"])).0
+    }
+
+    /// A server, and what it tells on standard error from here on.
+    pub(crate) fn launch(command: &mut Command) -> (Self, std::thread::JoinHandle<String>) {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let line = lines.find_map(|line| line.ok().filter(|l| l.contains("serving on"))).unwrap();
         let address = line.rsplit("//").next().unwrap().to_owned();
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
+        let told = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>().join("\n"));
+        (Self { child, address }, told)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -47,7 +52,7 @@ impl Server {
         String::from_utf8_lossy(&out).into_owned()
     }
 
-    fn get(&self, path: &str, headers: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str, headers: &str) -> Answer {
         self.ask("GET", path, headers)
     }
 
@@ -72,10 +77,10 @@ impl Drop for Server {
     }
 }
 
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     head: String,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
@@ -96,7 +101,7 @@ impl Answer {
 /// The attempts in the access log once the server has stopped or told them.
 fn attempts(world: &World) -> Vec<Value> {
     world.relay(&["settle"]);
-    world.log("access")
+    world.attempts()
 }
 
 fn until(mut done: impl FnMut() -> bool) {

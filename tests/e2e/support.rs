@@ -291,6 +291,11 @@ signers = 1
         shown.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["entry"]["event"].clone()).collect()
     }
 
+    /// What somebody attempted, from the access log.
+    pub(crate) fn attempts(&self) -> Vec<Value> {
+        self.log("access").into_iter().filter(|event| event["type"] == "attempt").collect()
+    }
+
     /// Everything that is stored or published: paths and digests, without logs and spool.
     pub(crate) fn stored(&self) -> BTreeMap<String, String> {
         ["releases", "blobs", "channels", "trust", "keyring", "inbox"]

@@ -84,7 +84,7 @@ fn both_versions_and_optional_certificates() {
     assert_ne!(run(Command::new("curl").args(["-sS", &server.url("/c/a.hdb")])).code, Some(0));
     server.stop();
     world.relay(&["settle"]).expect(0);
-    let log = world.log("access");
+    let log = world.attempts();
     assert!(log.iter().any(|a| a["label"] == "upload" && a["certificate"] == "agent-7.example"), "{log:#?}");
     assert!(log.iter().any(|a| a["label"] == "virustotal" && a["sni"] == "www.virustotal.com"), "{log:#?}");
     assert!(log.iter().any(|a| a["label"] == "not-tls"), "{log:#?}");
@@ -116,6 +116,6 @@ fn tls_on_a_plain_port_shows_its_name() {
     assert_ne!(curl(&world, &server, "www.clamav.net", &[]).code, Some(0));
     server.stop();
     world.relay(&["settle"]).expect(0);
-    let log = world.log("access");
+    let log = world.attempts();
     assert!(log.iter().any(|a| a["label"] == "tls-on-plain-port" && a["sni"] == "www.clamav.net"), "{log:#?}");
 }

@@ -1,0 +1,182 @@
+//! `gaprelay selftest`: tries every way out of every role, and shows what stopped it.
+
+use std::path::Path;
+
+use super::args;
+use super::{Ended, here, json, tui};
+use crate::audit::Event;
+use crate::audit::entry::{SelfTest, SelfTested};
+use crate::base::{Error, Fault, Timestamp};
+use crate::config::Config;
+use crate::sandbox::selftest::{Form, Outcome, Part, Row, Tried, findings, run as try_all};
+use crate::sandbox::{Layer, Role};
+use crate::store::State;
+
+/// Most findings in the log's entry; the rest is counted.
+const LOGGED: usize = 50;
+
+/// Tries, tells, and writes the result to the log.
+pub fn run(root: &Path, now: Timestamp, args: &args::SelfTest) -> Result<Ended, Error> {
+    let config = State::open(root)?.config()?;
+    let roles = if args.role.is_empty() { Role::ALL.to_vec() } else { args.role.clone() };
+    let form = match args.layer {
+        Some(layer) => Form::Alone(layer),
+        None if args.short => Form::Short,
+        None => Form::Full,
+    };
+    let parts = try_all(root, &roles, form)?;
+    let found = if let Form::Alone(_) = form { Vec::new() } else { findings(&parts) };
+    if args.json {
+        tui::say_json(&json::SelfTest { kernel: kernel(), parts: &parts, findings: &found });
+    } else if form != Form::Short {
+        for part in &parts {
+            show(part, form);
+        }
+    }
+    for what in &found {
+        tui::note(format_args!("NOT STOPPED: {what}"));
+    }
+    if let Form::Alone(_) = form {
+        // One layer alone is a demonstration, not the relay's state.
+        return Ok(Ended::Well);
+    }
+    here(root, now)?.append(vec![Event::SelfTest(result(&config, form, &parts, &found))])?;
+    held(&parts, &found)?;
+    Ok(Ended::Well)
+}
+
+/// In its short form, for a role that is about to start. Fault: it must not.
+pub fn before(root: &Path, role: Role, config: &Config) -> Result<SelfTest, Fault> {
+    let parts = try_all(root, &[role], Form::Short)?;
+    let found = findings(&parts);
+    for what in &found {
+        tui::note(format_args!("NOT STOPPED: {what}"));
+    }
+    held(&parts, &found)?;
+    Ok(result(config, Form::Short, &parts, &found))
+}
+
+fn held(parts: &[Part], found: &[String]) -> Result<(), Fault> {
+    let tried: usize = parts.iter().map(|part| part.rows.len()).sum();
+    if found.is_empty() { Ok(()) } else { Err(Fault::Escape(format!("{} of {tried} attempts", found.len()))) }
+}
+
+fn result(config: &Config, form: Form, parts: &[Part], found: &[String]) -> SelfTest {
+    let roles = parts.iter().map(|part| SelfTested {
+        role: part.role,
+        held: part.held.clone(),
+        attempts: part.rows.len() as u64,
+        stopped: count(part, Outcome::Stopped),
+        not_here: count(part, Outcome::NotHere),
+    });
+    let mut findings: Vec<String> = found.iter().take(LOGGED).cloned().collect();
+    if found.len() > LOGGED {
+        findings.push(format!("and {} more", found.len() - LOGGED));
+    }
+    SelfTest {
+        id: None,
+        full: form == Form::Full,
+        kernel: kernel(),
+        roles: roles.collect(),
+        without: config.waivers(),
+        findings,
+    }
+}
+
+fn kernel() -> String {
+    let name = rustix::system::uname();
+    let part = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+    format!("{} {} {}", part(name.sysname()), part(name.release()), part(name.machine()))
+}
+
+fn count(part: &Part, outcome: Outcome) -> u64 {
+    part.rows.iter().filter(|row| row.outcome() == outcome).count() as u64
+}
+
+fn show(part: &Part, form: Form) {
+    tui::say(format_args!("{}: {}", part.role, part.held));
+    let with = match form {
+        Form::Alone(layer) => format!("with {layer} alone"),
+        _ => "stopped by".into(),
+    };
+    let rows = part.rows.iter().map(|row| {
+        let outside = row.outside.map_or("-".into(), |tried| match tried {
+            Tried::Done => "succeeds".into(),
+            other => format!("not here: {}", words(other)),
+        });
+        match form {
+            Form::Alone(_) => vec![row.attempt.to_owned(), outside, words(row.inside)],
+            _ => vec![row.attempt.to_owned(), outside, layers(row), words(row.inside)],
+        }
+    });
+    let mut header = vec!["attempt", "outside", with.as_str()];
+    if form == Form::Full {
+        header.push("with all");
+    }
+    tui::table(&header, rows.collect());
+    let stopped: Vec<&Row> = part.rows.iter().filter(|row| row.outcome() == Outcome::Stopped).collect();
+    let twice = stopped.iter().filter(|row| row.alone.len() > 1).count();
+    match form {
+        Form::Alone(layer) => tui::say(format_args!("{}: {layer} alone stops {}\n", part.role, stopped.len())),
+        _ => tui::say(format_args!(
+            "{}: {} stopped, {twice} of them by two layers or more; {} do not apply here; its own work, {} acts, succeeds\n",
+            part.role,
+            stopped.len(),
+            count(part, Outcome::NotHere),
+            count(part, Outcome::Works),
+        )),
+    }
+}
+
+fn layers(row: &Row) -> String {
+    match row.outcome() {
+        Outcome::Works => "its own work".into(),
+        Outcome::NotHere => "-".into(),
+        Outcome::Escape => "NOTHING".into(),
+        Outcome::Broken => "its work is STOPPED".into(),
+        Outcome::Stopped => row.alone.iter().map(Layer::to_string).collect::<Vec<_>>().join(" "),
+    }
+}
+
+fn words(tried: Tried) -> String {
+    match tried {
+        Tried::Done => "succeeds".into(),
+        Tried::Signal(31) => "SIGSYS".into(),
+        Tried::Signal(25) => "SIGXFSZ".into(),
+        Tried::Signal(number) => format!("signal {number}"),
+        Tried::Errno(number) => NAMES
+            .iter()
+            .find(|(errno, _)| *errno == number)
+            .map_or_else(|| format!("errno {number}"), |(_, name)| (*name).to_owned()),
+    }
+}
+
+/// Names of the errors that attempts meet (errno-base.h, errno.h).
+const NAMES: &[(i32, &str)] = &[
+    (libc::EPERM, "EPERM"),
+    (libc::ENOENT, "ENOENT"),
+    (libc::ENXIO, "ENXIO"),
+    (libc::EBADF, "EBADF"),
+    (libc::EAGAIN, "EAGAIN"),
+    (libc::ENOMEM, "ENOMEM"),
+    (libc::EACCES, "EACCES"),
+    (libc::EFAULT, "EFAULT"),
+    (libc::EBUSY, "EBUSY"),
+    (libc::EEXIST, "EEXIST"),
+    (libc::EXDEV, "EXDEV"),
+    (libc::ENODEV, "ENODEV"),
+    (libc::EINVAL, "EINVAL"),
+    (libc::ENOSPC, "ENOSPC"),
+    (libc::EROFS, "EROFS"),
+    (libc::ENOSYS, "ENOSYS"),
+    (libc::ENODATA, "ENODATA"),
+    (libc::EOPNOTSUPP, "EOPNOTSUPP"),
+    (libc::EAFNOSUPPORT, "EAFNOSUPPORT"),
+    (libc::EPROTONOSUPPORT, "EPROTONOSUPPORT"),
+    (libc::ESOCKTNOSUPPORT, "ESOCKTNOSUPPORT"),
+    (libc::EADDRNOTAVAIL, "EADDRNOTAVAIL"),
+    (libc::ENETUNREACH, "ENETUNREACH"),
+    (libc::ECONNREFUSED, "ECONNREFUSED"),
+    (libc::EUSERS, "EUSERS"),
+    (libc::ECANCELED, "not tried"),
+];

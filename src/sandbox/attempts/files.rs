@@ -1,0 +1,160 @@
+//! Ways to read what is not a role's business, and to leave something where it can be carried out.
+#![expect(clippy::disallowed_methods, reason = "attempts at what nothing else here does, not durable writes")]
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, chown, symlink};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, mknodat, setxattr, utimensat};
+
+use super::{Attempt, NULL, Targets, never, numbers, only, path_bytes, wrong};
+use crate::base::raw::{self, Arg};
+
+/// In the order of the table.
+pub const ATTEMPTS: &[Attempt] = &[
+    // Reading.
+    never("read a secret file", |t| read(&t.folder.join("secret"))),
+    never("read a file that anybody may read", |_| read(Path::new("/etc/passwd"))),
+    never("read another process's environment", |t| read(Path::new(&format!("/proc/{}/environ", t.victim)))),
+    never("read another process's memory map", |t| read(Path::new(&format!("/proc/{}/maps", t.victim)))),
+    never("list the root folder", |_| fs::read_dir("/")?.next().transpose().map(drop)),
+    never("list the processes", |_| fs::read_dir("/proc")?.next().transpose().map(drop)),
+    never("read the kernel's log", kernel_log),
+    never("open a file by its handle", by_handle),
+    only("K", "read the log's key", |t| read(&t.state().join("log/import.key"))),
+    only("K", "read what was handed in", |t| read(&t.state().join("inbox/file"))),
+    only("K", "read the spool", |t| read(&t.state().join("spool/file"))),
+    only("K", "read the config", |t| read(&t.state().join("config.toml"))),
+    only("KS", "read the published sets", |t| read(&t.state().join("channels/file"))),
+    only("KS", "read the import log's tiles", |t| read(&t.state().join("log/import/file"))),
+    only("K", "read the access log", |t| read(&t.state().join("log/access/file"))),
+    only("R", "read the medium", |t| read(&t.medium().join("file"))),
+    // Writing to the medium, in every way there is.
+    never("create a file on the medium", |t| create(&t.medium())),
+    never("overwrite a file on the medium", |t| overwrite(&t.medium().join("file"))),
+    never("append to a file on the medium", |t| append(&t.medium().join("file"))),
+    never("truncate a file on the medium", |t| truncate(&t.medium().join("file"))),
+    never("remove a file from the medium", |t| fs::remove_file(t.medium().join("spare-1"))),
+    never("rename a file on the medium", |t| fs::rename(t.medium().join("spare-2"), t.medium().join("renamed"))),
+    never("make a folder on the medium", |t| fresh_folder(&t.medium())),
+    never("remove a folder from the medium", |t| fs::remove_dir(t.medium().join("empty"))),
+    never("make a symbolic link on the medium", |t| symlink("secret", fresh(&t.medium()))),
+    never("make a hard link on the medium", |t| fs::hard_link(t.medium().join("file"), fresh(&t.medium()))),
+    never("make a FIFO on the medium", |t| node(&t.medium(), FileType::Fifo)),
+    never("make a device on the medium", |t| node(&t.medium(), FileType::CharacterDevice)),
+    never("change modes on the medium", |t| {
+        fs::set_permissions(t.medium().join("file"), Permissions::from_mode(0o646))
+    }),
+    never("change owners on the medium", |t| chown(t.medium().join("file"), Some(12345), None)),
+    never("change times on the medium", |t| touch(&t.medium().join("file"))),
+    never("set an attribute on the medium", |t| {
+        Ok(setxattr(t.medium().join("file"), c"user.x", b"x", XattrFlags::empty())?)
+    }),
+    never("open a file of the medium again, for writing", reopen),
+    // Writing elsewhere.
+    never("create a file in an open folder", |t| create(&t.folder.join("open"))),
+    never("create a file in shared memory", |_| create(Path::new("/dev/shm"))),
+    never("make a file in memory (memfd)", memfd),
+    never("make a file without a name (O_TMPFILE)", nameless),
+    only("K", "store an artifact", |t| create(&t.state().join("blobs"))),
+    only("K", "publish a set", |t| overwrite(&t.state().join("channels/file"))),
+    only("K", "change what is trusted", |t| overwrite(&t.state().join("trust/file"))),
+    only("K", "append to the import log", |t| append(&t.state().join("log/import/file"))),
+    only("K", "remove from the spool", |t| {
+        create(&t.state().join("spool"))?;
+        fs::remove_file(fresh(&t.state().join("spool")))
+    }),
+    never("change the config", |t| overwrite(&t.state().join("config.toml"))),
+    never("write to a disk or terminal device", |_| {
+        let tty = writing().open("/dev/tty0").or_else(|_| writing().open("/dev/vda"));
+        tty.or_else(|_| writing().open("/dev/kmsg")).map(drop)
+    }),
+    never("change a kernel setting", |_| writing().open("/proc/sys/kernel/core_pattern").map(drop)),
+];
+
+fn read(path: &Path) -> io::Result<()> {
+    let mut byte = [0; 1];
+    if File::open(path)?.read(&mut byte)? == 1 { Ok(()) } else { Err(wrong()) }
+}
+
+/// A name that this process alone uses.
+fn fresh(folder: &Path) -> std::path::PathBuf {
+    folder.join(format!("fresh-{}", std::process::id()))
+}
+
+fn writing() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).custom_flags(libc::O_NONBLOCK);
+    options
+}
+
+fn create(folder: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create(true).truncate(true).open(fresh(folder))?.write_all(b"x")
+}
+
+fn overwrite(path: &Path) -> io::Result<()> {
+    writing().open(path)?.write_all(b"y")
+}
+
+fn append(path: &Path) -> io::Result<()> {
+    OpenOptions::new().append(true).open(path)?.write_all(b"y")
+}
+
+fn truncate(path: &Path) -> io::Result<()> {
+    let mut path = path_bytes(path);
+    raw::call(libc::SYS_truncate, [Arg::Bytes(&mut path), Arg::Number(4), NULL, NULL, NULL, NULL]).map(drop)
+}
+
+fn fresh_folder(folder: &Path) -> io::Result<()> {
+    fs::create_dir(fresh(folder))
+}
+
+fn node(folder: &Path, kind: FileType) -> io::Result<()> {
+    let null = rustix::fs::makedev(1, 3);
+    let device = if kind == FileType::Fifo { 0 } else { null };
+    Ok(mknodat(CWD, fresh(folder), kind, Mode::RUSR, device)?)
+}
+
+fn touch(path: &Path) -> io::Result<()> {
+    let then = Timespec { tv_sec: 1, tv_nsec: 0 };
+    Ok(utimensat(CWD, path, &Timestamps { last_access: then, last_modification: then }, AtFlags::empty())?)
+}
+
+/// What could be opened for reading, opened again for writing through its descriptor.
+fn reopen(targets: &Targets) -> io::Result<()> {
+    use std::os::fd::AsRawFd as _;
+    let file = File::open(targets.medium().join("file"))?;
+    writing().open(format!("/proc/self/fd/{}", file.as_raw_fd())).map(drop)
+}
+
+fn memfd(_: &Targets) -> io::Result<()> {
+    rustix::fs::memfd_create("x", rustix::fs::MemfdFlags::empty()).map(drop).map_err(Into::into)
+}
+
+fn nameless(targets: &Targets) -> io::Result<()> {
+    let flags = rustix::fs::OFlags::TMPFILE | rustix::fs::OFlags::WRONLY;
+    rustix::fs::open(targets.folder.join("open"), flags, Mode::RUSR).map(drop).map_err(Into::into)
+}
+
+fn kernel_log(_: &Targets) -> io::Result<()> {
+    /// `SYSLOG_ACTION_READ_ALL` (syslog(2)).
+    const READ_ALL: i64 = 3;
+    let mut buffer = vec![0; 4096];
+    let length = i64::try_from(buffer.len()).unwrap_or(0);
+    let args = [Arg::Number(READ_ALL), Arg::Bytes(&mut buffer), Arg::Number(length), NULL, NULL, NULL];
+    raw::call(libc::SYS_syslog, args).map(drop)
+}
+
+fn by_handle(targets: &Targets) -> io::Result<()> {
+    // struct file_handle: the size of what follows, filled in by the first call.
+    let mut handle = [0_u8; 136];
+    handle[..4].copy_from_slice(&128_u32.to_ne_bytes());
+    let (mut mount, mut path) = ([0_u8; 8], path_bytes(&targets.folder.join("secret")));
+    let here = i64::from(libc::AT_FDCWD);
+    let args = [Arg::Number(here), Arg::Bytes(&mut path), Arg::Bytes(&mut handle), Arg::Bytes(&mut mount), NULL, NULL];
+    raw::call(libc::SYS_name_to_handle_at, args)?;
+    let opened =
+        raw::call(libc::SYS_open_by_handle_at, [Arg::Number(here), Arg::Bytes(&mut handle), NULL, NULL, NULL, NULL])?;
+    numbers(libc::SYS_close, [opened]).map(drop)
+}

@@ -1,0 +1,188 @@
+//! The confinement: the self-test, layers that are missing, and hostile code inside each worker.
+
+use std::fs;
+use std::net::TcpListener;
+
+use serde_json::Value;
+
+use super::serve::Server;
+use super::support::*;
+
+const ROLES: [&str; 4] = ["reader", "examiner", "keeper", "server"];
+const ONE: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes")];
+
+fn rows(part: &Value) -> &Vec<Value> {
+    part["rows"].as_array().unwrap()
+}
+
+#[test]
+fn nothing_gets_out_of_any_role_and_the_proof_is_logged() {
+    let world = World::new();
+    let tested = world.relay(&["selftest", "--json"]).expect(0).json();
+    assert_eq!(tested["findings"], serde_json::json!([]));
+    let parts = tested["parts"].as_array().unwrap();
+    assert_eq!(parts.iter().map(|p| p["role"].as_str().unwrap()).collect::<Vec<_>>(), ROLES);
+    for part in parts {
+        let role = part["role"].as_str().unwrap();
+        let stopped: Vec<&Value> =
+            rows(part).iter().filter(|r| r["allowed"] == false && r["outside"] == "done").collect();
+        assert!(rows(part).len() >= 100 && stopped.len() >= 60, "{role}: {} of {}", stopped.len(), rows(part).len());
+        for row in &stopped {
+            assert_ne!(row["inside"], "done", "{role}: {row}");
+            assert!(!row["alone"].as_array().unwrap().is_empty(), "{role}: no layer alone stops {row}");
+        }
+        // Each way into the network is closed twice, whatever one layer may be worth tomorrow.
+        for way in ["TCP connect", "UDP sendto", "MPTCP connect", "TCP Fast Open, sendto with an address"] {
+            let row = rows(part).iter().find(|row| row["attempt"] == way).unwrap();
+            assert!(row["alone"].as_array().unwrap().len() >= 2, "{role}: {row}");
+        }
+        assert!(rows(part).iter().filter(|r| r["allowed"] == true).all(|r| r["inside"] == "done"), "{role}");
+    }
+    let logged = world.log("import").pop().unwrap();
+    assert_eq!((&logged["type"], &logged["full"]), (&"self-test".into(), &true.into()));
+    assert!(logged["kernel"].as_str().unwrap().starts_with("Linux "), "{logged}");
+    for part in logged["roles"].as_array().unwrap() {
+        assert!(part["held"]["landlock_abi"].as_u64().unwrap() >= 1, "{logged}");
+        assert_eq!(part["held"]["filter"].as_str().unwrap().len(), 64, "{logged}");
+    }
+    let words = world.relay(&["selftest"]).expect(0).out;
+    assert!(words.contains("namespaces landlock seccomp") && words.contains("EPERM"), "{words}");
+    assert!(words.contains("server:") && words.contains("of them by two layers or more"), "{words}");
+}
+
+#[test]
+fn each_layer_holds_alone_what_it_is_there_for() {
+    let world = World::new();
+    let logged = world.log("import").len();
+    let stops = |layer: &str| -> Vec<String> {
+        let tested = world.relay(&["selftest", "--layer", layer, "--role", "server", "--json"]).expect(0).json();
+        let stopped = rows(&tested["parts"][0]).iter().filter(|r| r["outside"] == "done" && r["inside"] != "done");
+        stopped.map(|row| row["attempt"].as_str().unwrap().to_owned()).collect()
+    };
+    let (namespaces, landlock, seccomp) = (stops("namespaces"), stops("landlock"), stops("seccomp"));
+    let has = |stopped: &[String], what: &str| stopped.iter().any(|name| name == what);
+    assert!(has(&namespaces, "UDP sendto") && has(&namespaces, "a limit raised"), "{namespaces:?}");
+    assert!(has(&landlock, "read a file that anybody may read") && has(&landlock, "TCP connect"), "{landlock:?}");
+    assert!(!has(&landlock, "UDP sendto"), "Landlock has learnt it: say so in the table");
+    assert!(has(&seccomp, "UDP sendto") && has(&seccomp, "fork") && has(&seccomp, "io_uring"), "{seccomp:?}");
+    assert!(!has(&seccomp, "read a file that anybody may read"), "{seccomp:?}");
+    assert_eq!(world.log("import").len(), logged, "a demonstration is not logged");
+}
+
+#[test]
+fn a_missing_layer_is_a_fault_unless_the_config_names_it() {
+    let world = World::new();
+    let library = shim(world.dir.path(), "hostile");
+    let folder = world.bundle("auto", 1, ONE);
+    let import = |missing: &str| {
+        let mut command = world.command(&["import", "--operator", "operator", folder.to_str().unwrap()]);
+        run(command.env("LD_PRELOAD", &library).env("MISSING", missing))
+    };
+    let before = world.stored();
+    for layer in ["landlock", "seccomp"] {
+        let ran = import(layer).expect(1);
+        assert!(ran.err.contains(&format!("the layer {layer} cannot be had")), "{}", ran.err);
+        assert!(ran.err.contains("[[without]]"), "{}", ran.err);
+        assert_eq!(world.stored(), before, "{layer}");
+        let mut serve = world.command(&["serve"]);
+        let served = run(serve.env("LD_PRELOAD", &library).env("MISSING", layer)).expect(1);
+        assert!(served.err.contains(&format!("the layer {layer} cannot be had")), "{}", served.err);
+    }
+    let path = world.state().join("config.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    let waived = "\n[[without]]\nlayer = \"landlock\"\nreason = \"old kernel until March, decided by j.doe\"\n";
+    fs::write(&path, config.clone() + "\n[[without]]\nlayer = \"landlock\"\nreason = \" \"\n").unwrap();
+    world.relay(&["check-config"]).expect(2);
+    fs::write(&path, config + waived).unwrap();
+    import("landlock").expect(0);
+    import("seccomp").expect(1);
+    let status = world.relay(&["status"]).expect(0);
+    assert!(status.out.contains("does without landlock: old kernel until March"), "{}", status.out);
+    let mut tested = world.command(&["selftest", "--short"]);
+    // What is not there cannot hold: what Landlock alone would stop gets through, and is told.
+    let ran = run(tested.env("LD_PRELOAD", &library).env("MISSING", "landlock")).expect(1);
+    assert!(ran.err.contains("NOT STOPPED: server: read a file that anybody may read"), "{}", ran.err);
+    let logged = world.log("import").pop().unwrap();
+    assert_eq!(logged["without"][0]["layer"], "landlock", "{logged}");
+    assert!(logged["roles"][0]["held"]["weaker"].to_string().contains("which the config accepts"), "{logged}");
+}
+
+/// What hostile code inside a worker tried, and what came of it.
+fn tried(told: &str, role: &str) -> Vec<String> {
+    let begin = format!("hostile {role}: ");
+    told.lines().filter_map(|line| line.strip_prefix(&begin)).map(str::to_owned).collect()
+}
+
+#[test]
+fn hostile_code_inside_each_worker_gets_nowhere() {
+    let world = World::new();
+    let library = shim(world.dir.path(), "hostile");
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    target.set_nonblocking(true).unwrap();
+    let port = target.local_addr().unwrap().port().to_string();
+    let hostile = |role: &str, args: &[&str]| {
+        let mut command = world.command(args);
+        command.env("LD_PRELOAD", &library).env("HOSTILE", "escape").env("HOSTILE_ROLE", role);
+        command.env("HOSTILE_PORT", &port);
+        command
+    };
+    let stopped = |told: &str, role: &str| {
+        let tried = tried(told, role);
+        assert!(tried.iter().any(|line| line.starts_with("end:")), "{role} did not try: {told}");
+        assert!(tried.len() >= 10 && !tried.iter().any(|line| line.contains("SUCCEEDED")), "{role}: {tried:#?}");
+        let denied = |line: &&String| line.contains("not permitted") || line.contains("denied");
+        assert_eq!(tried.iter().filter(denied).count(), tried.len(), "{role}: {tried:#?}");
+    };
+    for (version, role) in [(1, "reader"), (2, "examiner"), (3, "keeper")] {
+        let folder = world.bundle("auto", version, ONE);
+        let ran = run(&mut hostile(role, &["import", "--operator", "operator", folder.to_str().unwrap()]));
+        stopped(&ran.err, role);
+    }
+    let (server, told) = Server::launch(&mut hostile("server", &["serve", "--listen", "127.0.0.1:0"]));
+    // Hostile or not, it answers.
+    assert_eq!(server.get("/-/health", "").status, 200);
+    server.stop();
+    stopped(&told.join().unwrap(), "server");
+    assert!(target.accept().is_err(), "somebody connected");
+}
+
+#[test]
+fn a_worker_that_lies_brings_nothing_in() {
+    let world = World::new();
+    let library = shim(world.dir.path(), "hostile");
+    let lines: Vec<u8> = (0..5_000_u32)
+        .flat_map(|i| format!("{}\n", gaprelay::base::Digest::of(&i.to_be_bytes())).into_bytes())
+        .collect();
+    world.bundle("auto", 1, &[("a.hdb", HASHES, "clamav-hashes"), ("l.txt", &lines, "sha256-list")]);
+    world.bundle("auto", 2, ONE);
+    let stick = world.path("stick");
+    let before = world.stored();
+    for role in ["reader", "examiner"] {
+        for how in ["frames", "more", "silent", "lies"] {
+            let mut command = world.command(&["import", "--json", "--operator", "operator", stick.to_str().unwrap()]);
+            let ran = run(command.env("LD_PRELOAD", &library).env("HOSTILE", how).env("HOSTILE_ROLE", role));
+            assert!(matches!(ran.code, Some(1 | 3)), "{role} {how}: {:?} {} {}", ran.code, ran.out, ran.err);
+            assert!(!ran.err.contains("panicked"), "{role} {how}: {}", ran.err);
+            if how != "lies" {
+                assert!(ran.out.contains(&format!("the {role}")), "{role} {how}: {} {}", ran.out, ran.err);
+                assert_eq!(world.stored(), before, "{role} {how}");
+            }
+            assert!(tree(&world.state().join("spool")).is_empty(), "{role} {how}");
+            world.fsck();
+        }
+    }
+    world.import(&stick).expect(0);
+}
+
+#[test]
+fn the_server_proves_itself_before_it_serves() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    Server::start(&world, "serve").stop();
+    world.relay(&["settle"]).expect(0);
+    let proof = world.log("access").into_iter().find(|event| event["type"] == "self-test").unwrap();
+    assert_eq!((&proof["roles"][0]["role"], proof.get("findings")), (&"server".into(), None), "{proof}");
+    Server::start(&world, "up").stop();
+    let proof = world.log("import").into_iter().rfind(|event| event["type"] == "self-test").unwrap();
+    assert_eq!(proof["roles"].as_array().unwrap().len(), 4, "{proof}");
+}

@@ -1,0 +1,143 @@
+/* Hostile code inside a worker: loaded with LD_PRELOAD, it lets the program confine itself as it does
+ * in earnest, and then, in the middle of its work, tries to get out. It tells on standard error what
+ * became of each attempt, and goes on.
+ *
+ *   HOSTILE=escape       tries to get out, at the first answer, durable step or response
+ *   HOSTILE=frames       the reader's and the examiner's answers are no frames
+ *   HOSTILE=more         they hand over more than was asked for
+ *   HOSTILE=lies         they hand over other bytes
+ *   HOSTILE=silent       they end before they have answered
+ *   HOSTILE_ROLE=NAME    which of them: reader, examiner, keeper, server
+ *   MISSING=landlock     the kernel does not know that layer
+ *           seccomp
+ *   HOSTILE_PORT, HOSTILE_FILE   where to connect to, what to read
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static const char *role = "";
+static int tried;
+static int port;
+static char file[512], medium[512];
+
+__attribute__((constructor)) static void who(void) {
+    char line[4096];
+    int fd = open("/proc/self/cmdline", O_RDONLY), supervised = 0;
+    ssize_t length = fd < 0 ? 0 : read(fd, line, sizeof line - 1);
+    if (fd >= 0) close(fd);
+    line[length > 0 ? length : 0] = 0;
+    const char *command = "";
+    for (char *word = line; word < line + length; word += strlen(word) + 1) {
+        if (!strcmp(word, "reader") || !strcmp(word, "examiner")) role = word[0] == 'r' ? "reader" : "examiner";
+        if (!strcmp(word, "serve")) command = "server";
+        if (!strcmp(word, "import")) command = "import";
+        if (!strcmp(word, "attempt") || !strcmp(word, "wait")) return;
+        supervised |= !strcmp(word, "--supervised");
+    }
+    if (!*role && !strcmp(command, "server")) role = "server";
+    if (!*role && !strcmp(command, "import") && supervised) role = "keeper";
+    port = getenv("HOSTILE_PORT") ? atoi(getenv("HOSTILE_PORT")) : 0;
+    snprintf(file, sizeof file, "%s", getenv("HOSTILE_FILE") ? getenv("HOSTILE_FILE") : "/etc/passwd");
+}
+
+static int mine(const char *how) {
+    const char *wanted = getenv("HOSTILE_ROLE"), *what = getenv("HOSTILE");
+    return wanted && what && !strcmp(wanted, role) && !strcmp(what, how);
+}
+
+static void tell(const char *what, long done) {
+    char line[200];
+    int error = errno, length =
+        snprintf(line, sizeof line, "hostile %s: %s: %s\n", role, what, done < 0 ? strerror(error) : "SUCCEEDED");
+    syscall(SYS_write, 2, line, length);
+}
+
+static void escape(void) {
+    if (!mine("escape") || tried++) return;
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    tell("socket tcp", syscall(SYS_socket, AF_INET, SOCK_STREAM, 0));
+    tell("socket udp", syscall(SYS_socket, AF_INET, SOCK_DGRAM, 0));
+    tell("socket unix", syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0));
+    for (int fd = 0; fd < 24; fd++) {
+        errno = EBADF;
+        long done = syscall(SYS_connect, fd, &to, sizeof to);
+        if (done == 0 || errno != EPERM) { tell("connect", done); break; }
+        done = syscall(SYS_sendto, fd, "x", 1, 0, &to, sizeof to);
+        if (done >= 0 || errno != EPERM) { tell("sendto", done); break; }
+    }
+    tell("open a file", syscall(SYS_openat, AT_FDCWD, file, O_RDONLY));
+    tell("open for writing", syscall(SYS_openat, AT_FDCWD, "/tmp/gaprelay-hostile", O_WRONLY | O_CREAT, 0600));
+    tell("execve", syscall(SYS_execve, "/bin/true", NULL, NULL));
+    tell("fork", syscall(SYS_clone, 17, 0, 0, 0, 0));
+    tell("ptrace", syscall(SYS_ptrace, PTRACE_ATTACH, getppid(), 0, 0));
+    tell("memfd", syscall(SYS_memfd_create, "x", 0));
+    tell("mmap code", syscall(SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) < 0 ? -1 : 0);
+    tell("end", -1);
+}
+
+#define REAL(name) (__typeof__(&name))dlsym(RTLD_NEXT, #name)
+
+ssize_t write(int fd, const void *bytes, size_t size) {
+    int answer = fd > 2 && (!strcmp(role, "reader") || !strcmp(role, "examiner"));
+    if (answer) escape();
+    if (answer && size > 0 && mine("silent")) _exit(0);
+    if (answer && size > 0 && mine("frames")) return (REAL(write))(fd, "no frame", 8) == 8 ? (ssize_t)size : -1;
+    if (answer && size > 0 && mine("more")) {
+        static char frame[5 + 4096] = { 'B', 0, 0x10, 0, 0 };
+        for (int i = 0; i < 1000; i++) if ((REAL(write))(fd, frame, sizeof frame) < 0) return -1;
+    }
+    if (answer && mine("lies") && size > 100) {
+        char *other = malloc(size);
+        memcpy(other, bytes, size);
+        // Not the frames' heads, which are told apart by being small or at the beginning.
+        other[size - 20] ^= 1;
+        ssize_t done = (REAL(write))(fd, other, size);
+        free(other);
+        return done;
+    }
+    return (REAL(write))(fd, bytes, size);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int count) {
+    if (!strcmp(role, "server")) escape();
+    return (REAL(writev))(fd, parts, count);
+}
+
+ssize_t send(int fd, const void *bytes, size_t size, int flags) {
+    if (!strcmp(role, "server")) escape();
+    return (REAL(send))(fd, bytes, size, flags);
+}
+
+int fsync(int fd) {
+    if (!strcmp(role, "keeper")) escape();
+    return (REAL(fsync))(fd);
+}
+
+long syscall(long number, ...) {
+    long (*real)(long, ...) = dlsym(RTLD_NEXT, "syscall");
+    const char *missing = getenv("MISSING");
+    va_list more;
+    va_start(more, number);
+    long a = va_arg(more, long), b = va_arg(more, long), c = va_arg(more, long), d = va_arg(more, long),
+         e = va_arg(more, long), f = va_arg(more, long);
+    va_end(more);
+    int gone = missing && ((!strcmp(missing, "landlock") && number == SYS_landlock_create_ruleset) ||
+                           (!strcmp(missing, "seccomp") && number == SYS_seccomp));
+    if (gone) { errno = ENOSYS; return -1; }
+    return real(number, a, b, c, d, e, f);
+}
