@@ -30,6 +30,9 @@ pub struct Config {
     /// How much of anything an import takes.
     #[serde(default)]
     pub limits: Limits,
+    /// How media must be mounted.
+    #[serde(default)]
+    pub media: Media,
     /// How dates are judged.
     #[serde(default)]
     pub clock: Clock,
@@ -48,6 +51,17 @@ pub struct Config {
     /// The folders agents read.
     #[serde(rename = "channel", default)]
     pub channels: Vec<Channel>,
+}
+
+/// How media must be mounted.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Media {
+    /// Why this site takes media that are mounted writable, and who decided: 1 to 300 characters. Such a
+    /// medium is refused, if left out. The reason is logged with each one.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub writable: Option<Spanned<String>>,
 }
 
 /// How dates are judged.
@@ -328,10 +342,9 @@ impl Config {
         if serve.client_certificate_required && serve.client_authorities.is_none() {
             add(relay, "serve.client_certificate_required needs serve.client_authorities".into());
         }
-        for without in &self.without {
-            let length = without.reason.get_ref().trim().chars().count();
-            if length == 0 || length > 300 {
-                add(without.reason.span().start, "a missing layer needs its reason, of at most 300 characters".into());
+        for reason in self.without.iter().map(|without| &without.reason).chain(&self.media.writable) {
+            if !(1..=300).contains(&reason.get_ref().trim().chars().count()) {
+                add(reason.span().start, "what weakens the relay needs its reason, of at most 300 characters".into());
             }
         }
         if self.publish.keep_sets < 2 {

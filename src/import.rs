@@ -16,7 +16,7 @@ use crate::base::{Digest, Error, Fault, Operator, Reason, Refusal, quoted};
 use crate::config::Feed;
 use crate::inspect::{Examination, Kind, Verdict};
 use crate::keeper::Keeper;
-use crate::media::{Medium, Spooled, Surveyed};
+use crate::media::{Medium, Mount, Spooled, Surveyed};
 use crate::store::{Release, Staging};
 use crate::verify::{self, Envelope, Rules, Seen, Verified, trust};
 
@@ -33,6 +33,8 @@ pub enum Progress<'a> {
     Unpacking(&'a str, u64),
     /// So many bytes more.
     Bytes(u64),
+    /// How a medium is mounted.
+    Mounted(&'a Mount),
     /// Whether a medium's names, lengths and times are what they were before.
     Unchanged(bool),
     /// Everything wanted is in the spool: the media may be removed.
@@ -81,8 +83,10 @@ enum Content {
 
 /// The processes that see what this one must not: a reader for each medium, and the examiner.
 pub struct Workers {
-    /// Each path given, with the reader's side of it.
-    pub media: Vec<(PathBuf, Medium)>,
+    /// Each path given, with its mount, if there is one, and the reader's side of it.
+    pub media: Vec<(PathBuf, Option<Mount>, Medium)>,
+    /// The disks that were set read-only before anything was read.
+    pub disks: Vec<String>,
     /// Unpacks and looks inside.
     pub examination: Examination,
 }
@@ -98,10 +102,10 @@ pub fn import(
     // No date can be judged by a clock that is behind what was already seen.
     keeper.check_clock()?;
 
-    let Workers { media, mut examination } = workers;
+    let Workers { media, disks, mut examination } = workers;
     let mut all = Vec::new();
-    for (path, medium) in media {
-        all.extend(read(keeper, &path, medium, operator, watch)?);
+    for (path, mount, medium) in media {
+        all.extend(read(keeper, &path, (mount, &disks), medium, operator, watch)?);
     }
     watch(Progress::MediaDone);
 
@@ -118,12 +122,24 @@ pub fn import(
 fn read(
     keeper: &mut Keeper,
     path: &Path,
+    (mount, disks): (Option<Mount>, &[String]),
     mut medium: Medium,
     operator: &Operator,
     watch: Watch<'_>,
 ) -> Result<Vec<Taken>, Fault> {
-    keeper.append(vec![Event::MediumOpened { medium: quoted_os(path), operator: operator.clone() }])?;
-    let survey = match medium.survey() {
+    let accepted = keeper.config.media.writable.as_ref().map(|reason| quoted(reason.get_ref()).to_string());
+    let writable = mount.as_ref().is_some_and(|mount| mount.writable);
+    keeper.append(vec![Event::MediumOpened {
+        medium: quoted_os(path),
+        mount: mount.as_ref().map(|mount| mount.flags.join(" ")).unwrap_or_default(),
+        disk: (!disks.is_empty()).then(|| disks.join(" ")),
+        writable: accepted.clone().filter(|_| writable),
+        operator: operator.clone(),
+    }])?;
+    if let Some(mount) = &mount {
+        watch(Progress::Mounted(mount));
+    }
+    let survey = match check_mount(writable, accepted.as_deref()).and_then(|()| medium.survey()) {
         Ok(survey) => survey,
         Err(error) => {
             keeper.append(vec![match &error {
@@ -155,6 +171,14 @@ fn read(
     watch(Progress::Unchanged(unchanged));
     keeper.append(vec![Event::MediumRead { bundles, unrelated, unchanged }])?;
     Ok(taken)
+}
+
+/// That what we must not write to cannot be written to, unless the site has said why it may.
+fn check_mount(writable: bool, accepted: Option<&str>) -> Result<(), Error> {
+    if writable && accepted.is_none() {
+        return Err(Error::refused(Reason::MediumWritable, "it is mounted writable"));
+    }
+    Ok(())
 }
 
 /// A manifest that can be believed: signed by whom the keyring asks for, for a feed we want, today.

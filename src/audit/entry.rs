@@ -37,6 +37,14 @@ pub enum Event {
     MediumOpened {
         /// The path given, escaped.
         medium: String,
+        /// The flags it is mounted with, of `ro nodev nosuid noexec`.
+        mount: String,
+        /// The disk that was set read-only for the time of the import.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        disk: Option<String>,
+        /// Why a writable one is taken, from the config, where it is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        writable: Option<String>,
         /// Who imports.
         operator: Operator,
     },

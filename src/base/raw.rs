@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -47,6 +48,26 @@ pub fn unshare(flags: UnshareFlags) -> io::Result<()> {
     // SAFETY: the table of descriptors stays shared, so every thread still owns what it owned.
     unsafe { rustix::thread::unshare_unsafe(flags) }.map_err(Into::into)
 }
+
+/// Whether the kernel refuses to write to this block device, as it was set for it (`BLKROGET`).
+pub fn is_read_only(device: &File) -> io::Result<bool> {
+    let mut set: libc::c_int = 0;
+    // SAFETY: the call writes one int, which lives until it returns.
+    let done = unsafe { libc::ioctl(device.as_raw_fd(), BLKROGET, &raw mut set) };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(set != 0) }
+}
+
+/// Has the kernel refuse to write to this block device, or not (`BLKROSET`). Needs root.
+pub fn set_read_only(device: &File, refuse: bool) -> io::Result<()> {
+    let set = libc::c_int::from(refuse);
+    // SAFETY: the call reads one int, which lives until it returns.
+    let done = unsafe { libc::ioctl(device.as_raw_fd(), BLKROSET, &raw const set) };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// `_IO(0x12, 93)` and `_IO(0x12, 94)` (fs.h).
+const BLKROSET: libc::Ioctl = 0x125d;
+const BLKROGET: libc::Ioctl = 0x125e;
 
 /// One argument of a raw system call.
 pub enum Arg<'a> {

@@ -38,6 +38,7 @@ reasons! {
     // the medium
     NoBundle "no-bundle" "No bundle was found under the path." "Check that the medium is mounted there and holds a folder with manifest.json, its .minisig files and payload.tar.gz."
     MediumEntryLimit "medium-entry-limit" "The medium holds more files and folders than the limit." "Give the bundle's own folder as PATH, or raise limits.medium_entries."
+    MediumWritable "medium-writable" "The medium is mounted so that it could be written to." "Mount it with -o ro,nodev,nosuid,noexec and import again; only if the site accepts it, give the reason as media.writable in config.toml."
     MediumNotRegular "medium-not-regular" "A file of the bundle is a link, a FIFO, a device or a folder." "Do not use this medium; ask the sender for a fresh copy."
     MediumChanged "medium-changed" "The medium gave other bytes or another length than it first said." "The medium is failing or hostile: keep it aside, and use a fresh copy on another one."
     MediumUnreadable "medium-unreadable" "The medium could not be read to the end." "Put it in again, or copy the bundle to another medium; then import again."

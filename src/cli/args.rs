@@ -213,6 +213,9 @@ pub struct Import {
     /// Be the keeper, for this process, which started us.
     #[arg(long, hide = true, value_name = "PID")]
     pub supervised: Option<i32>,
+    /// A disk that it has set read-only.
+    #[arg(long, hide = true, value_name = "NAME")]
+    pub disk: Vec<String>,
 }
 
 /// `approve`.

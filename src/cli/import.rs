@@ -2,9 +2,11 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
+use std::process::{Child, Command, ExitStatus};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Import;
 use super::{Ended, json, tui, worker};
@@ -14,6 +16,7 @@ use crate::base::quoted::quoted_os;
 use crate::base::{Error, Fault, Operator, Reason, Timestamp, quoted};
 use crate::import::{Judged, Outcome, Progress, import};
 use crate::keeper::Keeper;
+use crate::media::mount::Guarded;
 use crate::publish::{Standing, standing};
 use crate::sandbox::worker::{end_with, our_id, ourselves, start};
 use crate::settle::{Settled, settle};
@@ -53,9 +56,15 @@ pub fn run(root: &Path, now: Timestamp, args: &Import) -> Result<Ended, Error> {
     Ok(ended.max_by_key(rank).unwrap_or(Ended::Well))
 }
 
-/// Starts the keeper and waits for it. This process reads nothing: not the medium, not what the
-/// keeper says.
+/// Sets the media's disks read-only where we are root, starts the keeper and waits for it. This process
+/// reads nothing: not the medium, not what the keeper says.
 fn supervise(root: &Path, args: &Import) -> Result<Ended, Error> {
+    let mut guarded: Vec<Guarded> = Vec::new();
+    if rustix::process::geteuid().is_root() {
+        for path in &args.paths {
+            guarded.extend(Guarded::guard(path)?);
+        }
+    }
     let mut command = ourselves(root);
     command.args(["import", "--supervised", &our_id()]);
     if args.json {
@@ -64,7 +73,12 @@ fn supervise(root: &Path, args: &Import) -> Result<Ended, Error> {
     if let Some(operator) = &args.operator {
         command.arg("--operator").arg(operator);
     }
-    let ended = start(command.arg("--").args(&args.paths))?.wait().during("wait for", Path::new("the keeper"))?;
+    for disk in &guarded {
+        command.arg("--disk").arg(&disk.name);
+    }
+    let ended = wait_for(command.arg("--").args(&args.paths), !guarded.is_empty())?;
+    // Whatever it ended with: the disks are as they were.
+    drop(guarded);
     match (ended.code().and_then(|code| u8::try_from(code).ok()), ended.signal()) {
         (Some(code), _) => Ok(Ended::As(code)),
         (None, signal) => {
@@ -72,6 +86,37 @@ fn supervise(root: &Path, args: &Import) -> Result<Ended, Error> {
             Err(Fault::Worker { role: "keeper", what }.into())
         }
     }
+}
+
+/// Waits for the keeper. With a disk to restore, an interruption reaches the keeper and not us.
+fn wait_for(command: &mut Command, to_restore: bool) -> Result<ExitStatus, Fault> {
+    let keeper = Path::new("the keeper");
+    if !to_restore {
+        return start(command)?.wait().during("wait for", keeper);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().during("wait for", keeper)?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt()).during("wait for", keeper)?;
+        let mut terminate = signal(SignalKind::terminate()).during("wait for", keeper)?;
+        let mut hangup = signal(SignalKind::hangup()).during("wait for", keeper)?;
+        let child = start(command)?;
+        let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let stop = || id.map(|id| kill_process(id, Signal::TERM));
+        let mut ended = tokio::task::spawn_blocking(move || ended(child));
+        loop {
+            // It may have ended by itself; then there is nothing to stop.
+            let _ = tokio::select! {
+                ended = &mut ended => return ended.unwrap_or(Err(Fault::Internal("waiting stopped"))),
+                _ = interrupt.recv() => stop(),
+                _ = terminate.recv() => stop(),
+                _ = hangup.recv() => stop(),
+            };
+        }
+    })
+}
+
+fn ended(mut child: Child) -> Result<ExitStatus, Fault> {
+    child.wait().during("wait for", Path::new("the keeper"))
 }
 
 /// Who imports: the person behind `sudo`, else the user; by another name if one is given.
@@ -115,6 +160,10 @@ impl Shown {
                 if let Some(bar) = &self.bar {
                     bar.inc(*bytes);
                 }
+            }
+            Progress::Mounted(mount) if mount.lacks.is_empty() => {}
+            Progress::Mounted(mount) => {
+                tui::note(format_args!("the medium is mounted without {}", mount.lacks.join(", ")));
             }
             Progress::Unchanged(true) => {}
             Progress::Unchanged(false) => {

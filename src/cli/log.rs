@@ -45,7 +45,11 @@ fn words(event: &Event) -> String {
         Event::Initialised { relay, keyring_version, .. } => {
             format!("relay {relay} made, keyring {keyring_version}")
         }
-        Event::MediumOpened { medium, operator } => format!("{operator} opens medium {medium}"),
+        Event::MediumOpened { medium, mount, disk, writable, operator } => {
+            let disk = disk.as_ref().map(|disk| format!(", disk {disk} set read-only")).unwrap_or_default();
+            let writable = writable.as_ref().map(|why| format!("; WRITABLE: {why}")).unwrap_or_default();
+            format!("{operator} opens medium {medium} ({mount}{disk}{writable})")
+        }
         Event::MediumRead { bundles, unrelated, unchanged } => {
             let changed = if *unchanged { "" } else { "; its tree was NOT shown to be unchanged" };
             format!("medium read: {bundles} bundles, {unrelated} other files and folders{changed}")

@@ -16,7 +16,7 @@ use crate::base::{Error, Fault, Timestamp};
 use crate::import::Workers;
 use crate::inspect::{Examination, examiner};
 use crate::keeper::Keeper;
-use crate::media::{Medium, find, medium, reader};
+use crate::media::{Medium, Mount, find, medium, reader};
 use crate::sandbox::selftest::{self, Layers};
 use crate::sandbox::worker::{end_with, our_id, ourselves, start};
 use crate::sandbox::{self, Grants, Role};
@@ -78,11 +78,11 @@ fn workers(root: &Path, import: &Import, limits: &crate::base::Limits) -> Result
         let mut command = ourselves(root);
         command.args(["worker", "reader", "--supervisor", &our_id(), "--medium"]).arg(path);
         let (asks, answers) = piped(&mut command)?;
-        media.push((path.clone(), Medium::new(asks, answers, limits)));
+        media.push((path.clone(), Mount::of(path), Medium::new(asks, answers, limits)));
     }
     let mut command = ourselves(root);
     let (asks, answers) = piped(command.args(["worker", "examiner", "--supervisor", &our_id()]))?;
-    Ok(Workers { media, examination: Examination::new(asks, answers) })
+    Ok(Workers { media, disks: import.disk.clone(), examination: Examination::new(asks, answers) })
 }
 
 /// Starts it with a pipe for what it is asked and one for what it answers. It ends by itself when

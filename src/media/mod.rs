@@ -5,7 +5,9 @@
 
 pub mod find;
 pub mod medium;
+pub mod mount;
 pub mod open;
 pub mod reader;
 
 pub use medium::{Medium, Spooled, Step, Surveyed};
+pub use mount::Mount;

@@ -19,6 +19,7 @@ mod cuts;
 mod import;
 mod layout;
 mod log;
+mod media;
 mod serve;
 mod sticks;
 mod support;

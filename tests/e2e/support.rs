@@ -101,6 +101,8 @@ pub(crate) fn good(folder: &Path, key: &Key, feed: &str, version: u64, files: &[
 
 pub(crate) const CONFIG: &str = r#"
 relay = "test"
+[media]
+writable = "tests import from plain folders"
 [serve]
 listen = ["127.0.0.1:0"]
 [[feed]]

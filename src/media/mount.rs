@@ -1,0 +1,117 @@
+//! How a medium is mounted, and the disk it lies on. Looked at before anything is read from it.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{StatVfsMountFlags, major, minor, statvfs};
+
+use crate::base::error::IoContext as _;
+use crate::base::{Fault, raw};
+
+/// How a medium is mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Whether it could be written to.
+    pub writable: bool,
+    /// The flags it should have and has: of `ro nodev nosuid noexec`.
+    pub flags: Vec<&'static str>,
+    /// Those it lacks.
+    pub lacks: Vec<&'static str>,
+}
+
+impl Mount {
+    /// The mount that `path` lies on. `None` where it cannot be looked at: then it cannot be read
+    /// either, and the reader says why.
+    pub fn of(path: &Path) -> Option<Self> {
+        let set = statvfs(path).ok()?.f_flag;
+        let wanted = [
+            ("ro", StatVfsMountFlags::RDONLY),
+            ("nodev", StatVfsMountFlags::NODEV),
+            ("nosuid", StatVfsMountFlags::NOSUID),
+            ("noexec", StatVfsMountFlags::NOEXEC),
+        ];
+        let (has, lacks): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(_, flag)| set.contains(*flag));
+        let names = |flags: Vec<(&'static str, _)>| flags.into_iter().map(|(name, _)| name).collect();
+        Some(Self { writable: !set.contains(StatVfsMountFlags::RDONLY), flags: names(has), lacks: names(lacks) })
+    }
+}
+
+/// The whole disk under a medium, set read-only in the kernel until this is dropped: not even a file
+/// system that replays its journal writes to it then.
+pub struct Guarded {
+    device: File,
+    /// Its name, such as `sdb`.
+    pub name: String,
+    was_read_only: bool,
+}
+
+impl Guarded {
+    /// Sets the disk under `path` read-only. `None` where that makes no sense: it is no block device,
+    /// or a part of it is mounted writable, as the disk that the system runs from is.
+    pub fn guard(path: &Path) -> Result<Option<Self>, Fault> {
+        let Ok(meta) = fs::metadata(path) else { return Ok(None) };
+        let Some(disk) = disk_of(meta.dev()) else { return Ok(None) };
+        let mounts = fs::read_to_string("/proc/self/mountinfo").during("read", Path::new("/proc/self/mountinfo"))?;
+        if is_written_to(&disk, &mounts) {
+            return Ok(None);
+        }
+        let name = disk.file_name().unwrap_or_default().to_string_lossy().replace('!', "/");
+        let node = Path::new("/dev").join(&name);
+        let device = File::open(&node).during("open", &node)?;
+        let was_read_only = raw::is_read_only(&device).during("look at", &node)?;
+        raw::set_read_only(&device, true).during("set read-only", &node)?;
+        Ok(Some(Self { device, name, was_read_only }))
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if !self.was_read_only {
+            // A stick that was pulled out has no state to restore.
+            let _ = raw::set_read_only(&self.device, false);
+        }
+    }
+}
+
+/// The folder in sysfs of the whole disk that device `dev` is, or is a partition of.
+fn disk_of(dev: u64) -> Option<PathBuf> {
+    let part = fs::canonicalize(format!("/sys/dev/block/{}:{}", major(dev), minor(dev))).ok()?;
+    if part.join("partition").exists() { part.parent().map(Path::to_owned) } else { Some(part) }
+}
+
+/// Whether a line of `mounts` (proc(5), mountinfo) mounts this disk, or a part of it, writable.
+fn is_written_to(disk: &Path, mounts: &str) -> bool {
+    let numbers = |folder: &Path| fs::read_to_string(folder.join("dev")).map(|text| text.trim().to_owned());
+    let parts = fs::read_dir(disk).into_iter().flatten().filter_map(io::Result::ok).map(|entry| entry.path());
+    let devices: Vec<String> =
+        [disk.to_owned()].into_iter().chain(parts).filter_map(|path| numbers(&path).ok()).collect();
+    mounts.lines().any(|line| {
+        let mut fields = line.split(' ');
+        let device = fields.nth(2).unwrap_or_default();
+        let writable = |options: &str| options.split(',').any(|option| option == "rw");
+        // A mount may be read-only over a file system that is written to: the last field counts too.
+        let (own, whole) = (fields.nth(2).unwrap_or_default(), line.rsplit(' ').next().unwrap_or_default());
+        devices.iter().any(|known| known == device) && (writable(own) || writable(whole))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_disk_we_run_from_is_never_set_read_only() {
+        assert!(Guarded::guard(Path::new("/")).is_ok_and(|guarded| guarded.is_none()));
+        assert!(Guarded::guard(Path::new("/proc")).is_ok_and(|guarded| guarded.is_none()));
+    }
+
+    #[test]
+    fn flags_are_those_of_the_mount() {
+        let proc = Mount::of(Path::new("/proc")).unwrap();
+        assert!(proc.flags.contains(&"nosuid") || proc.lacks.contains(&"nosuid"));
+        assert_eq!(proc.flags.len() + proc.lacks.len(), 4);
+        assert_eq!(Mount::of(Path::new("/nonexistent")), None);
+    }
+}

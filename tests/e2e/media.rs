@@ -1,0 +1,138 @@
+//! How a medium is mounted, and the disk under it. The tests that mount need root and a loop device;
+//! elsewhere they say that they were skipped.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::support::*;
+
+/// A stick: an image with a file system, as a block device, mounted.
+struct Stick {
+    device: String,
+    at: PathBuf,
+}
+
+impl Stick {
+    /// The folder's content on a stick mounted with these options. `None` where that cannot be done.
+    fn plug(world: &World, options: &str) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() || !has("losetup") || !has("mkfs.ext4") {
+            println!("SKIPPED: no root, or no loop devices");
+            return None;
+        }
+        let (image, at) = (world.path("stick.img"), world.path("mounted"));
+        fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
+        fs::create_dir(&at).unwrap();
+        run(Command::new("mkfs.ext4").args(["-q", "-d"]).arg(world.path("stick")).arg(&image)).expect(0);
+        let made = run(Command::new("losetup").args(["--find", "--show"]).arg(&image));
+        if made.code != Some(0) {
+            println!("SKIPPED: {}", made.err);
+            return None;
+        }
+        let device = made.out.trim().to_owned();
+        run(Command::new("mount").args(["-o", options, &device]).arg(&at)).expect(0);
+        Some(Self { device, at })
+    }
+
+    fn is_read_only(&self) -> bool {
+        run(Command::new("blockdev").args(["--getro", &self.device])).expect(0).out.trim() == "1"
+    }
+}
+
+impl Drop for Stick {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.at).status();
+        let _ = Command::new("losetup").args(["--detach", &self.device]).status();
+    }
+}
+
+fn strict() -> World {
+    World::with_config(&CONFIG.replace("[media]\nwritable = \"tests import from plain folders\"\n", ""))
+}
+
+/// Much enough that an import can be watched.
+fn content() -> Vec<u8> {
+    let mut bytes = b"ClamAV-VDB:22 Jun 2021 14-58 -0400:7:0:81:a4ab60ae1c1c4e8f787459102dcfd90b:x:x:1".to_vec();
+    bytes.resize(512, b' ');
+    let mut state = 1_u64;
+    bytes.extend((0..30_000_000_u32).map(|_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        u8::try_from(state >> 56).unwrap()
+    }));
+    bytes
+}
+
+#[test]
+fn a_writable_mount_is_refused_unless_the_site_says_why() {
+    let world = strict();
+    let folder = world.bundle("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
+    let before = world.stored();
+    let refused = world.import(&folder).expect(3);
+    assert_eq!(refused.json()["bundles"][0]["refused"]["reason"], "medium-writable", "{}", refused.out);
+    assert_eq!(world.stored(), before);
+    let types: Vec<_> = world.log("import").iter().map(|e| e["type"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(types[1..3], ["medium-opened", "medium-refused"]);
+    let world = World::new();
+    world.import(&world.bundle("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")])).expect(0);
+    let opened = world.log("import").into_iter().find(|event| event["type"] == "medium-opened").unwrap();
+    assert_eq!(opened["writable"], "tests import from plain folders", "{opened}");
+    let read = world.log("import").into_iter().find(|event| event["type"] == "medium-read").unwrap();
+    assert_eq!(read["unchanged"], true, "{read}");
+}
+
+#[test]
+fn the_whole_disk_is_set_read_only_and_restored() {
+    let world = strict();
+    world.bundle("feed", 1, &[("big.cvd", &content(), "clamav-cvd")]);
+    let Some(stick) = Stick::plug(&world, "ro,nodev,nosuid,noexec,noload") else { return };
+    assert!(!stick.is_read_only(), "a loop device begins writable");
+    let (done, seen) = (AtomicBool::new(false), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                seen.fetch_or(stick.is_read_only(), Ordering::Relaxed);
+            }
+        });
+        world.import(&stick.at).expect(0);
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(seen.into_inner(), "it was never seen read-only");
+    assert!(!stick.is_read_only(), "its state was not restored");
+    let log = world.log("import");
+    let opened = log.iter().find(|event| event["type"] == "medium-opened").unwrap();
+    assert_eq!(opened["mount"], "ro nodev nosuid noexec", "{opened}");
+    assert_eq!(opened["disk"], stick.device.trim_start_matches("/dev/"), "{opened}");
+    assert_eq!(log.iter().find(|event| event["type"] == "medium-read").unwrap()["unchanged"], true);
+    // What stops half-way restores it as well.
+    let mut child = world.command(&["import", "--operator", "operator", stick.at.to_str().unwrap()]).spawn().unwrap();
+    while !stick.is_read_only() && child.try_wait().unwrap().is_none() {}
+    run(Command::new("kill").args(["-INT", &child.id().to_string()]));
+    child.wait().unwrap();
+    assert!(!stick.is_read_only(), "its state was not restored after an interruption");
+    world.fsck();
+}
+
+#[test]
+fn a_stick_that_something_else_writes_to_is_told() {
+    let world = World::new();
+    world.bundle("feed", 1, &[("big.cvd", &content(), "clamav-cvd")]);
+    let Some(stick) = Stick::plug(&world, "rw,nodev") else { return };
+    let (other, done) = (stick.at.join("feed-1/other"), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut count = 0_u32;
+            while !done.load(Ordering::Relaxed) {
+                count += 1;
+                fs::write(&other, count.to_string()).unwrap();
+            }
+        });
+        let told = world.import(&stick.at);
+        done.store(true, Ordering::Relaxed);
+        told.expect(0);
+    });
+    let log = world.log("import");
+    let opened = log.iter().find(|event| event["type"] == "medium-opened").unwrap();
+    assert_eq!((&opened["mount"], opened.get("disk")), (&"nodev".into(), None), "{opened}");
+    assert_eq!(log.iter().find(|event| event["type"] == "medium-read").unwrap()["unchanged"], false);
+}
