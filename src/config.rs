@@ -100,6 +100,9 @@ pub struct Serve {
     pub client_authorities: Option<PathBuf>,
     /// Whether an agent without a certificate is turned away. Default false.
     pub client_certificate_required: bool,
+    /// Where the channels hold a list of vendors' endpoints (kind `gaprelay-endpoints`), as
+    /// `CHANNEL/PATH`: it is added to the one that ships with the program. Only that one, if left out.
+    pub endpoints: Option<String>,
     /// Most connections at one time. Default 4096; more get 503.
     pub connections: u64,
     /// Most connections at one time from one address. Default 256; more get 503.
@@ -229,6 +232,7 @@ impl Default for Serve {
             tls_key: None,
             client_authorities: None,
             client_certificate_required: false,
+            endpoints: None,
             connections: 4096,
             connections_per_address: 256,
             header_timeout: Span(Duration::from_secs(30)),
@@ -338,6 +342,10 @@ impl Config {
         }
         if serve.tls_key.is_none() && serve.client_authorities.is_some() {
             add(relay, "serve.client_authorities needs serve.tls_certificate and serve.tls_key".into());
+        }
+        let channel = serve.endpoints.as_ref().map(|path| path.split_once('/').map_or("", |(channel, _)| channel));
+        if channel.is_some_and(|channel| !channels.contains(channel)) {
+            add(relay, "serve.endpoints is not the path of a file in one of the channels, as CHANNEL/PATH".into());
         }
         if serve.client_certificate_required && serve.client_authorities.is_none() {
             add(relay, "serve.client_certificate_required needs serve.client_authorities".into());

@@ -5,8 +5,6 @@
 //! Then `admit`, bundle by bundle: nothing counts before the trust file says so, and that is one
 //! step; whatever is cut before it leaves the former state.
 
-use std::fs::File;
-use std::io::{Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::audit::Event;
@@ -14,10 +12,11 @@ use crate::base::error::IoContext as _;
 use crate::base::quoted::quoted_os;
 use crate::base::{Digest, Error, Fault, Operator, Reason, Refusal, quoted};
 use crate::config::Feed;
-use crate::inspect::{Examination, Kind, Verdict};
+use crate::inspect::{Examination, Verdict};
 use crate::keeper::Keeper;
 use crate::media::{Medium, Mount, Spooled, Surveyed};
 use crate::store::{Release, Staging};
+use crate::thin;
 use crate::verify::{self, Envelope, Rules, Seen, Verified, trust};
 
 /// Free space that an import leaves alone, in bytes.
@@ -214,7 +213,7 @@ fn fetch(
     if known.check(&verified)? == Seen::Before {
         return Ok(Content::AlreadyHere(verified));
     }
-    check_held(keeper, &verified)?;
+    thin::check_held(keeper, &verified)?;
     let needed = manifest.payload.size + manifest.carried_bytes() + RESERVE;
     let free = free_space(&keeper.state.spool())?.saturating_sub(*pending);
     if needed > free {
@@ -231,27 +230,6 @@ fn fetch(
 fn free_space(path: &Path) -> Result<u64, Fault> {
     let stat = rustix::fs::statvfs(path).map_err(Into::into).during("measure", path)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
-}
-
-/// That what a thin bundle leaves out is here; the refusal lists what is not.
-fn check_held(keeper: &Keeper, verified: &Verified) -> Result<(), Error> {
-    let left_out: Vec<_> = verified.manifest().artifacts.iter().filter(|a| !a.carried).collect();
-    if left_out.is_empty() {
-        return Ok(());
-    }
-    let packs = keeper.state.packs(&keeper.trust)?;
-    let missing: Vec<String> = left_out
-        .iter()
-        .filter(|a| keeper.state.find_held(a.sha256, a.size, &packs).is_none())
-        .map(|a| format!("{} (sha256:{})", quoted(&a.path), a.sha256))
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let shown = missing.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
-    let more = missing.len().saturating_sub(20);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    Err(Error::refused(Reason::BlobMissing, format!("not held here: {shown}{more}")))
 }
 
 /// Gives one bundle its outcome: intent, act, outcome.
@@ -326,7 +304,7 @@ fn admit(
     let mut staging = Staging::new(&keeper.state, &id)?;
     let mut step = |bytes| watch(Progress::Bytes(bytes));
     let mut verdicts = examination.unpack(&spooled, &allowed, &mut staging, &mut step)?;
-    verdicts.extend(take_held(keeper, verified, &allowed, examination, &mut staging)?);
+    verdicts.extend(thin::take_held(keeper, verified, &allowed, examination, &mut staging)?);
     verdicts.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
     check_complete(verified, &verdicts)?;
 
@@ -341,31 +319,6 @@ fn admit(
     trust.save(&keeper.state)?;
     keeper.trust = trust;
     Ok(Some(release))
-}
-
-/// What a thin bundle leaves out is inspected again from our own store, under this feed's policy,
-/// and proven to have the signed digest.
-fn take_held(
-    keeper: &Keeper,
-    verified: &Verified,
-    allowed: &[Kind],
-    examination: &mut Examination,
-    staging: &mut Staging,
-) -> Result<Vec<Verdict>, Error> {
-    let left_out: Vec<_> = verified.manifest().artifacts.iter().filter(|a| !a.carried).collect();
-    if left_out.is_empty() {
-        return Ok(Vec::new());
-    }
-    let packs = keeper.state.packs(&keeper.trust)?;
-    let mut verdicts = Vec::new();
-    for artifact in left_out {
-        let missing = || Refusal::new(Reason::BlobMissing, format!("not held here: {}", quoted(&artifact.path)));
-        let (path, offset) = keeper.state.find_held(artifact.sha256, artifact.size, &packs).ok_or_else(missing)?;
-        let mut file = File::open(&path).during("open", &path)?;
-        file.seek(SeekFrom::Start(offset)).during("read", &path)?;
-        verdicts.push(examination.look(artifact, &mut file, allowed, staging)?);
-    }
-    Ok(verdicts)
 }
 
 /// Every artifact of the manifest has exactly one verdict.

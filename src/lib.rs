@@ -31,6 +31,7 @@ pub mod config;
 pub mod import;
 pub mod keeper;
 pub mod settle;
+pub mod thin;
 
 // The connected side.
 pub mod pack;

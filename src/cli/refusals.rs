@@ -7,8 +7,9 @@ use super::{Ended, json, tui};
 use crate::audit::check::read_vkey;
 use crate::audit::entry::Attempt;
 use crate::audit::{Event, log};
-use crate::base::{Error, Timestamp};
+use crate::base::{Error, Timestamp, clock};
 use crate::guard::Guard;
+use crate::serve::index::Index;
 use crate::store::State;
 
 /// A line in the making: attempts alike, the newest kept.
@@ -29,7 +30,7 @@ pub fn run(state: &State, args: &Refusals) -> Result<Ended, Error> {
             add(&mut lines, args.by, attempt);
         }
     })?;
-    let guard = Guard::shipped()?;
+    let guard = Index::guard_of(state, &state.config()?, clock::now())?;
     let mut rows: Vec<json::Refusals> =
         lines.into_iter().map(|((group, _), line)| row(args.by, group, line, &guard)).collect();
     match args.by {

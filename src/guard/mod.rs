@@ -2,11 +2,11 @@
 //! a name for what was tried. Out of scope: answering and logging. The vendors' endpoints are data
 //! (`endpoints.json`; the form is in `schemas/endpoints.json`), the rules for shapes are here.
 
+pub mod list;
+
 use serde::Deserialize;
 
 use crate::base::Fault;
-
-const ENDPOINTS: &str = include_str!("endpoints.json");
 
 /// One product's endpoints, or a shape of request that is told apart without any.
 #[derive(Clone, Debug, Deserialize)]
@@ -68,9 +68,14 @@ pub struct Guard {
 impl Guard {
     /// The endpoints that ship with the program.
     pub fn shipped() -> Result<Self, Fault> {
-        let endpoints =
-            serde_json::from_str(ENDPOINTS).map_err(|_| Fault::Internal("the list of endpoints cannot be read"))?;
+        let endpoints = list::shipped().map_err(|_| Fault::Internal("the list of endpoints cannot be read"))?;
         Ok(Self { endpoints })
+    }
+
+    /// Those, with the ones of a published list added. Fault: it is none.
+    pub fn with(bytes: &[u8]) -> Result<Self, Fault> {
+        let newer = list::parse(bytes).map_err(|wrong| Fault::damaged("the published list of endpoints", wrong))?;
+        Ok(Self { endpoints: list::merge(Self::shipped()?.endpoints, newer) })
     }
 
     /// The label of a name that is not ours.

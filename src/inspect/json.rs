@@ -2,6 +2,7 @@
 //! MISP core format, section 2.2.
 
 use super::kind::Seen;
+use crate::guard;
 
 /// An object that says it is a bundle.
 pub fn is_stix(seen: &Seen<'_>) -> bool {
@@ -11,6 +12,11 @@ pub fn is_stix(seen: &Seen<'_>) -> bool {
 /// An object that holds an event.
 pub fn is_misp(seen: &Seen<'_>) -> bool {
     is_object(seen) && squeezed(seen).starts_with("{\"Event\":{")
+}
+
+/// A whole list of endpoints, in every field as the relay would use it.
+pub fn is_endpoints(seen: &Seen<'_>) -> bool {
+    seen.extension == "json" && guard::list::parse(seen.head).is_ok()
 }
 
 fn is_object(seen: &Seen<'_>) -> bool {

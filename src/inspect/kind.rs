@@ -69,6 +69,7 @@ kinds! {
     Md5List "md5-list" "One MD5 a line, hex (.txt .list .csv .md5)" lists::is_md5;
     IpList "ip-list" "One address or CIDR block a line (.txt .list .ipset .netset)" lists::is_ip;
     DomainList "domain-list" "One domain name a line (.txt .list)" lists::is_domain;
+    GaprelayEndpoints "gaprelay-endpoints" "A list of vendors' endpoints for this relay (.json), shorter than 64 KiB" json::is_endpoints;
     UrlList "url-list" "One http or https URL a line (.txt .list)" lists::is_url;
 }
 

@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 
 use super::Service;
+use super::index::Index;
 use super::request::{Decision, Place, decide, missing};
 use super::response::{self, Body};
 use super::tap::{Tap, Watched};
@@ -144,20 +145,21 @@ impl Answerer<'_> {
     fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
         self.service.counts.requests.fetch_add(1, Relaxed);
-        match decide(request, self.place, &self.service.guard) {
+        // One set from beginning to end, whatever is published meanwhile.
+        let index = self.service.index.load();
+        match decide(request, self.place, &index.guard) {
             Decision::Refuse(status, label) => self.refuse(status, &label, method, uri, headers),
             Decision::Serve(path, label) => {
                 if let Some(label) = label {
                     let target = uri.to_string();
                     self.service.evidence.record(attempt(self.peer, &label, method.as_str(), &target, headers, 200));
                 }
-                self.serve(&path, method, uri, headers)
+                self.serve(&index, &path, method, uri, headers)
             }
         }
     }
 
-    fn serve(&self, path: &str, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
-        let index = self.service.index.load();
+    fn serve(&self, index: &Index, path: &str, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
         let head = *method == Method::HEAD;
         if let Some(item) = index.get(path) {
             let response = response::file(&item, headers, head, clock::now());
@@ -172,7 +174,7 @@ impl Answerer<'_> {
             }
             return response;
         }
-        if let Some(label) = missing(path, headers, &self.service.guard) {
+        if let Some(label) = missing(path, headers, &index.guard) {
             return self.refuse(StatusCode::NOT_FOUND, &label, method, uri, headers);
         }
         self.service.counts.missing.fetch_add(1, Relaxed);

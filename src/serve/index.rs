@@ -14,6 +14,7 @@ use super::Service;
 use crate::base::raw::map;
 use crate::base::{Digest, Fault, Timestamp, clock};
 use crate::config::Config;
+use crate::guard::Guard;
 use crate::publish::Current;
 use crate::publish::set::{File, Member};
 use crate::store::{Place, ReleaseId, State};
@@ -24,7 +25,6 @@ const LOOK: Duration = Duration::from_millis(200);
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// What agents can get.
-#[derive(Default)]
 pub struct Index {
     paths: HashMap<String, Arc<Item>>,
     blobs: HashMap<Digest, Arc<Item>>,
@@ -32,6 +32,8 @@ pub struct Index {
     pub feeds: Vec<Arc<FeedState>>,
     /// Each channel with what it serves.
     pub channels: Vec<(String, Current)>,
+    /// Knows submission clients; replaced with the sets, since a set may hold its list.
+    pub guard: Arc<Guard>,
 }
 
 /// One file, ready to be handed out.
@@ -124,10 +126,20 @@ fn freshness(
 }
 
 impl Index {
+    fn empty() -> Result<Self, Fault> {
+        Ok(Self {
+            paths: HashMap::new(),
+            blobs: HashMap::new(),
+            feeds: Vec::new(),
+            channels: Vec::new(),
+            guard: Arc::new(Guard::shipped()?),
+        })
+    }
+
     /// Loads what the pointers name. A channel that is damaged is left out, and its fault given: the
     /// others keep being served.
     pub fn load(state: &State, config: &Config, now: Timestamp) -> Result<(Self, Vec<Fault>), Fault> {
-        let (mut index, mut faults) = (Self::default(), Vec::new());
+        let (mut index, mut faults) = (Self::empty()?, Vec::new());
         for channel in state.channels()? {
             match Self::load_channel(state, config, &channel, now) {
                 Ok(part) => {
@@ -139,11 +151,29 @@ impl Index {
                 Err(fault) => faults.push(fault),
             }
         }
+        match index.published_guard(config) {
+            Ok(guard) => index.guard = Arc::new(guard),
+            // What is published must not depend on the record: the list that ships does for now.
+            Err(fault) => faults.push(fault),
+        }
         Ok((index, faults))
     }
 
+    /// What knows submission clients, by the list that ships and the published one.
+    pub fn published_guard(&self, config: &Config) -> Result<Guard, Fault> {
+        let item = config.serve.endpoints.as_ref().and_then(|path| self.get(&format!("/{path}")));
+        item.map_or_else(Guard::shipped, |item| Guard::with(&item.bytes))
+    }
+
+    /// Only the channel that holds the list of endpoints, for whoever shows the record.
+    pub fn guard_of(state: &State, config: &Config, now: Timestamp) -> Result<Guard, Fault> {
+        let channel = config.serve.endpoints.as_ref().and_then(|path| Some(path.split_once('/')?.0));
+        let Some(channel) = channel else { return Guard::shipped() };
+        Self::load_channel(state, config, channel, now)?.published_guard(config)
+    }
+
     fn load_channel(state: &State, config: &Config, channel: &str, now: Timestamp) -> Result<Self, Fault> {
-        let mut index = Self::default();
+        let mut index = Self::empty()?;
         let Some(current) = state.current(channel)? else { return Ok(index) };
         let (bytes, set) = state.set(channel, current)?;
         let mut packs: HashMap<String, Bytes> = HashMap::new();

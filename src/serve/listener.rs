@@ -230,7 +230,7 @@ async fn greet_tls(
     peer.sni = start.client_hello().server_name().map(|name| quoted(name).to_string());
     let place = Place { names: Arc::clone(&service.names), local: peer.listener.ip() };
     if let Some(foreign) = peer.sni.clone().filter(|name| !is_own(name, &place)) {
-        let label = service.guard.host(&foreign).unwrap_or_else(|| Label::new("foreign-name", false));
+        let label = service.index.load().guard.host(&foreign).unwrap_or_else(|| Label::new("foreign-name", false));
         service.counts.refused.fetch_add(1, Relaxed);
         return service.evidence.record(attempt(&peer, &label, "", "", &hyper::HeaderMap::new(), 0));
     }

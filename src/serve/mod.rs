@@ -24,7 +24,6 @@ use crate::audit::entry::SelfTest;
 use crate::audit::journal::Journal;
 use crate::base::Fault;
 use crate::config::Config;
-use crate::guard::Guard;
 use crate::sandbox::{self, Grants, Role};
 use crate::store::State;
 use evidence::Evidence;
@@ -36,8 +35,6 @@ pub struct Service {
     pub index: ArcSwap<Index>,
     /// Names the relay is called by, lower case, without ports.
     pub names: Arc<[String]>,
-    /// Knows submission clients.
-    pub guard: Guard,
     /// Takes the record of what was refused.
     pub evidence: Evidence,
     /// Where the log lies, which is served too.
@@ -87,7 +84,6 @@ pub fn serve(
     let service = Arc::new(Service {
         index: ArcSwap::from_pointee(index),
         names: config.serve.names.iter().map(|name| name.to_ascii_lowercase()).collect(),
-        guard: Guard::shipped()?,
         evidence: Evidence::start(journal, proof)?,
         state: state.clone(),
         counts: Counts::default(),

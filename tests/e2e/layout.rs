@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("verify", &["base", "verify"]),
     ("media", &["base", "media", "verify"]),
     ("unpack", &["base", "unpack", "verify"]),
-    ("inspect", &["base", "inspect", "unpack", "media", "verify"]),
+    ("inspect", &["base", "guard", "inspect", "unpack", "media", "verify"]),
     ("audit", &["base", "audit", "inspect", "sandbox", "verify"]),
     ("config", &["base", "inspect", "sandbox"]),
     ("sandbox", &["base", "sandbox"]),
@@ -23,7 +23,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("guard", &["base", "guard"]),
     ("serve", &["base", "serve", "guard", "publish", "store", "config", "audit", "sandbox"]),
     ("keeper", &["base", "keeper", "audit", "config", "publish", "store", "verify"]),
-    ("import", &["base", "import", "keeper", "media", "verify", "unpack", "inspect", "store", "audit", "config"]),
+    ("thin", &["base", "inspect", "keeper", "store", "verify"]),
+    (
+        "import",
+        &["base", "import", "keeper", "thin", "media", "verify", "unpack", "inspect", "store", "audit", "config"],
+    ),
     ("settle", &["base", "settle", "keeper", "publish", "store", "audit", "config", "verify"]),
     ("pack", &["base", "pack", "media", "verify", "unpack", "inspect", "config"]),
 ];

@@ -479,3 +479,98 @@ fn up_settles_and_serves_and_starts_the_server_again() {
     Command::new("kill").args(["-9", &killed.child.id().to_string()]).status().unwrap();
     until(|| TcpStream::connect(&killed.address).is_err());
 }
+
+/// The list of vendors' endpoints comes in as content does: signed, inspected, approved, withdrawn.
+#[test]
+fn a_bundle_brings_new_endpoints() {
+    let config = CONFIG.replace("[serve]\n", "[serve]\nendpoints = \"relay/endpoints.json\"\n")
+        + "[[feed]]\nname = \"endpoints\"\nkinds = [\"gaprelay-endpoints\"]\n[[channel]]\nname = \"relay\"\nfeeds = [\"endpoints\"]\n";
+    let world = World::with_config(&config);
+    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
+    let list = |paths: &str| {
+        format!(
+            r#"[{{"label":"new-cloud","submission":true,"hosts":["up.new.example"],"paths":["{paths}"],"headers":[],
+            "meaning":"The new product tried to send a sample.","remedy":"Set upload=no in its policy."}}]"#
+        )
+    };
+    let server = Server::start(&world, "serve");
+    assert_eq!(server.get("/new/v1/samples/x", "").status, 404);
+    let (good, bad) = (list("/new/v1/samples"), list("/"));
+    world.publish("endpoints", 1, &[("endpoints.json", good.as_bytes(), "gaprelay-endpoints")]);
+    until(|| {
+        server.get("/new/v1/samples/x", "");
+        world.relay(&["settle"]).expect(0);
+        world.attempts().iter().any(|attempt| attempt["label"] == "new-cloud")
+    });
+    server.get("/x", "Host: up.new.example\r\n");
+    let told = world.relay(&["refusals"]).expect(0).out;
+    assert!(told.contains("Set upload=no in its policy."), "{told}");
+    // What ships stays known beside it.
+    server.get("/api/v3/files/x", "X-Apikey: k\r\n");
+    server.stop();
+    world.relay(&["settle"]).expect(0);
+    assert!(world.attempts().iter().any(|attempt| attempt["label"] == "virustotal"));
+    // A list that would take downloads for attempts never gets in.
+    let refused = world.bundle("endpoints", 2, &[("endpoints.json", bad.as_bytes(), "gaprelay-endpoints")]);
+    world.import(&refused).expect(0);
+    let shown = world.relay(&["show", "endpoints/2", "--json"]).expect(0).json();
+    assert_eq!(shown["verdicts"][0]["reason"], "kind-unknown", "{shown}");
+    // Withdrawn, it is forgotten.
+    world.decide("endpoints/1", "officer", &world.officer, "withdraw").expect(0);
+    let server = Server::start(&world, "serve");
+    let before = world.attempts().len();
+    assert_eq!(server.get("/new/v1/samples/y", "").status, 404);
+    server.stop();
+    world.relay(&["settle"]).expect(0);
+    assert_eq!(world.attempts().len(), before);
+}
+
+/// 100 000 refused uploads: the record stays small, the memory flat, and agents are served.
+#[test]
+fn a_large_flood_costs_little_and_stops_nobody() {
+    let world = world();
+    let server = Server::start(&world, "serve");
+    let memory = || -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    };
+    let flood = |count: usize| {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..count / 4 {
+                        let mut stream = server.connect();
+                        let head = "POST /c/a.hdb HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello";
+                        let _ = stream.write_all(head.as_bytes());
+                        let mut answer = [0; 64];
+                        let _ = stream.read(&mut answer);
+                    }
+                });
+            }
+            let end = Instant::now() + Duration::from_millis(200);
+            while Instant::now() < end {
+                assert_eq!(server.get("/c/a.hdb", "").status, 200);
+            }
+        });
+    };
+    flood(4_000);
+    let before = memory();
+    flood(96_000);
+    let after = memory();
+    assert!(after < before + 8 * 1024, "{before} kB before, {after} kB after");
+    assert_eq!(server.get("/c/a.hdb", "").body.as_bytes(), HASHES);
+    server.ask("PUT", "/needle", "");
+    server.stop();
+    let written = fs::metadata(world.state().join("log/access/journal")).unwrap().len();
+    assert!(written < 64 << 10, "{written} bytes of record");
+    let attempts = {
+        world.relay(&["settle"]).expect(0);
+        world.attempts()
+    };
+    let uploads = attempts.iter().filter(|a| a["target"] == "/c/a.hdb");
+    let counted: u64 = uploads.map(|a| a["count"].as_u64().unwrap()).sum();
+    let dropped = 100_000 - counted;
+    assert!(counted >= 90_000, "{counted} counted, {dropped} only in the metrics");
+    assert!(attempts.len() < 40 && attempts.iter().any(|a| a["target"] == "/needle"), "{attempts:?}");
+}
