@@ -199,6 +199,9 @@ pub struct SelfTest {
     /// The layers that the config does without.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Waiver>,
+    /// What got through where a layer is missing that the config does without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exposed: Vec<String>,
     /// What got through, or does not work: none of it is as it should be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,

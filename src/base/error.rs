@@ -80,6 +80,8 @@ pub enum Fault {
         /// What it did.
         what: String,
     },
+    /// Whoever started this process, or the operator, ended it.
+    Interrupted,
     /// The self-test found a way out.
     Escape(String),
     /// A part of the program ended in a way it never should.
@@ -118,6 +120,7 @@ impl Fault {
             Self::Worker { .. } => {
                 "Nothing of that bundle was kept. Keep the medium as evidence, and have it looked at on another machine; then report this."
             }
+            Self::Interrupted => "Run the same command again; nothing was lost, and nothing was half done.",
             Self::Escape(_) => {
                 "Take this machine off the network until it is understood. `gaprelay selftest` shows each attempt and what stopped it."
             }
@@ -154,6 +157,7 @@ impl fmt::Display for Fault {
             }
             Self::Unconfined { layer, why } => write!(f, "the layer {layer} cannot be had: {}", quoted(why)),
             Self::Worker { role, what } => write!(f, "the {role} {}", quoted(what)),
+            Self::Interrupted => f.write_str("interrupted"),
             Self::Escape(what) => write!(f, "the confinement does not hold: {what}"),
             Self::Internal(what) => write!(f, "internal fault: {what}"),
         }

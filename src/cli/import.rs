@@ -81,6 +81,7 @@ fn supervise(root: &Path, args: &Import) -> Result<Ended, Error> {
     drop(guarded);
     match (ended.code().and_then(|code| u8::try_from(code).ok()), ended.signal()) {
         (Some(code), _) => Ok(Ended::As(code)),
+        (None, Some(libc::SIGINT | libc::SIGTERM | libc::SIGHUP)) => Err(Fault::Interrupted.into()),
         (None, signal) => {
             let what = format!("was stopped by signal {}", signal.unwrap_or_default());
             Err(Fault::Worker { role: "keeper", what }.into())

@@ -198,6 +198,8 @@ pub struct SelfTest<'a> {
     pub parts: &'a [Part],
     /// What got through, or does not work.
     pub findings: &'a [String],
+    /// What got through where a layer is missing that the config does without.
+    pub exposed: &'a [String],
 }
 
 /// One line of `log show --json`.

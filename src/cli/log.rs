@@ -78,16 +78,20 @@ fn words(event: &Event) -> String {
         Event::PublishRefused { channel, reason, detail } => {
             format!("channel {channel} stays: {detail} [{reason}]")
         }
-        Event::SelfTest(SelfTest { full, kernel, roles, without, findings, .. }) => {
+        Event::SelfTest(SelfTest { full, kernel, roles, without, exposed, findings, .. }) => {
             let form = if *full { "full" } else { "short" };
             let tried: u64 = roles.iter().map(|part| part.attempts).sum();
             let without: Vec<_> = without.iter().map(|w| format!("; without {}: {}", w.layer, w.reason)).collect();
+            let exposed = match exposed.len() {
+                0 => String::new(),
+                n => format!("; {n} got through for want of it"),
+            };
             let found = match findings.len() {
                 0 => "nothing got through".to_owned(),
                 n => format!("{n} FINDINGS: {}", findings.join(", ")),
             };
             format!(
-                "{form} self-test of {} roles on {kernel}, {tried} attempts: {found}{}",
+                "{form} self-test of {} roles on {kernel}, {tried} attempts: {found}{}{exposed}",
                 roles.len(),
                 without.concat()
             )

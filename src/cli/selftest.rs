@@ -8,11 +8,11 @@ use crate::audit::Event;
 use crate::audit::entry::{SelfTest, SelfTested};
 use crate::base::{Error, Fault, Timestamp};
 use crate::config::Config;
-use crate::sandbox::selftest::{Form, Outcome, Part, Row, Tried, findings, run as try_all};
+use crate::sandbox::selftest::{Findings, Form, Outcome, Part, Row, Tried, run as try_all};
 use crate::sandbox::{Layer, Role};
 use crate::store::State;
 
-/// Most findings in the log's entry; the rest is counted.
+/// Most findings of a kind in the log's entry.
 const LOGGED: usize = 50;
 
 /// Tries, tells, and writes the result to the log.
@@ -25,43 +25,52 @@ pub fn run(root: &Path, now: Timestamp, args: &args::SelfTest) -> Result<Ended, 
         None => Form::Full,
     };
     let parts = try_all(root, &roles, form)?;
-    let found = if let Form::Alone(_) = form { Vec::new() } else { findings(&parts) };
+    let found = if let Form::Alone(_) = form { Findings::default() } else { Findings::of(&parts) };
     if args.json {
-        tui::say_json(&json::SelfTest { kernel: kernel(), parts: &parts, findings: &found });
+        tui::say_json(&json::SelfTest {
+            kernel: kernel(),
+            parts: &parts,
+            findings: &found.faults,
+            exposed: &found.exposed,
+        });
     } else if form != Form::Short {
         for part in &parts {
             show(part, form);
         }
-    }
-    for what in &found {
-        tui::note(format_args!("NOT STOPPED: {what}"));
     }
     if let Form::Alone(_) = form {
         // One layer alone is a demonstration, not the relay's state.
         return Ok(Ended::Well);
     }
     here(root, now)?.append(vec![Event::SelfTest(result(&config, form, &parts, &found))])?;
-    held(&parts, &found)?;
+    tell(&parts, &found)?;
     Ok(Ended::Well)
 }
 
 /// In its short form, for a role that is about to start. Fault: it must not.
 pub fn before(root: &Path, role: Role, config: &Config) -> Result<SelfTest, Fault> {
     let parts = try_all(root, &[role], Form::Short)?;
-    let found = findings(&parts);
-    for what in &found {
-        tui::note(format_args!("NOT STOPPED: {what}"));
-    }
-    held(&parts, &found)?;
+    let found = Findings::of(&parts);
+    tell(&parts, &found)?;
     Ok(result(config, Form::Short, &parts, &found))
 }
 
-fn held(parts: &[Part], found: &[String]) -> Result<(), Fault> {
+fn tell(parts: &[Part], found: &Findings) -> Result<(), Fault> {
+    for what in &found.exposed {
+        tui::note(format_args!("exposed, as the config accepts: {what}"));
+    }
+    for what in &found.faults {
+        tui::note(format_args!("NOT STOPPED: {what}"));
+    }
     let tried: usize = parts.iter().map(|part| part.rows.len()).sum();
-    if found.is_empty() { Ok(()) } else { Err(Fault::Escape(format!("{} of {tried} attempts", found.len()))) }
+    if found.faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Fault::Escape(format!("{} of {tried} attempts", found.faults.len())))
+    }
 }
 
-fn result(config: &Config, form: Form, parts: &[Part], found: &[String]) -> SelfTest {
+fn result(config: &Config, form: Form, parts: &[Part], found: &Findings) -> SelfTest {
     let roles = parts.iter().map(|part| SelfTested {
         role: part.role,
         held: part.held.clone(),
@@ -69,18 +78,24 @@ fn result(config: &Config, form: Form, parts: &[Part], found: &[String]) -> Self
         stopped: count(part, Outcome::Stopped),
         not_here: count(part, Outcome::NotHere),
     });
-    let mut findings: Vec<String> = found.iter().take(LOGGED).cloned().collect();
-    if found.len() > LOGGED {
-        findings.push(format!("and {} more", found.len() - LOGGED));
-    }
     SelfTest {
         id: None,
         full: form == Form::Full,
         kernel: kernel(),
         roles: roles.collect(),
         without: config.waivers(),
-        findings,
+        exposed: few(&found.exposed),
+        findings: few(&found.faults),
     }
+}
+
+/// As many as an entry takes; the rest is counted.
+fn few(found: &[String]) -> Vec<String> {
+    let mut few: Vec<String> = found.iter().take(LOGGED).cloned().collect();
+    if found.len() > LOGGED {
+        few.push(format!("and {} more", found.len() - LOGGED));
+    }
+    few
 }
 
 fn kernel() -> String {

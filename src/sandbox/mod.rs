@@ -132,6 +132,8 @@ pub struct Waiver {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Held {
+    /// Whether the empty network, the user and the limits are there.
+    pub namespaces: bool,
     /// Version of Landlock's interface in this kernel; none where that layer is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub landlock_abi: Option<u32>,
@@ -149,7 +151,8 @@ impl fmt::Display for Held {
         let filter = self.filter.map(|digest| digest.to_string());
         let filter =
             filter.as_deref().and_then(|d| d.get(..12)).map_or("no seccomp".into(), |d| format!("seccomp {d}"));
-        write!(f, "confined: {landlock}, {filter}")?;
+        let namespaces = if self.namespaces { "namespaces" } else { "no namespaces" };
+        write!(f, "confined: {namespaces}, {landlock}, {filter}")?;
         self.weaker.iter().try_for_each(|weaker| write!(f, "; {weaker}"))
     }
 }
@@ -176,6 +179,7 @@ pub fn begin(role: Role, grants: &Grants<'_>, terms: &Terms) -> Result<Halfway, 
     let filter = Filter::of(role)?;
     let mut held = Held::default();
     if let Some(weaker) = terms.take(Layer::Namespaces, &mut held, || namespaces::enter(rights, grants))? {
+        held.namespaces = true;
         held.weaker.extend(weaker);
     }
     held.landlock_abi = terms.take(Layer::Landlock, &mut held, || landlock::enter(rights, grants))?;

@@ -130,19 +130,34 @@ pub fn run(state: &Path, roles: &[Role], form: Form) -> Result<Vec<Part>, Fault>
     Ok(parts)
 }
 
-/// The attempts that got through, and the work that did not, in words.
-pub fn findings(parts: &[Part]) -> Vec<String> {
-    let mut found = Vec::new();
-    for part in parts {
-        for row in &part.rows {
-            match row.outcome() {
-                Outcome::Escape => found.push(format!("{}: {}", part.role, row.attempt)),
-                Outcome::Broken => found.push(format!("{} cannot do its work: {}", part.role, row.attempt)),
-                Outcome::Stopped | Outcome::Works | Outcome::NotHere => {}
+/// What is not as it should be, in words.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// The attempts that got through, and the work that did not.
+    pub faults: Vec<String>,
+    /// Attempts that got through where a layer is missing which the config does without.
+    pub exposed: Vec<String>,
+}
+
+impl Findings {
+    /// Those of these parts.
+    pub fn of(parts: &[Part]) -> Self {
+        let mut found = Self::default();
+        for part in parts {
+            let held = &part.held;
+            let whole = held.namespaces && held.landlock_abi.is_some() && held.filter.is_some();
+            for row in &part.rows {
+                let what = format!("{}: {}", part.role, row.attempt);
+                match row.outcome() {
+                    Outcome::Escape if whole => found.faults.push(what),
+                    Outcome::Escape => found.exposed.push(what),
+                    Outcome::Broken => found.faults.push(format!("{what}, which is its work")),
+                    Outcome::Stopped | Outcome::Works | Outcome::NotHere => {}
+                }
             }
         }
+        found
     }
-    found
 }
 
 /// Which layers a run takes.

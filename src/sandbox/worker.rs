@@ -37,7 +37,7 @@ pub fn end_with(parent: i32, signal: Signal) -> Result<(), Fault> {
     set_parent_process_death_signal(Some(signal)).map_err(|_| Fault::Internal("the supervisor cannot be watched"))?;
     // It may have ended before we asked.
     if getppid().is_none_or(|id| id.as_raw_nonzero().get() != parent) {
-        return Err(Fault::Internal("the supervisor is gone"));
+        return Err(Fault::Interrupted);
     }
     Ok(())
 }

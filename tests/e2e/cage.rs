@@ -100,9 +100,14 @@ fn a_missing_layer_is_a_fault_unless_the_config_names_it() {
     assert!(status.out.contains("does without landlock: old kernel until March"), "{}", status.out);
     let mut tested = world.command(&["selftest", "--short"]);
     // What is not there cannot hold: what Landlock alone would stop gets through, and is told.
-    let ran = run(tested.env("LD_PRELOAD", &library).env("MISSING", "landlock")).expect(1);
-    assert!(ran.err.contains("NOT STOPPED: server: read a file that anybody may read"), "{}", ran.err);
+    let ran = run(tested.env("LD_PRELOAD", &library).env("MISSING", "landlock")).expect(0);
+    assert!(ran.err.contains("as the config accepts: server: read a file that anybody may read"), "{}", ran.err);
     let logged = world.log("import").pop().unwrap();
+    assert!(logged["exposed"].to_string().contains("read a file that anybody may read"), "{logged}");
+    let mut serve = world.command(&["serve", "--listen", "127.0.0.1:0"]);
+    let (server, _) = Server::launch(serve.env("LD_PRELOAD", &library).env("MISSING", "landlock"));
+    assert_eq!(server.get("/c/a.hdb", "").status, 200);
+    server.stop();
     assert_eq!(logged["without"][0]["layer"], "landlock", "{logged}");
     assert!(logged["roles"][0]["held"]["weaker"].to_string().contains("which the config accepts"), "{logged}");
 }

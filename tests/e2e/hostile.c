@@ -10,6 +10,7 @@
  *   HOSTILE_ROLE=NAME    which of them: reader, examiner, keeper, server
  *   MISSING=landlock     the kernel does not know that layer
  *           seccomp
+ *           both
  *   HOSTILE_PORT, HOSTILE_FILE   where to connect to, what to read
  */
 #define _GNU_SOURCE
@@ -136,8 +137,8 @@ long syscall(long number, ...) {
     long a = va_arg(more, long), b = va_arg(more, long), c = va_arg(more, long), d = va_arg(more, long),
          e = va_arg(more, long), f = va_arg(more, long);
     va_end(more);
-    int gone = missing && ((!strcmp(missing, "landlock") && number == SYS_landlock_create_ruleset) ||
-                           (!strcmp(missing, "seccomp") && number == SYS_seccomp));
+    int gone = missing && ((strcmp(missing, "seccomp") && number == SYS_landlock_create_ruleset) ||
+                           (strcmp(missing, "landlock") && number == SYS_seccomp));
     if (gone) { errno = ENOSYS; return -1; }
     return real(number, a, b, c, d, e, f);
 }
