@@ -239,8 +239,9 @@ pub mod child {
                 held => held?,
             },
         };
+        // Where nothing stops a call, what it does must not befall the process that goes on trying.
+        let forks = held.filter.is_none();
         say(&Line::Held(held))?;
-        let forks = !matches!(layers, Layers::All | Layers::Only(Layer::Seccomp));
         for number in order() {
             let Some(attempt) = attempts::all().nth(number) else { continue };
             let tried = if forks {

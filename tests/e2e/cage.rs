@@ -110,6 +110,12 @@ fn a_missing_layer_is_a_fault_unless_the_config_names_it() {
     server.stop();
     assert_eq!(logged["without"][0]["layer"], "landlock", "{logged}");
     assert!(logged["roles"][0]["held"]["weaker"].to_string().contains("which the config accepts"), "{logged}");
+    // With hardly anything left, the self-test still says what would get through.
+    let more = "\n[[without]]\nlayer = \"seccomp\"\nreason = \"the same\"\n";
+    fs::write(&path, fs::read_to_string(&path).unwrap() + more).unwrap();
+    let mut tested = world.command(&["selftest", "--short"]);
+    let ran = run(tested.env("LD_PRELOAD", &library).env("MISSING", "both")).expect(0);
+    assert!(ran.err.contains("as the config accepts: examiner: execute a program"), "{}", ran.err);
 }
 
 /// What hostile code inside a worker tried, and what came of it.
