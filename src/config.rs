@@ -89,6 +89,9 @@ pub struct Publish {
 pub struct Serve {
     /// Addresses to listen on, as `IP:PORT`. Default `127.0.0.1:8080`. `--listen` replaces them.
     pub listen: Vec<SocketAddr>,
+    /// Addresses on which nothing is served and every connection is recorded: where vendors' agents and
+    /// proxies' clients knock, such as 80, 443, 3128, 8080, 1080, 21. None by default.
+    pub tripwires: Vec<SocketAddr>,
     /// Host names and addresses that agents call the relay by. The address a connection came to is
     /// one always; any other is a foreign name, refused and recorded. Ports are ignored.
     pub names: Vec<String>,
@@ -227,6 +230,7 @@ impl Default for Serve {
     fn default() -> Self {
         Self {
             listen: vec![SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 8080)],
+            tripwires: Vec::new(),
             names: vec!["localhost".into()],
             tls_certificate: None,
             tls_key: None,

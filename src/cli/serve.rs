@@ -11,7 +11,7 @@ use crate::base::{Error, Fault};
 use crate::config::Config;
 use crate::sandbox::Role;
 use crate::sandbox::worker::end_with;
-use crate::serve::{serve, tls};
+use crate::serve::{Listeners, serve, tls};
 use crate::store::State;
 
 /// Listens and serves until told to stop.
@@ -24,7 +24,8 @@ pub fn run(state: &State, args: &Serve) -> Result<Ended, Error> {
     // A cage that does not hold is no cage: then nothing is served.
     let proof = selftest::before(state.root(), Role::Server, &config)?;
     let tls = tls::load(&config.serve)?;
-    let listeners = addresses(&config, args).iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+    let all = |addresses: &[SocketAddr]| addresses.iter().map(bind).collect::<Result<Vec<_>, _>>();
+    let listeners = Listeners { agents: all(&addresses(&config, args))?, tripwires: all(&config.serve.tripwires)? };
     // From inside, whatever the folders above allow to the server's user.
     std::env::set_current_dir(state.root()).during("enter", state.root())?;
     let inside = State::open(std::path::Path::new("."))?;

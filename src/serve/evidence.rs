@@ -113,7 +113,8 @@ impl Recorder {
     fn take(&mut self, mut attempt: Attempt) {
         let path = attempt.target.split('?').next().unwrap_or_default();
         let asked = format!("{} {path}", attempt.method);
-        let mut kind = (attempt.agent.clone(), attempt.label.clone(), attempt.host.clone(), asked);
+        let mut kind =
+            (attempt.agent.clone(), attempt.label.clone(), attempt.host.clone().or(attempt.sni.clone()), asked);
         if self.seen.len() >= KINDS && !self.seen.contains_key(&kind) {
             kind = (String::new(), "flood".into(), None, String::new());
             attempt.label = "flood".into();

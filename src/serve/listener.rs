@@ -1,7 +1,7 @@
 //! Accepts connections, within the limits, and hands each to its own task.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,10 +15,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_rustls::LazyConfigAcceptor;
 
-use super::Service;
 use super::connection::{self, Patience, Peer, attempt};
 use super::request::{Place, is_own};
 use super::tls::client_name;
+use super::tripwire::trip;
+use super::{Listeners, Service};
 use crate::base::{Fault, quoted};
 use crate::config::Config;
 use crate::guard::Label;
@@ -83,7 +84,7 @@ pub fn run(
     service: &Arc<Service>,
     config: &Config,
     tls: Option<&Arc<ServerConfig>>,
-    listeners: Vec<StdListener>,
+    listeners: Listeners,
     halfway: Halfway,
     told: &mut dyn FnMut(&str),
 ) -> Result<(), Fault> {
@@ -100,7 +101,9 @@ pub fn run(
         let patience = Patience { head: config.serve.header_timeout.0, stall: config.serve.stall_timeout.0 };
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
-        for listener in listeners {
+        let Listeners { agents, tripwires } = listeners;
+        let kinds = agents.into_iter().map(|l| (l, false)).chain(tripwires.into_iter().map(|l| (l, true)));
+        for (listener, tripwire) in kinds {
             listener.set_nonblocking(true).map_err(failed)?;
             // What is accepted has the listener's options: small answers leave at once, and a slow
             // reader holds little of the kernel's memory.
@@ -110,7 +113,8 @@ pub fn run(
             let entrance = Entrance {
                 service: Arc::clone(service),
                 room: Arc::clone(&room),
-                tls: tls.cloned(),
+                tls: tls.cloned().filter(|_| !tripwire),
+                tripwire,
                 patience,
                 stop: stopped.clone(),
             };
@@ -121,8 +125,12 @@ pub fn run(
         told(&held.to_string());
         for (listener, entrance) in entrances {
             // The line that scripts wait for; the port may have been chosen by the system.
-            let scheme = if entrance.tls.is_some() { "https" } else { "http" };
-            told(&format!("serving on {scheme}://{}", listener.local_addr().map_err(failed)?));
+            let address = listener.local_addr().map_err(failed)?;
+            match (entrance.tripwire, entrance.tls.is_some()) {
+                (true, _) => told(&format!("tripwire on {address}")),
+                (false, true) => told(&format!("serving on https://{address}")),
+                (false, false) => told(&format!("serving on http://{address}")),
+            }
             tokio::spawn(accept(listener, entrance));
         }
         tokio::select! {
@@ -158,6 +166,7 @@ struct Entrance {
     service: Arc<Service>,
     room: Arc<Room>,
     tls: Option<Arc<ServerConfig>>,
+    tripwire: bool,
     patience: Patience,
     stop: watch::Receiver<bool>,
 }
@@ -176,12 +185,17 @@ async fn accept(listener: TcpListener, mut entrance: Entrance) {
         entrance.service.counts.connections.fetch_add(1, Relaxed);
         let Some(seat) = entrance.room.enter(agent.ip().to_canonical(), &entrance.service) else {
             entrance.service.counts.turned_away.fetch_add(1, Relaxed);
-            turn_away(stream, entrance.tls.is_some());
+            turn_away(stream, entrance.tls.is_some() || entrance.tripwire);
             continue;
         };
         let entrance = entrance.clone();
         tokio::spawn(async move {
-            greet(stream, agent, entrance).await;
+            if entrance.tripwire {
+                let names = Arc::clone(&entrance.service.names);
+                Box::pin(trip(entrance.service, stream, agent, names)).await;
+            } else {
+                greet(stream, agent, entrance).await;
+            }
             drop(seat);
         });
     }

@@ -12,6 +12,7 @@ pub mod request;
 pub mod response;
 pub mod tap;
 pub mod tls;
+pub mod tripwire;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -64,11 +65,19 @@ pub struct Counts {
     pub load_faults: AtomicU64,
 }
 
+/// What this process was given to accept on; nothing else is ever bound.
+pub struct Listeners {
+    /// Where agents are served.
+    pub agents: Vec<TcpListener>,
+    /// Where nothing is served and every knock is recorded.
+    pub tripwires: Vec<TcpListener>,
+}
+
 /// Confines this process for good, then serves until a stop is asked for (SIGTERM, SIGINT); then lets downloads finish.
 pub fn serve(
     state: &State,
     config: &Config,
-    listeners: Vec<TcpListener>,
+    listeners: Listeners,
     tls: Option<&Arc<ServerConfig>>,
     proof: SelfTest,
     told: &mut dyn FnMut(&str),

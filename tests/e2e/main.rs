@@ -24,4 +24,5 @@ mod serve;
 mod sticks;
 mod support;
 mod tls;
+mod tripwires;
 mod vectors;
