@@ -1,0 +1,26 @@
+//! What a worker says to the keeper: frames, and the messages in them.
+#![no_main]
+
+use gaprelay::base::quoted::printable;
+use gaprelay::base::wire::{Frame, LONGEST_BYTES, Receiver};
+use gaprelay::{inspect, media};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let mut read = Receiver::new(data);
+    while let Ok(frame) = read.frame::<media::reader::Answer>() {
+        match frame {
+            Frame::Bytes(bytes) => assert!(bytes.len() <= LONGEST_BYTES),
+            Frame::Message(media::reader::Answer::Refused(_, text) | media::reader::Answer::Bundle(text)) => {
+                assert!(printable(&text).chars().all(|c| matches!(c, ' '..='~' | '…')));
+            }
+            Frame::Message(_) => {}
+        }
+    }
+    let mut examined = Receiver::new(data);
+    while let Ok(frame) = examined.frame::<inspect::examiner::Answer>() {
+        if let Frame::Message(inspect::examiner::Answer::Found(finding)) = frame {
+            let _ = finding.is_plausible();
+        }
+    }
+});
