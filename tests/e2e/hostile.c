@@ -94,7 +94,9 @@ static void escape(void) {
 #define REAL(name) (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
 ssize_t write(int fd, const void *bytes, size_t size) {
-    int answer = fd > 2 && (!strcmp(role, "reader") || !strcmp(role, "examiner"));
+    struct stat what;
+    // Into a pipe: what it writes to the kernel while it confines itself is no answer.
+    int answer = fd > 2 && (!strcmp(role, "reader") || !strcmp(role, "examiner")) && !syscall(SYS_fstat, fd, &what) && S_ISFIFO(what.st_mode);
     if (answer) escape();
     if (answer && size > 0 && mine("silent")) _exit(0);
     if (answer && size > 0 && mine("frames")) return (REAL(write))(fd, "no frame", 8) == 8 ? (ssize_t)size : -1;
