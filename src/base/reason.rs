@@ -41,7 +41,7 @@ reasons! {
     MediumWritable "medium-writable" "The medium is mounted so that it could be written to." "Mount it with -o ro,nodev,nosuid,noexec and import again; only if the site accepts it, give the reason as media.writable in config.toml."
     MediumNotRegular "medium-not-regular" "A file of the bundle is a link, a FIFO, a device or a folder." "Do not use this medium; ask the sender for a fresh copy."
     MediumChanged "medium-changed" "The medium gave other bytes or another length than it first said." "The medium is failing or hostile: keep it aside, and use a fresh copy on another one."
-    MediumUnreadable "medium-unreadable" "The medium could not be read to the end." "Put it in again, or copy the bundle to another medium; then import again."
+    MediumUnreadable "medium-unreadable" "The medium could not be read to the end." "Put it in again, or copy the bundle to another medium; then import again. If permission was denied: mount it so that the reader's user may read it (vfat: -o umask=022)."
     // the signature files
     SignatureMissing "signature-missing" "The bundle has no signature file." "Ask the sender for manifest.json.minisig; nothing unsigned is ever taken."
     SignatureTooMany "signature-too-many" "There are more signature files than the limit." "Remove what does not belong to the bundle, or raise limits.signatures."
