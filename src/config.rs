@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use toml::Spanned;
 
 use crate::base::limits::Bytes;
 use crate::base::name::{self, is_name};
+use crate::base::span::Span;
 use crate::base::{Fault, Limits, quoted};
 use crate::inspect::Kind;
 use crate::sandbox::{Layer, Terms, Waiver};
@@ -170,44 +170,6 @@ pub struct Channel {
     /// The feeds it joins. No two may bring the same path.
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub feeds: Vec<Spanned<String>>,
-}
-
-/// A span of time, written `10m`, `36h`, `7d`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Span(pub Duration);
-
-impl FromStr for Span {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        humantime::parse_duration(text).map(Self).map_err(|_| "not a span of time such as \"10m\", \"36h\" or \"7d\"")
-    }
-}
-
-impl TryFrom<String> for Span {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<Span> for String {
-    fn from(span: Span) -> Self {
-        humantime::format_duration(span.0).to_string()
-    }
-}
-
-#[cfg(test)]
-impl schemars::JsonSchema for Span {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Span".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "description": "a span of time such as 10m, 36h, 7d" })
-    }
 }
 
 fn one() -> Spanned<u64> {

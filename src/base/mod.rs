@@ -13,6 +13,8 @@ pub mod patient;
 pub mod quoted;
 pub mod raw;
 pub mod reason;
+pub mod span;
+pub mod talk;
 pub mod wire;
 
 pub use clock::Timestamp;

@@ -1,35 +1,90 @@
-//! Reading from a process that may have stopped answering.
+//! A pipe to a process that may have stopped reading or writing: neither waits for ever.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, sendfile};
+use rustix::io::Errno;
 
-/// A pipe that gives an error, `TimedOut`, when nothing comes for so long.
+/// Most bytes of a file given to the kernel at once.
+const PIECE: usize = 1 << 20;
+
+/// Our end of a pipe, which gives an error, `TimedOut`, when the other end does nothing for so long.
 pub struct Patient {
     pipe: File,
     patience: Timespec,
 }
 
 impl Patient {
-    /// Waits so long for each read.
-    pub fn new(pipe: File, patience: Duration) -> Self {
+    /// Waits so long for each turn of the other end.
+    pub fn new(pipe: OwnedFd, patience: Duration) -> io::Result<Self> {
+        // Else a write of more than there is room for would wait in the kernel.
+        fcntl_setfl(&pipe, fcntl_getfl(&pipe)? | OFlags::NONBLOCK)?;
         let seconds = i64::try_from(patience.as_secs()).unwrap_or(i64::MAX);
-        Self { pipe, patience: Timespec { tv_sec: seconds, tv_nsec: 0 } }
+        let nanoseconds = i64::from(patience.subsec_nanos());
+        Ok(Self { pipe: pipe.into(), patience: Timespec { tv_sec: seconds, tv_nsec: nanoseconds } })
+    }
+
+    /// Writes all that is left of `file`, from its place on; the kernel moves the bytes.
+    pub fn write_file(&mut self, file: &File) -> io::Result<()> {
+        while self.turn(PollFlags::OUT, |pipe| Ok(sendfile(pipe, file, None, PIECE)?))? > 0 {}
+        Ok(())
+    }
+
+    /// Tries until the other end has done its part.
+    fn turn(&self, ready: PollFlags, mut attempt: impl FnMut(&File) -> io::Result<usize>) -> io::Result<usize> {
+        loop {
+            match attempt(&self.pipe) {
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+            match poll(&mut [PollFd::new(&self.pipe, ready)], Some(&self.patience)) {
+                Ok(0) => return Err(ErrorKind::TimedOut.into()),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
     }
 }
 
 impl Read for Patient {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let mut wait = [PollFd::new(&self.pipe, PollFlags::IN)];
-            match poll(&mut wait, Some(&self.patience)) {
-                Ok(0) => return Err(ErrorKind::TimedOut.into()),
-                Ok(_) => return self.pipe.read(buffer),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(e) => return Err(e.into()),
-            }
-        }
+        self.turn(PollFlags::IN, |mut pipe| pipe.read(buffer))
+    }
+}
+
+impl Write for Patient {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.turn(PollFlags::OUT, |mut pipe| pipe.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Seek as _;
+
+    use super::*;
+
+    #[test]
+    fn an_end_that_does_nothing_is_not_waited_for() {
+        let short = Duration::from_millis(10);
+        let (from, to) = io::pipe().unwrap();
+        let mut reads = Patient::new(from.into(), short).unwrap();
+        assert_eq!(reads.read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
+        let mut writes = Patient::new(to.into(), short).unwrap();
+        assert_eq!(writes.write_all(&vec![1; 4 << 20]).unwrap_err().kind(), ErrorKind::TimedOut);
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![2; 4 << 20]).unwrap();
+        file.rewind().unwrap();
+        assert_eq!(writes.write_file(&file).unwrap_err().kind(), ErrorKind::TimedOut);
+        drop(reads);
+        assert_eq!(writes.write(&[1]).unwrap_err().kind(), ErrorKind::BrokenPipe);
     }
 }

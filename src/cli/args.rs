@@ -97,6 +97,21 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// What needs no state and no network.
+    #[command(flatten)]
+    Offline(Offline),
+    /// A confined process of an import.
+    #[command(hide = true)]
+    Worker {
+        /// Which.
+        #[command(subcommand)]
+        worker: Worker,
+    },
+}
+
+/// What both command lines offer, without any state.
+#[derive(Debug, Subcommand)]
+pub enum Offline {
     /// Explain a reason code, or list them all.
     Explain {
         /// The code, such as signature-threshold.
@@ -111,13 +126,6 @@ pub enum Command {
     Man {
         /// The folder; it must exist.
         out: PathBuf,
-    },
-    /// A confined process of an import.
-    #[command(hide = true)]
-    Worker {
-        /// Which.
-        #[command(subcommand)]
-        worker: Worker,
     },
 }
 

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use clap_complete::Shell;
 
-use super::args::AFTER;
+use super::args::{AFTER, Offline};
 
 /// The connected side of gaprelay: makes bundles and keyrings.
 #[derive(Debug, Parser)]
@@ -29,21 +28,9 @@ pub enum PackCommand {
         #[command(subcommand)]
         command: KeyringCommand,
     },
-    /// Explain a reason code, or list them all.
-    Explain {
-        /// The code, such as signature-threshold.
-        code: Option<String>,
-    },
-    /// Print completions for a shell.
-    Completions {
-        /// Which shell.
-        shell: Shell,
-    },
-    /// Write the man pages into a folder.
-    Man {
-        /// The folder; it must exist.
-        out: PathBuf,
-    },
+    /// What needs no network.
+    #[command(flatten)]
+    Offline(Offline),
 }
 
 /// `build`.

@@ -2,10 +2,10 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Import;
@@ -18,7 +18,7 @@ use crate::import::{Judged, Outcome, Progress, import};
 use crate::keeper::Keeper;
 use crate::media::mount::Guarded;
 use crate::publish::{Standing, standing};
-use crate::sandbox::worker::{end_with, our_id, ourselves, start};
+use crate::sandbox::worker::{end_with, our_id, ourselves, start_awaited, stop};
 use crate::settle::{Settled, settle};
 
 /// Imports, settles, and tells what became of it.
@@ -76,7 +76,8 @@ fn supervise(root: &Path, args: &Import) -> Result<Ended, Error> {
     for disk in &guarded {
         command.arg("--disk").arg(&disk.name);
     }
-    let ended = wait_for(command.arg("--").args(&args.paths), !guarded.is_empty())?;
+    command.arg("--").args(&args.paths);
+    let ended = wait_for(command)?;
     // Whatever it ended with: the disks are as they were.
     drop(guarded);
     match (ended.code().and_then(|code| u8::try_from(code).ok()), ended.signal()) {
@@ -89,35 +90,25 @@ fn supervise(root: &Path, args: &Import) -> Result<Ended, Error> {
     }
 }
 
-/// Waits for the keeper. With a disk to restore, an interruption reaches the keeper and not us.
-fn wait_for(command: &mut Command, to_restore: bool) -> Result<ExitStatus, Fault> {
+/// Waits for the keeper. An interruption stops it in order, and whatever it is, we go on to restore the
+/// disks.
+fn wait_for(command: Command) -> Result<ExitStatus, Fault> {
     let keeper = Path::new("the keeper");
-    if !to_restore {
-        return start(command)?.wait().during("wait for", keeper);
-    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().during("wait for", keeper)?;
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).during("wait for", keeper)?;
         let mut terminate = signal(SignalKind::terminate()).during("wait for", keeper)?;
         let mut hangup = signal(SignalKind::hangup()).during("wait for", keeper)?;
-        let child = start(command)?;
-        let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        let stop = || id.map(|id| kill_process(id, Signal::TERM));
-        let mut ended = tokio::task::spawn_blocking(move || ended(child));
+        let mut child = start_awaited(command)?;
         loop {
-            // It may have ended by itself; then there is nothing to stop.
-            let _ = tokio::select! {
-                ended = &mut ended => return ended.unwrap_or(Err(Fault::Internal("waiting stopped"))),
-                _ = interrupt.recv() => stop(),
-                _ = terminate.recv() => stop(),
-                _ = hangup.recv() => stop(),
-            };
+            tokio::select! {
+                ended = child.wait() => return ended.during("wait for", keeper),
+                _ = interrupt.recv() => stop(&child),
+                _ = terminate.recv() => stop(&child),
+                _ = hangup.recv() => stop(&child),
+            }
         }
     })
-}
-
-fn ended(mut child: Child) -> Result<ExitStatus, Fault> {
-    child.wait().during("wait for", Path::new("the keeper"))
 }
 
 /// Who imports: the person behind `sudo`, else the user; by another name if one is given.

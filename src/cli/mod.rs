@@ -85,9 +85,7 @@ fn run(relay: Relay) -> Result<Ended, Error> {
         Command::CheckConfig { file } => maintain::check_config(root, file.as_deref()),
         Command::Fsck { json } => maintain::fsck(&State::open(root)?, json),
         Command::Gc { yes, json } => maintain::gc(&here(root, now)?, yes, json),
-        Command::Explain { code } => offline::explain(code.as_deref()),
-        Command::Completions { shell } => offline::completions::<Relay>(shell, "gaprelay"),
-        Command::Man { out } => offline::man::<Relay>(&out),
+        Command::Offline(offline) => offline::run::<Relay>(&offline, "gaprelay"),
         Command::Worker { worker } => worker::run(root, &worker),
     }
 }

@@ -22,9 +22,7 @@ pub fn run(pack: Pack) -> Result<Ended, Error> {
         PackCommand::Build(args) => build(args),
         PackCommand::Check(args) => check(&args),
         PackCommand::Keyring { command } => keyring(&command),
-        PackCommand::Explain { code } => offline::explain(code.as_deref()),
-        PackCommand::Completions { shell } => offline::completions::<Pack>(shell, "gaprelay-pack"),
-        PackCommand::Man { out } => offline::man::<Pack>(&out),
+        PackCommand::Offline(offline) => offline::run::<Pack>(&offline, "gaprelay-pack"),
     }
 }
 

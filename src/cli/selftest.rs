@@ -8,6 +8,7 @@ use crate::audit::Event;
 use crate::audit::entry::{SelfTest, SelfTested};
 use crate::base::{Error, Fault, Timestamp};
 use crate::config::Config;
+use crate::sandbox::rights::Rights;
 use crate::sandbox::selftest::{Findings, Form, Outcome, Part, Row, Tried, run as try_all};
 use crate::sandbox::{Layer, Role};
 use crate::store::State;
@@ -109,7 +110,7 @@ fn count(part: &Part, outcome: Outcome) -> u64 {
 }
 
 fn show(part: &Part, form: Form) {
-    tui::say(format_args!("{}: {}", part.role, part.held));
+    tui::say(format_args!("{}: {}\n{}", part.role, Rights::of(part.role).may, part.held));
     let with = match form {
         Form::Alone(layer) => format!("with {layer} alone"),
         _ => "stopped by".into(),

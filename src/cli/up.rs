@@ -6,13 +6,14 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Serve;
 use super::{Ended, tui};
+use crate::base::error::IoContext as _;
 use crate::base::{Error, Fault};
-use crate::sandbox::worker::{our_id, ourselves};
+use crate::sandbox::worker::{our_id, ourselves, start_awaited, stop};
 use crate::store::State;
 
 /// Between two self-tests.
@@ -29,40 +30,41 @@ pub fn run(root: &Path, args: &Serve) -> Result<Ended, Error> {
     runtime.block_on(async {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
-        proven(start_proof(root).map_err(failed)?.wait().await.map_err(failed)?)?;
-        settle_once(root).await.map_err(failed)?;
+        proven(start_proof(root)?.wait().await.map_err(failed)?)?;
+        settle_once(root).await?;
         let mut timer = tokio::time::interval_at(tokio::time::Instant::now() + PROVE, PROVE);
         let mut proof: Option<Child> = None;
-        let mut keeper = start_keeper(root).map_err(failed)?;
-        let mut server = start_server(root, args).map_err(failed)?;
+        let mut keeper = start_keeper(root)?;
+        let mut server = start_server(root, args)?;
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = timer.tick(), if proof.is_none() => proof = Some(start_proof(root).map_err(failed)?),
+                _ = timer.tick(), if proof.is_none() => proof = Some(start_proof(root)?),
                 ended = end_of(&mut proof) => {
                     proof = None;
                     proven(ended.map_err(failed)?)?;
                 }
                 ended = keeper.wait() => {
                     again("keeper", ended.map_err(failed)?).await;
-                    keeper = start_keeper(root).map_err(failed)?;
+                    keeper = start_keeper(root)?;
                 }
                 ended = server.wait() => {
                     again("server", ended.map_err(failed)?).await;
-                    server = start_server(root, args).map_err(failed)?;
+                    server = start_server(root, args)?;
                 }
             }
         }
-        stop(&mut server).await.map_err(failed)?;
+        stop(&server);
+        server.wait().await.map_err(failed)?;
         keeper.kill().await.map_err(failed)?;
         // What the server saw last is in the log before we are gone.
-        settle_once(root).await.map_err(failed)?;
+        settle_once(root).await?;
         Ok(Ended::Well)
     })
 }
 
-fn start_server(root: &Path, args: &Serve) -> std::io::Result<Child> {
+fn start_server(root: &Path, args: &Serve) -> Result<Child, Fault> {
     let mut command = ourselves(root);
     command.args(["serve", "--supervised", &our_id()]);
     for address in &args.listen {
@@ -71,14 +73,14 @@ fn start_server(root: &Path, args: &Serve) -> std::io::Result<Child> {
     start(command)
 }
 
-fn start_keeper(root: &Path) -> std::io::Result<Child> {
+fn start_keeper(root: &Path) -> Result<Child, Fault> {
     let mut command = ourselves(root);
     command.args(["settle", "--supervised", &our_id()]);
     start(command)
 }
 
 /// The self-test of every role in its short form, which logs itself.
-fn start_proof(root: &Path) -> std::io::Result<Child> {
+fn start_proof(root: &Path) -> Result<Child, Fault> {
     let mut command = ourselves(root);
     command.args(["selftest", "--short"]).stdout(Stdio::null());
     start(command)
@@ -98,28 +100,19 @@ async fn end_of(child: &mut Option<Child>) -> std::io::Result<ExitStatus> {
 }
 
 /// What is due is published before agents are served, and what was recorded is in the log at the end.
-async fn settle_once(root: &Path) -> std::io::Result<()> {
+async fn settle_once(root: &Path) -> Result<(), Fault> {
     let mut command = ourselves(root);
     command.arg("settle").stdout(Stdio::null());
     // Whatever it ended with it has told; it is tried again.
-    start(command)?.wait().await.map(drop)
+    start(command)?.wait().await.map(drop).during("wait for", root)
 }
 
-#[expect(clippy::disallowed_methods, reason = "ourselves, for a supervisor that waits for several at once")]
-fn start(command: std::process::Command) -> std::io::Result<Child> {
-    // A Ctrl-C at the terminal reaches the supervisor alone, which stops the others in order.
-    Command::from(command).stdin(Stdio::null()).kill_on_drop(true).process_group(0).spawn()
+fn start(mut command: std::process::Command) -> Result<Child, Fault> {
+    command.stdin(Stdio::null());
+    start_awaited(command)
 }
 
 async fn again(role: &str, status: ExitStatus) {
     tui::note(format_args!("the {role} ended ({status}); starting it again"));
     tokio::time::sleep(AGAIN).await;
-}
-
-async fn stop(server: &mut Child) -> std::io::Result<()> {
-    if let Some(pid) = server.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw) {
-        // It may have ended by itself; then there is nothing to stop.
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-    }
-    server.wait().await.map(drop)
 }

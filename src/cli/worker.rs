@@ -27,12 +27,7 @@ const PIPE: usize = 1 << 20;
 
 /// What a process is started as: confines itself, then answers until nobody asks any more.
 pub fn run(root: &Path, worker: &Worker) -> Result<Ended, Error> {
-    if let Worker::Wait = worker {
-        std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).during("wait at", Path::new("the input"))?;
-        return Ok(Ended::Well);
-    }
-    let state = State::open(root)?;
-    let config = state.config()?;
+    let config = || State::open(root)?.config();
     let failed = |role| move |_| Fault::Worker { role, what: "lost the keeper".into() };
     match worker {
         Worker::Reader { medium, supervisor } => {
@@ -47,18 +42,22 @@ pub fn run(root: &Path, worker: &Worker) -> Result<Ended, Error> {
                 }
             };
             let grants = Grants { state: root, medium: Some(opened.as_fd()) };
+            let config = config()?;
             sandbox::enter(Role::Reader, &grants, &config.terms())?;
             reader::run(&opened, &config.limits, asks, answers).map_err(failed("reader"))?;
         }
         Worker::Attempt { role, layers, targets } => {
             let unknown = || Fault::Config("there is no such layer".into());
             let layers = Layers::named(layers).ok_or_else(unknown)?;
-            selftest::child::run(*role, layers, targets, &config.terms())?;
+            selftest::child::run(*role, layers, targets, &config()?.terms())?;
         }
-        Worker::Wait => {}
+        Worker::Wait => {
+            std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).during("wait at", Path::new("the input"))?;
+        }
         Worker::Examiner { supervisor } => {
             end_with(*supervisor, Signal::KILL)?;
             let (asks, answers) = pipes()?;
+            let config = config()?;
             sandbox::enter(Role::Examiner, &Grants { state: root, medium: None }, &config.terms())?;
             examiner::run(&config.limits, asks, answers).map_err(failed("examiner"))?;
         }
@@ -78,11 +77,11 @@ fn workers(root: &Path, import: &Import, limits: &crate::base::Limits) -> Result
         let mut command = ourselves(root);
         command.args(["worker", "reader", "--supervisor", &our_id(), "--medium"]).arg(path);
         let (asks, answers) = piped(&mut command)?;
-        media.push((path.clone(), Mount::of(path), Medium::new(asks, answers, limits)));
+        media.push((path.clone(), Mount::of(path), Medium::new(asks, answers, limits)?));
     }
     let mut command = ourselves(root);
     let (asks, answers) = piped(command.args(["worker", "examiner", "--supervisor", &our_id()]))?;
-    Ok(Workers { media, disks: import.disk.clone(), examination: Examination::new(asks, answers) })
+    Ok(Workers { media, disks: import.disk.clone(), examination: Examination::new(asks, answers)? })
 }
 
 /// Starts it with a pipe for what it is asked and one for what it answers. It ends by itself when

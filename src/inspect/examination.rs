@@ -2,11 +2,9 @@
 //! as hostile. It counts and hashes what it gets against the signed manifest, and decides itself:
 //! the examiner only says what the bytes show.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read, Seek as _, SeekFrom, Write};
+use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::os::fd::OwnedFd;
 use std::thread;
-use std::time::Duration;
 
 use super::examiner::{self, Answer, Ask};
 use super::{Keep, Kind, Verdict};
@@ -14,23 +12,19 @@ use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
 use crate::base::patient::Patient;
 use crate::base::quoted::printable;
+use crate::base::talk::{self, Talk};
 use crate::base::wire::{Frame, Receiver, Sender};
 use crate::base::{Error, Fault, Limits, Reason, quoted};
 use crate::media::{Spooled, Step};
 use crate::verify::Artifact;
 
-/// How long an examiner may say nothing.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// Whom the faults are told of.
+const EXAMINER: &str = "examiner";
 
 /// An examiner, and what it is asked.
 pub struct Examination {
-    /// Nothing once it said what it never should: then it is not asked again.
-    pipes: Option<Pipes>,
-}
-
-struct Pipes {
-    asks: Sender<File>,
-    answers: Receiver<Patient>,
+    /// Nothing after a question that was not answered to its end: then it is not asked again.
+    talk: Option<Talk>,
 }
 
 /// What a question led to. A refusal leaves the examiner ready for the next one; a fault does not.
@@ -38,19 +32,14 @@ type Told<T> = Result<Result<T, Error>, Fault>;
 
 impl Examination {
     /// By the examiner that takes questions from `asks` and answers into `answers`.
-    pub fn new(asks: OwnedFd, answers: OwnedFd) -> Self {
-        let answers = Patient::new(answers.into(), PATIENCE);
-        Self { pipes: Some(Pipes { asks: Sender::new(asks.into()), answers: Receiver::new(answers) }) }
+    pub fn new(asks: OwnedFd, answers: OwnedFd) -> Result<Self, Fault> {
+        Ok(Self { talk: Some(Talk::new(asks, answers)?) })
     }
 
-    /// By a thread of this process: for the connected side, where there is nothing to keep apart.
+    /// By a thread of this process.
     pub fn here(limits: &Limits) -> Result<Self, Fault> {
-        let pipe = || io::pipe().map_err(|_| Fault::Internal("a pipe cannot be opened"));
-        let ((asked, asks), (answers, answered)) = (pipe()?, pipe()?);
         let limits = limits.clone();
-        // It ends when nobody asks any more; a pipe that breaks is the other end's to tell.
-        thread::spawn(move || examiner::run(&limits, asked, answered));
-        Ok(Self::new(asks.into(), answers.into()))
+        Ok(Self { talk: Some(Talk::here(move |asks, answers| examiner::run(&limits, asks, answers))?) })
     }
 
     /// Has the payload unpacked into `keep`, and gives each carried artifact its verdict, in order.
@@ -62,7 +51,7 @@ impl Examination {
         keep: &mut dyn Keep,
         step: Step<'_>,
     ) -> Result<Vec<Verdict>, Error> {
-        let Pipes { mut asks, mut answers } = self.pipes.take().ok_or_else(given_up)?;
+        let Talk { mut asks, mut answers } = self.talk.take().ok_or_else(|| talk::given_up(EXAMINER))?;
         let manifest = spooled.verified().manifest();
         let (taken, asks, answers) = thread::scope(|scope| {
             // The other way round the pipes would fill up, each end waiting for the other.
@@ -75,7 +64,7 @@ impl Examination {
         });
         let taken = taken?;
         let asks = asks?.map_err(|e| broken(&e))?;
-        self.pipes = answers.map(|answers| Pipes { asks, answers });
+        self.talk = answers.map(|answers| Talk { asks, answers });
         taken
     }
 
@@ -88,8 +77,8 @@ impl Examination {
         keep: &mut dyn Keep,
     ) -> Result<Verdict, Error> {
         // Put back only when it has answered: a question that was not asked to its end has no answer.
-        let mut pipes = self.pipes.take().ok_or_else(given_up)?;
-        let asked = pipes.asks.message(&Ask::Look(artifact.clone())).and_then(|()| pipes.asks.raw());
+        let mut talk = self.talk.take().ok_or_else(|| talk::given_up(EXAMINER))?;
+        let asked = talk.asks.message(&Ask::Look(artifact.clone())).and_then(|()| talk.asks.raw());
         let to = asked.map_err(|e| broken(&e))?;
         keep.begin(artifact)?;
         let (mut hasher, mut left, mut buffer) = (Hasher::new(), artifact.size, vec![0; 128 << 10]);
@@ -105,9 +94,9 @@ impl Examination {
         if hasher.finish() != artifact.sha256 {
             return Err(Fault::damaged(&artifact.path, "what is held of it does not have its digest").into());
         }
-        match pipes.answers.message().map_err(|e| broken(&e))? {
+        match talk.answers.message().map_err(|e| broken(&e))? {
             Answer::Found(finding) => {
-                self.pipes = Some(pipes);
+                self.talk = Some(talk);
                 Ok(end(finding, artifact, allowed, keep)??)
             }
             answer => Ok(Err(unexpected(answer)?)?),
@@ -115,14 +104,13 @@ impl Examination {
     }
 }
 
-fn feed(asks: &mut Sender<File>, spooled: &Spooled) -> io::Result<()> {
+fn feed(asks: &mut Sender<Patient>, spooled: &Spooled) -> io::Result<()> {
     let manifest = &spooled.verified().envelope().manifest;
     asks.message(&Ask::Unpack(manifest.len() as u64))?;
     asks.bytes(manifest)?;
     let mut payload = spooled.payload();
     payload.seek(SeekFrom::Start(0))?;
-    // The kernel moves the bytes from the spool's pages into the pipe.
-    io::copy(&mut payload, asks.raw()?).map(drop)
+    asks.raw()?.write_file(payload)
 }
 
 /// Takes each artifact in the manifest's order: exactly its bytes, with exactly its digest. After a
@@ -192,11 +180,7 @@ fn end(
 }
 
 fn broken(error: &io::Error) -> Fault {
-    match error.kind() {
-        ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => misbehaves("ended before it had answered"),
-        ErrorKind::TimedOut => misbehaves("said nothing for five minutes"),
-        _ => misbehaves("answered what is no answer"),
-    }
+    talk::broken(EXAMINER, error)
 }
 
 /// A refusal is one, whoever says so; anything else out of turn is not.
@@ -208,10 +192,6 @@ fn unexpected(answer: Answer) -> Result<Error, Fault> {
     }
 }
 
-fn given_up() -> Fault {
-    misbehaves("is not asked again, after what it did before")
-}
-
 fn misbehaves(what: &str) -> Fault {
-    Fault::Worker { role: "examiner", what: what.to_owned() }
+    talk::misbehaves(EXAMINER, what)
 }

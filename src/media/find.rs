@@ -68,7 +68,13 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Looks into one folder, then into those below it.
     fn visit(&mut self, folder: BorrowedFd<'_>, path: &Path, depth: u64) -> Result<(), Refusal> {
-        let names = match names(folder) {
+        let room = self.limits.medium_entries.saturating_sub(self.entries);
+        let names = match names(folder, room) {
+            // Not even their names are kept: a folder may hold more of them than there is memory.
+            Ok(names) if names.len() as u64 > room => {
+                let detail = format!("more than {} files and folders", self.limits.medium_entries);
+                return Err(Refusal::new(Reason::MediumEntryLimit, detail));
+            }
             Ok(names) => names,
             Err(e) if depth == 0 => return Err(unlistable(&e)),
             Err(e) => {
@@ -80,6 +86,7 @@ impl Walk<'_> {
             Some(found) => self.survey.bundles.push(found),
             None => self.survey.unrelated += u64::from(depth > 0),
         }
+        self.entries += names.len() as u64;
         for name in names {
             let below = path.join(OsStr::from_bytes(name.to_bytes()));
             let stat = statat(folder, &*name, AtFlags::SYMLINK_NOFOLLOW);
@@ -87,11 +94,6 @@ impl Walk<'_> {
             let is_folder = stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
             if depth == self.limits.medium_depth {
                 continue;
-            }
-            self.entries += 1;
-            if self.entries > self.limits.medium_entries {
-                let detail = format!("more than {} files and folders", self.limits.medium_entries);
-                return Err(Refusal::new(Reason::MediumEntryLimit, detail));
             }
             if !is_folder {
                 self.survey.unrelated += 1;
@@ -117,8 +119,8 @@ impl Walk<'_> {
     }
 }
 
-/// The names in a folder but `.` and `..`, sorted by their bytes.
-fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
+/// The names in a folder but `.` and `..`, sorted by their bytes; no more than one beyond `most`.
+fn names(folder: BorrowedFd<'_>, most: u64) -> io::Result<Vec<CString>> {
     let mut listing = Dir::new(folder.try_clone_to_owned()?)?;
     listing.rewind();
     let mut names = Vec::new();
@@ -126,6 +128,9 @@ fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
         let name = entry?.file_name().to_owned();
         if ![c".", c".."].contains(&name.as_c_str()) {
             names.push(name);
+        }
+        if names.len() as u64 > most {
+            break;
         }
     }
     names.sort_unstable();

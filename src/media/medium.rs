@@ -2,24 +2,24 @@
 //! with bytes that nothing has verified yet is to count them, hash them and put them into the spool.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::thread;
-use std::time::Duration;
 
 use super::reader::{self, Answer, Ask};
 use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
 use crate::base::patient::Patient;
 use crate::base::quoted::printable;
-use crate::base::wire::{Frame, Receiver, Sender};
+use crate::base::talk::{self, Talk};
+use crate::base::wire::{Frame, Receiver};
 use crate::base::{Digest, Error, Fault, Limits, Reason, Refusal, durable};
 use crate::verify::{Envelope, Verified, signature};
 
-/// How long a medium may give nothing: failing sticks retry for minutes.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// Whom the faults are told of.
+const READER: &str = "reader";
 /// Buffers in flight between receiving and hashing.
 const IN_FLIGHT: usize = 4;
 
@@ -28,12 +28,10 @@ pub type Step<'a> = &'a mut dyn FnMut(u64);
 
 /// A medium, as its reader shows it.
 pub struct Medium {
-    asks: Sender<File>,
-    answers: Receiver<Patient>,
+    /// Nothing once the reader did what it never should: then it is not asked again.
+    talk: Option<Talk>,
     limits: Limits,
     tree: Option<String>,
-    /// It said what it never should: then it is not asked again.
-    given_up: bool,
 }
 
 /// What the reader says lies on the medium.
@@ -75,99 +73,42 @@ impl Drop for Spooled {
 
 impl Medium {
     /// A medium whose reader takes questions from `asks` and answers into `answers`.
-    pub fn new(asks: OwnedFd, answers: OwnedFd, limits: &Limits) -> Self {
-        Self {
-            asks: Sender::new(asks.into()),
-            answers: Receiver::new(Patient::new(answers.into(), PATIENCE)),
-            limits: limits.clone(),
-            tree: None,
-            given_up: false,
-        }
+    pub fn new(asks: OwnedFd, answers: OwnedFd, limits: &Limits) -> Result<Self, Fault> {
+        Ok(Self { talk: Some(Talk::new(asks, answers)?), limits: limits.clone(), tree: None })
     }
 
-    /// A medium that this process reads itself, on a thread: for the connected side, where there is
-    /// nothing to keep apart.
+    /// A medium that this process reads itself.
     pub fn here(root: &Path, limits: &Limits) -> Result<Self, Error> {
         let opened = super::find::open_root(root).map_err(|e| unlistable(&e))?;
-        let pipe = || io::pipe().during("open a pipe to", root);
-        let ((asked, asks), (answers, answered)) = (pipe()?, pipe()?);
         let theirs = limits.clone();
-        // It ends when nobody asks any more; a pipe that breaks is the other end's to tell.
-        thread::spawn(move || reader::run(&opened, &theirs, asked, answered));
-        Ok(Self::new(asks.into(), answers.into(), limits))
+        let talk = Talk::here(move |asks, answers| reader::run(&opened, &theirs, asks, answers))?;
+        Ok(Self { talk: Some(talk), limits: limits.clone(), tree: None })
     }
 
     /// Asks, and takes the answer by `hear`. A fault of the reader's is its last word.
-    fn ask<T>(&mut self, ask: &Ask, hear: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
-        if self.given_up {
-            return Err(misbehaves("is not asked again, after what it did before").into());
+    fn ask<T>(&mut self, ask: &Ask, hear: impl FnOnce(&mut Receiver<Patient>) -> Result<T, Error>) -> Result<T, Error> {
+        let mut talk = self.talk.take().ok_or_else(|| talk::given_up(READER))?;
+        let asked = talk.asks.message(ask).and_then(|()| talk.asks.flush());
+        let heard = asked.map_err(|e| broken(&e).into()).and_then(|()| hear(&mut talk.answers));
+        if !matches!(heard, Err(Error::Fault(Fault::Worker { .. }))) {
+            self.talk = Some(talk);
         }
-        let asked = self.asks.message(ask).and_then(|()| self.asks.flush());
-        let heard = asked.map_err(|e| broken(&e).into()).and_then(|()| hear(self));
-        self.given_up = matches!(heard, Err(Error::Fault(Fault::Worker { .. })));
         heard
     }
 
     /// Searches the medium. Refusals: `medium-entry-limit`, `medium-unreadable`.
     pub fn survey(&mut self) -> Result<Surveyed, Error> {
-        self.ask(&Ask::Survey, Self::hear_survey)
-    }
-
-    fn hear_survey(&mut self) -> Result<Surveyed, Error> {
-        let mut bundles = Vec::new();
-        loop {
-            match self.answers.message().map_err(|e| broken(&e))? {
-                Answer::Bundle(folder) if (bundles.len() as u64) < self.limits.medium_entries => {
-                    bundles.push(printable(&folder));
-                }
-                Answer::Surveyed { unrelated, unreadable, tree } => {
-                    self.tree = Some(tree);
-                    let unreadable = unreadable.iter().map(|text| printable(text)).collect();
-                    return Ok(Surveyed { bundles, unrelated, unreadable });
-                }
-                answer => return Err(unexpected(answer)),
-            }
-        }
+        let most = self.limits.medium_entries;
+        let (surveyed, tree) = self.ask(&Ask::Survey, |answers| hear_survey(answers, most))?;
+        self.tree = Some(tree);
+        Ok(surveyed)
     }
 
     /// Manifest and signature files of a bundle, each under its cap.
     /// Refusals: `medium-*`, `manifest-too-large`, `signature-malformed`.
     pub fn envelope(&mut self, bundle: usize) -> Result<Envelope, Error> {
-        self.ask(&Ask::Envelope(bundle as u64), Self::hear_envelope)
-    }
-
-    fn hear_envelope(&mut self) -> Result<Envelope, Error> {
-        let longest = usize::try_from(self.limits.manifest.0).unwrap_or(usize::MAX);
-        let most = usize::try_from(self.limits.signatures).unwrap_or(usize::MAX).saturating_add(2);
-        let mut files: Vec<(String, Vec<u8>)> = Vec::new();
-        loop {
-            match self.answers.frame().map_err(|e| broken(&e))? {
-                Frame::Message(Answer::File(name)) if files.len() < most => files.push((name, Vec::new())),
-                Frame::Bytes(bytes) => {
-                    let cap = if files.len() == 1 { longest } else { signature::LONGEST };
-                    match files.last_mut() {
-                        Some((_, file)) if file.len() + bytes.len() <= cap => file.extend_from_slice(bytes),
-                        _ => return Err(misbehaves("hands over more than was asked for").into()),
-                    }
-                }
-                Frame::Message(Answer::Done) => break,
-                Frame::Message(answer) => return Err(unexpected(answer)),
-            }
-        }
-        let mut files = files.into_iter();
-        let (_, manifest) = files.next().ok_or_else(|| misbehaves("hands over no manifest"))?;
-        let signatures: Vec<_> = files.collect();
-        let plain = |name: &str| name.len() <= 200 && name.bytes().all(|b| (0x21..0x7f).contains(&b) && b != b'/');
-        let ours = |name: &str| name.starts_with("manifest.json.") && name.ends_with(".minisig");
-        if !signatures.iter().all(|(name, _)| plain(name)) {
-            let detail = "the name of a signature file is not plain ASCII of at most 200 characters";
-            return Err(Error::refused(Reason::SignatureMalformed, detail));
-        }
-        let sorted = signatures.is_sorted_by(|(one, _), (other, _)| one < other);
-        if !sorted || !signatures.iter().all(|(name, _)| ours(name)) {
-            return Err(misbehaves("hands over files that are no signatures").into());
-        }
-        Ok(Envelope { manifest, signatures })
+        let limits = self.limits.clone();
+        self.ask(&Ask::Envelope(bundle as u64), |answers| hear_envelope(answers, &limits))
     }
 
     /// Takes the payload into `spool` as `name` and proves its digest to be the signed one.
@@ -185,8 +126,8 @@ impl Medium {
         let file = durable::create(&path, 0o600)?;
         // From here on a failure drops `spooled`, and with it the copy.
         let spooled = Spooled { verified, file, path };
-        let digest =
-            self.ask(&Ask::Payload(bundle as u64, signed.size), |medium| medium.receive(&spooled, signed.size, step))?;
+        let digest = self
+            .ask(&Ask::Payload(bundle as u64, signed.size), |answers| receive(answers, &spooled, signed.size, step))?;
         if digest != signed.sha256 {
             let detail = format!("payload.tar.gz has digest {digest}, the manifest says {}", signed.sha256);
             return Err(Error::refused(Reason::PayloadDigest, detail));
@@ -194,54 +135,103 @@ impl Medium {
         Ok(spooled)
     }
 
-    /// Writes exactly `size` bytes, and hashes them on a second thread. After a fault of ours the rest
-    /// is taken in and dropped, so that the next answer is heard.
-    fn receive(&mut self, spooled: &Spooled, size: u64, step: Step<'_>) -> Result<Digest, Error> {
-        let (full, to_hash) = sync_channel::<Vec<u8>>(IN_FLIGHT);
-        let (empty, hashed) = sync_channel::<Vec<u8>>(IN_FLIGHT);
-        thread::scope(|scope| {
-            let hashing = scope.spawn(move || {
-                let mut digest = Hasher::new();
-                for buffer in to_hash {
-                    digest.update(&buffer);
-                    // The other end may be gone with an error; then nobody wants the buffer.
-                    let _ = empty.try_send(buffer);
-                }
-                digest.finish()
-            });
-            let mut left = size;
-            let mut out = &spooled.file;
-            let mut failed = None;
-            loop {
-                match self.answers.frame().map_err(|e| broken(&e))? {
-                    Frame::Bytes(bytes) if bytes.len() as u64 <= left => {
-                        if failed.is_none() {
-                            failed = out.write_all(bytes).during("write", &spooled.path).err();
-                        }
-                        left -= bytes.len() as u64;
-                        step(bytes.len() as u64);
-                    }
-                    Frame::Bytes(_) => return Err(misbehaves("hands over more than was asked for").into()),
-                    Frame::Message(Answer::Done) if left == 0 => break,
-                    Frame::Message(answer) => return Err(unexpected(answer)),
-                }
-                let received = self.answers.exchange(hashed.try_recv().unwrap_or_default());
-                full.send(received).map_err(|_| Fault::Internal("hashing stopped"))?;
-            }
-            drop(full);
-            let digest = hashing.join().map_err(|_| Fault::Internal("hashing stopped"))?;
-            failed.map_or(Ok(digest), |fault| Err(fault.into()))
-        })
-    }
-
     /// Whether the medium's tree, its names, lengths and times, is what it was at the survey.
     /// Refusals: `medium-*`, where it can no longer be searched.
     pub fn is_unchanged(&mut self) -> Result<bool, Error> {
-        self.ask(&Ask::Again, |medium| match medium.answers.message().map_err(|e| broken(&e))? {
-            Answer::Surveyed { tree, .. } => Ok(Some(tree) == medium.tree),
+        let now = self.ask(&Ask::Again, |answers| match answers.message().map_err(|e| broken(&e))? {
+            Answer::Surveyed { tree, .. } => Ok(tree),
             answer => Err(unexpected(answer)),
-        })
+        })?;
+        Ok(self.tree == Some(now))
     }
+}
+
+fn hear_survey(answers: &mut Receiver<Patient>, most: u64) -> Result<(Surveyed, String), Error> {
+    let mut bundles = Vec::new();
+    loop {
+        match answers.message().map_err(|e| broken(&e))? {
+            Answer::Bundle(folder) if (bundles.len() as u64) < most => bundles.push(printable(&folder)),
+            Answer::Surveyed { unrelated, unreadable, tree } => {
+                let unreadable = unreadable.iter().map(|text| printable(text)).collect();
+                return Ok((Surveyed { bundles, unrelated, unreadable }, tree));
+            }
+            answer => return Err(unexpected(answer)),
+        }
+    }
+}
+
+fn hear_envelope(answers: &mut Receiver<Patient>, limits: &Limits) -> Result<Envelope, Error> {
+    let longest = usize::try_from(limits.manifest.0).unwrap_or(usize::MAX);
+    let most = usize::try_from(limits.signatures).unwrap_or(usize::MAX).saturating_add(2);
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    loop {
+        match answers.frame().map_err(|e| broken(&e))? {
+            Frame::Message(Answer::File(name)) if files.len() < most => files.push((name, Vec::new())),
+            Frame::Bytes(bytes) => {
+                let cap = if files.len() == 1 { longest } else { signature::LONGEST };
+                match files.last_mut() {
+                    Some((_, file)) if file.len() + bytes.len() <= cap => file.extend_from_slice(bytes),
+                    _ => return Err(misbehaves("hands over more than was asked for").into()),
+                }
+            }
+            Frame::Message(Answer::Done) => break,
+            Frame::Message(answer) => return Err(unexpected(answer)),
+        }
+    }
+    let mut files = files.into_iter();
+    let (_, manifest) = files.next().ok_or_else(|| misbehaves("hands over no manifest"))?;
+    let signatures: Vec<_> = files.collect();
+    let plain = |name: &str| name.len() <= 200 && name.bytes().all(|b| (0x21..0x7f).contains(&b) && b != b'/');
+    let ours = |name: &str| name.starts_with("manifest.json.") && name.ends_with(".minisig");
+    if !signatures.iter().all(|(name, _)| plain(name)) {
+        let detail = "the name of a signature file is not plain ASCII of at most 200 characters";
+        return Err(Error::refused(Reason::SignatureMalformed, detail));
+    }
+    let sorted = signatures.is_sorted_by(|(one, _), (other, _)| one < other);
+    if !sorted || !signatures.iter().all(|(name, _)| ours(name)) {
+        return Err(misbehaves("hands over files that are no signatures").into());
+    }
+    Ok(Envelope { manifest, signatures })
+}
+
+/// Writes exactly `size` bytes, and hashes them on a second thread. After a fault of ours the rest
+/// is taken in and dropped, so that the next answer is heard.
+fn receive(answers: &mut Receiver<Patient>, spooled: &Spooled, size: u64, step: Step<'_>) -> Result<Digest, Error> {
+    let (full, to_hash) = sync_channel::<Vec<u8>>(IN_FLIGHT);
+    let (empty, hashed) = sync_channel::<Vec<u8>>(IN_FLIGHT);
+    thread::scope(|scope| {
+        let hashing = scope.spawn(move || {
+            let mut digest = Hasher::new();
+            for buffer in to_hash {
+                digest.update(&buffer);
+                // The other end may be gone with an error; then nobody wants the buffer.
+                let _ = empty.try_send(buffer);
+            }
+            digest.finish()
+        });
+        let mut left = size;
+        let mut out = &spooled.file;
+        let mut failed = None;
+        loop {
+            match answers.frame().map_err(|e| broken(&e))? {
+                Frame::Bytes(bytes) if bytes.len() as u64 <= left => {
+                    if failed.is_none() {
+                        failed = out.write_all(bytes).during("write", &spooled.path).err();
+                    }
+                    left -= bytes.len() as u64;
+                    step(bytes.len() as u64);
+                }
+                Frame::Bytes(_) => return Err(misbehaves("hands over more than was asked for").into()),
+                Frame::Message(Answer::Done) if left == 0 => break,
+                Frame::Message(answer) => return Err(unexpected(answer)),
+            }
+            let received = answers.exchange(hashed.try_recv().unwrap_or_default());
+            full.send(received).map_err(|_| Fault::Internal("hashing stopped"))?;
+        }
+        drop(full);
+        let digest = hashing.join().map_err(|_| Fault::Internal("hashing stopped"))?;
+        failed.map_or(Ok(digest), |fault| Err(fault.into()))
+    })
 }
 
 /// The refusal that a root which cannot be opened leads to.
@@ -250,11 +240,7 @@ pub fn unlistable(error: &io::Error) -> Refusal {
 }
 
 fn broken(error: &io::Error) -> Fault {
-    match error.kind() {
-        ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => misbehaves("ended before it had answered"),
-        ErrorKind::TimedOut => misbehaves("gave nothing for five minutes"),
-        _ => misbehaves("answered what is no answer"),
-    }
+    talk::broken(READER, error)
 }
 
 /// A refusal is one, whoever says so; anything else out of turn is not.
@@ -266,5 +252,5 @@ fn unexpected(answer: Answer) -> Error {
 }
 
 fn misbehaves(what: &str) -> Fault {
-    Fault::Worker { role: "reader", what: what.to_owned() }
+    talk::misbehaves(READER, what)
 }

@@ -2,8 +2,6 @@
 //! It does not depend on the others. What it cannot say (UDP, unix sockets, changing times and
 //! modes) the two others do.
 
-use std::os::fd::BorrowedFd;
-
 use ::landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, LandlockStatus, PathBeneath,
     Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
@@ -75,6 +73,3 @@ fn writing() -> BitFlags<AccessFs> {
 fn allowed(access: BitFlags<AccessFs>, path: &std::path::Path) -> BitFlags<AccessFs> {
     if path.is_dir() { access } else { access & AccessFs::from_file(NEWEST) }
 }
-
-/// For [`Grants`].
-pub type Medium<'a> = BorrowedFd<'a>;

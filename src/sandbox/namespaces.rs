@@ -60,7 +60,7 @@ fn leave(root: bool) -> Result<(), Fault> {
 }
 
 /// Whether the network we are in has no interface but the loopback.
-pub fn is_alone() -> bool {
+fn is_alone() -> bool {
     let Ok(text) = std::fs::read_to_string("/proc/self/net/dev") else { return false };
     text.lines().filter_map(|line| line.split_once(':')).all(|(name, _)| name.trim() == "lo")
 }

@@ -92,6 +92,23 @@ pub const RIGHTS: [Rights; 4] = [
 impl Rights {
     /// The row of `role`.
     pub fn of(role: Role) -> &'static Self {
-        const { &RIGHTS }.get(role as usize).unwrap_or(const { &RIGHTS[0] })
+        match role {
+            Role::Reader => const { &RIGHTS[0] },
+            Role::Examiner => const { &RIGHTS[1] },
+            Role::Keeper => const { &RIGHTS[2] },
+            Role::Server => const { &RIGHTS[3] },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_role_has_its_own_row() {
+        for role in Role::ALL {
+            assert_eq!(Rights::of(role).role, role);
+        }
     }
 }

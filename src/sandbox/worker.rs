@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command};
 
-use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
 
 use crate::base::Fault;
 use crate::base::error::IoContext as _;
@@ -24,6 +24,21 @@ pub fn ourselves(state: &Path) -> Command {
 #[expect(clippy::disallowed_methods, reason = "the one place that starts a process: ourselves")]
 pub fn start(command: &mut Command) -> Result<Child, Fault> {
     command.spawn().during("start", Path::new(OURSELVES))
+}
+
+/// Starts it for a supervisor that waits for several at once; it is killed when nobody waits for it.
+/// A Ctrl-C at the terminal reaches the supervisor alone, which stops the others in order.
+#[expect(clippy::disallowed_methods, reason = "the one place that starts a process: ourselves")]
+pub fn start_awaited(command: Command) -> Result<tokio::process::Child, Fault> {
+    let mut command = tokio::process::Command::from(command);
+    command.kill_on_drop(true).process_group(0).spawn().during("start", Path::new(OURSELVES))
+}
+
+/// Asks such a process to end in order. It may have ended by itself; then there is nothing to stop.
+pub fn stop(child: &tokio::process::Child) {
+    if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
+        let _ = kill_process(pid, Signal::TERM);
+    }
 }
 
 /// As the option that names us to a process we start.

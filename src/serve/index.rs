@@ -104,7 +104,7 @@ pub fn freshness_word(
     feed: Option<&crate::config::Feed>,
     now: Timestamp,
 ) -> &'static str {
-    let span = |span: Option<crate::config::Span>| span.map(|s| s.0);
+    let span = |span: Option<crate::base::span::Span>| span.map(|s| s.0);
     let (warn, stale) = feed.map_or((None, None), |f| (span(f.warn_after), span(f.stale_after)));
     FRESHNESS.get(usize::from(freshness(issued, expires, warn, stale, now))).copied().unwrap_or("expired")
 }

@@ -118,6 +118,28 @@ fn a_missing_layer_is_a_fault_unless_the_config_names_it() {
     assert!(ran.err.contains("as the config accepts: examiner: execute a program"), "{}", ran.err);
 }
 
+/// The self-test believes nobody: a layer that the kernel says it took is tried like any other.
+#[test]
+fn a_kernel_that_lies_is_found_out_and_stops_the_role() {
+    let world = World::new();
+    let library = shim(world.dir.path(), "hostile");
+    let told = |fake: &str, args: &[&str]| {
+        let mut command = world.command(args);
+        run(command.env("LD_PRELOAD", &library).env("FAKE", fake)).expect(1).err
+    };
+    for fake in ["landlock", "seccomp"] {
+        for args in [&["selftest", "--short"][..], &["serve"], &["up"]] {
+            let said = told(fake, args);
+            assert!(said.contains("the confinement does not hold"), "{fake} {args:?}: {said}");
+            assert!(!said.contains("serving on"), "{fake} {args:?}: {said}");
+        }
+    }
+    let found = told("landlock", &["selftest", "--short"]);
+    assert!(found.contains("NOT STOPPED: server: read a file that anybody may read"), "{found}");
+    let logged = world.log("import").pop().unwrap();
+    assert!(logged["findings"].to_string().contains("read a file that anybody may read"), "{logged}");
+}
+
 /// What hostile code inside a worker tried, and what came of it.
 fn tried(told: &str, role: &str) -> Vec<String> {
     let begin = format!("hostile {role}: ");
@@ -189,7 +211,21 @@ fn a_worker_that_lies_brings_nothing_in() {
 fn the_server_proves_itself_before_it_serves() {
     let world = World::new();
     world.publish("feed", 1, ONE);
-    Server::start(&world, "serve").stop();
+    let server = Server::start(&world, "serve");
+    let id = server.id();
+    let mut threads = 0;
+    for thread in fs::read_dir(format!("/proc/{id}/task")).unwrap() {
+        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        let field = |name: &str| status.lines().find_map(|l| l.strip_prefix(name)).unwrap().trim().to_owned();
+        assert_eq!((field("Seccomp:"), field("NoNewPrivs:")), ("2".into(), "1".into()), "{status}");
+        for set in ["CapEff:", "CapPrm:", "CapBnd:", "CapInh:"] {
+            assert_eq!(field(set).trim_start_matches('0'), "", "{set} {status}");
+        }
+        assert!(!field("Uid:").starts_with("0\t"), "it runs as root: {status}");
+        threads += 1;
+    }
+    assert!(threads > 2, "only {threads} threads");
+    server.stop();
     world.relay(&["settle"]).expect(0);
     let proof = world.log("access").into_iter().find(|event| event["type"] == "self-test").unwrap();
     assert_eq!((&proof["roles"][0]["role"], proof.get("findings")), (&"server".into(), None), "{proof}");
