@@ -80,6 +80,7 @@ fn words(event: &Event) -> String {
         }
         Event::SelfTest(SelfTest { full, kernel, roles, without, exposed, findings, .. }) => {
             let form = if *full { "full" } else { "short" };
+            let names: Vec<_> = roles.iter().map(|part| part.role.to_string()).collect();
             let tried: u64 = roles.iter().map(|part| part.attempts).sum();
             let without: Vec<_> = without.iter().map(|w| format!("; without {}: {}", w.layer, w.reason)).collect();
             let exposed = match exposed.len() {
@@ -91,8 +92,8 @@ fn words(event: &Event) -> String {
                 n => format!("{n} FINDINGS: {}", findings.join(", ")),
             };
             format!(
-                "{form} self-test of {} roles on {kernel}, {tried} attempts: {found}{}{exposed}",
-                roles.len(),
+                "{form} self-test of {} on {kernel}, {tried} attempts: {found}{}{exposed}",
+                names.join(", "),
                 without.concat()
             )
         }

@@ -219,7 +219,7 @@ fn channel_status(state: &State, channel: &str, now: Timestamp) -> Result<json::
 fn print(status: &json::Status) {
     tui::say(format_args!("relay {}, keyring {}, {} now", status.relay, status.keyring, status.now));
     tui::say(format_args!(
-        "log: {} entries on imports, {} on refused attempts",
+        "log: {} entries on imports, {} in the access log",
         status.import_entries, status.access_entries
     ));
     for Waiver { layer, reason } in &status.without {

@@ -25,10 +25,19 @@ use crate::store::State;
 /// What the pipes between two processes hold, in bytes: fewer turns for each.
 const PIPE: usize = 1 << 20;
 
-/// What a process is started as: confines itself, then answers until nobody asks any more.
+/// What a process is started as. Where whoever started it has gone there is nothing to tell: that one
+/// tells why itself.
 pub fn run(root: &Path, worker: &Worker) -> Result<Ended, Error> {
+    match work(root, worker) {
+        Err(Error::Fault(Fault::Interrupted)) => Ok(Ended::Failed),
+        ended => ended.map(|()| Ended::Well),
+    }
+}
+
+/// Confines itself, then answers until nobody asks any more.
+fn work(root: &Path, worker: &Worker) -> Result<(), Error> {
     let config = || State::open(root)?.config();
-    let failed = |role| move |_| Fault::Worker { role, what: "lost the keeper".into() };
+    let gone = |_| Fault::Interrupted;
     match worker {
         Worker::Reader { medium, supervisor } => {
             end_with(*supervisor, Signal::KILL)?;
@@ -37,14 +46,14 @@ pub fn run(root: &Path, worker: &Worker) -> Result<Ended, Error> {
             let opened = match opened {
                 Ok(opened) => opened,
                 Err(refusal) => {
-                    reader::refuse(refusal, asks, answers).map_err(failed("reader"))?;
-                    return Ok(Ended::Well);
+                    reader::refuse(refusal, asks, answers).map_err(gone)?;
+                    return Ok(());
                 }
             };
             let grants = Grants { state: root, medium: Some(opened.as_fd()) };
             let config = config()?;
             sandbox::enter(Role::Reader, &grants, &config.terms())?;
-            reader::run(&opened, &config.limits, asks, answers).map_err(failed("reader"))?;
+            reader::run(&opened, &config.limits, asks, answers).map_err(gone)?;
         }
         Worker::Attempt { role, layers, targets } => {
             let unknown = || Fault::Config("there is no such layer".into());
@@ -59,10 +68,10 @@ pub fn run(root: &Path, worker: &Worker) -> Result<Ended, Error> {
             let (asks, answers) = pipes()?;
             let config = config()?;
             sandbox::enter(Role::Examiner, &Grants { state: root, medium: None }, &config.terms())?;
-            examiner::run(&config.limits, asks, answers).map_err(failed("examiner"))?;
+            examiner::run(&config.limits, asks, answers).map_err(gone)?;
         }
     }
-    Ok(Ended::Well)
+    Ok(())
 }
 
 fn pipes() -> Result<(File, File), Fault> {

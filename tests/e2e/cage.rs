@@ -118,6 +118,19 @@ fn a_missing_layer_is_a_fault_unless_the_config_names_it() {
     assert!(ran.err.contains("as the config accepts: examiner: execute a program"), "{}", ran.err);
 }
 
+/// Who reads the console sees one fault and its next step, not what the workers make of its end.
+#[test]
+fn a_fault_of_the_keeper_is_told_once() {
+    let world = World::new();
+    let folder = world.bundle("auto", 1, ONE);
+    fs::remove_file(world.state().join("log/import/checkpoint")).unwrap();
+    for _ in 0..5 {
+        let told = world.relay(&["import", "--operator", "operator", folder.to_str().unwrap()]).expect(4).err;
+        assert_eq!(told.matches("fault:").count(), 1, "{told}");
+        assert_eq!(told.matches("next:").count(), 1, "{told}");
+    }
+}
+
 /// The self-test believes nobody: a layer that the kernel says it took is tried like any other.
 #[test]
 fn a_kernel_that_lies_is_found_out_and_stops_the_role() {
