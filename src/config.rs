@@ -1,6 +1,8 @@
 //! `config.toml`: the doc comment of each field is its manual. Unknown keys are refused; each fault
 //! is shown with line and column. `gaprelay init` writes an annotated example.
 
+pub mod dns;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -42,6 +44,9 @@ pub struct Config {
     /// How agents are served.
     #[serde(default)]
     pub serve: Serve,
+    /// Which look-ups are answered.
+    #[serde(default)]
+    pub dns: dns::Dns,
     /// Layers of the confinement that this site does without, each with the reason.
     #[serde(default)]
     pub without: Vec<Without>,
@@ -320,6 +325,9 @@ impl Config {
             if !(1..=300).contains(&reason.get_ref().trim().chars().count()) {
                 add(reason.span().start, "what weakens the relay needs its reason, of at most 300 characters".into());
             }
+        }
+        for (at, message) in self.dns.problems() {
+            add(at, message);
         }
         if self.publish.keep_sets < 2 {
             add(relay, "publish.keep_sets must be at least 2, so that a release can be withdrawn".into());

@@ -16,6 +16,7 @@ pub mod inspect;
 pub mod media;
 pub mod publish;
 pub mod serve;
+pub mod sinkhole;
 pub mod store;
 pub mod unpack;
 pub mod verify;

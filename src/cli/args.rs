@@ -59,7 +59,9 @@ pub enum Command {
     },
     /// Serve agents until SIGTERM.
     Serve(Serve),
-    /// Settle on a timer and serve, under one supervisor.
+    /// Answer DNS look-ups of the config's names alone, and record what others show.
+    Sinkhole(Sinkhole),
+    /// Settle on a timer, serve, and answer look-ups where the config says so, under one supervisor.
     Up(Serve),
     /// Look at the transparency logs and check them.
     Log {
@@ -100,7 +102,7 @@ pub enum Command {
     /// What needs no state and no network.
     #[command(flatten)]
     Offline(Offline),
-    /// A confined process of an import.
+    /// A confined process that another one needs.
     #[command(hide = true)]
     Worker {
         /// Which.
@@ -129,7 +131,7 @@ pub enum Offline {
     },
 }
 
-/// What an import starts.
+/// What other processes of ours start.
 #[derive(Debug, Subcommand)]
 pub enum Worker {
     /// Sees one medium.
@@ -143,6 +145,12 @@ pub enum Worker {
     },
     /// Unpacks and looks inside.
     Examiner {
+        /// Who started it.
+        #[arg(long)]
+        supervisor: i32,
+    },
+    /// Carries the packets of look-ups.
+    Post {
         /// Who started it.
         #[arg(long)]
         supervisor: i32,
@@ -269,6 +277,14 @@ pub struct Serve {
     #[arg(long, value_name = "IP:PORT")]
     pub listen: Vec<SocketAddr>,
     /// End when this process, which started us, ends: how `up` starts its server.
+    #[arg(long, hide = true, value_name = "PID")]
+    pub supervised: Option<i32>,
+}
+
+/// `sinkhole`.
+#[derive(Clone, Debug, Args)]
+pub struct Sinkhole {
+    /// End when this process, which started us, ends: how `up` starts its sinkhole.
     #[arg(long, hide = true, value_name = "PID")]
     pub supervised: Option<i32>,
 }

@@ -13,6 +13,7 @@ pub mod refusals;
 pub mod selftest;
 pub mod serve;
 pub mod show;
+pub mod sinkhole;
 pub mod tui;
 pub mod up;
 pub mod worker;
@@ -74,6 +75,7 @@ fn run(relay: Relay) -> Result<Ended, Error> {
         Command::Releases { json } => show::releases(&State::open(root)?, json),
         Command::Show { release, json } => show::show(&State::open(root)?, &release, json),
         Command::Serve(serve) => serve::run(&State::open(root)?, &serve),
+        Command::Sinkhole(args) => sinkhole::run(&State::open(root)?, &args),
         Command::Up(serve) => up::run(root, &serve),
         Command::Log { command } => match command {
             LogCommand::Show(show) => log::show(&State::open(root)?, &show),

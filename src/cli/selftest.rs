@@ -48,9 +48,9 @@ pub fn run(root: &Path, now: Timestamp, args: &args::SelfTest) -> Result<Ended, 
     Ok(Ended::Well)
 }
 
-/// In its short form, for a role that is about to start. Fault: it must not.
-pub fn before(root: &Path, role: Role, config: &Config) -> Result<SelfTest, Fault> {
-    let parts = try_all(root, &[role], Form::Short)?;
+/// In its short form, for roles that are about to start. Fault: they must not.
+pub fn before(root: &Path, roles: &[Role], config: &Config) -> Result<SelfTest, Fault> {
+    let parts = try_all(root, roles, Form::Short)?;
     let found = Findings::of(&parts);
     tell(&parts, &found)?;
     Ok(result(config, Form::Short, &parts, &found))

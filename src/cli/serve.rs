@@ -22,7 +22,7 @@ pub fn run(state: &State, args: &Serve) -> Result<Ended, Error> {
     }
     let config = state.config()?;
     // A cage that does not hold is no cage: then nothing is served.
-    let proof = selftest::before(state.root(), Role::Server, &config)?;
+    let proof = selftest::before(state.root(), &[Role::Server], &config)?;
     let tls = tls::load(&config.serve)?;
     let all = |addresses: &[SocketAddr]| addresses.iter().map(bind).collect::<Result<Vec<_>, _>>();
     let listeners = Listeners { agents: all(&addresses(&config, args))?, tripwires: all(&config.serve.tripwires)? };

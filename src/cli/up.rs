@@ -1,5 +1,5 @@
-//! `gaprelay up`: one supervisor that keeps a keeper, which settles on a timer, and a server running,
-//! each a confined process of its own. If one ends, it is started again. The supervisor itself reads
+//! `gaprelay up`: one supervisor that keeps a keeper, which settles on a timer, a server and, where the
+//! config has one, a DNS sinkhole running, each a confined process of its own. If one ends, it is started again. The supervisor itself reads
 //! nothing that anybody sends.
 
 use std::path::Path;
@@ -24,7 +24,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Runs until SIGTERM or SIGINT.
 pub fn run(root: &Path, args: &Serve) -> Result<Ended, Error> {
     // A state or config that is not sound is told at once, not by a server that keeps dying.
-    State::open(root)?.config()?;
+    let config = State::open(root)?.config()?;
+    let has_sinkhole = !config.dns.listen.is_empty();
     let failed = |source| Fault::Io { operation: "supervise", path: root.to_owned(), source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     runtime.block_on(async {
@@ -36,6 +37,7 @@ pub fn run(root: &Path, args: &Serve) -> Result<Ended, Error> {
         let mut proof: Option<Child> = None;
         let mut keeper = start_keeper(root)?;
         let mut server = start_server(root, args)?;
+        let mut sinkhole = if has_sinkhole { Some(start_sinkhole(root)?) } else { None };
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
@@ -53,10 +55,16 @@ pub fn run(root: &Path, args: &Serve) -> Result<Ended, Error> {
                     again("server", ended.map_err(failed)?).await;
                     server = start_server(root, args)?;
                 }
+                ended = end_of(&mut sinkhole) => {
+                    again("sinkhole", ended.map_err(failed)?).await;
+                    sinkhole = Some(start_sinkhole(root)?);
+                }
             }
         }
-        stop(&server);
-        server.wait().await.map_err(failed)?;
+        for answering in [Some(&mut server), sinkhole.as_mut()].into_iter().flatten() {
+            stop(answering);
+            answering.wait().await.map_err(failed)?;
+        }
         keeper.kill().await.map_err(failed)?;
         // What the server saw last is in the log before we are gone.
         settle_once(root).await?;
@@ -70,6 +78,12 @@ fn start_server(root: &Path, args: &Serve) -> Result<Child, Fault> {
     for address in &args.listen {
         command.arg("--listen").arg(address.to_string());
     }
+    start(command)
+}
+
+fn start_sinkhole(root: &Path) -> Result<Child, Fault> {
+    let mut command = ourselves(root);
+    command.args(["sinkhole", "--supervised", &our_id()]);
     start(command)
 }
 

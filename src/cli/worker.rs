@@ -20,6 +20,7 @@ use crate::media::{Medium, Mount, find, medium, reader};
 use crate::sandbox::selftest::{self, Layers};
 use crate::sandbox::worker::{end_with, our_id, ourselves, start};
 use crate::sandbox::{self, Grants, Role};
+use crate::sinkhole::post;
 use crate::store::State;
 
 /// What the pipes between two processes hold, in bytes: fewer turns for each.
@@ -59,6 +60,14 @@ fn work(root: &Path, worker: &Worker) -> Result<(), Error> {
             let unknown = || Fault::Config("there is no such layer".into());
             let layers = Layers::named(layers).ok_or_else(unknown)?;
             selftest::child::run(*role, layers, targets, &config()?.terms())?;
+        }
+        Worker::Post { supervisor } => {
+            end_with(*supervisor, Signal::KILL)?;
+            let (street, desk) = (std::io::stdin(), std::io::stdout());
+            let config = config()?;
+            sandbox::enter(Role::Post, &Grants { state: root, medium: None }, &config.terms())?;
+            // Whichever end it lost, the resolver tells why.
+            post::run(street, desk, &config.dns.agents).map_err(gone)?;
         }
         Worker::Wait => {
             std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).during("wait at", Path::new("the input"))?;

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use super::attempts::{self, Targets};
 use super::selftest::{Layers, Line, Tried, order};
@@ -27,6 +27,24 @@ pub struct Ran {
     pub tried: Vec<Tried>,
 }
 
+/// A process that is trying, with what was planted for it alone.
+pub struct Trying {
+    role: Role,
+    child: Child,
+    count: usize,
+    folder: PathBuf,
+    victim: Child,
+    _planted: (UnixListener, UnixDatagram, OwnedFd),
+}
+
+impl Drop for Trying {
+    fn drop(&mut self) {
+        // It waits for this, and ends.
+        drop(self.victim.stdin.take());
+        let _ = self.victim.wait();
+    }
+}
+
 /// What is there to be reached: sockets that live as long as this, and a folder for each run.
 pub struct Ground {
     folder: PathBuf,
@@ -36,16 +54,12 @@ pub struct Ground {
     udp_port: u16,
     _named: OwnedFd,
     name: String,
-    victim: std::process::Child,
     _leaked: (UnixStream, UnixStream),
     leaked: i32,
 }
 
 impl Drop for Ground {
     fn drop(&mut self) {
-        // It waits for this, and ends.
-        drop(self.victim.stdin.take());
-        let _ = self.victim.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -63,8 +77,6 @@ impl Ground {
         let named = attempts::network::target_named(&name).map_err(planted)?;
         let pair = UnixStream::pair().map_err(planted)?;
         rustix::io::fcntl_setfd(&pair.0, rustix::io::FdFlags::empty()).map_err(|e| planted(e.into()))?;
-        let victim =
-            start(ourselves(Path::new("/")).args(["worker", "wait"]).stdin(Stdio::piped()).stdout(Stdio::null()))?;
         Ok(Self {
             tcp: TcpListener::bind("127.0.0.1:0").map_err(planted)?,
             tcp6: TcpListener::bind("[::1]:0").ok(),
@@ -72,18 +84,19 @@ impl Ground {
             _udp: udp.0,
             _named: named,
             name,
-            victim,
             leaked: pair.0.as_raw_fd(),
             _leaked: pair,
             folder,
         })
     }
 
-    /// One process with these layers, which tries everything.
-    pub fn run(&self, state: &Path, role: Role, layers: Layers, count: usize) -> Result<Ran, Fault> {
+    /// Starts one process with these layers, which tries everything; several may try at once.
+    pub fn start(&self, state: &Path, role: Role, layers: Layers, count: usize) -> Result<Trying, Fault> {
         let folder = self.folder.join(format!("{role}-{}", layers.word()));
         let failed = |e: io::Error| Fault::Io { operation: "plant targets in", path: folder.clone(), source: e };
-        let _sockets = plant_files(&folder).map_err(failed)?;
+        let sockets = plant_files(&folder).map_err(failed)?;
+        let victim =
+            start(ourselves(Path::new("/")).args(["worker", "wait"]).stdin(Stdio::piped()).stdout(Stdio::null()))?;
         let port = |listener: &TcpListener| listener.local_addr().map(|a| a.port());
         let targets = Targets {
             tcp: port(&self.tcp).map_err(failed)?,
@@ -91,12 +104,12 @@ impl Ground {
             udp: self.udp_port,
             folder: folder.clone(),
             name: self.name.clone(),
-            victim: i32::try_from(self.victim.id()).unwrap_or(0),
+            victim: i32::try_from(victim.id()).unwrap_or(0),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             root: rustix::process::getuid().is_root(),
             leaked: self.leaked,
         };
-        let (_agent, accepted) = attempts::network::accepted().map_err(failed)?;
+        let (agent, accepted) = attempts::network::accepted().map_err(failed)?;
         let text = serde_json::to_string(&targets).map_err(|_| Fault::Internal("targets cannot be written"))?;
         let mut command = ourselves(state);
         command.args([
@@ -109,10 +122,19 @@ impl Ground {
             "--targets",
             &text,
         ]);
-        let mut child = start(command.stdin(accepted).stdout(Stdio::piped()))?;
-        let mut ran = Ran { held: Held::default(), missing: false, tried: vec![Tried::Errno(libc::ECANCELED); count] };
+        let child = start(command.stdin(accepted).stdout(Stdio::piped()))?;
+        Ok(Trying { role, child, count, folder, victim, _planted: (sockets.0, sockets.1, agent) })
+    }
+}
+
+impl Trying {
+    /// Waits until it has tried everything.
+    pub fn finish(mut self) -> Result<Ran, Fault> {
+        let failed = |e: io::Error| Fault::Io { operation: "plant targets in", path: self.folder.clone(), source: e };
+        let mut ran =
+            Ran { held: Held::default(), missing: false, tried: vec![Tried::Errno(libc::ECANCELED); self.count] };
         let mut next = order().next();
-        if let Some(out) = child.stdout.take() {
+        if let Some(out) = self.child.stdout.take() {
             for line in BufReader::new(out).lines() {
                 let line = line.map_err(failed)?;
                 match serde_json::from_str(&line).map_err(|e| failed(e.into()))? {
@@ -127,7 +149,7 @@ impl Ground {
                 }
             }
         }
-        let status = child.wait().map_err(failed)?;
+        let status = self.child.wait().map_err(failed)?;
         // The one attempt that ends its process is the last.
         match (status.signal(), next) {
             (Some(signal), Some(number)) => {
@@ -137,7 +159,7 @@ impl Ground {
             }
             (None, None) if status.success() => {}
             _ if ran.missing => {}
-            _ => return Err(Fault::Escape(format!("the self-test of the {role} ended early: {status}"))),
+            _ => return Err(Fault::Escape(format!("the self-test of the {} ended early: {status}", self.role))),
         }
         Ok(ran)
     }

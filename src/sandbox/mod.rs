@@ -42,11 +42,15 @@ pub enum Role {
     Keeper,
     /// Answers agents.
     Server,
+    /// Answers look-ups.
+    Sinkhole,
+    /// Carries the packets of look-ups.
+    Post,
 }
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Reader, Self::Examiner, Self::Keeper, Self::Server];
+    pub const ALL: [Self; 6] = [Self::Reader, Self::Examiner, Self::Keeper, Self::Server, Self::Sinkhole, Self::Post];
 
     /// Its letter in the table of system calls.
     pub fn letter(self) -> char {
@@ -55,6 +59,8 @@ impl Role {
             Self::Examiner => 'E',
             Self::Keeper => 'K',
             Self::Server => 'S',
+            Self::Sinkhole => 'D',
+            Self::Post => 'P',
         }
     }
 }
@@ -66,6 +72,8 @@ impl fmt::Display for Role {
             Self::Examiner => "examiner",
             Self::Keeper => "keeper",
             Self::Server => "server",
+            Self::Sinkhole => "sinkhole",
+            Self::Post => "post",
         })
     }
 }

@@ -41,7 +41,7 @@ pub struct Rights {
 use Place::{Medium, State};
 
 /// The table.
-pub const RIGHTS: [Rights; 4] = [
+pub const RIGHTS: [Rights; 6] = [
     Rights {
         role: Role::Reader,
         may: "reads the medium and tells the keeper its bytes",
@@ -87,6 +87,25 @@ pub const RIGHTS: [Rights; 4] = [
         user: User::Own("gaprelay-server"),
         memory: 4 << 30,
     },
+    Rights {
+        role: Role::Sinkhole,
+        may: "answers look-ups from the config and appends to the server's journal; reads the published list of endpoints",
+        reads: &[State("blobs"), State("channels"), State("releases")],
+        writes: &[],
+        appends: Some("log/access/journal"),
+        user: User::Own("gaprelay-sinkhole"),
+        memory: 512 << 20,
+    },
+    Rights {
+        role: Role::Post,
+        may: "carries look-ups from its UDP socket to the sinkhole and answers back, to an address: the firewall \
+              must let it only reply",
+        reads: &[],
+        writes: &[],
+        appends: None,
+        user: User::Own("gaprelay-post"),
+        memory: 64 << 20,
+    },
 ];
 
 impl Rights {
@@ -97,6 +116,8 @@ impl Rights {
             Role::Examiner => const { &RIGHTS[1] },
             Role::Keeper => const { &RIGHTS[2] },
             Role::Server => const { &RIGHTS[3] },
+            Role::Sinkhole => const { &RIGHTS[4] },
+            Role::Post => const { &RIGHTS[5] },
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::attempts::{self, Attempt};
-use super::ground::{Ground, Ran};
+use super::ground::{Ground, Ran, Trying};
 use super::{Held, Layer, Role};
 use crate::base::Fault;
 
@@ -98,21 +98,31 @@ pub enum Form {
 pub fn run(state: &Path, roles: &[Role], form: Form) -> Result<Vec<Part>, Fault> {
     let ground = Ground::plant()?;
     let all: Vec<&Attempt> = attempts::all().collect();
-    let run = |role: Role, layers: Layers| ground.run(state, role, layers, all.len());
+    let start = |role: Role, layers: Layers| ground.start(state, role, layers, all.len());
     let outside = match form {
         Form::Short => None,
-        _ => Some(run(Role::Keeper, Layers::None)?.tried),
+        _ => Some(start(Role::Keeper, Layers::None)?),
     };
-    let mut parts = Vec::new();
+    // All at once: what they say fits into their pipes until it is read.
+    let mut trying = Vec::new();
     for role in roles {
         let alone = match form {
-            Form::Full => Layer::ALL.iter().map(|layer| run(*role, Layers::Only(*layer))).collect::<Result<_, _>>()?,
+            Form::Full => {
+                Layer::ALL.iter().map(|layer| start(*role, Layers::Only(*layer))).collect::<Result<_, _>>()?
+            }
             _ => Vec::new(),
         };
         let inside = match form {
-            Form::Alone(layer) => run(*role, Layers::Only(layer))?,
-            _ => run(*role, Layers::All)?,
+            Form::Alone(layer) => start(*role, Layers::Only(layer))?,
+            _ => start(*role, Layers::All)?,
         };
+        trying.push((role, alone, inside));
+    }
+    let outside = outside.map(|trying| trying.finish().map(|ran| ran.tried)).transpose()?;
+    let mut parts = Vec::new();
+    for (role, alone, inside) in trying {
+        let alone: Vec<Ran> = alone.into_iter().map(Trying::finish).collect::<Result<_, _>>()?;
+        let inside = inside.finish()?;
         let rows = all.iter().zip(&inside.tried).enumerate().map(|(number, (attempt, inside))| Row {
             attempt: attempt.name,
             allowed: attempt.is_allowed(*role),

@@ -150,7 +150,7 @@ pub fn run(
 }
 
 /// Proves again and again that the cage holds; ends with the fault that it does not.
-async fn watch_cage(filtered: bool) -> Fault {
+pub async fn watch_cage(filtered: bool) -> Fault {
     let mut timer = tokio::time::interval(PROBE);
     loop {
         timer.tick().await;

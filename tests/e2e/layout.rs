@@ -22,6 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("publish", &["base", "publish", "store", "inspect", "verify", "config"]),
     ("guard", &["base", "guard"]),
     ("serve", &["base", "serve", "guard", "publish", "store", "config", "audit", "sandbox"]),
+    ("sinkhole", &["base", "sinkhole", "guard", "serve", "store", "config", "audit", "sandbox"]),
     ("keeper", &["base", "keeper", "audit", "config", "publish", "store", "verify"]),
     ("thin", &["base", "inspect", "keeper", "store", "verify"]),
     (

@@ -44,7 +44,8 @@ pub const ATTEMPTS: &[Attempt] = &[
     never("io_uring", io_uring),
     never("write to a connected socket that was left open", leaked),
     never("descriptor taken from another process (pidfd_getfd)", take_descriptor),
-    only("S", "accept and answer on the connection it was given", answer),
+    only("SD", "accept and answer on the connection it was given", answer),
+    only("P", "send to an address on the socket it was given", answer_to),
 ];
 
 /// A socket that takes datagrams, and its port.
@@ -222,6 +223,11 @@ fn answer(_: &Targets) -> io::Result<()> {
         Err(rustix::io::Errno::INVAL) => Ok(()),
         other => other.map(drop).map_err(Into::into),
     }
+}
+
+fn answer_to(targets: &Targets) -> io::Result<()> {
+    sendto(io::stdin(), b"x", SendFlags::empty(), &local(targets.udp))?;
+    Ok(())
 }
 
 fn io_uring(_: &Targets) -> io::Result<()> {
