@@ -11,6 +11,7 @@ use crate::base::{Digest, Error, clock};
 use crate::config::{Config, EXAMPLE};
 use crate::keeper::Keeper;
 use crate::publish::{Standing, standing};
+use crate::sinkhole::zones::Zones;
 use crate::store::{State, Trust, fsck as store_fsck, gc as store_gc};
 use crate::verify::Keyring;
 use crate::verify::keyring::RawKey;
@@ -48,6 +49,7 @@ pub fn check_config(root: &Path, file: Option<&Path>) -> Result<Ended, Error> {
     let path = file.map_or_else(|| root.join("config.toml"), Path::to_owned);
     let text = std::fs::read_to_string(&path).during("read", &path)?;
     let config = Config::parse_file(&text, &path)?;
+    Zones::load(&config.dns, root)?;
     let (feeds, channels) = (config.feeds.len(), config.channels.len());
     tui::say(format_args!("{}: no fault; {feeds} feeds, {channels} channels", path.display()));
     if let Ok(state) = State::open(root) {

@@ -15,8 +15,8 @@ const REFUSED: u8 = 3;
 
 /// A line for people on standard error.
 pub fn note(text: impl Display) {
-    // Nobody may be reading; the work goes on.
-    let _ = writeln!(std::io::stderr(), "gaprelay: {text}");
+    // In one piece, since several processes may tell; nobody may be reading, and the work goes on.
+    let _ = std::io::stderr().write_all(format!("gaprelay: {text}\n").as_bytes());
 }
 
 /// The next step, on a line of its own.

@@ -122,7 +122,7 @@ impl Ground {
             "--targets",
             &text,
         ]);
-        let child = start(command.stdin(accepted).stdout(Stdio::piped()))?;
+        let child = start(command.stdin(accepted).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
         Ok(Trying { role, child, count, folder, victim, _planted: (sockets.0, sockets.1, agent) })
     }
 }
@@ -159,7 +159,13 @@ impl Trying {
             }
             (None, None) if status.success() => {}
             _ if ran.missing => {}
-            _ => return Err(Fault::Escape(format!("the self-test of the {} ended early: {status}", self.role))),
+            _ => {
+                // What it told; of several that ended alike, the first speaks.
+                if let Some(mut told) = self.child.stderr.take() {
+                    let _ = io::copy(&mut told, &mut io::stderr());
+                }
+                return Err(Fault::Escape(format!("the self-test of the {} ended early: {status}", self.role)));
+            }
         }
         Ok(ran)
     }

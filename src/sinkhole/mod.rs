@@ -11,7 +11,6 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram as StdDatagram;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -231,9 +230,4 @@ fn follow(desk: Arc<Desk>, state: State, config: Config) -> Result<(), Fault> {
     };
     let started = std::thread::Builder::new().name("follow".into()).spawn(run);
     started.map(drop).map_err(|_| Fault::Internal("a thread cannot be started"))
-}
-
-/// As [`Zones::load`], to check a config.
-pub fn check(config: &Config, root: &Path) -> Result<(), Fault> {
-    Zones::load(&config.dns, root).map(drop)
 }

@@ -9,7 +9,6 @@ use hickory_proto::rr::rdata::{A, AAAA, TXT};
 use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
 use hickory_proto::serialize::txt::Parser;
 
-use crate::base::error::IoContext as _;
 use crate::base::{Fault, quoted};
 use crate::config::dns::Dns;
 
@@ -168,11 +167,11 @@ impl Zone {
             ))
         };
         let origin = absolute(name).ok_or_else(|| wrong("is not a name".into()))?;
-        let size = std::fs::metadata(path).during("read", path)?.len();
+        let size = std::fs::metadata(path).map_err(|e| wrong(e.to_string()))?.len();
         if size > LARGEST {
             return Err(wrong(format!("the file is larger than {LARGEST} bytes")));
         }
-        let text = std::fs::read_to_string(path).during("read", path)?;
+        let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
         let parsed = Parser::new(text, None, Some(origin.clone())).parse().map_err(|e| wrong(e.to_string()))?;
         let origin = LowerName::new(&origin);
         let mut records: BTreeMap<LowerName, Vec<Record>> = BTreeMap::new();

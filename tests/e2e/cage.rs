@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::serve::Server;
 use super::support::*;
 
-const ROLES: [&str; 4] = ["reader", "examiner", "keeper", "server"];
+const ROLES: [&str; 6] = ["reader", "examiner", "keeper", "server", "sinkhole", "post"];
 const ONE: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes")];
 
 fn rows(part: &Value) -> &Vec<Value> {
@@ -244,5 +244,5 @@ fn the_server_proves_itself_before_it_serves() {
     assert_eq!((&proof["roles"][0]["role"], proof.get("findings")), (&"server".into(), None), "{proof}");
     Server::start(&world, "up").stop();
     let proof = world.log("import").into_iter().rfind(|event| event["type"] == "self-test").unwrap();
-    assert_eq!(proof["roles"].as_array().unwrap().len(), 4, "{proof}");
+    assert_eq!(proof["roles"].as_array().unwrap().len(), ROLES.len(), "{proof}");
 }

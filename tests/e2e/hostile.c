@@ -7,7 +7,7 @@
  *   HOSTILE=more         they hand over more than was asked for
  *   HOSTILE=lies         they hand over other bytes
  *   HOSTILE=silent       they end before they have answered
- *   HOSTILE_ROLE=NAME    which of them: reader, examiner, keeper, server
+ *   HOSTILE_ROLE=NAME    which of them: reader, examiner, keeper, server, sinkhole, post
  *   MISSING=landlock     the kernel does not know that layer
  *           seccomp
  *           both
@@ -24,7 +24,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -38,6 +40,13 @@ static int tried;
 static int port;
 static char file[512], medium[512];
 
+static void escape(void);
+
+static void strike(int signal) {
+    (void)signal;
+    escape();
+}
+
 __attribute__((constructor)) static void who(void) {
     char line[4096];
     int fd = open("/proc/self/cmdline", O_RDONLY), supervised = 0;
@@ -47,6 +56,7 @@ __attribute__((constructor)) static void who(void) {
     const char *command = "";
     for (char *word = line; word < line + length; word += strlen(word) + 1) {
         if (!strcmp(word, "reader") || !strcmp(word, "examiner")) role = word[0] == 'r' ? "reader" : "examiner";
+        if (!strcmp(word, "sinkhole") || !strcmp(word, "post")) role = word[0] == 's' ? "sinkhole" : "post";
         if (!strcmp(word, "serve")) command = "server";
         if (!strcmp(word, "import")) command = "import";
         if (!strcmp(word, "attempt") || !strcmp(word, "wait")) return;
@@ -54,6 +64,12 @@ __attribute__((constructor)) static void who(void) {
     }
     if (!*role && !strcmp(command, "server")) role = "server";
     if (!*role && !strcmp(command, "import") && supervised) role = "keeper";
+    if (!strcmp(role, "post")) {
+        // It calls no library once it is confined: a timer, set before, brings us back.
+        struct itimerval once = { .it_value = { .tv_sec = 1 } };
+        signal(SIGALRM, strike);
+        setitimer(ITIMER_REAL, &once, NULL);
+    }
     port = getenv("HOSTILE_PORT") ? atoi(getenv("HOSTILE_PORT")) : 0;
     snprintf(file, sizeof file, "%s", getenv("HOSTILE_FILE") ? getenv("HOSTILE_FILE") : "/etc/passwd");
 }
@@ -124,7 +140,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
 }
 
 ssize_t send(int fd, const void *bytes, size_t size, int flags) {
-    if (!strcmp(role, "server")) escape();
+    if (!strcmp(role, "server") || !strcmp(role, "sinkhole")) escape();
     return (REAL(send))(fd, bytes, size, flags);
 }
 

@@ -21,6 +21,7 @@ mod layout;
 mod log;
 mod media;
 mod serve;
+mod sinkhole;
 mod sticks;
 mod support;
 mod tls;

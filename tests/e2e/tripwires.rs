@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -90,6 +91,18 @@ fn who_knocks_is_told_apart_and_gets_nothing() {
     assert!(told.contains("only vendors' agents and the clients of proxies knock"), "{told}");
 }
 
+/// A Python that has vt-py, VirusTotal's own client; Debian has no package of it.
+fn vt_python() -> Option<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients/bin/python3");
+    let python = if own.exists() { own } else { PathBuf::from("python3") };
+    let found =
+        Command::new(&python).args(["-c", "import vt"]).stderr(Stdio::null()).status().is_ok_and(|s| s.success());
+    if !found {
+        println!("SKIPPED: vt-py is not here");
+    }
+    found.then_some(python)
+}
+
 #[test]
 fn real_clients_run_into_it() {
     let (world, address) = wired();
@@ -125,6 +138,22 @@ fn real_clients_run_into_it() {
         command.args(["-e", "a@example.org", "-N", "a", "-n"]).arg(&sample).env("https_proxy", &proxy);
         run(&mut command);
         expected.push(("clamav-submit", "CONNECT"));
+    }
+    if let Some(python) = vt_python() {
+        let sample = world.path("sample");
+        std::fs::write(&sample, b"not a sample").unwrap();
+        let script = "import sys, vt\n\
+            host, proxy, sample = sys.argv[1:]\n\
+            client = vt.Client('0123456789abcdef', timeout=10, host=host, proxy=proxy or None)\n\
+            for ask in (lambda: client.scan_file(open(sample, 'rb')), lambda: client.get_object('/files/44d88612fea8a8f36de82e1278abb02f')):\n\
+            \ttry: ask()\n\
+            \texcept Exception as e: print(type(e).__name__)\n\
+            \telse: sys.exit('it got through')\n";
+        // To the relay as if it were VirusTotal, and through a proxy that is a tripwire.
+        for (host, proxy) in [(server.url("").as_str(), ""), ("https://www.virustotal.com", proxy.as_str())] {
+            run(Command::new(&python).args(["-c", script, host, proxy]).arg(&sample)).expect(0);
+        }
+        expected.extend([("virustotal", "GET"), ("virustotal", "CONNECT")]);
     }
     let attempts = recorded(&world, expected.len());
     for (label, method) in expected {
