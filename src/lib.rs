@@ -29,6 +29,8 @@ pub mod audit;
 
 // What ties them together: the import and the settling as one function each.
 pub mod config;
+pub mod deployment;
+pub mod doctor;
 pub mod import;
 pub mod keeper;
 pub mod settle;

@@ -45,6 +45,7 @@ fn all() -> Vec<(&'static str, Value)> {
         ("json-log-verify", written::<Vec<cli::json::Verified>>()),
         ("json-refusals", written::<Vec<cli::json::Refusals>>()),
         ("json-selftest", written::<cli::json::SelfTest<'_>>()),
+        ("json-doctor", written::<cli::json::Doctor>()),
         ("json-fsck", written::<cli::json::Fsck>()),
         ("json-gc", written::<cli::json::Gc>()),
         ("reasons", Reason::ALL.iter().map(reason).collect()),

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -38,6 +38,16 @@ pub fn close_from(first: u32) -> Result<(), Fault> {
     // SAFETY: called at the start of `main`, when no value of ours owns a descriptor.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
     if closed == 0 { Ok(()) } else { Err(Fault::Internal("what was left open cannot be closed")) }
+}
+
+/// The descriptors that a service manager passed, by name (`sd_listen_fds_with_names`(3)); numbered
+/// from 3 on. To be called once, as [`close_from`].
+pub fn passed() -> Result<Vec<(String, OwnedFd)>, Fault> {
+    let listed =
+        sd_notify::listen_fds_with_names().during("take over", Path::new("what the service manager passed"))?;
+    // SAFETY: called at the start of `main`; the manager opened them for this process alone, and no
+    // value of ours owns them. Each has just been found open, when it was set to be closed on `exec`.
+    Ok(listed.map(|(number, name)| (name, unsafe { OwnedFd::from_raw_fd(number) })).collect())
 }
 
 /// Leaves the namespaces that `flags` name.

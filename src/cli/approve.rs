@@ -91,13 +91,14 @@ fn print(state: &State, args: &Approve) -> Result<Ended, Error> {
     Ok(Ended::Well)
 }
 
-/// Settles once; or, for `up`, again and again.
+/// Settles once; or, for `up` or as a service, again and again.
 pub fn settle(root: &Path, args: &Settle) -> Result<Ended, Error> {
-    let Some(supervisor) = args.supervised else {
-        return settle_now(&mut super::here(root, clock::now())?, args.json);
-    };
-    // It may be stopped at any moment: whatever is cut, the next start goes on from there.
-    end_with(supervisor, Signal::KILL)?;
+    // The loop may be stopped at any moment: whatever is cut, the next start goes on from there.
+    match args.supervised {
+        Some(supervisor) => end_with(supervisor, Signal::KILL)?,
+        None if args.watch => {}
+        None => return settle_now(&mut super::here(root, clock::now())?, args.json),
+    }
     let state = super::confined(root)?;
     let filtered = !state.config()?.terms().waived.contains(&Layer::Seccomp);
     loop {

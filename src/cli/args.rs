@@ -73,6 +73,13 @@ pub enum Command {
     Refusals(Refusals),
     /// Try every way out of every confined process, show what stops it, and log the result.
     Selftest(SelfTest),
+    /// Compare this host with what the relay needs of it, and say what to do; changes nothing.
+    Doctor(Doctor),
+    /// Write the units, users, firewall and USB rules for this host into a folder.
+    Deployment {
+        /// The folder; it must exist.
+        out: PathBuf,
+    },
     /// Show the keyring in force: who may sign what.
     Keyring {
         /// Print JSON.
@@ -188,12 +195,26 @@ pub struct SelfTest {
     pub json: bool,
 }
 
+/// `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Where another host's files lie.
+    #[arg(long, hide = true, value_name = "DIR")]
+    pub host: Option<PathBuf>,
+}
+
 /// `settle`.
 #[derive(Debug, Args)]
 pub struct Settle {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+    /// Go on settling, until stopped: for a service of its own, where `up` is not used.
+    #[arg(long, conflicts_with = "json")]
+    pub watch: bool,
     /// Go on settling until this process, which started us, ends: how `up` settles.
     #[arg(long, hide = true, value_name = "PID", conflicts_with = "json")]
     pub supervised: Option<i32>,

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::audit::Entry;
 use crate::base::{Digest, Reason, Timestamp};
+use crate::doctor::Finding;
 use crate::inspect::{Counts, Verdict};
 use crate::publish::Standing;
 use crate::publish::standing::Taken;
@@ -13,6 +14,14 @@ use crate::sandbox::Waiver;
 use crate::sandbox::selftest::Part;
 use crate::store::Release;
 use crate::verify::Signer;
+
+/// `doctor --json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Doctor {
+    /// What was looked at, in order.
+    pub findings: Vec<Finding>,
+}
 
 /// `import --json`.
 #[derive(Debug, Serialize)]

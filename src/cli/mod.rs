@@ -3,6 +3,7 @@
 pub mod approve;
 pub mod args;
 pub mod args_pack;
+pub mod doctor;
 pub mod import;
 pub mod json;
 pub mod log;
@@ -14,6 +15,7 @@ pub mod selftest;
 pub mod serve;
 pub mod show;
 pub mod sinkhole;
+pub mod sockets;
 pub mod tui;
 pub mod up;
 pub mod worker;
@@ -24,11 +26,12 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::base::error::IoContext as _;
-use crate::base::{Error, Fault, Timestamp, clock, raw};
+use crate::base::{Error, Fault, Timestamp, clock};
 use crate::keeper::Keeper;
 use crate::sandbox::{self, Grants, Role};
 use crate::store::State;
 use args::{Command, LogCommand, Relay};
+use sockets::Sockets;
 
 /// How a command ended, short of a fault: what it means for the exit status.
 #[must_use]
@@ -49,13 +52,8 @@ pub enum Ended {
 /// The relay's command line.
 pub fn relay() -> ExitCode {
     let relay = Relay::parse();
-    // Descriptors pass only where we pass them: what whoever started us left open is closed. The
-    // self-test does it later, to show what would be if we did not.
-    let closed = match relay.command {
-        Command::Worker { worker: args::Worker::Attempt { .. } } => Ok(()),
-        _ => raw::close_from(3),
-    };
-    tui::exit(closed.map_err(Error::from).and_then(|()| run(relay)))
+    let sockets = Sockets::take(&relay.command).map_err(Error::from);
+    tui::exit(sockets.and_then(|sockets| run(relay, sockets)))
 }
 
 /// The connected side's command line.
@@ -63,7 +61,7 @@ pub fn pack() -> ExitCode {
     tui::exit(pack::run(args_pack::Pack::parse()))
 }
 
-fn run(relay: Relay) -> Result<Ended, Error> {
+fn run(relay: Relay, sockets: Sockets) -> Result<Ended, Error> {
     let root = &relay.state;
     let now = clock::now();
     match relay.command {
@@ -74,8 +72,8 @@ fn run(relay: Relay) -> Result<Ended, Error> {
         Command::Status { json } => show::status(&State::open(root)?, now, json),
         Command::Releases { json } => show::releases(&State::open(root)?, json),
         Command::Show { release, json } => show::show(&State::open(root)?, &release, json),
-        Command::Serve(serve) => serve::run(&State::open(root)?, &serve),
-        Command::Sinkhole(args) => sinkhole::run(&State::open(root)?, &args),
+        Command::Serve(serve) => serve::run(&State::open(root)?, &serve, sockets),
+        Command::Sinkhole(args) => sinkhole::run(&State::open(root)?, &args, sockets),
         Command::Up(serve) => up::run(root, &serve),
         Command::Log { command } => match command {
             LogCommand::Show(show) => log::show(&State::open(root)?, &show),
@@ -83,6 +81,8 @@ fn run(relay: Relay) -> Result<Ended, Error> {
         },
         Command::Refusals(refusals) => refusals::run(&State::open(root)?, &refusals),
         Command::Selftest(args) => selftest::run(root, now, &args),
+        Command::Doctor(args) => doctor::run(&State::open(root)?, &args),
+        Command::Deployment { out } => doctor::deployment(&out),
         Command::Keyring { json } => maintain::keyring(&State::open(root)?, json),
         Command::CheckConfig { file } => maintain::check_config(root, file.as_deref()),
         Command::Fsck { json } => maintain::fsck(&State::open(root)?, json),

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use rustix::process::Signal;
 
 use super::args::Serve;
+use super::sockets::Sockets;
 use super::{Ended, selftest, tui};
 use crate::base::error::IoContext as _;
 use crate::base::{Error, Fault};
@@ -15,7 +16,7 @@ use crate::serve::{Listeners, serve, tls};
 use crate::store::State;
 
 /// Listens and serves until told to stop.
-pub fn run(state: &State, args: &Serve) -> Result<Ended, Error> {
+pub fn run(state: &State, args: &Serve, sockets: Sockets) -> Result<Ended, Error> {
     if let Some(supervisor) = args.supervised {
         // A server must not outlive its supervisor, however that ends.
         end_with(supervisor, Signal::TERM)?;
@@ -25,7 +26,12 @@ pub fn run(state: &State, args: &Serve) -> Result<Ended, Error> {
     let proof = selftest::before(state.root(), &[Role::Server], &config)?;
     let tls = tls::load(&config.serve)?;
     let all = |addresses: &[SocketAddr]| addresses.iter().map(bind).collect::<Result<Vec<_>, _>>();
-    let listeners = Listeners { agents: all(&addresses(&config, args))?, tripwires: all(&config.serve.tripwires)? };
+    let (agents, tripwires) = if sockets.is_empty() {
+        (all(&addresses(&config, args))?, all(&config.serve.tripwires)?)
+    } else {
+        sockets.listeners()?
+    };
+    let listeners = Listeners { agents, tripwires };
     // From inside, whatever the folders above allow to the server's user.
     std::env::set_current_dir(state.root()).during("enter", state.root())?;
     let inside = State::open(std::path::Path::new("."))?;

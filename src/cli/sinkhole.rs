@@ -7,9 +7,11 @@ use std::process::Stdio;
 
 use rustix::process::Signal;
 
+use super::sockets::{LookUps, Sockets};
 use super::{Ended, args, selftest, tui};
 use crate::base::error::IoContext as _;
 use crate::base::{Error, Fault};
+use crate::config::Config;
 use crate::sandbox::Role;
 use crate::sandbox::worker::{end_with, our_id, ourselves, start};
 use crate::sinkhole::zones::Zones;
@@ -17,27 +19,34 @@ use crate::sinkhole::{Doors, post, run as answer};
 use crate::store::State;
 
 /// Answers look-ups until told to stop.
-pub fn run(state: &State, args: &args::Sinkhole) -> Result<Ended, Error> {
+pub fn run(state: &State, args: &args::Sinkhole, sockets: Sockets) -> Result<Ended, Error> {
     if let Some(supervisor) = args.supervised {
         end_with(supervisor, Signal::TERM)?;
     }
     let config = state.config()?;
-    if config.dns.listen.is_empty() {
+    if sockets.is_empty() && config.dns.listen.is_empty() {
         return Err(Fault::Config("dns.listen names no address: there is nothing to answer on".into()).into());
     }
     let zones = Zones::load(&config.dns, state.root())?;
     let proof = selftest::before(state.root(), &[Role::Sinkhole, Role::Post], &config)?;
-    let mut doors = Doors { posts: Vec::new(), listeners: Vec::new() };
-    for address in &config.dns.listen {
-        let (socket, listener) = bind(*address.get_ref())?;
-        let place = listener.local_addr().during("listen on", Path::new("the network"))?;
-        doors.posts.push((place, start_post(state.root(), socket)?));
-        doors.listeners.push(listener);
-    }
+    let (packets, listeners) = if sockets.is_empty() { bind_all(&config)? } else { sockets.look_ups()? };
+    let post = |(address, socket)| Ok((address, start_post(state.root(), socket)?));
+    let posts = packets.into_iter().map(post).collect::<Result<_, Fault>>()?;
+    let doors = Doors { posts, listeners };
     std::env::set_current_dir(state.root()).during("enter", state.root())?;
     let inside = State::open(Path::new("."))?;
     answer(&inside, &config, zones, doors, proof, &mut |told| tui::note(told))?;
     Ok(Ended::Well)
+}
+
+fn bind_all(config: &Config) -> Result<LookUps, Fault> {
+    let (mut packets, mut listeners) = (Vec::new(), Vec::new());
+    for address in &config.dns.listen {
+        let (socket, listener) = bind(*address.get_ref())?;
+        packets.push((listener.local_addr().during("listen on", Path::new("the network"))?, socket));
+        listeners.push(listener);
+    }
+    Ok((packets, listeners))
 }
 
 /// One port for both ways. Where the system chooses it, it is free for UDP, and may not be for TCP.

@@ -25,7 +25,7 @@ pub use release::{Place, Release, ReleaseId};
 pub use staging::Staging;
 pub use trust::Trust;
 
-use crate::audit::Log;
+use crate::audit::{Log, journal};
 use crate::base::lock::Lock;
 use crate::base::{Digest, Fault, Refusal, durable};
 use crate::config::Config;
@@ -74,6 +74,8 @@ impl State {
         durable::replace(&state.lock_path(), b"")?;
         Log::create(&state.import_log(), &format!("{}/import/1", parsed.relay.get_ref()))?;
         Log::create(&state.access_log(), &format!("{}/access/1", parsed.relay.get_ref()))?;
+        // Here already, so that its owner and mode can be set before a server needs it.
+        durable::open_append(&state.access_log().join(journal::NAME))?;
         durable::replace(&state.keyring_path(ring.version), keyring)?;
         Trust::first(ring.version, Digest::of(keyring)).save(&state)?;
         // Last: a state that was cut while it was made has no config and is not taken for one.

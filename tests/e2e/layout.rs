@@ -23,6 +23,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("guard", &["base", "guard"]),
     ("serve", &["base", "serve", "guard", "publish", "store", "config", "audit", "sandbox"]),
     ("sinkhole", &["base", "sinkhole", "guard", "serve", "store", "config", "audit", "sandbox"]),
+    ("deployment", &["base"]),
+    ("doctor", &["base", "config", "deployment", "doctor", "sandbox"]),
     ("keeper", &["base", "keeper", "audit", "config", "publish", "store", "verify"]),
     ("thin", &["base", "inspect", "keeper", "store", "verify"]),
     (

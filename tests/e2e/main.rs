@@ -16,6 +16,7 @@ mod approve;
 mod cage;
 mod clients;
 mod cuts;
+mod deployment;
 mod import;
 mod layout;
 mod log;

@@ -1,0 +1,422 @@
+//! What makes a host a relay: units, firewall, and the doctor who compares.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::serve::Server;
+use super::support::*;
+
+fn shipped() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/deploy")
+}
+
+fn units(end: &str) -> Vec<PathBuf> {
+    let files = fs::read_dir(shipped()).unwrap().map(|entry| entry.unwrap().path());
+    let mut units: Vec<_> = files.filter(|path| path.to_string_lossy().ends_with(end)).collect();
+    units.sort();
+    units
+}
+
+#[test]
+fn each_unit_is_as_closed_as_systemd_can_make_it() {
+    let services = units(".service");
+    assert_eq!(services.len(), 4);
+    // The same hardening in each: what differs is who it is and what it may write.
+    let hardening = |path: &PathBuf| {
+        let text = fs::read_to_string(path).unwrap();
+        text.split("# What the kernel refuses").nth(1).unwrap().split("\n[Install]").next().unwrap().trim().to_owned()
+    };
+    assert!(services.iter().all(|unit| hardening(unit) == hardening(&services[0])));
+    if !has("systemd-analyze") {
+        return;
+    }
+    for unit in &services {
+        let mut analyze = Command::new("systemd-analyze");
+        // Tenths: an exposure of 1.5 at most.
+        let ran = run(analyze.args(["security", "--offline=true", "--threshold=15", "--no-pager"]).arg(unit));
+        assert_eq!(ran.code, Some(0), "{}: {}", unit.display(), ran.out.lines().last().unwrap_or(&ran.err));
+    }
+    // That the test can fail: a unit without hardening.
+    let world = World::new();
+    let open = world.path("open.service");
+    fs::write(&open, "[Service]\nExecStart=/bin/true\n").unwrap();
+    let mut analyze = Command::new("systemd-analyze");
+    assert_ne!(run(analyze.args(["security", "--offline=true", "--threshold=15"]).arg(&open)).code, Some(0));
+}
+
+#[test]
+fn a_service_manager_passes_the_sockets() {
+    if !has("systemd-socket-activate") {
+        return;
+    }
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let world = World::new();
+    let (agents, tripwire) = (free(), free());
+    let mut activate = Command::new("systemd-socket-activate");
+    activate.args(["-l", &agents, "-l", &tripwire, "--fdname=agents:tripwires", "-E"]);
+    activate.arg(format!("GAPRELAY_STATE={}", world.state().display())).args([RELAY, "serve"]);
+    let mut child = activate.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let connect = |address: &str| {
+        (0..100).find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::net::TcpStream::connect(address).ok()
+        })
+    };
+    let mut agent = connect(&agents).unwrap();
+    agent.write_all(b"GET /-/health HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    agent.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains(" 503 ") && answer.contains("nothing is published yet"), "{answer}");
+    let mut knock = connect(&tripwire).unwrap();
+    knock.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    answer.clear();
+    knock.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
+    world.relay(&["settle"]).expect(0);
+    assert!(world.attempts().iter().any(|a| a["label"] == "tripwire" && a["listener"] == tripwire.as_str()));
+
+    // A socket that is none for it is a fault, not a server that answers nobody.
+    let packets = free();
+    let mut activate = Command::new("systemd-socket-activate");
+    activate.args(["-d", "-l", &packets, "-E", &format!("GAPRELAY_STATE={}", world.state().display()), RELAY, "serve"]);
+    let child = activate.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    for _ in 0..20 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        // It listens some time after it was started.
+        let _ = socket.send_to(b"x", &packets);
+    }
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && told.contains("is no TCP socket that listens"), "{told}");
+}
+
+/// A copy of a host that is as it should be.
+fn host(world: &World) -> PathBuf {
+    let host = world.path("host");
+    let put = |path: &str, text: &str| {
+        let path = host.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    put(
+        "proc/self/mountinfo",
+        "36 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n40 36 8:17 / /media/stick ro,nosuid,nodev,noexec - vfat /dev/sdb1 ro\n",
+    );
+    put("proc/1/comm", "systemd\n");
+    put("proc/sys/net/ipv4/ip_forward", "0\n");
+    put("proc/net/route", "Iface\tDestination\tGateway\neth0\t0000000A\t00000000\n");
+    put("sys/bus/usb/devices/usb1/authorized_default", "0\n");
+    put("sys/dev/block/8:17/removable", "1\n");
+    let names = ["", "-reader", "-examiner", "-server", "-sinkhole", "-post"];
+    let users: Vec<_> =
+        names.iter().zip(900..).map(|(name, id)| format!("gaprelay{name}:x:{id}:{id}::/:/bin/false")).collect();
+    put("etc/passwd", &format!("root:x:0:0::/root:/bin/sh\n{}\n", users.join("\n")));
+    let group = rustix::process::getgid().as_raw();
+    put("etc/group", &format!("gaprelay-journal:x:{group}:gaprelay-server,gaprelay-sinkhole\n"));
+    for unit in units(".service").iter().chain(&units(".socket")).chain(&units(".timer")) {
+        let name = unit.file_name().unwrap().to_str().unwrap();
+        put(&format!("etc/systemd/system/{name}"), &fs::read_to_string(unit).unwrap());
+    }
+    let chain = r#"{"chain":{"family":"inet","table":"gaprelay","name":"output","hook":"output","policy":"drop"}}"#;
+    put("ruleset.json", &format!("{{\"nftables\":[{chain}]}}"));
+    fs::set_permissions(world.state().join("log/access/journal"), fs::Permissions::from_mode(0o660)).unwrap();
+    host
+}
+
+#[test]
+fn the_doctor_sees_what_is_wrong_and_says_what_to_do() {
+    let world =
+        World::with_config(&CONFIG.replace("[media]", "[limits]\npayload = \"1 MiB\"\nunpacked = \"1 MiB\"\n[media]"));
+    let host = host(&world);
+    if rustix::process::getuid().is_root() {
+        rustix::fs::chown(world.state(), Some(rustix::fs::Uid::from_raw(900)), None).unwrap();
+    }
+    let see = |code: i32| -> Vec<Value> {
+        let told = world.relay(&["doctor", "--json", "--host", host.to_str().unwrap()]).expect(code).json();
+        told["findings"].as_array().unwrap().clone()
+    };
+    let well = see(0);
+    assert!(well.iter().all(|finding| finding["health"] == "good"), "{well:#?}");
+    assert_eq!(well.len(), 10, "{well:#?}");
+
+    let state = |path: &str| world.state().join(path);
+    let mode = |path: PathBuf, mode: u32| move || fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    let text = |path: &str, text: &str| {
+        let (path, text) = (host.join(path), text.to_owned());
+        move || {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &text).unwrap();
+        }
+    };
+    let read = |path: &str| fs::read_to_string(host.join(path)).unwrap();
+    let chain = "{\"nftables\":[{\"chain\":{\"family\":\"inet\",\"table\":\"t\",\"name\":\"o\",\"hook\":\"output\",\"policy\":\"accept\"}}]}";
+    let mount = |flags: &str| format!("40 36 8:17 / /media/stick {flags} - vfat /dev/sdb1 {flags}\n");
+    let (users, groups) = (read("etc/passwd"), read("etc/group"));
+    type Act = Box<dyn Fn()>;
+    let cases: Vec<(&str, &str, &str, Act, Act)> = vec![
+        (
+            "mounts",
+            "bad",
+            "mounted writable",
+            Box::new(text("proc/self/mountinfo", &mount("rw,nosuid,nodev,noexec"))),
+            Box::new(text("proc/self/mountinfo", "")),
+        ),
+        (
+            "mounts",
+            "weak",
+            "lacks noexec",
+            Box::new(text("proc/self/mountinfo", &mount("ro,nosuid,nodev"))),
+            Box::new(text("proc/self/mountinfo", "")),
+        ),
+        (
+            "mounts",
+            "bad",
+            "/data is mounted writable",
+            Box::new(text("proc/self/mountinfo", "40 36 8:17 / /data rw - vfat /dev/sdb1 rw\n")),
+            Box::new(text("proc/self/mountinfo", "")),
+        ),
+        (
+            "auto-mounters",
+            "bad",
+            "udisksd runs",
+            Box::new(text("proc/77/comm", "udisksd\n")),
+            Box::new(text("proc/77/comm", "cat\n")),
+        ),
+        (
+            "usb",
+            "weak",
+            "usb1 take",
+            Box::new(text("sys/bus/usb/devices/usb1/authorized_default", "1\n")),
+            Box::new(text("sys/bus/usb/devices/usb1/authorized_default", "0\n")),
+        ),
+        (
+            "firewall",
+            "bad",
+            "no output chain with policy drop",
+            Box::new(text("ruleset.json", chain)),
+            Box::new(text("ruleset.json", &read("ruleset.json"))),
+        ),
+        (
+            "firewall",
+            "unseen",
+            "cannot be listed",
+            Box::new(text("ruleset.json", "no")),
+            Box::new(text("ruleset.json", &read("ruleset.json"))),
+        ),
+        (
+            "network",
+            "bad",
+            "packets are forwarded",
+            Box::new(text("proc/sys/net/ipv4/ip_forward", "1\n")),
+            Box::new(text("proc/sys/net/ipv4/ip_forward", "0\n")),
+        ),
+        (
+            "network",
+            "weak",
+            "default route by eth0",
+            Box::new(text("proc/net/route", "Iface\neth0\t00000000\t010000\n")),
+            Box::new(text("proc/net/route", "")),
+        ),
+        (
+            "users",
+            "weak",
+            "no user gaprelay-post",
+            Box::new(text("etc/passwd", &users.replace("gaprelay-post", "other"))),
+            Box::new(text("etc/passwd", &users)),
+        ),
+        (
+            "users",
+            "bad",
+            "gaprelay-server is not a user of its own",
+            Box::new(text("etc/passwd", &users.replace("903:903", "0:0"))),
+            Box::new(text("etc/passwd", &users)),
+        ),
+        (
+            "users",
+            "bad",
+            "eve is in the group",
+            Box::new(text("etc/group", &groups.replace("-server,", "-server,eve,"))),
+            Box::new(text("etc/group", &groups)),
+        ),
+        (
+            "modes",
+            "bad",
+            "others may read the key",
+            Box::new(mode(state("log/import.key"), 0o640)),
+            Box::new(mode(state("log/import.key"), 0o600)),
+        ),
+        (
+            "modes",
+            "bad",
+            "others may write",
+            Box::new(mode(state("trust"), 0o775)),
+            Box::new(mode(state("trust"), 0o755)),
+        ),
+        (
+            "modes",
+            "bad",
+            "anybody may write the journal",
+            Box::new(mode(state("log/access/journal"), 0o666)),
+            Box::new(mode(state("log/access/journal"), 0o660)),
+        ),
+        (
+            "modes",
+            "weak",
+            "may not append",
+            Box::new(mode(state("log/access/journal"), 0o644)),
+            Box::new(mode(state("log/access/journal"), 0o660)),
+        ),
+        (
+            "units",
+            "weak",
+            "gaprelay-server.service is not the shipped one",
+            Box::new(text("etc/systemd/system/gaprelay-server.service", "x")),
+            Box::new(text(
+                "etc/systemd/system/gaprelay-server.service",
+                &read("etc/systemd/system/gaprelay-server.service"),
+            )),
+        ),
+        (
+            "clock",
+            "weak",
+            "own clock differs by",
+            Box::new(text("sys/class/rtc/rtc0/since_epoch", "1000000000\n")),
+            Box::new(text("sys/class/rtc/rtc0/since_epoch", "none\n")),
+        ),
+    ];
+    for (check, health, found, harm, mend) in cases {
+        harm();
+        let findings = see(i32::from(health == "bad"));
+        let wrong: Vec<&Value> = findings.iter().filter(|finding| finding["health"] != "good").collect();
+        assert_eq!(wrong.len(), 1, "{check} {found}: {wrong:#?}");
+        assert_eq!((&wrong[0]["check"], &wrong[0]["health"]), (&check.into(), &health.into()), "{found}: {wrong:#?}");
+        assert!(wrong[0]["found"].as_str().unwrap().contains(found), "{check} {found}: {wrong:#?}");
+        assert!(wrong[0]["next"].as_str().unwrap().len() > 10);
+        mend();
+    }
+    assert!(see(0).iter().all(|finding| finding["health"] == "good"));
+    let told = world.relay(&["doctor"]).out;
+    assert!(told.contains("auto-mounters") && told.contains("firewall"), "{told}");
+}
+
+#[test]
+fn the_program_brings_the_files() {
+    let world = World::new();
+    let out = world.path("deployment");
+    assert_eq!(world.relay(&["deployment", out.to_str().unwrap()]).code, Some(2), "there is no such folder");
+    fs::create_dir(&out).unwrap();
+    world.relay(&["deployment", out.to_str().unwrap()]).expect(0);
+    let files = |folder: &Path| -> BTreeMap<_, _> {
+        let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        files.map(|path| (path.file_name().unwrap().to_owned(), fs::read(&path).unwrap())).collect()
+    };
+    assert_eq!(files(&out), files(&shipped()));
+}
+
+/// A network of its own, with a wire to an agent's.
+struct Nets(String);
+
+impl Nets {
+    fn new() -> Option<Self> {
+        let nets = Self(format!("gr{}", std::process::id()));
+        let (relay, agent) = (nets.relay(), nets.agent());
+        let made = ip(&["netns", "add", &relay])
+            && ip(&["netns", "add", &agent])
+            && ip(&["-n", &relay, "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", &agent]);
+        if !made {
+            return None;
+        }
+        for (net, address) in [(&relay, "10.77.0.1/24"), (&agent, "10.77.0.2/24")] {
+            assert!(
+                ip(&["-n", net, "addr", "add", address, "dev", "wire"])
+                    && ip(&["-n", net, "link", "set", "wire", "up"])
+            );
+            assert!(ip(&["-n", net, "link", "set", "lo", "up"]));
+        }
+        Some(nets)
+    }
+
+    fn relay(&self) -> String {
+        format!("{}r", self.0)
+    }
+
+    fn agent(&self) -> String {
+        format!("{}a", self.0)
+    }
+
+    fn command(net: &str, command: &[&str]) -> Command {
+        let mut inside = Command::new("ip");
+        inside.args(["netns", "exec", net]).args(command);
+        inside
+    }
+}
+
+impl Drop for Nets {
+    fn drop(&mut self) {
+        ip(&["netns", "del", &self.relay()]);
+        ip(&["netns", "del", &self.agent()]);
+    }
+}
+
+fn ip(args: &[&str]) -> bool {
+    Command::new("ip").args(args).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+#[test]
+fn the_firewall_lets_only_replies_out() {
+    if !rustix::process::getuid().is_root() {
+        println!("SKIPPED: needs root");
+        return;
+    }
+    if ![has("ip"), has("nft"), has("curl"), has("dig")].iter().all(|has| *has) {
+        return;
+    }
+    let Some(nets) = Nets::new() else {
+        println!("SKIPPED: no network of its own can be made");
+        return;
+    };
+    let config = CONFIG.replace("127.0.0.1:0", "10.77.0.1:8080");
+    let world = World::with_config(&format!(
+        "{config}[dns]\nlisten = [\"10.77.0.1:53\"]\n[[dns.name]]\nname = \"relay.example\"\naddresses = [\"10.77.0.1\"]\n"
+    ));
+    let leaves = |kind: &str| {
+        let script = format!("exec 3<>/dev/{kind}/10.77.0.2/9 && echo x >&3");
+        run(&mut Nets::command(&nets.relay(), &["timeout", "2", "bash", "-c", &script])).code == Some(0)
+    };
+    assert!(leaves("udp"), "without rules a packet leaves");
+    let rules = shipped().join("gaprelay.nft");
+    // Twice: loading it again replaces it.
+    for _ in 0..2 {
+        run(&mut Nets::command(&nets.relay(), &["nft", "-f", rules.to_str().unwrap()])).expect(0);
+    }
+    assert!(!leaves("udp") && !leaves("tcp"), "nothing begins here");
+    let mut up = Nets::command(&nets.relay(), &[RELAY, "--state", world.state().to_str().unwrap(), "up"]);
+    let (server, told) = Server::launch(&mut up);
+    let agent = |command: &[&str]| run(&mut Nets::command(&nets.agent(), command));
+    let curl = agent(&["curl", "-s", "--max-time", "5", "http://10.77.0.1:8080/-/health"]);
+    assert!(curl.out.contains("nothing is published yet"), "{} {}", curl.out, curl.err);
+    let mut answers = String::new();
+    for _ in 0..20 {
+        answers = agent(&["dig", "@10.77.0.1", "+short", "+tries=1", "+time=1", "relay.example"]).out;
+        if answers.contains("10.77.0.1") && !answers.contains(";;") {
+            break;
+        }
+    }
+    assert_eq!(answers, "10.77.0.1\n");
+    assert_eq!(agent(&["dig", "@10.77.0.1", "+short", "+tcp", "relay.example"]).out, "10.77.0.1\n");
+    assert!(!leaves("udp") && !leaves("tcp"), "nor while it answers");
+    let doctor = run(&mut Nets::command(&nets.relay(), &[RELAY, "--state", world.state().to_str().unwrap(), "doctor"]));
+    assert!(doctor.out.contains("only replies leave"), "{}", doctor.out);
+    assert_eq!(server.stop(), Some(0));
+    let told = told.join().unwrap();
+    assert!(!told.contains("starting it again"), "{told}");
+}
