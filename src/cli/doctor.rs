@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::{Ended, args, json, tui};
-use crate::audit::Log;
-use crate::base::{Error, Fault, clock};
+use crate::audit::check::read_vkey;
+use crate::audit::log::each;
+use crate::base::{Error, Fault, Timestamp, clock};
 use crate::deployment;
 use crate::doctor::{Finding, Health, Patient, examine};
 use crate::store::State;
@@ -12,7 +13,10 @@ use crate::store::State;
 /// Looks, and says what to do. Failed: something breaks what the relay promises.
 pub fn run(state: &State, args: &args::Doctor) -> Result<Ended, Error> {
     let config = state.config()?;
-    let newest = Log::open(&state.import_log())?.floor();
+    let mut newest = Timestamp::from_secs(0);
+    for folder in [state.import_log(), state.access_log()] {
+        each(&folder, &read_vkey(&folder)?, Some(1), |_, entry| newest = newest.max(entry.time))?;
+    }
     let host = args.host.clone().unwrap_or_else(|| "/".into());
     let patient = Patient { host, state: state.root(), config: &config, newest, now: clock::now() };
     let findings = examine(&patient);
@@ -35,10 +39,12 @@ fn show(findings: &[Finding]) {
     let row =
         |finding: &Finding| vec![finding.check.to_owned(), word(finding.health).to_owned(), finding.found.clone()];
     tui::table(&["check", "state", "found"], findings.iter().map(row).collect());
-    for finding in findings {
-        if let Some(next) = &finding.next {
-            tui::say(format_args!("\n{}: {}\n  what to do: {next}", finding.check, finding.found));
-        }
+    let wrong: Vec<&Finding> = findings.iter().filter(|finding| finding.next.is_some()).collect();
+    // What has the same remedy is told together.
+    for alike in wrong.chunk_by(|one, other| one.check == other.check && one.next == other.next) {
+        let found: Vec<&str> = alike.iter().map(|finding| finding.found.as_str()).collect();
+        let Some(Finding { check, next: Some(next), .. }) = alike.first() else { continue };
+        tui::say(format_args!("\n{check}: {}\n  what to do: {next}", found.join("; ")));
     }
 }
 
