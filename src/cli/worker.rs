@@ -67,7 +67,7 @@ fn work(root: &Path, worker: &Worker) -> Result<(), Error> {
             let config = config()?;
             sandbox::enter(Role::Post, &Grants { state: root, medium: None }, &config.terms())?;
             // Whichever end it lost, the resolver tells why.
-            post::run(street, desk, &config.dns.agents).map_err(gone)?;
+            post::run(street, desk, &config.dns).map_err(gone)?;
         }
         Worker::Wait => {
             std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).during("wait at", Path::new("the input"))?;

@@ -76,6 +76,11 @@ impl Default for Dns {
 }
 
 impl Dns {
+    /// Whether look-ups from there are answered.
+    pub fn is_agent(&self, ip: IpAddr) -> bool {
+        self.agents.iter().any(|network| network.contains(&ip.to_canonical()))
+    }
+
     /// What is wrong, and at which byte of the file.
     pub fn problems(&self) -> Vec<(usize, String)> {
         let everywhere = self.listen.iter().filter(|address| address.get_ref().ip().is_unspecified());
@@ -95,6 +100,16 @@ mod tests {
 
     #[test]
     fn the_private_networks_are_networks() {
-        assert_eq!(Dns::default().agents.len(), PRIVATE.len());
+        let dns = Dns::default();
+        assert_eq!(dns.agents.len(), PRIVATE.len());
+        for (ip, agent) in [
+            ("10.1.2.3", true),
+            ("::ffff:10.1.2.3", true),
+            ("fd00::1", true),
+            ("8.8.8.8", false),
+            ("::ffff:8.8.8.8", false),
+        ] {
+            assert_eq!(dns.is_agent(ip.parse().unwrap()), agent, "{ip}");
+        }
     }
 }

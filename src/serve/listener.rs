@@ -1,9 +1,8 @@
 //! Accepts connections, within the limits, and hands each to its own task.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_nodelay};
@@ -37,48 +36,6 @@ const SEND_BUFFER: usize = 128 << 10;
 /// Between two proofs that the cage holds.
 const PROBE: Duration = Duration::from_mins(1);
 
-/// Who is connected: in all, and by address.
-struct Room {
-    most: u64,
-    most_each: u64,
-    open: Mutex<(u64, HashMap<IpAddr, u64>)>,
-}
-
-/// A place in the room, given back when dropped.
-struct Seat {
-    room: Arc<Room>,
-    address: IpAddr,
-    service: Arc<Service>,
-}
-
-impl Room {
-    fn enter(self: &Arc<Self>, address: IpAddr, service: &Arc<Service>) -> Option<Seat> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let each = open.1.get(&address).copied().unwrap_or(0);
-        if open.0 >= self.most || each >= self.most_each {
-            return None;
-        }
-        open.0 += 1;
-        open.1.insert(address, each + 1);
-        service.counts.open.store(open.0, Relaxed);
-        Some(Seat { room: Arc::clone(self), address, service: Arc::clone(service) })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut open = self.room.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.0 = open.0.saturating_sub(1);
-        let each = open.1.get(&self.address).copied().unwrap_or(1) - 1;
-        if each == 0 {
-            open.1.remove(&self.address);
-        } else {
-            open.1.insert(self.address, each);
-        }
-        self.service.counts.open.store(open.0, Relaxed);
-    }
-}
-
 /// Serves on `listeners` until SIGTERM or SIGINT, then waits for what is under way.
 pub fn run(
     service: &Arc<Service>,
@@ -92,11 +49,6 @@ pub fn run(
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     runtime.block_on(async {
         let (stop, stopped) = watch::channel(false);
-        let room = Arc::new(Room {
-            most: config.serve.connections,
-            most_each: config.serve.connections_per_address,
-            open: Mutex::default(),
-        });
         let mut entrances = Vec::new();
         let patience = Patience { head: config.serve.header_timeout.0, stall: config.serve.stall_timeout.0 };
         let (mut terminate, mut interrupt) =
@@ -112,7 +64,6 @@ pub fn run(
             let listener = TcpListener::from_std(listener).map_err(failed)?;
             let entrance = Entrance {
                 service: Arc::clone(service),
-                room: Arc::clone(&room),
                 tls: tls.cloned().filter(|_| !tripwire),
                 tripwire,
                 patience,
@@ -142,7 +93,7 @@ pub fn run(
         // Receivers live in the tasks; if none is left there is nothing to stop.
         let _ = stop.send(true);
         let end = tokio::time::Instant::now() + config.serve.grace.0;
-        while room.open.lock().unwrap_or_else(PoisonError::into_inner).0 > 0 && tokio::time::Instant::now() < end {
+        while service.room.open() > 0 && tokio::time::Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
@@ -164,7 +115,6 @@ pub async fn watch_cage(filtered: bool) -> Fault {
 #[derive(Clone)]
 struct Entrance {
     service: Arc<Service>,
-    room: Arc<Room>,
     tls: Option<Arc<ServerConfig>>,
     tripwire: bool,
     patience: Patience,
@@ -183,7 +133,7 @@ async fn accept(listener: TcpListener, mut entrance: Entrance) {
             continue;
         };
         entrance.service.counts.connections.fetch_add(1, Relaxed);
-        let Some(seat) = entrance.room.enter(agent.ip().to_canonical(), &entrance.service) else {
+        let Some(seat) = entrance.service.room.enter(agent.ip()) else {
             entrance.service.counts.turned_away.fetch_add(1, Relaxed);
             turn_away(stream, entrance.tls.is_some() || entrance.tripwire);
             continue;

@@ -10,6 +10,7 @@ pub mod own;
 pub mod range;
 pub mod request;
 pub mod response;
+pub mod room;
 pub mod tap;
 pub mod tls;
 pub mod tripwire;
@@ -29,6 +30,7 @@ use crate::sandbox::{self, Grants, Role};
 use crate::store::State;
 use evidence::Evidence;
 use index::Index;
+use room::Room;
 
 /// All that a request is answered from.
 pub struct Service {
@@ -40,6 +42,8 @@ pub struct Service {
     pub evidence: Evidence,
     /// Where the log lies, which is served too.
     pub state: State,
+    /// Who is connected.
+    pub room: Arc<Room>,
     /// What was counted.
     pub counts: Counts,
 }
@@ -49,8 +53,6 @@ pub struct Service {
 pub struct Counts {
     /// Connections accepted.
     pub connections: AtomicU64,
-    /// Connections open now.
-    pub open: AtomicU64,
     /// Connections turned away for want of room.
     pub turned_away: AtomicU64,
     /// Requests answered.
@@ -95,6 +97,7 @@ pub fn serve(
         names: config.serve.names.iter().map(|name| name.to_ascii_lowercase()).collect(),
         evidence: Evidence::start(journal, proof)?,
         state: state.clone(),
+        room: Room::new(config.serve.connections, config.serve.connections_per_address),
         counts: Counts::default(),
     });
     index::follow(Arc::clone(&service), config.clone())?;

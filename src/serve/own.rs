@@ -40,7 +40,7 @@ fn metrics(service: &Service) -> String {
     let mut out = String::new();
     let numbers = [
         ("connections_total", "counter", "Connections accepted.", counts.connections.load(Relaxed)),
-        ("connections_open", "gauge", "Connections open now.", counts.open.load(Relaxed)),
+        ("connections_open", "gauge", "Connections open now.", service.room.open()),
         (
             "connections_turned_away_total",
             "counter",

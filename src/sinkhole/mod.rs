@@ -15,31 +15,34 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use ipnet::IpNet;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixDatagram};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use crate::audit::entry::{Attempt, SelfTest};
 use crate::audit::journal::Journal;
 use crate::base::{Fault, clock};
 use crate::config::Config;
+use crate::config::dns::Dns;
 use crate::guard::Guard;
 use crate::sandbox::{self, Grants, Role};
 use crate::serve::evidence::Evidence;
 use crate::serve::index::Index;
 use crate::serve::listener::watch_cage;
+use crate::serve::room::Room;
 use crate::store::State;
 use answer::{Way, answer};
 use zones::Zones;
 
 /// How long a connection may be silent, and how long its answer may wait to be taken.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Most connections at one time; more wait in the kernel.
-const CONNECTIONS: usize = 256;
-/// Most look-ups on one connection.
-const EACH: usize = 1000;
+/// How long it may last.
+const LONGEST: Duration = Duration::from_mins(1);
+/// Most connections at one time; more are closed.
+const CONNECTIONS: u64 = 1024;
+/// Most at one time from one address.
+const CONNECTIONS_EACH: u64 = 16;
 /// How often the list of endpoints is looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -56,7 +59,7 @@ struct Desk {
     zones: Zones,
     guard: ArcSwap<Guard>,
     evidence: Evidence,
-    agents: Vec<IpNet>,
+    dns: Dns,
 }
 
 impl Desk {
@@ -80,10 +83,6 @@ impl Desk {
         }
         looked.answer
     }
-
-    fn answers(&self, from: SocketAddr) -> bool {
-        self.agents.iter().any(|network| network.contains(&from.ip().to_canonical()))
-    }
 }
 
 /// Confines this process for good, then answers until a stop is asked for (SIGTERM, SIGINT).
@@ -103,7 +102,7 @@ pub fn run(
         zones,
         guard: ArcSwap::from_pointee(guard),
         evidence: Evidence::start(journal, proof)?,
-        agents: config.dns.agents.clone(),
+        dns: config.dns.clone(),
     });
     follow(Arc::clone(&desk), state.clone(), config.clone())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
@@ -170,17 +169,18 @@ async fn correspond(desk: &Desk, pair: &UnixDatagram, address: SocketAddr) -> io
 }
 
 async fn accept(desk: Arc<Desk>, listener: TcpListener, address: SocketAddr) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let room = Room::new(CONNECTIONS, CONNECTIONS_EACH);
     loop {
-        let Ok(seat) = Arc::clone(&room).acquire_owned().await else { return };
         let Ok((stream, from)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
+        // Where there is no room the connection ends; whoever asks will ask again.
+        let Some(seat) = room.enter(from.ip()) else { continue };
         let desk = Arc::clone(&desk);
         tokio::spawn(async move {
             // A connection that breaks off has nothing to tell.
-            let _ = converse(&desk, stream, from, address).await;
+            let _ = tokio::time::timeout(LONGEST, converse(&desk, stream, from, address)).await;
             drop(seat);
         });
     }
@@ -189,7 +189,7 @@ async fn accept(desk: Arc<Desk>, listener: TcpListener, address: SocketAddr) {
 /// Look-ups with their lengths before them (RFC 1035, section 4.2.2).
 async fn converse(desk: &Desk, mut stream: TcpStream, from: SocketAddr, address: SocketAddr) -> io::Result<()> {
     let mut packet = Vec::new();
-    for _ in 0..EACH {
+    loop {
         let read = async {
             let length = stream.read_u16().await?;
             packet.resize(usize::from(length), 0);
@@ -197,14 +197,13 @@ async fn converse(desk: &Desk, mut stream: TcpStream, from: SocketAddr, address:
         };
         tokio::time::timeout(PATIENCE, read).await??;
         let Some(answer) = desk.look_up(&packet, Way::Tcp, from, address) else { return Ok(()) };
-        if !desk.answers(from) {
+        if !desk.dns.is_agent(from.ip()) {
             return Ok(());
         }
         let length = u16::try_from(answer.len()).map_err(io::Error::other)?;
         let whole = [length.to_be_bytes().as_slice(), &answer].concat();
         tokio::time::timeout(PATIENCE, stream.write_all(&whole)).await??;
     }
-    Ok(())
 }
 
 /// Takes over a new list of endpoints soon after it was published.

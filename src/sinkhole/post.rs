@@ -11,12 +11,13 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 
-use ipnet::IpNet;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, recvfrom, send, sendto, socketpair,
 };
+
+use crate::config::dns::Dns;
 
 /// Largest packet carried, in bytes; what is longer is cut, and then cannot be read.
 pub const LARGEST: usize = 4096;
@@ -102,7 +103,7 @@ impl Waiting {
 }
 
 /// Carries until the resolver is gone. `street` is a bound UDP socket, `desk` the post's end of the pair.
-pub fn run(street: impl AsFd, desk: impl AsFd, agents: &[IpNet]) -> io::Result<()> {
+pub fn run(street: impl AsFd, desk: impl AsFd, dns: &Dns) -> io::Result<()> {
     let mut waiting = Waiting::new();
     let mut letter: Option<Vec<u8>> = None;
     let mut bytes = [0; LARGEST + 4];
@@ -137,8 +138,7 @@ pub fn run(street: impl AsFd, desk: impl AsFd, agents: &[IpNet]) -> io::Result<(
             // What went wrong with one packet says nothing of the next.
             let Ok((_, length, from)) = recvfrom(&street, &mut bytes[..LARGEST], RecvFlags::DONTWAIT) else { continue };
             let Some(from) = from.and_then(|from| SocketAddr::try_from(from).ok()) else { continue };
-            let ours = agents.iter().any(|network| network.contains(&from.ip().to_canonical()));
-            let ticket = if ours && from.port() != 0 { waiting.enter(from) } else { 0 };
+            let ticket = if dns.is_agent(from.ip()) && from.port() != 0 { waiting.enter(from) } else { 0 };
             letter = Some(seal(&Letter { ticket, from, packet: bytes.get(..length).unwrap_or_default() }));
         }
     }

@@ -1,0 +1,73 @@
+//! Who is connected: in all, and by address.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Connections that may be open at one time.
+pub struct Room {
+    most: u64,
+    most_each: u64,
+    open: Mutex<(u64, HashMap<IpAddr, u64>)>,
+}
+
+/// A place in the room, given back when dropped.
+pub struct Seat {
+    room: Arc<Room>,
+    address: IpAddr,
+}
+
+impl Room {
+    /// For so many, and so many from one address.
+    pub fn new(most: u64, most_each: u64) -> Arc<Self> {
+        Arc::new(Self { most, most_each, open: Mutex::default() })
+    }
+
+    /// A place for `address`, if there is one.
+    pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Seat> {
+        let address = address.to_canonical();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = open.1.get(&address).copied().unwrap_or(0);
+        if open.0 >= self.most || each >= self.most_each {
+            return None;
+        }
+        open.0 += 1;
+        open.1.insert(address, each + 1);
+        Some(Seat { room: Arc::clone(self), address })
+    }
+
+    /// How many are in it.
+    pub fn open(&self) -> u64 {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut open = self.room.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.0 = open.0.saturating_sub(1);
+        let each = open.1.get(&self.address).copied().unwrap_or(1) - 1;
+        if each == 0 {
+            open.1.remove(&self.address);
+        } else {
+            open.1.insert(self.address, each);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_given_back() {
+        let room = Room::new(3, 2);
+        let (one, two): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        let seats = [room.enter(one), room.enter("::ffff:10.0.0.1".parse().unwrap())];
+        assert!(seats.iter().all(Option::is_some) && room.enter(one).is_none(), "two from one address");
+        let third = room.enter(two);
+        assert!(third.is_some() && room.enter("10.0.0.3".parse().unwrap()).is_none() && room.open() == 3);
+        drop(seats);
+        assert!(room.open() == 1 && room.enter(one).is_some());
+    }
+}
