@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::base::span::Span;
 use crate::sandbox::{Layer, Role};
 use crate::store::ReleaseId;
 
@@ -62,7 +63,7 @@ pub enum Command {
     /// Answer DNS look-ups of the config's names alone, and record what others show.
     Sinkhole(Sinkhole),
     /// Settle on a timer, serve, and answer look-ups where the config says so, under one supervisor.
-    Up(Serve),
+    Up(Up),
     /// Look at the transparency logs and check them.
     Log {
         /// What to do.
@@ -300,6 +301,17 @@ pub struct Serve {
     /// End when this process, which started us, ends: how `up` starts its server.
     #[arg(long, hide = true, value_name = "PID")]
     pub supervised: Option<i32>,
+}
+
+/// `up`.
+#[derive(Clone, Debug, Args)]
+pub struct Up {
+    /// What its server is told.
+    #[command(flatten)]
+    pub serve: Serve,
+    /// Between two self-tests.
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    pub prove: Span,
 }
 
 /// `sinkhole`.

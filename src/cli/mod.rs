@@ -74,7 +74,7 @@ fn run(relay: Relay, sockets: Sockets) -> Result<Ended, Error> {
         Command::Show { release, json } => show::show(&State::open(root)?, &release, json),
         Command::Serve(serve) => serve::run(&State::open(root)?, &serve, sockets),
         Command::Sinkhole(args) => sinkhole::run(&State::open(root)?, &args, sockets),
-        Command::Up(serve) => up::run(root, &serve),
+        Command::Up(args) => up::run(root, &args),
         Command::Log { command } => match command {
             LogCommand::Show(show) => log::show(&State::open(root)?, &show),
             LogCommand::Verify { log, dir, key, json } => log::verify(root, log, dir.zip(key), json),

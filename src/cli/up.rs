@@ -9,20 +9,20 @@ use std::time::Duration;
 use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::Serve;
+use super::args::{Serve, Up};
 use super::{Ended, tui};
 use crate::base::error::IoContext as _;
 use crate::base::{Error, Fault};
 use crate::sandbox::worker::{our_id, ourselves, start_awaited, stop};
 use crate::store::State;
 
-/// Between two self-tests.
-const PROVE: Duration = Duration::from_hours(1);
+/// Least time between two self-tests.
+const LEAST: Duration = Duration::from_secs(1);
 /// Before a process that ended is started again.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Runs until SIGTERM or SIGINT.
-pub fn run(root: &Path, args: &Serve) -> Result<Ended, Error> {
+pub fn run(root: &Path, args: &Up) -> Result<Ended, Error> {
     // A state or config that is not sound is told at once, not by a server that keeps dying.
     let config = State::open(root)?.config()?;
     let has_sinkhole = !config.dns.listen.is_empty();
@@ -33,10 +33,11 @@ pub fn run(root: &Path, args: &Serve) -> Result<Ended, Error> {
             (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
         proven(start_proof(root)?.wait().await.map_err(failed)?)?;
         settle_once(root).await?;
-        let mut timer = tokio::time::interval_at(tokio::time::Instant::now() + PROVE, PROVE);
+        let pause = args.prove.0.max(LEAST);
+        let mut timer = tokio::time::interval_at(tokio::time::Instant::now() + pause, pause);
         let mut proof: Option<Child> = None;
         let mut keeper = start_keeper(root)?;
-        let mut server = start_server(root, args)?;
+        let mut server = start_server(root, &args.serve)?;
         let mut sinkhole = if has_sinkhole { Some(start_sinkhole(root)?) } else { None };
         loop {
             tokio::select! {
@@ -53,7 +54,7 @@ pub fn run(root: &Path, args: &Serve) -> Result<Ended, Error> {
                 }
                 ended = server.wait() => {
                     again("server", ended.map_err(failed)?).await;
-                    server = start_server(root, args)?;
+                    server = start_server(root, &args.serve)?;
                 }
                 ended = end_of(&mut sinkhole) => {
                     again("sinkhole", ended.map_err(failed)?).await;

@@ -83,7 +83,7 @@ impl Report {
         self.findings.push(Finding { check, health, found, next: next.map(str::to_owned) });
     }
 
-    /// Whether nothing but good was said of it.
+    /// Whether anything was said of it.
     fn has(&self, check: &str) -> bool {
         self.findings.iter().any(|finding| finding.check == check)
     }

@@ -133,6 +133,31 @@ fn a_fault_of_the_keeper_is_told_once() {
 
 /// The self-test believes nobody: a layer that the kernel says it took is tried like any other.
 #[test]
+fn the_proof_is_repeated_and_a_finding_stops_everything() {
+    let world = World::new();
+    let library = shim(world.dir.path(), "hostile");
+    let from = world.path("from");
+    let mut command = world.command(&["up", "--listen", "127.0.0.1:0", "--prove", "1s"]);
+    command.env("LD_PRELOAD", &library).env("FAKE", "landlock").env("FAKE_FROM", &from);
+    let (server, told) = Server::launch(&mut command);
+    let proofs = || world.log("import").iter().filter(|event| event["type"] == "self-test").count();
+    for _ in 0..200 {
+        if proofs() >= 3 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(proofs() >= 3, "at its start, and again and again");
+    assert_eq!(server.get("/-/health", "").status, 503, "and agents are answered");
+    fs::write(&from, b"").unwrap();
+    assert_eq!(server.ended(), Some(1));
+    let told = told.join().unwrap();
+    assert!(told.contains("NOT STOPPED") && told.contains("the confinement does not hold"), "{told}");
+    let last = world.log("import").into_iter().rfind(|event| event["type"] == "self-test").unwrap();
+    assert!(!last["findings"].as_array().unwrap().is_empty(), "{last}");
+}
+
+#[test]
 fn a_kernel_that_lies_is_found_out_and_stops_the_role() {
     let world = World::new();
     let library = shim(world.dir.path(), "hostile");

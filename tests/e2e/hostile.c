@@ -11,6 +11,7 @@
  *   MISSING=landlock     the kernel does not know that layer
  *           seccomp
  *           both
+ *   FAKE_FROM=PATH       only once that file is there
  *   FAKE=landlock        the kernel says that it took that layer, and did not
  *        seccomp
  *   HOSTILE_PORT, HOSTILE_FILE   where to connect to, what to read
@@ -160,7 +161,8 @@ long syscall(long number, ...) {
     int gone = missing && ((strcmp(missing, "seccomp") && number == SYS_landlock_create_ruleset) ||
                            (strcmp(missing, "landlock") && number == SYS_seccomp));
     if (gone) { errno = ENOSYS; return -1; }
-    const char *fake = getenv("FAKE");
+    const char *fake = getenv("FAKE"), *from = getenv("FAKE_FROM");
+    if (fake && from && access(from, F_OK)) fake = NULL;
     if (fake && !strcmp(fake, "landlock") && number == SYS_landlock_restrict_self) return 0;
     if (fake && !strcmp(fake, "seccomp") && number == SYS_seccomp) return 0;
     return real(number, a, b, c, d, e, f);
