@@ -29,6 +29,9 @@ pub struct Endpoint {
     pub remedy: String,
 }
 
+/// The label of look-ups of names that show nothing: any in the world.
+pub const FOREIGN_LOOK_UP: &str = "dns-foreign";
+
 /// The name of what was tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {

@@ -12,6 +12,7 @@ use crate::audit::entry::{Attempt, SelfTest};
 use crate::audit::journal::Journal;
 use crate::base::Fault;
 use crate::base::error::IoContext as _;
+use crate::guard::FOREIGN_LOOK_UP;
 
 /// Attempts waiting for the thread; more are only counted.
 const WAITING: usize = 4096;
@@ -115,8 +116,8 @@ impl Recorder {
         let asked = format!("{} {path}", attempt.method);
         let mut kind =
             (attempt.agent.clone(), attempt.label.clone(), attempt.host.clone().or(attempt.sni.clone()), asked);
-        if attempt.label == "dns-foreign" {
-            // Any name in the world: what one agent asks for in a minute is told together.
+        if attempt.label == FOREIGN_LOOK_UP {
+            // What one agent asks for in a minute is told together.
             kind = (attempt.agent.clone(), attempt.label.clone(), None, String::new());
         }
         if self.seen.len() >= KINDS && !self.seen.contains_key(&kind) {

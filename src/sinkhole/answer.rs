@@ -5,7 +5,7 @@ use hickory_proto::rr::{DNSClass, RecordType};
 
 use super::zones::Zones;
 use crate::base::quoted;
-use crate::guard::{Guard, Label};
+use crate::guard::{FOREIGN_LOOK_UP, Guard, Label};
 
 /// Largest answer by UDP, in bytes: it arrives in one packet everywhere (DNS flag day 2020).
 pub const LARGEST_UDP: u16 = 1232;
@@ -15,8 +15,6 @@ const DIGEST: usize = 32;
 const LONG_LABEL: usize = 40;
 /// So does a longer name.
 const LONG_NAME: usize = 120;
-/// What everybody's names are put together under.
-pub const FOREIGN: &str = "dns-foreign";
 
 /// How it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +106,7 @@ fn label(name: &str, guard: &Guard, refused: bool) -> Option<Label> {
         None if !refused => None,
         None if carries_digest(name) => Some(Label::new("dns-hash", true)),
         None if carries_data(name) => Some(Label::new("dns-data", true)),
-        None => Some(Label::new("dns-foreign", false)),
+        None => Some(Label::new(FOREIGN_LOOK_UP, false)),
     }
 }
 

@@ -134,7 +134,7 @@ pub fn run(street: impl AsFd, desk: impl AsFd, dns: &Dns) -> io::Result<()> {
                 Err(Errno::AGAIN | Errno::INTR) => letter = Some(message),
                 Err(e) => return Err(e.into()),
             }
-        } else if come.contains(PollFlags::IN) {
+        } else if come.intersects(PollFlags::IN | PollFlags::ERR) {
             // What went wrong with one packet says nothing of the next.
             let Ok((_, length, from)) = recvfrom(&street, &mut bytes[..LARGEST], RecvFlags::DONTWAIT) else { continue };
             let Some(from) = from.and_then(|from| SocketAddr::try_from(from).ok()) else { continue };
