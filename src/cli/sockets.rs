@@ -29,6 +29,10 @@ impl Sockets {
     pub fn take(command: &Command) -> Result<Self, Fault> {
         let passed = match command {
             Command::Serve(_) | Command::Sinkhole(_) => raw::passed()?,
+            Command::Up(_) if !raw::passed()?.is_empty() => {
+                let units = "`up` takes no sockets from a service manager: pass them to `serve` and `sinkhole`, each a unit of its own";
+                return Err(Fault::Config(units.into()));
+            }
             // The self-test does it later, to show what would be if we did not.
             Command::Worker { worker: Worker::Attempt { .. } } => return Ok(Self::default()),
             _ => Vec::new(),

@@ -83,6 +83,11 @@ fn a_service_manager_passes_the_sockets() {
     world.relay(&["settle"]).expect(0);
     assert!(world.attempts().iter().any(|a| a["label"] == "tripwire" && a["listener"] == tripwire.as_str()));
 
+    // `up` would lose them.
+    let script = format!("export LISTEN_FDS=1 LISTEN_PID=$$; exec {RELAY} up 3</dev/null");
+    let told = run(Command::new("sh").args(["-c", &script]).env("GAPRELAY_STATE", world.state())).expect(2).err;
+    assert!(told.contains("takes no sockets"), "{told}");
+
     // A socket that is none for it is a fault, not a server that answers nobody.
     let packets = free();
     let mut activate = Command::new("systemd-socket-activate");
