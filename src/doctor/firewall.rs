@@ -10,6 +10,9 @@ const CHECK: &str = "firewall";
 const RULES: &str =
     "Load the rules that `gaprelay deployment` writes: nft -f gaprelay.nft, and at boot from /etc/nftables.conf.";
 
+/// What a rule may hold that lets nothing go.
+const HARMLESS: &[&str] = &["match", "counter", "log", "limit", "drop", "reject"];
+
 /// Every family in which packets of ours could leave must have a chain that drops them.
 pub(super) fn firewall(patient: &Patient<'_>, report: &mut Report) {
     let Some(list) = list(patient) else {
@@ -62,10 +65,9 @@ fn judge(list: &[Value], report: &mut Report) {
 /// Whether a rule lets nothing out but replies, what stays on the host, and neighbour discovery.
 fn is_narrow(rule: &Value) -> bool {
     let Some(parts) = rule.get("expr").and_then(Value::as_array) else { return false };
-    // Jumps lead to where we do not look.
-    let lets = parts
-        .iter()
-        .any(|part| ["accept", "jump", "goto", "queue", "dup", "fwd"].iter().any(|v| part.get(v).is_some()));
+    // Anything else lets packets go, or leads to where we do not look.
+    let harmless = |part: &Value| HARMLESS.iter().any(|name| part.get(name).is_some());
+    let lets = !parts.iter().all(harmless);
     let narrow = |part: &Value| {
         let Some(wants) =
             part.get("match").filter(|m| m.get("op").and_then(Value::as_str).is_some_and(|op| op != "!="))
@@ -74,11 +76,16 @@ fn is_narrow(rule: &Value) -> bool {
         };
         let (left, right) = (wants.get("left"), wants.get("right"));
         let key = |outer: &str| left.and_then(|l| l.get(outer)?.get("key")?.as_str()).unwrap_or_default();
-        let right = right.map(Value::to_string).unwrap_or_default();
+        let is = |text: &str| right.and_then(Value::as_str) == Some(text);
+        let all_neighbours = || {
+            let set =
+                right.and_then(|right| right.get("set")?.as_array()).map_or_else(Vec::new, |set| set.iter().collect());
+            !set.is_empty() && set.iter().all(|kind| kind.as_str().is_some_and(|kind| kind.starts_with("nd-")))
+        };
         match (key("ct"), key("meta")) {
-            ("direction", _) => right == "\"reply\"",
-            (_, "oif" | "oifname") => right == "\"lo\"",
-            _ => left.is_some_and(|l| l.to_string().contains("icmpv6")) && right.contains("nd-"),
+            ("direction", _) => is("reply"),
+            (_, "oif" | "oifname") => is("lo"),
+            _ => left.is_some_and(|left| left.to_string().contains("icmpv6")) && all_neighbours(),
         }
     };
     !lets || parts.iter().any(narrow)
@@ -109,7 +116,12 @@ mod tests {
         let with = |left: Value, right: &str, op: &str| serde_json::json!([{ "match": { "op": op, "left": left, "right": right } }, accept]);
         let reply = with(serde_json::json!({ "ct": { "key": "direction" } }), "reply", "==");
         let lo = with(serde_json::json!({ "meta": { "key": "oif" } }), "lo", "==");
-        assert_eq!(worst(&[reply.clone(), lo.clone()], "drop"), Health::Good);
+        let neighbours = |kinds: &[&str]| {
+            let left = serde_json::json!({ "payload": { "protocol": "icmpv6", "field": "type" } });
+            serde_json::json!([{ "match": { "op": "==", "left": left, "right": { "set": kinds } } }, accept])
+        };
+        let good = [reply.clone(), lo.clone(), neighbours(&["nd-neighbor-solicit", "nd-neighbor-advert"])];
+        assert_eq!(worst(&good, "drop"), Health::Good);
         assert_eq!(worst(std::slice::from_ref(&reply), "accept"), Health::Bad);
         for hole in [
             serde_json::json!([accept]),
@@ -117,6 +129,10 @@ mod tests {
             with(serde_json::json!({ "meta": { "key": "oif" } }), "lo", "!="),
             with(serde_json::json!({ "meta": { "key": "oif" } }), "eth0", "=="),
             serde_json::json!([{ "jump": { "target": "elsewhere" } }]),
+            serde_json::json!([{ "vmap": { "key": { "ct": { "key": "state" } }, "data": { "set": [["new", { "accept": null }]] } } }]),
+            serde_json::json!([{ "xt": { "type": "target", "name": "ACCEPT" } }]),
+            neighbours(&["nd-neighbor-solicit", "echo-request"]),
+            neighbours(&[]),
         ] {
             assert_eq!(worst(&[reply.clone(), hole.clone()], "drop"), Health::Bad, "{hole}");
         }

@@ -104,14 +104,23 @@ fn a_service_manager_passes_the_sockets() {
     assert!(output.status.code() == Some(2) && told.contains("is no TCP socket that listens"), "{told}");
 }
 
+/// What is done to a host.
+enum Harm {
+    /// A file of the copy gets this text.
+    Text(&'static str, String),
+    /// A path of the state gets this mode.
+    Mode(&'static str, u32),
+}
+
+fn put(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
 /// A copy of a host that is as it should be.
 fn host(world: &World) -> PathBuf {
     let host = world.path("host");
-    let put = |path: &str, text: &str| {
-        let path = host.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    };
+    let put = |path: &str, text: &str| put(&host.join(path), text);
     put(
         "proc/self/mountinfo",
         "36 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n40 36 8:17 / /media/stick ro,nosuid,nodev,noexec - vfat /dev/sdb1 ro\n",
@@ -153,162 +162,75 @@ fn the_doctor_sees_what_is_wrong_and_says_what_to_do() {
     assert!(well.iter().all(|finding| finding["health"] == "good"), "{well:#?}");
     assert_eq!(well.len(), 10, "{well:#?}");
 
-    let state = |path: &str| world.state().join(path);
-    let mode = |path: PathBuf, mode: u32| move || fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-    let text = |path: &str, text: &str| {
-        let (path, text) = (host.join(path), text.to_owned());
-        move || {
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, &text).unwrap();
-        }
-    };
-    let read = |path: &str| fs::read_to_string(host.join(path)).unwrap();
-    let chain = "{\"nftables\":[{\"chain\":{\"family\":\"inet\",\"table\":\"t\",\"name\":\"o\",\"hook\":\"output\",\"policy\":\"accept\"}}]}";
-    let mount = |flags: &str| format!("40 36 8:17 / /media/stick {flags} - vfat /dev/sdb1 {flags}\n");
+    let read = |path: &str| fs::read_to_string(host.join(path)).unwrap_or_default();
     let (users, groups) = (read("etc/passwd"), read("etc/group"));
-    type Act = Box<dyn Fn()>;
-    let cases: Vec<(&str, &str, &str, Act, Act)> = vec![
+    let mount = |place: &str, flags: &str| format!("40 36 8:17 / {place} {flags} - vfat /dev/sdb1 {flags}\n");
+    let text = |path: &'static str, text: &str| Harm::Text(path, text.to_owned());
+    let open = r#"{"nftables":[{"chain":{"family":"inet","table":"t","name":"o","hook":"output","policy":"accept"}}]}"#;
+    let server = "etc/systemd/system/gaprelay-server.service";
+    let cases = [
         (
             "mounts",
             "bad",
             "mounted writable",
-            Box::new(text("proc/self/mountinfo", &mount("rw,nosuid,nodev,noexec"))),
-            Box::new(text("proc/self/mountinfo", "")),
+            text("proc/self/mountinfo", &mount("/media/stick", "rw,nosuid,nodev,noexec")),
         ),
-        (
-            "mounts",
-            "weak",
-            "lacks noexec",
-            Box::new(text("proc/self/mountinfo", &mount("ro,nosuid,nodev"))),
-            Box::new(text("proc/self/mountinfo", "")),
-        ),
-        (
-            "mounts",
-            "bad",
-            "/data is mounted writable",
-            Box::new(text("proc/self/mountinfo", "40 36 8:17 / /data rw - vfat /dev/sdb1 rw\n")),
-            Box::new(text("proc/self/mountinfo", "")),
-        ),
-        (
-            "auto-mounters",
-            "bad",
-            "udisksd runs",
-            Box::new(text("proc/77/comm", "udisksd\n")),
-            Box::new(text("proc/77/comm", "cat\n")),
-        ),
-        (
-            "usb",
-            "weak",
-            "usb1 take",
-            Box::new(text("sys/bus/usb/devices/usb1/authorized_default", "1\n")),
-            Box::new(text("sys/bus/usb/devices/usb1/authorized_default", "0\n")),
-        ),
-        (
-            "firewall",
-            "bad",
-            "no output chain with policy drop",
-            Box::new(text("ruleset.json", chain)),
-            Box::new(text("ruleset.json", &read("ruleset.json"))),
-        ),
-        (
-            "firewall",
-            "unseen",
-            "cannot be listed",
-            Box::new(text("ruleset.json", "no")),
-            Box::new(text("ruleset.json", &read("ruleset.json"))),
-        ),
-        (
-            "network",
-            "bad",
-            "packets are forwarded",
-            Box::new(text("proc/sys/net/ipv4/ip_forward", "1\n")),
-            Box::new(text("proc/sys/net/ipv4/ip_forward", "0\n")),
-        ),
-        (
-            "network",
-            "weak",
-            "default route by eth0",
-            Box::new(text("proc/net/route", "Iface\neth0\t00000000\t010000\n")),
-            Box::new(text("proc/net/route", "")),
-        ),
-        (
-            "users",
-            "weak",
-            "no user gaprelay-post",
-            Box::new(text("etc/passwd", &users.replace("gaprelay-post", "other"))),
-            Box::new(text("etc/passwd", &users)),
-        ),
+        ("mounts", "weak", "lacks noexec", text("proc/self/mountinfo", &mount("/media/stick", "ro,nosuid,nodev"))),
+        ("mounts", "bad", "/data is mounted writable", text("proc/self/mountinfo", &mount("/data", "rw"))),
+        ("auto-mounters", "bad", "udisksd runs", text("proc/77/comm", "udisksd\n")),
+        ("usb", "weak", "usb1 take", text("sys/bus/usb/devices/usb1/authorized_default", "1\n")),
+        ("firewall", "bad", "no output chain with policy drop", text("ruleset.json", open)),
+        ("firewall", "unseen", "cannot be listed", text("ruleset.json", "no")),
+        ("network", "bad", "packets are forwarded", text("proc/sys/net/ipv4/ip_forward", "1\n")),
+        ("network", "weak", "default route by eth0", text("proc/net/route", "Iface\neth0\t00000000\t010000\n")),
+        ("users", "weak", "no user gaprelay-post", text("etc/passwd", &users.replace("gaprelay-post", "other"))),
         (
             "users",
             "bad",
             "gaprelay-server is not a user of its own",
-            Box::new(text("etc/passwd", &users.replace("903:903", "0:0"))),
-            Box::new(text("etc/passwd", &users)),
+            text("etc/passwd", &users.replace("903:903", "0:0")),
         ),
-        (
-            "users",
-            "bad",
-            "eve is in the group",
-            Box::new(text("etc/group", &groups.replace("-server,", "-server,eve,"))),
-            Box::new(text("etc/group", &groups)),
-        ),
-        (
-            "modes",
-            "bad",
-            "others may read the key",
-            Box::new(mode(state("log/import.key"), 0o640)),
-            Box::new(mode(state("log/import.key"), 0o600)),
-        ),
-        (
-            "modes",
-            "bad",
-            "others may write",
-            Box::new(mode(state("trust"), 0o775)),
-            Box::new(mode(state("trust"), 0o755)),
-        ),
-        (
-            "modes",
-            "bad",
-            "anybody may write the journal",
-            Box::new(mode(state("log/access/journal"), 0o666)),
-            Box::new(mode(state("log/access/journal"), 0o660)),
-        ),
-        (
-            "modes",
-            "weak",
-            "may not append",
-            Box::new(mode(state("log/access/journal"), 0o644)),
-            Box::new(mode(state("log/access/journal"), 0o660)),
-        ),
-        (
-            "units",
-            "weak",
-            "gaprelay-server.service is not the shipped one",
-            Box::new(text("etc/systemd/system/gaprelay-server.service", "x")),
-            Box::new(text(
-                "etc/systemd/system/gaprelay-server.service",
-                &read("etc/systemd/system/gaprelay-server.service"),
-            )),
-        ),
-        (
-            "clock",
-            "weak",
-            "own clock differs by",
-            Box::new(text("sys/class/rtc/rtc0/since_epoch", "1000000000\n")),
-            Box::new(text("sys/class/rtc/rtc0/since_epoch", "none\n")),
-        ),
+        ("users", "bad", "eve is in the group", text("etc/group", &groups.replace("-server,", "-server,eve,"))),
+        ("modes", "bad", "others may read the key", Harm::Mode("log/import.key", 0o640)),
+        ("modes", "bad", "others may write", Harm::Mode("trust", 0o775)),
+        ("modes", "bad", "anybody may write the journal", Harm::Mode("log/access/journal", 0o666)),
+        ("modes", "weak", "may not append", Harm::Mode("log/access/journal", 0o644)),
+        ("units", "weak", "gaprelay-server.service is not the shipped one", text(server, "x")),
+        ("clock", "weak", "own clock differs by", text("sys/class/rtc/rtc0/since_epoch", "1000000000\n")),
     ];
-    for (check, health, found, harm, mend) in cases {
-        harm();
+    for (check, health, found, harm) in cases {
+        let mend = match harm {
+            Harm::Text(path, text) => {
+                let before = Harm::Text(path, read(path));
+                put(&host.join(path), &text);
+                before
+            }
+            Harm::Mode(path, mode) => {
+                let at = world.state().join(path);
+                let before = Harm::Mode(path, fs::metadata(&at).unwrap().permissions().mode() & 0o7777);
+                fs::set_permissions(&at, fs::Permissions::from_mode(mode)).unwrap();
+                before
+            }
+        };
         let findings = see(i32::from(health == "bad"));
         let wrong: Vec<&Value> = findings.iter().filter(|finding| finding["health"] != "good").collect();
         assert_eq!(wrong.len(), 1, "{check} {found}: {wrong:#?}");
         assert_eq!((&wrong[0]["check"], &wrong[0]["health"]), (&check.into(), &health.into()), "{found}: {wrong:#?}");
         assert!(wrong[0]["found"].as_str().unwrap().contains(found), "{check} {found}: {wrong:#?}");
         assert!(wrong[0]["next"].as_str().unwrap().len() > 10);
-        mend();
+        match mend {
+            Harm::Text(path, text) => put(&host.join(path), &text),
+            Harm::Mode(path, mode) => {
+                fs::set_permissions(world.state().join(path), fs::Permissions::from_mode(mode)).unwrap();
+            }
+        }
     }
     assert!(see(0).iter().all(|finding| finding["health"] == "good"));
+    let config = CONFIG.replace("[media]", "[limits]\npayload = \"900000 GiB\"\n[media]");
+    fs::write(world.state().join("config.toml"), config).unwrap();
+    let full = see(1);
+    let space = full.iter().find(|finding| finding["check"] == "space").unwrap();
+    assert!(space["health"] == "bad" && space["found"].as_str().unwrap().contains("are free"), "{space}");
     let told = world.relay(&["doctor"]).out;
     assert!(told.contains("auto-mounters") && told.contains("firewall"), "{told}");
 }
