@@ -36,6 +36,9 @@ pub mod keeper;
 pub mod settle;
 pub mod thin;
 
+// What there is to tell.
+pub mod report;
+
 // The connected side.
 pub mod pack;
 

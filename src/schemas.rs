@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::base::Reason;
 use crate::inspect::Kind;
-use crate::{audit, cli, config, guard, publish, store, verify};
+use crate::{audit, cli, config, guard, publish, report, store, verify};
 
 fn schema<T: JsonSchema>() -> Value {
     serde_json::to_value(schema_for!(T)).unwrap()
@@ -38,12 +38,12 @@ fn all() -> Vec<(&'static str, Value)> {
         ("endpoints", schema::<Vec<guard::Endpoint>>()),
         ("json-import", written::<cli::json::Imported>()),
         ("json-settle", written::<cli::json::Settled>()),
-        ("json-status", written::<cli::json::Status>()),
-        ("json-releases", written::<Vec<cli::json::ReleaseRow>>()),
-        ("json-show", written::<cli::json::Shown>()),
+        ("json-status", written::<report::status::Status>()),
+        ("json-releases", written::<Vec<report::releases::ReleaseRow>>()),
+        ("json-show", written::<report::releases::Shown>()),
         ("json-log-show", written::<cli::json::LogLine>()),
         ("json-log-verify", written::<Vec<cli::json::Verified>>()),
-        ("json-refusals", written::<Vec<cli::json::Refusals>>()),
+        ("json-refusals", written::<Vec<report::refusals::Refusals>>()),
         ("json-selftest", written::<cli::json::SelfTest<'_>>()),
         ("json-doctor", written::<cli::json::Doctor>()),
         ("json-fsck", written::<cli::json::Fsck>()),

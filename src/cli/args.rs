@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::base::span::Span;
+use crate::report::refusals::By;
 use crate::sandbox::{Layer, Role};
 use crate::store::ReleaseId;
 
@@ -334,17 +335,6 @@ pub struct Refusals {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-/// How attempts are put together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum By {
-    /// One agent's attempts of a kind.
-    Agent,
-    /// All attempts of a kind: a product, or a shape of request.
-    Product,
-    /// A day's attempts of a kind (UTC).
-    Day,
 }
 
 /// The logs' subcommands.

@@ -242,7 +242,7 @@ fn bundle(keeper: &Keeper, judged: &Judged) -> Result<json::Bundle, Fault> {
             let feed = keeper.config.feed(&release.feed);
             let statements = keeper.state.statements(&id)?;
             bundle.standing = feed.map(|feed| standing(release, &statements, feed));
-            bundle.published = !super::show::channels_of(&keeper.state, &id)?.is_empty();
+            bundle.published = !crate::report::releases::channels_of(&keeper.state, &id)?.is_empty();
             bundle.signers.clone_from(&release.signers);
             bundle.counts = Some(release.counts);
         }

@@ -5,14 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::audit::Entry;
-use crate::base::{Digest, Reason, Timestamp};
+use crate::base::{Digest, Reason};
 use crate::doctor::Finding;
-use crate::inspect::{Counts, Verdict};
+use crate::inspect::Counts;
 use crate::publish::Standing;
-use crate::publish::standing::Taken;
-use crate::sandbox::Waiver;
 use crate::sandbox::selftest::Part;
-use crate::store::Release;
 use crate::verify::Signer;
 
 /// `doctor --json`.
@@ -114,89 +111,6 @@ pub struct TakenNow {
     pub officer: String,
 }
 
-/// One row of `releases --json`.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct ReleaseRow {
-    /// The record.
-    pub release: Release,
-    /// Where it stands; none if the config has no such feed any more.
-    pub standing: Option<Standing>,
-    /// Channels that show it.
-    pub channels: Vec<String>,
-}
-
-/// `show --json`.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Shown {
-    /// The record, its standing and channels.
-    #[serde(flatten)]
-    pub row: ReleaseRow,
-    /// Statements that count.
-    pub statements: Vec<Taken>,
-    /// One verdict for each artifact, by path.
-    pub verdicts: Vec<Verdict>,
-}
-
-/// `status --json`.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Status {
-    /// The relay's name.
-    pub relay: String,
-    /// What time it is here.
-    pub now: Timestamp,
-    /// The latest moment the relay knows to have passed.
-    pub floor: Timestamp,
-    /// Version of the keyring in force.
-    pub keyring: u64,
-    /// Each channel.
-    pub channels: Vec<ChannelStatus>,
-    /// Releases that wait for officers, as FEED/VERSION.
-    pub held: Vec<String>,
-    /// Entries in the import log.
-    pub import_entries: u64,
-    /// Entries in the access log.
-    pub access_entries: u64,
-    /// Layers of the confinement that the config does without, each with its reason.
-    pub without: Vec<Waiver>,
-    /// What is wrong; empty if nothing is.
-    pub faults: Vec<String>,
-}
-
-/// A channel in `status --json`.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct ChannelStatus {
-    /// Its name.
-    pub channel: String,
-    /// Number of the set served; 0 before the first publication.
-    pub generation: u64,
-    /// When it was published.
-    pub published: Option<Timestamp>,
-    /// Number of files.
-    pub files: u64,
-    /// The releases in it.
-    pub releases: Vec<MemberStatus>,
-}
-
-/// A release in a channel.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct MemberStatus {
-    /// Feed.
-    pub feed: String,
-    /// Version.
-    pub version: u64,
-    /// fresh, ageing, stale or expired.
-    pub freshness: &'static str,
-    /// When it was made.
-    pub issued: Timestamp,
-    /// When it expires.
-    pub expires: Timestamp,
-}
-
 /// `selftest --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -243,42 +157,6 @@ pub struct Verified {
     /// What is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-}
-
-/// `refusals --json`: one for each line, the most attempts first; with `--by day` the newest day first.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Refusals {
-    /// The agent's address, with `--by agent`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub agent: Option<String>,
-    /// The day in UTC, with `--by day`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub day: Option<String>,
-    /// What it was.
-    pub label: String,
-    /// Whether it tried to send something out.
-    pub submission: bool,
-    /// Attempts.
-    pub count: u64,
-    /// Agents that made them.
-    pub agents: u64,
-    /// The first.
-    pub first: Timestamp,
-    /// When the newest entry about them began.
-    pub last: Timestamp,
-    /// Method and target of the newest, escaped.
-    pub request: String,
-    /// Server name asked for in the newest: Host, else the name in TLS.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Its User-Agent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user_agent: Option<String>,
-    /// What that means.
-    pub meaning: String,
-    /// What to do on the agent's side.
-    pub remedy: String,
 }
 
 /// `fsck --json`.

@@ -6,12 +6,12 @@ use data_encoding::BASE64;
 
 use super::args::{LogShow, WhichLog};
 use super::{Ended, json, tui};
+use crate::audit::Entry;
 use crate::audit::check::{Finding, check, read_vkey};
-use crate::audit::entry::SelfTest;
 use crate::audit::log;
 use crate::audit::note::Verifier;
-use crate::audit::{Entry, Event};
 use crate::base::{Error, Fault};
+use crate::report;
 use crate::store::State;
 
 /// Prints entries. They are read under the signed head; `verify` proves them.
@@ -35,77 +35,7 @@ fn print(number: u64, entry: Entry, as_json: bool) {
     if as_json {
         tui::say(serde_json::to_string(&json::LogLine { number, entry }).unwrap_or_default());
     } else {
-        tui::say(format_args!("{number:>6}  {}  {}", entry.time, words(&entry.event)));
-    }
-}
-
-/// An entry in a sentence.
-fn words(event: &Event) -> String {
-    match event {
-        Event::Initialised { relay, keyring_version, .. } => {
-            format!("relay {relay} made, keyring {keyring_version}")
-        }
-        Event::MediumOpened { medium, mount, disk, writable, operator } => {
-            let disk = disk.as_ref().map(|disk| format!(", disk {disk} set read-only")).unwrap_or_default();
-            let writable = writable.as_ref().map(|why| format!("; WRITABLE: {why}")).unwrap_or_default();
-            format!("{operator} opens medium {medium} ({mount}{disk}{writable})")
-        }
-        Event::MediumRead { bundles, unrelated, unchanged } => {
-            let changed = if *unchanged { "" } else { "; its tree was NOT shown to be unchanged" };
-            format!("medium read: {bundles} bundles, {unrelated} other files and folders{changed}")
-        }
-        Event::MediumRefused { reason, detail } => format!("medium refused: {detail} [{reason}]"),
-        Event::ImportStarted { bundle, .. } => format!("import of {bundle} begins"),
-        Event::Imported { feed, version, counts, after_interruption, .. } => {
-            let after = if *after_interruption { " (found complete after a cut)" } else { "" };
-            format!("imported {feed}/{version}: {} cleared, {} withheld{after}", counts.cleared, counts.withheld)
-        }
-        Event::AlreadyHere { feed, version, .. } => format!("{feed}/{version} was here already"),
-        Event::ImportRefused { reason, detail, .. } => format!("refused: {detail} [{reason}]"),
-        Event::ImportFailed { fault } => format!("import failed: {fault}"),
-        Event::Statement { feed, version, decision, officer, .. } => {
-            format!("{officer}: {decision} {feed}/{version}")
-        }
-        Event::StatementRefused { reason, detail, .. } => {
-            format!("statement refused: {detail} [{reason}]")
-        }
-        Event::PublishStarted { channel, generation, releases, .. } => {
-            format!("channel {channel} goes to set {generation}: {}", releases.join(", "))
-        }
-        Event::Published { channel, generation, .. } => {
-            format!("channel {channel} shows set {generation}")
-        }
-        Event::PublishRefused { channel, reason, detail } => {
-            format!("channel {channel} stays: {detail} [{reason}]")
-        }
-        Event::SelfTest(SelfTest { full, kernel, roles, without, exposed, findings, .. }) => {
-            let form = if *full { "full" } else { "short" };
-            let names: Vec<_> = roles.iter().map(|part| part.role.to_string()).collect();
-            let tried: u64 = roles.iter().map(|part| part.attempts).sum();
-            let without: Vec<_> = without.iter().map(|w| format!("; without {}: {}", w.layer, w.reason)).collect();
-            let exposed = match exposed.len() {
-                0 => String::new(),
-                n => format!("; {n} got through for want of it"),
-            };
-            let found = match findings.len() {
-                0 => "nothing got through".to_owned(),
-                n => format!("{n} FINDINGS: {}", findings.join(", ")),
-            };
-            format!(
-                "{form} self-test of {} on {kernel}, {tried} attempts: {found}{}{exposed}",
-                names.join(", "),
-                without.concat()
-            )
-        }
-        Event::Interrupted { intent } => {
-            format!("what entry {intent} intended was cut off and did not happen")
-        }
-        Event::Attempt(a) => {
-            let what = if a.submission { "tried to send" } else { "asked" };
-            let host = a.host.as_ref().or(a.sni.as_ref()).map_or(String::new(), |host| format!(" at {host}"));
-            let times = if a.count > 1 { format!(", {} times", a.count) } else { String::new() };
-            format!("{} {what} [{}]: {} {}{host}, answered {}{times}", a.agent, a.label, a.method, a.target, a.status)
-        }
+        tui::say(format_args!("{number:>6}  {}  {}", entry.time, report::words(&entry.event)));
     }
 }
 

@@ -1,42 +1,28 @@
 //! `gaprelay refusals`: who tried to send something out, and how to turn it off.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::args::{By, Refusals};
-use super::{Ended, json, tui};
+use super::args::Refusals;
+use super::{Ended, tui};
 use crate::audit::check::read_vkey;
-use crate::audit::entry::Attempt;
 use crate::audit::{Event, log};
-use crate::base::{Error, Timestamp, clock};
-use crate::guard::Guard;
+use crate::base::{Error, clock};
+use crate::report::refusals::{self, By, Tally};
 use crate::serve::index::Index;
 use crate::store::State;
 
-/// A line in the making: attempts alike, the newest kept.
-struct Line {
-    newest: Attempt,
-    first: Timestamp,
-    count: u64,
-    agents: BTreeSet<String>,
-}
-
 /// Puts the access log's attempts together and shows them.
 pub fn run(state: &State, args: &Refusals) -> Result<Ended, Error> {
-    let mut lines: BTreeMap<(String, String), Line> = BTreeMap::new();
+    let mut tally = Tally::new(args.by);
     let folder = state.access_log();
     log::each(&folder, &read_vkey(&folder)?, None, |_, entry| {
         let Event::Attempt(attempt) = entry.event else { return };
         if attempt.submission || !args.submissions {
-            add(&mut lines, args.by, attempt);
+            tally.add(attempt);
         }
     })?;
     let guard = Index::guard_of(state, &state.config()?, clock::now())?;
-    let mut rows: Vec<json::Refusals> =
-        lines.into_iter().map(|((group, _), line)| row(args.by, group, line, &guard)).collect();
-    match args.by {
-        By::Day => rows.sort_by(|a, b| b.day.cmp(&a.day).then(b.count.cmp(&a.count))),
-        By::Agent | By::Product => rows.sort_by_key(|row| std::cmp::Reverse(row.count)),
-    }
+    let rows = tally.rows(&guard);
     if args.json {
         tui::say_json(&rows);
     } else {
@@ -45,48 +31,7 @@ pub fn run(state: &State, args: &Refusals) -> Result<Ended, Error> {
     Ok(Ended::Well)
 }
 
-fn add(lines: &mut BTreeMap<(String, String), Line>, by: By, attempt: Attempt) {
-    let group = match by {
-        By::Agent => attempt.agent.clone(),
-        By::Product => String::new(),
-        By::Day => attempt.at.to_string().chars().take("2026-01-01".len()).collect(),
-    };
-    let line = lines.entry((group, attempt.label.clone())).or_insert_with(|| Line {
-        first: attempt.at,
-        count: 0,
-        agents: BTreeSet::new(),
-        newest: attempt.clone(),
-    });
-    line.count += attempt.count;
-    line.first = line.first.min(attempt.at);
-    line.agents.insert(attempt.agent.clone());
-    if attempt.at >= line.newest.at {
-        line.newest = attempt;
-    }
-}
-
-fn row(by: By, group: String, line: Line, guard: &Guard) -> json::Refusals {
-    let newest = line.newest;
-    let about = guard.about(&newest.label);
-    let unknown = "This program does not know the label; a newer one wrote it.";
-    json::Refusals {
-        agent: (by == By::Agent).then(|| group.clone()),
-        day: (by == By::Day).then_some(group),
-        submission: newest.submission,
-        count: line.count,
-        agents: line.agents.len() as u64,
-        first: line.first,
-        last: newest.at,
-        request: format!("{} {}", newest.method, newest.target).trim().to_owned(),
-        name: newest.host.or(newest.sni),
-        user_agent: newest.user_agent,
-        meaning: about.map_or(unknown, |e| &e.meaning).to_owned(),
-        remedy: about.map_or("Look at the entry with `gaprelay log show --log access`.", |e| &e.remedy).to_owned(),
-        label: newest.label,
-    }
-}
-
-fn show(by: By, rows: &[json::Refusals]) {
+fn show(by: By, rows: &[refusals::Refusals]) {
     if rows.is_empty() {
         tui::note("the record holds no such attempt; what came in the last seconds is recorded with the next settle");
         return;

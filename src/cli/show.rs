@@ -1,52 +1,17 @@
 //! `gaprelay status`, `releases` and `show`: reading, under no lock.
 
-use super::{Ended, json, tui};
-use crate::audit::check;
-use crate::audit::log::read_checkpoint;
+use super::{Ended, tui};
 use crate::base::limits::human;
-use crate::base::{Error, Fault, Reason, Timestamp, quoted};
+use crate::base::{Error, Timestamp, quoted};
 use crate::inspect::Decision;
-use crate::publish::{Standing, standing};
+use crate::report::status::Status;
+use crate::report::{releases as rows, status as facts};
 use crate::sandbox::Waiver;
-use crate::serve::index::freshness_word;
-use crate::store::{ReleaseId, State, Trust};
-
-/// The channels that show a release.
-pub fn channels_of(state: &State, id: &ReleaseId) -> Result<Vec<String>, Fault> {
-    let mut channels = Vec::new();
-    for channel in state.channels()? {
-        let Some(current) = state.current(&channel)? else { continue };
-        let (_, set) = state.set(&channel, current)?;
-        if set.releases.iter().any(|m| m.feed == id.feed && m.version == id.version) {
-            channels.push(channel);
-        }
-    }
-    Ok(channels)
-}
-
-fn row(state: &State, id: &ReleaseId) -> Result<json::ReleaseRow, Fault> {
-    let release = state.release(id)?;
-    let config = state.config()?;
-    let statements = state.statements(id)?;
-    let standing = config.feed(&id.feed).map(|feed| standing(&release, &statements, feed));
-    Ok(json::ReleaseRow { release, standing, channels: channels_of(state, id)? })
-}
-
-fn outcome(row: &json::ReleaseRow) -> String {
-    match (&row.standing, row.channels.as_slice()) {
-        (Some(Standing::Approved), []) => "superseded".into(),
-        (Some(Standing::Approved) | None, [_, ..]) => {
-            format!("published in {}", row.channels.join(", "))
-        }
-        (Some(standing), _) => standing.to_string(),
-        (None, []) => "feed not in config".into(),
-    }
-}
+use crate::store::{ReleaseId, State};
 
 /// All releases and where they stand.
 pub fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
-    let trust = Trust::load(state)?;
-    let rows = state.releases(&trust)?.iter().map(|id| row(state, id)).collect::<Result<Vec<_>, _>>()?;
+    let rows = rows::rows(state, &state.config()?)?;
     if as_json {
         tui::say_json(&rows);
         return Ok(Ended::Well);
@@ -65,7 +30,7 @@ pub fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
             release.imported.to_string(),
             release.operator.to_string(),
             release.counts.withheld.to_string(),
-            outcome(row),
+            row.outcome(),
         ]
     });
     tui::table(&["release", "label", "issued", "imported", "by", "withheld", "standing"], table.collect());
@@ -74,23 +39,18 @@ pub fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
 
 /// One release with every verdict.
 pub fn show(state: &State, id: &ReleaseId, as_json: bool) -> Result<Ended, Error> {
-    let trust = Trust::load(state)?;
-    if trust.accepted(&id.feed, id.version).is_none() || !state.release_path(id).is_dir() {
-        return Err(Error::refused(Reason::StatementUnknownRelease, format!("there is no release {id} here")));
-    }
-    let row = row(state, id)?;
-    let verdicts = state.verdicts(&row.release)?;
-    let statements = state.statements(id)?;
+    let shown = rows::shown(state, &state.config()?, id)?;
     if as_json {
-        tui::say_json(&json::Shown { row, statements, verdicts });
+        tui::say_json(&shown);
         return Ok(Ended::Well);
     }
+    let rows::Shown { row, statements, verdicts } = shown;
     let release = &row.release;
     let signers: Vec<_> =
         release.signers.iter().map(|s| format!("{} ({}, key {})", s.name, s.role, s.key_id)).collect();
     tui::say(format_args!("{id}  {}", quoted(&release.label)));
     for (name, value) in [
-        ("standing", outcome(&row)),
+        ("standing", row.outcome()),
         ("publisher", format!("{} ({})", release.publisher, release.origin)),
         ("signed by", signers.join(", ")),
         ("issued", format!("{}, expires {}", release.issued, release.expires)),
@@ -129,57 +89,9 @@ pub fn show(state: &State, id: &ReleaseId, as_json: bool) -> Result<Ended, Error
     Ok(Ended::Well)
 }
 
-/// What is served, held and stale. What is damaged is named, and the rest still shown.
+/// What is served, held and stale.
 pub fn status(state: &State, now: Timestamp, as_json: bool) -> Result<Ended, Error> {
-    let config = state.config()?;
-    let mut status = json::Status {
-        relay: config.relay.get_ref().clone(),
-        now,
-        floor: Timestamp::default(),
-        keyring: 0,
-        channels: Vec::new(),
-        held: Vec::new(),
-        import_entries: 0,
-        access_entries: 0,
-        without: config.waivers(),
-        faults: Vec::new(),
-    };
-    let mut faults: Vec<Fault> = Vec::new();
-    match Trust::load(state) {
-        Ok(trust) => {
-            status.floor = trust.floor;
-            status.keyring = trust.keyring.version;
-            faults.extend(state.keyring(&trust).err());
-            if now < trust.floor {
-                faults.push(Fault::ClockBehind { now, floor: trust.floor });
-            }
-            for id in state.releases(&trust)? {
-                match row(state, &id) {
-                    Ok(row) if matches!(row.standing, Some(Standing::Held { .. })) => status.held.push(id.to_string()),
-                    Ok(_) => {}
-                    Err(fault) => faults.push(fault),
-                }
-            }
-        }
-        Err(fault) => faults.push(fault),
-    }
-    let mut size =
-        |folder: std::path::PathBuf| match check::read_vkey(&folder).and_then(|vkey| read_checkpoint(&folder, &vkey)) {
-            Ok(head) => head.size,
-            Err(fault) => {
-                faults.push(fault);
-                0
-            }
-        };
-    status.import_entries = size(state.import_log());
-    status.access_entries = size(state.access_log());
-    for channel in &config.channels {
-        match channel_status(state, channel.name.get_ref(), now) {
-            Ok(channel) => status.channels.push(channel),
-            Err(fault) => faults.push(fault),
-        }
-    }
-    status.faults = faults.iter().map(ToString::to_string).collect();
+    let status = facts::status(state, &state.config()?, now)?;
     if as_json {
         tui::say_json(&status);
     } else {
@@ -188,35 +100,7 @@ pub fn status(state: &State, now: Timestamp, as_json: bool) -> Result<Ended, Err
     Ok(if status.faults.is_empty() { Ended::Well } else { Ended::Damaged })
 }
 
-fn channel_status(state: &State, channel: &str, now: Timestamp) -> Result<json::ChannelStatus, Fault> {
-    let config = state.config()?;
-    let mut status = json::ChannelStatus {
-        channel: channel.to_owned(),
-        generation: 0,
-        published: None,
-        files: 0,
-        releases: Vec::new(),
-    };
-    let Some(current) = state.current(channel)? else { return Ok(status) };
-    let (_, set) = state.set(channel, current)?;
-    status.generation = current.generation;
-    status.published = Some(set.published);
-    status.files = set.files.len() as u64;
-    status.releases = set
-        .releases
-        .iter()
-        .map(|m| json::MemberStatus {
-            feed: m.feed.clone(),
-            version: m.version,
-            freshness: freshness_word(m.issued, m.expires, config.feed(&m.feed), now),
-            issued: m.issued,
-            expires: m.expires,
-        })
-        .collect();
-    Ok(status)
-}
-
-fn print(status: &json::Status) {
+fn print(status: &Status) {
     tui::say(format_args!("relay {}, keyring {}, {} now", status.relay, status.keyring, status.now));
     tui::say(format_args!(
         "log: {} entries on imports, {} in the access log",

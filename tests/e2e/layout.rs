@@ -32,6 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["base", "import", "keeper", "thin", "media", "verify", "unpack", "inspect", "store", "audit", "config"],
     ),
     ("settle", &["base", "settle", "keeper", "publish", "store", "audit", "config", "verify"]),
+    ("report", &["base", "report", "audit", "config", "guard", "inspect", "publish", "sandbox", "serve", "store"]),
     ("pack", &["base", "pack", "media", "verify", "unpack", "inspect", "config"]),
 ];
 

@@ -1,0 +1,146 @@
+//! The state at a glance: what is served, held and stale.
+
+use serde::Serialize;
+
+use super::releases;
+use crate::audit::check;
+use crate::audit::log::read_checkpoint;
+use crate::base::{Fault, Timestamp};
+use crate::config::Config;
+use crate::publish::Standing;
+use crate::sandbox::Waiver;
+use crate::serve::index::freshness_word;
+use crate::store::{State, Trust};
+
+/// `status --json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Status {
+    /// The relay's name.
+    pub relay: String,
+    /// What time it is here.
+    pub now: Timestamp,
+    /// The latest moment the relay knows to have passed.
+    pub floor: Timestamp,
+    /// Version of the keyring in force.
+    pub keyring: u64,
+    /// Each channel.
+    pub channels: Vec<ChannelStatus>,
+    /// Releases that wait for officers, as FEED/VERSION.
+    pub held: Vec<String>,
+    /// Entries in the import log.
+    pub import_entries: u64,
+    /// Entries in the access log.
+    pub access_entries: u64,
+    /// Layers of the confinement that the config does without, each with its reason.
+    pub without: Vec<Waiver>,
+    /// What is wrong; empty if nothing is.
+    pub faults: Vec<String>,
+}
+
+/// A channel in `status --json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ChannelStatus {
+    /// Its name.
+    pub channel: String,
+    /// Number of the set served; 0 before the first publication.
+    pub generation: u64,
+    /// When it was published.
+    pub published: Option<Timestamp>,
+    /// Number of files.
+    pub files: u64,
+    /// The releases in it.
+    pub releases: Vec<MemberStatus>,
+}
+
+/// A release in a channel.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct MemberStatus {
+    /// Feed.
+    pub feed: String,
+    /// Version.
+    pub version: u64,
+    /// fresh, ageing, stale or expired.
+    pub freshness: &'static str,
+    /// When it was made.
+    pub issued: Timestamp,
+    /// When it expires.
+    pub expires: Timestamp,
+}
+
+/// What is served, held and stale. What is damaged is named, and the rest still shown.
+pub fn status(state: &State, config: &Config, now: Timestamp) -> Result<Status, Fault> {
+    let mut status = Status {
+        relay: config.relay.get_ref().clone(),
+        now,
+        floor: Timestamp::default(),
+        keyring: 0,
+        channels: Vec::new(),
+        held: Vec::new(),
+        import_entries: 0,
+        access_entries: 0,
+        without: config.waivers(),
+        faults: Vec::new(),
+    };
+    let mut faults: Vec<Fault> = Vec::new();
+    match Trust::load(state) {
+        Ok(trust) => {
+            status.floor = trust.floor;
+            status.keyring = trust.keyring.version;
+            faults.extend(state.keyring(&trust).err());
+            if now < trust.floor {
+                faults.push(Fault::ClockBehind { now, floor: trust.floor });
+            }
+            for id in state.releases(&trust)? {
+                match releases::row(state, config, &id) {
+                    Ok(row) if matches!(row.standing, Some(Standing::Held { .. })) => status.held.push(id.to_string()),
+                    Ok(_) => {}
+                    Err(fault) => faults.push(fault),
+                }
+            }
+        }
+        Err(fault) => faults.push(fault),
+    }
+    let mut size =
+        |folder: std::path::PathBuf| match check::read_vkey(&folder).and_then(|vkey| read_checkpoint(&folder, &vkey)) {
+            Ok(head) => head.size,
+            Err(fault) => {
+                faults.push(fault);
+                0
+            }
+        };
+    status.import_entries = size(state.import_log());
+    status.access_entries = size(state.access_log());
+    for channel in &config.channels {
+        match channel_status(state, config, channel.name.get_ref(), now) {
+            Ok(channel) => status.channels.push(channel),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    status.faults = faults.iter().map(ToString::to_string).collect();
+    Ok(status)
+}
+
+fn channel_status(state: &State, config: &Config, channel: &str, now: Timestamp) -> Result<ChannelStatus, Fault> {
+    let mut status =
+        ChannelStatus { channel: channel.to_owned(), generation: 0, published: None, files: 0, releases: Vec::new() };
+    let Some(current) = state.current(channel)? else { return Ok(status) };
+    let (_, set) = state.set(channel, current)?;
+    status.generation = current.generation;
+    status.published = Some(set.published);
+    status.files = set.files.len() as u64;
+    status.releases = set
+        .releases
+        .iter()
+        .map(|m| MemberStatus {
+            feed: m.feed.clone(),
+            version: m.version,
+            freshness: freshness_word(m.issued, m.expires, config.feed(&m.feed), now),
+            issued: m.issued,
+            expires: m.expires,
+        })
+        .collect();
+    Ok(status)
+}
