@@ -2,6 +2,7 @@
 //! is shown with line and column. `gaprelay init` writes an annotated example.
 
 pub mod dns;
+pub mod review;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -47,6 +48,8 @@ pub struct Config {
     /// Which look-ups are answered.
     #[serde(default)]
     pub dns: dns::Dns,
+    /// The officers' pages.
+    pub review: review::Review,
     /// Layers of the confinement that this site does without, each with the reason.
     #[serde(default)]
     pub without: Vec<Without>,
@@ -326,7 +329,7 @@ impl Config {
                 add(reason.span().start, "what weakens the relay needs its reason, of at most 300 characters".into());
             }
         }
-        for (at, message) in self.dns.problems() {
+        for (at, message) in self.dns.problems().into_iter().chain(self.review.problems()) {
             add(at, message);
         }
         if self.publish.keep_sets < 2 {

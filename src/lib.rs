@@ -38,6 +38,7 @@ pub mod thin;
 
 // What there is to tell.
 pub mod report;
+pub mod review;
 
 // The connected side.
 pub mod pack;

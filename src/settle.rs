@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::entry::SelfTest;
 use crate::audit::{Event, Log, journal};
 use crate::base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable};
 use crate::config::Channel;
@@ -13,7 +14,7 @@ use crate::keeper::Keeper;
 use crate::publish::standing::Taken;
 use crate::publish::{Current, Decision, Set, Standing, Statement, standing};
 use crate::store::release::read_json;
-use crate::store::{Release, ReleaseId, State};
+use crate::store::{Release, ReleaseId, SLOT, State};
 use crate::verify::keyring;
 
 /// A statement as it lies in the inbox.
@@ -43,11 +44,35 @@ pub struct Settled {
     pub evidence: usize,
 }
 
+/// What lies in the inbox.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Letter {
+    /// A statement.
+    HandedIn(HandedIn),
+    /// What the pages proved of themselves before they began.
+    Proof(Box<SelfTest>),
+}
+
 /// Puts a statement into the inbox, durably; `settle` judges it.
 pub fn hand_in(state: &State, handed_in: &HandedIn) -> Result<(), Fault> {
-    let bytes = serde_json::to_vec(handed_in).map_err(|_| Fault::Internal("a statement cannot be written"))?;
-    let name = Digest::of(&[handed_in.text.as_slice(), &handed_in.signature].concat());
+    put(state, &Letter::HandedIn(handed_in.clone()))
+}
+
+/// The same letter twice is one: its name is its digest, whenever it was handed in.
+fn put(state: &State, letter: &Letter) -> Result<(), Fault> {
+    let bytes = serde_json::to_vec(letter).map_err(|_| Fault::Internal("a statement cannot be written"))?;
+    let name = match letter {
+        Letter::HandedIn(handed_in) => Digest::of(&[handed_in.text.as_slice(), &handed_in.signature].concat()),
+        Letter::Proof(_) => Digest::of(&bytes),
+    };
     durable::replace(&state.inbox().join(format!("{name}.json")), &bytes)
+}
+
+/// A line of the slot; one that the pages would not have written is judged as a statement, and refused.
+fn read_line(line: &[u8], now: Timestamp) -> Letter {
+    serde_json::from_slice(line)
+        .unwrap_or_else(|_| Letter::HandedIn(HandedIn { at: now, text: line.to_owned(), signature: Vec::new() }))
 }
 
 /// Brings what is published in line with the statements.
@@ -59,11 +84,21 @@ pub fn settle(keeper: &mut Keeper) -> Result<Settled, Fault> {
     durable::sweep(&folder)?;
     settled.evidence = journal::drain(&folder, &mut Log::open(&folder)?, keeper.now)?;
 
-    // 2. Each statement in the inbox counts or does not; either way it is in the log before it is
-    //    out of the inbox.
-    for name in durable::names(&keeper.state.inbox())? {
+    // 2. What was put through the slot lies in the inbox before it is out of the slot. Each statement
+    //    counts or does not; either way it is in the log before it is out of the inbox.
+    journal::empty(&keeper.state.slot(), |lines| {
+        lines.into_iter().try_for_each(|line| put(&keeper.state, &read_line(line, keeper.now)))
+    })?;
+    for name in durable::names(&keeper.state.inbox())?.into_iter().filter(|name| name != SLOT) {
         let path = keeper.state.inbox().join(&name);
-        let handed_in: HandedIn = read_json(&path)?;
+        let handed_in = match read_json(&path)? {
+            Letter::HandedIn(handed_in) => handed_in,
+            Letter::Proof(proof) => {
+                append_once(keeper, Event::SelfTest(*proof))?;
+                durable::remove(&path)?;
+                continue;
+            }
+        };
         match take(keeper, &handed_in) {
             Ok(taken) => settled.taken.push(taken),
             Err(Error::Refused(refusal)) => {

@@ -45,10 +45,9 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of the access log in `folder`; it takes no more than `most` bytes until
-    /// the keeper has emptied it.
-    pub fn open(folder: &Path, most: u64) -> Result<Self, Fault> {
-        Ok(Self { file: durable::open_append(&folder.join(NAME))?, most })
+    /// Opens the journal at `path`; it takes no more than `most` bytes until the keeper has emptied it.
+    pub fn open(path: &Path, most: u64) -> Result<Self, Fault> {
+        Ok(Self { file: durable::open_append(path)?, most })
     }
 
     /// Appends lines and puts them on the disk. `false` if the journal is full and they were dropped.
@@ -70,25 +69,31 @@ impl Journal {
 ///
 /// A cut between the two leaves lines that are in the log already: the newest entry says which.
 pub fn drain(folder: &Path, log: &mut Log, now: Timestamp) -> Result<usize, Fault> {
-    let path = folder.join(NAME);
-    let mut file = durable::open_append(&path)?;
-    if file.metadata().during("read", &path)?.len() == 0 {
-        return Ok(0);
-    }
-    flock(&file, FlockOperation::LockExclusive).map_err(Into::into).during("lock", &path)?;
-    let mut bytes = Vec::new();
-    File::open(&path).and_then(|mut f| f.read_to_end(&mut bytes)).during("read", &path)?;
-    let mut events: Vec<Event> =
-        bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|line| read_line(line).event()).collect();
-    let newest = log.last().and_then(|entry| number(&entry.event));
-    if let Some(known) = events.iter().position(|event| newest.is_some() && number(event) == newest) {
-        events.drain(..=known);
-    }
-    let count = events.iter().filter(|event| matches!(event, Event::Attempt(_))).count();
-    log.append(now, events)?;
-    file.set_len(0).during("empty", &path)?;
-    file.flush().during("empty", &path)?;
+    let mut count = 0;
+    empty(&folder.join(NAME), |lines| {
+        let mut events: Vec<Event> = lines.into_iter().map(|line| read_line(line).event()).collect();
+        let newest = log.last().and_then(|entry| number(&entry.event));
+        if let Some(known) = events.iter().position(|event| newest.is_some() && number(event) == newest) {
+            events.drain(..=known);
+        }
+        count = events.iter().filter(|event| matches!(event, Event::Attempt(_))).count();
+        log.append(now, events)
+    })?;
     Ok(count)
+}
+
+/// Gives the lines of a journal to `take`, under its lock, and empties it once that is done.
+pub fn empty(path: &Path, take: impl FnOnce(Vec<&[u8]>) -> Result<(), Fault>) -> Result<(), Fault> {
+    let mut file = durable::open_append(path)?;
+    if file.metadata().during("read", path)?.len() == 0 {
+        return Ok(());
+    }
+    flock(&file, FlockOperation::LockExclusive).map_err(Into::into).during("lock", path)?;
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|mut f| f.read_to_end(&mut bytes)).during("read", path)?;
+    take(bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()).collect())?;
+    file.set_len(0).during("empty", path)?;
+    file.flush().during("empty", path)
 }
 
 /// The number the server gave it.

@@ -220,8 +220,18 @@ pub fn each(
     last: Option<u64>,
     mut take: impl FnMut(u64, Entry),
 ) -> Result<(), Fault> {
+    let size = read_checkpoint(folder, verifier)?.size;
+    each_from(folder, verifier, last.map_or(0, |last| size.saturating_sub(last)), &mut take).map(drop)
+}
+
+/// Gives each entry from this number on to `take`; gives how many there are in all.
+pub fn each_from(
+    folder: &Path,
+    verifier: &Verifier,
+    mut number: u64,
+    mut take: impl FnMut(u64, Entry),
+) -> Result<u64, Fault> {
     let head = read_checkpoint(folder, verifier)?;
-    let mut number = last.map_or(0, |last| head.size.saturating_sub(last));
     while number < head.size {
         let index = number / WIDTH as u64;
         let width = usize::try_from(head.size - index * WIDTH as u64).unwrap_or(WIDTH).min(WIDTH);
@@ -234,7 +244,7 @@ pub fn each(
             number += 1;
         }
     }
-    Ok(())
+    Ok(head.size)
 }
 
 /// An entry bundle of at least `width` entries: of that width, or a longer one that replaced it.

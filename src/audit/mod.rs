@@ -7,6 +7,7 @@ pub mod entry;
 pub mod journal;
 pub mod log;
 pub mod note;
+pub mod search;
 pub mod tiles;
 pub mod tree;
 

@@ -63,6 +63,8 @@ pub enum Command {
     Serve(Serve),
     /// Answer DNS look-ups of the config's names alone, and record what others show.
     Sinkhole(Sinkhole),
+    /// Show officers the pages: what came in, what was taken out, who tried to send something.
+    Review(Review),
     /// Settle on a timer, serve, and answer look-ups where the config says so, under one supervisor.
     Up(Up),
     /// Look at the transparency logs and check them.
@@ -313,6 +315,18 @@ pub struct Up {
     /// Between two self-tests.
     #[arg(long, value_name = "TIME", default_value = "1h")]
     pub prove: Span,
+}
+
+/// `review`.
+#[derive(Debug, clap::Args)]
+pub struct Review {
+    /// Unix socket to show the pages on, instead of the config's. A browser reaches it by, say,
+    /// `ssh -L 8443:PATH RELAY`, and then as <http://localhost:8443>.
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// End when this process, which started us, ends: how `up` starts its pages.
+    #[arg(long, value_name = "PID", hide = true)]
+    pub supervised: Option<i32>,
 }
 
 /// `sinkhole`.

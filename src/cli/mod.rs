@@ -11,6 +11,7 @@ pub mod maintain;
 pub mod offline;
 pub mod pack;
 pub mod refusals;
+pub mod review;
 pub mod selftest;
 pub mod serve;
 pub mod show;
@@ -73,6 +74,7 @@ fn run(relay: Relay, sockets: Sockets) -> Result<Ended, Error> {
         Command::Releases { json } => show::releases(&State::open(root)?, json),
         Command::Show { release, json } => show::show(&State::open(root)?, &release, json),
         Command::Serve(serve) => serve::run(&State::open(root)?, &serve, sockets),
+        Command::Review(args) => review::run(&State::open(root)?, &args, sockets),
         Command::Sinkhole(args) => sinkhole::run(&State::open(root)?, &args, sockets),
         Command::Up(args) => up::run(root, &args),
         Command::Log { command } => match command {

@@ -3,9 +3,10 @@
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixListener;
 
-use rustix::net::SocketType;
 use rustix::net::sockopt::{socket_acceptconn, socket_type};
+use rustix::net::{AddressFamily, SocketType};
 
 use super::args::{Command, Worker};
 use crate::base::{Fault, quoted, raw};
@@ -28,9 +29,9 @@ impl Sockets {
     /// before anything is opened.
     pub fn take(command: &Command) -> Result<Self, Fault> {
         let passed = match command {
-            Command::Serve(_) | Command::Sinkhole(_) => raw::passed()?,
+            Command::Serve(_) | Command::Sinkhole(_) | Command::Review(_) => raw::passed()?,
             Command::Up(_) if !raw::passed()?.is_empty() => {
-                let units = "`up` takes no sockets from a service manager: pass them to `serve` and `sinkhole`, each a unit of its own";
+                let units = "`up` takes no sockets from a service manager: pass them to `serve`, `sinkhole` and `review`, each a unit of its own";
                 return Err(Fault::Config(units.into()));
             }
             // The self-test does it later, to show what would be if we did not.
@@ -69,6 +70,18 @@ impl Sockets {
             }
         }
         Ok((packets, listeners))
+    }
+
+    /// For the pages. Fault: one is no listening Unix socket.
+    pub fn pages(self) -> Result<Vec<UnixListener>, Fault> {
+        let page = |(name, socket): (String, OwnedFd)| {
+            let listens =
+                socket_type(&socket) == Ok(SocketType::STREAM) && socket_acceptconn(socket.as_fd()) == Ok(true);
+            let unix = rustix::net::sockopt::socket_domain(&socket) == Ok(AddressFamily::UNIX);
+            let wrong = || wrong(&name, "is no Unix socket that listens (ListenStream=/PATH, without Accept=)");
+            (listens && unix).then(|| UnixListener::from(socket)).ok_or_else(wrong)
+        };
+        self.passed.into_iter().map(page).collect()
     }
 }
 

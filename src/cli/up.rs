@@ -1,5 +1,5 @@
 //! `gaprelay up`: one supervisor that keeps a keeper, which settles on a timer, a server and, where the
-//! config has one, a DNS sinkhole running, each a confined process of its own. If one ends, it is started again. The supervisor itself reads
+//! config has them, a DNS sinkhole and the officers' pages running, each a confined process of its own. If one ends, it is started again. The supervisor itself reads
 //! nothing that anybody sends.
 
 use std::path::Path;
@@ -26,6 +26,7 @@ pub fn run(root: &Path, args: &Up) -> Result<Ended, Error> {
     // A state or config that is not sound is told at once, not by a server that keeps dying.
     let config = State::open(root)?.config()?;
     let has_sinkhole = !config.dns.listen.is_empty();
+    let has_pages = config.review.socket.is_some();
     let failed = |source| Fault::Io { operation: "supervise", path: root.to_owned(), source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     runtime.block_on(async {
@@ -38,7 +39,8 @@ pub fn run(root: &Path, args: &Up) -> Result<Ended, Error> {
         let mut proof: Option<Child> = None;
         let mut keeper = start_keeper(root)?;
         let mut server = start_server(root, &args.serve)?;
-        let mut sinkhole = if has_sinkhole { Some(start_sinkhole(root)?) } else { None };
+        let mut sinkhole = if has_sinkhole { Some(start_part(root, "sinkhole")?) } else { None };
+        let mut pages = if has_pages { Some(start_part(root, "review")?) } else { None };
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
@@ -58,11 +60,15 @@ pub fn run(root: &Path, args: &Up) -> Result<Ended, Error> {
                 }
                 ended = end_of(&mut sinkhole) => {
                     again("sinkhole", ended.map_err(failed)?).await;
-                    sinkhole = Some(start_sinkhole(root)?);
+                    sinkhole = Some(start_part(root, "sinkhole")?);
+                }
+                ended = end_of(&mut pages) => {
+                    again("review", ended.map_err(failed)?).await;
+                    pages = Some(start_part(root, "review")?);
                 }
             }
         }
-        for answering in [Some(&mut server), sinkhole.as_mut()].into_iter().flatten() {
+        for answering in [Some(&mut server), sinkhole.as_mut(), pages.as_mut()].into_iter().flatten() {
             stop(answering);
             answering.wait().await.map_err(failed)?;
         }
@@ -82,9 +88,9 @@ fn start_server(root: &Path, args: &Serve) -> Result<Child, Fault> {
     start(command)
 }
 
-fn start_sinkhole(root: &Path) -> Result<Child, Fault> {
+fn start_part(root: &Path, part: &str) -> Result<Child, Fault> {
     let mut command = ourselves(root);
-    command.args(["sinkhole", "--supervised", &our_id()]);
+    command.args([part, "--supervised", &our_id()]);
     start(command)
 }
 

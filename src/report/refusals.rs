@@ -80,7 +80,7 @@ impl Tally {
         let group = match self.by {
             By::Agent => attempt.agent.clone(),
             By::Product => String::new(),
-            By::Day => attempt.at.to_string().chars().take("2026-01-01".len()).collect(),
+            By::Day => day(attempt.at),
         };
         let line = self.lines.entry((group, attempt.label.clone())).or_insert_with(|| Line {
             first: attempt.at,
@@ -96,6 +96,16 @@ impl Tally {
         }
     }
 
+    /// Attempts on each of the last days, the oldest first, of a tally by day.
+    pub fn days(&self, now: Timestamp, days: u64) -> Vec<(String, u64)> {
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for ((group, _), line) in &self.lines {
+            *counts.entry(group).or_default() += line.count;
+        }
+        let day = |back: u64| day(Timestamp::from_secs(now.secs().saturating_sub(back * 86_400)));
+        (0..days).rev().map(day).map(|day| (day.clone(), counts.get(day.as_str()).copied().unwrap_or(0))).collect()
+    }
+
     /// The lines, explained by `guard`: the most attempts first, or the newest day first.
     pub fn rows(&self, guard: &Guard) -> Vec<Refusals> {
         let mut rows: Vec<_> =
@@ -106,6 +116,11 @@ impl Tally {
         }
         rows
     }
+}
+
+/// Its day in UTC, as `2026-01-01`.
+fn day(at: Timestamp) -> String {
+    at.to_string().chars().take("2026-01-01".len()).collect()
 }
 
 fn row(by: By, group: String, line: &Line, guard: &Guard) -> Refusals {

@@ -46,11 +46,14 @@ pub enum Role {
     Sinkhole,
     /// Carries the packets of look-ups.
     Post,
+    /// Shows officers the state.
+    Review,
 }
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Reader, Self::Examiner, Self::Keeper, Self::Server, Self::Sinkhole, Self::Post];
+    pub const ALL: [Self; 7] =
+        [Self::Reader, Self::Examiner, Self::Keeper, Self::Server, Self::Sinkhole, Self::Post, Self::Review];
 
     /// Its letter in the table of system calls.
     pub fn letter(self) -> char {
@@ -61,6 +64,7 @@ impl Role {
             Self::Server => 'S',
             Self::Sinkhole => 'D',
             Self::Post => 'P',
+            Self::Review => 'V',
         }
     }
 }
@@ -74,6 +78,7 @@ impl fmt::Display for Role {
             Self::Server => "server",
             Self::Sinkhole => "sinkhole",
             Self::Post => "post",
+            Self::Review => "review",
         })
     }
 }

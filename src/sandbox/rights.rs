@@ -41,7 +41,7 @@ pub struct Rights {
 use Place::{Medium, State};
 
 /// The table.
-pub const RIGHTS: [Rights; 6] = [
+pub const RIGHTS: [Rights; 7] = [
     Rights {
         role: Role::Reader,
         may: "reads the medium and tells the keeper its bytes",
@@ -106,6 +106,23 @@ pub const RIGHTS: [Rights; 6] = [
         user: User::Own("gaprelay-post"),
         memory: 64 << 20,
     },
+    Rights {
+        role: Role::Review,
+        may: "shows officers the state, but no key, and appends what they hand in to the slot of the inbox",
+        reads: &[
+            State("blobs"),
+            State("channels"),
+            State("keyring"),
+            State("log/access"),
+            State("log/import"),
+            State("releases"),
+            State("trust"),
+        ],
+        writes: &[],
+        appends: Some("inbox/slot"),
+        user: User::Own("gaprelay-review"),
+        memory: 1 << 30,
+    },
 ];
 
 impl Rights {
@@ -118,6 +135,7 @@ impl Rights {
             Role::Server => const { &RIGHTS[3] },
             Role::Sinkhole => const { &RIGHTS[4] },
             Role::Post => const { &RIGHTS[5] },
+            Role::Review => const { &RIGHTS[6] },
         }
     }
 }

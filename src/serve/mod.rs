@@ -85,7 +85,7 @@ pub fn serve(
     told: &mut dyn FnMut(&str),
 ) -> Result<(), Fault> {
     // What only this process may still open: the journal, to append to it.
-    let journal = Journal::open(&state.access_log(), config.serve.journal.0)?;
+    let journal = Journal::open(&state.access_journal(), config.serve.journal.0)?;
     // From here on nothing but the published sets can be opened, and no thread can shed the cage.
     let halfway = sandbox::begin(Role::Server, &Grants { state: state.root(), medium: None }, &config.terms())?;
     let (index, faults) = Index::load(state, config, crate::base::clock::now())?;

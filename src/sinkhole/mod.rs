@@ -95,7 +95,7 @@ pub fn run(
     told: &mut dyn FnMut(&str),
 ) -> Result<(), Fault> {
     let failed = |source: io::Error| Fault::Io { operation: "answer look-ups on", path: "the network".into(), source };
-    let journal = Journal::open(&state.access_log(), config.serve.journal.0)?;
+    let journal = Journal::open(&state.access_journal(), config.serve.journal.0)?;
     let halfway = sandbox::begin(Role::Sinkhole, &Grants { state: state.root(), medium: None }, &config.terms())?;
     let guard = Index::guard_of(state, config, clock::now()).or_else(|fault| {
         // Answers must not depend on the record: the list that ships does for now.

@@ -43,6 +43,9 @@ pub struct State {
     root: PathBuf,
 }
 
+/// Name of the slot in the inbox.
+pub const SLOT: &str = "slot";
+
 impl State {
     /// The state at `root`. Fault: a part of it is missing.
     pub fn open(root: &Path) -> Result<Self, Fault> {
@@ -75,7 +78,8 @@ impl State {
         Log::create(&state.import_log(), &format!("{}/import/1", parsed.relay.get_ref()))?;
         Log::create(&state.access_log(), &format!("{}/access/1", parsed.relay.get_ref()))?;
         // Here already, so that its owner and mode can be set before a server needs it.
-        durable::open_append(&state.access_log().join(journal::NAME))?;
+        durable::open_append(&state.access_journal())?;
+        durable::open_append(&state.slot())?;
         durable::replace(&state.keyring_path(ring.version), keyring)?;
         Trust::first(ring.version, Digest::of(keyring)).save(&state)?;
         // Last: a state that was cut while it was made has no config and is not taken for one.
@@ -101,6 +105,16 @@ impl State {
     /// The spool.
     pub fn spool(&self) -> PathBuf {
         self.root.join("spool")
+    }
+
+    /// What the server saw, until the keeper has taken it.
+    pub fn access_journal(&self) -> PathBuf {
+        self.access_log().join(journal::NAME)
+    }
+
+    /// The slot of the inbox: the pages append to it what is handed in there.
+    pub fn slot(&self) -> PathBuf {
+        self.inbox().join(SLOT)
     }
 
     /// Statements handed in.

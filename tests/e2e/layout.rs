@@ -33,6 +33,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("settle", &["base", "settle", "keeper", "publish", "store", "audit", "config", "verify"]),
     ("report", &["base", "report", "audit", "config", "guard", "inspect", "publish", "sandbox", "serve", "store"]),
+    (
+        "review",
+        &[
+            "base", "review", "report", "audit", "config", "guard", "inspect", "publish", "sandbox", "serve", "settle",
+            "store", "verify",
+        ],
+    ),
     ("pack", &["base", "pack", "media", "verify", "unpack", "inspect", "config"]),
 ];
 

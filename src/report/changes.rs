@@ -1,0 +1,81 @@
+//! What a release changes against the one that agents have now, and above all what makes detection weaker.
+
+use std::collections::BTreeMap;
+
+use crate::base::Fault;
+use crate::inspect::{Decision, Verdict};
+use crate::store::{Release, ReleaseId, State};
+
+/// The differences, by path.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// The release that is served, if there is one.
+    pub served: Option<ReleaseId>,
+    /// Files that agents did not have.
+    pub added: Vec<String>,
+    /// Files that they would have no more.
+    pub removed: Vec<String>,
+    /// Files with other bytes.
+    pub changed: Vec<String>,
+    /// What makes detection weaker, in words.
+    pub weaker: Vec<String>,
+}
+
+/// Compares `release` with what the channels show of its feed.
+pub fn changes(state: &State, release: &Release, verdicts: &[Verdict]) -> Result<Changes, Fault> {
+    let mut changes = Changes::default();
+    let Some(served) = served(state, release)? else { return Ok(changes) };
+    let former = state.release(&served)?;
+    let before = state.verdicts(&former)?;
+    if served.version > release.version {
+        changes.weaker.push(format!("it is older than {served}, which is served now"));
+    }
+    if former.issued > release.issued {
+        changes.weaker.push(format!("it was made on {}, what is served on {}", release.issued, former.issued));
+    }
+    let cleared = |verdicts: &[Verdict]| -> BTreeMap<String, Verdict> {
+        verdicts
+            .iter()
+            .filter(|verdict| verdict.decision == Decision::Cleared)
+            .map(|verdict| (verdict.path.clone(), verdict.clone()))
+            .collect()
+    };
+    let (old, new) = (cleared(&before), cleared(verdicts));
+    for (path, verdict) in &new {
+        match old.get(path) {
+            None => changes.added.push(path.clone()),
+            Some(former) if former.sha256 != verdict.sha256 => {
+                changes.changed.push(path.clone());
+                if verdict.clamav_version < former.clamav_version {
+                    changes.weaker.push(format!("{path} goes back to an older database version"));
+                }
+                // Half of it gone: worth a look, whatever the reason.
+                if verdict.size < former.size / 2 {
+                    changes.weaker.push(format!("{path} shrinks from {} to {} bytes", former.size, verdict.size));
+                }
+            }
+            Some(_) => {}
+        }
+    }
+    for path in old.keys().filter(|path| !new.contains_key(*path)) {
+        let withheld = verdicts.iter().any(|verdict| verdict.path == *path);
+        let why = if withheld { "is withheld" } else { "is not in it" };
+        changes.weaker.push(format!("{path}, which agents have now, {why}"));
+        changes.removed.push(path.clone());
+    }
+    changes.served = Some(served);
+    Ok(changes)
+}
+
+/// The release of the same feed that the channels show, if it is another.
+fn served(state: &State, release: &Release) -> Result<Option<ReleaseId>, Fault> {
+    for channel in state.channels()? {
+        let Some(current) = state.current(&channel)? else { continue };
+        let (_, set) = state.set(&channel, current)?;
+        let member = set.releases.iter().find(|m| m.feed == release.feed && m.version != release.version);
+        if let Some(member) = member {
+            return Ok(Some(ReleaseId { feed: member.feed.clone(), version: member.version }));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,26 @@
+//! One file for each page.
+
+pub mod imports;
+pub mod keys;
+pub mod log;
+pub mod refusals;
+pub mod release;
+pub mod today;
+
+use super::frame::mark;
+use crate::publish::Standing;
+use crate::report::releases::ReleaseRow;
+use maud::Markup;
+
+/// How many rows a page shows at most.
+const ROWS: usize = 200;
+
+/// Where a release stands, as a mark.
+fn standing(row: &ReleaseRow) -> Markup {
+    let class = match &row.standing {
+        Some(Standing::Held { .. }) => "warn",
+        Some(Standing::Approved) => "good",
+        Some(Standing::Refused | Standing::Withdrawn) | None => "bad",
+    };
+    mark(class, &row.outcome())
+}

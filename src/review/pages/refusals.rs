@@ -1,0 +1,69 @@
+//! Who tried to send something, and how to turn it off.
+
+use maud::{Markup, html};
+
+use super::ROWS;
+use crate::base::{Error, clock};
+use crate::report::refusals::Refusals;
+use crate::review::Desk;
+use crate::review::chart::bars;
+use crate::review::frame::{Answer, many, mark, page as frame, said};
+use crate::review::readers::Reader;
+
+/// Days that the picture covers.
+const DAYS: u64 = 31;
+
+/// The page.
+pub fn page(desk: &Desk, reader: &Reader) -> Result<Answer, Error> {
+    let guard = desk.guard()?;
+    let (by_agent, by_product, days) = desk.refusals(|[agents, products, days]| {
+        (agents.rows(&guard), products.rows(&guard), days.days(clock::now(), DAYS))
+    })?;
+    let body = html! {
+        @if by_agent.is_empty() {
+            p { (mark("good", "The record holds no attempt")) " What came in the last seconds is recorded with the next settle." }
+        } @else {
+            (bars("Attempts refused on each of the last 31 days", &days))
+            section { h2 { "What was tried, and what to change" } @for row in by_product.iter().take(ROWS) { (product(row)) } }
+            section { h2 { "By agent" } (agents(&by_agent)) }
+        }
+    };
+    Ok(Answer::page(200, frame(desk.config.relay.get_ref(), reader, "/refusals", "Refusals", None, &body)))
+}
+
+fn product(row: &Refusals) -> Markup {
+    html! {
+        article {
+            h3 { (said(&row.label)) " " @if row.submission { (mark("bad", "tried to send")) } @else { (mark("warn", "asked")) } }
+            p { (many(row.count, "attempt")) " by " (many(row.agents, "agent")) ", from " (row.first) " to " (row.last) }
+            p { (row.meaning) }
+            p { strong { "What to do: " } (row.remedy) }
+        }
+    }
+}
+
+fn agents(rows: &[Refusals]) -> Markup {
+    html! {
+        @if rows.len() > ROWS { p { "The first " (ROWS) " of " (rows.len()) ". " code { "gaprelay refusals" } " lists all." } }
+        table {
+            thead { tr {
+                th scope="col" { "Agent" } th scope="col" { "What" } th scope="col" { "Times" } th scope="col" { "Last" } th scope="col" { "Last request" }
+            } }
+            tbody {
+                @for row in rows.iter().take(ROWS) {
+                    tr {
+                        th scope="row" { (said(row.agent.as_deref().unwrap_or_default())) }
+                        td { (said(&row.label)) @if row.submission { " " (mark("bad", "tried to send")) } }
+                        td { (row.count) }
+                        td { (row.last) }
+                        td {
+                            (said(&row.request))
+                            @if let Some(name) = &row.name { " at " (said(name)) }
+                            @if let Some(agent) = &row.user_agent { " by " (said(agent)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

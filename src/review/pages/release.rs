@@ -1,0 +1,225 @@
+//! One release: what came, what was kept back and why, what it changes, and the statement to sign.
+
+use maud::{Markup, html};
+
+use super::{ROWS, standing};
+use crate::base::limits::human;
+use crate::base::{Error, Reason, Refusal, clock};
+use crate::inspect::{Decision as Inspected, Verdict};
+use crate::publish::{Decision, Statement};
+use crate::report::changes::{Changes, changes};
+use crate::report::releases::{Shown, shown};
+use crate::review::Desk;
+use crate::review::frame::{Answer, facts, mark, page as frame, said};
+use crate::review::readers::Reader;
+use crate::review::route::Asked;
+use crate::store::ReleaseId;
+use crate::verify::keyring::Role;
+
+/// The page.
+pub fn page(desk: &Desk, reader: &Reader, asked: &Asked, id: &ReleaseId) -> Result<Answer, Error> {
+    let shown = shown(&desk.state, &desk.config, id)?;
+    let changes = changes(&desk.state, &shown.row.release, &shown.verdicts)?;
+    let body = html! {
+        (about(&shown))
+        section { h2 { "What it changes" } (differences(&changes)) }
+        section { h2 { "Verdicts" } (verdicts(&shown.verdicts, asked)) }
+        section { h2 { "Statements that count" } (statements(&shown)) }
+        section id="sign" { h2 { "To decide" } (form(desk, reader, asked, &shown)) }
+    };
+    Ok(Answer::page(200, frame(desk.config.relay.get_ref(), reader, "/imports", &id.to_string(), None, &body)))
+}
+
+/// The statement as a file: byte for byte what is to be signed.
+pub fn statement(desk: &Desk, asked: &Asked, id: &ReleaseId) -> Result<Answer, Error> {
+    let shown = shown(&desk.state, &desk.config, id)?;
+    let text = draft(asked, &shown)?.to_string();
+    Ok(Answer { status: 200, kind: "text/plain; charset=utf-8", location: None, body: text.into_bytes() })
+}
+
+fn about(shown: &Shown) -> Markup {
+    let release = &shown.row.release;
+    let signers = html! {
+        ul { @for signer in &release.signers { li { (said(&signer.name)) " (" (signer.role) ", key " code { (signer.key_id) } ")" } } }
+    };
+    let counts = html! { (release.counts.cleared) " cleared, " (release.counts.withheld) " withheld" };
+    facts(&[
+        ("standing", standing(&shown.row)),
+        ("label", said(&release.label)),
+        ("publisher", html! { (said(&release.publisher)) ", origin " (release.origin) }),
+        ("signed by", signers),
+        ("issued", html! { (release.issued) ", expires " (release.expires) }),
+        ("imported", html! { (release.imported) " by " (said(&release.operator.to_string())) }),
+        ("artifacts", counts),
+        ("manifest", html! { code { "sha256:" (release.manifest) } }),
+        ("verdicts", html! { code { "sha256:" (release.verdicts) } }),
+    ])
+}
+
+fn differences(changes: &Changes) -> Markup {
+    let Some(served) = &changes.served else {
+        return html! { p { "No other release of this feed is served: all in it is new to agents." } };
+    };
+    html! {
+        p { "Against " a href={ "/imports/" (served) } { (served) } ", which agents have now." }
+        @if changes.weaker.is_empty() {
+            p { (mark("good", "nothing that makes detection weaker was found")) }
+        } @else {
+            p { (mark("bad", "this makes detection weaker")) }
+            ul { @for weaker in changes.weaker.iter().take(ROWS) { li { (said(weaker)) } } }
+        }
+        @for (word, paths) in [("added", &changes.added), ("removed", &changes.removed), ("changed", &changes.changed)] {
+            details {
+                summary { (paths.len()) " " (word) }
+                ul { @for path in paths.iter().take(ROWS) { li { (said(path)) } } }
+                @if paths.len() > ROWS { p { "and " (paths.len() - ROWS) " more: gaprelay show has all" } }
+            }
+        }
+    }
+}
+
+/// What was kept back first; a page at a time.
+fn verdicts(verdicts: &[Verdict], asked: &Asked) -> Markup {
+    let (kept, passed): (Vec<_>, Vec<_>) = verdicts.iter().partition(|v| v.decision == Inspected::Withheld);
+    let from = asked.field("from").parse::<usize>().unwrap_or(0).min(verdicts.len());
+    let to = (from + ROWS).min(verdicts.len());
+    html! {
+        p { (from + usize::from(to > from)) " to " (to) " of " (verdicts.len()) ", what was kept back first" }
+        table {
+            thead { tr {
+                th scope="col" { "Verdict" } th scope="col" { "Path" } th scope="col" { "Size" } th scope="col" { "Kind" } th scope="col" { "Why" }
+            } }
+            tbody {
+                @for verdict in kept.into_iter().chain(passed).skip(from).take(ROWS) {
+                    tr {
+                        td { @match verdict.decision {
+                            Inspected::Cleared => (mark("good", "cleared")),
+                            Inspected::Withheld => (mark("bad", "withheld")),
+                        } }
+                        th scope="row" { (said(&verdict.path)) }
+                        td { (human(verdict.size)) }
+                        td { (kind(verdict)) }
+                        td { @if let Some(reason) = verdict.reason {
+                            code { (reason) } ": " (reason.meaning())
+                            @if let Some(line) = verdict.line { ", line " (line) }
+                        } }
+                    }
+                }
+            }
+        }
+        p class="pages" {
+            @if from > 0 { a rel="prev" href={ "?from=" (from.saturating_sub(ROWS)) } { "Former" } " " }
+            @if to < verdicts.len() { a rel="next" href={ "?from=" (to) } { "Further" } }
+        }
+    }
+}
+
+fn kind(verdict: &Verdict) -> Markup {
+    let seen = verdict.shown.map_or_else(|| "?".to_owned(), |kind| kind.to_string());
+    html! { @if seen == verdict.declared { (seen) } @else { (said(&verdict.declared)) " declared, " (seen) " shown" } }
+}
+
+fn statements(shown: &Shown) -> Markup {
+    html! {
+        @if shown.statements.is_empty() { p { "None yet." } }
+        @for taken in &shown.statements {
+            details {
+                summary { (taken.decision.word()) " by " (said(&taken.officer)) " on " (taken.taken) }
+                pre { @for line in taken.text.lines() { (said(line)) "\n" } }
+            }
+        }
+    }
+}
+
+/// The statement that the fields of the query make.
+fn draft(asked: &Asked, shown: &Shown) -> Result<Statement, Refusal> {
+    let decision = match asked.field("decision").as_str() {
+        "approve" => Decision::Approve,
+        "refuse" => Decision::Refuse,
+        "withdraw" => Decision::Withdraw,
+        _ => return Err(Refusal::new(Reason::StatementMalformed, "it decides nothing: approve, refuse or withdraw")),
+    };
+    Statement::about(&shown.row.release, decision, asked.field("officer").trim(), asked.field("reason").trim())
+}
+
+/// First what is decided, by whom and why; then the exact text, and where to hand it in.
+fn form(desk: &Desk, reader: &Reader, asked: &Asked, shown: &Shown) -> Markup {
+    let id = shown.row.release.id();
+    let officers = officers(desk);
+    let (officer, reason, decision) = (asked.field("officer"), asked.field("reason"), asked.field("decision"));
+    let officer = if officer.is_empty() { reader.name.clone() } else { officer };
+    let drafted = (!decision.is_empty()).then(|| draft(asked, shown));
+    html! {
+        form method="get" action="#sign" {
+            p {
+                label for="decision" { "Decision" }
+                select id="decision" name="decision" {
+                    @for word in ["approve", "refuse", "withdraw"] { option value=(word) selected[decision == word] { (word) } }
+                }
+            }
+            p {
+                label for="officer" { "Officer, as the keyring has it" }
+                input id="officer" name="officer" value=(officer) list="officers" required maxlength="100";
+                datalist id="officers" { @for name in &officers { option value=(name) {} } }
+            }
+            p {
+                label for="reason" { "Reason, one line" }
+                input id="reason" name="reason" value=(reason) required maxlength="500" size="60";
+            }
+            button { "Show the statement" }
+        }
+        @match drafted {
+            None => {},
+            Some(Err(refusal)) => p role="alert" { (mark("bad", "no statement")) " " (said(&refusal.to_string())) },
+            Some(Ok(statement)) => (sign(reader, &id, &statement, asked.head.uri.query().unwrap_or_default())),
+        }
+    }
+}
+
+fn sign(reader: &Reader, id: &ReleaseId, statement: &Statement, query: &str) -> Markup {
+    html! {
+        ol {
+            li {
+                p {
+                    "Keep these seven lines as a file, on the machine that has your key: "
+                    a href={ "/imports/" (id) "/statement.txt?" (query) } download="statement.txt" { "statement.txt" }
+                }
+                pre { (statement) }
+            }
+            li { p { "Sign it there: " code { "minisign -S -s YOUR.key -m statement.txt" } } }
+            li {
+                p { "Hand in " code { "statement.txt.minisig" } ":" }
+                @if reader.hands_in() {
+                    form method="post" action={ "/imports/" (id) } enctype="multipart/form-data" {
+                        p {
+                            label for="statement" { "Statement, exactly as signed" }
+                            textarea id="statement" name="statement" rows="8" cols="80" spellcheck="false" required { (statement) }
+                        }
+                        p {
+                            label for="signature" { "Signature file" }
+                            input id="signature" name="signature" type="file" accept=".minisig";
+                        }
+                        p {
+                            label for="signature-text" { "or its four lines" }
+                            textarea id="signature-text" name="signature-text" rows="4" cols="80" spellcheck="false" {}
+                        }
+                        button { "Hand in" }
+                    }
+                } @else {
+                    p { "Only officers hand in statements here." }
+                }
+            }
+        }
+    }
+}
+
+/// The officers whose keys may be used now; none where the keyring cannot be read, which Today tells.
+fn officers(desk: &Desk) -> Vec<String> {
+    let keyring = crate::store::Trust::load(&desk.state).and_then(|trust| desk.state.keyring(&trust));
+    let Ok(keyring) = keyring else { return Vec::new() };
+    let usable = |key: &&crate::verify::keyring::Key| {
+        let raw = crate::verify::keyring::RawKey::parse(&key.public);
+        key.role == Role::Officer && raw.is_ok_and(|raw| keyring.check_usable(key, raw, clock::now()).is_ok())
+    };
+    keyring.keys.iter().filter(usable).map(|key| key.name.clone()).collect()
+}

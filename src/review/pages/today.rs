@@ -1,0 +1,122 @@
+//! Is anything waiting for me, and is the relay sound?
+
+use maud::{Markup, html};
+
+use crate::audit::check::read_vkey;
+use crate::audit::entry::SelfTest;
+use crate::audit::search::search;
+use crate::audit::{Entry, Event};
+use crate::base::{Error, Fault, clock};
+use crate::report::{releases, status, words};
+use crate::review::Desk;
+use crate::review::chart::bars;
+use crate::review::frame::{Answer, mark, page as frame, said};
+use crate::review::readers::Reader;
+
+/// Days that the picture of refusals covers.
+const DAYS: u64 = 21;
+
+/// The page.
+pub fn page(desk: &Desk, reader: &Reader) -> Result<Answer, Error> {
+    let now = clock::now();
+    let status = status::status(&desk.state, &desk.config, now)?;
+    let newest = releases::rows(&desk.state, &desk.config)?.into_iter().max_by_key(|row| row.release.imported);
+    let evidence =
+        if reader.sees_evidence() { Some(desk.refusals(|tallies| tallies[2].days(now, DAYS))?) } else { None };
+    let body = html! {
+        section {
+            h2 { "Waiting for officers" }
+            @if status.held.is_empty() {
+                p { (mark("good", "Nothing waits")) }
+            } @else {
+                p { (mark("warn", &format!("{} to look at", status.held.len()))) }
+                ul { @for id in &status.held { li { a href={ "/imports/" (id) } { (id) } } } }
+            }
+        }
+        section {
+            h2 { "Is it sound?" }
+            @if status.faults.is_empty() {
+                p { (mark("good", "No fault found")) }
+            } @else {
+                ul { @for fault in &status.faults { li { (mark("bad", "fault")) " " (said(fault)) } } }
+                p { "Run " code { "gaprelay fsck" } " on the relay: it names all that is damaged. What is published keeps being served." }
+            }
+            @for waiver in &status.without {
+                p { (mark("warn", "weaker")) " this site does without " (waiver.layer) ": " (said(&waiver.reason)) }
+            }
+            (proofs(desk)?)
+            p { "It is " (status.now) " here; the latest moment that the relay knows to have passed is " (status.floor) "." }
+            p { "The logs have " (status.import_entries) " entries on imports and " (status.access_entries) " on what was refused. No witness keeps an outside memory of them yet." }
+        }
+        section {
+            h2 { "Channels" }
+            (channels(&status))
+        }
+        section {
+            h2 { "Last import" }
+            @match newest {
+                None => p { "Nothing was imported yet: " code { "gaprelay import PATH" } " on the relay." },
+                Some(row) => p {
+                    a href={ "/imports/" (row.release.id()) } { (row.release.id()) }
+                    " on " (row.release.imported) " by " (said(&row.release.operator.to_string())) ": "
+                    (row.release.counts.cleared) " cleared, " (row.release.counts.withheld) " withheld"
+                },
+            }
+        }
+        @if let Some(days) = evidence {
+            section {
+                h2 { "Refused, by day" }
+                @if days.iter().all(|(_, count)| *count == 0) {
+                    p { (mark("good", "Nothing was refused in the last three weeks")) }
+                } @else {
+                    (bars("Attempts refused on each of the last 21 days", &days))
+                    p { a href="/refusals" { "Who tried what, and how to turn it off" } }
+                }
+            }
+        }
+    };
+    Ok(Answer::page(200, frame(&status.relay, reader, "/", "Today", Some(60), &body)))
+}
+
+/// The newest self-tests: of the keeper's side, and of what the server wrote.
+fn proofs(desk: &Desk) -> Result<Markup, Fault> {
+    let mut newest = Vec::new();
+    for folder in [desk.state.import_log(), desk.state.access_log()] {
+        let kind = [r#""type":"self-test""#.to_owned()];
+        newest.extend(search(&folder, &read_vkey(&folder)?, None, &kind, 1)?.entries);
+    }
+    Ok(html! {
+        @if newest.is_empty() { p { (mark("warn", "No self-test is on record")) } }
+        @for (_, Entry { time, event }) in &newest {
+            @let sound = matches!(event, Event::SelfTest(SelfTest { findings, .. }) if findings.is_empty());
+            p {
+                @if sound { (mark("good", "the cage holds")) } @else { (mark("bad", "the cage does NOT hold")) }
+                " " (time) ": " (said(&words(event)))
+            }
+        }
+    })
+}
+
+fn channels(status: &status::Status) -> Markup {
+    html! {
+        table {
+            thead { tr { th scope="col" { "Channel" } th scope="col" { "Release" } th scope="col" { "Freshness" } th scope="col" { "Issued" } th scope="col" { "Expires" } } }
+            tbody {
+                @for channel in &status.channels {
+                    @if channel.releases.is_empty() {
+                        tr { th scope="row" { (channel.channel) } td colspan="4" { (mark("warn", "nothing published")) } }
+                    }
+                    @for member in &channel.releases {
+                        tr {
+                            th scope="row" { (channel.channel) }
+                            td { a href={ "/imports/" (member.feed) "/" (member.version) } { (member.feed) "/" (member.version) } }
+                            td { (mark(match member.freshness { "fresh" => "good", "ageing" => "warn", _ => "bad" }, member.freshness)) }
+                            td { (member.issued) }
+                            td { (member.expires) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
