@@ -49,6 +49,7 @@ pub struct Config {
     #[serde(default)]
     pub dns: dns::Dns,
     /// The officers' pages.
+    #[serde(default)]
     pub review: review::Review,
     /// Layers of the confinement that this site does without, each with the reason.
     #[serde(default)]

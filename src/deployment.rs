@@ -12,6 +12,8 @@ macro_rules! shipped {
 /// Units of systemd.
 pub const UNITS: &[(&str, &str)] = shipped! {
     "gaprelay-keeper.service"
+    "gaprelay-review.service"
+    "gaprelay-review.socket"
     "gaprelay-selftest.service"
     "gaprelay-selftest.timer"
     "gaprelay-server.service"

@@ -21,6 +21,8 @@ const WANTED: &[&str] = &["ro", "nodev", "nosuid", "noexec"];
 /// The keeper's user and group, and the group that may append to the journal.
 const KEEPER: &str = "gaprelay";
 const JOURNAL_GROUP: &str = "gaprelay-journal";
+/// The group of the pages' user, which may append to the slot of the inbox.
+const REVIEW_GROUP: &str = "gaprelay-review";
 /// The clock of the machine may differ from the system's by so many seconds.
 const DRIFT: u64 = 60;
 
@@ -210,19 +212,20 @@ pub(super) fn modes(patient: &Patient<'_>, report: &mut Report) {
     if let Some(key) = &patient.config.serve.tls_key {
         secret(&state.join(key), report, 0o020);
     }
-    let journal = state.join("log/access/journal");
-    match look(&journal) {
-        Some((_, _, mode)) if mode & 0o002 != 0 => {
-            report.bad(CHECK, "anybody may write the journal of the record", "chmod 0660 log/access/journal.");
-        }
-        Some((_, gid, mode)) => {
-            let group = patient.text("/etc/group").and_then(|groups| number(&groups, JOURNAL_GROUP));
-            if group.is_some_and(|group| group != gid || mode & 0o020 == 0) {
-                let next = "Run systemd-tmpfiles --create (gaprelay.tmpfiles.conf): a server that is not started as root needs it.";
-                report.weak(CHECK, format!("the group {JOURNAL_GROUP} may not append to the journal"), next);
+    for (file, group) in [("log/access/journal", JOURNAL_GROUP), ("inbox/slot", REVIEW_GROUP)] {
+        match look(&state.join(file)) {
+            Some((_, _, mode)) if mode & 0o002 != 0 => {
+                report.bad(CHECK, format!("anybody may append to {file}"), "Take that away: chmod 0660 that file.");
             }
+            Some((_, gid, mode)) => {
+                let number = patient.text("/etc/group").and_then(|groups| number(&groups, group));
+                if number.is_some_and(|number| number != gid || mode & 0o020 == 0) {
+                    let next = "Run systemd-tmpfiles --create (gaprelay.tmpfiles.conf): a process that is not started as root needs it.";
+                    report.weak(CHECK, format!("the group {group} may not append to {file}"), next);
+                }
+            }
+            None => report.bad(CHECK, format!("there is no {file}"), "Run `gaprelay fsck`."),
         }
-        None => report.bad(CHECK, "there is no journal of the record", "Run `gaprelay fsck`."),
     }
     if !report.has(CHECK) {
         report.good(CHECK, "keys are their owner's, and nobody else may change what is trusted");

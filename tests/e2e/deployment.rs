@@ -130,19 +130,22 @@ fn host(world: &World) -> PathBuf {
     put("proc/net/route", "Iface\tDestination\tGateway\neth0\t0000000A\t00000000\n");
     put("sys/bus/usb/devices/usb1/authorized_default", "0\n");
     put("sys/dev/block/8:17/removable", "1\n");
-    let names = ["", "-reader", "-examiner", "-server", "-sinkhole", "-post"];
+    let names = ["", "-reader", "-examiner", "-server", "-sinkhole", "-post", "-review"];
     let users: Vec<_> =
         names.iter().zip(900..).map(|(name, id)| format!("gaprelay{name}:x:{id}:{id}::/:/bin/false")).collect();
     put("etc/passwd", &format!("root:x:0:0::/root:/bin/sh\n{}\n", users.join("\n")));
     let group = rustix::process::getgid().as_raw();
-    put("etc/group", &format!("gaprelay-journal:x:{group}:gaprelay-server,gaprelay-sinkhole\n"));
+    let journal = format!("gaprelay-journal:x:{group}:gaprelay-server,gaprelay-sinkhole\n");
+    put("etc/group", &format!("{journal}gaprelay-review:x:{group}:\n"));
     for unit in units(".service").iter().chain(&units(".socket")).chain(&units(".timer")) {
         let name = unit.file_name().unwrap().to_str().unwrap();
         put(&format!("etc/systemd/system/{name}"), &fs::read_to_string(unit).unwrap());
     }
     let chain = r#"{"chain":{"family":"inet","table":"gaprelay","name":"output","hook":"output","policy":"drop"}}"#;
     put("ruleset.json", &format!("{{\"nftables\":[{chain}]}}"));
-    fs::set_permissions(world.state().join("log/access/journal"), fs::Permissions::from_mode(0o660)).unwrap();
+    for file in ["log/access/journal", "inbox/slot"] {
+        fs::set_permissions(world.state().join(file), fs::Permissions::from_mode(0o660)).unwrap();
+    }
     host
 }
 
@@ -193,8 +196,10 @@ fn the_doctor_sees_what_is_wrong_and_says_what_to_do() {
         ("users", "bad", "eve is in the group", text("etc/group", &groups.replace("-server,", "-server,eve,"))),
         ("modes", "bad", "others may read the key", Harm::Mode("log/import.key", 0o640)),
         ("modes", "bad", "others may write", Harm::Mode("trust", 0o775)),
-        ("modes", "bad", "anybody may write the journal", Harm::Mode("log/access/journal", 0o666)),
+        ("modes", "bad", "anybody may append", Harm::Mode("log/access/journal", 0o666)),
         ("modes", "weak", "may not append", Harm::Mode("log/access/journal", 0o644)),
+        ("modes", "bad", "anybody may append", Harm::Mode("inbox/slot", 0o662)),
+        ("modes", "weak", "may not append", Harm::Mode("inbox/slot", 0o600)),
         ("units", "weak", "gaprelay-server.service is not the shipped one", text(server, "x")),
         ("clock", "weak", "own clock differs by", text("sys/class/rtc/rtc0/since_epoch", "1000000000\n")),
     ];

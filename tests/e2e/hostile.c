@@ -7,7 +7,7 @@
  *   HOSTILE=more         they hand over more than was asked for
  *   HOSTILE=lies         they hand over other bytes
  *   HOSTILE=silent       they end before they have answered
- *   HOSTILE_ROLE=NAME    which of them: reader, examiner, keeper, server, sinkhole, post
+ *   HOSTILE_ROLE=NAME    which of them: reader, examiner, keeper, server, sinkhole, post, review
  *   MISSING=landlock     the kernel does not know that layer
  *           seccomp
  *           both
@@ -59,6 +59,7 @@ __attribute__((constructor)) static void who(void) {
         if (!strcmp(word, "reader") || !strcmp(word, "examiner")) role = word[0] == 'r' ? "reader" : "examiner";
         if (!strcmp(word, "sinkhole") || !strcmp(word, "post")) role = word[0] == 's' ? "sinkhole" : "post";
         if (!strcmp(word, "serve")) command = "server";
+        if (!strcmp(word, "review")) role = "review";
         if (!strcmp(word, "import")) command = "import";
         if (!strcmp(word, "attempt") || !strcmp(word, "wait")) return;
         supervised |= !strcmp(word, "--supervised");
@@ -136,12 +137,12 @@ ssize_t write(int fd, const void *bytes, size_t size) {
 }
 
 ssize_t writev(int fd, const struct iovec *parts, int count) {
-    if (!strcmp(role, "server")) escape();
+    if (!strcmp(role, "server") || !strcmp(role, "review")) escape();
     return (REAL(writev))(fd, parts, count);
 }
 
 ssize_t send(int fd, const void *bytes, size_t size, int flags) {
-    if (!strcmp(role, "server") || !strcmp(role, "sinkhole")) escape();
+    if (!strcmp(role, "server") || !strcmp(role, "sinkhole") || !strcmp(role, "review")) escape();
     return (REAL(send))(fd, bytes, size, flags);
 }
 

@@ -21,6 +21,7 @@ mod import;
 mod layout;
 mod log;
 mod media;
+mod review;
 mod serve;
 mod sinkhole;
 mod sticks;

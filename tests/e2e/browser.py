@@ -1,0 +1,95 @@
+"""Drives the pages in a real, headless browser, as an officer would.
+
+browser.py URL FOLDER RELEASE draft             all pages, the form; prints the statement shown
+browser.py URL FOLDER RELEASE hand-in FILE      hands in FILE as the signature; prints what became of it
+
+Fails if the browser's console says anything, if anything but URL was asked for, or if a page runs a
+script. Leaves pictures of each page in FOLDER.
+"""
+import json
+import sys
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+URL, FOLDER, RELEASE, WHAT = sys.argv[1:5]
+# The answer 303 and the statement that does not count are no faults of a page.
+options = webdriver.ChromeOptions()
+for argument in ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,1400", "--disable-dev-shm-usage"]:
+    options.add_argument(argument)
+options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+wait = WebDriverWait(driver, 30)
+
+
+def shoot(name):
+    for width, word in [(1200, "wide"), (400, "narrow")]:
+        for scheme in ["light", "dark"]:
+            driver.execute_cdp_cmd(
+                "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+            )
+            driver.set_window_size(width, 1400)
+            overflow = driver.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
+            assert overflow <= 0, f"{name} is {overflow} pixels too wide at {width}"
+            driver.save_screenshot(f"{FOLDER}/{name}-{word}-{scheme}.png")
+
+
+def look(path, name):
+    driver.get(URL + path)
+    assert driver.find_elements(By.CSS_SELECTOR, "main h1"), driver.page_source
+    assert not driver.find_elements(By.CSS_SELECTOR, "script, iframe, img, object"), "something was injected"
+    for field in driver.find_elements(By.CSS_SELECTOR, "input, select, textarea"):
+        assert driver.find_elements(By.CSS_SELECTOR, f"label[for='{field.get_attribute('id')}']"), "a field has no label"
+    shoot(name)
+
+
+def fill():
+    driver.get(f"{URL}/imports/{RELEASE}")
+    Select(driver.find_element(By.ID, "decision")).select_by_value("approve")
+    for field, text in [("officer", "officer"), ("reason", "routine update")]:
+        element = driver.find_element(By.ID, field)
+        element.clear()
+        element.send_keys(text)
+    driver.find_element(By.XPATH, "//button[text()='Show the statement']").click()
+    return driver.find_element(By.CSS_SELECTOR, "#sign pre").get_attribute("textContent")
+
+
+try:
+    if WHAT == "draft":
+        for path, name in [("/", "today"), ("/imports", "imports"), (f"/imports/{RELEASE}", "release")]:
+            look(path, name)
+        for path, name in [("/refusals", "refusals"), ("/log?log=access", "log"), ("/keys", "keys")]:
+            look(path, name)
+        # Filtering: only what holds the words is left.
+        driver.get(URL + "/log")
+        driver.find_element(By.ID, "words").send_keys("initialised")
+        driver.find_element(By.XPATH, "//button[text()='Search']").click()
+        assert len(driver.find_elements(By.CSS_SELECTOR, "tbody tr")) == 1
+        # The keyboard alone reaches the page and its menu.
+        first = driver.execute_script("return document.querySelectorAll('a, button, input, select')[0].className")
+        assert first == "skip", first
+        # On paper there is no menu and no form.
+        driver.get(f"{URL}/imports/{RELEASE}")
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        assert not driver.find_element(By.TAG_NAME, "nav").is_displayed()
+        assert not driver.find_element(By.TAG_NAME, "form").is_displayed()
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        sys.stdout.write(fill())
+    else:
+        fill()
+        driver.find_element(By.ID, "signature").send_keys(sys.argv[5])
+        driver.find_element(By.XPATH, "//button[text()='Hand in']").click()
+        wait.until(lambda d: "It waits for the keeper" not in d.find_element(By.TAG_NAME, "main").text)
+        shoot("handed-in")
+        sys.stdout.write(driver.find_element(By.TAG_NAME, "main").text)
+    said = driver.get_log("browser")
+    assert not said, said
+    for line in driver.get_log("performance"):
+        message = json.loads(line["message"])["message"]
+        if message["method"] == "Network.requestWillBeSent":
+            asked = message["params"]["request"]["url"]
+            assert asked.startswith(URL + "/") or asked.startswith(("data:,", "about:")), asked
+finally:
+    driver.quit()

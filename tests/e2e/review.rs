@@ -1,0 +1,390 @@
+//! The officers' pages: through curl as they are, and in a real browser; with hostile text in every
+//! place where somebody else may write, and hostile code inside.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::serve::Server;
+use super::support::*;
+
+const FEED: &str = r#"
+relay = "test"
+[media]
+writable = "a folder of the test"
+[[feed]]
+name = "feed"
+kinds = ["clamav-hashes"]
+[[channel]]
+name = "channel"
+feeds = ["feed"]
+[review]
+names = ["relay.site.example"]
+"#;
+
+/// A world whose tests' own account reads in this role.
+fn world(role: &str) -> World {
+    let uid = rustix::process::getuid().as_raw();
+    World::with_config(&format!("{FEED}[[review.reader]]\nuser = \"{uid}\"\nrole = \"{role}\"\n"))
+}
+
+/// The pages, running.
+struct Pages {
+    child: Child,
+    socket: PathBuf,
+    told: Option<std::thread::JoinHandle<String>>,
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Pages {
+    fn start(world: &World) -> Self {
+        Self::launch(world, &mut world.command(&["review"]))
+    }
+
+    fn launch(world: &World, command: &mut Command) -> Self {
+        let socket = world.path("review.sock");
+        let mut child = command.arg("--socket").arg(&socket).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let ready = lines.find_map(|line| line.ok().filter(|line| line.contains("pages on")));
+        assert!(ready.is_some());
+        let told = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>().join("\n"));
+        Self { child, socket, told: Some(told) }
+    }
+
+    /// Head and body of an answer.
+    fn curl(&self, path: &str, args: &[&str]) -> String {
+        let mut command = Command::new("curl");
+        command.args(["-s", "-i", "--max-time", "20", "--unix-socket"]).arg(&self.socket);
+        run(command.arg(format!("http://localhost{path}")).args(args)).expect(0).out
+    }
+
+    fn get(&self, path: &str) -> String {
+        self.curl(path, &[])
+    }
+
+    /// Hands in as a browser would; gives the page of the outcome, after a settle.
+    fn hand_in(&self, world: &World, release: &str, statement: &str, signature: &str) -> String {
+        fs::write(world.path("handed.txt"), statement.replace('\n', "\r\n")).unwrap();
+        fs::write(world.path("handed.minisig"), signature).unwrap();
+        let statement = format!("statement=<{}", world.path("handed.txt").display());
+        let signature = format!("signature=@{}", world.path("handed.minisig").display());
+        let answer = self.curl(&format!("/imports/{release}"), &["-F", &statement, "-F", &signature]);
+        assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
+        let place = answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap().trim().to_owned();
+        assert!(self.get(&place).contains("It waits for the keeper"));
+        world.relay(&["settle"]);
+        self.get(&place)
+    }
+
+    fn stop(mut self) -> String {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        self.told.take().unwrap().join().unwrap()
+    }
+}
+
+fn status(answer: &str) -> &str {
+    answer.split(' ').nth(1).unwrap_or_default()
+}
+
+/// One release served, a weaker one that waits, and attempts with hostile text.
+fn busy(role: &str) -> World {
+    let world = world(role);
+    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes"), ("b.hdb", HASHES, "clamav-hashes")]);
+    let script: &[u8] = b"#!/bin/sh\n";
+    let files: &[File<'_>] = &[
+        ("<b onload=alert(1)>.hdb", script, "clamav-hashes"),
+        ("a.hdb", b"44d88612fea8a8f36de82e1278abb02a:68:Other\n", "clamav-hashes"),
+    ];
+    world.import(&world.bundle("feed", 2, files)).expect(0);
+    let server = Server::start(&world, "serve");
+    for hostile in ["<script>alert(1)</script>", "\u{202e}gnp.exe", "<img src=x onerror=alert(1)>", &"A".repeat(7000)] {
+        let mut command = Command::new("curl");
+        run(command.args(["-s", "-A", hostile, "-F", "sample=x", &server.url("/upload")]));
+    }
+    drop(server);
+    world.relay(&["settle"]).expect(0);
+    world
+}
+
+#[test]
+fn pages_say_what_came_in_what_was_kept_back_and_who_tried_to_send() {
+    let world = busy("officer");
+    let pages = Pages::start(&world);
+    for (path, words) in [
+        ("/", vec!["feed/2", "No fault found", "feed/1", "fresh", "the cage holds", "Refused, by day"]),
+        ("/imports", vec!["feed/1", "feed/2", "held (0 of 1 approvals)"]),
+        (
+            "/imports/feed/2",
+            vec![
+                "this makes detection weaker",
+                "b.hdb, which agents have now, is not in it",
+                "kind-script",
+                "custodian",
+            ],
+        ),
+        (
+            "/imports/feed/2?decision=approve&officer=officer&reason=ok",
+            vec!["gaprelay-approval/1\nrelease feed/2\n", "Hand in"],
+        ),
+        ("/refusals", vec!["tried to send", "What to do:", "127.0.0.1"]),
+        ("/log", vec!["imported feed/2", "channel channel shows set 1"]),
+        ("/log?log=access", vec!["tried to send"]),
+        ("/log?words=publish-started", vec!["channel channel goes to set 1"]),
+        ("/keys", vec!["custodian", "usable", "Limits", "clamav-hashes"]),
+    ] {
+        let page = pages.get(path);
+        assert_eq!(status(&page), "200", "{path}: {page}");
+        for word in words {
+            assert!(page.contains(word), "{path} lacks {word}: {page}");
+        }
+        assert!(page.contains("content-security-policy: default-src 'none'; style-src 'self'"), "{page}");
+        assert!(page.contains("cache-control: no-store") && page.contains("<title>") && page.contains("lang=\"en\""));
+        for injected in ["<script", "<img", "<b onload", "\u{202e}", "http://", "https://", "style=\""] {
+            let body = page.split_once("\r\n\r\n").unwrap().1.replace("http://www.w3.org", "");
+            assert!(!body.contains(injected), "{path} has {injected}: {page}");
+        }
+    }
+    // The statement as a file is byte for byte what the command line prints.
+    let file = pages.get("/imports/feed/2/statement.txt?decision=refuse&officer=officer&reason=too%20weak");
+    let line = ["approve", "feed/2", "--decision", "refuse", "--officer", "officer", "--reason", "too weak"];
+    assert_eq!(file.split_once("\r\n\r\n").unwrap().1, world.relay(&line).expect(0).out);
+    for (path, expected) in [
+        ("/nowhere", "404"),
+        ("/imports/feed/9", "404"),
+        ("/imports/../../etc/passwd", "404"),
+        ("/imports/feed%2f1", "404"),
+        ("/imports/feed/2/statement.txt", "404"),
+        ("/imports/feed/2?from=99999999999999999999", "200"),
+        ("/imports/feed/2?decision=approve&reason=%0a%0a", "200"),
+        ("/log?before=nonsense", "200"),
+        ("/log?before=18446744073709551615&words=%22%5c%00", "200"),
+        ("/handed-in/x?from=0&release=%3Cb%3E", "200"),
+    ] {
+        let answer = pages.curl(path, &["--path-as-is"]);
+        assert_eq!(status(&answer), expected, "{path}: {answer}");
+    }
+    for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND"] {
+        assert_eq!(status(&pages.curl("/", &["-X", method])), "405", "{method}");
+    }
+    // Only by our names; only from our own pages.
+    assert_eq!(status(&pages.curl("/", &["-H", "Host: evil.example"])), "421");
+    assert_eq!(status(&pages.curl("/", &["-H", "Host: relay.site.example:8443"])), "200");
+    let foreign = ["-F", "statement=x", "-F", "signature=y", "-H", "Origin: http://evil.example"];
+    assert_eq!(status(&pages.curl("/imports/feed/2", &foreign)), "403");
+    // What is too long or no form is not taken.
+    fs::write(world.path("long"), "x".repeat(200_000)).unwrap();
+    let long = format!("statement=<{}", world.path("long").display());
+    assert_eq!(status(&pages.curl("/imports/feed/2", &["-F", &long, "-H", "Expect:"])), "413");
+    for args in [
+        &["-d", "statement=x"][..],
+        &["-F", "statement=x"],
+        &["-F", "signature=x"],
+        &["-d", "", "-H", "Content-Type: multipart/form-data; boundary=x"],
+    ] {
+        assert_eq!(status(&pages.curl("/imports/feed/2", args)), "400", "{args:?}");
+    }
+    assert_eq!(fs::read(world.state().join("inbox/slot")).unwrap().iter().filter(|b| **b == b'\n').count(), 1);
+    pages.stop();
+}
+
+#[test]
+fn a_statement_handed_in_counts_only_by_its_signature() {
+    let world = busy("officer");
+    let pages = Pages::start(&world);
+    let good = world.relay(&["approve", "feed/2", "--officer", "officer", "--reason", "ok"]).expect(0).out;
+    let sign = |text: &str, key: &Key| key.sign(text.as_bytes(), "timestamp:1");
+    for (statement, signature, reason) in [
+        (good.clone(), sign(&good, &Key::new()), "signature-unknown-key"),
+        (good.clone(), sign(&good, &world.custodian), "statement-signer"),
+        (good.clone(), sign("other", &world.officer), "signature-invalid"),
+        (good.clone(), "<script>".into(), "signature-malformed"),
+        ("<script>alert(1)</script>\n".into(), sign(&good, &world.officer), "statement-malformed"),
+        (good.replace("feed/2", "feed/7"), sign(&good, &world.officer), "statement-unknown-release"),
+    ] {
+        let page = pages.hand_in(&world, "feed/2", &statement, &signature);
+        assert!(page.contains("It does not count") && page.contains(reason), "{reason}: {page}");
+        assert!(!page.contains("<script"), "{page}");
+        let last = world.log("import").into_iter().rfind(|entry| entry["type"] == "statement-refused").unwrap();
+        assert_eq!(last["reason"], reason);
+    }
+    assert!(world.relay(&["status"]).out.contains("held: feed/2"));
+    let page = pages.hand_in(&world, "feed/2", &good, &sign(&good, &world.officer));
+    assert!(page.contains("It counts") && page.contains("officer"), "{page}");
+    assert!(!world.relay(&["status"]).out.contains("held"));
+    let again = pages.hand_in(&world, "feed/2", &good, &sign(&good, &world.officer));
+    assert!(again.contains("It does not count") && again.contains("statement-repeated"), "{again}");
+    // What the pages proved of themselves is in the log, once.
+    let proofs = world.log("import").into_iter().filter(|entry| entry["type"] == "self-test").count();
+    assert_eq!(proofs, 1);
+    pages.stop();
+    // Signed text by hand, through the other field, from somebody who imported it.
+    let own = world.relay(&["approve", "feed/1", "--decision", "withdraw", "--officer", "operator", "--reason", "x"]);
+    drop(own);
+    world.fsck();
+}
+
+#[test]
+fn what_lies_in_the_slot_is_hostile_and_never_lost() {
+    let world = busy("officer");
+    let good = world.relay(&["approve", "feed/2", "--officer", "officer", "--reason", "ok"]).expect(0).out;
+    let signature = world.officer.sign(good.as_bytes(), "timestamp:1");
+    let line =
+        serde_json::json!({ "at": "2026-01-01T00:00:00Z", "text": good.as_bytes(), "signature": signature.as_bytes() });
+    let slot = world.state().join("inbox/slot");
+    let mut lines = b"garbage \xff\n{}\n[[[[\n".to_vec();
+    lines.extend_from_slice(format!("{line}\n").as_bytes());
+    fs::OpenOptions::new().append(true).open(&slot).unwrap().write_all(&lines).unwrap();
+    // As if a run was cut after it had taken them out and before it had emptied the slot.
+    let ran = world.relay(&["settle"]);
+    assert_eq!(fs::metadata(&slot).unwrap().len(), 0);
+    assert!(!world.relay(&["status"]).out.contains("held"), "{}", ran.err);
+    let refused = |world: &World| world.log("import").iter().filter(|e| e["reason"] == "statement-malformed").count();
+    assert_eq!(refused(&world), 3);
+    fs::OpenOptions::new().append(true).open(&slot).unwrap().write_all(format!("{line}\n{line}\n").as_bytes()).unwrap();
+    world.relay(&["settle"]);
+    let repeated = world.log("import").iter().filter(|e| e["reason"] == "statement-repeated").count();
+    assert_eq!(repeated, 1, "the same letter twice is one");
+    assert!(!world.state().join("inbox").read_dir().unwrap().any(|e| e.unwrap().path().extension().is_some()));
+    world.fsck();
+}
+
+#[test]
+fn each_role_sees_its_part_and_strangers_nothing() {
+    let world = busy("operator");
+    let pages = Pages::start(&world);
+    for (path, expected) in [
+        ("/", "200"),
+        ("/imports", "200"),
+        ("/imports/feed/2", "200"),
+        ("/refusals", "403"),
+        ("/log", "403"),
+        ("/keys", "403"),
+    ] {
+        assert_eq!(status(&pages.get(path)), expected, "{path}");
+    }
+    assert!(!pages.get("/").contains("Refused, by day") && !pages.get("/").contains("href=\"/log\""));
+    let form = ["-F", "statement=x", "-F", "signature=y"];
+    assert_eq!(status(&pages.curl("/imports/feed/2", &form)), "403");
+    pages.stop();
+
+    let world = busy("auditor");
+    let pages = Pages::start(&world);
+    assert_eq!(status(&pages.get("/log")), "200");
+    assert_eq!(status(&pages.curl("/imports/feed/2", &form)), "403");
+    pages.stop();
+
+    let world = World::with_config(&format!("{FEED}[[review.reader]]\nuser = \"4000000\"\nrole = \"officer\"\n"));
+    let pages = Pages::start(&world);
+    for path in ["/", "/imports", "/log", "/nowhere"] {
+        let page = pages.get(path);
+        assert!(status(&page) == "403" && page.contains("review.reader") && !page.contains("test"), "{page}");
+    }
+    pages.stop();
+
+    let unknown =
+        World::with_config(&format!("{FEED}[[review.reader]]\nuser = \"no.such.account\"\nrole = \"officer\"\n"));
+    let ran = unknown.relay(&["review", "--socket", "/nowhere/s"]);
+    assert!(ran.code == Some(2) && ran.err.contains("no.such.account"), "{}", ran.err);
+    let none = World::new().relay(&["review"]);
+    assert!(none.code == Some(2) && none.err.contains("review.socket"), "{}", none.err);
+    // What is no socket is never replaced.
+    fs::write(world.path("file"), "mine").unwrap();
+    let ran = world.relay(&["review", "--socket", world.path("file").to_str().unwrap()]);
+    assert!(ran.code == Some(1) && fs::read_to_string(world.path("file")).unwrap() == "mine", "{}", ran.err);
+}
+
+#[test]
+fn damage_is_told_and_what_can_be_shown_is() {
+    let world = busy("officer");
+    let pages = Pages::start(&world);
+    let path = world.state().join("log/access/checkpoint");
+    let kept = fs::read(&path).unwrap();
+    fs::write(&path, "damaged").unwrap();
+    let page = pages.get("/refusals");
+    assert!(status(&page) == "500" && page.contains("gaprelay log verify"), "{page}");
+    assert_eq!(status(&pages.get("/imports")), "200");
+    fs::write(&path, kept).unwrap();
+    assert_eq!(status(&pages.get("/refusals")), "200");
+    pages.stop();
+}
+
+#[test]
+fn hostile_code_inside_them_gets_nowhere() {
+    let world = busy("officer");
+    let library = shim(world.dir.path(), "hostile");
+    let mut command = world.command(&["review"]);
+    command.env("LD_PRELOAD", &library).env("HOSTILE", "escape").env("HOSTILE_ROLE", "review").env("HOSTILE_PORT", "9");
+    let pages = Pages::launch(&world, &mut command);
+    // Hostile or not, they are shown.
+    assert_eq!(status(&pages.get("/imports")), "200");
+    let told = pages.stop();
+    let tried: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("hostile review: ")).collect();
+    assert!(tried.len() >= 10 && tried.iter().any(|line| line.starts_with("end:")), "{told}");
+    let passed: Vec<_> =
+        tried.iter().filter(|line| !line.contains("not permitted") && !line.contains("denied")).collect();
+    assert!(passed.is_empty(), "{tried:#?}");
+}
+
+/// Carries a browser's connections to the Unix socket, as `ssh -L` does.
+fn carry(socket: PathBuf) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+    std::thread::spawn(move || {
+        for browser in listener.incoming().map_while(Result::ok) {
+            let Ok(pages) = UnixStream::connect(&socket) else { return };
+            let (mut from, mut to) = (browser.try_clone().unwrap(), pages.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            let (mut from, mut to) = (pages, browser);
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut from, &mut to);
+                let _ = to.shutdown(std::net::Shutdown::Both);
+            });
+        }
+    });
+    url
+}
+
+#[test]
+fn an_officer_works_with_them_in_a_real_browser() {
+    if !has("chromedriver") || !has("chromium") {
+        return;
+    }
+    let world = busy("officer");
+    let pages = Pages::start(&world);
+    let url = carry(pages.socket.clone());
+    let pictures = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("pages");
+    fs::create_dir_all(&pictures).unwrap();
+    let browse = |args: &[&str]| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/browser.py");
+        run(Command::new("/usr/bin/python3").arg(script).arg(&url).arg(&pictures).arg("feed/2").args(args)).expect(0).out
+    };
+    let statement = browse(&["draft"]);
+    assert_eq!(
+        statement,
+        world.relay(&["approve", "feed/2", "--officer", "officer", "--reason", "routine update"]).expect(0).out
+    );
+    let mut keeper = world.command(&["settle", "--watch"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    let file = world.path("statement.txt.minisig");
+    for (key, expected) in [(&Key::new(), "It does not count"), (&world.officer, "It counts")] {
+        fs::write(&file, key.sign(statement.as_bytes(), "timestamp:1")).unwrap();
+        let page = browse(&["hand-in", file.to_str().unwrap()]);
+        assert!(page.contains(expected), "{page}");
+    }
+    keeper.kill().unwrap();
+    keeper.wait().unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(!world.relay(&["status"]).out.contains("held"));
+    pages.stop();
+}
