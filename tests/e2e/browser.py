@@ -73,7 +73,7 @@ try:
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
         assert not driver.find_element(By.TAG_NAME, "nav").is_displayed()
         assert not driver.find_element(By.TAG_NAME, "form").is_displayed()
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen"})
         sys.stdout.write(fill())
     else:
         fill()

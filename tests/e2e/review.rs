@@ -368,7 +368,9 @@ fn an_officer_works_with_them_in_a_real_browser() {
     fs::create_dir_all(&pictures).unwrap();
     let browse = |args: &[&str]| {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/browser.py");
-        run(Command::new("/usr/bin/python3").arg(script).arg(&url).arg(&pictures).arg("feed/2").args(args)).expect(0).out
+        run(Command::new("/usr/bin/python3").arg(script).arg(&url).arg(&pictures).arg("feed/2").args(args))
+            .expect(0)
+            .out
     };
     let statement = browse(&["draft"]);
     assert_eq!(
