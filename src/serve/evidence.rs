@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_flood_that_never_pauses_does_not_put_off_the_minutes_end() {
         let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::open(folder.path(), 1 << 20).unwrap();
+        let journal = Journal::open(&folder.path().join("journal"), 1 << 20).unwrap();
         let (sender, receiver) = sync_channel(2 * WAITING);
         for _ in 0..2 * WAITING {
             sender.send(Message::Attempt(Box::new(Attempt { count: 1, ..Attempt::default() }))).unwrap();
