@@ -19,6 +19,17 @@ URL, FOLDER, RELEASE, WHAT = sys.argv[1:5]
 options = webdriver.ChromeOptions()
 for argument in ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,1400", "--disable-dev-shm-usage"]:
     options.add_argument(argument)
+# A browser has errands of its own; none of them may leave here, or be taken for ours.
+for argument in [
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-default-apps",
+    "--no-first-run",
+    "--no-pings",
+]:
+    options.add_argument(argument)
 options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
 driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
 wait = WebDriverWait(driver, 30)
