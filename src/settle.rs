@@ -69,10 +69,17 @@ fn put(state: &State, letter: &Letter) -> Result<(), Fault> {
     durable::replace(&state.inbox().join(format!("{name}.json")), &bytes)
 }
 
-/// A line of the slot; one that the pages would not have written is judged as a statement, and refused.
+/// A line of the slot. One that the pages would not have written is judged as a statement, and refused;
+/// its beginning is enough for that, and what is longer than an entry may be must not stop the keeper.
 fn read_line(line: &[u8], now: Timestamp) -> Letter {
-    serde_json::from_slice(line)
-        .unwrap_or_else(|_| Letter::HandedIn(HandedIn { at: now, text: line.to_owned(), signature: Vec::new() }))
+    match serde_json::from_slice(line) {
+        Ok(Letter::HandedIn(handed_in)) => Letter::HandedIn(handed_in),
+        Ok(proof) if line.len() <= journal::LONGEST_LINE => proof,
+        _ => {
+            let text = line.iter().copied().take(journal::LONGEST_LINE).collect();
+            Letter::HandedIn(HandedIn { at: now, text, signature: Vec::new() })
+        }
+    }
 }
 
 /// Brings what is published in line with the statements.

@@ -15,7 +15,7 @@ use crate::base::error::IoContext as _;
 use crate::base::{Fault, Timestamp, durable};
 
 /// Longest line the keeper believes, in bytes.
-const LONGEST_LINE: usize = 16 << 10;
+pub const LONGEST_LINE: usize = 16 << 10;
 /// Name of the journal in the access log's folder.
 pub const NAME: &str = "journal";
 

@@ -233,18 +233,33 @@ pub fn each_from(
 ) -> Result<u64, Fault> {
     let head = read_checkpoint(folder, verifier)?;
     while number < head.size {
-        let index = number / WIDTH as u64;
-        let width = usize::try_from(head.size - index * WIDTH as u64).unwrap_or(WIDTH).min(WIDTH);
-        let bytes = read_bundle(folder, index, width)?;
-        let entries = tiles::entries(&bytes).filter(|entries| entries.len() >= width);
-        let damaged = || Fault::damaged(folder.to_string_lossy(), format!("bundle {index} cannot be read"));
-        let skip = usize::try_from(number % WIDTH as u64).unwrap_or_default();
-        for entry in entries.ok_or_else(damaged)?.iter().take(width).skip(skip) {
-            take(number, serde_json::from_slice(entry).map_err(|_| damaged())?);
-            number += 1;
-        }
+        number = in_bundle(folder, head.size, number / WIDTH as u64, |first, entries, read| {
+            let skip = usize::try_from(number - first).unwrap_or_default();
+            for (number, entry) in (first..).zip(entries).skip(skip) {
+                take(number, read(entry)?);
+            }
+            Ok(first + entries.len() as u64)
+        })?;
     }
     Ok(head.size)
+}
+
+/// Gives the entries of one bundle of a log of `size`, with the number of the first and how to read one,
+/// to `look`. Fault: the bundle, or an entry, is not what was written.
+pub fn in_bundle<T>(
+    folder: &Path,
+    size: u64,
+    index: u64,
+    look: impl FnOnce(u64, &[&[u8]], &dyn Fn(&[u8]) -> Result<Entry, Fault>) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let first = index * WIDTH as u64;
+    let width = usize::try_from(size - first).unwrap_or(WIDTH).min(WIDTH);
+    let damaged = || Fault::damaged(folder.to_string_lossy(), format!("bundle {index} cannot be read"));
+    let bytes = read_bundle(folder, index, width)?;
+    let entries = tiles::entries(&bytes).ok_or_else(damaged)?;
+    look(first, entries.get(..width).ok_or_else(damaged)?, &|entry| {
+        serde_json::from_slice(entry).map_err(|_| damaged())
+    })
 }
 
 /// An entry bundle of at least `width` entries: of that width, or a longer one that replaced it.

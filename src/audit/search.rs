@@ -5,9 +5,8 @@ use std::path::Path;
 use memchr::memmem::Finder;
 
 use super::entry::Entry;
-use super::log::{read_bundle, read_checkpoint};
+use super::log::{in_bundle, read_checkpoint};
 use super::note::Verifier;
-use super::tiles;
 use super::tree::WIDTH;
 use crate::base::Fault;
 
@@ -35,22 +34,57 @@ pub fn search(
     let finders: Vec<_> = words.iter().map(|word| Finder::new(word.as_bytes())).collect();
     let mut found = Found { size, entries: Vec::new(), reached: before.unwrap_or(size).min(size) };
     while let Some(newest) = found.reached.checked_sub(1).filter(|_| found.entries.len() < most) {
-        let index = newest / WIDTH as u64;
-        let first = index * WIDTH as u64;
-        let width = usize::try_from(size - first).unwrap_or(WIDTH).min(WIDTH);
-        let damaged = || Fault::damaged(folder.to_string_lossy(), format!("bundle {index} cannot be read"));
-        let bytes = read_bundle(folder, index, width)?;
-        let entries = tiles::entries(&bytes).filter(|entries| entries.len() >= width).ok_or_else(damaged)?;
-        let mut below: Vec<_> = (first..found.reached).zip(entries).collect();
-        while let Some((number, entry)) = below.pop() {
-            if finders.iter().all(|finder| finder.find(entry).is_some()) {
-                found.entries.push((number, serde_json::from_slice(entry).map_err(|_| damaged())?));
+        in_bundle(folder, size, newest / WIDTH as u64, |first, entries, read| {
+            let mut below: Vec<_> = (first..found.reached).zip(entries).collect();
+            while let Some((number, entry)) = below.pop().filter(|_| found.entries.len() < most) {
+                if finders.iter().all(|finder| finder.find(entry).is_some()) {
+                    found.entries.push((number, read(entry)?));
+                }
+                found.reached = number;
             }
-            found.reached = number;
-            if found.entries.len() == most {
-                break;
-            }
-        }
+            Ok(())
+        })?;
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::check::read_vkey;
+    use crate::audit::{Event, Log};
+    use crate::base::Timestamp;
+
+    #[test]
+    fn every_entry_is_found_once_across_bundles_and_pages() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("log");
+        Log::create(&folder, "test/1").unwrap();
+        let mut log = Log::open(&folder).unwrap();
+        let fault = |n: u64| Event::ImportFailed {
+            fault: format!("number {n} {}", if n.is_multiple_of(7) { "seventh" } else { "" }),
+        };
+        log.append(Timestamp::from_secs(1), (0..700).map(fault).collect()).unwrap();
+        let vkey = read_vkey(&folder).unwrap();
+        for (words, expected) in
+            [(vec![], (0..700).collect::<Vec<u64>>()), (vec!["seventh".to_owned()], (0..700).step_by(7).collect())]
+        {
+            for most in [1, 7, 255, 256, 257, 1000] {
+                let (mut seen, mut before) = (Vec::new(), None);
+                while before != Some(0) {
+                    let found = search(&folder, &vkey, before, &words, most).unwrap();
+                    assert!(
+                        found.size == 700 && found.entries.len() <= most && before.is_none_or(|b| found.reached < b)
+                    );
+                    seen.extend(found.entries.iter().map(|(number, _)| *number));
+                    before = Some(found.reached);
+                }
+                seen.reverse();
+                assert_eq!(seen, expected, "{most} {words:?}");
+            }
+        }
+        let both = ["seventh".to_owned(), "number 14 ".to_owned()];
+        assert_eq!(search(&folder, &vkey, None, &both, 9).unwrap().entries.first().map(|(n, _)| *n), Some(14));
+        assert!(search(&folder, &vkey, Some(u64::MAX), &["absent".to_owned()], 9).unwrap().entries.is_empty());
+    }
 }

@@ -41,8 +41,17 @@ pub fn quoted_os(text: impl AsRef<std::ffi::OsStr>) -> String {
 
 /// Text that another process of ours says it has made safe, made sure of: what is safe stays as it is.
 pub fn printable(text: &str) -> String {
+    escaped(text.chars().take(8 * SHOWN))
+}
+
+/// The same of a whole document of ours, an entry say, whose length is bounded elsewhere.
+pub fn whole(text: &str) -> String {
+    escaped(text.chars())
+}
+
+fn escaped(text: impl Iterator<Item = char>) -> String {
     let mut out = String::new();
-    for c in text.chars().take(8 * SHOWN) {
+    for c in text {
         match c {
             ' '..='~' | '…' => out.push(c),
             _ => out.extend(c.escape_unicode()),

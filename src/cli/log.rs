@@ -10,6 +10,7 @@ use crate::audit::Entry;
 use crate::audit::check::{Finding, check, read_vkey};
 use crate::audit::log;
 use crate::audit::note::Verifier;
+use crate::base::quoted::printable;
 use crate::base::{Error, Fault};
 use crate::report;
 use crate::store::State;
@@ -35,7 +36,7 @@ fn print(number: u64, entry: Entry, as_json: bool) {
     if as_json {
         tui::say(serde_json::to_string(&json::LogLine { number, entry }).unwrap_or_default());
     } else {
-        tui::say(format_args!("{number:>6}  {}  {}", entry.time, report::words(&entry.event)));
+        tui::say(format_args!("{number:>6}  {}  {}", entry.time, printable(&report::words(&entry.event))));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::Fault;
+use crate::base::{Fault, quoted};
 use crate::inspect::{Decision, Verdict};
 use crate::store::{Release, ReleaseId, State};
 
@@ -47,11 +47,16 @@ pub fn changes(state: &State, release: &Release, verdicts: &[Verdict]) -> Result
             Some(former) if former.sha256 != verdict.sha256 => {
                 changes.changed.push(path.clone());
                 if verdict.clamav_version < former.clamav_version {
-                    changes.weaker.push(format!("{path} goes back to an older database version"));
+                    changes.weaker.push(format!("{} goes back to an older database version", quoted(path)));
                 }
                 // Half of it gone: worth a look, whatever the reason.
                 if verdict.size < former.size / 2 {
-                    changes.weaker.push(format!("{path} shrinks from {} to {} bytes", former.size, verdict.size));
+                    changes.weaker.push(format!(
+                        "{} shrinks from {} to {} bytes",
+                        quoted(path),
+                        former.size,
+                        verdict.size
+                    ));
                 }
             }
             Some(_) => {}
@@ -60,7 +65,7 @@ pub fn changes(state: &State, release: &Release, verdicts: &[Verdict]) -> Result
     for path in old.keys().filter(|path| !new.contains_key(*path)) {
         let withheld = verdicts.iter().any(|verdict| verdict.path == *path);
         let why = if withheld { "is withheld" } else { "is not in it" };
-        changes.weaker.push(format!("{path}, which agents have now, {why}"));
+        changes.weaker.push(format!("{}, which agents have now, {why}", quoted(path)));
         changes.removed.push(path.clone());
     }
     changes.served = Some(served);

@@ -1,9 +1,10 @@
 //! What every page has around it, and the headers that make a browser keep it to itself.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{DOCTYPE, Markup, html};
 
 use super::readers::Reader;
 use crate::base::quoted;
+use crate::base::quoted::printable;
 
 /// The one style sheet.
 pub const STYLE: &str = include_str!("style.css");
@@ -130,7 +131,7 @@ pub fn notice(status: u16, title: &str, text: &str, next: Next) -> Answer {
                 body {
                     main id="main" {
                         h1 { (title) }
-                        p { (said(text)) }
+                        p { (told(text)) }
                         @match next {
                             Next::Today => p { a href="/" { "Today" } },
                             Next::Back => p { "Go back, and look at what was handed in." },
@@ -145,6 +146,11 @@ pub fn notice(status: u16, title: &str, text: &str, next: Next) -> Answer {
 /// Text that somebody else wrote: escaped, on one line, and with a direction of its own.
 pub fn said(text: &str) -> Markup {
     html! { bdi { (said_plainly(text)) } }
+}
+
+/// Words of ours, in which what somebody else wrote was made safe before; made sure of.
+pub fn told(text: &str) -> Markup {
+    html! { bdi { (printable(text)) } }
 }
 
 fn said_plainly(text: &str) -> String {
@@ -175,9 +181,4 @@ pub fn many(count: u64, what: &str) -> String {
 /// A form's line feed as ours.
 pub fn unix_lines(text: &str) -> String {
     text.replace("\r\n", "\n")
-}
-
-/// Nothing.
-pub fn none() -> Markup {
-    PreEscaped(String::new())
 }

@@ -4,7 +4,7 @@ use maud::html;
 use multer::Multipart;
 
 use super::Desk;
-use super::frame::{Answer, Next, facts, mark, none, notice, page, said, unix_lines};
+use super::frame::{Answer, Next, facts, mark, notice, page, said, told, unix_lines};
 use super::readers::Reader;
 use super::route::{Asked, release};
 use crate::audit::check::read_vkey;
@@ -81,50 +81,34 @@ pub fn outcome(desk: &Desk, reader: &Reader, asked: &Asked, digest: &str) -> Res
     let from = asked.field("from").parse().unwrap_or(u64::MAX);
     let id = release(&asked.field("release"));
     let mut found = None;
-    log::each_from(&folder, &read_vkey(&folder)?, from, |number, entry| {
-        let this = match &entry.event {
-            Event::Statement { text, .. } => Digest::of(text.as_bytes()),
-            Event::StatementRefused { statement, .. } => *statement,
-            _ => return,
-        };
-        if this.to_string() == digest {
-            found = Some((number, entry.event));
+    log::each_from(&folder, &read_vkey(&folder)?, from, |number, entry| match entry.event {
+        Event::Statement { text, officer, decision, .. } if Digest::of(text.as_bytes()).to_string() == digest => {
+            found = Some(html! {
+                p { (mark("good", "It counts")) }
+                (facts(&[("officer", said(&officer)), ("decision", said(&decision)), ("entry of the log", html! { (number) })]))
+            });
         }
-    })?;
-    let (again, body) = match &found {
-        None => (
-            Some(2),
-            html! {
-                p { (mark("warn", "It waits for the keeper")) }
-                p { "This page looks again every two seconds. If it goes on for longer than ten, the keeper does not run: start "
-                    code { "gaprelay up" } ", or run " code { "gaprelay settle" } " once." }
-            },
-        ),
-        Some((number, Event::StatementRefused { reason, detail, .. })) => (
-            None,
-            html! {
+        Event::StatementRefused { statement, reason, detail } if statement.to_string() == digest => {
+            found = Some(html! {
                 p { (mark("bad", "It does not count")) }
                 (facts(&[
-                    ("why", said(detail)),
+                    ("why", told(&detail)),
                     ("code", html! { code { (reason) } ": " (reason.meaning()) }),
                     ("what to do", html! { (reason.next()) }),
                     ("entry of the log", html! { (number) }),
                 ]))
-            },
-        ),
-        Some((number, Event::Statement { officer, decision, .. })) => (
-            None,
-            html! {
-                p { (mark("good", "It counts")) }
-                (facts(&[
-                    ("officer", said(officer)),
-                    ("decision", said(decision)),
-                    ("entry of the log", html! { (number) }),
-                ]))
-            },
-        ),
-        Some(_) => (None, none()),
-    };
+            });
+        }
+        _ => {}
+    })?;
+    let again = found.is_none().then_some(2);
+    let body = found.unwrap_or_else(|| {
+        html! {
+            p { (mark("warn", "It waits for the keeper")) }
+            p { "This page looks again every two seconds. If it goes on for longer than ten, the keeper does not run: start "
+                code { "gaprelay up" } ", or run " code { "gaprelay settle" } " once." }
+        }
+    });
     let body = html! {
         (body)
         @if let Some(id) = id { p { a href={ "/imports/" (id) } { "Back to " (id) } } }

@@ -22,14 +22,12 @@ use crate::base::{Fault, clock};
 use crate::config::Config;
 use crate::guard::Guard;
 use crate::report::refusals::{By, Tally};
+use crate::sandbox::rights::SLOT;
 use crate::sandbox::{self, Grants, Role};
 use crate::serve::index::Index;
 use crate::settle::Letter;
 use crate::store::State;
 use readers::Readers;
-
-/// Most bytes that wait in the slot until the keeper has taken them.
-const SLOT: u64 = 4 << 20;
 
 /// All that pages are made from.
 pub struct Desk {

@@ -20,7 +20,7 @@ pub struct Readers(Vec<Reader>);
 
 impl Readers {
     /// Looks the accounts up, which can only be done before this process is confined. Fault: there is no
-    /// such account.
+    /// such account, or one is named twice.
     pub fn find(review: &Review) -> Result<Self, Fault> {
         let find = |reader: &crate::config::review::Reader| {
             let name = reader.user.get_ref();
@@ -28,7 +28,13 @@ impl Readers {
             let missing = || Fault::Config(format!("review.reader: there is no account {} here", quoted(name)));
             Ok(Reader { uid: uid.ok_or_else(missing)?, name: name.clone(), role: reader.role })
         };
-        review.readers.iter().map(find).collect::<Result<_, _>>().map(Self)
+        let readers = review.readers.iter().map(find).collect::<Result<Vec<Reader>, Fault>>()?;
+        let twice =
+            |(place, reader): (usize, &Reader)| readers.iter().take(place).any(|former| former.uid == reader.uid);
+        match readers.iter().enumerate().find(|reader| twice(*reader)) {
+            Some((_, reader)) => Err(Fault::Config(format!("review.reader: account {} is named twice", reader.uid))),
+            None => Ok(Self(readers)),
+        }
     }
 
     /// The reader with this account.

@@ -129,9 +129,9 @@ fn limit(rights: &Rights) -> rustix::io::Result<()> {
     let at_most = |most| Rlimit { current: Some(most), maximum: Some(most) };
     setrlimit(Resource::Core, at_most(0))?;
     setrlimit(Resource::Data, at_most(rights.memory))?;
-    if rights.writes.is_empty() && rights.appends.is_none() {
+    if let Some(longest) = rights.longest_file {
         // Pipes and connections are no files.
-        setrlimit(Resource::Fsize, at_most(0))?;
+        setrlimit(Resource::Fsize, at_most(longest))?;
     }
     Ok(())
 }

@@ -32,6 +32,8 @@ pub struct Rights {
     pub writes: &'static [Place],
     /// The one file it may append to, open before it is confined.
     pub appends: Option<&'static str>,
+    /// Most bytes of a file it writes to; none where only the disk, or the config, bounds it.
+    pub longest_file: Option<u64>,
     /// As whom it runs.
     pub user: User,
     /// Most bytes of memory of its own.
@@ -39,6 +41,9 @@ pub struct Rights {
 }
 
 use Place::{Medium, State};
+
+/// Most bytes that wait in the slot of the inbox until the keeper has taken them.
+pub const SLOT: u64 = 4 << 20;
 
 /// The table.
 pub const RIGHTS: [Rights; 7] = [
@@ -48,6 +53,7 @@ pub const RIGHTS: [Rights; 7] = [
         reads: &[Medium],
         writes: &[],
         appends: None,
+        longest_file: Some(0),
         user: User::Own("gaprelay-reader"),
         memory: 256 << 20,
     },
@@ -57,6 +63,7 @@ pub const RIGHTS: [Rights; 7] = [
         reads: &[],
         writes: &[],
         appends: None,
+        longest_file: Some(0),
         user: User::Own("gaprelay-examiner"),
         memory: 512 << 20,
     },
@@ -75,6 +82,7 @@ pub const RIGHTS: [Rights; 7] = [
             State("trust"),
         ],
         appends: None,
+        longest_file: None,
         user: User::OwnerOfState,
         memory: 4 << 30,
     },
@@ -84,6 +92,7 @@ pub const RIGHTS: [Rights; 7] = [
         reads: &[State("blobs"), State("channels"), State("log/import"), State("releases")],
         writes: &[],
         appends: Some("log/access/journal"),
+        longest_file: None,
         user: User::Own("gaprelay-server"),
         memory: 4 << 30,
     },
@@ -93,6 +102,7 @@ pub const RIGHTS: [Rights; 7] = [
         reads: &[State("blobs"), State("channels"), State("releases")],
         writes: &[],
         appends: Some("log/access/journal"),
+        longest_file: None,
         user: User::Own("gaprelay-sinkhole"),
         memory: 512 << 20,
     },
@@ -103,6 +113,7 @@ pub const RIGHTS: [Rights; 7] = [
         reads: &[],
         writes: &[],
         appends: None,
+        longest_file: Some(0),
         user: User::Own("gaprelay-post"),
         memory: 64 << 20,
     },
@@ -120,6 +131,7 @@ pub const RIGHTS: [Rights; 7] = [
         ],
         writes: &[],
         appends: Some("inbox/slot"),
+        longest_file: Some(SLOT),
         user: User::Own("gaprelay-review"),
         memory: 1 << 30,
     },

@@ -42,6 +42,8 @@ def shoot(name):
                 "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
             )
             driver.set_window_size(width, 1400)
+            overflow = driver.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
+            assert overflow <= 0, f"{name} is {overflow} pixels too wide at {width}"
             driver.save_screenshot(f"{FOLDER}/{name}-{word}-{scheme}.png")
 
 

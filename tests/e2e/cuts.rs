@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::support::*;
 
@@ -109,4 +109,17 @@ fn an_approval_cut_anywhere_is_the_old_or_the_new_state() {
     fs::write(&statement, &printed).unwrap();
     fs::write(&signature, world.officer.sign(printed.as_bytes(), "x")).unwrap();
     cut_everywhere(&world, &["approve", "feed/1", "--signature", signature.to_str().unwrap()]);
+}
+
+#[test]
+fn a_statement_through_the_slot_cut_anywhere_is_the_old_or_the_new_state() {
+    let world = World::new();
+    world.import(&world.bundle("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")])).expect(0);
+    let text = world.relay(&["approve", "feed/1", "--officer", "officer", "--reason", "ok"]).expect(0).out;
+    let signature = world.officer.sign(text.as_bytes(), "timestamp:1");
+    let line = json!({ "at": "2026-01-01T00:00:00Z", "text": text.as_bytes(), "signature": signature.as_bytes() });
+    fs::write(world.state().join("inbox/slot"), format!("{line}\n")).unwrap();
+    cut_everywhere(&world, &["settle"]);
+    assert_eq!(fs::metadata(world.state().join("inbox/slot")).unwrap().len(), 0);
+    assert!(world.relay(&["status"]).out.contains("feed/1"));
 }

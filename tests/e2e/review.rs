@@ -156,6 +156,9 @@ fn pages_say_what_came_in_what_was_kept_back_and_who_tried_to_send() {
             assert!(!body.contains(injected), "{path} has {injected}: {page}");
         }
     }
+    // An entry is shown whole, however long.
+    let long = pages.get("/log?log=access");
+    assert!(long.contains("&quot;bytes_received&quot;:") && long.contains("&quot;user_agent&quot;:"), "{long}");
     // The statement as a file is byte for byte what the command line prints.
     let file = pages.get("/imports/feed/2/statement.txt?decision=refuse&officer=officer&reason=too%20weak");
     let line = ["approve", "feed/2", "--decision", "refuse", "--officer", "officer", "--reason", "too weak"];
@@ -228,10 +231,13 @@ fn a_statement_handed_in_counts_only_by_its_signature() {
     // What the pages proved of themselves is in the log, once.
     let proofs = world.log("import").into_iter().filter(|entry| entry["type"] == "self-test").count();
     assert_eq!(proofs, 1);
+    // An officer who imported it is not to approve it, here either.
+    let own = world.bundle("feed", 3, &[("a.hdb", HASHES, "clamav-hashes")]);
+    world.relay(&["import", "--operator", "officer", own.to_str().unwrap()]).expect(0);
+    let text = world.relay(&["approve", "feed/3", "--officer", "officer", "--reason", "mine"]).expect(0).out;
+    let page = pages.hand_in(&world, "feed/3", &text, &sign(&text, &world.officer));
+    assert!(page.contains("It does not count") && page.contains("statement-own-import"), "{page}");
     pages.stop();
-    // Signed text by hand, through the other field, from somebody who imported it.
-    let own = world.relay(&["approve", "feed/1", "--decision", "withdraw", "--officer", "operator", "--reason", "x"]);
-    drop(own);
     world.fsck();
 }
 
@@ -243,15 +249,19 @@ fn what_lies_in_the_slot_is_hostile_and_never_lost() {
     let line =
         serde_json::json!({ "at": "2026-01-01T00:00:00Z", "text": good.as_bytes(), "signature": signature.as_bytes() });
     let slot = world.state().join("inbox/slot");
-    let mut lines = b"garbage \xff\n{}\n[[[[\n".to_vec();
+    // A proof too long for an entry, which must not stop the keeper for good; one that would move a cursor.
+    let proof = |kernel: &str| format!(r#"{{"full":true,"kernel":"{kernel}","roles":[]}}"#);
+    let mut lines = format!("{}\n{}\n", proof(&"K".repeat(70_000)), proof("\\u001b[2J")).into_bytes();
+    lines.extend_from_slice(b"garbage \xff\n{}\n[[[[\n");
     lines.extend_from_slice(format!("{line}\n").as_bytes());
     fs::OpenOptions::new().append(true).open(&slot).unwrap().write_all(&lines).unwrap();
-    // As if a run was cut after it had taken them out and before it had emptied the slot.
     let ran = world.relay(&["settle"]);
     assert_eq!(fs::metadata(&slot).unwrap().len(), 0);
     assert!(!world.relay(&["status"]).out.contains("held"), "{}", ran.err);
     let refused = |world: &World| world.log("import").iter().filter(|e| e["reason"] == "statement-malformed").count();
-    assert_eq!(refused(&world), 3);
+    assert_eq!(refused(&world), 4);
+    let shown = world.relay(&["log", "show"]).expect(0).out;
+    assert!(shown.contains("full self-test of  on \\u{1b}[2J") && !shown.contains('\x1b'), "{shown}");
     fs::OpenOptions::new().append(true).open(&slot).unwrap().write_all(format!("{line}\n{line}\n").as_bytes()).unwrap();
     world.relay(&["settle"]);
     let repeated = world.log("import").iter().filter(|e| e["reason"] == "statement-repeated").count();
@@ -299,6 +309,9 @@ fn each_role_sees_its_part_and_strangers_nothing() {
     assert!(ran.code == Some(2) && ran.err.contains("no.such.account"), "{}", ran.err);
     let none = World::new().relay(&["review"]);
     assert!(none.code == Some(2) && none.err.contains("review.socket"), "{}", none.err);
+    let twice = "[[review.reader]]\nuser = \"root\"\nrole = \"officer\"\n[[review.reader]]\nuser = \"0\"\nrole = \"operator\"\n";
+    let ran = World::with_config(&format!("{FEED}{twice}")).relay(&["review", "--socket", "/nowhere/s"]);
+    assert!(ran.code == Some(2) && ran.err.contains("named twice"), "{}", ran.err);
     // What is no socket is never replaced.
     fs::write(world.path("file"), "mine").unwrap();
     let ran = world.relay(&["review", "--socket", world.path("file").to_str().unwrap()]);
@@ -327,6 +340,10 @@ fn hostile_code_inside_them_gets_nowhere() {
     let mut command = world.command(&["review"]);
     command.env("LD_PRELOAD", &library).env("HOSTILE", "escape").env("HOSTILE_ROLE", "review").env("HOSTILE_PORT", "9");
     let pages = Pages::launch(&world, &mut command);
+    // However hostile, it cannot make the slot longer than this.
+    let limits = fs::read_to_string(format!("/proc/{}/limits", pages.child.id())).unwrap();
+    let most = limits.lines().find(|line| line.starts_with("Max file size")).unwrap();
+    assert!(most.split_whitespace().filter(|word| *word == "4194304").count() == 2, "{most}");
     // Hostile or not, they are shown.
     assert_eq!(status(&pages.get("/imports")), "200");
     let told = pages.stop();

@@ -6,7 +6,7 @@ use crate::base::limits::human;
 use crate::base::{Error, Timestamp, clock};
 use crate::config::Config;
 use crate::review::Desk;
-use crate::review::frame::{Answer, facts, mark, page as frame, said};
+use crate::review::frame::{Answer, facts, mark, page as frame, said, told};
 use crate::review::readers::Reader;
 use crate::store::Trust;
 use crate::verify::Keyring;
@@ -22,7 +22,7 @@ pub fn page(desk: &Desk, reader: &Reader) -> Result<Answer, Error> {
         section {
             h2 { "Done without" }
             @if desk.config.without.is_empty() { p { (mark("good", "all layers of the confinement are required")) } }
-            @for waiver in desk.config.waivers() { p { (mark("warn", &waiver.layer.to_string())) " " (said(&waiver.reason)) } }
+            @for waiver in desk.config.waivers() { p { (mark("warn", &waiver.layer.to_string())) " " (told(&waiver.reason)) } }
             @if let Some(reason) = &desk.config.media.writable { p { (mark("warn", "writable media are taken")) " " (said(reason.get_ref())) } }
         }
     };
@@ -61,7 +61,7 @@ fn row(keyring: &Keyring, key: &Key, now: Timestamp) -> Markup {
             }
             td { @match usable {
                 Ok(()) => (mark("good", "usable")),
-                Err(refusal) => { (mark("bad", "not usable")) " " (said(&refusal.detail)) },
+                Err(refusal) => { (mark("bad", "not usable")) " " (told(&refusal.detail)) },
             } }
         }
     }

@@ -6,9 +6,10 @@ use crate::audit::Entry;
 use crate::audit::check::read_vkey;
 use crate::audit::search::{Found, search};
 use crate::base::Error;
+use crate::base::quoted::whole;
 use crate::report::words;
 use crate::review::Desk;
-use crate::review::frame::{Answer, page as frame, said};
+use crate::review::frame::{Answer, page as frame, told};
 use crate::review::readers::Reader;
 use crate::review::route::Asked;
 
@@ -58,8 +59,8 @@ fn entries(found: &Found) -> Markup {
                         td { (entry.time) }
                         td {
                             details {
-                                summary { (said(&words(&entry.event))) }
-                                pre { (said(&json(entry))) }
+                                summary { (told(&words(&entry.event))) }
+                                pre { (whole(&json(entry))) }
                             }
                         }
                     }

@@ -7,7 +7,7 @@ use crate::base::{Error, clock};
 use crate::report::refusals::Refusals;
 use crate::review::Desk;
 use crate::review::chart::bars;
-use crate::review::frame::{Answer, many, mark, page as frame, said};
+use crate::review::frame::{Answer, many, mark, page as frame, told};
 use crate::review::readers::Reader;
 
 /// Days that the picture covers.
@@ -34,7 +34,7 @@ pub fn page(desk: &Desk, reader: &Reader) -> Result<Answer, Error> {
 fn product(row: &Refusals) -> Markup {
     html! {
         article {
-            h3 { (said(&row.label)) " " @if row.submission { (mark("bad", "tried to send")) } @else { (mark("warn", "asked")) } }
+            h3 { (told(&row.label)) " " @if row.submission { (mark("bad", "tried to send")) } @else { (mark("warn", "asked")) } }
             p { (many(row.count, "attempt")) " by " (many(row.agents, "agent")) ", from " (row.first) " to " (row.last) }
             p { (row.meaning) }
             p { strong { "What to do: " } (row.remedy) }
@@ -52,14 +52,14 @@ fn agents(rows: &[Refusals]) -> Markup {
             tbody {
                 @for row in rows.iter().take(ROWS) {
                     tr {
-                        th scope="row" { (said(row.agent.as_deref().unwrap_or_default())) }
-                        td { (said(&row.label)) @if row.submission { " " (mark("bad", "tried to send")) } }
+                        th scope="row" { (told(row.agent.as_deref().unwrap_or_default())) }
+                        td { (told(&row.label)) @if row.submission { " " (mark("bad", "tried to send")) } }
                         td { (row.count) }
                         td { (row.last) }
                         td {
-                            (said(&row.request))
-                            @if let Some(name) = &row.name { " at " (said(name)) }
-                            @if let Some(agent) = &row.user_agent { " by " (said(agent)) }
+                            (told(&row.request))
+                            @if let Some(name) = &row.name { " at " (told(name)) }
+                            @if let Some(agent) = &row.user_agent { " by " (told(agent)) }
                         }
                     }
                 }

@@ -4,13 +4,14 @@ use maud::{Markup, html};
 
 use super::{ROWS, standing};
 use crate::base::limits::human;
+use crate::base::quoted::whole;
 use crate::base::{Error, Reason, Refusal, clock};
 use crate::inspect::{Decision as Inspected, Verdict};
 use crate::publish::{Decision, Statement};
 use crate::report::changes::{Changes, changes};
 use crate::report::releases::{Shown, shown};
 use crate::review::Desk;
-use crate::review::frame::{Answer, facts, mark, page as frame, said};
+use crate::review::frame::{Answer, facts, mark, page as frame, said, told};
 use crate::review::readers::Reader;
 use crate::review::route::Asked;
 use crate::store::ReleaseId;
@@ -66,7 +67,7 @@ fn differences(changes: &Changes) -> Markup {
             p { (mark("good", "nothing that makes detection weaker was found")) }
         } @else {
             p { (mark("bad", "this makes detection weaker")) }
-            ul { @for weaker in changes.weaker.iter().take(ROWS) { li { (said(weaker)) } } }
+            ul { @for weaker in changes.weaker.iter().take(ROWS) { li { (told(weaker)) } } }
         }
         @for (word, paths) in [("added", &changes.added), ("removed", &changes.removed), ("changed", &changes.changed)] {
             details {
@@ -125,7 +126,7 @@ fn statements(shown: &Shown) -> Markup {
         @for taken in &shown.statements {
             details {
                 summary { (taken.decision.word()) " by " (said(&taken.officer)) " on " (taken.taken) }
-                pre { @for line in taken.text.lines() { (said(line)) "\n" } }
+                pre { @for line in taken.text.lines() { (whole(line)) "\n" } }
             }
         }
     }
@@ -170,7 +171,7 @@ fn form(desk: &Desk, reader: &Reader, asked: &Asked, shown: &Shown) -> Markup {
         }
         @match drafted {
             None => {},
-            Some(Err(refusal)) => p role="alert" { (mark("bad", "no statement")) " " (said(&refusal.to_string())) },
+            Some(Err(refusal)) => p role="alert" { (mark("bad", "no statement")) " " (told(&refusal.to_string())) },
             Some(Ok(statement)) => (sign(reader, &id, &statement, asked.head.uri.query().unwrap_or_default())),
         }
     }

@@ -10,7 +10,7 @@ use crate::base::{Error, Fault, clock};
 use crate::report::{releases, status, words};
 use crate::review::Desk;
 use crate::review::chart::bars;
-use crate::review::frame::{Answer, mark, page as frame, said};
+use crate::review::frame::{Answer, mark, page as frame, said, told};
 use crate::review::readers::Reader;
 
 /// Days that the picture of refusals covers.
@@ -38,11 +38,11 @@ pub fn page(desk: &Desk, reader: &Reader) -> Result<Answer, Error> {
             @if status.faults.is_empty() {
                 p { (mark("good", "No fault found")) }
             } @else {
-                ul { @for fault in &status.faults { li { (mark("bad", "fault")) " " (said(fault)) } } }
+                ul { @for fault in &status.faults { li { (mark("bad", "fault")) " " (told(fault)) } } }
                 p { "Run " code { "gaprelay fsck" } " on the relay: it names all that is damaged. What is published keeps being served." }
             }
             @for waiver in &status.without {
-                p { (mark("warn", "weaker")) " this site does without " (waiver.layer) ": " (said(&waiver.reason)) }
+                p { (mark("warn", "weaker")) " this site does without " (waiver.layer) ": " (told(&waiver.reason)) }
             }
             (proofs(desk)?)
             p { "It is " (status.now) " here; the latest moment that the relay knows to have passed is " (status.floor) "." }
@@ -91,7 +91,7 @@ fn proofs(desk: &Desk) -> Result<Markup, Fault> {
             @let sound = matches!(event, Event::SelfTest(SelfTest { findings, .. }) if findings.is_empty());
             p {
                 @if sound { (mark("good", "the cage holds")) } @else { (mark("bad", "the cage does NOT hold")) }
-                " " (time) ": " (said(&words(event)))
+                " " (time) ": " (told(&words(event)))
             }
         }
     })
