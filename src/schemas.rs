@@ -43,6 +43,7 @@ fn all() -> Vec<(&'static str, Value)> {
         ("json-show", written::<report::releases::Shown>()),
         ("json-log-show", written::<cli::json::LogLine>()),
         ("json-log-verify", written::<Vec<cli::json::Verified>>()),
+        ("json-log-verify-receipt", written::<cli::json::Proven>()),
         ("json-refusals", written::<Vec<report::refusals::Refusals>>()),
         ("json-selftest", written::<cli::json::SelfTest<'_>>()),
         ("json-doctor", written::<cli::json::Doctor>()),

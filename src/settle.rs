@@ -7,14 +7,16 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::entry::SelfTest;
-use crate::audit::{Event, Log, journal};
+use crate::audit::nodes::Nodes;
+use crate::audit::note::Checkpoint;
+use crate::audit::{Event, Log, journal, proof};
 use crate::base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable};
 use crate::config::Channel;
 use crate::keeper::Keeper;
 use crate::publish::standing::Taken;
 use crate::publish::{Current, Decision, Set, Standing, Statement, standing};
 use crate::store::release::read_json;
-use crate::store::{Release, ReleaseId, SLOT, State};
+use crate::store::{Anchor, Release, ReleaseId, SLOT, State};
 use crate::verify::keyring;
 
 /// A statement as it lies in the inbox.
@@ -89,7 +91,9 @@ pub fn settle(keeper: &mut Keeper) -> Result<Settled, Fault> {
     // 1. What the server saw becomes entries of the access log.
     let folder = keeper.state.access_log();
     durable::sweep(&folder)?;
-    settled.evidence = journal::drain(&folder, &mut Log::open(&folder)?, keeper.now)?;
+    let mut access = Log::open(&folder)?;
+    settled.evidence = journal::drain(&folder, &mut access, keeper.now)?;
+    anchor(keeper, &access.head())?;
 
     // 2. What was put through the slot lies in the inbox before it is out of the slot. Each statement
     //    counts or does not; either way it is in the log before it is out of the inbox.
@@ -129,6 +133,28 @@ pub fn settle(keeper: &mut Keeper) -> Result<Settled, Fault> {
         }
     }
     Ok(settled)
+}
+
+/// Binds the access log to the import log: its head stands there, and an access log that is not what stood
+/// there before is damage.
+fn anchor(keeper: &mut Keeper, head: &Checkpoint) -> Result<(), Fault> {
+    let folder = keeper.state.access_log();
+    let damaged = |what: &str| Fault::damaged(folder.to_string_lossy(), what);
+    let next = Anchor { size: head.size, root: Digest(head.root) };
+    if let Some(before) = keeper.trust.anchored.as_ref().filter(|before| **before != next) {
+        if before.size > head.size {
+            return Err(damaged("it is shorter than the import log says it was"));
+        }
+        if proof::root(&Nodes::new(&folder, head.size), before.size)? != before.root.0 {
+            return Err(damaged("its beginning is not what the import log says it was"));
+        }
+    }
+    if head.size > 0 && keeper.trust.anchored.as_ref() != Some(&next) {
+        append_once(keeper, Event::Anchored { log: head.origin.clone(), size: next.size, root: next.root })?;
+        keeper.trust.anchored = Some(next);
+        keeper.trust.save(&keeper.state)?;
+    }
+    Ok(())
 }
 
 /// Judges one statement: form, release, digests, signer, and only then whether it adds anything.

@@ -36,9 +36,10 @@ pub fn read_vkey(folder: &Path) -> Result<Verifier, Fault> {
     verifier.ok_or_else(|| Fault::damaged(folder.to_string_lossy(), "the log's public key cannot be read"))
 }
 
-/// Checks the log in `folder` against its head, signed by `verifier`, giving each entry to `each`.
+/// Checks the log in `folder` against its head, signed by `verifier`, giving each entry to `each`,
+/// with the edge of the tree that ends with it.
 /// Damage is a finding; a fault is that we could not look.
-pub fn check(folder: &Path, verifier: &Verifier, mut each: impl FnMut(u64, &[u8])) -> Result<Finding, Fault> {
+pub fn check(folder: &Path, verifier: &Verifier, mut each: impl FnMut(u64, &[u8], &Edge)) -> Result<Finding, Fault> {
     let head = match read_checkpoint(folder, verifier) {
         Ok(head) => head,
         Err(Fault::Damaged { detail, .. }) => return Ok(Finding::Bad { entry: None, detail }),
@@ -71,7 +72,7 @@ pub fn check(folder: &Path, verifier: &Verifier, mut each: impl FnMut(u64, &[u8]
                 suspect = Some(number);
             }
             edge.push(leaf, &mut Vec::new());
-            each(number, entry);
+            each(number, entry, &edge);
         }
     }
     if edge.root() == head.root {

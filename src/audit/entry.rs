@@ -176,6 +176,15 @@ pub enum Event {
         /// Number of the entry with the intent, counted from 0.
         intent: u64,
     },
+    /// The access log's head as it is now: whoever rewrites that log must rewrite this one too.
+    Anchored {
+        /// Origin of the access log.
+        log: String,
+        /// Its number of entries.
+        size: u64,
+        /// Root of its tree.
+        root: Digest,
+    },
     /// What is confined, and the proof that it holds. In the access log where the server wrote it.
     SelfTest(SelfTest),
     /// Access log: something other than a plain download was asked of the server.

@@ -11,6 +11,7 @@
 use std::path::{Path, PathBuf};
 
 use super::entry::{Entry, Event};
+use super::nodes;
 use super::note::{Checkpoint, Signer, Verifier};
 use super::tiles::{self, LONGEST};
 use super::tree::{self, Edge, Hash, Tile, WIDTH};
@@ -56,6 +57,12 @@ impl Log {
     /// Number of entries.
     pub fn size(&self) -> u64 {
         self.edge.size()
+    }
+
+    /// What its signed head promises.
+    pub fn head(&self) -> Checkpoint {
+        let origin = self.signer.verifier().name().to_owned();
+        Checkpoint { origin, size: self.edge.size(), root: self.edge.root() }
     }
 
     /// The newest entry.
@@ -117,9 +124,8 @@ impl Log {
             make_room(&path)?;
             durable::replace_derived(&path, tile.hashes.as_flattened())?;
         }
-        let origin = self.signer.verifier().name().to_owned();
-        let head = Checkpoint { origin, size: self.edge.size(), root: self.edge.root() };
-        durable::replace(&self.folder.join("checkpoint"), self.signer.sign(&head.to_text()).as_bytes())?;
+        let head = self.signer.sign(&self.head().to_text());
+        durable::replace(&self.folder.join("checkpoint"), head.as_bytes())?;
         self.remove_former(full)
     }
 
@@ -206,10 +212,14 @@ impl Log {
 
 /// The signed head of the log in `folder`. A head that is missing, unsigned or of another log is damage.
 pub fn read_checkpoint(folder: &Path, verifier: &Verifier) -> Result<Checkpoint, Fault> {
-    let bytes = durable::read(&folder.join("checkpoint"), 65_536)?;
-    let head = str::from_utf8(&bytes).ok().and_then(|note| verifier.open(note)).and_then(Checkpoint::parse);
-    head.filter(|head| head.origin == verifier.name())
-        .ok_or_else(|| Fault::damaged(folder.to_string_lossy(), "the checkpoint is not signed by the log's key"))
+    read_head(folder, verifier).map(|(head, _)| head)
+}
+
+/// The same, and the note that holds it.
+pub fn read_head(folder: &Path, verifier: &Verifier) -> Result<(Checkpoint, String), Fault> {
+    let damaged = || Fault::damaged(folder.to_string_lossy(), "the checkpoint is not signed by the log's key");
+    let note = String::from_utf8(durable::read(&folder.join("checkpoint"), 65_536)?).map_err(|_| damaged())?;
+    verifier.head(&note).map(|head| (head, note)).ok_or_else(damaged)
 }
 
 /// Gives each entry with its number to `take`, or only the newest `last`. They are read under the
@@ -264,38 +274,21 @@ pub fn in_bundle<T>(
 
 /// An entry bundle of at least `width` entries: of that width, or a longer one that replaced it.
 pub fn read_bundle(folder: &Path, index: u64, width: usize) -> Result<Vec<u8>, Fault> {
-    let whole = folder.join(tiles::bundle_path(index, WIDTH));
-    let exact = folder.join(tiles::bundle_path(index, width));
-    if whole.exists() && !exact.exists() {
-        return durable::read(&whole, LONGEST);
+    let of = |width| folder.join(tiles::bundle_path(index, width));
+    let exact = of(width);
+    match nodes::wider(&of, width).filter(|_| !exact.exists()) {
+        Some(longer) => durable::read(&longer, LONGEST),
+        None => durable::read(&exact, LONGEST),
     }
-    durable::read(&exact, LONGEST)
 }
 
 /// The edge that the head promises: from the tiles, or, where a cut lost those, from what they are
 /// derived from.
 fn read_edge(folder: &Path, head: &Checkpoint) -> Result<Edge, Fault> {
-    let stored = edge_from(head.size, |level, index, width| {
-        let bytes = std::fs::read(folder.join(tiles::tile_path(level, index, width))).ok()?;
-        tiles::hashes(&bytes).filter(|hashes| hashes.len() == width)
-    });
-    if let Some(edge) = stored.filter(|edge| edge.root() == head.root) {
-        return Ok(edge);
-    }
-    let derived = edge_from(head.size, |level, index, width| {
-        let Some(below) = level.checked_sub(1) else {
-            let bytes = read_bundle(folder, index, width).ok()?;
-            return Some(tiles::entries(&bytes)?.get(..width)?.iter().map(|e| tree::leaf(e)).collect());
-        };
-        let first = index * WIDTH as u64;
-        (first..first + width as u64)
-            .map(|child| {
-                let bytes = std::fs::read(folder.join(tiles::tile_path(below, child, WIDTH))).ok()?;
-                tiles::hashes(&bytes).filter(|h| h.len() == WIDTH).map(|h| tree::root_of(&h))
-            })
-            .collect()
-    });
-    derived.filter(|edge| edge.root() == head.root).ok_or_else(|| {
+    let is_right = |edge: &Edge| edge.root() == head.root;
+    let stored = edge_from(head.size, |level, index, width| nodes::stored(folder, level, index, width));
+    let derived = || edge_from(head.size, |level, index, width| nodes::derived(folder, level, index, width));
+    stored.filter(is_right).or_else(|| derived().filter(is_right)).ok_or_else(|| {
         Fault::damaged(folder.to_string_lossy(), "the newest entries are missing, or do not match the signed head")
     })
 }

@@ -1,12 +1,16 @@
 //! The two transparency logs, in C2SP formats: signed-note checkpoints and tlog-tiles on disk over
-//! an RFC 6962 tree. In scope: entries, appending, opening after a cut, checking from bytes alone.
-//! Out of scope so far: proofs, receipts, witnesses; the format has room for them.
+//! an RFC 6962 tree. In scope: entries, appending, opening after a cut, checking from bytes alone, proofs and
+//! receipts for outsiders, and their comparison with a log. Out of scope: who shows them.
 
 pub mod check;
+pub mod compare;
 pub mod entry;
 pub mod journal;
 pub mod log;
+pub mod nodes;
 pub mod note;
+pub mod proof;
+pub mod receipt;
 pub mod search;
 pub mod tiles;
 pub mod tree;

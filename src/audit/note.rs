@@ -96,6 +96,11 @@ impl Verifier {
         None
     }
 
+    /// The head that a note holds, once its signature by this key is proven.
+    pub fn head(&self, note: &str) -> Option<Checkpoint> {
+        self.open(note).and_then(Checkpoint::parse).filter(|head| head.origin == self.name)
+    }
+
     fn hash(&self) -> [u8; 4] {
         let digest = Digest::of(&[self.name.as_bytes(), b"\n", &[ED25519], &self.key.to_bytes()].concat());
         let [a, b, c, d, ..] = digest.0;

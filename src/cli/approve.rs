@@ -8,7 +8,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::args::{Approve, Decide, Settle};
-use super::{Ended, json, tui};
+use super::{Ended, json, receipt, tui};
+use crate::audit::receipt::paper;
 use crate::base::error::IoContext as _;
 use crate::base::quoted::quoted_os;
 use crate::base::{Error, Fault, Reason, Refusal, Timestamp, clock};
@@ -144,11 +145,15 @@ fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
             refused: settled.refused.iter().map(Into::into).collect(),
             published: settled.published.iter().cloned().collect(),
             stuck: settled.stuck.iter().map(|(channel, refusal)| (channel.clone(), refusal.into())).collect(),
+            receipt: paper(&keeper.log.head()),
             evidence: settled.evidence,
         });
         return Ok(ended);
     }
     tell(&settled);
+    if !settled.taken.is_empty() {
+        receipt::show(&keeper.log.head());
+    }
     Ok(ended)
 }
 

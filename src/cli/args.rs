@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::args_log::LogCommand;
 use crate::base::span::Span;
 use crate::report::refusals::By;
 use crate::sandbox::{Layer, Role};
@@ -349,49 +350,4 @@ pub struct Refusals {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-/// The logs' subcommands.
-#[derive(Debug, Subcommand)]
-pub enum LogCommand {
-    /// Print entries, oldest first.
-    Show(LogShow),
-    /// Check a log from its bytes alone; names the first bad entry.
-    Verify {
-        /// Which log; both if left out.
-        #[arg(long, value_enum)]
-        log: Option<WhichLog>,
-        /// A copy of a log, instead of the state's.
-        #[arg(long, value_name = "DIR", requires = "key")]
-        dir: Option<PathBuf>,
-        /// The public key that signed it: what its vkey file holds, from a source you trust.
-        #[arg(long, value_name = "VKEY", requires = "dir")]
-        key: Option<String>,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-/// `log show`.
-#[derive(Debug, Args)]
-pub struct LogShow {
-    /// Which log.
-    #[arg(long, value_enum, default_value_t = WhichLog::Import)]
-    pub log: WhichLog,
-    /// Only the newest so many entries.
-    #[arg(long, value_name = "N")]
-    pub last: Option<u64>,
-    /// Print JSON, one entry a line.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// The two logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum WhichLog {
-    /// Imports, verdicts, statements, publications.
-    Import,
-    /// Attempts to send something out.
-    Access,
 }

@@ -9,7 +9,8 @@ use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Import;
-use super::{Ended, json, tui, worker};
+use super::{Ended, json, receipt, tui, worker};
+use crate::audit::receipt::paper;
 use crate::base::error::IoContext as _;
 use crate::base::limits::human;
 use crate::base::quoted::quoted_os;
@@ -36,6 +37,7 @@ pub fn run(root: &Path, now: Timestamp, args: &Import) -> Result<Ended, Error> {
         tui::say_json(&report);
     } else {
         table(&report);
+        receipt::show(&keeper.log.head());
     }
     if judged.is_empty() {
         let paths: Vec<_> = args.paths.iter().map(quoted_os).collect();
@@ -220,6 +222,7 @@ fn report(keeper: &Keeper, judged: &[Judged], settled: &Settled) -> Result<json:
         bundles,
         published: settled.published.iter().cloned().collect(),
         stuck: settled.stuck.iter().map(|(channel, refusal)| (channel.clone(), refusal.into())).collect(),
+        receipt: paper(&keeper.log.head()),
     })
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::audit::Entry;
+use crate::audit::compare::Verdict;
 use crate::base::{Digest, Reason};
 use crate::doctor::Finding;
 use crate::inspect::Counts;
@@ -30,6 +31,8 @@ pub struct Imported {
     pub published: BTreeMap<String, u64>,
     /// Channels that could not be brought up to date, and why.
     pub stuck: BTreeMap<String, Why>,
+    /// The bounded receipt of the import log, for the paper book.
+    pub receipt: String,
 }
 
 /// What became of one bundle.
@@ -95,6 +98,8 @@ pub struct Settled {
     pub published: BTreeMap<String, u64>,
     /// Channels that could not be brought up to date, and why.
     pub stuck: BTreeMap<String, Why>,
+    /// The bounded receipt of the import log, for the paper book.
+    pub receipt: String,
     /// Lines of evidence taken into the access log.
     pub evidence: usize,
 }
@@ -157,6 +162,39 @@ pub struct Verified {
     /// What is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What each kept head tells of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub against: Vec<Against>,
+}
+
+/// What a kept head tells of a log.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Against {
+    /// Where it was kept: a file, or the number of the entry of the import log that has it.
+    pub kept: String,
+    /// Its number of entries.
+    pub size: u64,
+    /// What it tells.
+    pub verdict: Verdict,
+}
+
+/// `log verify --receipt --json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Proven {
+    /// The log's origin.
+    pub origin: String,
+    /// Whether the log has promised this entry.
+    pub proven: bool,
+    /// Number of the entry.
+    pub number: u64,
+    /// Number of entries under the signed head.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// The entry, where it is proven and one that this version knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry: Option<Entry>,
 }
 
 /// `fsck --json`.

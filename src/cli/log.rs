@@ -1,33 +1,43 @@
-//! `gaprelay log show` and `verify`.
+//! `gaprelay log show`, `prove` and `receipt`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use data_encoding::BASE64;
-
-use super::args::{LogShow, WhichLog};
-use super::{Ended, json, tui};
-use crate::audit::Entry;
-use crate::audit::check::{Finding, check, read_vkey};
-use crate::audit::log;
-use crate::audit::note::Verifier;
+use super::args_log::{LogProve, LogReceipt, LogShow, WhichLog};
+use super::{Ended, json, receipt as paper, tui};
+use crate::audit::check::read_vkey;
+use crate::audit::compare::{first_since, growth, newest, receipt as prove_entry};
+use crate::audit::log::{self, read_checkpoint};
+use crate::audit::{Entry, Event};
 use crate::base::quoted::printable;
-use crate::base::{Error, Fault};
+use crate::base::{Error, Fault, Reason};
 use crate::report;
 use crate::store::State;
 
-/// Prints entries. They are read under the signed head; `verify` proves them.
-pub fn show(state: &State, args: &LogShow) -> Result<Ended, Error> {
-    let folder = match args.log {
+/// The folder of a log.
+pub fn folder(state: &State, log: WhichLog) -> PathBuf {
+    match log {
         WhichLog::Import => state.import_log(),
         WhichLog::Access => state.access_log(),
+    }
+}
+
+/// Prints entries. They are read under the signed head; `verify` proves them.
+pub fn show(state: &State, args: &LogShow) -> Result<Ended, Error> {
+    let folder = folder(state, args.log);
+    let vkey = read_vkey(&folder)?;
+    let size = read_checkpoint(&folder, &vkey)?.size;
+    let first = match (args.since, args.last) {
+        (Some(time), _) => first_since(&folder, size, time)?,
+        (None, Some(last)) => size.saturating_sub(last),
+        (None, None) => 0,
     };
     let mut any = false;
-    log::each(&folder, &read_vkey(&folder)?, args.last, |number, entry| {
+    log::each_from(&folder, &vkey, first, |number, entry| {
         print(number, entry, args.json);
         any = true;
     })?;
     if !any {
-        tui::note("the log has no entry yet");
+        tui::note(if size == 0 { "the log has no entry yet" } else { "the log has no such entry" });
     }
     Ok(Ended::Well)
 }
@@ -36,78 +46,49 @@ fn print(number: u64, entry: Entry, as_json: bool) {
     if as_json {
         tui::say(serde_json::to_string(&json::LogLine { number, entry }).unwrap_or_default());
     } else {
-        tui::say(format_args!("{number:>6}  {}  {}", entry.time, printable(&report::words(&entry.event))));
+        tui::say(line(number, &entry));
     }
 }
 
-/// Checks logs from their bytes alone: the state's, or a copy against a key from elsewhere.
-pub fn verify(
-    root: &Path,
-    which: Option<WhichLog>,
-    copy: Option<(PathBuf, String)>,
-    as_json: bool,
-) -> Result<Ended, Error> {
-    let mut logs: Vec<(PathBuf, Verifier)> = Vec::new();
-    if let Some((folder, key)) = copy {
-        let key =
-            Verifier::parse(&key).ok_or_else(|| Fault::Config("the key is not of the form name+hash+base64".into()))?;
-        logs.push((folder, key));
-    } else {
-        let state = State::open(root)?;
-        for (name, folder) in [(WhichLog::Import, state.import_log()), (WhichLog::Access, state.access_log())] {
-            if which.is_none_or(|which| which == name) {
-                let vkey = read_vkey(&folder)?;
-                logs.push((folder, vkey));
-            }
-        }
-    }
-    let mut ended = Ended::Well;
-    let mut found = Vec::new();
-    for (folder, vkey) in logs {
-        let finding = check(&folder, &vkey, |_, _| {})?;
-        let log = folder.to_string_lossy().into_owned();
-        let mut verified = json::Verified {
-            log,
-            origin: vkey.name().to_owned(),
-            whole: true,
-            size: None,
-            root: None,
-            bad_entry: None,
-            detail: None,
-        };
-        match finding {
-            Finding::Whole { size, root } => {
-                verified.size = Some(size);
-                verified.root = Some(BASE64.encode(&root));
-            }
-            Finding::Bad { entry, detail } => {
-                ended = Ended::Damaged;
-                verified.whole = false;
-                verified.bad_entry = entry;
-                verified.detail = Some(detail);
-            }
-        }
-        if !as_json {
-            tell(&verified);
-        }
-        found.push(verified);
-    }
-    if as_json {
-        tui::say_json(&found);
-    }
-    Ok(ended)
+/// An entry in a line.
+pub fn line(number: u64, entry: &Entry) -> String {
+    format!("{number:>6}  {}  {}", entry.time, printable(&report::words(&entry.event)))
 }
 
-fn tell(verified: &json::Verified) {
-    if let (Some(size), Some(root)) = (verified.size, &verified.root) {
-        tui::say(format_args!("{}: {size} entries, all as the signed head promises; root {root}", verified.origin));
-    } else {
-        let entry = verified.bad_entry.map_or(String::new(), |entry| format!("entry {entry}: "));
-        tui::note(format_args!(
-            "{}: DAMAGED: {entry}{}",
-            verified.origin,
-            verified.detail.as_deref().unwrap_or_default()
-        ));
-        tui::hint("keep this machine as it is, and compare with a copy of the log or a kept checkpoint");
-    }
+/// Prints a proof that outsiders check without us.
+pub fn prove(state: &State, args: &LogProve) -> Result<Ended, Error> {
+    let folder = folder(state, args.log);
+    let vkey = read_vkey(&folder)?;
+    let proof = match (args.entry, args.grown_from) {
+        (Some(entry), _) => prove_entry(&folder, &vkey, entry)?.map(|receipt| receipt.to_text()),
+        (None, old) => growth(&folder, &vkey, old.unwrap_or_default())?.map(|growth| growth.to_text()),
+    };
+    let wanted = args.entry.or(args.grown_from).unwrap_or_default();
+    let Some(proof) = proof else {
+        let size = read_checkpoint(&folder, &vkey)?.size;
+        return Err(Fault::Config(format!("the log has {size} entries, counted from 0: there is no {wanted}")).into());
+    };
+    tui::say(proof.trim_end());
+    Ok(Ended::Well)
+}
+
+/// Prints the receipt of a release, or of the log.
+pub fn receipt(state: &State, args: &LogReceipt) -> Result<Ended, Error> {
+    let folder = state.import_log();
+    let vkey = read_vkey(&folder)?;
+    let Some(id) = &args.release else {
+        paper::show(&read_checkpoint(&folder, &vkey)?);
+        return Ok(Ended::Well);
+    };
+    let words = [r#""type":"imported""#.to_owned(), format!(r#""feed":"{}""#, id.feed)];
+    let found = newest(
+        &folder,
+        &vkey,
+        &words,
+        |entry| matches!(&entry.event, Event::Imported { feed, version, .. } if *feed == id.feed && *version == id.version),
+    )?;
+    let Some((number, _)) = found else {
+        return Err(Error::refused(Reason::StatementUnknownRelease, format!("no release {id} was ever imported here")));
+    };
+    prove(state, &LogProve { entry: Some(number), grown_from: None, log: WhichLog::Import })
 }

@@ -2,6 +2,7 @@
 
 pub mod approve;
 pub mod args;
+pub mod args_log;
 pub mod args_pack;
 pub mod doctor;
 pub mod import;
@@ -10,6 +11,7 @@ pub mod log;
 pub mod maintain;
 pub mod offline;
 pub mod pack;
+pub mod receipt;
 pub mod refusals;
 pub mod review;
 pub mod selftest;
@@ -19,6 +21,7 @@ pub mod sinkhole;
 pub mod sockets;
 pub mod tui;
 pub mod up;
+pub mod verify;
 pub mod worker;
 
 use std::path::Path;
@@ -31,7 +34,8 @@ use crate::base::{Error, Fault, Timestamp, clock};
 use crate::keeper::Keeper;
 use crate::sandbox::{self, Grants, Role};
 use crate::store::State;
-use args::{Command, LogCommand, Relay};
+use args::{Command, Relay};
+use args_log::LogCommand;
 use sockets::Sockets;
 
 /// How a command ended, short of a fault: what it means for the exit status.
@@ -79,7 +83,9 @@ fn run(relay: Relay, sockets: Sockets) -> Result<Ended, Error> {
         Command::Up(args) => up::run(root, &args),
         Command::Log { command } => match command {
             LogCommand::Show(show) => log::show(&State::open(root)?, &show),
-            LogCommand::Verify { log, dir, key, json } => log::verify(root, log, dir.zip(key), json),
+            LogCommand::Verify(verify) => verify::run(root, &verify),
+            LogCommand::Prove(prove) => log::prove(&State::open(root)?, &prove),
+            LogCommand::Receipt(receipt) => log::receipt(&State::open(root)?, &receipt),
         },
         Command::Refusals(refusals) => refusals::run(&State::open(root)?, &refusals),
         Command::Selftest(args) => selftest::run(root, now, &args),

@@ -2,6 +2,7 @@
 //! it. Only reads, under no lock. Out of scope: how it looks.
 
 pub mod changes;
+pub mod picture;
 pub mod refusals;
 pub mod releases;
 pub mod status;

@@ -61,6 +61,7 @@ pub fn words(event: &Event) -> String {
                 without.concat()
             )
         }
+        Event::Anchored { log, size, .. } => format!("{log} has {size} entries, bound to this log"),
         Event::Interrupted { intent } => {
             format!("what entry {intent} intended was cut off and did not happen")
         }

@@ -40,7 +40,7 @@ pub fn fsck(state: &State) -> Report {
     let mut report = Report::default();
     let mut seen = BTreeSet::new();
     for folder in [state.import_log(), state.access_log()] {
-        let found = check::read_vkey(&folder).and_then(|vkey| check::check(&folder, &vkey, |_, _| {}));
+        let found = check::read_vkey(&folder).and_then(|vkey| check::check(&folder, &vkey, |_, _, _| {}));
         match report.note(found) {
             Some(Finding::Whole { size, .. }) => report.entries += size,
             Some(Finding::Bad { entry, detail }) => {

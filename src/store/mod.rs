@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 pub use release::{Place, Release, ReleaseId};
 pub use staging::Staging;
-pub use trust::Trust;
+pub use trust::{Anchor, Trust};
 
 use crate::audit::{Log, journal};
 use crate::base::lock::Lock;

@@ -22,6 +22,9 @@ pub struct Trust {
     pub keyring: KeyringPin,
     /// The latest moment a signer has vouched for: our clock must not be behind it.
     pub floor: Timestamp,
+    /// The access log's head that stands in the import log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchored: Option<Anchor>,
     /// What was accepted, by feed.
     pub feeds: BTreeMap<String, FeedTrust>,
 }
@@ -37,6 +40,17 @@ pub struct KeyringPin {
     pub sha256: Digest,
 }
 
+/// A head of the access log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Anchor {
+    /// Number of entries.
+    pub size: u64,
+    /// Root of the tree.
+    pub root: Digest,
+}
+
 impl Trust {
     /// Nothing accepted yet but a keyring.
     pub fn first(version: u64, sha256: Digest) -> Self {
@@ -44,6 +58,7 @@ impl Trust {
             format: FORMAT.into(),
             keyring: KeyringPin { version, sha256 },
             floor: Timestamp::default(),
+            anchored: None,
             feeds: BTreeMap::new(),
         }
     }

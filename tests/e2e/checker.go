@@ -1,7 +1,12 @@
-// Checks a log with Go's own packages: signature, tiles, every entry against the signed head.
+// Checks a log with Go's own packages, golang.org/x/mod/sumdb/note and tlog, and none of the relay's code:
+//
+//	checker LOG                      signature, tiles, every entry against the signed head
+//	checker receipt FILE VKEY        a receipt (C2SP tlog-proof) alone
+//	checker grown OLD FILE VKEY      that a checkpoint grew from an older one (C2SP add-checkpoint body)
 package main
 
 import (
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"log"
@@ -39,13 +44,13 @@ func read(path string) []byte {
 	return data
 }
 
-func main() {
-	dir := os.Args[1]
-	verifier, err := note.NewVerifier(strings.TrimSpace(string(read(filepath.Join(dir, "vkey")))))
+// head gives size and root of a checkpoint, once its signature is proven.
+func head(checkpoint []byte, vkey string) (int64, tlog.Hash) {
+	verifier, err := note.NewVerifier(strings.TrimSpace(vkey))
 	if err != nil {
 		log.Fatal(err)
 	}
-	opened, err := note.Open(read(filepath.Join(dir, "checkpoint")), note.VerifierList(verifier))
+	opened, err := note.Open(checkpoint, note.VerifierList(verifier))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -56,6 +61,60 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	return size, root
+}
+
+// split gives the lines before the empty one, the hashes among them, and the checkpoint behind it.
+func split(path string, first int) ([]string, []tlog.Hash, []byte) {
+	before, checkpoint, _ := strings.Cut(string(read(path)), "\n\n")
+	lines := strings.Split(before, "\n")
+	var hashes []tlog.Hash
+	for _, line := range lines[first:] {
+		hash, err := tlog.ParseHash(line)
+		if err != nil {
+			log.Fatal(err)
+		}
+		hashes = append(hashes, hash)
+	}
+	return lines, hashes, []byte(checkpoint)
+}
+
+func receipt(path, vkey string) {
+	lines, proof, checkpoint := split(path, 3)
+	size, root := head(checkpoint, vkey)
+	entry, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(lines[1], "extra "))
+	if err != nil {
+		log.Fatal(err)
+	}
+	var index int64
+	fmt.Sscanf(lines[2], "index %d", &index)
+	if err := tlog.CheckRecord(proof, size, root, index, tlog.RecordHash(entry)); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("entry %d of %d is %s\n", index, size, entry)
+}
+
+func grown(old, path, vkey string) {
+	_, proof, checkpoint := split(path, 1)
+	oldSize, oldRoot := head(read(old), vkey)
+	size, root := head(checkpoint, vkey)
+	if err := tlog.CheckTree(proof, size, root, oldSize, oldRoot); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%d entries grew from %d\n", size, oldSize)
+}
+
+func main() {
+	if os.Args[1] == "receipt" {
+		receipt(os.Args[2], os.Args[3])
+		return
+	}
+	if os.Args[1] == "grown" {
+		grown(os.Args[2], os.Args[3], os.Args[4])
+		return
+	}
+	dir := os.Args[1]
+	size, root := head(read(filepath.Join(dir, "checkpoint")), string(read(filepath.Join(dir, "vkey"))))
 	reader := tlog.TileHashReader(tlog.Tree{N: size, Hash: root}, tiles{dir})
 	for next := int64(0); next < size; {
 		path := fmt.Sprintf("tile/entries/%03d", next/256)

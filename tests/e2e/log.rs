@@ -32,7 +32,7 @@ fn make(folder: &Path, size: u64) {
 }
 
 fn finding(folder: &Path) -> Finding {
-    check(folder, &read_vkey(folder).unwrap(), |_, _| {}).unwrap()
+    check(folder, &read_vkey(folder).unwrap(), |_, _, _| {}).unwrap()
 }
 
 fn whole(folder: &Path) -> u64 {

@@ -21,6 +21,7 @@ mod import;
 mod layout;
 mod log;
 mod media;
+mod proofs;
 mod review;
 mod serve;
 mod sinkhole;

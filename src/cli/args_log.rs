@@ -1,0 +1,102 @@
+//! The command line of `gaprelay log`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::base::Timestamp;
+use crate::store::ReleaseId;
+
+/// The logs' subcommands.
+#[derive(Debug, Subcommand)]
+pub enum LogCommand {
+    /// Print entries, oldest first.
+    Show(LogShow),
+    /// Check a log from its bytes alone, against what was kept of it, or check a receipt offline.
+    Verify(LogVerify),
+    /// Print the proof that an entry is in the log, or that the log grew from a size that someone keeps.
+    Prove(LogProve),
+    /// Print a receipt: of a release's import, or of the log as it is now, for the paper book.
+    Receipt(LogReceipt),
+}
+
+/// `log show`.
+#[derive(Debug, Args)]
+pub struct LogShow {
+    /// Which log.
+    #[arg(long, value_enum, default_value_t = WhichLog::Import)]
+    pub log: WhichLog,
+    /// Only the newest so many entries.
+    #[arg(long, value_name = "N", conflicts_with = "since")]
+    pub last: Option<u64>,
+    /// Only entries from this moment on, such as 2026-11-24T06:00:00Z or 2026-11-24.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub since: Option<Timestamp>,
+    /// Print JSON, one entry a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A moment, or the beginning of a day (UTC).
+fn moment(text: &str) -> Result<Timestamp, &'static str> {
+    if text.len() == 10 { format!("{text}T00:00:00Z").parse() } else { text.parse() }
+}
+
+/// `log verify`.
+#[derive(Debug, Args)]
+pub struct LogVerify {
+    /// Which log; both if left out.
+    #[arg(long, value_enum, conflicts_with = "dir")]
+    pub log: Option<WhichLog>,
+    /// A copy of a log, instead of the state's.
+    #[arg(long, value_name = "DIR", requires = "log_key")]
+    pub dir: Option<PathBuf>,
+    /// What someone kept of the log: a bounded receipt, a checkpoint, or a receipt; - reads it from
+    /// standard input. May be given several times.
+    #[arg(long, value_name = "FILE")]
+    pub against: Vec<PathBuf>,
+    /// Check this receipt (C2SP tlog-proof) alone; no log is needed.
+    #[arg(long, value_name = "FILE", requires = "log_key", conflicts_with_all = ["dir", "log", "against", "grown"])]
+    pub receipt: Option<PathBuf>,
+    /// Check with this proof, from `log prove --grown-from`, that its checkpoint grew from the one kept
+    /// (--against); no log is needed.
+    #[arg(long, value_name = "FILE", requires = "log_key", requires = "against", conflicts_with_all = ["dir", "log"])]
+    pub grown: Option<PathBuf>,
+    /// The public key that signed it: what its vkey file holds, or that file, from a source you trust.
+    #[arg(long, alias = "key", value_name = "VKEY")]
+    pub log_key: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `log prove`.
+#[derive(Debug, Args)]
+pub struct LogProve {
+    /// Number of the entry, as `log show` has it.
+    #[arg(required_unless_present = "grown_from")]
+    pub entry: Option<u64>,
+    /// Prove instead that the log grew from its first so many entries.
+    #[arg(long, value_name = "SIZE", conflicts_with = "entry")]
+    pub grown_from: Option<u64>,
+    /// Which log.
+    #[arg(long, value_enum, default_value_t = WhichLog::Import)]
+    pub log: WhichLog,
+}
+
+/// `log receipt`.
+#[derive(Debug, Args)]
+pub struct LogReceipt {
+    /// FEED/VERSION, such as clamav-daily/27412: the proof of its import (C2SP tlog-proof). Without it, the
+    /// bounded receipt of the import log as it is now.
+    pub release: Option<ReleaseId>,
+}
+
+/// The two logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WhichLog {
+    /// Imports, verdicts, statements, publications.
+    Import,
+    /// Attempts to send something out.
+    Access,
+}
