@@ -3,6 +3,7 @@
 
 pub mod dns;
 pub mod review;
+pub mod witness;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -51,6 +52,9 @@ pub struct Config {
     /// The officers' pages.
     #[serde(default)]
     pub review: review::Review,
+    /// Who keeps an outside memory of the import log; nobody, if left out.
+    #[serde(default)]
+    pub witness: Option<witness::Witness>,
     /// Layers of the confinement that this site does without, each with the reason.
     #[serde(default)]
     pub without: Vec<Without>,

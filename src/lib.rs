@@ -42,6 +42,8 @@ pub mod review;
 
 // The connected side.
 pub mod pack;
+/// Keeps an outside memory of relays' logs, on an officer's machine.
+pub mod witness;
 
 // What people type and read.
 pub mod cli;

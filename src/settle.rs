@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::check::read_vkey;
+use crate::audit::cosigned;
 use crate::audit::entry::SelfTest;
 use crate::audit::nodes::Nodes;
 use crate::audit::note::Checkpoint;
@@ -42,6 +44,8 @@ pub struct Settled {
     pub published: Vec<(String, u64)>,
     /// Channels that could not be brought up to date, and why.
     pub stuck: Vec<(String, Refusal)>,
+    /// Heads that witnesses cosigned: size, who is new, whether the quorum is met.
+    pub cosigned: Vec<(u64, Vec<String>, bool)>,
     /// Lines of evidence taken from the server's journal.
     pub evidence: usize,
 }
@@ -52,8 +56,24 @@ pub struct Settled {
 pub enum Letter {
     /// A statement.
     HandedIn(HandedIn),
+    /// A head with cosignatures of witnesses.
+    Cosigned(Cosigned),
     /// What the pages proved of themselves before they began.
     Proof(Box<SelfTest>),
+}
+
+/// A head with cosignatures of witnesses, as it was handed in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Cosigned {
+    /// When.
+    pub at: Timestamp,
+    /// The note.
+    pub cosigned: String,
+}
+
+/// Puts a cosigned head into the inbox, durably; `settle` judges it.
+pub fn hand_in_cosigned(state: &State, cosigned: Cosigned) -> Result<(), Fault> {
+    put(state, &Letter::Cosigned(cosigned))
 }
 
 /// Puts a statement into the inbox, durably; `settle` judges it.
@@ -66,6 +86,7 @@ fn put(state: &State, letter: &Letter) -> Result<(), Fault> {
     let bytes = serde_json::to_vec(letter).map_err(|_| Fault::Internal("a statement cannot be written"))?;
     let name = match letter {
         Letter::HandedIn(handed_in) => Digest::of(&[handed_in.text.as_slice(), &handed_in.signature].concat()),
+        Letter::Cosigned(cosigned) => Digest::of(cosigned.cosigned.as_bytes()),
         Letter::Proof(_) => Digest::of(&bytes),
     };
     durable::replace(&state.inbox().join(format!("{name}.json")), &bytes)
@@ -76,6 +97,7 @@ fn put(state: &State, letter: &Letter) -> Result<(), Fault> {
 fn read_line(line: &[u8], now: Timestamp) -> Letter {
     match serde_json::from_slice(line) {
         Ok(Letter::HandedIn(handed_in)) => Letter::HandedIn(handed_in),
+        Ok(Letter::Cosigned(cosigned)) => Letter::Cosigned(cosigned),
         Ok(proof) if line.len() <= journal::LONGEST_LINE => proof,
         _ => {
             let text = line.iter().copied().take(journal::LONGEST_LINE).collect();
@@ -104,6 +126,11 @@ pub fn settle(keeper: &mut Keeper) -> Result<Settled, Fault> {
         let path = keeper.state.inbox().join(&name);
         let handed_in = match read_json(&path)? {
             Letter::HandedIn(handed_in) => handed_in,
+            Letter::Cosigned(cosigned) => {
+                take_cosigned(keeper, &cosigned, &mut settled)?;
+                durable::remove(&path)?;
+                continue;
+            }
             Letter::Proof(proof) => {
                 append_once(keeper, Event::SelfTest(*proof))?;
                 durable::remove(&path)?;
@@ -155,6 +182,29 @@ fn anchor(keeper: &mut Keeper, head: &Checkpoint) -> Result<(), Fault> {
         keeper.trust.save(&keeper.state)?;
     }
     Ok(())
+}
+
+/// Judges a cosigned head. It is in the log before it is kept: a cut between the two makes the next run take it
+/// again.
+fn take_cosigned(keeper: &mut Keeper, handed_in: &Cosigned, settled: &mut Settled) -> Result<(), Fault> {
+    let folder = keeper.state.import_log();
+    let vkey = read_vkey(&folder)?;
+    let policy = keeper.config.witness.as_ref().map(|witness| witness.policy.clone()).unwrap_or_default();
+    match cosigned::judge(&folder, &vkey, &policy, &handed_in.cosigned) {
+        Ok((head, witnesses)) => {
+            let (size, quorum) = (head.head.size, head.is_met);
+            settled.cosigned.push((size, witnesses.clone(), quorum));
+            append_once(keeper, Event::Cosigned { size, witnesses, quorum })?;
+            cosigned::keep(&folder, &vkey, &policy, &head)
+        }
+        Err(Error::Refused(refusal)) => {
+            let (reason, detail) = (refusal.reason, refusal.detail.clone());
+            append_once(keeper, Event::CosignatureRefused { reason, detail })?;
+            settled.refused.push(refusal);
+            Ok(())
+        }
+        Err(Error::Fault(fault)) => Err(fault),
+    }
 }
 
 /// Judges one statement: form, release, digests, signer, and only then whether it adds anything.

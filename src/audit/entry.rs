@@ -176,6 +176,22 @@ pub enum Event {
         /// Number of the entry with the intent, counted from 0.
         intent: u64,
     },
+    /// A witness cosigned this log's head as it was at a size.
+    Cosigned {
+        /// Number of entries.
+        size: u64,
+        /// The witnesses, by the policy's names.
+        witnesses: Vec<String>,
+        /// Whether the policy's quorum has now cosigned that head.
+        quorum: bool,
+    },
+    /// A cosignature was handed in and does not count.
+    CosignatureRefused {
+        /// Why.
+        reason: Reason,
+        /// The facts, escaped.
+        detail: String,
+    },
     /// The access log's head as it is now: whoever rewrites that log must rewrite this one too.
     Anchored {
         /// Origin of the access log.

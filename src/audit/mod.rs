@@ -4,11 +4,14 @@
 
 pub mod check;
 pub mod compare;
+pub mod cosignature;
+pub mod cosigned;
 pub mod entry;
 pub mod journal;
 pub mod log;
 pub mod nodes;
 pub mod note;
+pub mod policy;
 pub mod proof;
 pub mod receipt;
 pub mod search;

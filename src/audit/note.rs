@@ -9,7 +9,7 @@ use crate::base::Fault;
 use crate::base::digest::Digest;
 
 /// signed-note's number for Ed25519.
-const ED25519: u8 = 1;
+pub const ED25519: u8 = 1;
 
 /// A log's signing key.
 pub struct Signer {
@@ -35,14 +35,14 @@ impl Signer {
     /// Reads `PRIVATE+KEY+name+hash+base64`, as Go's `note.GenerateKey` writes it.
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.trim_end().strip_prefix("PRIVATE+KEY+")?;
-        let (name, bytes) = parse_key(rest)?;
+        let (name, bytes) = parse_key(rest, ED25519)?;
         let signer = Self { name, key: SigningKey::from_bytes(&bytes) };
         (signer.to_text() == text.trim_end()).then_some(signer)
     }
 
     /// The secret key as text.
     pub fn to_text(&self) -> String {
-        format!("PRIVATE+KEY+{}", key_text(&self.verifier(), &self.key.to_bytes()))
+        format!("PRIVATE+KEY+{}", key_text(&self.name, ED25519, &self.key.to_bytes(), self.verifier().hash()))
     }
 
     /// Its public half.
@@ -61,14 +61,14 @@ impl Signer {
 impl Verifier {
     /// Reads `name+hash+base64`.
     pub fn parse(text: &str) -> Option<Self> {
-        let (name, bytes) = parse_key(text.trim_end())?;
+        let (name, bytes) = parse_key(text.trim_end(), ED25519)?;
         let verifier = Self { name, key: VerifyingKey::from_bytes(&bytes).ok()? };
         (verifier.to_text() == text.trim_end()).then_some(verifier)
     }
 
     /// The public key as text.
     pub fn to_text(&self) -> String {
-        key_text(self, &self.key.to_bytes())
+        key_text(&self.name, ED25519, &self.key.to_bytes(), self.hash())
     }
 
     /// The key's name: the log's origin.
@@ -79,21 +79,10 @@ impl Verifier {
     /// The text of a note, once a signature line is proven to be by this key. Lines by other keys,
     /// a witness's say, are passed over.
     pub fn open<'a>(&self, note: &'a str) -> Option<&'a str> {
-        let (text, signatures) = note.split_once("\n\n")?;
-        let text = note.get(..=text.len())?;
-        // A last line without its end is a cut file.
-        let signatures = signatures.strip_suffix('\n')?;
-        for line in signatures.lines() {
-            let (name, encoded) = line.strip_prefix("— ")?.split_once(' ')?;
-            let bytes = BASE64.decode(encoded.as_bytes()).ok()?;
-            let (hash, signature) = bytes.split_at_checked(4)?;
-            if name != self.name || hash != self.hash() {
-                continue;
-            }
-            let signature = Signature::from_slice(signature).ok()?;
-            return self.key.verify_strict(text.as_bytes(), &signature).ok().map(|()| text);
-        }
-        None
+        let (text, lines) = parts(note)?;
+        let line = lines.into_iter().find(|line| line.is_by(&self.name, self.hash()))?;
+        let signature = Signature::from_slice(&line.signature).ok()?;
+        self.key.verify_strict(text.as_bytes(), &signature).ok().map(|()| text)
     }
 
     /// The head that a note holds, once its signature by this key is proven.
@@ -102,23 +91,59 @@ impl Verifier {
     }
 
     fn hash(&self) -> [u8; 4] {
-        let digest = Digest::of(&[self.name.as_bytes(), b"\n", &[ED25519], &self.key.to_bytes()].concat());
-        let [a, b, c, d, ..] = digest.0;
-        [a, b, c, d]
+        key_hash(&self.name, ED25519, &self.key)
     }
 }
 
-fn key_text(verifier: &Verifier, bytes: &[u8; 32]) -> String {
-    let body = [[ED25519].as_slice(), bytes].concat();
-    format!("{}+{}+{}", verifier.name, HEXLOWER.encode(&verifier.hash()), BASE64.encode(&body))
+/// A signature line of a note.
+pub struct Line {
+    name: String,
+    hash: [u8; 4],
+    /// What stands behind the key's hash.
+    pub signature: Vec<u8>,
 }
 
-fn parse_key(text: &str) -> Option<(String, [u8; 32])> {
+impl Line {
+    /// Whether it says that it is by the key of this name and hash.
+    pub fn is_by(&self, name: &str, hash: [u8; 4]) -> bool {
+        self.name == name && self.hash == hash
+    }
+}
+
+/// The signed text of a note and its signature lines; `None` if it is not a whole note.
+pub fn parts(note: &str) -> Option<(&str, Vec<Line>)> {
+    let (text, signatures) = note.split_once("\n\n")?;
+    let text = note.get(..=text.len())?;
+    // A last line without its end is a cut file.
+    let lines = signatures.strip_suffix('\n')?.lines().map(|line| {
+        let (name, encoded) = line.strip_prefix("— ")?.split_once(' ')?;
+        let bytes = BASE64.decode(encoded.as_bytes()).ok()?;
+        let (hash, signature) = bytes.split_first_chunk::<4>()?;
+        Some(Line { name: name.to_owned(), hash: *hash, signature: signature.to_vec() })
+    });
+    Some((text, lines.collect::<Option<_>>()?))
+}
+
+/// The hash that stands for a key in a signature line (C2SP signed-note, "Signatures").
+pub fn key_hash(name: &str, kind: u8, key: &VerifyingKey) -> [u8; 4] {
+    let digest = Digest::of(&[name.as_bytes(), b"\n", &[kind], &key.to_bytes()].concat());
+    let [a, b, c, d, ..] = digest.0;
+    [a, b, c, d]
+}
+
+/// A key as text: `name+hash+base64`.
+pub fn key_text(name: &str, kind: u8, bytes: &[u8; 32], hash: [u8; 4]) -> String {
+    let body = [[kind].as_slice(), bytes].concat();
+    format!("{name}+{}+{}", HEXLOWER.encode(&hash), BASE64.encode(&body))
+}
+
+/// Name and bytes of a key of this kind.
+pub fn parse_key(text: &str, wanted: u8) -> Option<(String, [u8; 32])> {
     let (name, rest) = text.split_once('+')?;
     let (_, encoded) = rest.split_once('+')?;
     let body = BASE64.decode(encoded.as_bytes()).ok()?;
-    let (ED25519, bytes) = body.split_first().map(|(a, b)| (*a, b))? else { return None };
-    (!name.is_empty() && !name.contains(char::is_whitespace)).then_some(())?;
+    let (kind, bytes) = body.split_first()?;
+    (*kind == wanted && !name.is_empty() && !name.contains(char::is_whitespace)).then_some(())?;
     Some((name.to_owned(), bytes.try_into().ok()?))
 }
 

@@ -129,6 +129,17 @@ reasons! {
     StatementOwnImport "statement-own-import" "The officer imported this release." "Another officer must decide."
     StatementRepeated "statement-repeated" "This officer's statement was taken before." "Nothing to do; another officer may still be needed."
     StatementClosed "statement-closed" "The release was refused or withdrawn; that is final." "Bring the content again under a new version."
+    // witnesses
+    CosignatureMalformed "cosignature-malformed" "What was handed in is no signed note." "Hand in what `gaprelay log witness sign` printed, or the request with the witness's answer behind it."
+    CosignatureForeign "cosignature-foreign" "The note is not signed by this relay's import log." "Hand it in at the relay whose name is on its first line."
+    CosignatureForked "cosignature-forked" "A head that this log's key signed is not of this log's history." "Stop importing: the log was restored from an old copy, or its key is in other hands. Keep the note, and compare the log with the witness's memory."
+    CosignatureUnknown "cosignature-unknown" "No witness of the config's policy has signed the head." "Compare the witness's key with witness.policy in config.toml."
+    CosignatureRepeated "cosignature-repeated" "This cosignature was handed in before." "Nothing needs to be done."
+    WitnessUnknownLog "witness-unknown-log" "The witness does not know this log." "Take the log's key from its officers, and add it: gaprelay log witness know DIR --log-key VKEY."
+    WitnessUnsigned "witness-unsigned" "The head is not signed by the log's key as the witness knows it." "Do not add another key before the relay's officers have told you why it changed."
+    WitnessConflict "witness-conflict" "The request does not begin at the head that the witness signed last." "Have the relay make a request from there: gaprelay log witness request --old SIZE. If it says that its log is shorter, its log was cut or restored."
+    WitnessForked "witness-forked" "The head has as many entries as the one signed last, and others." "The log was forked. Keep the witness's folder: it holds both heads, signed, which proves it; tell whoever supervises the relay."
+    WitnessInconsistent "witness-inconsistent" "The log did not grow from the head that the witness signed last." "The log was rewritten, or the request damaged: ask for a fresh one; if that is refused too, keep the witness's folder and tell whoever supervises the relay."
     // publication
     PathClash "path-clash" "Two feeds of one channel claim one path." "Put the feeds into two channels, or have one publisher rename the file."
 }

@@ -128,7 +128,7 @@ fn settle_if_free(state: &State) {
 }
 
 /// Settles and tells what came of it.
-fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
+pub fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
     let settled = settle::settle(keeper)?;
     let ended = if settled.refused.is_empty() && settled.stuck.is_empty() { Ended::Well } else { Ended::Refused };
     if as_json {
@@ -162,8 +162,12 @@ pub fn tell(settled: &Settled) {
     for (id, decision, officer) in &settled.taken {
         tui::say(format_args!("{officer}: {} {id}", decision.word()));
     }
+    for (size, witnesses, quorum) in &settled.cosigned {
+        let met = if *quorum { "the quorum is met" } else { "the quorum is not met yet" };
+        tui::say(format_args!("{} cosigned the first {size} entries; {met}", witnesses.join(", ")));
+    }
     for refusal in &settled.refused {
-        tui::note(format_args!("refused: statement: {refusal}"));
+        tui::note(format_args!("refused: what was handed in: {refusal}"));
         tui::hint(refusal.reason.next());
     }
     for (channel, generation) in &settled.published {

@@ -18,6 +18,69 @@ pub enum LogCommand {
     Prove(LogProve),
     /// Print a receipt: of a release's import, or of the log as it is now, for the paper book.
     Receipt(LogReceipt),
+    /// Keep an outside memory of relays' logs on an officer's machine, and carry heads to it and back.
+    Witness {
+        /// What to do.
+        #[command(subcommand)]
+        command: WitnessCommand,
+    },
+}
+
+/// The subcommands of `log witness`.
+#[derive(Debug, Subcommand)]
+pub enum WitnessCommand {
+    /// On the relay: print what a witness is to sign, the newest head with the proof that it grew.
+    Request {
+        /// The size of the head that the witness signed last; by default that of the newest one handed in.
+        #[arg(long, value_name = "SIZE")]
+        old: Option<u64>,
+    },
+    /// On the relay: hand in what a witness signed.
+    HandIn {
+        /// What `sign` printed, or the request with the answer of the call behind it; - reads standard input.
+        file: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// On the relay: print its policy with the log's key in it (C2SP tlog-policy), for other people's checkers.
+    Policy,
+    /// On the witness: make a memory, with a key of its own.
+    Init {
+        /// The folder; it must not exist.
+        dir: PathBuf,
+        /// The key's name: a host and a path, such as desk1.example/witness.
+        #[arg(long)]
+        name: String,
+    },
+    /// On the witness: remember a log from here on.
+    Know {
+        /// The memory.
+        dir: PathBuf,
+        /// The log's public key, or the file that holds it, from its officers.
+        #[arg(long, value_name = "VKEY")]
+        log_key: String,
+    },
+    /// On the witness: check a request and print it cosigned.
+    Sign {
+        /// The memory.
+        dir: PathBuf,
+        /// What `request` printed; - reads standard input.
+        request: PathBuf,
+    },
+    /// On the witness: answer the call add-checkpoint (C2SP tlog-witness) until SIGTERM.
+    Serve {
+        /// The memory.
+        dir: PathBuf,
+        /// Where to listen.
+        #[arg(long, value_name = "IP:PORT")]
+        listen: std::net::SocketAddr,
+    },
+    /// On the witness: show its key and what it remembers.
+    Show {
+        /// The memory.
+        dir: PathBuf,
+    },
 }
 
 /// `log show`.

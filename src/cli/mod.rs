@@ -22,6 +22,7 @@ pub mod sockets;
 pub mod tui;
 pub mod up;
 pub mod verify;
+pub mod witness;
 pub mod worker;
 
 use std::path::Path;
@@ -85,6 +86,7 @@ fn run(relay: Relay, sockets: Sockets) -> Result<Ended, Error> {
             LogCommand::Show(show) => log::show(&State::open(root)?, &show),
             LogCommand::Verify(verify) => verify::run(root, &verify),
             LogCommand::Prove(prove) => log::prove(&State::open(root)?, &prove),
+            LogCommand::Witness { command } => witness::run(root, now, &command),
             LogCommand::Receipt(receipt) => log::receipt(&State::open(root)?, &receipt),
         },
         Command::Refusals(refusals) => refusals::run(&State::open(root)?, &refusals),

@@ -106,6 +106,15 @@ fn print(status: &Status) {
         "log: {} entries on imports, {} in the access log",
         status.import_entries, status.access_entries
     ));
+    if let Some(witness) = &status.witness {
+        let due = if witness.due { "WITNESSES ARE DUE: " } else { "witnessed: " };
+        tui::say(format_args!("{due}{witness}"));
+        if witness.due {
+            tui::hint(
+                "gaprelay log witness request makes what they sign; hand it in with gaprelay log witness hand-in FILE",
+            );
+        }
+    }
     for Waiver { layer, reason } in &status.without {
         tui::say(format_args!("CONFINEMENT: this site does without {layer}: {reason}"));
     }

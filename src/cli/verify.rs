@@ -247,7 +247,7 @@ fn grown(text: &str, key: &Verifier, args: &LogVerify) -> Result<Ended, Error> {
 }
 
 /// The key given as text, or the file that holds it.
-fn read_key(given: &str) -> Result<Verifier, Fault> {
+pub fn read_key(given: &str) -> Result<Verifier, Fault> {
     if let Some(key) = Verifier::parse(given) {
         return Ok(key);
     }
@@ -280,7 +280,8 @@ fn head_of(path: &Path, keys: &[&Verifier]) -> Result<Checkpoint, Fault> {
     }
 }
 
-fn read(path: &Path) -> Result<String, Fault> {
+/// A small text: a file, or standard input.
+pub fn read(path: &Path) -> Result<String, Fault> {
     let mut text = String::new();
     if path.as_os_str() == "-" {
         std::io::stdin().take(LONGEST).read_to_string(&mut text).during("read", path)?;

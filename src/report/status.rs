@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::releases;
-use crate::audit::check;
 use crate::audit::log::read_checkpoint;
+use crate::audit::{check, cosigned};
 use crate::base::{Fault, Timestamp};
 use crate::config::Config;
 use crate::publish::Standing;
@@ -34,8 +34,48 @@ pub struct Status {
     pub access_entries: u64,
     /// Layers of the confinement that the config does without, each with its reason.
     pub without: Vec<Waiver>,
+    /// The newest head that the quorum of witnesses cosigned; none where the config names no witness.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub witness: Option<WitnessStatus>,
     /// What is wrong; empty if nothing is.
     pub faults: Vec<String>,
+}
+
+/// What the witnesses remember, in `status --json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct WitnessStatus {
+    /// Entries under the newest head that the quorum cosigned; 0 where there is none.
+    pub size: u64,
+    /// When the last of the quorum saw it.
+    pub time: Option<Timestamp>,
+    /// Who cosigned it, by the policy's names.
+    pub by: Vec<String>,
+    /// Whether that is long enough ago for the config to want another, or never was.
+    pub due: bool,
+}
+
+impl std::fmt::Display for WitnessStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.time {
+            Some(time) => write!(f, "{} cosigned the first {} entries, {time}", self.by.join(", "), self.size),
+            None => f.write_str("the quorum of witnesses has cosigned nothing yet"),
+        }
+    }
+}
+
+fn witnesses(state: &State, config: &Config, now: Timestamp) -> Result<Option<WitnessStatus>, Fault> {
+    let Some(witness) = &config.witness else { return Ok(None) };
+    let folder = state.import_log();
+    let kept = cosigned::kept(&folder, &check::read_vkey(&folder)?, &witness.policy)?;
+    let met = kept.into_iter().find(|cosigned| cosigned.is_met);
+    let time = met.as_ref().and_then(|met| met.by.iter().map(|(_, time)| *time).max());
+    Ok(Some(WitnessStatus {
+        size: met.as_ref().map_or(0, |met| met.head.size),
+        time,
+        by: met.map(|met| met.by.into_iter().map(|(name, _)| name).collect()).unwrap_or_default(),
+        due: time.is_none_or(|time| time.age(now) > witness.fresh.0),
+    }))
 }
 
 /// A channel in `status --json`.
@@ -82,6 +122,7 @@ pub fn status(state: &State, config: &Config, now: Timestamp) -> Result<Status, 
         import_entries: 0,
         access_entries: 0,
         without: config.waivers(),
+        witness: None,
         faults: Vec::new(),
     };
     let mut faults: Vec<Fault> = Vec::new();
@@ -113,6 +154,10 @@ pub fn status(state: &State, config: &Config, now: Timestamp) -> Result<Status, 
         };
     status.import_entries = size(state.import_log());
     status.access_entries = size(state.access_log());
+    match witnesses(state, config, now) {
+        Ok(witness) => status.witness = witness,
+        Err(fault) => faults.push(fault),
+    }
     for channel in &config.channels {
         match channel_status(state, config, channel.name.get_ref(), now) {
             Ok(channel) => status.channels.push(channel),

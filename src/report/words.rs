@@ -61,6 +61,11 @@ pub fn words(event: &Event) -> String {
                 without.concat()
             )
         }
+        Event::Cosigned { size, witnesses, quorum } => {
+            let met = if *quorum { "the quorum is met" } else { "not yet the quorum" };
+            format!("{} cosigned the first {size} entries: {met}", witnesses.join(", "))
+        }
+        Event::CosignatureRefused { reason, detail } => format!("cosignature refused: {detail} [{reason}]"),
         Event::Anchored { log, size, .. } => format!("{log} has {size} entries, bound to this log"),
         Event::Interrupted { intent } => {
             format!("what entry {intent} intended was cut off and did not happen")

@@ -48,12 +48,22 @@ pub enum Role {
     Post,
     /// Shows officers the state.
     Review,
+    /// Remembers logs, on an officer's machine.
+    Witness,
 }
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Reader, Self::Examiner, Self::Keeper, Self::Server, Self::Sinkhole, Self::Post, Self::Review];
+    pub const ALL: [Self; 8] = [
+        Self::Reader,
+        Self::Examiner,
+        Self::Keeper,
+        Self::Server,
+        Self::Sinkhole,
+        Self::Post,
+        Self::Review,
+        Self::Witness,
+    ];
 
     /// Its letter in the table of system calls.
     pub fn letter(self) -> char {
@@ -65,6 +75,7 @@ impl Role {
             Self::Sinkhole => 'D',
             Self::Post => 'P',
             Self::Review => 'V',
+            Self::Witness => 'W',
         }
     }
 }
@@ -79,6 +90,7 @@ impl fmt::Display for Role {
             Self::Sinkhole => "sinkhole",
             Self::Post => "post",
             Self::Review => "review",
+            Self::Witness => "witness",
         })
     }
 }

@@ -94,7 +94,10 @@ fn become_user(rights: &Rights, state: &Path, weaker: &mut Vec<String>) -> Resul
                 source,
             })?;
             if meta.uid() == 0 {
-                weaker.push("root owns the state folder: the keeper runs as root, without root's privileges".into());
+                weaker.push(format!(
+                    "root owns the state folder: the {} runs as root, without root's privileges",
+                    rights.role
+                ));
             }
             (meta.uid(), meta.gid())
         }

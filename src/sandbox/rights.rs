@@ -46,7 +46,7 @@ use Place::{Medium, State};
 pub const SLOT: u64 = 4 << 20;
 
 /// The table.
-pub const RIGHTS: [Rights; 7] = [
+pub const RIGHTS: [Rights; 8] = [
     Rights {
         role: Role::Reader,
         may: "reads the medium and tells the keeper its bytes",
@@ -135,6 +135,16 @@ pub const RIGHTS: [Rights; 7] = [
         user: User::Own("gaprelay-review"),
         memory: 1 << 30,
     },
+    Rights {
+        role: Role::Witness,
+        may: "on an officer's machine: answers who asks for a cosignature, and remembers what it signed",
+        reads: &[State("lock")],
+        writes: &[State("logs")],
+        appends: None,
+        longest_file: Some(1 << 20),
+        user: User::OwnerOfState,
+        memory: 256 << 20,
+    },
 ];
 
 impl Rights {
@@ -148,6 +158,7 @@ impl Rights {
             Role::Sinkhole => const { &RIGHTS[4] },
             Role::Post => const { &RIGHTS[5] },
             Role::Review => const { &RIGHTS[6] },
+            Role::Witness => const { &RIGHTS[7] },
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::serve::Server;
 use super::support::*;
 
-const ROLES: [&str; 7] = ["reader", "examiner", "keeper", "server", "sinkhole", "post", "review"];
+const ROLES: [&str; 8] = ["reader", "examiner", "keeper", "server", "sinkhole", "post", "review", "witness"];
 const ONE: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes")];
 
 fn rows(part: &Value) -> &Vec<Value> {

@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("unpack", &["base", "unpack", "verify"]),
     ("inspect", &["base", "guard", "inspect", "unpack", "media", "verify"]),
     ("audit", &["base", "audit", "inspect", "sandbox", "verify"]),
-    ("config", &["base", "inspect", "sandbox"]),
+    ("config", &["base", "audit", "inspect", "sandbox"]),
     ("sandbox", &["base", "sandbox"]),
     ("store", &["base", "store", "inspect", "verify", "audit", "config", "publish"]),
     ("publish", &["base", "publish", "store", "inspect", "verify", "config"]),
@@ -40,6 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "store", "verify",
         ],
     ),
+    ("witness", &["base", "witness", "audit", "sandbox", "serve"]),
     ("pack", &["base", "pack", "media", "verify", "unpack", "inspect", "config"]),
 ];
 

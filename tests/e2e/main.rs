@@ -30,3 +30,4 @@ mod support;
 mod tls;
 mod tripwires;
 mod vectors;
+mod witness;

@@ -46,7 +46,12 @@ pub fn page(desk: &Desk, reader: &Reader) -> Result<Answer, Error> {
             }
             (proofs(desk)?)
             p { "It is " (status.now) " here; the latest moment that the relay knows to have passed is " (status.floor) "." }
-            p { "The logs have " (status.import_entries) " entries on imports and " (status.access_entries) " on what was refused. No witness keeps an outside memory of them yet." }
+            p { "The logs have " (status.import_entries) " entries on imports and " (status.access_entries) " on what was refused." }
+            @match &status.witness {
+                None => p { (mark("warn", "no witness")) " nobody outside keeps a memory of the log: name witnesses in the config, or keep receipts." },
+                Some(witness) if witness.due => p { (mark("warn", "witnesses are due")) " " (witness) ": " code { "gaprelay log witness request" } " on the relay makes what they sign." },
+                Some(witness) => p { (mark("good", "witnessed")) " " (witness) "." },
+            }
         }
         section {
             h2 { "Channels" }

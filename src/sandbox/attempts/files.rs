@@ -57,6 +57,8 @@ pub const ATTEMPTS: &[Attempt] = &[
     never("create a file in shared memory", |_| create(Path::new("/dev/shm"))),
     never("make a file in memory (memfd)", memfd),
     never("make a file without a name (O_TMPFILE)", nameless),
+    only("KW", "read what a witness remembers", |t| read(&t.state().join("logs/file"))),
+    only("W", "remember what a witness signed", |t| overwrite(&t.state().join("logs/file"))),
     only("K", "store an artifact", |t| create(&t.state().join("blobs"))),
     only("K", "publish a set", |t| overwrite(&t.state().join("channels/file"))),
     only("K", "change what is trusted", |t| overwrite(&t.state().join("trust/file"))),

@@ -44,7 +44,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     never("io_uring", io_uring),
     never("write to a connected socket that was left open", leaked),
     never("descriptor taken from another process (pidfd_getfd)", take_descriptor),
-    only("SDV", "accept and answer on the connection it was given", answer),
+    only("SDVW", "accept and answer on the connection it was given", answer),
     only("P", "send to an address on the socket it was given", answer_to),
 ];
 
