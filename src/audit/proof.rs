@@ -142,9 +142,10 @@ mod tests {
     use crate::audit::{Event, tree};
     use crate::base::Timestamp;
     use sha2::Sha256;
+    use tlog_tiles::tlog;
 
     /// Every proof over every tree of up to `MOST` entries, and a few over larger ones, is what the
-    /// `ct-merkle` crate makes of the same entries; and a changed one proves nothing.
+    /// `ct-merkle` crate makes of the same entries and what `tlog_tiles` believes; and a changed one proves nothing.
     #[test]
     fn proofs_are_those_of_another_implementation() {
         const MOST: u64 = 40;
@@ -173,6 +174,8 @@ mod tests {
                 assert_eq!(proof.as_flattened(), other.prove_inclusion(at).as_bytes(), "{index} of {size}");
                 let leaf = tree::leaf(&leaves[at]);
                 assert!(includes(leaf, index, size, &proof, &whole));
+                let ported = proof.iter().map(|hash| tlog::Hash(*hash)).collect::<Vec<_>>();
+                tlog::check_record(&ported, size, tlog::Hash(whole), index, tlog::Hash(leaf)).unwrap();
                 assert!(!includes(tree::leaf(b"other"), index, size, &proof, &whole));
                 assert!(index == 0 || !includes(leaf, index - 1, size, &proof, &whole));
                 assert!(!includes(leaf, size, size, &proof, &whole));
@@ -194,6 +197,8 @@ mod tests {
                     assert_eq!(proof.as_flattened(), theirs.as_bytes(), "{old} to {size}");
                 }
                 assert!(grew(old, &former, size, &whole, &proof), "{old} to {size}");
+                let ported = proof.iter().map(|hash| tlog::Hash(*hash)).collect::<Vec<_>>();
+                tlog::check_tree(&ported, size, tlog::Hash(whole), old, tlog::Hash(former)).unwrap();
                 assert!(!grew(old, &[9; 32], size, &whole, &proof), "{old} to {size}");
                 assert!(!grew(old, &former, size, &[9; 32], &proof), "{old} to {size}");
                 assert!(old == size || !grew(size, &whole, old, &former, &proof), "{size} back to {old}");

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use super::args_log::{LogProve, LogReceipt, LogShow, WhichLog};
 use super::{Ended, json, receipt as paper, tui};
+use crate::audit::Entry;
 use crate::audit::check::read_vkey;
-use crate::audit::compare::{first_since, growth, newest, receipt as prove_entry};
+use crate::audit::compare::{first_since, growth, receipt as prove_entry};
 use crate::audit::log::{self, read_checkpoint};
-use crate::audit::{Entry, Event};
 use crate::base::quoted::printable;
 use crate::base::{Error, Fault, Reason};
 use crate::report;
+use crate::report::receipts::of_import;
 use crate::store::State;
 
 /// The folder of a log.
@@ -74,21 +75,14 @@ pub fn prove(state: &State, args: &LogProve) -> Result<Ended, Error> {
 
 /// Prints the receipt of a release, or of the log.
 pub fn receipt(state: &State, args: &LogReceipt) -> Result<Ended, Error> {
-    let folder = state.import_log();
-    let vkey = read_vkey(&folder)?;
     let Some(id) = &args.release else {
-        paper::show(&read_checkpoint(&folder, &vkey)?);
+        let folder = state.import_log();
+        paper::show(&read_checkpoint(&folder, &read_vkey(&folder)?)?);
         return Ok(Ended::Well);
     };
-    let words = [r#""type":"imported""#.to_owned(), format!(r#""feed":"{}""#, id.feed)];
-    let found = newest(
-        &folder,
-        &vkey,
-        &words,
-        |entry| matches!(&entry.event, Event::Imported { feed, version, .. } if *feed == id.feed && *version == id.version),
-    )?;
-    let Some((number, _)) = found else {
+    let Some(receipt) = of_import(state, id)? else {
         return Err(Error::refused(Reason::StatementUnknownRelease, format!("no release {id} was ever imported here")));
     };
-    prove(state, &LogProve { entry: Some(number), grown_from: None, log: WhichLog::Import })
+    tui::say(receipt.to_text().trim_end());
+    Ok(Ended::Well)
 }

@@ -3,6 +3,7 @@
 
 pub mod changes;
 pub mod picture;
+pub mod receipts;
 pub mod refusals;
 pub mod releases;
 pub mod status;

@@ -1,6 +1,28 @@
 //! Small pictures as SVG, each with its numbers in words for those who do not see it.
 
+use std::fmt::Write as _;
+
 use maud::{Markup, html};
+
+use crate::report::picture::picture;
+
+/// A text as a QR code, black on white in any light; the text itself stands beside it.
+pub fn code(text: &str) -> Markup {
+    let rows = picture(text);
+    let mut dark = String::new();
+    for (y, row) in rows.iter().enumerate() {
+        for (x, _) in row.iter().enumerate().filter(|(_, dark)| **dark) {
+            let _ = write!(dark, "M{x} {y}h1v1h-1z");
+        }
+    }
+    html! {
+        svg class="code" role="img" aria-label="the same as a QR code" width="212" height="212"
+            viewBox={ "0 0 " (rows.len()) " " (rows.len()) } shape-rendering="crispEdges" {
+            rect width=(rows.len()) height=(rows.len()) fill="#fff" {}
+            path d=(dark) fill="#000" {}
+        }
+    }
+}
 
 /// Bars side by side, one for each day or agent: name and number. Colour says nothing that the height
 /// and the title do not.

@@ -38,6 +38,11 @@ pub enum Next {
 }
 
 impl Answer {
+    /// A file of plain text.
+    pub fn text(text: String) -> Self {
+        Self { status: 200, kind: "text/plain; charset=utf-8", location: None, body: text.into_bytes() }
+    }
+
     /// A page.
     pub fn page(status: u16, page: Markup) -> Self {
         Self { status, kind: "text/html; charset=utf-8", location: None, body: page.into_string().into_bytes() }

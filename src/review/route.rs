@@ -75,6 +75,9 @@ pub fn answer(desk: &Desk, asked: &Asked) -> Answer {
 fn show(desk: &Desk, reader: &Reader, asked: &Asked) -> Result<Answer, Error> {
     let path = asked.path();
     if let Some(id) = path.strip_prefix("/imports/") {
+        if let Some(id) = id.strip_suffix("/receipt").and_then(release) {
+            return pages::release::proof(desk, &id);
+        }
         let (id, what) = id.split_once("/statement").map_or((id, None), |(id, rest)| (id, Some(rest)));
         return match (release(id), what) {
             (Some(id), None) => pages::release::page(desk, reader, asked, &id),
@@ -84,6 +87,9 @@ fn show(desk: &Desk, reader: &Reader, asked: &Asked) -> Result<Answer, Error> {
     }
     if let Some(digest) = path.strip_prefix("/handed-in/") {
         return hand_in::outcome(desk, reader, asked, digest);
+    }
+    if let Some(entry) = path.strip_prefix("/log/").filter(|_| reader.sees_evidence()) {
+        return pages::log::proof(desk, entry).map(|proof| proof.unwrap_or_else(missing));
     }
     match path {
         "/" => pages::today::page(desk, reader),

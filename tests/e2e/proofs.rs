@@ -210,3 +210,24 @@ fn an_access_log_that_was_restored_alone_is_found() {
     let ran = world.relay(&["settle"]).expect(4);
     assert!(ran.err.contains("shorter than the import log says"), "{}", ran.err);
 }
+
+/// `pymerkle`, from the Python package index: none of our code.
+#[test]
+fn pymerkle_agrees() {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients/bin/python3");
+    let here = format!("{} -c 'import pymerkle'", python.display());
+    if run(Command::new("sh").arg("-c").arg(here)).code != Some(0) {
+        println!("SKIPPED: pymerkle is not here");
+        return;
+    }
+    let (world, _, signed, _) = grown_world();
+    let log = world.state().join("log/import");
+    let check = |kept: &Path| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/checker.py");
+        run(Command::new(&python).arg(script).arg(&log).arg(kept))
+    };
+    let ran = check(&signed).expect(0);
+    assert!(ran.out.contains("entries have the root") && ran.out.contains("as they were kept"), "{}", ran.out);
+    let other = World::new();
+    assert!(check(&other.state().join("log/import/checkpoint")).err.contains("not those that were kept"));
+}

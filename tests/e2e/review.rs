@@ -160,6 +160,26 @@ fn pages_say_what_came_in_what_was_kept_back_and_who_tried_to_send() {
     let long = pages.get("/log?log=access");
     assert!(long.contains("&quot;bytes_received&quot;:") && long.contains("&quot;user_agent&quot;:"), "{long}");
     // The statement as a file is byte for byte what the command line prints.
+    // Receipts and proofs are those of the command line, and are believed without the log.
+    let page = pages.get("/imports/feed/2");
+    let bounded = world.relay(&["log", "receipt"]).expect(0).out;
+    assert!(page.contains(&bounded) && page.contains("aria-label=\"the same as a QR code\""), "{bounded}");
+    let vkey = world.state().join("log/import/vkey");
+    for (path, line) in
+        [("/imports/feed/2/receipt", ["log", "receipt", "feed/2"]), ("/log/import/2.tlog-proof", ["log", "prove", "2"])]
+    {
+        let proof = pages.get(path).split_once("\r\n\r\n").unwrap().1.to_owned();
+        assert_eq!(proof, world.relay(&line).expect(0).out);
+        fs::write(world.path("proof"), proof).unwrap();
+        let proof = world.path("proof");
+        let args = ["log", "verify", "--receipt", proof.to_str().unwrap(), "--log-key", vkey.to_str().unwrap()];
+        world.relay(&args).expect(0);
+    }
+    for path in
+        ["/log/import/999.tlog-proof", "/log/other/1.tlog-proof", "/log/import/x.tlog-proof", "/log/../1.tlog-proof"]
+    {
+        assert_eq!(status(&pages.get(path)), "404", "{path}");
+    }
     let file = pages.get("/imports/feed/2/statement.txt?decision=refuse&officer=officer&reason=too%20weak");
     let line = ["approve", "feed/2", "--decision", "refuse", "--officer", "officer", "--reason", "too weak"];
     assert_eq!(file.split_once("\r\n\r\n").unwrap().1, world.relay(&line).expect(0).out);

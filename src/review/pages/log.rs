@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use crate::audit::Entry;
 use crate::audit::check::read_vkey;
+use crate::audit::compare::receipt;
 use crate::audit::search::{Found, search};
 use crate::base::Error;
 use crate::base::quoted::whole;
@@ -39,8 +40,8 @@ pub fn page(desk: &Desk, reader: &Reader, asked: &Asked) -> Result<Answer, Error
             }
             button { "Search" }
         }
-        p { (found.size) " entries in all. They are read under the signed head; " code { "gaprelay log verify" } " proves them." }
-        (entries(&found))
+        p { (found.size) " entries in all. They are read under the signed head; " code { "gaprelay log verify" } " proves them all, the file beside each proves that one." }
+        (entries(&found, name))
         p class="pages" {
             @if found.reached > 0 { a rel="next" href={ "?" (query(name, &wanted, found.reached)) } { "Older" } }
         }
@@ -48,7 +49,21 @@ pub fn page(desk: &Desk, reader: &Reader, asked: &Asked) -> Result<Answer, Error
     Ok(Answer::page(200, frame(desk.config.relay.get_ref(), reader, "/log", "Log", None, &body)))
 }
 
-fn entries(found: &Found) -> Markup {
+/// The proof of one entry, `import/7.tlog-proof` say, as a file (C2SP tlog-proof). `None`: there is none.
+pub fn proof(desk: &Desk, entry: &str) -> Result<Option<Answer>, Error> {
+    let Some((log, number)) = entry.strip_suffix(".tlog-proof").and_then(|entry| entry.split_once('/')) else {
+        return Ok(None);
+    };
+    let folder = match log {
+        "import" => desk.state.import_log(),
+        "access" => desk.state.access_log(),
+        _ => return Ok(None),
+    };
+    let Ok(number) = number.parse() else { return Ok(None) };
+    Ok(receipt(&folder, &read_vkey(&folder)?, number)?.map(|receipt| Answer::text(receipt.to_text())))
+}
+
+fn entries(found: &Found, log: &str) -> Markup {
     html! {
         table {
             thead { tr { th scope="col" { "Entry" } th scope="col" { "Time" } th scope="col" { "What happened" } } }
@@ -61,6 +76,7 @@ fn entries(found: &Found) -> Markup {
                             details {
                                 summary { (told(&words(&entry.event))) }
                                 pre { (whole(&json(entry))) }
+                                p { a href={ "/log/" (log) "/" (number) ".tlog-proof" } download { "The proof that it is in the log" } }
                             }
                         }
                     }

@@ -9,8 +9,10 @@ use crate::base::{Error, Reason, Refusal, clock};
 use crate::inspect::{Decision as Inspected, Verdict};
 use crate::publish::{Decision, Statement};
 use crate::report::changes::{Changes, changes};
+use crate::report::receipts::{bounded, of_import};
 use crate::report::releases::{Shown, shown};
 use crate::review::Desk;
+use crate::review::chart::code;
 use crate::review::frame::{Answer, facts, mark, page as frame, said, told};
 use crate::review::readers::Reader;
 use crate::review::route::Asked;
@@ -26,6 +28,7 @@ pub fn page(desk: &Desk, reader: &Reader, asked: &Asked, id: &ReleaseId) -> Resu
         section { h2 { "What it changes" } (differences(&changes)) }
         section { h2 { "Verdicts" } (verdicts(&shown.verdicts, asked)) }
         section { h2 { "Statements that count" } (statements(&shown)) }
+        section { h2 { "Receipt" } (receipt(desk, id)?) }
         section id="sign" { h2 { "To decide" } (form(desk, reader, asked, &shown)) }
     };
     Ok(Answer::page(200, frame(desk.config.relay.get_ref(), reader, "/imports", &id.to_string(), None, &body)))
@@ -35,7 +38,27 @@ pub fn page(desk: &Desk, reader: &Reader, asked: &Asked, id: &ReleaseId) -> Resu
 pub fn statement(desk: &Desk, asked: &Asked, id: &ReleaseId) -> Result<Answer, Error> {
     let shown = shown(&desk.state, &desk.config, id)?;
     let text = draft(asked, &shown)?.to_string();
-    Ok(Answer { status: 200, kind: "text/plain; charset=utf-8", location: None, body: text.into_bytes() })
+    Ok(Answer::text(text))
+}
+
+/// The proof that the import is in the log, as a file (C2SP tlog-proof).
+pub fn proof(desk: &Desk, id: &ReleaseId) -> Result<Answer, Error> {
+    let receipt = of_import(&desk.state, id)?;
+    let none = || Error::refused(Reason::StatementUnknownRelease, format!("no release {id} was ever imported here"));
+    Ok(Answer::text(receipt.ok_or_else(none)?.to_text()))
+}
+
+fn receipt(desk: &Desk, id: &ReleaseId) -> Result<Markup, Error> {
+    let text = bounded(&desk.state)?;
+    Ok(html! {
+        p { "The log as it is now, for the paper book; " code { "gaprelay log verify --against FILE" } " takes it back and tells a log that was cut, restored or forked:" }
+        pre { (text) }
+        (code(&text))
+        p {
+            a href={ "/imports/" (id) "/receipt" } download={ (id.feed) "-" (id.version) ".tlog-proof" } { "The proof that this import is in the log" }
+            ", for " code { "gaprelay log verify --receipt" } " and for other people's checkers."
+        }
+    })
 }
 
 fn about(shown: &Shown) -> Markup {
