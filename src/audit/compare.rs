@@ -126,8 +126,7 @@ pub fn newest(
     Ok(None)
 }
 
-/// The number of the first entry that was appended at `time` or later: entries do not go back in time, since
-/// the keeper refuses a clock that does.
+/// The number of the first entry that was appended at `time` or later: time does not go back in a log.
 pub fn first_since(folder: &Path, size: u64, time: crate::base::Timestamp) -> Result<u64, Fault> {
     let (mut low, mut high) = (0, size);
     while low < high {

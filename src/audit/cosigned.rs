@@ -13,6 +13,8 @@ use crate::base::{Error, Fault, Reason, Refusal, Timestamp, durable};
 
 /// Most heads that are kept while they wait for a quorum.
 const MOST: usize = 64;
+/// Longest note that is looked at, in bytes: a head, and some sixty signatures.
+const LONGEST: usize = 16 << 10;
 
 /// A head and who cosigned it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,8 +60,8 @@ pub fn judge(
 ) -> Result<(Cosigned, Vec<String>), Error> {
     let refuse = |reason, detail: String| Err(Refusal::new(reason, detail).into());
     let note = Growth::parse(text).map_or_else(|| text.to_owned(), |growth| growth.note);
-    if parts(&note).is_none() {
-        return refuse(Reason::CosignatureMalformed, "it is no signed note".into());
+    if note.len() > LONGEST || parts(&note).is_none() {
+        return refuse(Reason::CosignatureMalformed, "it is no signed note, or a very long one".into());
     }
     let Some(head) = verifier.head(&note) else {
         return refuse(Reason::CosignatureForeign, "it is not the head of this relay's import log".into());
@@ -86,18 +88,12 @@ pub fn judge(
     let base = match before {
         Some(cosigned) => cosigned.note,
         // The log's own line first, then those that count; nothing else of what was handed in is kept.
-        None => own_part(verifier, &note).ok_or(Fault::Internal("a note lost its signature"))?,
+        None => verifier.alone(&note).ok_or(Fault::Internal("a note lost its signature"))?,
     };
     let note = new.iter().fold(base, |note, (_, line)| note + line + "\n");
     let names = new.iter().map(|(name, _)| name.clone()).collect();
     let cosigned = of(verifier, policy, note).ok_or(Fault::Internal("a cosigned head cannot be read back"))?;
     Ok((cosigned, names))
-}
-
-/// A note with the log's signature line alone.
-fn own_part(verifier: &Verifier, note: &str) -> Option<String> {
-    let (text, lines) = note.split_once("\n\n")?;
-    lines.lines().map(|line| format!("{text}\n\n{line}\n")).find(|alone| verifier.head(alone).is_some())
 }
 
 /// Keeps a head that was judged, durably, and lets go of those that it makes needless.

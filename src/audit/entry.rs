@@ -12,7 +12,7 @@ use crate::verify::Signer;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// When it was appended.
+    /// When it was appended; never before the entry before it.
     pub time: Timestamp,
     /// What happened.
     pub event: Event,

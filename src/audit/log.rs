@@ -75,11 +75,13 @@ impl Log {
         self.last.as_ref().map(|entry| entry.time).unwrap_or_default()
     }
 
-    /// Appends events in one step; when it returns they are promised by a durable, signed head.
+    /// Appends events in one step; when it returns they are promised by a durable, signed head. Time does not go
+    /// back in a log: where the clock does, they have the time of the entry before.
     pub fn append(&mut self, time: Timestamp, events: Vec<Event>) -> Result<(), Fault> {
         if events.is_empty() {
             return Ok(());
         }
+        let time = time.max(self.floor());
         let mut tiles = Vec::new();
         for event in events {
             let entry = Entry { time, event };

@@ -90,6 +90,14 @@ impl Verifier {
         self.open(note).and_then(Checkpoint::parse).filter(|head| head.origin == self.name)
     }
 
+    /// A note with this key's signature line alone, however many others it has; `None` if this key has not
+    /// signed it.
+    pub fn alone(&self, note: &str) -> Option<String> {
+        let (text, lines) = note.split_once("\n\n")?;
+        self.open(note)?;
+        lines.lines().map(|line| format!("{text}\n\n{line}\n")).find(|alone| self.open(alone).is_some())
+    }
+
     fn hash(&self) -> [u8; 4] {
         key_hash(&self.name, ED25519, &self.key)
     }

@@ -121,14 +121,15 @@ impl Policy {
         found.collect()
     }
 
-    /// The signature lines of a note that are by its witnesses, without their line ends.
+    /// The signature line of each of its witnesses under a note, without its line end.
     pub fn lines<'a>(&self, note: &'a str) -> Vec<(String, &'a str)> {
         let Some((text, lines)) = note.split_once("\n\n") else { return Vec::new() };
-        let by = |line: &str| {
-            let alone = format!("{text}\n\n{line}\n");
-            self.witnesses.iter().find(|(_, witness)| witness.cosigned(&alone).is_some()).map(|(name, _)| name.clone())
-        };
-        lines.lines().filter_map(|line| Some((by(line)?, line))).collect()
+        let by = |witness: &Witness, line: &str| witness.cosigned(&format!("{text}\n\n{line}\n")).is_some();
+        let found = self
+            .witnesses
+            .iter()
+            .filter_map(|(name, witness)| Some((name.clone(), lines.lines().find(|line| by(witness, line))?)));
+        found.collect()
     }
 
     /// Whether these witnesses make the quorum; true for all if it is `none`.

@@ -93,7 +93,7 @@ fn hashes<'a>(lines: impl Iterator<Item = &'a str>) -> Option<Vec<Hash>> {
     (hashes.len() <= proof::LONGEST).then_some(hashes)
 }
 
-/// A head as a bounded receipt: five lines of a length that the origin's alone changes. The last word tells a
+/// A head as a bounded receipt: six lines of a length that the origin's alone changes. The last word tells a
 /// slip of the pen from another history.
 ///
 /// ```text

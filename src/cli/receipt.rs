@@ -1,4 +1,4 @@
-//! The bounded receipt on a terminal: five lines for the paper book, and the same as a picture.
+//! The bounded receipt on a terminal: six lines for the paper book, and the same as a picture.
 
 use std::io::IsTerminal as _;
 
@@ -19,7 +19,7 @@ pub fn show(head: &Checkpoint) {
             tui::say(format_args!("{}{line}{}", PAPER.0, PAPER.1));
         }
         tui::hint(
-            "write the five lines into the paper book, or photograph the picture; later: gaprelay log verify --against FILE",
+            "write the six lines into the paper book, or photograph the picture; later: gaprelay log verify --against FILE",
         );
     }
 }

@@ -148,7 +148,9 @@ impl Memory {
         let key =
             String::from_utf8(durable::read(&path.join("vkey"), 4096)?).ok().and_then(|text| Verifier::parse(&text));
         let key = key.ok_or_else(|| Fault::damaged(path.to_string_lossy(), "the log's key cannot be read"))?;
-        let Some(head) = key.head(&growth.note) else { return Ok(Err(No::Unsigned)) };
+        // Of all that stands under the head, the log's own signature alone is looked at and kept.
+        let Some(note) = key.alone(&growth.note) else { return Ok(Err(No::Unsigned)) };
+        let Some(head) = key.head(&note) else { return Ok(Err(No::Unsigned)) };
         if growth.old > head.size {
             return Ok(Err(No::Malformed));
         }
@@ -165,7 +167,7 @@ impl Memory {
         }
         let line = self.cosigner.cosign(&head.to_text(), now);
         durable::sweep(&path)?;
-        durable::replace(&path.join("checkpoint"), format!("{}{line}", growth.note).as_bytes())?;
+        durable::replace(&path.join("checkpoint"), format!("{note}{line}").as_bytes())?;
         Ok(Ok(line))
     }
 }

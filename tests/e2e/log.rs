@@ -133,6 +133,23 @@ fn an_append_that_was_cut_is_finished() {
     assert_eq!(names(tree(&folder)), names(after));
 }
 
+/// `--since` looks for a moment by halves: so time must not go back, whatever the clock does.
+#[test]
+fn time_does_not_go_back_in_a_log() {
+    use gaprelay::audit::compare::first_since;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("log");
+    Log::create(&folder, "test/import/1").unwrap();
+    let mut log = Log::open(&folder).unwrap();
+    for second in [10, 20, 15, 30, 30, 5, 40] {
+        log.append(Timestamp::from_secs(second), (0..100).map(event).collect()).unwrap();
+        log = Log::open(&folder).unwrap();
+    }
+    for (since, first) in [(0, 0), (10, 0), (11, 100), (20, 100), (21, 300), (30, 300), (31, 600), (41, 700)] {
+        assert_eq!(first_since(&folder, 700, Timestamp::from_secs(since)).unwrap(), first, "{since}");
+    }
+}
+
 /// Go's `sumdb/note` and `sumdb/tlog`, from Debian's packages: none of our code.
 #[test]
 fn go_agrees() {

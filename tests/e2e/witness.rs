@@ -128,9 +128,17 @@ fn heads_are_carried_out_cosigned_and_carried_back() {
         (&plain, "[cosignature-unknown]"),
         (&bent, "[cosignature-foreign]"),
         (&third, "[cosignature-unknown]"),
+        (&(one.clone() + &third.lines().last().unwrap().repeat(200)), "[cosignature-malformed]"),
     ] {
         assert!(hand_in(&world, text, 3).err.contains(reason), "{reason}");
     }
+    // The same signature many times is one.
+    import(&world, 3);
+    let two = second.sign(&request(&world, Some(&size(&asked))), 0).out;
+    let last = two.lines().last().unwrap();
+    hand_in(&world, &format!("{two}{}", format!("{last}\n").repeat(20)), 0);
+    let notes = fs::read_dir(&folder).unwrap().map(|e| fs::read_to_string(e.unwrap().path()).unwrap());
+    assert!(notes.map(|note| note.lines().count()).all(|lines| lines <= 7));
     world.relay(&["log", "verify"]).expect(0);
     world.fsck();
 }
@@ -226,11 +234,59 @@ fn the_call_answers_as_its_specification_says() {
     assert_eq!(call(&format!("{before}{}", note.replacen(&size(&next), "77", 1))).0, 403);
     assert_eq!(call("hello").0, 400);
     assert_eq!(call(&"x".repeat(1 << 20)).0, 400);
-    assert_eq!(call(&next).0, 200);
+    // Whatever else stands under the head is not kept: it could make the memory too long to be read.
+    let junk = format!("— someone.else {}\n", "AAAA".repeat(40)).repeat(1_200);
+    assert_eq!(call(&format!("{next}{junk}")).0, 200);
+    import(&world, 2);
+    assert_eq!(call(&request(&world, Some(&size(&next)))).0, 200);
     let status = |path: &str| {
         let mut curl = Command::new("curl");
         run(curl.args(["-s", "-o", "/dev/null", "-w", "%{http_code}"]).arg(server.url(path))).out
     };
     assert_eq!((status("/add-checkpoint"), status("/")), ("405".into(), "404".into()));
     assert_eq!(server.stop(), Some(0));
+}
+
+/// A witness cut at each durable step, in four ways: no signature is out that is not remembered, and what it
+/// remembers is the old head or the new one.
+#[test]
+fn a_witness_cut_anywhere_has_remembered_what_it_gave_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (Desk::new(dir.path(), "first"), Desk::new(dir.path(), "second"));
+    let world = world(&first, &second);
+    first.know(&world).expect(0);
+    hand_in(&world, &first.sign(&request(&world, None), 0).out, 0);
+    import(&world, 1);
+    let asked = request(&world, None);
+    let (path, saved, library) = (dir.path().join("asked"), dir.path().join("saved"), shim(dir.path(), "cuts"));
+    fs::write(&path, &asked).unwrap();
+    copy(&first.dir, &saved);
+    let sign = |name: &str, value: &str, how: &str| {
+        let mut command = Command::new(RELAY);
+        command.args(["log", "witness", "sign", first.dir.to_str().unwrap(), path.to_str().unwrap()]);
+        run(command.env("LD_PRELOAD", &library).env(name, value).env("CUT_HOW", how))
+    };
+    let ran = sign("CUT_COUNT", "1", "kill").expect(0);
+    let steps: usize = ran.err.lines().find_map(|l| l.strip_prefix("durable steps: ")?.parse().ok()).unwrap();
+    assert!(steps >= 4, "only {steps} steps: {}", ran.err);
+    for how in ["kill", "after", "full", "error"] {
+        for at in 1..=steps {
+            fs::remove_dir_all(&first.dir).unwrap();
+            copy(&saved, &first.dir);
+            let cut = sign("CUT_AT", &at.to_string(), how);
+            let place = format!("{how} at {at} of {steps}: {} {}", cut.err, cut.out);
+            assert!(!cut.err.contains("panicked"), "{place}");
+            let again = sign("CUT_NOT", "1", how);
+            if cut.out.contains("— first.example") {
+                assert!(again.err.contains(&format!("--old {}", size(&asked))), "{place}\nthen: {}", again.err);
+            }
+            match again.code {
+                Some(0) => {}
+                Some(3) => assert!(again.err.contains("[witness-conflict]"), "{place}\nthen: {}", again.err),
+                _ => panic!("{place}\nthen: {}", again.err),
+            }
+            let next = request(&world, Some(&size(&asked)));
+            first.sign(&next, 0);
+        }
+    }
 }
