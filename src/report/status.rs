@@ -64,7 +64,8 @@ impl std::fmt::Display for WitnessStatus {
     }
 }
 
-fn witnesses(state: &State, config: &Config, now: Timestamp) -> Result<Option<WitnessStatus>, Fault> {
+/// What the witnesses remember; none where the config names none.
+pub fn witnesses(state: &State, config: &Config, now: Timestamp) -> Result<Option<WitnessStatus>, Fault> {
     let Some(witness) = &config.witness else { return Ok(None) };
     let folder = state.import_log();
     let kept = cosigned::kept(&folder, &check::read_vkey(&folder)?, &witness.policy)?;

@@ -72,11 +72,12 @@ impl Answer {
 }
 
 /// The pages, in the order of the menu: path, name, whether an operator may see it.
-const MENU: [(&str, &str, bool); 5] = [
+const MENU: [(&str, &str, bool); 6] = [
     ("/", "Today", true),
     ("/imports", "Imports", true),
     ("/refusals", "Refusals", false),
     ("/log", "Log", false),
+    ("/witnesses", "Witnesses", false),
     ("/keys", "Keys and policy", false),
 ];
 

@@ -1,4 +1,4 @@
-//! A signed statement through the slot, and what became of it.
+//! A signed statement, or a head that a witness cosigned, through the slot; and what became of a statement.
 
 use maud::html;
 use multer::Multipart;
@@ -10,7 +10,7 @@ use super::route::{Asked, release};
 use crate::audit::check::read_vkey;
 use crate::audit::{Event, log};
 use crate::base::{Digest, Error, clock};
-use crate::settle::{HandedIn, Letter};
+use crate::settle::{Cosigned, HandedIn, Letter};
 
 /// What the form brings.
 #[derive(Default)]
@@ -22,32 +22,45 @@ struct Form {
 /// Takes a statement and its signature from the form of a release's page.
 pub fn receive(desk: &Desk, reader: &Reader, asked: &Asked) -> Result<Answer, Error> {
     let id = asked.path().strip_prefix("/imports/").and_then(release);
-    let Some(id) = id else {
+    let is_head = asked.path() == "/witnesses";
+    if id.is_none() && !is_head {
         return Ok(notice(404, "There is no such page", "Statements are handed in on a release's page.", Next::Today));
-    };
+    }
     if !reader.hands_in() {
-        let text = "Only officers hand in statements. An officer can also use gaprelay approve on the relay.";
+        let text = "Only officers hand in what was signed. An officer can also do so by command on the relay.";
         return Ok(notice(403, "Not for this role", text, Next::Back));
     }
     let Some(form) = read(asked) else {
         let text = "The form could not be read: a statement, and its signature as a file or as text, are wanted.";
         return Ok(notice(400, "Nothing was handed in", text, Next::Back));
     };
+    let folder = desk.state.import_log();
+    let from = log::read_checkpoint(&folder, &read_vkey(&folder)?)?.size;
+    let Some(id) = id else {
+        let Some(cosigned) = String::from_utf8(form.signature).ok().filter(|text| !text.is_empty()) else {
+            let text = "What the witness printed is wanted, as a file or as text.";
+            return Ok(notice(400, "Nothing was handed in", text, Next::Back));
+        };
+        let letter = Letter::Cosigned(Cosigned { at: clock::now(), cosigned });
+        return Ok(if desk.put(&letter)? { Answer::see(format!("/witnesses?from={from}")) } else { full() });
+    };
     if form.statement.trim().is_empty() || form.signature.is_empty() {
         let text = "Both are needed: the statement exactly as it was signed, and the .minisig file that minisign made.";
         return Ok(notice(400, "Something is missing", text, Next::Back));
     }
-    let folder = desk.state.import_log();
-    let from = log::read_checkpoint(&folder, &read_vkey(&folder)?)?.size;
     let statement = Digest::of(form.statement.as_bytes());
     let letter =
         Letter::HandedIn(HandedIn { at: clock::now(), text: form.statement.into_bytes(), signature: form.signature });
     if !desk.put(&letter)? {
-        let text =
-            "The inbox is full until the keeper has settled. Start gaprelay up or gaprelay settle, then hand in again.";
-        return Ok(notice(503, "The inbox is full", text, Next::Back));
+        return Ok(full());
     }
     Ok(Answer::see(format!("/handed-in/{statement}?from={from}&release={id}")))
+}
+
+fn full() -> Answer {
+    let text =
+        "The inbox is full until the keeper has settled. Start gaprelay up or gaprelay settle, then hand in again.";
+    notice(503, "The inbox is full", text, Next::Back)
 }
 
 /// Reads the form; none if it is not one.

@@ -7,7 +7,8 @@
 //! vkey                         the public key
 //! logs/<digest>/vkey           the public key of a log that it knows
 //! logs/<digest>/checkpoint     the newest head that it cosigned
-//! logs/<digest>/against-…      what it refused though the log had signed it: evidence
+//! logs/<digest>/fork-…         another head of the same size, signed by the log: evidence
+//! logs/<digest>/against-…      a signed head that was not shown to have grown from that: evidence, or a broken proof
 //! ```
 //!
 //! The folder is one: a key restored without its memory, or with an old one, could be made to sign a fork.
@@ -23,7 +24,7 @@ use crate::audit::receipt::Growth;
 use crate::base::lock::Lock;
 use crate::base::{Digest, Fault, Timestamp, durable};
 
-/// Most pieces of evidence that are kept of a log.
+/// Most pieces of evidence of each kind that are kept of a log.
 const EVIDENCE: usize = 16;
 
 /// The memory, in its folder.
@@ -162,8 +163,12 @@ impl Memory {
             return Ok(Err(No::Conflict(size)));
         }
         if !grew(size, &root, head.size, &head.root, &growth.proof) {
-            keep(&path, asked)?;
-            return Ok(Err(if head.size == size { No::Forked(size) } else { No::Inconsistent }));
+            // Anyone can break a proof; two heads of one size are signed by the log alone. So neither kind takes
+            // the other's place.
+            let (no, kind) =
+                if head.size == size { (No::Forked(size), "fork-") } else { (No::Inconsistent, "against-") };
+            keep(&path, kind, asked)?;
+            return Ok(Err(no));
         }
         let line = self.cosigner.cosign(&head.to_text(), now);
         durable::sweep(&path)?;
@@ -173,8 +178,8 @@ impl Memory {
 }
 
 /// Keeps what the log has signed and yet is not its history: it proves the fork to others.
-fn keep(path: &Path, asked: &str) -> Result<(), Fault> {
-    let name = format!("against-{}", Digest::of(asked.as_bytes()));
-    let kept = durable::names(path)?.iter().filter(|name| name.starts_with("against-")).count();
+fn keep(path: &Path, kind: &str, asked: &str) -> Result<(), Fault> {
+    let name = format!("{kind}{}", Digest::of(asked.as_bytes()));
+    let kept = durable::names(path)?.iter().filter(|name| name.starts_with(kind)).count();
     if kept < EVIDENCE { durable::replace(&path.join(name), asked.as_bytes()) } else { Ok(()) }
 }

@@ -71,7 +71,8 @@ try:
     if WHAT == "draft":
         for path, name in [("/", "today"), ("/imports", "imports"), (f"/imports/{RELEASE}", "release")]:
             look(path, name)
-        for path, name in [("/refusals", "refusals"), ("/log?log=access", "log"), ("/keys", "keys")]:
+        others = {"/refusals": "refusals", "/log?log=access": "log", "/witnesses": "witnesses", "/keys": "keys"}
+        for path, name in others.items():
             look(path, name)
         # Filtering: only what holds the words is left.
         driver.get(URL + "/log")

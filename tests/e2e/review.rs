@@ -427,3 +427,53 @@ fn an_officer_works_with_them_in_a_real_browser() {
     assert!(!world.relay(&["status"]).out.contains("held"));
     pages.stop();
 }
+
+/// A head out to a witness and back, by the pages.
+#[test]
+fn officers_carry_heads_to_a_witness_and_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let desk = dir.path().join("desk");
+    let witness = |command: &str, args: &[&str]| {
+        let mut line = Command::new(RELAY);
+        run(line.args(["log", "witness", command, desk.to_str().unwrap()]).args(args)).expect(0).out
+    };
+    let vkey = witness("init", &["--name", "desk.example/witness"]);
+    let world = world("officer");
+    let config = fs::read_to_string(world.state().join("config.toml")).unwrap();
+    let none = Pages::start(&world);
+    assert!(none.get("/witnesses").contains("no witness") && none.get("/").contains("no witness"));
+    none.stop();
+    let policy = format!("\n[witness]\npolicy = \"\"\"\nwitness desk {vkey}quorum desk\n\"\"\"\n");
+    fs::write(world.state().join("config.toml"), config + &policy).unwrap();
+    witness("know", &["--log-key", world.state().join("log/import/vkey").to_str().unwrap()]);
+    let pages = Pages::start(&world);
+    assert!(pages.get("/").contains("witnesses are due") && pages.get("/witnesses").contains("None yet."));
+    let request = pages.get("/witnesses/request.txt?old=0").split_once("\r\n\r\n").unwrap().1.to_owned();
+    fs::write(world.path("request"), request).unwrap();
+    fs::write(world.path("signed"), witness("sign", &[world.path("request").to_str().unwrap()])).unwrap();
+    let hand_in = |file: &str| {
+        let answer = pages.curl("/witnesses", &["-F", &format!("signature=@{}", world.path(file).display())]);
+        let place = answer.lines().find_map(|l| l.strip_prefix("Location: ").or(l.strip_prefix("location: ")));
+        let place = place.unwrap_or_else(|| panic!("{answer}")).trim().to_owned();
+        assert!(pages.get(&place).contains("It waits for the keeper"));
+        world.relay(&["settle"]);
+        pages.get(&place)
+    };
+    let told = hand_in("signed");
+    assert!(
+        told.contains("it counts")
+            && told.contains("witnessed")
+            && told.contains("desk.example")
+            && told.contains("met"),
+        "{told}"
+    );
+    assert!(hand_in("signed").contains("[cosignature-repeated]"));
+    fs::write(world.path("junk"), "<script>alert(1)</script>\n\nx").unwrap();
+    let told = hand_in("junk");
+    assert!(told.contains("[cosignature-malformed]") && !told.contains("<script>"), "{told}");
+    for path in ["/witnesses/request.txt", "/witnesses/request.txt?old=9999", "/witnesses/request.txt?old=x"] {
+        assert_eq!(status(&pages.get(path)), "404", "{path}");
+    }
+    assert_eq!(status(&pages.curl("/witnesses", &["-F", "signature-text="])), "400");
+    assert!(pages.get("/").contains("witnessed"));
+}

@@ -6,6 +6,7 @@ pub mod log;
 pub mod refusals;
 pub mod release;
 pub mod today;
+pub mod witnesses;
 
 use super::frame::mark;
 use crate::publish::Standing;

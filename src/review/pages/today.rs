@@ -49,7 +49,7 @@ pub fn page(desk: &Desk, reader: &Reader) -> Result<Answer, Error> {
             p { "The logs have " (status.import_entries) " entries on imports and " (status.access_entries) " on what was refused." }
             @match &status.witness {
                 None => p { (mark("warn", "no witness")) " nobody outside keeps a memory of the log: name witnesses in the config, or keep receipts." },
-                Some(witness) if witness.due => p { (mark("warn", "witnesses are due")) " " (witness) ": " code { "gaprelay log witness request" } " on the relay makes what they sign." },
+                Some(witness) if witness.due => p { (mark("warn", "witnesses are due")) " " (witness) ". " a href="/witnesses" { "What they sign, and where to hand it in" } },
                 Some(witness) => p { (mark("good", "witnessed")) " " (witness) "." },
             }
         }
