@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::check::{Finding, check};
-use super::log::{in_bundle, read_bundle, read_head};
+use super::log::{in_bundle, read_head};
 use super::nodes::Nodes;
 use super::note::{Checkpoint, Verifier};
 use super::proof;
 use super::receipt::{Growth, Receipt};
 use super::tree::{Edge, Hash, WIDTH, root_of};
-use super::{Entry, tiles};
 use crate::base::Fault;
 
 /// What a kept head tells of a log.
@@ -53,9 +52,9 @@ pub fn compare(
         }
         each(entry);
     })?;
-    let reached = match &finding {
-        Finding::Whole { size, .. } => *size,
-        Finding::Bad { .. } => roots.keys().copied().max().unwrap_or_default(),
+    let end = match &finding {
+        Finding::Whole { size, .. } => Some(*size),
+        Finding::Bad { .. } => None,
     };
     let verdicts = kept.iter().map(|head| {
         if head.origin != verifier.name() {
@@ -64,7 +63,7 @@ pub fn compare(
         match roots.get(&head.size) {
             None => Verdict::Shorter,
             Some(root) if *root != head.root => Verdict::Forked,
-            Some(_) if head.size == reached => Verdict::Same,
+            Some(_) if Some(head.size) == end => Verdict::Same,
             Some(_) => Verdict::Grown,
         }
     });
@@ -78,11 +77,9 @@ pub fn receipt(folder: &Path, verifier: &Verifier, index: u64) -> Result<Option<
     if index >= head.size {
         return Ok(None);
     }
-    let bundle = index / WIDTH as u64;
-    let width = usize::try_from(head.size - bundle * WIDTH as u64).unwrap_or(WIDTH).min(WIDTH);
-    let bytes = read_bundle(folder, bundle, width)?;
-    let place = usize::try_from(index % WIDTH as u64).unwrap_or_default();
-    let entry = tiles::entries(&bytes).and_then(|entries| entries.get(place).map(|entry| entry.to_vec()));
+    let entry = in_bundle(folder, head.size, index / WIDTH as u64, |first, entries, _| {
+        Ok(usize::try_from(index - first).ok().and_then(|place| entries.get(place)).map(|entry| entry.to_vec()))
+    })?;
     let entry = entry.ok_or_else(|| unproven(folder))?;
     let proof = proof::inclusion(&Nodes::new(folder, head.size), index, head.size)?;
     let receipt = Receipt { entry, index, proof, note };
@@ -106,40 +103,4 @@ pub fn growth(folder: &Path, verifier: &Verifier, old: u64) -> Result<Option<Gro
 
 fn unproven(folder: &Path) -> Fault {
     Fault::damaged(folder.to_string_lossy(), "its hashes do not prove what its signed head promises")
-}
-
-/// The newest entry whose bytes hold each of `words` and which `is_it`, with its number.
-pub fn newest(
-    folder: &Path,
-    verifier: &Verifier,
-    words: &[String],
-    is_it: impl Fn(&Entry) -> bool,
-) -> Result<Option<(u64, Entry)>, Fault> {
-    let mut before = None;
-    while before != Some(0) {
-        let found = super::search::search(folder, verifier, before, words, 16)?;
-        before = Some(found.reached);
-        if let Some(entry) = found.entries.into_iter().find(|(_, entry)| is_it(entry)) {
-            return Ok(Some(entry));
-        }
-    }
-    Ok(None)
-}
-
-/// The number of the first entry that was appended at `time` or later: time does not go back in a log.
-pub fn first_since(folder: &Path, size: u64, time: crate::base::Timestamp) -> Result<u64, Fault> {
-    let (mut low, mut high) = (0, size);
-    while low < high {
-        let middle = low.midpoint(high);
-        let at = in_bundle(folder, size, middle / WIDTH as u64, |first, entries, read| {
-            let place = usize::try_from(middle - first).unwrap_or_default();
-            entries.get(place).map(|entry| read(entry).map(|entry| entry.time)).transpose()
-        })?;
-        if at.is_some_and(|at| at < time) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    Ok(low)
 }

@@ -4,7 +4,7 @@
 use data_encoding::BASE64;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 
-use super::note::{key_hash, key_text, parse_key, parts};
+use super::note::{fresh_key, key_hash, key_text, parse_key, parts};
 use crate::base::{Fault, Timestamp};
 
 /// tlog-cosignature's number for timestamped Ed25519.
@@ -30,9 +30,7 @@ fn message(time: Timestamp, text: &str) -> String {
 impl Cosigner {
     /// A fresh key from the system's randomness.
     pub fn generate(name: &str) -> Result<Self, Fault> {
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|_| Fault::Internal("the system gives no randomness"))?;
-        Ok(Self { name: name.to_owned(), key: SigningKey::from_bytes(&seed) })
+        Ok(Self { name: name.to_owned(), key: fresh_key()? })
     }
 
     /// Reads `PRIVATE+KEY+name+hash+base64`.

@@ -224,19 +224,8 @@ pub fn read_head(folder: &Path, verifier: &Verifier) -> Result<(Checkpoint, Stri
     verifier.head(&note).map(|head| (head, note)).ok_or_else(damaged)
 }
 
-/// Gives each entry with its number to `take`, or only the newest `last`. They are read under the
+/// Gives each entry from this number on to `take`; gives how many there are in all. They are read under the
 /// signed head; [`super::check::check`] proves them.
-pub fn each(
-    folder: &Path,
-    verifier: &Verifier,
-    last: Option<u64>,
-    mut take: impl FnMut(u64, Entry),
-) -> Result<(), Fault> {
-    let size = read_checkpoint(folder, verifier)?.size;
-    each_from(folder, verifier, last.map_or(0, |last| size.saturating_sub(last)), &mut take).map(drop)
-}
-
-/// Gives each entry from this number on to `take`; gives how many there are in all.
 pub fn each_from(
     folder: &Path,
     verifier: &Verifier,

@@ -27,9 +27,7 @@ pub struct Verifier {
 impl Signer {
     /// A fresh key from the system's randomness.
     pub fn generate(name: &str) -> Result<Self, Fault> {
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|_| Fault::Internal("the system gives no randomness"))?;
-        Ok(Self { name: name.to_owned(), key: SigningKey::from_bytes(&seed) })
+        Ok(Self { name: name.to_owned(), key: fresh_key()? })
     }
 
     /// Reads `PRIVATE+KEY+name+hash+base64`, as Go's `note.GenerateKey` writes it.
@@ -101,6 +99,13 @@ impl Verifier {
     fn hash(&self) -> [u8; 4] {
         key_hash(&self.name, ED25519, &self.key)
     }
+}
+
+/// A secret key from the system's randomness.
+pub fn fresh_key() -> Result<SigningKey, Fault> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|_| Fault::Internal("the system gives no randomness"))?;
+    Ok(SigningKey::from_bytes(&seed))
 }
 
 /// A signature line of a note.

@@ -1,4 +1,5 @@
-//! Looks for entries from the newest back, a page at a time: no index, and no more is read than is shown.
+//! Looks for entries: by words from the newest back, a page at a time, and by time. No index, and no more is read
+//! than is needed.
 
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use super::entry::Entry;
 use super::log::{in_bundle, read_checkpoint};
 use super::note::Verifier;
 use super::tree::WIDTH;
-use crate::base::Fault;
+use crate::base::{Fault, Timestamp};
 
 /// What was found.
 #[derive(Debug)]
@@ -48,12 +49,47 @@ pub fn search(
     Ok(found)
 }
 
+/// The newest entry whose bytes hold each of `words` and which `is_it`, with its number.
+pub fn newest(
+    folder: &Path,
+    verifier: &Verifier,
+    words: &[String],
+    is_it: impl Fn(&Entry) -> bool,
+) -> Result<Option<(u64, Entry)>, Fault> {
+    let mut before = None;
+    while before != Some(0) {
+        let found = search(folder, verifier, before, words, 16)?;
+        before = Some(found.reached);
+        if let Some(entry) = found.entries.into_iter().find(|(_, entry)| is_it(entry)) {
+            return Ok(Some(entry));
+        }
+    }
+    Ok(None)
+}
+
+/// The number of the first entry that was appended at `time` or later: time does not go back in a log.
+pub fn first_since(folder: &Path, size: u64, time: Timestamp) -> Result<u64, Fault> {
+    let (mut low, mut high) = (0, size);
+    while low < high {
+        let middle = low.midpoint(high);
+        let at = in_bundle(folder, size, middle / WIDTH as u64, |first, entries, read| {
+            let place = usize::try_from(middle - first).unwrap_or_default();
+            entries.get(place).map(|entry| read(entry).map(|entry| entry.time)).transpose()
+        })?;
+        if at.is_some_and(|at| at < time) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::audit::check::read_vkey;
     use crate::audit::{Event, Log};
-    use crate::base::Timestamp;
 
     #[test]
     fn every_entry_is_found_once_across_bundles_and_pages() {

@@ -145,6 +145,11 @@ pub fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
             refused: settled.refused.iter().map(Into::into).collect(),
             published: settled.published.iter().cloned().collect(),
             stuck: settled.stuck.iter().map(|(channel, refusal)| (channel.clone(), refusal.into())).collect(),
+            cosigned: settled
+                .cosigned
+                .into_iter()
+                .map(|(size, witnesses, quorum)| json::CosignedNow { size, witnesses, quorum })
+                .collect(),
             receipt: paper(&keeper.log.head()),
             evidence: settled.evidence,
         });

@@ -98,10 +98,24 @@ pub struct Settled {
     pub published: BTreeMap<String, u64>,
     /// Channels that could not be brought up to date, and why.
     pub stuck: BTreeMap<String, Why>,
+    /// Heads that witnesses cosigned.
+    pub cosigned: Vec<CosignedNow>,
     /// The bounded receipt of the import log, for the paper book.
     pub receipt: String,
     /// Lines of evidence taken into the access log.
     pub evidence: usize,
+}
+
+/// A head that witnesses cosigned.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct CosignedNow {
+    /// Its number of entries.
+    pub size: u64,
+    /// Who is new, by the policy's names.
+    pub witnesses: Vec<String>,
+    /// Whether the quorum has cosigned it now.
+    pub quorum: bool,
 }
 
 /// A statement that counts from now on.

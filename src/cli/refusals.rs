@@ -15,7 +15,7 @@ use crate::store::State;
 pub fn run(state: &State, args: &Refusals) -> Result<Ended, Error> {
     let mut tally = Tally::new(args.by);
     let folder = state.access_log();
-    log::each(&folder, &read_vkey(&folder)?, None, |_, entry| {
+    log::each_from(&folder, &read_vkey(&folder)?, 0, |_, entry| {
         let Event::Attempt(attempt) = entry.event else { return };
         if attempt.submission || !args.submissions {
             tally.add(attempt);

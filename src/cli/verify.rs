@@ -10,7 +10,7 @@ use super::args_log::{LogVerify, WhichLog};
 use super::{Ended, json, log, tui};
 use crate::audit::check::{Finding, read_vkey};
 use crate::audit::compare::{Verdict, compare};
-use crate::audit::note::{Checkpoint, Verifier};
+use crate::audit::note::{Checkpoint, Verifier, parts};
 use crate::audit::proof::grew;
 use crate::audit::receipt::{Growth, Kept, LONGEST, Receipt};
 use crate::audit::{Entry, Event};
@@ -37,7 +37,7 @@ pub fn run(root: &Path, args: &LogVerify) -> Result<Ended, Error> {
     }
     let mut logs: Vec<(PathBuf, Verifier)> = Vec::new();
     if let Some(folder) = &args.dir {
-        logs.extend(key.map(|key| (folder.clone(), key)));
+        logs.extend(key.clone().map(|key| (folder.clone(), key)));
     } else {
         let state = State::open(root)?;
         for name in [WhichLog::Import, WhichLog::Access].into_iter().filter(|name| args.log.is_none_or(|l| l == *name))
@@ -48,6 +48,10 @@ pub fn run(root: &Path, args: &LogVerify) -> Result<Ended, Error> {
             let elsewhere = key.clone().filter(|key| key.name() == beside.name());
             logs.push((folder, elsewhere.unwrap_or(beside)));
         }
+    }
+    if let Some(key) = key.filter(|key| !logs.iter().any(|(_, used)| used.to_text() == key.to_text())) {
+        let wrong = format!("no log here has the name of this key, {}: with it nothing would be checked", key.name());
+        return Err(Fault::Config(wrong).into());
     }
     let keys: Vec<&Verifier> = logs.iter().map(|(_, key)| key).collect();
     let mut memories = Vec::new();
@@ -270,10 +274,9 @@ fn head_of(path: &Path, keys: &[&Verifier]) -> Result<Checkpoint, Fault> {
                 Some(key) => key.head(&note).ok_or_else(|| {
                     wrong("its signature is not by the log's key: either was changed, or the log has a new key")
                 }),
-                None => Checkpoint::parse(
-                    note.split_once("\n\n").map_or("", |(text, _)| note.get(..=text.len()).unwrap_or("")),
-                )
-                .ok_or_else(|| wrong("it is neither a receipt nor a checkpoint")),
+                None => parts(&note)
+                    .and_then(|(text, _)| Checkpoint::parse(text))
+                    .ok_or_else(|| wrong("it is neither a receipt nor a checkpoint")),
             }
         }
         None => Err(wrong("it is neither a receipt nor a checkpoint")),

@@ -1,8 +1,9 @@
 //! Receipts of what the import log says.
 
 use crate::audit::check::read_vkey;
-use crate::audit::compare::{newest, receipt};
+use crate::audit::compare::receipt;
 use crate::audit::receipt::Receipt;
+use crate::audit::search::newest;
 use crate::audit::{Event, log};
 use crate::base::Fault;
 use crate::store::{ReleaseId, State};

@@ -17,10 +17,12 @@ pub mod call;
 
 use std::path::{Path, PathBuf};
 
+use crate::audit::check::read_vkey;
 use crate::audit::cosignature::Cosigner;
 use crate::audit::note::{Checkpoint, Verifier};
 use crate::audit::proof::grew;
 use crate::audit::receipt::Growth;
+use crate::audit::tree::root_of;
 use crate::base::lock::Lock;
 use crate::base::{Digest, Fault, Timestamp, durable};
 
@@ -116,9 +118,7 @@ impl Memory {
         let mut logs = Vec::new();
         for name in durable::names(&folder)? {
             let path = folder.join(name);
-            let key = String::from_utf8(durable::read(&path.join("vkey"), 4096)?).ok();
-            let key = key.and_then(|text| Verifier::parse(&text));
-            let key = key.ok_or_else(|| Fault::damaged(path.to_string_lossy(), "the log's key cannot be read"))?;
+            let key = read_vkey(&path)?;
             let head = self.remembered(&key)?;
             logs.push((key, head));
         }
@@ -146,9 +146,7 @@ impl Memory {
         if !path.join("vkey").is_file() {
             return Ok(Err(No::UnknownLog));
         }
-        let key =
-            String::from_utf8(durable::read(&path.join("vkey"), 4096)?).ok().and_then(|text| Verifier::parse(&text));
-        let key = key.ok_or_else(|| Fault::damaged(path.to_string_lossy(), "the log's key cannot be read"))?;
+        let key = read_vkey(&path)?;
         // Of all that stands under the head, the log's own signature alone is looked at and kept.
         let Some(note) = key.alone(&growth.note) else { return Ok(Err(No::Unsigned)) };
         let Some(head) = key.head(&note) else { return Ok(Err(No::Unsigned)) };
@@ -158,7 +156,7 @@ impl Memory {
         // One answer at a time: what is remembered must not change between the look and the signature.
         let _lock = Lock::take(&self.folder.join("lock"), || ())?;
         let before = self.remembered(&key)?;
-        let (size, root) = before.map_or((0, crate::audit::tree::root_of(&[])), |head| (head.size, head.root));
+        let (size, root) = before.map_or((0, root_of(&[])), |head| (head.size, head.root));
         if growth.old != size {
             return Ok(Err(No::Conflict(size)));
         }

@@ -136,7 +136,7 @@ fn an_append_that_was_cut_is_finished() {
 /// `--since` looks for a moment by halves: so time must not go back, whatever the clock does.
 #[test]
 fn time_does_not_go_back_in_a_log() {
-    use gaprelay::audit::compare::first_since;
+    use gaprelay::audit::search::first_since;
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("log");
     Log::create(&folder, "test/import/1").unwrap();

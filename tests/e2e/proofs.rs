@@ -94,6 +94,14 @@ fn a_kept_head_tells_a_grown_log_from_one_that_was_cut_forked_or_restored() {
     assert_eq!(verdict, "forked", "{words}");
     assert_eq!(against(&world, &paper, 0).0, "grown");
 
+    // A key from elsewhere counts; one that fits no log here is not passed over.
+    let key = |name: &str| fs::read_to_string(name).unwrap().trim().to_owned();
+    let stranger = World::new();
+    let wrong = key(stranger.state().join("log/import/vkey").to_str().unwrap());
+    assert!(world.relay(&["log", "verify", "--log-key", &wrong]).expect(4).err.contains("not signed by the log's key"));
+    let witness = key(world.state().join("log/access/vkey").to_str().unwrap());
+    let ran = world.relay(&["log", "verify", "--log", "import", "--log-key", &witness]).expect(2);
+    assert!(ran.err.contains("nothing would be checked"), "{}", ran.err);
     // The head of another log.
     let other = World::new();
     fs::write(&slip, other.relay(&["log", "receipt"]).expect(0).out.replace("import/1", "import/2")).unwrap();

@@ -116,6 +116,10 @@ fn heads_are_carried_out_cosigned_and_carried_back() {
     let one = first.sign(&request(&world, None), 0).out;
     hand_in(&world, &one, 0);
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 2, "the newest quorum, and what waits for the next");
+    let path = world.path("signed");
+    fs::write(&path, second.sign(&request(&world, Some(&size(&asked))), 0).out).unwrap();
+    let json = world.relay(&["log", "witness", "hand-in", path.to_str().unwrap(), "--json"]).expect(0).json();
+    assert_eq!(json["cosigned"][0]["witnesses"], serde_json::json!(["second"]), "{json}");
     let shown = gaprelay(&["log", "witness", "show", first.dir.to_str().unwrap()]).expect(0).out;
     assert!(shown.contains("entries seen"), "{shown}");
 
@@ -134,7 +138,9 @@ fn heads_are_carried_out_cosigned_and_carried_back() {
     }
     // The same signature many times is one.
     import(&world, 3);
-    let two = second.sign(&request(&world, Some(&size(&asked))), 0).out;
+    let seen = gaprelay(&["log", "witness", "show", second.dir.to_str().unwrap()]).expect(0).out;
+    let seen = seen.rsplit(": ").next().unwrap().split(' ').next().unwrap().to_owned();
+    let two = second.sign(&request(&world, Some(&seen)), 0).out;
     let last = two.lines().last().unwrap();
     hand_in(&world, &format!("{two}{}", format!("{last}\n").repeat(20)), 0);
     let notes = fs::read_dir(&folder).unwrap().map(|e| fs::read_to_string(e.unwrap().path()).unwrap());
