@@ -2,6 +2,7 @@
 //! is shown with line and column. `gaprelay init` writes an annotated example.
 
 pub mod dns;
+pub mod export;
 pub mod review;
 pub mod witness;
 
@@ -55,6 +56,9 @@ pub struct Config {
     /// Who keeps an outside memory of the import log; nobody, if left out.
     #[serde(default)]
     pub witness: Option<witness::Witness>,
+    /// Where the logs' entries go beside the logs; nowhere, if left out.
+    #[serde(default)]
+    pub export: Option<export::Export>,
     /// Layers of the confinement that this site does without, each with the reason.
     #[serde(default)]
     pub without: Vec<Without>,
@@ -336,6 +340,9 @@ impl Config {
         }
         for (at, message) in self.dns.problems().into_iter().chain(self.review.problems()) {
             add(at, message);
+        }
+        if let Some(problem) = self.export.as_ref().and_then(export::Export::problem) {
+            add(relay, problem.into());
         }
         if self.publish.keep_sets < 2 {
             add(relay, "publish.keep_sets must be at least 2, so that a release can be withdrawn".into());

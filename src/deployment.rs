@@ -11,6 +11,7 @@ macro_rules! shipped {
 
 /// Units of systemd.
 pub const UNITS: &[(&str, &str)] = shipped! {
+    "gaprelay-export.service"
     "gaprelay-keeper.service"
     "gaprelay-review.service"
     "gaprelay-review.socket"

@@ -37,6 +37,7 @@ pub mod settle;
 pub mod thin;
 
 // What there is to tell.
+pub mod export;
 pub mod report;
 pub mod review;
 

@@ -21,6 +21,21 @@ fn written<T: JsonSchema>() -> Value {
     serde_json::to_value(generator.into_root_schema_for::<T>()).unwrap()
 }
 
+/// A line of `log export --format json`: the entry as its bytes have it.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "a form that is written piece by piece")]
+struct Plain {
+    /// Origin of the log.
+    log: String,
+    /// Number of the entry, counted from 0.
+    number: u64,
+    /// Entries under the signed head that the entry was read under.
+    size: u64,
+    /// The entry.
+    entry: audit::Entry,
+}
+
 fn all() -> Vec<(&'static str, Value)> {
     let reason = |r: &Reason| json!({ "code": r.code(), "meaning": r.meaning(), "next": r.next() });
     let kind = |k: &Kind| json!({ "name": k.name(), "meaning": k.meaning() });
@@ -43,6 +58,9 @@ fn all() -> Vec<(&'static str, Value)> {
         ("json-show", written::<report::releases::Shown>()),
         ("json-log-show", written::<cli::json::LogLine>()),
         ("json-log-verify", written::<Vec<cli::json::Verified>>()),
+        ("json-log-verify-export", written::<crate::export::check::Checked>()),
+        ("export-json", schema::<Plain>()),
+        ("ocsf", written::<crate::export::ocsf::Ocsf<'_>>()),
         ("json-log-verify-receipt", written::<cli::json::Proven>()),
         ("json-refusals", written::<Vec<report::refusals::Refusals>>()),
         ("json-selftest", written::<cli::json::SelfTest<'_>>()),
@@ -70,6 +88,14 @@ fn schemas_are_those_of_the_types() {
             assert!(jsonschema::meta::is_valid(&value), "{name} is no schema");
         }
     }
+}
+
+#[test]
+fn kinds_of_events_are_those_of_the_type() {
+    let entry = schema::<audit::Entry>();
+    let variants = entry["$defs"]["Event"]["oneOf"].as_array().unwrap();
+    let kinds: Vec<&str> = variants.iter().map(|v| v["properties"]["type"]["const"].as_str().unwrap()).collect();
+    assert_eq!(kinds, audit::Event::KINDS);
 }
 
 #[test]

@@ -299,6 +299,56 @@ pub struct Attempt {
 }
 
 impl Event {
+    /// Every kind of event, in the order of their definition.
+    pub const KINDS: [&str; 20] = [
+        "initialised",
+        "medium-opened",
+        "medium-read",
+        "medium-refused",
+        "import-started",
+        "imported",
+        "already-here",
+        "import-refused",
+        "import-failed",
+        "statement",
+        "statement-refused",
+        "publish-started",
+        "published",
+        "publish-refused",
+        "interrupted",
+        "cosigned",
+        "cosignature-refused",
+        "anchored",
+        "self-test",
+        "attempt",
+    ];
+
+    /// Its kind: what its entry has as `type`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Initialised { .. } => "initialised",
+            Self::MediumOpened { .. } => "medium-opened",
+            Self::MediumRead { .. } => "medium-read",
+            Self::MediumRefused { .. } => "medium-refused",
+            Self::ImportStarted { .. } => "import-started",
+            Self::Imported { .. } => "imported",
+            Self::AlreadyHere { .. } => "already-here",
+            Self::ImportRefused { .. } => "import-refused",
+            Self::ImportFailed { .. } => "import-failed",
+            Self::Statement { .. } => "statement",
+            Self::StatementRefused { .. } => "statement-refused",
+            Self::PublishStarted { .. } => "publish-started",
+            Self::Published { .. } => "published",
+            Self::PublishRefused { .. } => "publish-refused",
+            Self::Interrupted { .. } => "interrupted",
+            Self::Cosigned { .. } => "cosigned",
+            Self::CosignatureRefused { .. } => "cosignature-refused",
+            Self::Anchored { .. } => "anchored",
+            Self::SelfTest(_) => "self-test",
+            Self::Attempt(_) => "attempt",
+        }
+    }
+
     /// Whether an outcome must follow.
     pub fn is_intent(&self) -> bool {
         matches!(self, Self::MediumOpened { .. } | Self::ImportStarted { .. } | Self::PublishStarted { .. })

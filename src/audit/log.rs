@@ -229,20 +229,35 @@ pub fn read_head(folder: &Path, verifier: &Verifier) -> Result<(Checkpoint, Stri
 pub fn each_from(
     folder: &Path,
     verifier: &Verifier,
-    mut number: u64,
+    number: u64,
     mut take: impl FnMut(u64, Entry),
 ) -> Result<u64, Fault> {
     let head = read_checkpoint(folder, verifier)?;
-    while number < head.size {
-        number = in_bundle(folder, head.size, number / WIDTH as u64, |first, entries, read| {
+    each_between(folder, (number, head.size), head.size, |number, _, entry| {
+        take(number, entry);
+        Ok(())
+    })?;
+    Ok(head.size)
+}
+
+/// Gives each entry from this number on and before the other, with its exact bytes, to `take`, of a log whose
+/// head promises `size`.
+pub fn each_between(
+    folder: &Path,
+    (mut number, end): (u64, u64),
+    size: u64,
+    mut take: impl FnMut(u64, &[u8], Entry) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    while number < end {
+        number = in_bundle(folder, size, number / WIDTH as u64, |first, entries, read| {
             let skip = usize::try_from(number - first).unwrap_or_default();
-            for (number, entry) in (first..).zip(entries).skip(skip) {
-                take(number, read(entry)?);
+            for (number, entry) in (first..end).zip(entries).skip(skip) {
+                take(number, entry, read(entry)?)?;
             }
             Ok(first + entries.len() as u64)
         })?;
     }
-    Ok(head.size)
+    Ok(())
 }
 
 /// Gives the entries of one bundle of a log of `size`, with the number of the first and how to read one,

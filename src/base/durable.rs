@@ -101,6 +101,12 @@ pub fn open_append(path: &Path) -> Result<File, Fault> {
     OpenOptions::new().append(true).create(true).mode(0o644).open(path).during("open", path)
 }
 
+/// A file of ours that is there already, to be read and written in place.
+#[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
+pub fn open_again(path: &Path) -> Result<File, Fault> {
+    OpenOptions::new().read(true).write(true).open(path).during("open", path)
+}
+
 /// Moves a finished, synced file or folder to its final name, durably.
 pub fn settle(from: &Path, to: &Path) -> Result<(), Fault> {
     fs::rename(from, to).during("rename", to)?;

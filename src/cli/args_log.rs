@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::base::Timestamp;
+use crate::config::export::Format;
 use crate::store::ReleaseId;
 
 /// The logs' subcommands.
@@ -18,6 +19,8 @@ pub enum LogCommand {
     Prove(LogProve),
     /// Print a receipt: of a release's import, or of the log as it is now, for the paper book.
     Receipt(LogReceipt),
+    /// Tell entries to a collector (SIEM), in lines to a file or to the local syslog socket.
+    Export(LogExport),
     /// Keep an outside memory of relays' logs on an officer's machine, and carry heads to it and back.
     Witness {
         /// What to do.
@@ -125,12 +128,53 @@ pub struct LogVerify {
     /// (--against); no log is needed.
     #[arg(long, value_name = "FILE", requires = "log_key", requires = "against", conflicts_with_all = ["dir", "log"])]
     pub grown: Option<PathBuf>,
+    /// Check that this file of `log export` says what the logs say; - reads standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["receipt", "grown", "against", "dir", "log"])]
+    pub export: Option<PathBuf>,
     /// The public key that signed it: what its vkey file holds, or that file, from a source you trust.
     #[arg(long, alias = "key", value_name = "VKEY")]
     pub log_key: Option<String>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `log export`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without any option that says otherwise, what [export] of the config says holds, else OCSF to the output.
+Each line names its entry and the size of the signed head; `gaprelay log verify --export FILE` compares
+them with the logs. See schemas/export.md.")]
+pub struct LogExport {
+    /// The words of the lines.
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// Only this log; both if left out.
+    #[arg(long, value_enum)]
+    pub log: Option<WhichLog>,
+    /// Only entries from this moment on, such as 2026-11-24T06:00:00Z or 2026-11-24; where there is a cursor
+    /// that knows better, from there.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub since: Option<Timestamp>,
+    /// Go on with entries as they come, until stopped.
+    #[arg(long)]
+    pub follow: bool,
+    /// Append to this file instead of printing.
+    #[arg(long, value_name = "FILE", conflicts_with = "syslog")]
+    pub out: Option<PathBuf>,
+    /// Send each line to this local syslog socket, in a frame of RFC 5424.
+    #[arg(long, value_name = "SOCKET", num_args = 0..=1, default_missing_value = "/dev/log")]
+    pub syslog: Option<PathBuf>,
+    /// Frame lines as RFC 5424 says, also in a file.
+    #[arg(long)]
+    pub framed: bool,
+    /// Remember here how far lines have gone, and go on from there: none is lost at a restart; after a cut some
+    /// may come twice.
+    #[arg(long, value_name = "FILE")]
+    pub cursor: Option<PathBuf>,
+    /// End when this process, which started us, ends: how `up` starts it.
+    #[arg(long, hide = true, value_name = "PID")]
+    pub supervised: Option<i32>,
 }
 
 /// `log prove`.

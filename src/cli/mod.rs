@@ -5,6 +5,7 @@ pub mod args;
 pub mod args_log;
 pub mod args_pack;
 pub mod doctor;
+pub mod export;
 pub mod import;
 pub mod json;
 pub mod log;
@@ -86,6 +87,7 @@ fn run(relay: Relay, sockets: Sockets) -> Result<Ended, Error> {
             LogCommand::Show(show) => log::show(&State::open(root)?, &show),
             LogCommand::Verify(verify) => verify::run(root, &verify),
             LogCommand::Prove(prove) => log::prove(&State::open(root)?, &prove),
+            LogCommand::Export(export) => export::run(&State::open(root)?, &export),
             LogCommand::Witness { command } => witness::run(root, now, &command),
             LogCommand::Receipt(receipt) => log::receipt(&State::open(root)?, &receipt),
         },

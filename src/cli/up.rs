@@ -1,9 +1,11 @@
 //! `gaprelay up`: one supervisor that keeps a keeper, which settles on a timer, a server and, where the
-//! config has them, a DNS sinkhole and the officers' pages running, each a confined process of its own. If one ends, it is started again. The supervisor itself reads
-//! nothing that anybody sends.
+//! config has them, a DNS sinkhole, the officers' pages and an export running, each a confined process of its
+//! own. If one ends, it is started again. The supervisor itself reads nothing that anybody sends.
 
 use std::path::Path;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::process::Child;
@@ -13,6 +15,7 @@ use super::args::{Serve, Up};
 use super::{Ended, tui};
 use crate::base::error::IoContext as _;
 use crate::base::{Error, Fault};
+use crate::config::Config;
 use crate::sandbox::worker::{our_id, ourselves, start_awaited, stop};
 use crate::store::State;
 
@@ -21,12 +24,49 @@ const LEAST: Duration = Duration::from_secs(1);
 /// Before a process that ended is started again.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// What the config may ask for beside a keeper and a server.
+#[derive(Clone, Copy)]
+enum Part {
+    Sinkhole,
+    Review,
+    Export,
+}
+
+impl Part {
+    /// Those that this config asks for.
+    fn of(config: &Config) -> Vec<Self> {
+        let asked = [
+            (Self::Sinkhole, !config.dns.listen.is_empty()),
+            (Self::Review, config.review.is_shown()),
+            (Self::Export, config.export.is_some()),
+        ];
+        asked.into_iter().filter(|(_, asked)| *asked).map(|(part, _)| part).collect()
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Sinkhole => "sinkhole",
+            Self::Review => "review",
+            Self::Export => "export",
+        }
+    }
+
+    fn start(self, root: &Path) -> Result<Child, Fault> {
+        let mut command = ourselves(root);
+        match self {
+            Self::Sinkhole | Self::Review => command.arg(self.word()),
+            Self::Export => command.args(["log", "export", "--follow"]),
+        };
+        command.args(["--supervised", &our_id()]);
+        start(command)
+    }
+}
+
 /// Runs until SIGTERM or SIGINT.
 pub fn run(root: &Path, args: &Up) -> Result<Ended, Error> {
     // A state or config that is not sound is told at once, not by a server that keeps dying.
     let config = State::open(root)?.config()?;
-    let has_sinkhole = !config.dns.listen.is_empty();
-    let has_pages = config.review.socket.is_some();
+    let parts = Part::of(&config);
     let failed = |source| Fault::Io { operation: "supervise", path: root.to_owned(), source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     runtime.block_on(async {
@@ -39,8 +79,8 @@ pub fn run(root: &Path, args: &Up) -> Result<Ended, Error> {
         let mut proof: Option<Child> = None;
         let mut keeper = start_keeper(root)?;
         let mut server = start_server(root, &args.serve)?;
-        let mut sinkhole = if has_sinkhole { Some(start_part(root, "sinkhole")?) } else { None };
-        let mut pages = if has_pages { Some(start_part(root, "review")?) } else { None };
+        let mut others =
+            parts.into_iter().map(|part| Ok((part, part.start(root)?))).collect::<Result<Vec<_>, Fault>>()?;
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
@@ -58,17 +98,14 @@ pub fn run(root: &Path, args: &Up) -> Result<Ended, Error> {
                     again("server", ended.map_err(failed)?).await;
                     server = start_server(root, &args.serve)?;
                 }
-                ended = end_of(&mut sinkhole) => {
-                    again("sinkhole", ended.map_err(failed)?).await;
-                    sinkhole = Some(start_part(root, "sinkhole")?);
-                }
-                ended = end_of(&mut pages) => {
-                    again("review", ended.map_err(failed)?).await;
-                    pages = Some(start_part(root, "review")?);
+                (place, ended) = first_end(&mut others) => {
+                    let Some((part, child)) = others.get_mut(place) else { continue };
+                    again(part.word(), ended.map_err(failed)?).await;
+                    *child = part.start(root)?;
                 }
             }
         }
-        for answering in [Some(&mut server), sinkhole.as_mut(), pages.as_mut()].into_iter().flatten() {
+        for answering in std::iter::once(&mut server).chain(others.iter_mut().map(|(_, child)| child)) {
             stop(answering);
             answering.wait().await.map_err(failed)?;
         }
@@ -85,12 +122,6 @@ fn start_server(root: &Path, args: &Serve) -> Result<Child, Fault> {
     for address in &args.listen {
         command.arg("--listen").arg(address.to_string());
     }
-    start(command)
-}
-
-fn start_part(root: &Path, part: &str) -> Result<Child, Fault> {
-    let mut command = ourselves(root);
-    command.args([part, "--supervised", &our_id()]);
     start(command)
 }
 
@@ -118,6 +149,19 @@ async fn end_of(child: &mut Option<Child>) -> std::io::Result<ExitStatus> {
         Some(child) => child.wait().await,
         None => std::future::pending().await,
     }
+}
+
+/// Waits for the first of several to end; says which.
+async fn first_end(children: &mut [(Part, Child)]) -> (usize, std::io::Result<ExitStatus>) {
+    std::future::poll_fn(|cx| {
+        for (place, (_, child)) in children.iter_mut().enumerate() {
+            if let Poll::Ready(ended) = pin!(child.wait()).poll(cx) {
+                return Poll::Ready((place, ended));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// What is due is published before agents are served, and what was recorded is in the log at the end.

@@ -35,6 +35,9 @@ pub fn run(root: &Path, args: &LogVerify) -> Result<Ended, Error> {
     if let (Some(path), Some(key)) = (&args.grown, &key) {
         return grown(&read(path)?, key, args);
     }
+    if let Some(path) = &args.export {
+        return super::export::verify(&State::open(root)?, path, key.as_ref(), args.json);
+    }
     let mut logs: Vec<(PathBuf, Verifier)> = Vec::new();
     if let Some(folder) = &args.dir {
         logs.extend(key.clone().map(|key| (folder.clone(), key)));

@@ -47,6 +47,11 @@ pub enum ReaderRole {
 }
 
 impl Review {
+    /// Whether `up` shows the pages.
+    pub fn is_shown(&self) -> bool {
+        self.socket.is_some()
+    }
+
     /// What is wrong with it, and where.
     pub fn problems(&self) -> Vec<(usize, String)> {
         let mut problems = Vec::new();

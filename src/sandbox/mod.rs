@@ -50,11 +50,13 @@ pub enum Role {
     Review,
     /// Remembers logs, on an officer's machine.
     Witness,
+    /// Tells the logs to a collector.
+    Exporter,
 }
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Reader,
         Self::Examiner,
         Self::Keeper,
@@ -63,6 +65,7 @@ impl Role {
         Self::Post,
         Self::Review,
         Self::Witness,
+        Self::Exporter,
     ];
 
     /// Its letter in the table of system calls.
@@ -76,6 +79,7 @@ impl Role {
             Self::Post => 'P',
             Self::Review => 'V',
             Self::Witness => 'W',
+            Self::Exporter => 'X',
         }
     }
 }
@@ -91,6 +95,7 @@ impl fmt::Display for Role {
             Self::Post => "post",
             Self::Review => "review",
             Self::Witness => "witness",
+            Self::Exporter => "exporter",
         })
     }
 }

@@ -46,7 +46,7 @@ use Place::{Medium, State};
 pub const SLOT: u64 = 4 << 20;
 
 /// The table.
-pub const RIGHTS: [Rights; 8] = [
+pub const RIGHTS: [Rights; 9] = [
     Rights {
         role: Role::Reader,
         may: "reads the medium and tells the keeper its bytes",
@@ -145,6 +145,16 @@ pub const RIGHTS: [Rights; 8] = [
         user: User::OwnerOfState,
         memory: 256 << 20,
     },
+    Rights {
+        role: Role::Exporter,
+        may: "tells the logs' entries to what was opened for it: a file, or the local syslog socket",
+        reads: &[State("log/access"), State("log/import"), State("releases")],
+        writes: &[],
+        appends: None,
+        longest_file: None,
+        user: User::Own("gaprelay-export"),
+        memory: 256 << 20,
+    },
 ];
 
 impl Rights {
@@ -159,6 +169,7 @@ impl Rights {
             Role::Post => const { &RIGHTS[5] },
             Role::Review => const { &RIGHTS[6] },
             Role::Witness => const { &RIGHTS[7] },
+            Role::Exporter => const { &RIGHTS[8] },
         }
     }
 }

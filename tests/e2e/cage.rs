@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::serve::Server;
 use super::support::*;
 
-const ROLES: [&str; 8] = ["reader", "examiner", "keeper", "server", "sinkhole", "post", "review", "witness"];
+const ROLES: [&str; 9] =
+    ["reader", "examiner", "keeper", "server", "sinkhole", "post", "review", "witness", "exporter"];
 const ONE: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes")];
 
 fn rows(part: &Value) -> &Vec<Value> {

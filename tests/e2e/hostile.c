@@ -7,7 +7,7 @@
  *   HOSTILE=more         they hand over more than was asked for
  *   HOSTILE=lies         they hand over other bytes
  *   HOSTILE=silent       they end before they have answered
- *   HOSTILE_ROLE=NAME    which of them: reader, examiner, keeper, server, sinkhole, post, review
+ *   HOSTILE_ROLE=NAME    which of them: reader, examiner, keeper, server, sinkhole, post, review, exporter
  *   MISSING=landlock     the kernel does not know that layer
  *           seccomp
  *           both
@@ -60,6 +60,7 @@ __attribute__((constructor)) static void who(void) {
         if (!strcmp(word, "sinkhole") || !strcmp(word, "post")) role = word[0] == 's' ? "sinkhole" : "post";
         if (!strcmp(word, "serve")) command = "server";
         if (!strcmp(word, "review")) role = "review";
+        if (!strcmp(word, "export")) role = "exporter";
         if (!strcmp(word, "import")) command = "import";
         if (!strcmp(word, "attempt") || !strcmp(word, "wait")) return;
         supervised |= !strcmp(word, "--supervised");
@@ -117,7 +118,7 @@ ssize_t write(int fd, const void *bytes, size_t size) {
     struct stat what;
     // Into a pipe: what it writes to the kernel while it confines itself is no answer.
     int answer = fd > 2 && (!strcmp(role, "reader") || !strcmp(role, "examiner")) && !syscall(SYS_fstat, fd, &what) && S_ISFIFO(what.st_mode);
-    if (answer) escape();
+    if (answer || (fd == 1 && !strcmp(role, "exporter"))) escape();
     if (answer && size > 0 && mine("silent")) _exit(0);
     if (answer && size > 0 && mine("frames")) return (REAL(write))(fd, "no frame", 8) == 8 ? (ssize_t)size : -1;
     if (answer && size > 0 && mine("more")) {

@@ -17,6 +17,7 @@ mod cage;
 mod clients;
 mod cuts;
 mod deployment;
+mod export;
 mod import;
 mod layout;
 mod log;

@@ -27,8 +27,8 @@ pub const ATTEMPTS: &[Attempt] = &[
     only("K", "read the spool", |t| read(&t.state().join("spool/file"))),
     only("K", "read the config", |t| read(&t.state().join("config.toml"))),
     only("KSDV", "read the published sets", |t| read(&t.state().join("channels/file"))),
-    only("KSV", "read the import log's tiles", |t| read(&t.state().join("log/import/file"))),
-    only("KV", "read the access log", |t| read(&t.state().join("log/access/file"))),
+    only("KSVX", "read the import log's tiles", |t| read(&t.state().join("log/import/file"))),
+    only("KVX", "read the access log", |t| read(&t.state().join("log/access/file"))),
     only("R", "read the medium", |t| read(&t.medium().join("file"))),
     // Writing to the medium, in every way there is.
     never("create a file on the medium", |t| create(&t.medium())),

@@ -1,0 +1,165 @@
+//! `gaprelay log export`, and `log verify --export`.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::args_log::{LogExport, WhichLog};
+use super::{Ended, log, selftest, tui};
+use crate::audit::check::{Finding, check, read_vkey};
+use crate::audit::note::Verifier;
+use crate::base::error::IoContext as _;
+use crate::base::{Error, Fault, durable};
+use crate::config::export::{Export, Format};
+use crate::export::check::{Checked, Checking, Whole};
+use crate::export::feed::Feed;
+use crate::export::sink::{Cursor, Sink};
+use crate::sandbox::worker::end_with;
+use crate::sandbox::{self, Grants, Role};
+use crate::store::State;
+
+/// Between two looks at the logs.
+const LOOK: Duration = Duration::from_millis(500);
+/// Between two proofs that the cage holds.
+const PROBE: Duration = Duration::from_mins(1);
+/// Entries of each log between two savings of the cursor.
+const MANY: u64 = 1000;
+/// Longest line of an export that is read, in bytes.
+const LONGEST: u64 = 1 << 20;
+
+/// Tells entries, once or for as long as it runs.
+pub fn run(state: &State, args: &LogExport) -> Result<Ended, Error> {
+    if let Some(supervisor) = args.supervised {
+        end_with(supervisor, Signal::TERM)?;
+    }
+    let config = state.config()?;
+    let kept = config.export.as_ref().filter(|_| args.out.is_none() && args.syslog.is_none());
+    let format = args.format.or(kept.map(|kept| kept.format)).unwrap_or(Format::Ocsf);
+    let (sink, framed) = sink(state, args, kept)?;
+    let cursor = args.cursor.clone().or_else(|| kept.map(|kept| state.root().join(&kept.cursor)));
+    let cursor = cursor.map(|path| Cursor::open(&path)).transpose()?;
+    if args.follow {
+        // One that goes on for long proves itself before it begins; the timer's self-test logs it.
+        let _ = selftest::before(state.root(), &[Role::Exporter], &config)?;
+    }
+    // What it writes to is open; from here on it can open nothing but the logs.
+    std::env::set_current_dir(state.root()).during("enter", state.root())?;
+    let inside = State::open(Path::new("."))?;
+    let held = sandbox::enter(Role::Exporter, &Grants { state: inside.root(), medium: None }, &config.terms())?;
+    if args.follow {
+        tui::note(&held);
+    }
+    let which = [WhichLog::Import, WhichLog::Access].into_iter().filter(|log| args.log.is_none_or(|only| only == *log));
+    let folders: Vec<PathBuf> = which.map(|which| log::folder(&inside, which)).collect();
+    let feed = Feed::open(&inside, (format, framed), &folders, args.since, |log| cursor.as_ref()?.of(log))?;
+    match go(feed, sink, cursor, args.follow.then_some(held.filter.is_some())) {
+        // Nobody reads any more.
+        Err(Fault::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => Ok(Ended::Well),
+        ended => Ok(ended.map(|()| Ended::Well)?),
+    }
+}
+
+/// Tells what is new, again and again if `follow` says so, which knows whether there is a filter to prove.
+fn go(mut feed: Feed, mut sink: Sink, mut cursor: Option<Cursor>, follow: Option<bool>) -> Result<(), Fault> {
+    let mut proven = Instant::now();
+    loop {
+        let (told, more) = feed.tell(MANY, |line| sink.put(line))?;
+        if told > 0 {
+            sink.sync()?;
+            if let Some(cursor) = &mut cursor {
+                cursor.save(feed.places())?;
+            }
+        }
+        if more {
+            continue;
+        }
+        let Some(has_filter) = follow else { return Ok(()) };
+        std::thread::sleep(LOOK);
+        if has_filter && proven.elapsed() >= PROBE {
+            proven = Instant::now();
+            sandbox::probe()?;
+        }
+    }
+}
+
+/// Where lines go, open, and whether they are framed.
+fn sink(state: &State, args: &LogExport, kept: Option<&Export>) -> Result<(Sink, bool), Fault> {
+    let beside = |path: &PathBuf| state.root().join(path);
+    let file = args.out.clone().or_else(|| kept.and_then(|kept| kept.file.as_ref().map(beside)));
+    let socket = args.syslog.clone().or_else(|| kept.and_then(|kept| kept.syslog.as_ref().map(beside)));
+    Ok(match (file, socket) {
+        (Some(path), _) => (Sink::File(durable::open_append(&path)?, path), args.framed),
+        (None, Some(path)) => (Sink::Datagrams(connect(&path)?, path), true),
+        (None, None) => (Sink::Out, args.framed),
+    })
+}
+
+/// The local syslog socket: the one thing outside that is ever connected to, by its path, before this process
+/// is confined.
+#[expect(clippy::disallowed_methods, reason = "a socket of this host by its path, for the export alone")]
+fn connect(path: &Path) -> Result<File, Fault> {
+    let socket = UnixDatagram::unbound().during("make", Path::new("a socket"))?;
+    socket.connect(path).during("send to", path)?;
+    Ok(File::from(OwnedFd::from(socket)))
+}
+
+/// Compares an export with the logs, which are checked first.
+pub fn verify(state: &State, path: &Path, key: Option<&Verifier>, as_json: bool) -> Result<Ended, Error> {
+    let mut logs = Vec::new();
+    for folder in [state.import_log(), state.access_log()] {
+        let beside = read_vkey(&folder)?;
+        let vkey = key.filter(|key| key.name() == beside.name()).unwrap_or(&beside);
+        match check(&folder, vkey, |_, _, _| {})? {
+            Finding::Whole { size, .. } => logs.push(Whole { origin: vkey.name().to_owned(), folder, size }),
+            Finding::Bad { detail, .. } => return Err(Fault::damaged(folder.to_string_lossy(), detail).into()),
+        }
+    }
+    let reader: Box<dyn Read> = if path.as_os_str() == "-" {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(path).during("read", path)?)
+    };
+    let mut checking = Checking::new(Some(state), &logs);
+    let mut reader = BufReader::new(reader);
+    let mut line = Vec::new();
+    while reader.by_ref().take(LONGEST).read_until(b'\n', &mut line).during("read", path)? > 0 {
+        checking.line(String::from_utf8_lossy(&line).trim_end_matches('\n'))?;
+        line.clear();
+    }
+    let checked = checking.finish();
+    if as_json {
+        tui::say_json(&checked);
+    } else {
+        tell(path, &checked);
+    }
+    Ok(if checked.findings.is_empty() { Ended::Well } else { Ended::Damaged })
+}
+
+fn tell(path: &Path, checked: &Checked) {
+    let path = crate::base::quoted::quoted_os(path);
+    for (log, (first, last)) in &checked.logs {
+        tui::say(format_args!("{path}: entries {first} to {last} of {log}"));
+    }
+    let repeated = if checked.repeated > 0 { format!(", {} of them again", checked.repeated) } else { String::new() };
+    if checked.findings.is_empty() {
+        tui::say(format_args!("{path}: {} lines{repeated}, all as the logs say", checked.lines));
+    }
+    if checked.not_compared > 0 {
+        let many = checked.not_compared;
+        tui::note(format_args!("{many} lines about files of releases that are no longer here were not compared"));
+    }
+    for finding in &checked.findings {
+        tui::note(format_args!("{path}: {finding}"));
+    }
+    if checked.more > 0 {
+        tui::note(format_args!("and {} more", checked.more));
+    }
+    if !checked.findings.is_empty() {
+        tui::hint("the logs were found whole: export anew, and find out who could write to the file");
+    }
+}

@@ -1,0 +1,44 @@
+//! The part of the config that says where the logs' entries go beside the logs.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// An export that `up` keeps running: for a collector (SIEM) that reads a file, or listens at the local syslog
+/// socket. The relay opens no connection.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Export {
+    /// `ocsf`, `cef` or `json`.
+    pub format: Format,
+    /// The file that lines are appended to. A path that is not absolute begins at the state folder.
+    #[serde(default)]
+    pub file: Option<PathBuf>,
+    /// The socket that lines are sent to, in RFC 5424 frames; `/dev/log` say. Instead of `file`.
+    #[serde(default)]
+    pub syslog: Option<PathBuf>,
+    /// Where it is remembered how far lines have gone, so that none is lost at a restart.
+    pub cursor: PathBuf,
+}
+
+impl Export {
+    /// What is wrong with it.
+    pub fn problem(&self) -> Option<&'static str> {
+        let one = self.file.is_some() != self.syslog.is_some();
+        (!one).then_some("export needs a file or a syslog socket, and not both")
+    }
+}
+
+/// The words of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// Open Cybersecurity Schema Framework 1.5.0, one JSON object a line.
+    Ocsf,
+    /// ArcSight Common Event Format, version 0.
+    Cef,
+    /// The entries as they are, with their number and the head's size.
+    Json,
+}
