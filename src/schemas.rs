@@ -62,6 +62,8 @@ fn all() -> Vec<(&'static str, Value)> {
         ("export-json", schema::<Plain>()),
         ("ocsf", written::<crate::export::ocsf::Ocsf<'_>>()),
         ("json-log-verify-receipt", written::<cli::json::Proven>()),
+        ("agents", schema::<audit::pulls::Agents>()),
+        ("json-agents", written::<Vec<report::agents::AgentRow>>()),
         ("json-refusals", written::<Vec<report::refusals::Refusals>>()),
         ("json-selftest", written::<cli::json::SelfTest<'_>>()),
         ("json-doctor", written::<cli::json::Doctor>()),

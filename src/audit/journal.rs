@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Attempt, Event, SelfTest};
 use super::log::Log;
+use super::pulls::{Agents, Pull};
 use crate::base::error::IoContext as _;
 use crate::base::{Fault, Timestamp, durable};
 
@@ -25,17 +26,10 @@ pub const NAME: &str = "journal";
 pub enum Line {
     /// What somebody attempted.
     Attempt(Box<Attempt>),
+    /// What somebody pulled: no evidence, and no entry of the log.
+    Pull(Box<Pull>),
     /// What the server proved of itself before it began.
     SelfTest(Box<SelfTest>),
-}
-
-impl Line {
-    fn event(self) -> Event {
-        match self {
-            Self::Attempt(attempt) => Event::Attempt(*attempt),
-            Self::SelfTest(result) => Event::SelfTest(*result),
-        }
-    }
 }
 
 /// The server's end: one descriptor that can only append.
@@ -65,19 +59,28 @@ impl Journal {
     }
 }
 
-/// Turns the journal's lines into entries of `log`, then empties it. Gives how many attempts there were.
+/// Turns the journal's lines into entries of `log`, takes in who pulled what, then empties it. Gives how many
+/// attempts there were.
 ///
 /// A cut between the two leaves lines that are in the log already: the newest entry says which.
 pub fn drain(folder: &Path, log: &mut Log, now: Timestamp) -> Result<usize, Fault> {
     let mut count = 0;
     empty(&folder.join(NAME), |lines| {
-        let mut events: Vec<Event> = lines.into_iter().map(|line| read_line(line).event()).collect();
+        let (mut events, mut pulls) = (Vec::new(), Vec::new());
+        for line in lines {
+            match read_line(line) {
+                Line::Attempt(attempt) => events.push(Event::Attempt(*attempt)),
+                Line::SelfTest(result) => events.push(Event::SelfTest(*result)),
+                Line::Pull(pull) => pulls.push(*pull),
+            }
+        }
         let newest = log.last().and_then(|entry| number(&entry.event));
         if let Some(known) = events.iter().position(|event| newest.is_some() && number(event) == newest) {
             events.drain(..=known);
         }
         count = events.iter().filter(|event| matches!(event, Event::Attempt(_))).count();
-        log.append(now, events)
+        log.append(now, events)?;
+        Agents::take(folder, pulls)
     })?;
     Ok(count)
 }

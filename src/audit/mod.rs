@@ -13,6 +13,7 @@ pub mod nodes;
 pub mod note;
 pub mod policy;
 pub mod proof;
+pub mod pulls;
 pub mod receipt;
 pub mod search;
 pub mod tiles;

@@ -74,6 +74,12 @@ pub enum Command {
         #[command(subcommand)]
         command: LogCommand,
     },
+    /// Agents: who pulled what and when, who is behind, who will not follow a step back.
+    Agents {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Who tried to send something out, what it was, and how to turn it off.
     Refusals(Refusals),
     /// Try every way out of every confined process, show what stops it, and log the result.

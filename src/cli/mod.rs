@@ -1,5 +1,6 @@
 //! What people type and read: the subcommands, and every line of output.
 
+pub mod agents;
 pub mod approve;
 pub mod args;
 pub mod args_log;
@@ -91,6 +92,7 @@ fn run(relay: Relay, sockets: Sockets) -> Result<Ended, Error> {
             LogCommand::Witness { command } => witness::run(root, now, &command),
             LogCommand::Receipt(receipt) => log::receipt(&State::open(root)?, &receipt),
         },
+        Command::Agents { json } => agents::run(&State::open(root)?, json),
         Command::Refusals(refusals) => refusals::run(&State::open(root)?, &refusals),
         Command::Selftest(args) => selftest::run(root, now, &args),
         Command::Doctor(args) => doctor::run(&State::open(root)?, &args),

@@ -1,6 +1,7 @@
 //! What there is to tell, as facts and in words: the command line prints it, the officers' pages show
 //! it. Only reads, under no lock. Out of scope: how it looks.
 
+pub mod agents;
 pub mod changes;
 pub mod picture;
 pub mod receipts;

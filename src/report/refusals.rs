@@ -106,6 +106,12 @@ impl Tally {
         (0..days).rev().map(day).map(|day| (day.clone(), counts.get(day.as_str()).copied().unwrap_or(0))).collect()
     }
 
+    /// The agents of a tally by agent that tried to send something out.
+    pub fn senders(&self) -> BTreeSet<String> {
+        let sent = self.lines.iter().filter(|(_, line)| line.newest.submission);
+        sent.map(|((agent, _), _)| agent.clone()).collect()
+    }
+
     /// The lines, explained by `guard`: the most attempts first, or the newest day first.
     pub fn rows(&self, guard: &Guard) -> Vec<Refusals> {
         let mut rows: Vec<_> =

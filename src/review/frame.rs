@@ -72,10 +72,11 @@ impl Answer {
 }
 
 /// The pages, in the order of the menu: path, name, whether an operator may see it.
-const MENU: [(&str, &str, bool); 6] = [
+const MENU: [(&str, &str, bool); 7] = [
     ("/", "Today", true),
     ("/imports", "Imports", true),
     ("/refusals", "Refusals", false),
+    ("/agents", "Agents", false),
     ("/log", "Log", false),
     ("/witnesses", "Witnesses", false),
     ("/keys", "Keys and policy", false),

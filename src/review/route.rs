@@ -95,13 +95,14 @@ fn show(desk: &Desk, reader: &Reader, asked: &Asked) -> Result<Answer, Error> {
         "/" => pages::today::page(desk, reader),
         "/imports" => pages::imports::page(desk, reader),
         "/refusals" if reader.sees_evidence() => pages::refusals::page(desk, reader),
+        "/agents" if reader.sees_evidence() => pages::agents::page(desk, reader),
         "/log" if reader.sees_evidence() => pages::log::page(desk, reader, asked),
         "/keys" if reader.sees_evidence() => pages::keys::page(desk, reader),
         "/witnesses" if reader.sees_evidence() => pages::witnesses::page(desk, reader, asked),
         "/witnesses/request.txt" if reader.sees_evidence() => {
             pages::witnesses::request(desk, asked).map(|request| request.unwrap_or_else(missing))
         }
-        "/refusals" | "/log" | "/keys" | "/witnesses" => {
+        "/refusals" | "/agents" | "/log" | "/keys" | "/witnesses" => {
             Ok(notice(403, "Not for this role", "Officers and auditors see this page; operators do not.", Next::Today))
         }
         _ => Ok(missing()),

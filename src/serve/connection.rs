@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use super::Service;
 use super::index::Index;
+use super::pulls::Answered;
 use super::request::{Decision, Place, decide, missing};
 use super::response::{self, Body};
 use super::tap::{Tap, Watched};
@@ -162,9 +163,25 @@ impl Answerer<'_> {
     fn serve(&self, index: &Index, path: &str, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
         let head = *method == Method::HEAD;
         if let Some(item) = index.get(path) {
-            let response = response::file(&item, headers, head, clock::now());
-            if let Some(bytes) = response.body().size_hint().exact() {
-                self.service.counts.bytes.fetch_add(bytes, Relaxed);
+            let now = clock::now();
+            let response = response::file(&item, headers, head, now);
+            let bytes = response.body().size_hint().exact().unwrap_or_default();
+            self.service.counts.bytes.fetch_add(bytes, Relaxed);
+            if let Some(feed) = &item.feed {
+                let whole = bytes == item.bytes.len() as u64;
+                let status = response.status();
+                let (peer, is_side_file) = (self.peer, item.is_side_file);
+                self.service.pulls.record(&Answered {
+                    peer,
+                    headers,
+                    method,
+                    path,
+                    feed,
+                    status,
+                    whole,
+                    is_side_file,
+                    now,
+                });
             }
             return response;
         }

@@ -52,6 +52,8 @@ pub struct Item {
     pub immutable: bool,
     /// The feed it came from.
     pub feed: Option<Arc<FeedState>>,
+    /// Whether it is no artifact, but what we made beside one.
+    pub is_side_file: bool,
 }
 
 /// How old a feed's content is.
@@ -191,6 +193,7 @@ impl Index {
                 }),
                 immutable: false,
                 feed: index.feeds.iter().find(|feed| feed.name == file.feed).cloned(),
+                is_side_file: matches!(file.place, Place::Inline(_)),
             });
             index.blobs.entry(file.sha256).or_insert_with(|| Arc::clone(&item));
             index.paths.insert(format!("/{channel}/{}", file.path), item);
@@ -227,6 +230,7 @@ impl Index {
             }),
             immutable: false,
             feed: None,
+            is_side_file: false,
         };
         self.paths.insert(path, Arc::new(item));
     }
@@ -246,6 +250,7 @@ impl Index {
             content_type: HeaderValue::from_static("application/octet-stream"),
             immutable: true,
             feed: item.feed.clone(),
+            is_side_file: item.is_side_file,
         }))
     }
 

@@ -7,6 +7,7 @@ pub mod evidence;
 pub mod index;
 pub mod listener;
 pub mod own;
+pub mod pulls;
 pub mod range;
 pub mod request;
 pub mod response;
@@ -30,6 +31,7 @@ use crate::sandbox::{self, Grants, Role};
 use crate::store::State;
 use evidence::Evidence;
 use index::Index;
+use pulls::Pulls;
 use room::Room;
 
 /// All that a request is answered from.
@@ -40,6 +42,8 @@ pub struct Service {
     pub names: Arc<[String]>,
     /// Takes the record of what was refused.
     pub evidence: Evidence,
+    /// Takes who pulls what.
+    pub pulls: Pulls,
     /// Where the log lies, which is served too.
     pub state: State,
     /// Who is connected.
@@ -85,7 +89,8 @@ pub fn serve(
     told: &mut dyn FnMut(&str),
 ) -> Result<(), Fault> {
     // What only this process may still open: the journal, to append to it.
-    let journal = Journal::open(&state.access_journal(), config.serve.journal.0)?;
+    let journal = || Journal::open(&state.access_journal(), config.serve.journal.0);
+    let (attempts, pulls) = (journal()?, journal()?);
     // From here on nothing but the published sets can be opened, and no thread can shed the cage.
     let halfway = sandbox::begin(Role::Server, &Grants { state: state.root(), medium: None }, &config.terms())?;
     let (index, faults) = Index::load(state, config, crate::base::clock::now())?;
@@ -95,13 +100,16 @@ pub fn serve(
     let service = Arc::new(Service {
         index: ArcSwap::from_pointee(index),
         names: config.serve.names.iter().map(|name| name.to_ascii_lowercase()).collect(),
-        evidence: Evidence::start(journal, proof)?,
+        evidence: Evidence::start(attempts, proof)?,
+        pulls: Pulls::new(pulls)?,
         state: state.clone(),
         room: Room::new(config.serve.connections, config.serve.connections_per_address),
         counts: Counts::default(),
     });
     index::follow(Arc::clone(&service), config.clone())?;
+    pulls::follow(Arc::clone(&service))?;
     listener::run(&service, config, tls, listeners, halfway, told)?;
     service.evidence.flush();
+    service.pulls.tell(true);
     Ok(())
 }

@@ -186,6 +186,7 @@ mod tests {
             content_type: HeaderValue::from_static("application/octet-stream"),
             immutable: false,
             feed: None,
+            is_side_file: false,
         })
     }
 

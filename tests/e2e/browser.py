@@ -71,14 +71,14 @@ try:
     if WHAT == "draft":
         for path, name in [("/", "today"), ("/imports", "imports"), (f"/imports/{RELEASE}", "release")]:
             look(path, name)
-        others = {"/refusals": "refusals", "/log?log=access": "log", "/witnesses": "witnesses", "/keys": "keys"}
+        others = {"/refusals": "refusals", "/agents": "agents", "/log?log=access": "log", "/witnesses": "witnesses", "/keys": "keys"}
         for path, name in others.items():
             look(path, name)
         # Filtering: only what holds the words is left.
         driver.get(URL + "/log")
         driver.find_element(By.ID, "words").send_keys("initialised")
         driver.find_element(By.XPATH, "//button[text()='Search']").click()
-        assert len(driver.find_elements(By.CSS_SELECTOR, "tbody tr")) == 1
+        wait.until(lambda d: len(d.find_elements(By.CSS_SELECTOR, "tbody tr")) == 1)
         # The keyboard alone reaches the page and its menu.
         first = driver.execute_script("return document.querySelectorAll('a, button, input, select')[0].className")
         assert first == "skip", first

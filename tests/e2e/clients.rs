@@ -8,7 +8,7 @@ use super::serve::Server;
 use super::support::*;
 
 /// Vendor-signed test databases; they stay outside the repository.
-fn testdata() -> Option<PathBuf> {
+pub(crate) fn testdata() -> Option<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder =
         std::env::var_os("GAPRELAY_TESTDATA").map_or(here.join("../shared/testdata"), Into::into).join("clamav");
@@ -207,7 +207,7 @@ fn curl_and_wget() {
 }
 
 /// Runs freshclam once for one database.
-fn freshclam(world: &World, database: &str, settings: &str) -> Ran {
+pub(crate) fn freshclam(world: &World, database: &str, settings: &str) -> Ran {
     let (conf, data) = (world.path("freshclam.conf"), world.path("clamav"));
     fs::create_dir_all(&data).unwrap();
     let who = if is_root() { "DatabaseOwner root\n" } else { "" };
@@ -247,7 +247,7 @@ fn freshclam_takes_custom_databases_and_follows_a_change() {
 }
 
 /// A bundle of the vendor's database of this version, with its increments and signatures.
-fn vendor_bundle(world: &World, data: &Path, version: u64, increments: std::ops::Range<u64>) -> PathBuf {
+pub(crate) fn vendor_bundle(world: &World, data: &Path, version: u64, increments: std::ops::Range<u64>) -> PathBuf {
     let vendor = world.path(&format!("vendor-{version}"));
     fs::create_dir(&vendor).unwrap();
     let copy = |from: String, to: &str| fs::copy(data.join(from), vendor.join(to)).unwrap();

@@ -12,6 +12,7 @@
     reason = "a test that fails names its line"
 )]
 
+mod agents;
 mod approve;
 mod cage;
 mod clients;

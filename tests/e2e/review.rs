@@ -33,7 +33,7 @@ fn world(role: &str) -> World {
 }
 
 /// The pages, running.
-struct Pages {
+pub(crate) struct Pages {
     child: Child,
     socket: PathBuf,
     told: Option<std::thread::JoinHandle<String>>,
@@ -47,7 +47,7 @@ impl Drop for Pages {
 }
 
 impl Pages {
-    fn start(world: &World) -> Self {
+    pub(crate) fn start(world: &World) -> Self {
         Self::launch(world, &mut world.command(&["review"]))
     }
 
@@ -68,7 +68,7 @@ impl Pages {
         run(command.arg(format!("http://localhost{path}")).args(args)).expect(0).out
     }
 
-    fn get(&self, path: &str) -> String {
+    pub(crate) fn get(&self, path: &str) -> String {
         self.curl(path, &[])
     }
 
@@ -86,7 +86,7 @@ impl Pages {
         self.get(&place)
     }
 
-    fn stop(mut self) -> String {
+    pub(crate) fn stop(mut self) -> String {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
@@ -94,7 +94,7 @@ impl Pages {
     }
 }
 
-fn status(answer: &str) -> &str {
+pub(crate) fn status(answer: &str) -> &str {
     answer.split(' ').nth(1).unwrap_or_default()
 }
 
@@ -301,6 +301,7 @@ fn each_role_sees_its_part_and_strangers_nothing() {
         ("/refusals", "403"),
         ("/log", "403"),
         ("/keys", "403"),
+        ("/agents", "403"),
     ] {
         assert_eq!(status(&pages.get(path)), expected, "{path}");
     }

@@ -1,5 +1,6 @@
 //! One file for each page.
 
+pub mod agents;
 pub mod imports;
 pub mod keys;
 pub mod log;

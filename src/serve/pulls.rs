@@ -1,0 +1,171 @@
+//! Who pulls what, counted while it is answered and told to the journal once a second at most, once a minute for
+//! each agent and feed: no request waits for the disk, and no agent can fill it.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hyper::header::{self, HeaderMap};
+use hyper::{Method, StatusCode};
+
+use super::Service;
+use super::connection::Peer;
+use super::index::FeedState;
+use crate::audit::journal::Journal;
+use crate::audit::pulls::Pull;
+use crate::base::{Fault, Timestamp, quoted};
+
+/// Agents and feeds told apart within a minute; more are not recorded.
+const KINDS: usize = 4096;
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+/// Longest program name, in characters.
+const PROGRAM: usize = 40;
+
+/// The pulls of this minute, and where they are told.
+pub struct Pulls {
+    hasher: RandomState,
+    seen: Mutex<HashMap<u64, Seen>>,
+    out: Mutex<Out>,
+    /// Pulls that were not recorded, since too many agents came within a minute.
+    pub dropped: AtomicU64,
+}
+
+/// Pulls of one agent and feed.
+struct Seen {
+    pull: Pull,
+    told: Option<Instant>,
+}
+
+/// The journal, and the number of the line that was told last.
+struct Out {
+    journal: Journal,
+    last: u64,
+}
+
+/// What was answered.
+pub struct Answered<'a> {
+    /// Who asked.
+    pub peer: &'a Peer,
+    /// With these headers.
+    pub headers: &'a HeaderMap,
+    /// By this method.
+    pub method: &'a Method,
+    /// For this path.
+    pub path: &'a str,
+    /// Of this feed.
+    pub feed: &'a Arc<FeedState>,
+    /// With this status.
+    pub status: StatusCode,
+    /// Whether the body was the file as a whole.
+    pub whole: bool,
+    /// Whether it is no artifact, but what we made beside one: its digest, say.
+    pub is_side_file: bool,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl Pulls {
+    /// None yet; they will be told to `journal`.
+    pub fn new(journal: Journal) -> Result<Self, Fault> {
+        let mut id = [0; 8];
+        getrandom::fill(&mut id).map_err(|_| Fault::Internal("the system gives no randomness"))?;
+        // As in the record of attempts: unlike the numbers of any former run, with room to count.
+        let out = Mutex::new(Out { journal, last: u64::from_le_bytes(id) >> 12 });
+        Ok(Self { hasher: RandomState::new(), seen: Mutex::default(), out, dropped: AtomicU64::new(0) })
+    }
+
+    /// Counts an answer.
+    pub fn record(&self, answered: &Answered<'_>) {
+        let Answered { peer, headers, path, feed, .. } = answered;
+        let full = matches!(answered.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) && answered.whole;
+        let has = (answered.status == StatusCode::NOT_MODIFIED || full) && !answered.is_side_file;
+        let answers = [StatusCode::OK, StatusCode::PARTIAL_CONTENT, StatusCode::NOT_MODIFIED];
+        if answered.method != Method::GET || !answers.contains(&answered.status) {
+            return;
+        }
+        let program = headers.get(header::USER_AGENT).map(|value| program(value.as_bytes())).unwrap_or_default();
+        let key = self.hasher.hash_one((peer.agent.ip(), &peer.certificate, program, &feed.name));
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= KINDS && !seen.contains_key(&key) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let Seen { pull, .. } = seen.entry(key).or_insert_with(|| Seen {
+            pull: Pull {
+                id: 0,
+                pulled: answered.now,
+                count: 0,
+                agent: peer.agent.ip().to_canonical().to_string(),
+                certificate: peer.certificate.clone(),
+                program: quoted(&String::from_utf8_lossy(program)).to_string().chars().take(PROGRAM).collect(),
+                feed: feed.name.clone(),
+                version: feed.version,
+                path: String::new(),
+                whole: false,
+            },
+            told: None,
+        });
+        pull.count += 1;
+        pull.pulled = answered.now;
+        if pull.count == 1 || pull.version != feed.version {
+            pull.path = quoted(path).to_string();
+            pull.whole = false;
+        }
+        pull.version = feed.version;
+        pull.whole |= has;
+    }
+
+    /// Those that are to be told now; with `all`, whatever was not told yet.
+    fn due(&self, all: bool) -> Vec<Pull> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut due = Vec::new();
+        seen.retain(|_, Seen { pull, told }| {
+            let rested = told.is_none_or(|told| told.elapsed() >= MINUTE);
+            if pull.count > 0 && (rested || all) {
+                due.push(pull.clone());
+                pull.count = 0;
+                *told = Some(Instant::now());
+                return true;
+            }
+            // Whoever did not come for a minute is told at once when they come again.
+            !rested
+        });
+        due
+    }
+
+    /// Tells what is due; with `all`, whatever was not told yet.
+    pub fn tell(&self, all: bool) {
+        let mut due = self.due(all);
+        if due.is_empty() {
+            return;
+        }
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        for pull in &mut due {
+            out.last += 1;
+            pull.id = out.last;
+        }
+        // A full journal is emptied by the next settle; what is served must not depend on it.
+        let _ = out.journal.append(&due);
+    }
+}
+
+/// The name of a program in a User-Agent: what stands before its version.
+fn program(agent: &[u8]) -> &[u8] {
+    let end = agent.iter().position(|b| matches!(b, b'/' | b' ' | b'(' | b';')).unwrap_or(agent.len());
+    agent.get(..end).unwrap_or_default()
+}
+
+/// Tells on a thread of its own, for as long as this process lives.
+pub fn follow(service: Arc<Service>) -> Result<(), Fault> {
+    let run = move || {
+        loop {
+            std::thread::sleep(SECOND);
+            service.pulls.tell(false);
+        }
+    };
+    let started = std::thread::Builder::new().name("pulls".into()).spawn(run);
+    started.map(drop).map_err(|_| Fault::Internal("a thread cannot be started"))
+}
