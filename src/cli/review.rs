@@ -1,21 +1,26 @@
 //! `gaprelay review`: the officers' pages.
 
 use std::fs::Permissions;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::process::Signal;
+use rustls::ServerConfig;
 
 use super::args::Review;
 use super::sockets::Sockets;
 use super::{Ended, selftest, tui};
 use crate::base::error::IoContext as _;
 use crate::base::{Error, Fault};
+use crate::review::door::Doors;
 use crate::review::readers::Readers;
 use crate::review::run as show;
 use crate::sandbox::Role;
 use crate::sandbox::worker::end_with;
+use crate::serve::tls::{Clients, server};
 use crate::store::State;
 
 /// Shows the pages until told to stop.
@@ -28,21 +33,42 @@ pub fn run(state: &State, args: &Review, sockets: Sockets) -> Result<Ended, Erro
     let readers = Readers::find(&config.review)?;
     if config.review.readers.is_empty() {
         tui::note("the config names no reader: nobody is shown anything");
-        tui::hint("add [[review.reader]] with user and role to the config");
+        tui::hint("add [[review.reader]] with user or certificate, and role to the config");
     }
     let proof = selftest::before(state.root(), &[Role::Review], &config)?;
-    let listeners = match (sockets.is_empty(), socket) {
-        (false, _) => sockets.pages()?,
-        (true, Some(path)) => vec![bind(&path)?],
-        (true, None) => {
-            let wrong = "review.socket names no path: there is nothing to show the pages on";
-            return Err(Fault::Config(wrong.into()).into());
-        }
+    let tls = tls(&config.review)?;
+    let (unix, tcp) = if sockets.is_empty() {
+        let listens: &[SocketAddr] = if args.socket.is_some() { &[] } else { &config.review.listen };
+        let bind_tcp =
+            |address: &SocketAddr| TcpListener::bind(address).during("listen on", Path::new(&address.to_string()));
+        let tcp = listens.iter().map(bind_tcp).collect::<Result<_, _>>()?;
+        (socket.iter().map(|path| bind(path)).collect::<Result<_, _>>()?, tcp)
+    } else {
+        sockets.pages()?
     };
+    if unix.is_empty() && tcp.is_empty() {
+        let wrong = "review.socket names no path, and review.listen no address: there is nothing to show the pages on";
+        return Err(Fault::Config(wrong.into()).into());
+    }
+    let with_tls = |listener| Some((listener, Arc::clone(tls.as_ref()?)));
+    let without =
+        || Fault::Config("an address for the pages was passed, but the config has no certificate for it".into());
+    let tls = tcp.into_iter().map(|listener| with_tls(listener).ok_or_else(without)).collect::<Result<_, _>>()?;
+    let doors = Doors { unix, tls };
     std::env::set_current_dir(state.root()).during("enter", state.root())?;
     let inside = State::open(Path::new("."))?;
-    show(&inside, &config, readers, listeners, proof, &mut |told| tui::note(told))?;
+    show(&inside, &config, readers, doors, proof, &mut |told| tui::note(told))?;
     Ok(Ended::Well)
+}
+
+/// What TLS needs, where the config has it.
+fn tls(review: &crate::config::review::Review) -> Result<Option<Arc<ServerConfig>>, Fault> {
+    match (&review.tls_certificate, &review.tls_key, &review.client_authorities) {
+        (Some(certificate), Some(key), Some(authorities)) => {
+            server(certificate, key, Clients::Required(authorities)).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// A socket that every account of this host may knock at: the kernel says which one does. One that is

@@ -72,21 +72,29 @@ impl Sockets {
         Ok((packets, listeners))
     }
 
-    /// For the pages. Fault: one is no listening Unix socket.
-    pub fn pages(self) -> Result<Vec<UnixListener>, Fault> {
-        let page = |(name, socket): (String, OwnedFd)| {
-            let listens =
-                socket_type(&socket) == Ok(SocketType::STREAM) && socket_acceptconn(socket.as_fd()) == Ok(true);
-            let unix = rustix::net::sockopt::socket_domain(&socket) == Ok(AddressFamily::UNIX);
-            let wrong = || wrong(&name, "is no Unix socket that listens (ListenStream=/PATH, without Accept=)");
-            (listens && unix).then(|| UnixListener::from(socket)).ok_or_else(wrong)
-        };
-        self.passed.into_iter().map(page).collect()
+    /// For the pages. Fault: one is no listening socket, Unix or TCP.
+    pub fn pages(self) -> Result<(Vec<UnixListener>, Vec<TcpListener>), Fault> {
+        let (mut unix, mut tcp) = (Vec::new(), Vec::new());
+        for (name, socket) in self.passed {
+            if rustix::net::sockopt::socket_domain(&socket) == Ok(AddressFamily::UNIX) {
+                if !listens(&socket) {
+                    return Err(wrong(&name, "is no Unix socket that listens (ListenStream=/PATH, without Accept=)"));
+                }
+                unix.push(UnixListener::from(socket));
+            } else {
+                tcp.push(listener(&name, socket)?);
+            }
+        }
+        Ok((unix, tcp))
     }
 }
 
+fn listens(socket: &OwnedFd) -> bool {
+    socket_type(socket) == Ok(SocketType::STREAM) && socket_acceptconn(socket.as_fd()) == Ok(true)
+}
+
 fn listener(name: &str, socket: OwnedFd) -> Result<TcpListener, Fault> {
-    let listens = socket_type(&socket) == Ok(SocketType::STREAM) && socket_acceptconn(socket.as_fd()) == Ok(true);
+    let listens = listens(&socket);
     let listener = TcpListener::from(socket);
     if listens && listener.local_addr().is_ok() {
         Ok(listener)

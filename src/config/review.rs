@@ -1,9 +1,13 @@
 //! The part of the config that says who may read the officers' pages.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use toml::Spanned;
+
+use crate::base::quoted;
 
 /// The officers' pages. They hold no power: what decides is a signature.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -13,6 +17,16 @@ pub struct Review {
     /// The Unix socket to show them on, such as `/run/gaprelay/review.sock`. A relative path begins at
     /// the state folder. None, if left out: then `up` shows no pages.
     pub socket: Option<PathBuf>,
+    /// Addresses to show them on by TLS, as `IP:PORT`, to readers with a certificate. None by default. It needs
+    /// the three files below.
+    pub listen: Vec<SocketAddr>,
+    /// Certificate chain of the pages in PEM.
+    pub tls_certificate: Option<PathBuf>,
+    /// Its private key in PEM.
+    pub tls_key: Option<PathBuf>,
+    /// Certificates of the authorities that issue readers' certificates, in PEM. Without a certificate of theirs
+    /// nobody is answered.
+    pub client_authorities: Option<PathBuf>,
     /// Host names that browsers call the pages by, beside `localhost`, `127.0.0.1` and `[::1]`. Ports
     /// are ignored; a page asked for by any other name is not shown.
     pub names: Vec<String>,
@@ -26,9 +40,13 @@ pub struct Review {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Reader {
-    /// The person's account on this host: its name, or its number.
-    #[cfg_attr(test, schemars(with = "String"))]
-    pub user: Spanned<String>,
+    /// The person's account on this host: its name, or its number. For the Unix socket.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub user: Option<Spanned<String>>,
+    /// The name in the person's certificate: its first DNS name, or `sha256:` and the digest of the certificate
+    /// where it has none. For TLS. A reader has an account, a certificate, or both.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub certificate: Option<Spanned<String>>,
     /// What they may see and do.
     pub role: ReaderRole,
 }
@@ -49,19 +67,32 @@ pub enum ReaderRole {
 impl Review {
     /// Whether `up` shows the pages.
     pub fn is_shown(&self) -> bool {
-        self.socket.is_some()
+        self.socket.is_some() || !self.listen.is_empty()
     }
 
     /// What is wrong with it, and where.
     pub fn problems(&self) -> Vec<(usize, String)> {
         let mut problems = Vec::new();
-        for (number, reader) in self.readers.iter().enumerate() {
-            let user = reader.user.get_ref();
-            if user.is_empty() {
-                problems.push((reader.user.span().start, "a reader without an account".to_owned()));
-            } else if self.readers.iter().take(number).any(|former| former.user.get_ref() == user) {
-                problems.push((reader.user.span().start, format!("{user} is named twice")));
+        let (mut users, mut certificates) = (BTreeSet::new(), BTreeSet::new());
+        for reader in &self.readers {
+            if reader.user.is_none() && reader.certificate.is_none() {
+                let missing = "a review.reader has neither an account (user) nor a certificate";
+                problems.push((0, missing.to_owned()));
             }
+            for (name, seen) in [(&reader.user, &mut users), (&reader.certificate, &mut certificates)] {
+                let Some(name) = name else { continue };
+                let (at, text) = (name.span().start, name.get_ref());
+                if text.is_empty() {
+                    problems.push((at, "a reader without a name".to_owned()));
+                } else if !seen.insert(text) {
+                    problems.push((at, format!("{} is named twice", quoted(text))));
+                }
+            }
+        }
+        let files = [&self.tls_certificate, &self.tls_key, &self.client_authorities];
+        if !self.listen.is_empty() && files.iter().any(|file| file.is_none()) {
+            let needs = "review.listen needs review.tls_certificate, review.tls_key and review.client_authorities";
+            problems.push((0, needs.to_owned()));
         }
         problems
     }

@@ -209,7 +209,7 @@ pub(super) fn modes(patient: &Patient<'_>, report: &mut Report) {
     for key in ["log/import.key", "log/access.key"] {
         secret(&state.join(key), report, 0o070);
     }
-    if let Some(key) = &patient.config.serve.tls_key {
+    for key in [&patient.config.serve.tls_key, &patient.config.review.tls_key].into_iter().flatten() {
         secret(&state.join(key), report, 0o020);
     }
     for (file, group) in [("log/access/journal", JOURNAL_GROUP), ("inbox/slot", REVIEW_GROUP)] {

@@ -1,7 +1,10 @@
-//! Accepts connections on Unix sockets, asks the kernel who is there, and answers each request.
+//! Accepts connections, on Unix sockets, where the kernel says who is there, and by TLS, where a certificate does,
+//! and answers each request.
 
 use std::convert::Infallible;
-use std::os::unix::net::UnixListener as StdListener;
+use std::net::TcpListener as StdTcp;
+use std::os::unix::net::UnixListener as StdUnix;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,16 +14,21 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{UnixListener, UnixStream};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 
 use super::Desk;
 use super::frame::{Answer, Next, notice};
+use super::readers::Who;
 use super::route::{Asked, answer};
 use crate::base::Fault;
 use crate::sandbox::Halfway;
 use crate::serve::listener::watch_cage;
+use crate::serve::tls::client_name;
 
 /// Connections at one time; more wait.
 const ROOM: usize = 64;
@@ -29,13 +37,23 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Most bytes that are handed in: a statement, a signature, and what a form adds.
 const LONGEST: usize = 64 << 10;
 
-/// Shows the pages on `listeners` until SIGTERM or SIGINT.
-pub fn open(
-    desk: &Arc<Desk>,
-    listeners: Vec<StdListener>,
-    halfway: Halfway,
-    told: &mut dyn FnMut(&str),
-) -> Result<(), Fault> {
+/// What the pages are shown on; nothing else is ever bound.
+pub struct Doors {
+    /// Unix sockets: the kernel names the account.
+    pub unix: Vec<StdUnix>,
+    /// TCP sockets, with what TLS needs: a certificate names the person.
+    pub tls: Vec<(StdTcp, Arc<ServerConfig>)>,
+}
+
+/// A way in.
+#[derive(Clone)]
+enum Door {
+    Unix(Arc<UnixListener>),
+    Tls(Arc<TcpListener>, TlsAcceptor),
+}
+
+/// Shows the pages until SIGTERM or SIGINT.
+pub fn open(desk: &Arc<Desk>, listeners: Doors, halfway: Halfway, told: &mut dyn FnMut(&str)) -> Result<(), Fault> {
     let failed = |source| Fault::Io { operation: "show the pages on", path: "the socket".into(), source };
     // A page may take long, a search say: two make sure that another is not kept waiting.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
@@ -43,17 +61,20 @@ pub fn open(
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
         let mut doors = Vec::new();
-        for listener in listeners {
+        for listener in listeners.unix {
             listener.set_nonblocking(true).map_err(failed)?;
-            doors.push(UnixListener::from_std(listener).map_err(failed)?);
+            doors.push(Door::Unix(Arc::new(UnixListener::from_std(listener).map_err(failed)?)));
+        }
+        for (listener, tls) in listeners.tls {
+            listener.set_nonblocking(true).map_err(failed)?;
+            let listener = TcpListener::from_std(listener).map_err(failed)?;
+            doors.push(Door::Tls(Arc::new(listener), TlsAcceptor::from(tls)));
         }
         let held = halfway.finish()?;
         told(&held.to_string());
         let room = Arc::new(Semaphore::new(ROOM));
         for door in doors {
-            let path =
-                door.local_addr().ok().and_then(|address| address.as_pathname().map(|p| p.display().to_string()));
-            told(&format!("pages on the socket {}", path.unwrap_or_default()));
+            told(&door.place());
             tokio::spawn(accept(door, Arc::clone(desk), Arc::clone(&room)));
         }
         tokio::select! {
@@ -64,27 +85,66 @@ pub fn open(
     })
 }
 
-async fn accept(door: UnixListener, desk: Arc<Desk>, room: Arc<Semaphore>) {
+impl Door {
+    fn place(&self) -> String {
+        match self {
+            Self::Unix(door) => {
+                let path =
+                    door.local_addr().ok().and_then(|at| at.as_pathname().map(|path| path.display().to_string()));
+                format!("pages on the socket {}", path.unwrap_or_default())
+            }
+            Self::Tls(door, _) => {
+                let address = door.local_addr().map(|address| address.to_string());
+                format!("pages on https://{}", address.unwrap_or_default())
+            }
+        }
+    }
+
+    /// Waits for the next one to knock, and gives what there is to do for them.
+    async fn next(&self, desk: &Arc<Desk>) -> std::io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        let desk = Arc::clone(desk);
+        match self {
+            Self::Unix(door) => {
+                let (stream, _) = door.accept().await?;
+                let uid = stream.peer_cred()?.uid();
+                Ok(Box::pin(converse(stream, Who::Account(uid), desk)))
+            }
+            Self::Tls(door, tls) => {
+                let (stream, _) = door.accept().await?;
+                let hello = tls.accept(stream);
+                Ok(Box::pin(async move {
+                    // Who has no certificate of the right authority, or takes too long, gets no further.
+                    let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, hello).await else { return };
+                    let Some(name) =
+                        stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(client_name)
+                    else {
+                        return;
+                    };
+                    converse(stream, Who::Certificate(name), desk).await;
+                }))
+            }
+        }
+    }
+}
+
+async fn accept(door: Door, desk: Arc<Desk>, room: Arc<Semaphore>) {
     loop {
         let Ok(seat) = Arc::clone(&room).acquire_owned().await else { return };
-        let Ok((stream, _)) = door.accept().await else {
+        let Ok(conversation) = door.next(&desk).await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let desk = Arc::clone(&desk);
         tokio::spawn(async move {
-            greet(stream, desk).await;
+            conversation.await;
             drop(seat);
         });
     }
 }
 
-async fn greet(stream: UnixStream, desk: Arc<Desk>) {
-    let Ok(peer) = stream.peer_cred() else { return };
-    let uid = peer.uid();
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, who: Who, desk: Arc<Desk>) {
     let service = service_fn(move |request| {
-        let desk = Arc::clone(&desk);
-        async move { Ok::<_, Infallible>(receive(request, uid, desk).await.into_response()) }
+        let (desk, who) = (Arc::clone(&desk), who.clone());
+        async move { Ok::<_, Infallible>(receive(request, who, desk).await.into_response()) }
     });
     // However a connection ends, there is nobody to tell.
     let _ = http1::Builder::new()
@@ -95,7 +155,7 @@ async fn greet(stream: UnixStream, desk: Arc<Desk>) {
         .await;
 }
 
-async fn receive(request: Request<Incoming>, uid: u32, desk: Arc<Desk>) -> Answer {
+async fn receive(request: Request<Incoming>, who: Who, desk: Arc<Desk>) -> Answer {
     let (head, body) = request.into_parts();
     let handed_in = if head.method == Method::POST {
         match tokio::time::timeout(PATIENCE, Limited::new(body, LONGEST).collect()).await {
@@ -112,7 +172,7 @@ async fn receive(request: Request<Incoming>, uid: u32, desk: Arc<Desk>) -> Answe
     } else {
         Bytes::new()
     };
-    let asked = Asked { head, handed_in, uid };
+    let asked = Asked { head, handed_in, who };
     let made = tokio::task::spawn_blocking(move || answer(&desk, &asked)).await;
     made.unwrap_or_else(|_| notice(500, "This page could not be made", "It is a fault of the program.", Next::Today))
 }

@@ -101,7 +101,7 @@ pub fn page(relay: &str, reader: &Reader, here: &str, title: &str, again: Option
                             }
                         }
                     }
-                    p class="who" { "You are " strong { (said(&reader.name)) } " (account " (reader.uid) "), " (reader.role_word()) }
+                    p class="who" { "You are " strong { (said(&reader.name)) } " (" (reader.who) "), " (reader.role_word()) }
                 }
                 main id="main" {
                     h1 { (title) }

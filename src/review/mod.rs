@@ -11,7 +11,6 @@ pub mod pages;
 pub mod readers;
 pub mod route;
 
-use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::audit::check::read_vkey;
@@ -27,6 +26,7 @@ use crate::sandbox::{self, Grants, Role};
 use crate::serve::index::Index;
 use crate::settle::Letter;
 use crate::store::State;
+use door::Doors;
 use readers::Readers;
 
 /// All that pages are made from.
@@ -52,7 +52,7 @@ pub fn run(
     state: &State,
     config: &Config,
     readers: Readers,
-    listeners: Vec<UnixListener>,
+    doors: Doors,
     proof: SelfTest,
     told: &mut dyn FnMut(&str),
 ) -> Result<(), Fault> {
@@ -69,7 +69,7 @@ pub fn run(
         slot: Mutex::new(slot),
         refusals: Mutex::new(Refused { read: 0, tallies: [By::Agent, By::Product, By::Day].map(Tally::new) }),
     };
-    door::open(&Arc::new(desk), listeners, halfway, told)
+    door::open(&Arc::new(desk), doors, halfway, told)
 }
 
 impl Desk {

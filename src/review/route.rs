@@ -1,14 +1,17 @@
 //! From a request to a page: who asks, by which name, for what.
 
+use std::net::{IpAddr, SocketAddr};
+
 use form_urlencoded::parse;
 use hyper::body::Bytes;
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 
 use super::frame::{Answer, ICON, Next, STYLE, notice};
-use super::readers::Reader;
+use super::readers::{Reader, Who};
 use super::{Desk, hand_in, pages};
 use crate::base::{Error, Fault};
+use crate::config::review::Review;
 use crate::store::ReleaseId;
 
 /// A request.
@@ -17,8 +20,8 @@ pub struct Asked {
     pub head: Parts,
     /// Its body, if it hands something in.
     pub handed_in: Bytes,
-    /// The account at the other end.
-    pub uid: u32,
+    /// Who is at the other end.
+    pub who: Who,
 }
 
 impl Asked {
@@ -36,7 +39,7 @@ impl Asked {
 
 /// Answers a request. Nothing of the state is shown before it is known who asks.
 pub fn answer(desk: &Desk, asked: &Asked) -> Answer {
-    if !is_ours(&desk.config.review.names, &asked.head.headers) {
+    if !is_ours(&desk.config.review, &asked.head.headers) {
         let text = "These pages are shown as localhost, or by a name that the config lists under review.names.";
         return notice(421, "Not this name", text, Next::Today);
     }
@@ -46,12 +49,12 @@ pub fn answer(desk: &Desk, asked: &Asked) -> Answer {
     if asked.path() == "/icon.svg" {
         return Answer { status: 200, kind: "image/svg+xml", location: None, body: ICON.into() };
     }
-    let Some(reader) = desk.readers.by_uid(asked.uid) else {
+    let Some(reader) = desk.readers.of(&asked.who) else {
         let text = format!(
-            "The config names no reader with account {}. Whoever keeps this relay can add one: [[review.reader]] with user and role.",
-            asked.uid
+            "The config names no reader with {}. Whoever keeps this relay can add one: [[review.reader]] with user or certificate, and role.",
+            asked.who
         );
-        return notice(403, "These pages are not for this account", &text, Next::Today);
+        return notice(403, "These pages are not for you", &text, Next::Today);
     };
     let made = match asked.head.method {
         Method::GET | Method::HEAD => show(desk, reader, asked),
@@ -119,16 +122,18 @@ pub fn release(path: &str) -> Option<ReleaseId> {
 }
 
 /// Whether the browser calls us by a name of ours: one that leads here by a trick of DNS does not.
-fn is_ours(names: &[String], headers: &HeaderMap) -> bool {
+fn is_ours(review: &Review, headers: &HeaderMap) -> bool {
     let Some(host) = headers.get("host").and_then(|host| host.to_str().ok()) else { return false };
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
     };
-    ["localhost", "127.0.0.1", "[::1]"]
-        .into_iter()
-        .chain(names.iter().map(String::as_str))
-        .any(|own| own.eq_ignore_ascii_case(name))
+    let listens = |address: &SocketAddr| match address.ip() {
+        IpAddr::V4(ip) => ip.to_string() == name,
+        IpAddr::V6(ip) => format!("[{ip}]") == name,
+    };
+    let names = ["localhost", "127.0.0.1", "[::1]"].into_iter().chain(review.names.iter().map(String::as_str));
+    names.into_iter().any(|own| own.eq_ignore_ascii_case(name)) || review.listen.iter().any(listens)
 }
 
 /// Whether a form of ours was sent, and not one of another site in the same browser.
@@ -149,8 +154,18 @@ mod tests {
 
     #[test]
     fn only_by_our_names_and_from_our_pages() {
-        let names = ["relay.site.example".to_owned()];
-        for host in ["localhost", "localhost:8443", "127.0.0.1:1", "[::1]:80", "[::1]", "RELAY.site.example:80"] {
+        let listen = vec!["10.0.0.2:8443".parse().unwrap(), "[fd00::2]:8443".parse().unwrap()];
+        let names = Review { names: vec!["relay.site.example".to_owned()], listen, ..Review::default() };
+        for host in [
+            "localhost",
+            "localhost:8443",
+            "127.0.0.1:1",
+            "[::1]:80",
+            "[::1]",
+            "RELAY.site.example:80",
+            "10.0.0.2:8443",
+            "[fd00::2]:1",
+        ] {
             assert!(is_ours(&names, &headers(&[("host", host)])), "{host}");
         }
         for host in ["evil.example", "localhost.evil.example", "localhost:evil", "", "::1", "evil:80"] {

@@ -478,3 +478,86 @@ fn officers_carry_heads_to_a_witness_and_back() {
     assert_eq!(status(&pages.curl("/witnesses", &["-F", "signature-text="])), "400");
     assert!(pages.get("/").contains("witnessed"));
 }
+
+/// By TLS, to people with a certificate: who has none of the right authority gets no further than the handshake.
+#[test]
+fn people_with_certificates_read_by_tls() {
+    use super::tls::Certificates;
+    let world = world("officer");
+    let ours = Certificates::new();
+    ours.issue(&world, "pages", &["relay.site.example", "127.0.0.1"]);
+    for name in ["officer", "auditor", "nobody"] {
+        ours.issue(&world, name, &[&format!("{name}.site.example")]);
+    }
+    ours.issue(&world, "nameless", &[]);
+    Certificates::new().issue(&world, "stranger", &["officer.site.example"]);
+    fs::write(world.path("ca.pem"), ours.ca.pem()).unwrap();
+    let path = world.state().join("config.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let reader = |certificate: &str, role: &str| {
+        format!("[[review.reader]]\ncertificate = \"{certificate}\"\nrole = \"{role}\"\n")
+    };
+    let file = |name: &str| world.path(name).to_str().unwrap().to_owned();
+    let listen = "[review]\nlisten = [\"127.0.0.1:0\"]\n";
+    fs::write(&path, text.replace("[review]\n", listen)).unwrap();
+    assert!(world.relay(&["check-config"]).expect(2).err.contains("review.listen needs"));
+    let (certificate, key, ca) = (file("pages.pem"), file("pages.key"), file("ca.pem"));
+    let tls =
+        format!("{listen}tls_certificate = \"{certificate}\"\ntls_key = \"{key}\"\nclient_authorities = \"{ca}\"\n");
+    let pem = fs::read_to_string(world.path("nameless.pem")).unwrap();
+    let der = data_encoding::BASE64.decode(pem.lines().filter(|l| !l.starts_with('-')).collect::<String>().as_bytes());
+    let nameless = format!("sha256:{}", gaprelay::base::Digest::of(&der.unwrap()));
+    let readers = [
+        reader("officer.site.example", "officer"),
+        reader("auditor.site.example", "auditor"),
+        reader(&nameless, "operator"),
+    ];
+    let twice = readers.concat() + &readers[0];
+    fs::write(&path, text.replace("[review]\n", &tls) + &twice).unwrap();
+    assert!(world.relay(&["check-config"]).expect(2).err.contains("is named twice"));
+    fs::write(&path, text.replace("[review]\n", &tls) + &readers.concat()).unwrap();
+    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
+    world.import(&world.bundle("feed", 2, &[("a.hdb", HASHES, "clamav-hashes")])).expect(0);
+
+    let mut child = world.command(&["review"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let told = lines.find_map(|line| line.ok().filter(|line| line.contains("pages on https://"))).unwrap();
+    let port = told.rsplit(':').next().unwrap().to_owned();
+    let get = |who: Option<&str>, host: &str, path: &str, more: &[&str]| {
+        let mut curl = Command::new("curl");
+        curl.args(["-s", "-i", "--max-time", "10", "--cacert", &ca, "--resolve", &format!("{host}:{port}:127.0.0.1")]);
+        if let Some(who) = who {
+            curl.args(["--cert", &file(&format!("{who}.pem")), "--key", &file(&format!("{who}.key"))]);
+        }
+        run(curl.args(more).arg(format!("https://{host}:{port}{path}")))
+    };
+    let name = "relay.site.example";
+    let page = get(Some("officer"), name, "/", &[]).expect(0).out;
+    assert!(status(&page) == "200" && page.contains("(certificate officer.site.example), officer"), "{page}");
+    assert_eq!(status(&get(Some("officer"), "127.0.0.1", "/log", &[]).expect(0).out), "200");
+    assert_eq!(status(&get(Some("auditor"), name, "/log", &[]).expect(0).out), "200");
+    assert_eq!(status(&get(Some("nameless"), name, "/", &[]).expect(0).out), "200");
+    assert_eq!(status(&get(Some("nameless"), name, "/log", &[]).expect(0).out), "403");
+    let turned = get(Some("nobody"), name, "/", &[]).expect(0).out;
+    assert!(status(&turned) == "403" && turned.contains("certificate nobody.site.example"), "{turned}");
+    // Neither without a certificate, nor with one of somebody else's authority that has the right name.
+    for who in [None, Some("stranger")] {
+        let ran = get(who, name, "/", &[]);
+        assert!(ran.code != Some(0) && ran.out.is_empty(), "{who:?}: {}", ran.out);
+    }
+    // A statement is handed in here as it is on the socket, by officers.
+    let statement = world.relay(&["approve", "feed/2", "--officer", "officer", "--reason", "ok"]).expect(0).out;
+    fs::write(world.path("s.txt"), &statement).unwrap();
+    fs::write(world.path("s.minisig"), world.officer.sign(statement.as_bytes(), "x")).unwrap();
+    let (text, signature) = (format!("statement=<{}", file("s.txt")), format!("signature=@{}", file("s.minisig")));
+    let origin = format!("Origin: https://{name}:{port}");
+    let form = ["-F", &text, "-F", &signature, "-H", &origin];
+    assert_eq!(status(&get(Some("auditor"), name, "/imports/feed/2", &form).expect(0).out), "403");
+    assert_eq!(status(&get(Some("officer"), name, "/imports/feed/2", &form).expect(0).out), "303");
+    world.relay(&["settle"]).expect(0);
+    assert!(!world.relay(&["status"]).out.contains("held"));
+    // No plain HTTP, and a stop in order.
+    assert_ne!(run(Command::new("curl").args(["-s", &format!("http://127.0.0.1:{port}/")])).code, Some(0));
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

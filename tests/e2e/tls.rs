@@ -8,19 +8,19 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use super::serve::Server;
 use super::support::*;
 
-struct Certificates {
-    ca: CertifiedIssuer<'static, KeyPair>,
+pub(crate) struct Certificates {
+    pub(crate) ca: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Certificates {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, "test authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self { ca: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
     }
 
-    fn issue(&self, world: &World, name: &str, hosts: &[&str]) {
+    pub(crate) fn issue(&self, world: &World, name: &str, hosts: &[&str]) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(hosts.iter().map(|h| (*h).to_owned()).collect::<Vec<_>>()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
