@@ -49,6 +49,7 @@ fn all() -> Vec<(&'static str, Value)> {
         ("verdicts", schema::<Vec<crate::inspect::Verdict>>()),
         ("pack", schema::<Vec<store::release::Packed>>()),
         ("statement-taken", schema::<publish::standing::Taken>()),
+        ("progress", schema::<store::progress::Progress>()),
         ("set", schema::<publish::Set>()),
         ("endpoints", schema::<Vec<guard::Endpoint>>()),
         ("json-import", written::<cli::json::Imported>()),

@@ -14,13 +14,15 @@ use crate::audit::receipt::paper;
 use crate::base::error::IoContext as _;
 use crate::base::limits::human;
 use crate::base::quoted::quoted_os;
-use crate::base::{Error, Fault, Operator, Reason, Timestamp, quoted};
+use crate::base::{Error, Fault, Operator, Reason, Timestamp, clock, quoted};
 use crate::import::{Judged, Outcome, Progress, import};
 use crate::keeper::Keeper;
 use crate::media::mount::Guarded;
 use crate::publish::{Standing, standing};
 use crate::sandbox::worker::{end_with, our_id, ourselves, start_awaited, stop};
 use crate::settle::{Settled, settle};
+use crate::store::State;
+use crate::store::progress::{self, Board, BundleState, Step};
 
 /// Imports, settles, and tells what became of it.
 pub fn run(root: &Path, now: Timestamp, args: &Import) -> Result<Ended, Error> {
@@ -30,8 +32,14 @@ pub fn run(root: &Path, now: Timestamp, args: &Import) -> Result<Ended, Error> {
     let (mut keeper, workers) = worker::keeper(root, now, args)?;
     let keeper = &mut keeper;
     let mut shown = Shown { bar: None, quiet: args.json };
-    let judged = import(keeper, workers, &operator, &mut |progress| shown.show(&progress))?;
+    let mut looked_at = LookedAt::begin(&keeper.state, &operator);
+    let judged = import(keeper, workers, &operator, &mut |progress| {
+        looked_at.show(&progress);
+        shown.show(&progress);
+    })?;
+    looked_at.step(Step::Settling);
     let settled = settle(keeper)?;
+    drop(looked_at);
     let report = report(keeper, &judged, &settled)?;
     if args.json {
         tui::say_json(&report);
@@ -126,6 +134,81 @@ fn operator(said: Option<&str>) -> Result<Operator, Fault> {
         return Err(Fault::Config("the operator's name is empty or too long".into()));
     }
     Ok(Operator::new(name, &user))
+}
+
+/// The same for who looks on from elsewhere: the pages, the metrics, the kiosk.
+struct LookedAt {
+    board: Board,
+    progress: progress::Progress,
+}
+
+impl Drop for LookedAt {
+    /// However it ends.
+    fn drop(&mut self) {
+        self.step(Step::Ended);
+    }
+}
+
+impl LookedAt {
+    fn begin(state: &State, operator: &Operator) -> Self {
+        let now = clock::now();
+        let progress =
+            progress::Progress { begun: now, updated: now, operator: operator.to_string(), ..Default::default() };
+        let mut board = Board::open(state);
+        board.show(&progress, false);
+        Self { board, progress }
+    }
+
+    fn step(&mut self, step: Step) {
+        self.progress.step = step;
+        self.write(false);
+    }
+
+    fn write(&mut self, now_or_later: bool) {
+        self.progress.updated = clock::now();
+        self.board.show(&self.progress, now_or_later);
+    }
+
+    fn turn(&mut self, step: Step, bundle: &str, total: u64) {
+        let state = if step == Step::Reading { BundleState::Reading } else { BundleState::Inspecting };
+        if let Some(bundle) = self.progress.bundle_mut(bundle) {
+            bundle.state = state;
+        }
+        (self.progress.bundle, self.progress.bytes, self.progress.total) = (Some(bundle.to_owned()), 0, total);
+        self.step(step);
+    }
+
+    fn show(&mut self, progress: &Progress<'_>) {
+        match progress {
+            Progress::Surveyed(survey) => {
+                self.progress.found += survey.bundles.len() as u64;
+                self.write(false);
+            }
+            Progress::Reading(bundle, size) => self.turn(Step::Reading, bundle, *size),
+            Progress::Unpacking(bundle, size) => self.turn(Step::Inspecting, bundle, *size),
+            Progress::Bytes(bytes) => {
+                self.progress.bytes += bytes;
+                self.write(true);
+            }
+            Progress::MediaDone => {
+                self.progress.medium_free = true;
+                self.write(false);
+            }
+            Progress::Judged(judged) => {
+                if let Some(bundle) = self.progress.bundle_mut(&judged.bundle) {
+                    bundle.release = judged.release.as_ref().map(|(feed, version)| format!("{feed}/{version}"));
+                    (bundle.state, bundle.reason) = match &judged.outcome {
+                        Outcome::Imported(_) => (BundleState::Imported, None),
+                        Outcome::AlreadyHere => (BundleState::AlreadyHere, None),
+                        Outcome::Refused(refusal) => (BundleState::Refused, Some(refusal.reason)),
+                        Outcome::Failed(_) => (BundleState::Failed, None),
+                    };
+                }
+                self.write(false);
+            }
+            Progress::Mounted(_) | Progress::Unchanged(_) => {}
+        }
+    }
 }
 
 /// Bars on a terminal, plain lines elsewhere, nothing with `--json`.

@@ -82,6 +82,7 @@ pub const CALLS: &[Call] = &[
     row("splice", "K", Always, "the payload from the spool to the examiner without a copy"),
     row("sendfile", "K", Always, "the same"),
     // Changing the state, durably.
+    row("pwrite64", "K", Always, "how far an import is, in place"),
     row("fsync", "KW", Always, "what must survive a cut"),
     row("fdatasync", "KSDVWX", Always, "the same; the server's journal; the slot of the inbox"),
     row("ftruncate", "K", Always, "the journal, once its lines are in the log"),

@@ -180,7 +180,7 @@ fn plant_files(folder: &Path) -> io::Result<(UnixListener, UnixDatagram)> {
     };
     let folders = ["open/mount", "medium/empty", "state/spool", "state/blobs", "state/channels", "state/releases"];
     let more = ["state/inbox", "state/keyring", "state/trust", "state/log/import", "state/log/access", "state/logs"];
-    for name in folders.iter().chain(&more) {
+    for name in folders.iter().chain(&more).chain(&["state/progress"]) {
         durable::create_dir(&folder.join(name)).map_err(|e| io::Error::other(e.to_string()))?;
     }
     fs::set_permissions(folder.join("open"), Permissions::from_mode(0o1777))?;
@@ -189,7 +189,12 @@ fn plant_files(folder: &Path) -> io::Result<(UnixListener, UnixDatagram)> {
     }
     let files = ["medium/file", "medium/spare-1", "medium/spare-2", "state/config.toml", "state/inbox/file"];
     let more = ["state/spool/file", "state/channels/file", "state/trust/file", "state/log/import/file"];
-    for name in files.iter().chain(&more).chain(&["state/log/access/file", "state/logs/file", "state/lock"]) {
+    for name in files.iter().chain(&more).chain(&[
+        "state/log/access/file",
+        "state/logs/file",
+        "state/lock",
+        "state/progress/file",
+    ]) {
         write(name, 0o644)?;
     }
     let sockets = (UnixListener::bind(folder.join("stream"))?, UnixDatagram::bind(folder.join("datagram"))?);

@@ -93,6 +93,16 @@ impl FeedState {
         self.freshness.store(fresh, Ordering::Relaxed);
     }
 
+    /// When it was made.
+    pub fn issued(&self) -> Timestamp {
+        self.issued
+    }
+
+    /// When it expires.
+    pub fn expires(&self) -> Timestamp {
+        self.expires
+    }
+
     /// fresh, ageing, stale or expired.
     pub fn freshness(&self) -> &'static str {
         FRESHNESS.get(usize::from(self.freshness.load(Ordering::Relaxed))).copied().unwrap_or("expired")

@@ -6,6 +6,7 @@ pub mod connection;
 pub mod evidence;
 pub mod index;
 pub mod listener;
+pub mod metrics;
 pub mod own;
 pub mod pulls;
 pub mod range;

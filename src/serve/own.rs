@@ -1,13 +1,13 @@
 //! What the relay says of itself below `/-/`: health, metrics, and the import log's tiles.
 
 use std::fmt::Write as _;
-use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use super::Service;
+use super::metrics;
 use super::response::{Body, text};
 use crate::audit::tiles;
 use crate::base::durable;
@@ -16,7 +16,7 @@ use crate::base::durable;
 pub fn answer(service: &Service, path: &str) -> Option<Response<Body>> {
     match path {
         "/-/health" => Some(health(service)),
-        "/-/metrics" => Some(text(StatusCode::OK, &metrics(service))),
+        "/-/metrics" => Some(numbers(service)),
         _ => log(service, path.strip_prefix("/-/log/import/")?),
     }
 }
@@ -34,46 +34,10 @@ fn health(service: &Service) -> Response<Body> {
     text(StatusCode::OK, &words)
 }
 
-/// Prometheus text format 0.0.4.
-fn metrics(service: &Service) -> String {
-    let counts = &service.counts;
-    let mut out = String::new();
-    let numbers = [
-        ("connections_total", "counter", "Connections accepted.", counts.connections.load(Relaxed)),
-        ("connections_open", "gauge", "Connections open now.", service.room.open()),
-        (
-            "connections_turned_away_total",
-            "counter",
-            "Connections beyond the limits.",
-            counts.turned_away.load(Relaxed),
-        ),
-        ("requests_total", "counter", "Requests answered.", counts.requests.load(Relaxed)),
-        ("requests_refused_total", "counter", "Requests refused and recorded.", counts.refused.load(Relaxed)),
-        ("requests_missing_total", "counter", "Requests for what is not there.", counts.missing.load(Relaxed)),
-        ("body_bytes_total", "counter", "Bytes of bodies handed to the network.", counts.bytes.load(Relaxed)),
-        (
-            "load_faults_total",
-            "counter",
-            "Times a published set could not be loaded.",
-            counts.load_faults.load(Relaxed),
-        ),
-        (
-            "evidence_dropped_total",
-            "counter",
-            "Attempts that were only counted.",
-            service.evidence.dropped.load(Relaxed),
-        ),
-    ];
-    for (name, kind, help, value) in numbers {
-        let _ = writeln!(out, "# HELP gaprelay_{name} {help}\n# TYPE gaprelay_{name} {kind}\ngaprelay_{name} {value}");
-    }
-    let index = service.index.load();
-    let _ = writeln!(out, "# HELP gaprelay_feed_version The version served.\n# TYPE gaprelay_feed_version gauge");
-    for feed in &index.feeds {
-        let labels = format!("feed=\"{}\",freshness=\"{}\"", feed.name, feed.freshness());
-        let _ = writeln!(out, "gaprelay_feed_version{{{labels}}} {}", feed.version);
-    }
-    out
+fn numbers(service: &Service) -> Response<Body> {
+    let mut response = text(StatusCode::OK, &metrics::show(service));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(metrics::TYPE));
+    response
 }
 
 /// Checkpoint, public key and tiles of the import log. Only paths of the one form that the log

@@ -9,12 +9,14 @@
 //! releases/<feed>/<version>/   manifest, signatures, verdicts, small artifacts in one pack
 //! channels/<name>/             numbered sets, and `current`, which names the one that is served
 //! inbox/                       statements handed in
+//! progress/                    how far an import is; nobody decides by it
 //! log/import/ log/access/      the transparency logs
 //! lock
 //! ```
 
 pub mod fsck;
 pub mod gc;
+pub mod progress;
 pub mod release;
 pub mod staging;
 pub mod trust;
@@ -139,6 +141,11 @@ impl State {
         self.root.join("blobs/sha256").join(two).join(&hex)
     }
 
+    /// How far an import is.
+    pub fn progress_path(&self) -> PathBuf {
+        self.root.join("progress/import.json")
+    }
+
     /// A channel's folder.
     pub fn channel_path(&self, channel: &str) -> PathBuf {
         self.root.join("channels").join(channel)
@@ -178,5 +185,15 @@ impl State {
     }
 }
 
-const FOLDERS: [&str; 9] =
-    ["keyring", "trust", "spool", "blobs/sha256", "releases", "channels", "inbox", "log/import", "log/access"];
+const FOLDERS: [&str; 10] = [
+    "keyring",
+    "trust",
+    "spool",
+    "blobs/sha256",
+    "releases",
+    "channels",
+    "inbox",
+    "log/import",
+    "log/access",
+    "progress",
+];

@@ -561,3 +561,57 @@ fn people_with_certificates_read_by_tls() {
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+/// An import as it goes on: on the first page, which needs no script for it, and in the metrics.
+#[test]
+fn a_running_import_is_seen_while_it_runs() {
+    let world = world("operator");
+    let line = b"44d88612fea8a8f36de82e1278abb02f:68:Eicar-Test-Signature-With-A-Long-Name\n";
+    let large: Vec<u8> = line.iter().copied().cycle().take(line.len() * 1_200_000).collect();
+    let folder = world.bundle("feed", 1, &[("a.hdb", &large, "clamav-hashes")]);
+    drop(large);
+    let pages = Pages::start(&world);
+    let server = Server::start(&world, "serve");
+    assert!(!pages.get("/").contains("An import is running"));
+    let metric = |name: &str| -> u64 {
+        let page = server.get("/-/metrics", "").body;
+        let line = page.lines().find_map(|line| line.strip_prefix(&format!("gaprelay_{name} ")));
+        line.unwrap_or_else(|| panic!("{name}: {page}")).parse().unwrap()
+    };
+    assert_eq!(metric("import_running"), 0);
+    let mut import = world.command(&["import", "--json", "--operator", "<b>o</b>"]);
+    let mut child = import.arg(&folder).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let (mut seen, mut counted) = (None, false);
+    while child.try_wait().unwrap().is_none() {
+        let page = pages.get("/");
+        if page.contains("<progress ") {
+            seen = Some(page);
+        }
+        counted |= metric("import_running") == 1 && metric("import_step_total_bytes") > 0;
+    }
+    let page = seen.expect("the page shows it");
+    assert!(counted, "the metrics show it");
+    assert!(page.contains("An import is running") && page.contains("http-equiv=\"refresh\" content=\"2\""), "{page}");
+    assert!(page.contains("feed-1") && page.contains("&lt;b&gt;o") && !page.contains("<b>o"), "{page}");
+    // Over: nothing runs, and what is left says how it ended.
+    let page = pages.get("/");
+    assert!(!page.contains("An import is running") && page.contains("content=\"60\""), "{page}");
+    assert_eq!(metric("import_running"), 0);
+    let left: serde_json::Value =
+        serde_json::from_slice(&fs::read(world.state().join("progress/import.json")).unwrap()).unwrap();
+    let schema = serde_json::from_str(include_str!("../../schemas/progress.json")).unwrap();
+    assert!(jsonschema::is_valid(&schema, &left), "{left}");
+    assert_eq!((&left["step"], &left["bundles"][0]["state"]), (&"ended".into(), &"imported".into()));
+    // One that was cut stands still, and is not taken for one that runs; junk is nothing.
+    let cut = left
+        .to_string()
+        .replace("\"ended\"", "\"reading\"")
+        .replace(left["updated"].as_str().unwrap(), "2026-01-01T00:00:00Z");
+    for text in [cut.as_str(), "junk", ""] {
+        fs::write(world.state().join("progress/import.json"), text).unwrap();
+        assert!(!pages.get("/").contains("An import is running"));
+        assert_eq!(metric("import_running"), 0);
+    }
+    server.stop();
+    pages.stop();
+}

@@ -222,7 +222,17 @@ fn files_are_served_as_clients_need_them() {
     assert_eq!(server.get("/-/log/import/../import.key", "").status, 404);
     assert_eq!(server.get("/-/log/import/tile/0/../../key", "").status, 404);
     assert!(server.get("/-/health", "").body.starts_with("ok\nfeed 1 fresh\n"));
-    assert!(server.get("/-/metrics", "").body.contains("gaprelay_feed_version{feed=\"feed\",freshness=\"fresh\"} 1\n"));
+    let metrics = server.get("/-/metrics", "");
+    assert!(metrics.header("content-type").unwrap().starts_with("application/openmetrics-text; version=1.0.0"));
+    for line in [
+        "gaprelay_feed_version{feed=\"feed\",freshness=\"fresh\"} 1\n",
+        "# TYPE gaprelay_requests counter\ngaprelay_requests_total ",
+        "gaprelay_feed_expires_timestamp_seconds{feed=\"feed\"} 4070908800\n",
+        "gaprelay_import_running 0\n",
+        "# EOF\n",
+    ] {
+        assert!(metrics.body.contains(line), "{line} {}", metrics.body);
+    }
     assert_eq!(whole.header("gaprelay-freshness"), Some("fresh"));
     // R25: none of this was an attempt.
     assert_eq!(server.stop(), Some(0));

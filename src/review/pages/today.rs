@@ -6,13 +6,18 @@ use crate::audit::check::read_vkey;
 use crate::audit::entry::SelfTest;
 use crate::audit::search::search;
 use crate::audit::{Entry, Event};
+use crate::base::limits::human;
 use crate::base::{Error, Fault, clock};
 use crate::report::{releases, status, words};
 use crate::review::Desk;
 use crate::review::chart::bars;
 use crate::review::frame::{Answer, mark, page as frame, said, told};
 use crate::review::readers::Reader;
+use crate::store::progress::{self, BundleState, Progress};
 
+/// After so many seconds the page is loaded again, and while an import runs.
+const AGAIN: u32 = 60;
+const WHILE_IMPORTING: u32 = 2;
 /// Days that the picture of refusals covers.
 const DAYS: u64 = 21;
 
@@ -23,7 +28,11 @@ pub fn page(desk: &Desk, reader: &Reader) -> Result<Answer, Error> {
     let newest = releases::rows(&desk.state, &desk.config)?.into_iter().max_by_key(|row| row.release.imported);
     let evidence =
         if reader.sees_evidence() { Some(desk.refusals(|tallies| tallies[2].days(now, DAYS))?) } else { None };
+    // One that is being written just now is seen the next time.
+    let running = progress::read(&desk.state).ok().flatten().filter(|progress| progress.is_running(now));
+    let again = if running.is_some() { WHILE_IMPORTING } else { AGAIN };
     let body = html! {
+        @if let Some(progress) = &running { (import(progress)) }
         section {
             h2 { "Waiting for officers" }
             @if status.held.is_empty() {
@@ -80,7 +89,42 @@ pub fn page(desk: &Desk, reader: &Reader) -> Result<Answer, Error> {
             }
         }
     };
-    Ok(Answer::page(200, frame(&status.relay, reader, "/", "Today", Some(60), &body)))
+    Ok(Answer::page(200, frame(&status.relay, reader, "/", "Today", Some(again), &body)))
+}
+
+/// An import that runs now.
+fn import(progress: &Progress) -> Markup {
+    html! {
+        section role="status" {
+            h2 { "An import is running" }
+            p {
+                (mark("warn", progress.step.word()))
+                @if let Some(bundle) = &progress.bundle { " " (told(bundle)) }
+                ", since " (progress.begun) ", by " (told(&progress.operator)) "."
+                @if progress.medium_free { " The medium may be removed." } @else { " The medium must stay in." }
+            }
+            @if progress.total > 0 {
+                p {
+                    label for="progress" { (progress.percent()) " %, " (human(progress.bytes)) " of " (human(progress.total)) }
+                    progress id="progress" value=(progress.bytes.min(progress.total)) max=(progress.total) { (progress.percent()) " %" }
+                }
+            }
+            @if !progress.bundles.is_empty() {
+                table {
+                    thead { tr { th scope="col" { "Bundle" } th scope="col" { "Release" } th scope="col" { "State" } } }
+                    tbody { @for bundle in &progress.bundles { tr {
+                        th scope="row" { (told(&bundle.name)) }
+                        td { (told(bundle.release.as_deref().unwrap_or("-"))) }
+                        td {
+                            (mark(match bundle.state { BundleState::Imported | BundleState::AlreadyHere => "good", BundleState::Refused | BundleState::Failed => "bad", _ => "warn" }, bundle.state.word()))
+                            @if let Some(reason) = bundle.reason { " " code { (reason) } }
+                        }
+                    } } }
+                }
+                @if progress.found > progress.bundles.len() as u64 { p { (progress.found) " bundles were found." } }
+            }
+        }
+    }
 }
 
 /// The newest self-tests: of the keeper's side, and of what the server wrote.

@@ -29,6 +29,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     only("KSDV", "read the published sets", |t| read(&t.state().join("channels/file"))),
     only("KSVX", "read the import log's tiles", |t| read(&t.state().join("log/import/file"))),
     only("KVX", "read the access log", |t| read(&t.state().join("log/access/file"))),
+    only("KSV", "see how far an import is", |t| read(&t.state().join("progress/file"))),
     only("R", "read the medium", |t| read(&t.medium().join("file"))),
     // Writing to the medium, in every way there is.
     never("create a file on the medium", |t| create(&t.medium())),
@@ -61,6 +62,7 @@ pub const ATTEMPTS: &[Attempt] = &[
     only("W", "remember what a witness signed", |t| overwrite(&t.state().join("logs/file"))),
     only("K", "store an artifact", |t| create(&t.state().join("blobs"))),
     only("K", "publish a set", |t| overwrite(&t.state().join("channels/file"))),
+    only("K", "say how far an import is", |t| overwrite(&t.state().join("progress/file"))),
     only("K", "change what is trusted", |t| overwrite(&t.state().join("trust/file"))),
     only("K", "append to the import log", |t| append(&t.state().join("log/import/file"))),
     only("K", "remove from the spool", |t| {

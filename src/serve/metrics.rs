@@ -1,0 +1,123 @@
+//! What `/-/metrics` shows: OpenMetrics 1.0, which Prometheus reads, written by its own library.
+
+use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, MetricEncoder, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use super::Service;
+use crate::audit::check::read_vkey;
+use crate::audit::log::read_checkpoint;
+use crate::base::{Timestamp, clock};
+use crate::store::progress;
+
+/// The media type of what [`text`] gives.
+pub const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// One number, or one for each set of labels.
+#[derive(Debug)]
+struct Metric {
+    name: &'static str,
+    help: &'static str,
+    kind: MetricType,
+    values: Vec<(Vec<(&'static str, String)>, u64)>,
+}
+
+/// All of them, as they are now.
+#[derive(Debug)]
+struct Numbers(Vec<Metric>);
+
+impl Numbers {
+    fn counter(&mut self, name: &'static str, help: &'static str, value: u64) {
+        self.0.push(Metric { name, help, kind: MetricType::Counter, values: vec![(Vec::new(), value)] });
+    }
+
+    fn gauge(&mut self, name: &'static str, help: &'static str, value: u64) {
+        self.0.push(Metric { name, help, kind: MetricType::Gauge, values: vec![(Vec::new(), value)] });
+    }
+
+    fn of(service: &Service) -> Self {
+        let (mut all, counts, now) = (Self(Vec::new()), &service.counts, clock::now());
+        all.counter("connections", "Connections accepted.", counts.connections.load(Relaxed));
+        all.gauge("connections_open", "Connections open now.", service.room.open());
+        all.counter("connections_turned_away", "Connections beyond the limits.", counts.turned_away.load(Relaxed));
+        all.counter("requests", "Requests answered.", counts.requests.load(Relaxed));
+        all.counter("requests_refused", "Requests refused and recorded.", counts.refused.load(Relaxed));
+        all.counter("requests_missing", "Requests for what is not there.", counts.missing.load(Relaxed));
+        all.counter("body_bytes", "Bytes of bodies handed to the network.", counts.bytes.load(Relaxed));
+        all.counter("load_faults", "Times a published set could not be loaded.", counts.load_faults.load(Relaxed));
+        all.counter("evidence_dropped", "Attempts that were only counted.", service.evidence.dropped.load(Relaxed));
+        all.counter("pulls_dropped", "Pulls that were not recorded.", service.pulls.dropped.load(Relaxed));
+        all.feeds(service);
+        all.import(service, now);
+        let folder = service.state.import_log();
+        let head = read_vkey(&folder).and_then(|vkey| read_checkpoint(&folder, &vkey));
+        if let Ok(head) = head {
+            all.gauge("import_log_entries", "Entries under the import log's signed head.", head.size);
+        }
+        all
+    }
+
+    fn feeds(&mut self, service: &Service) {
+        let index = service.index.load();
+        let mut add = |name, help, value: &dyn Fn(&super::index::FeedState) -> u64, fresh: bool| {
+            let values = index.feeds.iter().map(|feed| {
+                let mut labels = vec![("feed", feed.name.clone())];
+                labels.extend(fresh.then(|| ("freshness", feed.freshness().to_owned())));
+                (labels, value(feed))
+            });
+            self.0.push(Metric { name, help, kind: MetricType::Gauge, values: values.collect() });
+        };
+        add("feed_version", "The version served.", &|feed| feed.version, true);
+        add("feed_issued_timestamp_seconds", "When it was made.", &|feed| feed.issued().secs(), false);
+        add("feed_expires_timestamp_seconds", "When it expires.", &|feed| feed.expires().secs(), false);
+    }
+
+    /// How far an import is, where one runs.
+    fn import(&mut self, service: &Service, now: Timestamp) {
+        let running = progress::read(&service.state).ok().flatten().filter(|progress| progress.is_running(now));
+        self.gauge("import_running", "Whether an import runs now.", u64::from(running.is_some()));
+        let (done, all) = running.map_or((0, 0), |progress| (progress.bytes, progress.total));
+        self.gauge("import_step_bytes", "Bytes of the present step that are done.", done);
+        self.gauge("import_step_total_bytes", "Bytes of the present step.", all);
+    }
+}
+
+impl Collector for Numbers {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for metric in &self.0 {
+            let mut family = encoder.encode_descriptor(metric.name, metric.help, None, metric.kind)?;
+            match metric.values.as_slice() {
+                [(labels, value)] if labels.is_empty() => one(metric.kind, *value, family)?,
+                values => {
+                    for (labels, value) in values {
+                        one(metric.kind, *value, family.encode_family(labels)?)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn one(kind: MetricType, value: u64, encoder: MetricEncoder<'_>) -> fmt::Result {
+    match kind {
+        MetricType::Counter => ConstCounter::new(value).encode(encoder),
+        _ => ConstGauge::new(value).encode(encoder),
+    }
+}
+
+/// All numbers as text.
+pub fn show(service: &Service) -> String {
+    let mut registry = Registry::with_prefix("gaprelay");
+    registry.register_collector(Box::new(Numbers::of(service)));
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = text::encode(&mut out, &registry);
+    out
+}
