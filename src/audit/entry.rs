@@ -323,6 +323,11 @@ impl Event {
         "attempt",
     ];
 
+    /// What the bytes of each entry of this kind hold, and of few others.
+    pub fn needle(kind: &str) -> String {
+        format!(r#""type":"{kind}""#)
+    }
+
     /// Its kind: what its entry has as `type`.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -11,35 +11,55 @@ use super::note::Verifier;
 use super::tree::WIDTH;
 use crate::base::{Fault, Timestamp};
 
+/// What is looked for.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Only entries from this number on.
+    pub from: u64,
+    /// Only entries below this number; none: to the newest.
+    pub before: Option<u64>,
+    /// Each stands in the entry's bytes.
+    pub words: Vec<String>,
+}
+
 /// What was found.
 #[derive(Debug)]
 pub struct Found {
     /// Entries in the log.
     pub size: u64,
-    /// Entries with their numbers, newest first.
-    pub entries: Vec<(u64, Entry)>,
+    /// The entries, newest first.
+    pub hits: Vec<Hit>,
     /// The oldest number that was looked at: what is left lies before it.
     pub reached: u64,
 }
 
-/// Up to `most` entries numbered below `before` whose bytes hold each of `words`. They are read under the
-/// signed head; [`super::check::check`] proves them.
-pub fn search(
-    folder: &Path,
-    verifier: &Verifier,
-    before: Option<u64>,
-    words: &[String],
-    most: usize,
-) -> Result<Found, Fault> {
+/// An entry that was found.
+#[derive(Debug)]
+pub struct Hit {
+    /// Its number.
+    pub number: u64,
+    /// Its exact bytes.
+    pub bytes: Vec<u8>,
+    /// What they say.
+    pub entry: Entry,
+}
+
+/// Up to `most` entries that are wanted, the newest of them. They are read under the signed head;
+/// [`super::check::check`] proves them.
+pub fn search(folder: &Path, verifier: &Verifier, wanted: &Wanted, most: usize) -> Result<Found, Fault> {
     let size = read_checkpoint(folder, verifier)?.size;
-    let finders: Vec<_> = words.iter().map(|word| Finder::new(word.as_bytes())).collect();
-    let mut found = Found { size, entries: Vec::new(), reached: before.unwrap_or(size).min(size) };
-    while let Some(newest) = found.reached.checked_sub(1).filter(|_| found.entries.len() < most) {
-        in_bundle(folder, size, newest / WIDTH as u64, |first, entries, read| {
+    let finders: Vec<_> = wanted.words.iter().map(|word| Finder::new(word.as_bytes())).collect();
+    let reached = wanted.before.unwrap_or(size).min(size);
+    let mut found = Found { size, hits: Vec::new(), reached };
+    while found.reached > wanted.from && found.hits.len() < most {
+        in_bundle(folder, size, (found.reached - 1) / WIDTH as u64, |first, entries, read| {
             let mut below: Vec<_> = (first..found.reached).zip(entries).collect();
-            while let Some((number, entry)) = below.pop().filter(|_| found.entries.len() < most) {
+            while let Some((number, entry)) = below.pop().filter(|(number, _)| *number >= wanted.from) {
+                if found.hits.len() == most {
+                    break;
+                }
                 if finders.iter().all(|finder| finder.find(entry).is_some()) {
-                    found.entries.push((number, read(entry)?));
+                    found.hits.push(Hit { number, bytes: entry.to_vec(), entry: read(entry)? });
                 }
                 found.reached = number;
             }
@@ -56,12 +76,12 @@ pub fn newest(
     words: &[String],
     is_it: impl Fn(&Entry) -> bool,
 ) -> Result<Option<(u64, Entry)>, Fault> {
-    let mut before = None;
-    while before != Some(0) {
-        let found = search(folder, verifier, before, words, 16)?;
-        before = Some(found.reached);
-        if let Some(entry) = found.entries.into_iter().find(|(_, entry)| is_it(entry)) {
-            return Ok(Some(entry));
+    let mut wanted = Wanted { words: words.to_vec(), ..Wanted::default() };
+    while wanted.before != Some(0) {
+        let found = search(folder, verifier, &wanted, 16)?;
+        wanted.before = Some(found.reached);
+        if let Some(hit) = found.hits.into_iter().find(|hit| is_it(&hit.entry)) {
+            return Ok(Some((hit.number, hit.entry)));
         }
     }
     Ok(None)
@@ -106,21 +126,29 @@ mod tests {
             [(vec![], (0..700).collect::<Vec<u64>>()), (vec!["seventh".to_owned()], (0..700).step_by(7).collect())]
         {
             for most in [1, 7, 255, 256, 257, 1000] {
-                let (mut seen, mut before) = (Vec::new(), None);
-                while before != Some(0) {
-                    let found = search(&folder, &vkey, before, &words, most).unwrap();
-                    assert!(
-                        found.size == 700 && found.entries.len() <= most && before.is_none_or(|b| found.reached < b)
-                    );
-                    seen.extend(found.entries.iter().map(|(number, _)| *number));
-                    before = Some(found.reached);
+                let (mut seen, mut wanted) = (Vec::new(), Wanted { words: words.clone(), ..Wanted::default() });
+                while wanted.before != Some(0) {
+                    let found = search(&folder, &vkey, &wanted, most).unwrap();
+                    assert!(found.size == 700 && found.hits.len() <= most);
+                    assert!(wanted.before.is_none_or(|before| found.reached < before));
+                    seen.extend(found.hits.iter().map(|hit| hit.number));
+                    wanted.before = Some(found.reached);
                 }
                 seen.reverse();
                 assert_eq!(seen, expected, "{most} {words:?}");
             }
         }
-        let both = ["seventh".to_owned(), "number 14 ".to_owned()];
-        assert_eq!(search(&folder, &vkey, None, &both, 9).unwrap().entries.first().map(|(n, _)| *n), Some(14));
-        assert!(search(&folder, &vkey, Some(u64::MAX), &["absent".to_owned()], 9).unwrap().entries.is_empty());
+        let of = |from, before, words: &[&str], most| {
+            let words = words.iter().map(|word| (*word).to_owned()).collect();
+            let found = search(&folder, &vkey, &Wanted { from, before, words }, most).unwrap();
+            (found.hits.iter().map(|hit| hit.number).collect::<Vec<_>>(), found.reached)
+        };
+        assert_eq!(of(0, None, &["seventh", "number 14 "], 9).0, [14]);
+        assert_eq!(of(0, Some(u64::MAX), &["absent"], 9), (vec![], 0));
+        // Nothing before what is wanted is looked at, also in the middle of a bundle.
+        assert_eq!(of(300, Some(310), &["seventh"], 9), (vec![308, 301], 300));
+        assert_eq!(of(256, Some(260), &[], 9), (vec![259, 258, 257, 256], 256));
+        assert_eq!(of(300, Some(300), &[], 9), (vec![], 300));
+        assert_eq!(of(698, None, &[], 1), (vec![699], 699));
     }
 }

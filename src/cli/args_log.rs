@@ -131,6 +131,9 @@ pub struct LogVerify {
     /// Check that this file of `log export` says what the logs say; - reads standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["receipt", "grown", "against", "dir", "log"])]
     pub export: Option<PathBuf>,
+    /// With --export: entries may be left out, as in a file of a filtered view.
+    #[arg(long, requires = "export")]
+    pub filtered: bool,
     /// The public key that signed it: what its vkey file holds, or that file, from a source you trust.
     #[arg(long, alias = "key", value_name = "VKEY")]
     pub log_key: Option<String>,

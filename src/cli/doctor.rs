@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Ended, args, json, tui};
 use crate::audit::check::read_vkey;
-use crate::audit::search::search;
+use crate::audit::search::{Wanted, search};
 use crate::base::{Error, Fault, Timestamp, clock};
 use crate::deployment;
 use crate::doctor::{Finding, Health, Patient, examine};
@@ -15,8 +15,8 @@ pub fn run(state: &State, args: &args::Doctor) -> Result<Ended, Error> {
     let config = state.config()?;
     let mut newest = Timestamp::from_secs(0);
     for folder in [state.import_log(), state.access_log()] {
-        let last = search(&folder, &read_vkey(&folder)?, None, &[], 1)?.entries.pop();
-        newest = newest.max(last.map(|(_, entry)| entry.time).unwrap_or_default());
+        let last = search(&folder, &read_vkey(&folder)?, &Wanted::default(), 1)?.hits.pop();
+        newest = newest.max(last.map(|hit| hit.entry.time).unwrap_or_default());
     }
     let host = args.host.clone().unwrap_or_else(|| "/".into());
     let patient = Patient { host, state: state.root(), config: &config, newest, now: clock::now() };

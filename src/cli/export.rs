@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::args_log::{LogExport, WhichLog};
+use super::args_log::{LogExport, LogVerify, WhichLog};
 use super::{Ended, log, selftest, tui};
 use crate::audit::check::{Finding, check, read_vkey};
 use crate::audit::note::Verifier;
@@ -109,7 +109,7 @@ fn connect(path: &Path) -> Result<File, Fault> {
 }
 
 /// Compares an export with the logs, which are checked first.
-pub fn verify(state: &State, path: &Path, key: Option<&Verifier>, as_json: bool) -> Result<Ended, Error> {
+pub fn verify(state: &State, path: &Path, key: Option<&Verifier>, args: &LogVerify) -> Result<Ended, Error> {
     let mut logs = Vec::new();
     for folder in [state.import_log(), state.access_log()] {
         let beside = read_vkey(&folder)?;
@@ -124,7 +124,7 @@ pub fn verify(state: &State, path: &Path, key: Option<&Verifier>, as_json: bool)
     } else {
         Box::new(File::open(path).during("read", path)?)
     };
-    let mut checking = Checking::new(Some(state), &logs);
+    let mut checking = Checking::new(Some(state), &logs, args.filtered);
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
     while reader.by_ref().take(LONGEST).read_until(b'\n', &mut line).during("read", path)? > 0 {
@@ -132,7 +132,7 @@ pub fn verify(state: &State, path: &Path, key: Option<&Verifier>, as_json: bool)
         line.clear();
     }
     let checked = checking.finish();
-    if as_json {
+    if args.json {
         tui::say_json(&checked);
     } else {
         tell(path, &checked);

@@ -36,7 +36,7 @@ pub fn run(root: &Path, args: &LogVerify) -> Result<Ended, Error> {
         return grown(&read(path)?, key, args);
     }
     if let Some(path) = &args.export {
-        return super::export::verify(&State::open(root)?, path, key.as_ref(), args.json);
+        return super::export::verify(&State::open(root)?, path, key.as_ref(), args);
     }
     let mut logs: Vec<(PathBuf, Verifier)> = Vec::new();
     if let Some(folder) = &args.dir {

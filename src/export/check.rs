@@ -62,13 +62,16 @@ pub struct Checking<'a> {
     logs: &'a [Whole],
     /// The bundle that was read last: lines come in the order of the log.
     bundle: Option<(usize, u64, Vec<Vec<u8>>)>,
+    /// Whether entries may be left out.
+    filtered: bool,
     found: Checked,
 }
 
 impl<'a> Checking<'a> {
-    /// Compares with these logs; `state` holds the verdicts of releases, where it is at hand.
-    pub fn new(state: Option<&'a State>, logs: &'a [Whole]) -> Self {
-        Self { state, logs, bundle: None, found: Checked::default() }
+    /// Compares with these logs; `state` holds the verdicts of releases, where it is at hand. `filtered`: some
+    /// entries may have been left out.
+    pub fn new(state: Option<&'a State>, logs: &'a [Whole], filtered: bool) -> Self {
+        Self { state, logs, bundle: None, filtered, found: Checked::default() }
     }
 
     /// What was found in all lines.
@@ -126,7 +129,7 @@ impl<'a> Checking<'a> {
                 self.found.logs.insert(claim.log.clone(), (claim.number, claim.number));
             }
             Some((_, last)) if claim.number > *last => {
-                let gap = (*last + 1 < claim.number).then_some((*last + 1, claim.number - 1));
+                let gap = (!self.filtered && *last + 1 < claim.number).then_some((*last + 1, claim.number - 1));
                 *last = claim.number;
                 if let Some((first, last)) = gap {
                     self.find(&format!("entries {first} to {last} of {} are left out before it", claim.log));

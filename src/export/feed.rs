@@ -85,7 +85,7 @@ impl Feed {
 
 /// The lines of one entry: its own and, but where entries go out as they are, one for each artifact that its
 /// import withheld.
-fn lines(state: &State, told: &Told<'_>, format: Format, framed: bool) -> Vec<String> {
+pub fn lines(state: &State, told: &Told<'_>, format: Format, framed: bool) -> Vec<String> {
     let mut lines = vec![shape(told, format, framed)];
     if format != Format::Json {
         let withheld = withheld(state, told.entry);

@@ -12,7 +12,7 @@ use crate::store::{ReleaseId, State};
 pub fn of_import(state: &State, id: &ReleaseId) -> Result<Option<Receipt>, Fault> {
     let folder = state.import_log();
     let vkey = read_vkey(&folder)?;
-    let words = [r#""type":"imported""#.to_owned(), format!(r#""feed":"{}""#, id.feed)];
+    let words = [Event::needle("imported"), format!(r#""feed":"{}""#, id.feed)];
     let found = newest(
         &folder,
         &vkey,

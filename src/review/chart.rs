@@ -46,3 +46,32 @@ pub fn bars(title: &str, rows: &[(String, u64)]) -> Markup {
         }
     }
 }
+
+/// Bars one below the other, each with its name and number, the longest first: `rows` comes so.
+pub fn ranking(title: &str, rows: &[(String, u64)]) -> Markup {
+    const WIDTH: u64 = 420;
+    const NAME: u64 = 180;
+    const ROW: u64 = 20;
+    let most = rows.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
+    let height = rows.len() as u64 * ROW + 4;
+    html! {
+        svg class="chart" role="img" aria-label=(title) width=(WIDTH) height=(height) viewBox={ "0 0 " (WIDTH) " " (height) } {
+            title { (title) }
+            @for (place, (name, count)) in (0..).zip(rows) {
+                @let width = (count * (WIDTH - NAME - 60)).div_ceil(most);
+                text x=(NAME - 6) y=(place * ROW + 15) text-anchor="end" { (shortened(name)) title { (name) } }
+                rect x=(NAME) y=(place * ROW + 4) width=(width) height=(ROW - 6) { title { (name) ": " (count) } }
+                text x=(NAME + width + 4) y=(place * ROW + 15) { (count) }
+            }
+        }
+    }
+}
+
+/// As much of a name as there is room for.
+fn shortened(name: &str) -> String {
+    const SHOWN: usize = 26;
+    if name.chars().count() <= SHOWN {
+        return name.to_owned();
+    }
+    name.chars().take(SHOWN - 1).chain(['…']).collect()
+}

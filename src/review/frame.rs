@@ -24,6 +24,8 @@ pub struct Answer {
     pub kind: &'static str,
     /// Where to go on.
     pub location: Option<String>,
+    /// Under which name it is kept, if it is to be kept rather than shown: letters, dots and dashes.
+    pub kept_as: Option<String>,
     /// What is shown.
     pub body: Vec<u8>,
 }
@@ -40,17 +42,27 @@ pub enum Next {
 impl Answer {
     /// A file of plain text.
     pub fn text(text: String) -> Self {
-        Self { status: 200, kind: "text/plain; charset=utf-8", location: None, body: text.into_bytes() }
+        Self::of("text/plain; charset=utf-8", text)
+    }
+
+    /// A file to be kept under this name.
+    pub fn file(text: String, name: String) -> Self {
+        Self { kept_as: Some(name), ..Self::text(text) }
+    }
+
+    /// What is shown as it is.
+    pub fn of(kind: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self { status: 200, kind, location: None, kept_as: None, body: body.into() }
     }
 
     /// A page.
     pub fn page(status: u16, page: Markup) -> Self {
-        Self { status, kind: "text/html; charset=utf-8", location: None, body: page.into_string().into_bytes() }
+        Self { status, ..Self::of("text/html; charset=utf-8", page.into_string()) }
     }
 
     /// To another page, after something was handed in.
     pub fn see(location: String) -> Self {
-        Self { status: 303, kind: "text/plain", location: Some(location), body: Vec::new() }
+        Self { status: 303, location: Some(location), ..Self::of("text/plain", "") }
     }
 
     /// Its headers.
@@ -66,6 +78,8 @@ impl Answer {
         ]
         .map(|(name, value)| (name, value.to_owned()))
         .into();
+        let kept = self.kept_as.iter().map(|name| ("Content-Disposition", format!("attachment; filename=\"{name}\"")));
+        headers.extend(kept);
         headers.extend(self.location.iter().map(|location| ("Location", location.clone())));
         headers
     }

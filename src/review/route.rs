@@ -44,10 +44,10 @@ pub fn answer(desk: &Desk, asked: &Asked) -> Answer {
         return notice(421, "Not this name", text, Next::Today);
     }
     if asked.path() == "/style.css" {
-        return Answer { status: 200, kind: "text/css; charset=utf-8", location: None, body: STYLE.into() };
+        return Answer::of("text/css; charset=utf-8", STYLE);
     }
     if asked.path() == "/icon.svg" {
-        return Answer { status: 200, kind: "image/svg+xml", location: None, body: ICON.into() };
+        return Answer::of("image/svg+xml", ICON);
     }
     let Some(reader) = desk.readers.of(&asked.who) else {
         let text = format!(
@@ -90,6 +90,9 @@ fn show(desk: &Desk, reader: &Reader, asked: &Asked) -> Result<Answer, Error> {
     }
     if let Some(digest) = path.strip_prefix("/handed-in/") {
         return hand_in::outcome(desk, reader, asked, digest);
+    }
+    if path == "/log/export" && reader.sees_evidence() {
+        return pages::log::export(desk, asked).map(|file| file.unwrap_or_else(missing));
     }
     if let Some(entry) = path.strip_prefix("/log/").filter(|_| reader.sees_evidence()) {
         return pages::log::proof(desk, entry).map(|proof| proof.unwrap_or_else(missing));

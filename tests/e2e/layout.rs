@@ -37,8 +37,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "review",
         &[
-            "base", "review", "report", "audit", "config", "guard", "inspect", "publish", "sandbox", "serve", "settle",
-            "store", "verify",
+            "base", "review", "export", "report", "audit", "config", "guard", "inspect", "publish", "sandbox", "serve",
+            "settle", "store", "verify",
         ],
     ),
     ("witness", &["base", "witness", "audit", "sandbox", "serve"]),

@@ -138,10 +138,20 @@ fn pages_say_what_came_in_what_was_kept_back_and_who_tried_to_send() {
             "/imports/feed/2?decision=approve&officer=officer&reason=ok",
             vec!["gaprelay-approval/1\nrelease feed/2\n", "Hand in"],
         ),
-        ("/refusals", vec!["tried to send", "What to do:", "127.0.0.1"]),
+        (
+            "/refusals",
+            vec!["tried to send", "What to do:", "127.0.0.1", "By vendor and kind", "By agent", "What to change"],
+        ),
         ("/log", vec!["imported feed/2", "channel channel shows set 1"]),
         ("/log?log=access", vec!["tried to send"]),
         ("/log?words=publish-started", vec!["channel channel goes to set 1"]),
+        (
+            "/log?kind=published&since=2026-01-01&until=2999-01-01",
+            vec!["channel channel shows set 1", "selected>published"],
+        ),
+        ("/log?kind=published&until=2026-01-01", vec!["No such entry."]),
+        ("/log?since=2999-01-01", vec!["No such entry."]),
+        ("/log?since=nonsense&until=%27%3E&kind=%22", vec!["imported feed/2"]),
         ("/keys", vec!["custodian", "usable", "Limits", "clamav-hashes"]),
     ] {
         let page = pages.get(path);
@@ -159,6 +169,26 @@ fn pages_say_what_came_in_what_was_kept_back_and_who_tried_to_send() {
     // An entry is shown whole, however long.
     let long = pages.get("/log?log=access");
     assert!(long.contains("&quot;bytes_received&quot;:") && long.contains("&quot;user_agent&quot;:"), "{long}");
+    // A filtered view as a file: lines of an export, each as the log has it, and only those that are left.
+    for (query, count) in [
+        ("format=json&kind=imported", 2),
+        ("format=ocsf&kind=imported", 3),
+        ("format=cef&log=access&words=upload", 2),
+        ("format=cef&since=2999-01-01", 0),
+    ] {
+        let answer = pages.get(&format!("/log/export?{query}"));
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("content-disposition: attachment; filename=\""), "{head}");
+        assert_eq!(body.lines().count(), count, "{query}: {body}");
+        fs::write(world.path("lines"), body).unwrap();
+        let lines = world.path("lines");
+        let args = ["log", "verify", "--export", lines.to_str().unwrap()];
+        world.relay(&[&args[..], &["--filtered"]].concat()).expect(0);
+        if query.ends_with("kind=imported") {
+            assert!(world.relay(&args).expect(4).err.contains("are left out"), "it is no whole export");
+        }
+    }
+    assert_eq!(status(&pages.get("/log/export?format=exe")), "404");
     // The statement as a file is byte for byte what the command line prints.
     // Receipts and proofs are those of the command line, and are believed without the log.
     let page = pages.get("/imports/feed/2");

@@ -1,13 +1,20 @@
-//! The two logs, from the newest entry back, searched and paged.
+//! The two logs, from the newest entry back: searched, filtered, paged, and taken away as a file.
+
+use std::path::PathBuf;
+use std::time::Duration;
 
 use maud::{Markup, html};
 
-use crate::audit::Entry;
 use crate::audit::check::read_vkey;
 use crate::audit::compare::receipt;
-use crate::audit::search::{Found, search};
-use crate::base::Error;
+use crate::audit::log::read_checkpoint;
+use crate::audit::note::Verifier;
+use crate::audit::search::{Found, Wanted, first_since, search};
+use crate::audit::{Entry, Event};
 use crate::base::quoted::whole;
+use crate::base::{Error, Fault, Timestamp};
+use crate::export::feed::lines;
+use crate::export::{Format, Told, VERSION};
 use crate::report::words;
 use crate::review::Desk;
 use crate::review::frame::{Answer, page as frame, told};
@@ -16,37 +23,138 @@ use crate::review::route::Asked;
 
 /// Entries on a page.
 const ENTRIES: usize = 100;
+/// Entries in a file.
+const IN_A_FILE: usize = 20_000;
+const DAY: Duration = Duration::from_hours(24);
+
+/// What the form asks for.
+struct Filter {
+    access: bool,
+    kind: String,
+    words: String,
+    since: String,
+    until: String,
+}
+
+impl Filter {
+    fn of(asked: &Asked) -> Self {
+        let kind = Some(asked.field("kind")).filter(|kind| Event::KINDS.contains(&kind.as_str())).unwrap_or_default();
+        Self {
+            access: asked.field("log") == "access",
+            kind,
+            words: asked.field("words"),
+            since: asked.field("since"),
+            until: asked.field("until"),
+        }
+    }
+
+    fn folder(&self, desk: &Desk) -> PathBuf {
+        if self.access { desk.state.access_log() } else { desk.state.import_log() }
+    }
+
+    fn name(&self) -> &'static str {
+        if self.access { "access" } else { "import" }
+    }
+
+    /// The entries that it leaves, below `before`.
+    fn wanted(&self, desk: &Desk, vkey: &Verifier, before: Option<u64>) -> Result<Wanted, Fault> {
+        let folder = self.folder(desk);
+        let size = read_checkpoint(&folder, vkey)?.size;
+        let day = |text: &str| format!("{text}T00:00:00Z").parse::<Timestamp>().ok();
+        let at = |day: Option<Timestamp>| day.map(|day| first_since(&folder, size, day)).transpose();
+        // The day that is named last is wanted too.
+        let end = at(day(&self.until).map(|day| day.plus(DAY)))?;
+        let before = before.into_iter().chain(end).min();
+        // Entries are JSON: what is looked for is found as it is written there.
+        let kind = (!self.kind.is_empty()).then(|| Event::needle(&self.kind));
+        let words = self.words.split_whitespace().map(in_json).chain(kind).collect();
+        Ok(Wanted { from: at(day(&self.since))?.unwrap_or(0), before, words })
+    }
+
+    /// As a link has it, with one more pair.
+    fn query(&self, name: &str, value: &str) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let pairs = [("log", self.name()), ("kind", &self.kind), ("words", &self.words), ("since", &self.since)];
+        query.extend_pairs(pairs).append_pair("until", &self.until).append_pair(name, value);
+        query.finish()
+    }
+}
 
 /// The page.
 pub fn page(desk: &Desk, reader: &Reader, asked: &Asked) -> Result<Answer, Error> {
-    let access = asked.field("log") == "access";
-    let (folder, name) = if access { (desk.state.access_log(), "access") } else { (desk.state.import_log(), "import") };
-    let wanted = asked.field("words");
-    // Entries are JSON: what is looked for is found as it is written there.
-    let words: Vec<String> = wanted.split_whitespace().map(in_json).collect();
-    let found = search(&folder, &read_vkey(&folder)?, asked.field("before").parse().ok(), &words, ENTRIES)?;
+    let filter = Filter::of(asked);
+    let folder = filter.folder(desk);
+    let vkey = read_vkey(&folder)?;
+    let wanted = filter.wanted(desk, &vkey, asked.field("before").parse().ok())?;
+    let found = search(&folder, &vkey, &wanted, ENTRIES)?;
     let body = html! {
-        form method="get" role="search" {
-            p {
-                label for="log" { "Log" }
-                select id="log" name="log" {
-                    option value="import" selected[!access] { "imports and decisions" }
-                    option value="access" selected[access] { "what was refused" }
-                }
-            }
-            p {
-                label for="words" { "Words that an entry must hold, as they are written" }
-                input id="words" name="words" type="search" value=(wanted) maxlength="200";
-            }
-            button { "Search" }
-        }
+        (form(&filter))
         p { (found.size) " entries in all. They are read under the signed head; " code { "gaprelay log verify" } " proves them all, the file beside each proves that one." }
-        (entries(&found, name))
         p class="pages" {
-            @if found.reached > 0 { a rel="next" href={ "?" (query(name, &wanted, found.reached)) } { "Older" } }
+            "What is left by the filter, as a file: "
+            @for (format, name) in [("json", "JSON"), ("ocsf", "OCSF"), ("cef", "CEF")] {
+                a href={ "/log/export?" (filter.query("format", format)) } { (name) }
+            }
+            "(the newest " (IN_A_FILE) "; " code { "gaprelay log export" } " tells all)"
+        }
+        (entries(&found, filter.name()))
+        p class="pages" {
+            @if found.reached > wanted.from { a rel="next" href={ "?" (filter.query("before", &found.reached.to_string())) } { "Older" } }
         }
     };
     Ok(Answer::page(200, frame(desk.config.relay.get_ref(), reader, "/log", "Log", None, &body)))
+}
+
+fn form(filter: &Filter) -> Markup {
+    html! {
+        form method="get" role="search" class="filter" {
+            p {
+                label for="log" { "Log" }
+                select id="log" name="log" {
+                    option value="import" selected[!filter.access] { "imports and decisions" }
+                    option value="access" selected[filter.access] { "what was refused" }
+                }
+            }
+            p {
+                label for="kind" { "Kind" }
+                select id="kind" name="kind" {
+                    option value="" { "all" }
+                    @for kind in Event::KINDS { option value=(kind) selected[kind == filter.kind] { (kind.replace('-', " ")) } }
+                }
+            }
+            p { label for="since" { "From the day (UTC)" } input id="since" name="since" type="date" value=(filter.since); }
+            p { label for="until" { "to the day" } input id="until" name="until" type="date" value=(filter.until); }
+            p {
+                label for="words" { "Words that an entry must hold, as they are written" }
+                input id="words" name="words" type="search" value=(filter.words) maxlength="200";
+            }
+            p { button { "Search" } }
+        }
+    }
+}
+
+/// What the filter leaves, oldest first, as lines of an export.
+pub fn export(desk: &Desk, asked: &Asked) -> Result<Option<Answer>, Error> {
+    let (format, end) = match asked.field("format").as_str() {
+        "json" => (Format::Json, "jsonl"),
+        "ocsf" => (Format::Ocsf, "ocsf.jsonl"),
+        "cef" => (Format::Cef, "cef"),
+        _ => return Ok(None),
+    };
+    let filter = Filter::of(asked);
+    let folder = filter.folder(desk);
+    let vkey = read_vkey(&folder)?;
+    let mut found = search(&folder, &vkey, &filter.wanted(desk, &vkey, None)?, IN_A_FILE)?;
+    let mut text = String::new();
+    while let Some(hit) = found.hits.pop() {
+        let (log, number, size) = (vkey.name(), hit.number, found.size);
+        let told = Told { log, number, size, bytes: &hit.bytes, entry: &hit.entry, file: None, version: VERSION };
+        for line in lines(&desk.state, &told, format, false) {
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    Ok(Some(Answer::file(text, format!("{}-log.{end}", filter.name()))))
 }
 
 /// The proof of one entry, `import/7.tlog-proof` say, as a file (C2SP tlog-proof). `None`: there is none.
@@ -68,7 +176,8 @@ fn entries(found: &Found, log: &str) -> Markup {
         table {
             thead { tr { th scope="col" { "Entry" } th scope="col" { "Time" } th scope="col" { "What happened" } } }
             tbody {
-                @for (number, entry) in &found.entries {
+                @for hit in &found.hits {
+                    @let (number, entry) = (hit.number, &hit.entry);
                     tr {
                         th scope="row" { (number) }
                         td { (entry.time) }
@@ -81,7 +190,7 @@ fn entries(found: &Found, log: &str) -> Markup {
                         }
                     }
                 }
-                @if found.entries.is_empty() { tr { td colspan="3" { "No entry holds these words." } } }
+                @if found.hits.is_empty() { tr { td colspan="3" { "No such entry." } } }
             }
         }
     }
@@ -94,10 +203,4 @@ fn json(entry: &Entry) -> String {
 fn in_json(word: &str) -> String {
     let quoted = serde_json::to_string(word).unwrap_or_default();
     quoted.trim_matches('"').to_owned()
-}
-
-fn query(log: &str, words: &str, before: u64) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("log", log).append_pair("words", words).append_pair("before", &before.to_string());
-    query.finish()
 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::audit::check::read_vkey;
 use crate::audit::entry::SelfTest;
-use crate::audit::search::search;
+use crate::audit::search::{Hit, Wanted, search};
 use crate::audit::{Entry, Event};
 use crate::base::limits::human;
 use crate::base::{Error, Fault, clock};
@@ -131,12 +131,12 @@ fn import(progress: &Progress) -> Markup {
 fn proofs(desk: &Desk) -> Result<Markup, Fault> {
     let mut newest = Vec::new();
     for folder in [desk.state.import_log(), desk.state.access_log()] {
-        let kind = [r#""type":"self-test""#.to_owned()];
-        newest.extend(search(&folder, &read_vkey(&folder)?, None, &kind, 1)?.entries);
+        let wanted = Wanted { words: vec![Event::needle("self-test")], ..Wanted::default() };
+        newest.extend(search(&folder, &read_vkey(&folder)?, &wanted, 1)?.hits);
     }
     Ok(html! {
         @if newest.is_empty() { p { (mark("warn", "No self-test is on record")) } }
-        @for (_, Entry { time, event }) in &newest {
+        @for Hit { entry: Entry { time, event }, .. } in &newest {
             @let sound = matches!(event, Event::SelfTest(SelfTest { findings, .. }) if findings.is_empty());
             p {
                 @if sound { (mark("good", "the cage holds")) } @else { (mark("bad", "the cage does NOT hold")) }
