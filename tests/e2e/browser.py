@@ -10,6 +10,7 @@ import json
 import sys
 
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -32,7 +33,8 @@ for argument in [
     options.add_argument(argument)
 options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
 driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
-wait = WebDriverWait(driver, 30)
+# A page may be replaced by the next while it is looked at.
+wait = WebDriverWait(driver, 30, ignored_exceptions=[StaleElementReferenceException, NoSuchElementException])
 
 
 def shoot(name):
@@ -101,7 +103,7 @@ try:
         fill()
         driver.find_element(By.ID, "signature").send_keys(sys.argv[5])
         driver.find_element(By.XPATH, "//button[text()='Hand in']").click()
-        wait.until(lambda d: "It waits for the keeper" not in d.find_element(By.TAG_NAME, "main").text)
+        wait.until(lambda d: "count" in d.find_element(By.TAG_NAME, "main").text.split("\n")[1])
         shoot("handed-in")
         sys.stdout.write(driver.find_element(By.TAG_NAME, "main").text)
     said = driver.get_log("browser")
