@@ -48,6 +48,7 @@ pub mod witness;
 
 // What people type and read.
 pub mod cli;
+pub mod console;
 
 #[cfg(test)]
 mod schemas;

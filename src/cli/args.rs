@@ -248,8 +248,7 @@ pub struct Init {
 /// `import`.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// Where a medium is mounted, or a bundle's folder.
-    #[arg(required = true)]
+    /// Where a medium is mounted, or a bundle's folder. On a terminal it may be left out: then the screen asks.
     pub paths: Vec<PathBuf>,
     /// Who imports; the user at the console if left out. Neither this name nor that user may approve
     /// what is imported; both are recorded.
@@ -322,6 +321,10 @@ pub struct Up {
     /// Between two self-tests.
     #[arg(long, value_name = "TIME", default_value = "1h")]
     pub prove: Span,
+    /// Show a full-screen console for operators: put a medium in, watch, take the receipt along. The relay runs as
+    /// long as it does.
+    #[arg(long)]
+    pub kiosk: bool,
 }
 
 /// `review`.

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Import;
-use super::{Ended, json, receipt, tui, worker};
+use super::{Ended, console, json, receipt, tui, worker};
 use crate::audit::receipt::paper;
 use crate::base::error::IoContext as _;
 use crate::base::limits::human;
@@ -27,6 +27,9 @@ use crate::store::progress::{self, Board, BundleState, Step};
 /// Imports, settles, and tells what became of it.
 pub fn run(root: &Path, now: Timestamp, args: &Import) -> Result<Ended, Error> {
     let operator = operator(args.operator.as_deref())?;
+    if args.paths.is_empty() {
+        return console::import(root, args, &operator.name);
+    }
     let Some(supervisor) = args.supervised else { return supervise(root, args) };
     end_with(supervisor, Signal::KILL)?;
     let (mut keeper, workers) = worker::keeper(root, now, args)?;

@@ -5,6 +5,7 @@ pub mod approve;
 pub mod args;
 pub mod args_log;
 pub mod args_pack;
+pub mod console;
 pub mod doctor;
 pub mod export;
 pub mod import;

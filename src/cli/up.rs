@@ -8,15 +8,16 @@ use std::process::{ExitStatus, Stdio};
 use std::task::Poll;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{Serve, Up};
-use super::{Ended, tui};
+use super::{Ended, console, tui};
 use crate::base::error::IoContext as _;
 use crate::base::{Error, Fault};
 use crate::config::Config;
-use crate::sandbox::worker::{our_id, ourselves, start_awaited, stop};
+use crate::sandbox::worker::{end_with, our_id, ourselves, start_awaited, stop};
 use crate::store::State;
 
 /// Least time between two self-tests.
@@ -64,8 +65,14 @@ impl Part {
 
 /// Runs until SIGTERM or SIGINT.
 pub fn run(root: &Path, args: &Up) -> Result<Ended, Error> {
+    if let Some(console) = args.serve.supervised {
+        end_with(console, Signal::TERM)?;
+    }
     // A state or config that is not sound is told at once, not by a server that keeps dying.
     let config = State::open(root)?.config()?;
+    if args.kiosk {
+        return console::kiosk(root, &config, args);
+    }
     let parts = Part::of(&config);
     let failed = |source| Fault::Io { operation: "supervise", path: root.to_owned(), source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;

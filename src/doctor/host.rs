@@ -9,13 +9,12 @@ use rustix::fs::statvfs;
 
 use super::{Patient, Report};
 use crate::deployment;
+use crate::media::mounted::{Mounted, mounted};
 use crate::sandbox::rights::{RIGHTS, User};
 
 /// Programs that mount what is plugged in, by their process's name (15 bytes at most, proc(5)).
 const MOUNTERS: &[&str] =
     &["udisksd", "automount", "gvfs-udisks2-vo", "usbmount", "pmount", "devmon", "udiskie", "autofs"];
-/// Where media are mounted.
-const MEDIA: &[&str] = &["/media", "/mnt", "/run/media"];
 /// What a medium's mount must say.
 const WANTED: &[&str] = &["ro", "nodev", "nosuid", "noexec"];
 /// The keeper's user and group, and the group that may append to the journal.
@@ -42,21 +41,12 @@ impl Patient<'_> {
 /// What is mounted where media are, and from removable disks.
 pub(super) fn mounts(patient: &Patient<'_>, report: &mut Report) {
     const CHECK: &str = "mounts";
-    let Some(table) = patient.text("/proc/self/mountinfo") else {
+    let Some(media) = mounted(&patient.host) else {
         return report.unseen(CHECK, "the mounts cannot be listed", "Mount /proc.");
     };
-    for line in table.lines() {
-        // Number, parent, device, root, place, options, … - type, source, options (proc(5)).
-        let mut words = line.split(' ');
-        let (Some(device), Some(place), Some(options)) = (words.nth(2), words.nth(1), words.next()) else { continue };
-        let below = MEDIA
-            .iter()
-            .any(|folder| place.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')) || place == *folder);
-        if !below && !is_removable(patient, device) {
-            continue;
-        }
-        let has: Vec<&str> = options.split(',').collect();
-        let lacks: Vec<&str> = WANTED.iter().copied().filter(|flag| !has.contains(flag)).collect();
+    for Mounted { place, options, .. } in media {
+        let place = place.display();
+        let lacks: Vec<&str> = WANTED.iter().copied().filter(|flag| !options.iter().any(|has| has == flag)).collect();
         if lacks.contains(&"ro") {
             let next = "Unmount it; mount media with -o ro,nodev,nosuid,noexec (ext4 with noload too).";
             report.bad(CHECK, format!("{place} is mounted writable"), next);
@@ -68,13 +58,6 @@ pub(super) fn mounts(patient: &Patient<'_>, report: &mut Report) {
     if !report.has(CHECK) {
         report.good(CHECK, "no medium is mounted otherwise than it should be");
     }
-}
-
-/// Whether a block device, MAJOR:MINOR, is a removable disk or a part of one.
-fn is_removable(patient: &Patient<'_>, device: &str) -> bool {
-    let folder = patient.path("/sys/dev/block").join(device);
-    let flag = |folder: &Path| fs::read_to_string(folder.join("removable")).is_ok_and(|text| text.trim() == "1");
-    flag(&folder) || fs::canonicalize(&folder).ok().and_then(|part| part.parent().map(flag)).unwrap_or(false)
 }
 
 /// Whatever mounts by itself reads a medium, and may write to it, before anybody looked.

@@ -6,6 +6,7 @@
 pub mod find;
 pub mod medium;
 pub mod mount;
+pub mod mounted;
 pub mod open;
 pub mod reader;
 

@@ -24,7 +24,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("serve", &["base", "serve", "guard", "publish", "store", "config", "audit", "sandbox"]),
     ("sinkhole", &["base", "sinkhole", "guard", "serve", "store", "config", "audit", "sandbox"]),
     ("deployment", &["base"]),
-    ("doctor", &["base", "config", "deployment", "doctor", "sandbox"]),
+    ("doctor", &["base", "config", "deployment", "doctor", "media", "sandbox"]),
+    ("console", &["base", "config", "console", "inspect", "media", "report", "sandbox", "store"]),
     ("keeper", &["base", "keeper", "audit", "config", "publish", "store", "verify"]),
     ("thin", &["base", "inspect", "keeper", "store", "verify"]),
     (

@@ -16,6 +16,7 @@ mod agents;
 mod approve;
 mod cage;
 mod clients;
+mod console;
 mod cuts;
 mod deployment;
 mod export;
