@@ -6,7 +6,9 @@ browser.py URL FOLDER RELEASE hand-in FILE      hands in FILE as the signature; 
 Fails if the browser's console says anything, if anything but URL was asked for, or if a page runs a
 script. Leaves pictures of each page in FOLDER.
 """
+import glob
 import json
+import os
 import sys
 
 from selenium import webdriver
@@ -37,16 +39,34 @@ driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=opti
 wait = WebDriverWait(driver, 30, ignored_exceptions=[StaleElementReferenceException, NoSuchElementException])
 
 
+def emulate(scheme):
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
 def shoot(name):
     for width, word in [(1200, "wide"), (400, "narrow")]:
         for scheme in ["light", "dark"]:
-            driver.execute_cdp_cmd(
-                "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-            )
+            emulate(scheme)
             driver.set_window_size(width, 1400)
             overflow = driver.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
             assert overflow <= 0, f"{name} is {overflow} pixels too wide at {width}"
             driver.save_screenshot(f"{FOLDER}/{name}-{word}-{scheme}.png")
+
+
+# What a checker of accessibility says (axe-core): names, labels, order, and contrast in either scheme.
+checkers = glob.glob(os.path.dirname(__file__) + "/../../target/clients/lib/python3*/site-packages/axe_core_python/axe.min.js")
+CHECKER = open(checkers[0]).read() if checkers else None
+
+
+def check(name):
+    for scheme in ["light", "dark"]:
+        emulate(scheme)
+        driver.execute_script(CHECKER)
+        # Without a script, only a refresh shows what changes: the first page and what was handed in have one.
+        rules = {"rules": {"meta-refresh": {"enabled": False}}}
+        found = driver.execute_async_script("axe.run(arguments[0]).then(arguments[1])", rules)["violations"]
+        assert not found, [(name, scheme, v["id"], v["help"], [n["html"][:200] for n in v["nodes"][:3]]) for v in found]
 
 
 def look(path, name):
@@ -55,6 +75,8 @@ def look(path, name):
     assert not driver.find_elements(By.CSS_SELECTOR, "script, iframe, img, object"), "something was injected"
     for field in driver.find_elements(By.CSS_SELECTOR, "input, select, textarea"):
         assert driver.find_elements(By.CSS_SELECTOR, f"label[for='{field.get_attribute('id')}']"), "a field has no label"
+    if CHECKER:
+        check(name)
     shoot(name)
 
 

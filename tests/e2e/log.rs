@@ -77,7 +77,7 @@ fn a_changed_log_is_found_and_the_entry_named() {
     assert!(matches!(Log::open(&folder), Err(Fault::Damaged { .. })));
 }
 
-/// The last bundle and the checkpoint cut at every byte: the log opens whole, or not at all.
+/// Each file of a log cut at every byte: the log is whole, or its damage is named; what can be derived is.
 #[test]
 fn cut_at_every_byte() {
     let dir = tempfile::tempdir().unwrap();
@@ -94,6 +94,37 @@ fn cut_at_every_byte() {
         }
         fs::write(&path, &good).unwrap();
         assert_eq!(whole(&folder), 260);
+    }
+    // An old bundle is not needed to go on; that it is not whole is found, and the entry named.
+    let bundle = folder.join("tile/entries/000");
+    let good = fs::read(&bundle).unwrap();
+    for length in 0..good.len() {
+        fs::write(&bundle, &good[..length]).unwrap();
+        assert!(matches!(finding(&folder), Finding::Bad { entry: Some(0..=255), .. }), "{length}");
+    }
+    fs::write(&bundle, &good).unwrap();
+    // Hashes of old entries name the first bad one, and nothing rests on them.
+    let tile = folder.join("tile/0/000");
+    let good = fs::read(&tile).unwrap();
+    for length in 0..good.len() {
+        fs::write(&tile, &good[..length]).unwrap();
+        assert_eq!(whole(&folder), 260);
+    }
+    fs::write(&tile, &good).unwrap();
+    // The keys: without the public one nothing is believed, without the secret one nothing is appended.
+    let (public, secret) = (folder.join("vkey"), folder.with_extension("key"));
+    for (path, is_public) in [(public, true), (secret, false)] {
+        let good = fs::read(&path).unwrap();
+        // The last byte is a line end.
+        for length in 0..good.len() - 1 {
+            fs::write(&path, &good[..length]).unwrap();
+            if is_public {
+                assert!(matches!(read_vkey(&folder), Err(Fault::Damaged { .. })), "{length}");
+            } else {
+                assert!(matches!(Log::open(&folder), Err(Fault::Damaged { .. })), "{length}");
+            }
+        }
+        fs::write(&path, &good).unwrap();
     }
     // Tiles at the edge can be derived.
     for path in ["tile/0/001.p/4", "tile/1/000.p/1"] {

@@ -109,11 +109,15 @@ fn busy(role: &str) -> World {
     ];
     world.import(&world.bundle("feed", 2, files)).expect(0);
     let server = Server::start(&world, "serve");
-    for hostile in ["<script>alert(1)</script>", "\u{202e}gnp.exe", "<img src=x onerror=alert(1)>", &"A".repeat(7000)] {
+    for hostile in ["<script>alert(1)</script>", "\u{202e}gnp.exe", "<img src=x onerror=alert(1)>", &"A".repeat(10_000)]
+    {
         let mut command = Command::new("curl");
         run(command.args(["-s", "-A", hostile, "-F", "sample=x", &server.url("/upload")]));
     }
-    drop(server);
+    for (agent, path) in [("<i>updater</i>/1", "/channel/a.hdb"), ("ClamAV/1.4.6 (OS: Linux)", "/channel/b.hdb")] {
+        run(Command::new("curl").args(["-s", "-o", "/dev/null", "-A", agent, &server.url(path)]));
+    }
+    server.stop();
     world.relay(&["settle"]).expect(0);
     world
 }
@@ -132,6 +136,8 @@ fn pages_say_what_came_in_what_was_kept_back_and_who_tried_to_send() {
                 "b.hdb, which agents have now, is not in it",
                 "kind-script",
                 "custodian",
+                "operator (as ",
+                "opens medium",
             ],
         ),
         (

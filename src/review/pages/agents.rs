@@ -45,7 +45,7 @@ fn advice(waiting: &[&AgentRow]) -> Markup {
 fn table(rows: &[AgentRow], refused: &std::collections::BTreeSet<String>) -> Markup {
     html! {
         @if rows.len() > ROWS { p { "The first " (ROWS) " of " (rows.len()) ". " code { "gaprelay agents" } " lists all." } }
-        table {
+        table tabindex="0" {
             thead { tr {
                 th scope="col" { "Agent" } th scope="col" { "Program" } th scope="col" { "Feed" } th scope="col" { "Has" }
                 th scope="col" { "Standing" } th scope="col" { "Last seen" } th scope="col" { "Times" } th scope="col" { "Asked for" }

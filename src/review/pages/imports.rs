@@ -16,7 +16,7 @@ pub fn page(desk: &Desk, reader: &Reader) -> Result<Answer, Error> {
     let body = html! {
         @if rows.is_empty() { p { "Nothing was imported yet: " code { "gaprelay import PATH" } " on the relay." } }
         @if rows.len() > ROWS { p { "The newest " (ROWS) " of " (rows.len()) ". " code { "gaprelay releases" } " lists all." } }
-        table {
+        table tabindex="0" {
             thead { tr {
                 th scope="col" { "Release" } th scope="col" { "Label" } th scope="col" { "Imported" }
                 th scope="col" { "Operator" } th scope="col" { "Withheld" } th scope="col" { "Standing" }

@@ -31,7 +31,7 @@ pub fn page(desk: &Desk, reader: &Reader) -> Result<Answer, Error> {
 
 fn keys(keyring: &Keyring, now: Timestamp) -> Markup {
     html! {
-        table {
+        table tabindex="0" {
             thead { tr {
                 th scope="col" { "Key" } th scope="col" { "Role" } th scope="col" { "Publisher" } th scope="col" { "Feeds" }
                 th scope="col" { "Valid" } th scope="col" { "Now" }
@@ -89,7 +89,7 @@ fn revoked(keyring: &Keyring) -> Markup {
 
 fn feeds(config: &Config) -> Markup {
     html! {
-        table {
+        table tabindex="0" {
             thead { tr {
                 th scope="col" { "Feed" } th scope="col" { "Kinds" } th scope="col" { "Officers" } th scope="col" { "Clean without approval" }
             } }

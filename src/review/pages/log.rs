@@ -173,7 +173,7 @@ pub fn proof(desk: &Desk, entry: &str) -> Result<Option<Answer>, Error> {
 
 fn entries(found: &Found, log: &str) -> Markup {
     html! {
-        table {
+        table tabindex="0" {
             thead { tr { th scope="col" { "Entry" } th scope="col" { "Time" } th scope="col" { "What happened" } } }
             tbody {
                 @for hit in &found.hits {

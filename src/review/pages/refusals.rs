@@ -67,7 +67,7 @@ fn product(row: &Refusals) -> Markup {
 fn agents(rows: &[Refusals]) -> Markup {
     html! {
         @if rows.len() > ROWS { p { "The first " (ROWS) " of " (rows.len()) ". " code { "gaprelay refusals" } " lists all." } }
-        table {
+        table tabindex="0" {
             thead { tr {
                 th scope="col" { "Agent" } th scope="col" { "What" } th scope="col" { "Times" } th scope="col" { "Last" } th scope="col" { "Last request, and what to change there" }
             } }

@@ -3,14 +3,16 @@
 use maud::{Markup, html};
 
 use super::{ROWS, standing};
+use crate::audit::Entry;
 use crate::base::limits::human;
 use crate::base::quoted::whole;
 use crate::base::{Error, Reason, Refusal, clock};
 use crate::inspect::{Decision as Inspected, Verdict};
 use crate::publish::{Decision, Statement};
 use crate::report::changes::{Changes, changes};
-use crate::report::receipts::{bounded, of_import};
+use crate::report::receipts::{bounded, medium_of, of_import};
 use crate::report::releases::{Shown, shown};
+use crate::report::words;
 use crate::review::Desk;
 use crate::review::chart::code;
 use crate::review::frame::{Answer, facts, mark, page as frame, said, told};
@@ -24,7 +26,7 @@ pub fn page(desk: &Desk, reader: &Reader, asked: &Asked, id: &ReleaseId) -> Resu
     let shown = shown(&desk.state, &desk.config, id)?;
     let changes = changes(&desk.state, &shown.row.release, &shown.verdicts)?;
     let body = html! {
-        (about(&shown))
+        (about(&shown, medium_of(&desk.state, id)?.as_ref()))
         section { h2 { "What it changes" } (differences(&changes)) }
         section { h2 { "Verdicts" } (verdicts(&shown.verdicts, asked)) }
         section { h2 { "Statements that count" } (statements(&shown)) }
@@ -61,7 +63,7 @@ fn receipt(desk: &Desk, id: &ReleaseId) -> Result<Markup, Error> {
     })
 }
 
-fn about(shown: &Shown) -> Markup {
+fn about(shown: &Shown, medium: Option<&Entry>) -> Markup {
     let release = &shown.row.release;
     let signers = html! {
         ul { @for signer in &release.signers { li { (said(&signer.name)) " (" (signer.role) ", key " code { (signer.key_id) } ")" } } }
@@ -74,6 +76,10 @@ fn about(shown: &Shown) -> Markup {
         ("signed by", signers),
         ("issued", html! { (release.issued) ", expires " (release.expires) }),
         ("imported", html! { (release.imported) " by " (said(&release.operator.to_string())) }),
+        (
+            "medium",
+            html! { @match medium { Some(entry) => (told(&words(&entry.event))), None => "the log does not say" } },
+        ),
         ("artifacts", counts),
         ("manifest", html! { code { "sha256:" (release.manifest) } }),
         ("verdicts", html! { code { "sha256:" (release.verdicts) } }),
@@ -109,7 +115,7 @@ fn verdicts(verdicts: &[Verdict], asked: &Asked) -> Markup {
     let to = (from + ROWS).min(verdicts.len());
     html! {
         p { (from + usize::from(to > from)) " to " (to) " of " (verdicts.len()) ", what was kept back first" }
-        table {
+        table tabindex="0" {
             thead { tr {
                 th scope="col" { "Verdict" } th scope="col" { "Path" } th scope="col" { "Size" } th scope="col" { "Kind" } th scope="col" { "Why" }
             } }

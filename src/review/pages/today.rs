@@ -110,7 +110,7 @@ fn import(progress: &Progress) -> Markup {
                 }
             }
             @if !progress.bundles.is_empty() {
-                table {
+                table tabindex="0" {
                     thead { tr { th scope="col" { "Bundle" } th scope="col" { "Release" } th scope="col" { "State" } } }
                     tbody { @for bundle in &progress.bundles { tr {
                         th scope="row" { (told(&bundle.name)) }
@@ -148,7 +148,7 @@ fn proofs(desk: &Desk) -> Result<Markup, Fault> {
 
 fn channels(status: &status::Status) -> Markup {
     html! {
-        table {
+        table tabindex="0" {
             thead { tr { th scope="col" { "Channel" } th scope="col" { "Release" } th scope="col" { "Freshness" } th scope="col" { "Issued" } th scope="col" { "Expires" } } }
             tbody {
                 @for channel in &status.channels {

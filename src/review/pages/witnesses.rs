@@ -57,7 +57,7 @@ pub fn page(desk: &Desk, reader: &Reader, asked: &Asked) -> Result<Answer, Error
 
 fn table(heads: &[Cosigned]) -> Markup {
     html! {
-        table {
+        table tabindex="0" {
             thead { tr { th scope="col" { "Entries" } th scope="col" { "Witnesses" } th scope="col" { "Quorum" } } }
             tbody {
                 @for cosigned in heads {
