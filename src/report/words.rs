@@ -10,9 +10,12 @@ pub fn words(event: &Event) -> String {
             format!("relay {relay} made, keyring {keyring_version}")
         }
         Event::MediumOpened { medium, mount, disk, writable, operator } => {
-            let disk = disk.as_ref().map(|disk| format!(", disk {disk} set read-only")).unwrap_or_default();
-            let writable = writable.as_ref().map(|why| format!("; WRITABLE: {why}")).unwrap_or_default();
-            format!("{operator} opens medium {medium} ({mount}{disk}{writable})")
+            let disk = disk.as_ref().map(|disk| format!("disk {disk} set read-only"));
+            let writable = writable.as_ref().map(|why| format!("WRITABLE: {why}"));
+            let mount = Some(mount.clone()).filter(|mount| !mount.is_empty());
+            let how: Vec<String> = [mount, disk, writable].into_iter().flatten().collect();
+            let how = if how.is_empty() { String::new() } else { format!(" ({})", how.join("; ")) };
+            format!("{operator} opens medium {medium}{how}")
         }
         Event::MediumRead { bundles, unrelated, unchanged } => {
             let changed = if *unchanged { "" } else { "; its tree was NOT shown to be unchanged" };
