@@ -9,7 +9,7 @@
 //! they can go on from.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, ErrorKind, Write as _};
+use std::io::{self, BufWriter, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -99,6 +99,28 @@ pub fn create(path: &Path, mode: u32) -> Result<File, Fault> {
 #[expect(clippy::disallowed_methods, reason = "the one place that creates files")]
 pub fn open_append(path: &Path) -> Result<File, Fault> {
     OpenOptions::new().append(true).create(true).mode(0o644).open(path).during("open", path)
+}
+
+/// As [`open_append`], for a file of lines: one that a cut left without its end is taken away.
+#[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
+pub fn open_append_lines(path: &Path) -> Result<File, Fault> {
+    /// Looked at from the end for the last line's end, in bytes.
+    const LONGEST: u64 = 1 << 20;
+    let file = open_append(path)?;
+    let length = file.metadata().during("read", path)?.len();
+    let from = length.saturating_sub(LONGEST);
+    let mut tail = Vec::new();
+    let mut reader = OpenOptions::new().read(true).open(path).during("open", path)?;
+    reader
+        .seek(SeekFrom::Start(from))
+        .and_then(|_| reader.take(LONGEST).read_to_end(&mut tail))
+        .during("read", path)?;
+    let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    // What is no file, a FIFO say, has no length and nothing to take away; a file without any line is not ours.
+    if whole < tail.len() && (whole > 0 || from == 0) {
+        file.set_len(from + whole as u64).during("shorten", path)?;
+    }
+    Ok(file)
 }
 
 /// A file of ours that is there already, to be read and written in place.

@@ -145,13 +145,15 @@ pub struct LogVerify {
 /// `log export`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without any option that says otherwise, what [export] of the config says holds, else OCSF to the output.
 Each line names its entry and the size of the signed head; `gaprelay log verify --export FILE` compares
 them with the logs. See schemas/export.md.")]
 pub struct LogExport {
+    /// As [export] of the config says, until stopped: how `up` and the unit run it.
+    #[arg(long, conflicts_with_all = ["format", "log", "since", "follow", "out", "syslog", "framed", "cursor"])]
+    pub configured: bool,
     /// The words of the lines.
-    #[arg(long, value_enum)]
-    pub format: Option<Format>,
+    #[arg(long, value_enum, default_value_t = Format::Ocsf)]
+    pub format: Format,
     /// Only this log; both if left out.
     #[arg(long, value_enum)]
     pub log: Option<WhichLog>,

@@ -38,12 +38,10 @@ pub fn run(state: &State, args: &LogExport) -> Result<Ended, Error> {
         end_with(supervisor, Signal::TERM)?;
     }
     let config = state.config()?;
-    let kept = config.export.as_ref().filter(|_| args.out.is_none() && args.syslog.is_none());
-    let format = args.format.or(kept.map(|kept| kept.format)).unwrap_or(Format::Ocsf);
-    let (sink, framed) = sink(state, args, kept)?;
-    let cursor = args.cursor.clone().or_else(|| kept.map(|kept| state.root().join(&kept.cursor)));
-    let cursor = cursor.map(|path| Cursor::open(&path)).transpose()?;
-    if args.follow {
+    let plan = if args.configured { Plan::of(state, config.export.as_ref())? } else { Plan::asked(args) };
+    let sink = plan.sink.open()?;
+    let cursor = plan.cursor.as_deref().map(Cursor::open).transpose()?;
+    if plan.follows {
         // One that goes on for long proves itself before it begins; the timer's self-test logs it.
         let _ = selftest::before(state.root(), &[Role::Exporter], &config)?;
     }
@@ -51,13 +49,13 @@ pub fn run(state: &State, args: &LogExport) -> Result<Ended, Error> {
     std::env::set_current_dir(state.root()).during("enter", state.root())?;
     let inside = State::open(Path::new("."))?;
     let held = sandbox::enter(Role::Exporter, &Grants { state: inside.root(), medium: None }, &config.terms())?;
-    if args.follow {
+    if plan.follows {
         tui::note(&held);
     }
     let which = [WhichLog::Import, WhichLog::Access].into_iter().filter(|log| args.log.is_none_or(|only| only == *log));
     let folders: Vec<PathBuf> = which.map(|which| log::folder(&inside, which)).collect();
-    let feed = Feed::open(&inside, (format, framed), &folders, args.since, |log| cursor.as_ref()?.of(log))?;
-    match go(feed, sink, cursor, args.follow.then_some(held.filter.is_some())) {
+    let feed = Feed::open(&inside, (plan.format, plan.framed), &folders, args.since, |log| cursor.as_ref()?.of(log))?;
+    match go(feed, sink, cursor, plan.follows.then_some(held.filter.is_some())) {
         // Nobody reads any more.
         Err(Fault::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => Ok(Ended::Well),
         ended => Ok(ended.map(|()| Ended::Well)?),
@@ -87,16 +85,55 @@ fn go(mut feed: Feed, mut sink: Sink, mut cursor: Option<Cursor>, follow: Option
     }
 }
 
-/// Where lines go, open, and whether they are framed.
-fn sink(state: &State, args: &LogExport, kept: Option<&Export>) -> Result<(Sink, bool), Fault> {
-    let beside = |path: &PathBuf| state.root().join(path);
-    let file = args.out.clone().or_else(|| kept.and_then(|kept| kept.file.as_ref().map(beside)));
-    let socket = args.syslog.clone().or_else(|| kept.and_then(|kept| kept.syslog.as_ref().map(beside)));
-    Ok(match (file, socket) {
-        (Some(path), _) => (Sink::File(durable::open_append(&path)?, path), args.framed),
-        (None, Some(path)) => (Sink::Datagrams(connect(&path)?, path), true),
-        (None, None) => (Sink::Out, args.framed),
-    })
+/// What is to be done: as the command line says, or as the config does.
+struct Plan {
+    format: Format,
+    framed: bool,
+    follows: bool,
+    sink: Place,
+    cursor: Option<PathBuf>,
+}
+
+/// Where lines go.
+enum Place {
+    Out,
+    File(PathBuf),
+    Syslog(PathBuf),
+}
+
+impl Plan {
+    fn asked(args: &LogExport) -> Self {
+        let sink = match (&args.out, &args.syslog) {
+            (Some(path), _) => Place::File(path.clone()),
+            (None, Some(path)) => Place::Syslog(path.clone()),
+            (None, None) => Place::Out,
+        };
+        let framed = args.framed || args.syslog.is_some();
+        Self { format: args.format, framed, follows: args.follow, sink, cursor: args.cursor.clone() }
+    }
+
+    fn of(state: &State, export: Option<&Export>) -> Result<Self, Fault> {
+        let none = || Fault::Config("the config has no [export]: say where lines go, with --out or --syslog".into());
+        let export = export.ok_or_else(none)?;
+        let beside = |path: &PathBuf| state.root().join(path);
+        let sink = match (&export.file, &export.syslog) {
+            (Some(path), _) => Place::File(beside(path)),
+            (None, Some(path)) => Place::Syslog(beside(path)),
+            (None, None) => return Err(none()),
+        };
+        let framed = export.syslog.is_some();
+        Ok(Self { format: export.format, framed, follows: true, sink, cursor: Some(beside(&export.cursor)) })
+    }
+}
+
+impl Place {
+    fn open(self) -> Result<Sink, Fault> {
+        Ok(match self {
+            Self::File(path) => Sink::File(durable::open_append_lines(&path)?, path),
+            Self::Syslog(path) => Sink::Datagrams(connect(&path)?, path),
+            Self::Out => Sink::Out,
+        })
+    }
 }
 
 /// The local syslog socket: the one thing outside that is ever connected to, by its path, before this process

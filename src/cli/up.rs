@@ -56,7 +56,7 @@ impl Part {
         let mut command = ourselves(root);
         match self {
             Self::Sinkhole | Self::Review => command.arg(self.word()),
-            Self::Export => command.args(["log", "export", "--follow"]),
+            Self::Export => command.args(["log", "export", "--configured"]),
         };
         command.args(["--supervised", &our_id()]);
         start(command)

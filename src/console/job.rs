@@ -80,7 +80,7 @@ impl Job {
     /// Starts an import of `medium` by `operator`.
     pub fn import(state: &Path, medium: &Path, operator: &str) -> Result<Self, Fault> {
         let mut command = ourselves(state);
-        command.args(["import", "--json", "--operator", operator, "--"]).arg(medium);
+        command.args(["import", "--json", &format!("--operator={operator}"), "--"]).arg(medium);
         Self::begin(command)
     }
 

@@ -30,7 +30,7 @@ use crate::sandbox::Halfway;
 use crate::serve::listener::watch_cage;
 use crate::serve::tls::client_name;
 
-/// Connections at one time; more wait.
+/// Connections at one time by one door; more wait.
 const ROOM: usize = 64;
 /// How long a request's head, or what is handed in, may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -72,10 +72,11 @@ pub fn open(desk: &Arc<Desk>, listeners: Doors, halfway: Halfway, told: &mut dyn
         }
         let held = halfway.finish()?;
         told(&held.to_string());
-        let room = Arc::new(Semaphore::new(ROOM));
         for door in doors {
             told(&door.place());
-            tokio::spawn(accept(door, Arc::clone(desk), Arc::clone(&room)));
+            // A room for each: a crowd at one door must not close the others.
+            let room = Arc::new(Semaphore::new(ROOM));
+            tokio::spawn(accept(door, Arc::clone(desk), room));
         }
         tokio::select! {
             _ = terminate.recv() => Ok(()),

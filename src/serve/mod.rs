@@ -90,8 +90,9 @@ pub fn serve(
     told: &mut dyn FnMut(&str),
 ) -> Result<(), Fault> {
     // What only this process may still open: the journal, to append to it.
-    let journal = || Journal::open(&state.access_journal(), config.serve.journal.0);
-    let (attempts, pulls) = (journal()?, journal()?);
+    let journal = |most| Journal::open(&state.access_journal(), most);
+    // Who pulls what must leave room for who tries to send something.
+    let (attempts, pulls) = (journal(config.serve.journal.0)?, journal(config.serve.journal.0 / 2)?);
     // From here on nothing but the published sets can be opened, and no thread can shed the cage.
     let halfway = sandbox::begin(Role::Server, &Grants { state: state.root(), medium: None }, &config.terms())?;
     let (index, faults) = Index::load(state, config, crate::base::clock::now())?;

@@ -17,8 +17,10 @@ use crate::audit::journal::Journal;
 use crate::audit::pulls::Pull;
 use crate::base::{Fault, Timestamp, quoted};
 
-/// Agents and feeds told apart within a minute; more are not recorded.
+/// Agents, programs and feeds told apart within a minute; more are not recorded.
 const KINDS: usize = 4096;
+/// From so many on, programs are not told apart any more: their names are the agents' to choose.
+const CROWD: usize = KINDS / 2;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 /// Longest program name, in characters.
@@ -87,8 +89,13 @@ impl Pulls {
             return;
         }
         let program = headers.get(header::USER_AGENT).map(|value| program(value.as_bytes())).unwrap_or_default();
-        let key = self.hasher.hash_one((peer.agent.ip(), &peer.certificate, program, &feed.name));
+        let key = |program| self.hasher.hash_one((peer.agent.ip(), &peer.certificate, program, &feed.name));
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut program, mut key) = (program, key(program));
+        if seen.len() >= CROWD && !seen.contains_key(&key) {
+            program = b"(many)";
+            key = self.hasher.hash_one((peer.agent.ip(), &peer.certificate, program, &feed.name));
+        }
         if seen.len() >= KINDS && !seen.contains_key(&key) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;

@@ -150,3 +150,32 @@ fn who_will_not_follow_a_step_back_is_named() {
     assert_eq!(agents(&world)[0]["standing"], "will-not-follow");
     assert!(world.relay(&["agents"]).expect(0).out.contains("under a higher version"));
 }
+
+/// Names of programs are the agents' to choose: a flood of them is bounded, and hides no other agent.
+#[test]
+fn a_flood_of_names_is_bounded() {
+    use std::io::{Read as _, Write as _};
+    let world = World::new();
+    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
+    let server = Server::start(&world, "serve");
+    let mut stream = std::net::TcpStream::connect(&server.address).unwrap();
+    let mut reader = stream.try_clone().unwrap();
+    let reading = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        reader.read_to_end(&mut text).unwrap();
+        String::from_utf8_lossy(&text).matches("HTTP/1.1 200").count()
+    });
+    for number in 0..6_000 {
+        let end = if number == 5_999 { "Connection: close\r\n" } else { "" };
+        let request = format!("GET /c/a.hdb HTTP/1.1\r\nHost: localhost\r\nUser-Agent: p{number}\r\n{end}\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+    }
+    assert_eq!(reading.join().unwrap(), 6_000);
+    curl(&server, "honest/1", "/c/a.hdb", &["--interface", "127.0.0.2"]);
+    server.stop();
+    let rows = agents(&world);
+    assert!(rows.len() < 2_100, "{}", rows.len());
+    let many = rows.iter().find(|row| row["program"] == "(many)" && row["agent"] == "127.0.0.1").unwrap();
+    assert!(many["count"].as_u64().unwrap() > 3_000, "{many}");
+    assert!(rows.iter().any(|row| row["agent"] == "127.0.0.2" && row["standing"] == "current"));
+}

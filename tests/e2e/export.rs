@@ -226,8 +226,15 @@ fn a_file_grows_with_the_log_and_loses_nothing_at_a_restart() {
     let expected: Vec<_> = (0..world.log("import").len() as u64).map(|n| ("test/import/1".to_owned(), n)).collect();
     assert_eq!(told, expected);
     world.relay(&["log", "verify", "--export", file.to_str().unwrap()]).expect(0);
+    // A line that a cut left without its end is taken away, and told again.
+    let whole = read();
+    fs::write(&file, format!("{whole}{}", &whole[..40])).unwrap();
+    world.relay(&["selftest", "--short"]).expect(0);
+    export(&world, &args);
+    assert_eq!(read().lines().count(), whole.lines().count() + 1);
+    world.relay(&["log", "verify", "--export", file.to_str().unwrap()]).expect(0);
     // Without the cursor it begins anew; from a moment on, where one is given; from nowhere, if nothing is new.
-    assert_eq!(export(&world, &["--log", "import"]).lines().count(), told.len());
+    assert_eq!(export(&world, &["--log", "import"]).lines().count(), told.len() + 1);
     assert_eq!(export(&world, &["--since", "2099-01-01"]), "");
     assert_eq!(export(&world, &["--cursor", cursor.to_str().unwrap()]), "");
     // A log that was put back behind what was told is damage, not a fresh start.
@@ -292,6 +299,10 @@ fn up_keeps_the_configured_export_running() {
     assert!(world.relay(&["check-config"]).expect(2).err.contains("a file or a syslog socket"));
     fs::write(&config, format!("{text}{wrong}file = \"export-lines\"\n")).unwrap();
     world.relay(&["check-config"]).expect(0);
+    assert!(World::new().relay(&["log", "export", "--configured"]).expect(2).err.contains("[export]"));
+    // What is asked for by hand goes where that says, whatever the config has.
+    assert!(export(&world, &["--format", "json"]).starts_with("{\"log\":"));
+    assert!(!world.state().join("export-cursor").exists());
     let server = Server::start(&world, "up");
     let file = world.state().join("export-lines");
     let shown = || fs::read_to_string(&file).unwrap_or_default();
@@ -302,7 +313,7 @@ fn up_keeps_the_configured_export_running() {
         processes.into_iter().find(|process| {
             let line = fs::read(process.join("cmdline")).unwrap_or_default();
             let line = String::from_utf8_lossy(&line).replace('\0', " ");
-            line.contains("log export --follow") && line.contains(world.state().to_str().unwrap())
+            line.contains("log export --configured") && line.contains(world.state().to_str().unwrap())
         })
     };
     let first = exporter().unwrap();

@@ -11,6 +11,7 @@ use crate::audit::log::read_checkpoint;
 use crate::audit::note::Verifier;
 use crate::audit::search::{Found, Wanted, first_since, search};
 use crate::audit::{Entry, Event};
+use crate::base::limits::human;
 use crate::base::quoted::whole;
 use crate::base::{Error, Fault, Timestamp};
 use crate::export::feed::lines;
@@ -25,6 +26,8 @@ use crate::review::route::Asked;
 const ENTRIES: usize = 100;
 /// Entries in a file.
 const IN_A_FILE: usize = 20_000;
+/// Bytes of a file; what would make it longer is left out, the oldest first.
+const BYTES_IN_A_FILE: usize = 64 << 20;
 const DAY: Duration = Duration::from_hours(24);
 
 /// What the form asks for.
@@ -95,7 +98,7 @@ pub fn page(desk: &Desk, reader: &Reader, asked: &Asked) -> Result<Answer, Error
             @for (format, name) in [("json", "JSON"), ("ocsf", "OCSF"), ("cef", "CEF")] {
                 a href={ "/log/export?" (filter.query("format", format)) } { (name) }
             }
-            "(the newest " (IN_A_FILE) "; " code { "gaprelay log export" } " tells all)"
+            "(the newest " (IN_A_FILE) ", at most " (human(BYTES_IN_A_FILE as u64)) "; " code { "gaprelay log export" } " tells all)"
         }
         (entries(&found, filter.name()))
         p class="pages" {
@@ -144,15 +147,22 @@ pub fn export(desk: &Desk, asked: &Asked) -> Result<Option<Answer>, Error> {
     let filter = Filter::of(asked);
     let folder = filter.folder(desk);
     let vkey = read_vkey(&folder)?;
-    let mut found = search(&folder, &vkey, &filter.wanted(desk, &vkey, None)?, IN_A_FILE)?;
-    let mut text = String::new();
-    while let Some(hit) = found.hits.pop() {
+    let found = search(&folder, &vkey, &filter.wanted(desk, &vkey, None)?, IN_A_FILE)?;
+    let (mut newest_first, mut bytes) = (Vec::new(), 0);
+    for hit in &found.hits {
         let (log, number, size) = (vkey.name(), hit.number, found.size);
         let told = Told { log, number, size, bytes: &hit.bytes, entry: &hit.entry, file: None, version: VERSION };
-        for line in lines(&desk.state, &told, format, false) {
-            text.push_str(&line);
-            text.push('\n');
+        let lines = lines(&desk.state, &told, format, false);
+        bytes += lines.iter().map(String::len).sum::<usize>();
+        if bytes > BYTES_IN_A_FILE {
+            break;
         }
+        newest_first.push(lines);
+    }
+    let mut text = String::with_capacity(bytes);
+    for line in newest_first.into_iter().rev().flatten() {
+        text.push_str(&line);
+        text.push('\n');
     }
     Ok(Some(Answer::file(text, format!("{}-log.{end}", filter.name()))))
 }
