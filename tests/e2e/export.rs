@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -85,13 +85,7 @@ fn ocsf_lines_are_events_of_ocsf_and_hold_the_log() {
     let refused = events.iter().find(|event| event["status_code"] == "signature-malformed").unwrap();
     assert_eq!(refused["class_uid"], 2004);
     // And by somebody else's reading of OCSF.
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients/bin/python3");
-    let there = python.exists()
-        && run(Command::new(&python).args(["-c", "import ocsf_json_schema, jsonschema"])).code == Some(0);
-    if !there {
-        println!("SKIPPED: ocsf-json-schema is not in target/clients");
-        return;
-    }
+    let Some(python) = python_with("ocsf_json_schema") else { return };
     fs::write(world.path("events"), &text).unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/ocsf.py");
     let seen = run(Command::new(&python).arg(script).arg(world.path("events"))).expect(0).out;

@@ -233,6 +233,16 @@ fn files_are_served_as_clients_need_them() {
     ] {
         assert!(metrics.body.contains(line), "{line} {}", metrics.body);
     }
+    // Prometheus' own parser reads it, and can refuse it.
+    if let Some(python) = python_with("prometheus_client") {
+        let read = |text: &str| {
+            fs::write(world.path("metrics"), text).unwrap();
+            let code = "import sys\nfrom prometheus_client.openmetrics.parser import text_string_to_metric_families as read\nprint(len(list(read(open(sys.argv[1]).read()))))";
+            run(Command::new(&python).args(["-c", code]).arg(world.path("metrics")))
+        };
+        assert!(read(&metrics.body).expect(0).out.trim().parse::<u32>().unwrap() >= 15);
+        assert_ne!(read(&metrics.body.replace("# EOF", "")).code, Some(0));
+    }
     assert_eq!(whole.header("gaprelay-freshness"), Some("fresh"));
     // R25: none of this was an attempt.
     assert_eq!(server.stop(), Some(0));

@@ -342,6 +342,16 @@ pub(crate) fn shim(dir: &Path, name: &str) -> PathBuf {
     library
 }
 
+/// The Python of the clients that Debian has no packages of, if it has this module.
+pub(crate) fn python_with(module: &str) -> Option<PathBuf> {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients/bin/python3");
+    let there = python.exists() && run(Command::new(&python).args(["-c", &format!("import {module}")])).code == Some(0);
+    if !there {
+        println!("SKIPPED: {module} is not in target/clients");
+    }
+    there.then_some(python)
+}
+
 /// Whether a program is there; a test that needs it says plainly that it was skipped.
 pub(crate) fn has(program: &str) -> bool {
     let found = std::env::var_os("PATH").is_some_and(|paths| {

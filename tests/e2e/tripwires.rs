@@ -2,7 +2,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -91,18 +90,6 @@ fn who_knocks_is_told_apart_and_gets_nothing() {
     assert!(told.contains("only vendors' agents and the clients of proxies knock"), "{told}");
 }
 
-/// A Python that has vt-py, VirusTotal's own client; Debian has no package of it.
-fn vt_python() -> Option<PathBuf> {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients/bin/python3");
-    let python = if own.exists() { own } else { PathBuf::from("python3") };
-    let found =
-        Command::new(&python).args(["-c", "import vt"]).stderr(Stdio::null()).status().is_ok_and(|s| s.success());
-    if !found {
-        println!("SKIPPED: vt-py is not here");
-    }
-    found.then_some(python)
-}
-
 #[test]
 fn real_clients_run_into_it() {
     let (world, address) = wired();
@@ -139,7 +126,7 @@ fn real_clients_run_into_it() {
         run(&mut command);
         expected.push(("clamav-submit", "CONNECT"));
     }
-    if let Some(python) = vt_python() {
+    if let Some(python) = python_with("vt") {
         let sample = world.path("sample");
         std::fs::write(&sample, b"not a sample").unwrap();
         let script = "import sys, vt\n\
