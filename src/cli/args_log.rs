@@ -148,7 +148,7 @@ pub struct LogVerify {
 Each line names its entry and the size of the signed head; `gaprelay log verify --export FILE` compares
 them with the logs. See schemas/export.md.")]
 pub struct LogExport {
-    /// As [export] of the config says, until stopped: how `up` and the unit run it.
+    /// As `[export]` of the config says, until stopped: how `up` and the unit run it.
     #[arg(long, conflicts_with_all = ["format", "log", "since", "follow", "out", "syslog", "framed", "cursor"])]
     pub configured: bool,
     /// The words of the lines.

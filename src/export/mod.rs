@@ -1,7 +1,7 @@
 //! The logs' entries in the words of other people's collectors: OCSF, CEF, or as they are, in lines or in
 //! RFC 5424 frames. Every line names its entry and the size of the head it was read under, and holds the
 //! entry's exact bytes or their leaf hash, so that an export can be checked against the log. In scope: what a
-//! line says, where it goes, how it is checked. Out of scope: what an entry means ([`crate::report::words`]),
+//! line says, where it goes, how it is checked. Out of scope: what an entry means ([`crate::report::words()`]),
 //! and any connection: a line goes to a file, a pipe, or the local syslog socket.
 
 pub mod cef;
