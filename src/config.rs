@@ -17,8 +17,9 @@ use toml::Spanned;
 use crate::base::limits::Bytes;
 use crate::base::name::{self, is_name};
 use crate::base::span::Span;
-use crate::base::{Fault, Limits, quoted};
+use crate::base::{Fault, Limits, Reason, quoted};
 use crate::inspect::Kind;
+use crate::inspect::flaw::PERMITTABLE;
 use crate::sandbox::{Layer, Terms, Waiver};
 
 /// The annotated example that `init` writes.
@@ -161,6 +162,11 @@ pub struct Feed {
     /// The kinds it may carry; all others are withheld. See `schemas/kinds.md`.
     #[cfg_attr(test, schemars(with = "Vec<Kind>"))]
     pub kinds: Spanned<Vec<Kind>>,
+    /// What its content may do that otherwise is withheld: `rule-uses-files`, `rule-acts-on-traffic`,
+    /// `rule-weakens-detection`, `rule-module`. Nothing, if left out.
+    #[serde(default = "nothing")]
+    #[cfg_attr(test, schemars(with = "Vec<Reason>"))]
+    pub permits: Spanned<Vec<Reason>>,
     /// How many officers must approve a release; at least 1. Default 1.
     #[serde(default = "one")]
     #[cfg_attr(test, schemars(with = "u64"))]
@@ -187,6 +193,10 @@ pub struct Channel {
     /// The feeds it joins. No two may bring the same path.
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub feeds: Vec<Spanned<String>>,
+}
+
+fn nothing() -> Spanned<Vec<Reason>> {
+    Spanned::new(0..0, Vec::new())
 }
 
 fn one() -> Spanned<u64> {
@@ -293,6 +303,9 @@ impl Config {
         for feed in &self.feeds {
             if feed.kinds.get_ref().is_empty() {
                 add(feed.kinds.span().start, "a feed must allow at least one kind".into());
+            }
+            if let Some(reason) = feed.permits.get_ref().iter().find(|reason| !PERMITTABLE.contains(reason)) {
+                add(feed.permits.span().start, format!("{reason} cannot be permitted: gaprelay explain {reason}"));
             }
             if *feed.officers.get_ref() == 0 {
                 add(

@@ -12,7 +12,7 @@ use crate::base::error::IoContext as _;
 use crate::base::quoted::quoted_os;
 use crate::base::{Digest, Error, Fault, Operator, Reason, Refusal, quoted};
 use crate::config::Feed;
-use crate::inspect::{Examination, Verdict};
+use crate::inspect::{Examination, Policy, Verdict};
 use crate::keeper::Keeper;
 use crate::media::{Medium, Mount, Spooled, Surveyed};
 use crate::store::{Release, Staging};
@@ -299,12 +299,13 @@ fn admit(
 
     // 2. Each artifact comes out of the one canonical archive the manifest admits, with its signed
     //    digest; it gets its verdict; what is withheld is not kept.
-    let allowed = feed(keeper, verified)?.kinds.get_ref().clone();
+    let wanted = feed(keeper, verified)?.clone();
+    let policy = Policy { kinds: wanted.kinds.get_ref(), permits: wanted.permits.get_ref() };
     let id = crate::store::ReleaseId { feed: manifest.feed.clone(), version: manifest.version };
     let mut staging = Staging::new(&keeper.state, &id)?;
     let mut step = |bytes| watch(Progress::Bytes(bytes));
-    let mut verdicts = examination.unpack(&spooled, &allowed, &mut staging, &mut step)?;
-    verdicts.extend(thin::take_held(keeper, verified, &allowed, examination, &mut staging)?);
+    let mut verdicts = examination.unpack(&spooled, policy, &mut staging, &mut step)?;
+    verdicts.extend(thin::take_held(keeper, verified, policy, examination, &mut staging)?);
     verdicts.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
     check_complete(verified, &verdicts)?;
 

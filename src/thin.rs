@@ -5,7 +5,7 @@ use std::io::{Seek as _, SeekFrom};
 
 use crate::base::error::IoContext as _;
 use crate::base::{Error, Reason, Refusal, quoted};
-use crate::inspect::{Examination, Kind, Verdict};
+use crate::inspect::{Examination, Policy, Verdict};
 use crate::keeper::Keeper;
 use crate::store::Staging;
 use crate::verify::Verified;
@@ -36,7 +36,7 @@ pub fn check_held(keeper: &Keeper, verified: &Verified) -> Result<(), Error> {
 pub fn take_held(
     keeper: &Keeper,
     verified: &Verified,
-    allowed: &[Kind],
+    policy: Policy<'_>,
     examination: &mut Examination,
     staging: &mut Staging,
 ) -> Result<Vec<Verdict>, Error> {
@@ -51,7 +51,7 @@ pub fn take_held(
         let (path, offset) = keeper.state.find_held(artifact.sha256, artifact.size, &packs).ok_or_else(missing)?;
         let mut file = File::open(&path).during("open", &path)?;
         file.seek(SeekFrom::Start(offset)).during("read", &path)?;
-        verdicts.push(examination.look(artifact, &mut file, allowed, staging)?);
+        verdicts.push(examination.look(artifact, &mut file, policy, staging)?);
     }
     Ok(verdicts)
 }

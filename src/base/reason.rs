@@ -121,6 +121,15 @@ reasons! {
     TextControl "text-control" "A text has control, bidirectional or invisible characters." "Ask the sender to remove them."
     TextEncoding "text-encoding" "A text is not UTF-8." "Ask the sender for UTF-8."
     ContentEmpty "content-empty" "The artifact has no bytes." "Ask the sender to leave it out."
+    // what the content does
+    RuleSyntax "rule-syntax" "A rule is not of the strict form in which this relay reads rules: an engine could read it otherwise." "Ask the sender to mend that line; gaprelay-pack check names it before it is signed."
+    RuleTooLong "rule-too-long" "A rule, or a file of rules that is read as a whole, is longer than this relay reads." "Ask the sender to split it."
+    RuleRunsCode "rule-runs-code" "A rule runs code in the engine (lua, luajit, luaxform)." "Code never passes; ask the sender for the feed without such rules."
+    RuleUsesFiles "rule-uses-files" "A rule has the engine read or write files (dataset with a file, datarep, filemd5, filestore, iprep, tag; YARA's include)." "Ask for the feed without it; only if the site accepts it, permit rule-uses-files for the feed in config.toml."
+    RuleActsOnTraffic "rule-acts-on-traffic" "A rule stops or changes traffic (drop, reject, replace)." "For an engine that is to do so, permit rule-acts-on-traffic for the feed in config.toml; else ask for alerts."
+    RuleWeakensDetection "rule-weakens-detection" "A rule keeps other rules, or the record, from seeing traffic or files (pass, config, bypass; a global YARA rule)." "Ask the sender why; only if the site accepts it, permit rule-weakens-detection for the feed in config.toml."
+    RuleDuplicate "rule-duplicate" "Two rules of a file have one sid, or one name: an engine keeps one of them, or refuses the file." "Ask the sender which one is meant."
+    RuleModule "rule-module" "A YARA rule imports a module that does more than look at the file, or that this relay does not know." "Ask for the rule without it; only if the site accepts it, permit rule-module for the feed in config.toml."
     // statements
     StatementMalformed "statement-malformed" "The statement is not of the documented form." "Print it again with `gaprelay approve FEED/VERSION`, and sign exactly that file."
     StatementUnknownRelease "statement-unknown-release" "The statement is about a release this relay does not hold." "Check feed and version with `gaprelay releases`."

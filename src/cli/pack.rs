@@ -1,5 +1,6 @@
 //! `gaprelay-pack`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use super::args_pack::{Build, Check, KeyringCommand, Pack, PackCommand};
 use super::{Ended, offline, tui};
 use crate::base::error::IoContext as _;
 use crate::base::limits::human;
-use crate::base::{Error, Fault, Limits, Timestamp, clock, durable, quoted};
+use crate::base::{Error, Fault, Limits, Reason, Timestamp, clock, durable, quoted};
 use crate::config::Config;
 use crate::inspect::{Counts, Decision};
 use crate::pack;
@@ -98,14 +99,15 @@ fn check(args: &Check) -> Result<Ended, Error> {
             Decision::Cleared => "cleared",
             Decision::Withheld => "withheld",
         };
-        vec![
-            word.into(),
-            quoted(&v.path).to_string(),
-            v.declared.clone(),
-            v.reason.map_or(String::new(), |r| r.to_string()),
-        ]
+        vec![word.into(), quoted(&v.path).to_string(), v.declared.clone(), v.why()]
     });
     tui::table(&["verdict", "path", "kind", "reason"], rows.collect());
+    // Each reason once, with what to do before anything is signed.
+    let reasons: BTreeSet<Reason> = checked.verdicts.iter().filter_map(|verdict| verdict.reason).collect();
+    for reason in reasons {
+        tui::say(format_args!("{reason}: {}", reason.meaning()));
+        tui::hint(reason.next());
+    }
     let signers: Vec<_> = checked.signers.iter().map(|s| format!("{} ({})", s.name, s.role)).collect();
     let counts = Counts::of(&checked.verdicts);
     let (feed, version) = &checked.release;

@@ -72,8 +72,7 @@ pub fn show(state: &State, id: &ReleaseId, as_json: bool) -> Result<Ended, Error
     }
     tui::say("");
     let rows = verdicts.iter().map(|v| {
-        let line = v.line.map_or(String::new(), |line| format!(", line {line}"));
-        let reason = v.reason.map_or(String::new(), |reason| format!("{reason}{line}"));
+        let reason = v.why();
         let shown = v.shown.map_or_else(|| "?".to_owned(), |kind| kind.to_string());
         let kind = if shown == v.declared { shown } else { format!("{} declared, {shown} shown", v.declared) };
         let word = match v.decision {

@@ -167,8 +167,7 @@ pub(super) fn verdicts(id: &ReleaseId, list: &[Verdict], scroll: u16, frame: &mu
     let withheld = list.iter().filter(|verdict| verdict.decision == Decision::Withheld).count();
     let title = format!("{id}: {} cleared, {withheld} withheld", list.len() - withheld);
     let rows = list.iter().skip(usize::from(scroll)).map(|verdict| {
-        let line = verdict.line.map(|line| format!(", line {line}")).unwrap_or_default();
-        let why = verdict.reason.map(|reason| format!("{reason}{line}: {}", reason.meaning())).unwrap_or_default();
+        let why = verdict.reason.map(|reason| format!("{}: {}", verdict.why(), reason.meaning())).unwrap_or_default();
         let word = match verdict.decision {
             Decision::Cleared => "cleared",
             Decision::Withheld => "WITHHELD",

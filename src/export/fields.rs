@@ -89,12 +89,12 @@ impl<'a> Fields<'a> {
 pub fn sentence(told: &Told<'_>) -> String {
     match told.file {
         Some((_, verdict)) => {
-            let reason = verdict.reason.map(|reason| format!(" [{reason}]")).unwrap_or_default();
-            let line = verdict.line.map(|line| format!(", line {line}")).unwrap_or_default();
             let path = crate::base::quoted(&verdict.path);
             match &told.entry.event {
-                Event::Imported { feed, version, .. } => format!("{feed}/{version}: withheld {path}{line}{reason}"),
-                _ => format!("withheld {path}{line}{reason}"),
+                Event::Imported { feed, version, .. } => {
+                    format!("{feed}/{version}: withheld {path} [{}]", verdict.why())
+                }
+                _ => format!("withheld {path} [{}]", verdict.why()),
             }
         }
         None => crate::report::words(&told.entry.event),

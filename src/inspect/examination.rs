@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::thread;
 
 use super::examiner::{self, Answer, Ask};
-use super::{Keep, Kind, Verdict};
+use super::{Keep, Policy, Verdict};
 use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
 use crate::base::patient::Patient;
@@ -47,7 +47,7 @@ impl Examination {
     pub fn unpack(
         &mut self,
         spooled: &Spooled,
-        allowed: &[Kind],
+        policy: Policy<'_>,
         keep: &mut dyn Keep,
         step: Step<'_>,
     ) -> Result<Vec<Verdict>, Error> {
@@ -56,7 +56,7 @@ impl Examination {
         let (taken, asks, answers) = thread::scope(|scope| {
             // The other way round the pipes would fill up, each end waiting for the other.
             let feeding = scope.spawn(move || feed(&mut asks, spooled).map(|()| asks));
-            let taken = take(&mut answers, manifest.carried(), allowed, keep, step);
+            let taken = take(&mut answers, manifest.carried(), policy, keep, step);
             // An examiner that does not keep to its part ends here: it finds nobody to talk to.
             let answers = taken.is_ok().then_some(answers);
             let fed = feeding.join().map_err(|_| Fault::Internal("feeding stopped"));
@@ -73,7 +73,7 @@ impl Examination {
         &mut self,
         artifact: &Artifact,
         from: &mut dyn Read,
-        allowed: &[Kind],
+        policy: Policy<'_>,
         keep: &mut dyn Keep,
     ) -> Result<Verdict, Error> {
         // Put back only when it has answered: a question that was not asked to its end has no answer.
@@ -97,7 +97,7 @@ impl Examination {
         match talk.answers.message().map_err(|e| broken(&e))? {
             Answer::Found(finding) => {
                 self.talk = Some(talk);
-                Ok(end(finding, artifact, allowed, keep)??)
+                Ok(end(finding, artifact, policy, keep)??)
             }
             answer => Ok(Err(unexpected(answer)?)?),
         }
@@ -118,7 +118,7 @@ fn feed(asks: &mut Sender<Patient>, spooled: &Spooled) -> io::Result<()> {
 fn take<'a>(
     answers: &mut Receiver<Patient>,
     carried: impl Iterator<Item = &'a Artifact>,
-    allowed: &[Kind],
+    policy: Policy<'_>,
     keep: &mut dyn Keep,
     step: Step<'_>,
 ) -> Told<Vec<Verdict>> {
@@ -154,7 +154,7 @@ fn take<'a>(
             failed = Some(Error::refused(Reason::EntryDigest, detail));
             continue;
         }
-        match end(finding, artifact, allowed, keep)? {
+        match end(finding, artifact, policy, keep)? {
             Ok(verdict) => verdicts.push(verdict),
             Err(fault) => failed = Some(fault.into()),
         }
@@ -169,13 +169,13 @@ fn take<'a>(
 fn end(
     finding: super::Finding,
     artifact: &Artifact,
-    allowed: &[Kind],
+    policy: Policy<'_>,
     keep: &mut dyn Keep,
 ) -> Result<Result<Verdict, Fault>, Fault> {
     if !finding.is_plausible() {
         return Err(misbehaves("found what cannot be"));
     }
-    let verdict = finding.judge(artifact, allowed);
+    let verdict = finding.judge(artifact, policy);
     Ok(keep.end(&verdict).map(|()| verdict))
 }
 

@@ -49,6 +49,14 @@ pub struct Verdict {
     pub md5: Option<String>,
 }
 
+impl Verdict {
+    /// Why it was withheld, and where: the code and the line; empty if it was not.
+    pub fn why(&self) -> String {
+        let line = self.line.map(|line| format!(", line {line}")).unwrap_or_default();
+        self.reason.map(|reason| format!("{reason}{line}")).unwrap_or_default()
+    }
+}
+
 /// How many artifacts got which verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::quoted::quoted_os;
 use crate::base::{Error, Limits, Reason, Refusal, Timestamp, quoted};
 use crate::config::Config;
-use crate::inspect::{Examination, Kind, Nowhere, Verdict};
+use crate::inspect::{Examination, Kind, Nowhere, Policy, Verdict};
 use crate::media::Medium;
 use crate::verify::{self, Keyring, Rules, Signer, trust};
 
@@ -23,7 +23,7 @@ pub struct Checked {
 }
 
 /// Judges the bundle in `folder` as a relay with this keyring would; without a config every kind is
-/// allowed. `spool` is an empty folder for the payload's copy.
+/// allowed, and nothing permitted that content may not do. `spool` is an empty folder for the payload's copy.
 pub fn check(
     folder: &Path,
     keyring: &Keyring,
@@ -40,18 +40,19 @@ pub fn check(
     let rules = Rules { keyring, limits: &limits, clock_tolerance: tolerance, now };
     let verified = verify::verify(medium.envelope(0)?, &rules)?;
     let name = verified.manifest().feed.clone();
-    let allowed = match config {
-        None => Kind::ALL.to_vec(),
+    let (kinds, permits) = match config {
+        None => (Kind::ALL.to_vec(), Vec::new()),
         Some(config) => {
             let feed = config
                 .feed(&name)
                 .ok_or_else(|| Refusal::new(Reason::FeedUnknown, format!("the config has no feed {name}")))?;
             trust::check_age(&verified, feed.refuse_after.map(|span| span.0), now)?;
-            feed.kinds.get_ref().clone()
+            (feed.kinds.get_ref().clone(), feed.permits.get_ref().clone())
         }
     };
+    let policy = Policy { kinds: &kinds, permits: &permits };
     let spooled = medium.payload(0, verified, spool, "payload", &mut |_| {})?;
-    let verdicts = Examination::here(&limits)?.unpack(&spooled, &allowed, &mut Nowhere, &mut |_| {})?;
+    let verdicts = Examination::here(&limits)?.unpack(&spooled, policy, &mut Nowhere, &mut |_| {})?;
     let verified = spooled.verified();
     let left_out =
         verified.manifest().artifacts.iter().filter(|a| !a.carried).map(|a| quoted(&a.path).to_string()).collect();

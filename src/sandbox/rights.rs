@@ -65,7 +65,7 @@ pub const RIGHTS: [Rights; 9] = [
         appends: None,
         longest_file: Some(0),
         user: User::Own("gaprelay-examiner"),
-        memory: 512 << 20,
+        memory: 1 << 30,
     },
     Rights {
         role: Role::Keeper,

@@ -21,6 +21,7 @@ mod cuts;
 mod deployment;
 mod export;
 mod import;
+mod inspect;
 mod layout;
 mod log;
 mod media;

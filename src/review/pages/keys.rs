@@ -91,13 +91,17 @@ fn feeds(config: &Config) -> Markup {
     html! {
         table tabindex="0" {
             thead { tr {
-                th scope="col" { "Feed" } th scope="col" { "Kinds" } th scope="col" { "Officers" } th scope="col" { "Clean without approval" }
+                th scope="col" { "Feed" } th scope="col" { "Kinds" } th scope="col" { "Permitted beside" } th scope="col" { "Officers" } th scope="col" { "Clean without approval" }
             } }
             tbody {
                 @for feed in &config.feeds {
                     tr {
                         th scope="row" { (said(feed.name.get_ref())) }
                         td { @for kind in feed.kinds.get_ref() { code { (kind) } " " } }
+                        td {
+                            @for reason in feed.permits.get_ref() { (mark("warn", reason.code())) " " }
+                            @if feed.permits.get_ref().is_empty() { "nothing" }
+                        }
                         td { (feed.officers.get_ref()) }
                         td { @if feed.clean_without_approval { (mark("warn", "yes")) } @else { "no" } }
                     }
