@@ -145,8 +145,8 @@ pub struct LogVerify {
 /// `log export`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each line names its entry and the size of the signed head; `gaprelay log verify --export FILE` compares
-them with the logs. See schemas/export.md.")]
+Each line names its entry and the size of the signed head. Compare them with the logs by
+`gaprelay log verify --export FILE`. Forms: schemas/export.md.")]
 pub struct LogExport {
     /// As `[export]` of the config says, until stopped: how `up` and the unit run it.
     #[arg(long, conflicts_with_all = ["format", "log", "since", "follow", "out", "syslog", "framed", "cursor"])]

@@ -11,7 +11,7 @@ use super::draw::{BOLD, REVERSED, framed, say};
 use super::job::{Bundle, Outcome};
 use crate::base::quoted::printable;
 use crate::inspect::{Decision, Verdict};
-use crate::report::picture::picture;
+use crate::report::picture::half_blocks;
 use crate::store::ReleaseId;
 
 /// A QR code's modules: dark on light, whatever the terminal's colours are.
@@ -147,20 +147,9 @@ fn size(code: &[Line<'_>]) -> (u16, u16) {
     (u16::try_from(columns).unwrap_or(u16::MAX), u16::try_from(code.len()).unwrap_or(u16::MAX))
 }
 
-/// Two rows of modules to a line.
+/// The receipt's picture.
 fn qr(text: &str) -> Vec<Line<'static>> {
-    let rows = picture(text);
-    let dark = |y: usize, x: usize| rows.get(y).and_then(|row| row.get(x)).copied().unwrap_or_default();
-    let line = |y: usize| {
-        let modules = (0..rows.len()).map(|x| match (dark(y, x), dark(y + 1, x)) {
-            (true, true) => '█',
-            (true, false) => '▀',
-            (false, true) => '▄',
-            (false, false) => ' ',
-        });
-        Line::styled(modules.collect::<String>(), PAPER)
-    };
-    (0..rows.len()).step_by(2).map(line).collect()
+    half_blocks(text).into_iter().map(|line| Line::styled(line, PAPER)).collect()
 }
 
 pub(super) fn verdicts(id: &ReleaseId, list: &[Verdict], scroll: u16, frame: &mut Frame<'_>, body: Rect) {

@@ -18,3 +18,19 @@ pub fn picture(text: &str) -> Vec<Vec<bool>> {
     };
     (0..side).map(|y| (0..side).map(|x| dark(y, x).unwrap_or_default()).collect()).collect()
 }
+
+/// The same for a terminal, dark on light: two rows of modules to a line, with the quiet zone.
+pub fn half_blocks(text: &str) -> Vec<String> {
+    let rows = picture(text);
+    let dark = |y: usize, x: usize| rows.get(y).and_then(|row| row.get(x)).copied().unwrap_or_default();
+    let line = |y: usize| {
+        let modules = (0..rows.len()).map(|x| match (dark(y, x), dark(y + 1, x)) {
+            (true, true) => '█',
+            (true, false) => '▀',
+            (false, true) => '▄',
+            (false, false) => ' ',
+        });
+        modules.collect()
+    };
+    (0..rows.len()).step_by(2).map(line).collect()
+}
