@@ -50,6 +50,30 @@ pub fn kept(folder: &Path, verifier: &Verifier, policy: &Policy) -> Result<Vec<C
     Ok(kept)
 }
 
+/// Under which name the head of this size is kept: sorted, they are in their order.
+fn file_name(size: u64) -> String {
+    format!("{size:020}")
+}
+
+/// The names of those that are no heads of this log of their size with a cosignature under them: nobody reads them, and
+/// somebody changed or cut them.
+pub fn damaged(folder: &Path, verifier: &Verifier) -> Result<Vec<String>, Fault> {
+    let folder = folder.join("cosigned");
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut damaged = durable::names(&folder)?;
+    damaged.retain(|name| {
+        let note = durable::read(&folder.join(name), 65_536).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let is_whole = note.is_some_and(|note| {
+            let head = verifier.head(&note);
+            head.is_some_and(|head| file_name(head.size) == *name) && parts(&note).is_some_and(|(_, by)| by.len() > 1)
+        });
+        !is_whole
+    });
+    Ok(damaged)
+}
+
 /// Judges a cosigned head that was handed in: a note, or an `add-checkpoint` body with the answer behind it.
 /// Gives what is kept once it counts, and the names that are new.
 pub fn judge(
@@ -101,7 +125,7 @@ pub fn keep(folder: &Path, verifier: &Verifier, policy: &Policy, cosigned: &Cosi
     let place = folder.join("cosigned");
     durable::create_dir(&place)?;
     durable::sweep(&place)?;
-    let path = |size: u64| place.join(format!("{size:020}"));
+    let path = |size: u64| place.join(file_name(size));
     durable::replace(&path(cosigned.head.size), cosigned.note.as_bytes())?;
     let all = kept(folder, verifier, policy)?;
     let met = all.iter().position(|cosigned| cosigned.is_met).map_or(MOST, |at| (at + 1).min(MOST));

@@ -9,6 +9,7 @@ use std::path::Path;
 use super::release::Place;
 use super::{LONGEST, Release, SMALL, State, Trust};
 use crate::audit::check::{self, Finding};
+use crate::audit::cosigned;
 use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
 use crate::base::{Digest, Fault, durable};
@@ -49,6 +50,13 @@ pub fn fsck(state: &State) -> Report {
             }
             None => {}
         }
+    }
+    let folder = state.import_log();
+    let found = check::read_vkey(&folder).and_then(|vkey| cosigned::damaged(&folder, &vkey));
+    for name in report.note(found).unwrap_or_default() {
+        let what =
+            "it is not a head of this log that a witness cosigned; remove it, and hand the witness's copy in again";
+        report.faults.push(Fault::damaged(folder.join("cosigned").join(name).to_string_lossy(), what).to_string());
     }
     let trust = report.note(Trust::load(state));
     if let Some(trust) = &trust {

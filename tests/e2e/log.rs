@@ -222,3 +222,43 @@ fn the_command_names_the_damage() {
     let ran = world.relay(&["log", "verify"]).expect(4);
     assert!(ran.err.contains("entry 0:"), "{}", ran.err);
 }
+
+/// The server's journal cut at every byte: what is whole becomes an entry, what is not is evidence too, and nothing
+/// stops.
+#[test]
+fn a_journal_cut_at_every_byte_is_taken_in() {
+    use gaprelay::audit::entry::Attempt;
+    use gaprelay::audit::journal::{Journal, drain};
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("log");
+    Log::create(&folder, "test/access/1").unwrap();
+    let mut log = Log::open(&folder).unwrap();
+    let path = folder.join("journal");
+    let attempt = |label: &str| Attempt { count: 1, label: label.into(), ..Attempt::default() };
+    Journal::open(&path, 1 << 20).unwrap().append(&[attempt("one"), attempt("two")]).unwrap();
+    let good = fs::read(&path).unwrap();
+    let first = good.iter().position(|byte| *byte == b'\n').unwrap();
+    let mut expected = Vec::new();
+    for length in 0..=good.len() {
+        fs::write(&path, &good[..length]).unwrap();
+        let count = drain(&folder, &mut log, Timestamp::from_secs(1)).unwrap();
+        let labels: &[&str] = match length {
+            0 => &[],
+            length if length < first => &["journal-damaged"],
+            length if length < first + 2 => &["one"],
+            length if length < good.len() - 1 => &["one", "journal-damaged"],
+            _ => &["one", "two"],
+        };
+        assert_eq!(count, labels.len(), "{length}");
+        expected.extend_from_slice(labels);
+        assert_eq!(fs::metadata(&path).unwrap().len(), 0);
+    }
+    let mut found = Vec::new();
+    gaprelay::audit::log::each_from(&folder, &read_vkey(&folder).unwrap(), 0, |_, entry| {
+        if let Event::Attempt(attempt) = entry.event {
+            found.push(attempt.label);
+        }
+    })
+    .unwrap();
+    assert_eq!(found, expected);
+}

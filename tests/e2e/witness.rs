@@ -110,6 +110,23 @@ fn heads_are_carried_out_cosigned_and_carried_back() {
     assert!(policy.starts_with("log ") && policy.contains("\nquorum both"), "{policy}");
     world.relay(&["log", "verify", "--against", kept[0].to_str().unwrap()]).expect(0);
 
+    // A note that was cut at any byte, or is not of the size that it is kept under, is named.
+    for length in 0..note.len() {
+        if note.get(..length).is_some() {
+            fs::write(&kept[0], &note.as_bytes()[..length]).unwrap();
+            // Cut between two witnesses it is still a head that one of them cosigned.
+            let lines = note[..length].lines().filter(|line| line.starts_with('—')).count();
+            let code = if note[..length].ends_with('\n') && lines == 2 { 0 } else { 4 };
+            let ran = world.relay(&["fsck"]);
+            assert_eq!(ran.code, Some(code), "{length}: {}\n{}", &note[..length], ran.err);
+        }
+    }
+    fs::write(&kept[0], &note).unwrap();
+    fs::write(folder.join("7"), &note).unwrap();
+    assert!(world.relay(&["fsck"]).expect(4).err.contains("cosigned/7"));
+    fs::remove_file(folder.join("7")).unwrap();
+    world.fsck();
+
     // The next one begins where the last ended; a request from elsewhere is a conflict that names the size.
     import(&world, 2);
     assert!(first.sign(&request(&world, Some("1")), 3).err.contains(&format!("--old {}", size(&asked))));
