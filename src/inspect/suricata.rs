@@ -7,7 +7,7 @@
 //! options = 1*( keyword [":" value] ";" )        keyword = 1*( a-z 0-9 . _ - )
 //! ```
 //!
-//! One rule is one line of at most 8190 bytes: no continuation. A value ends at a `;` without a backslash before it, as engines read it;
+//! One rule is one line of at most 8190 bytes: no continuation, of comments neither. A value ends at a `;` without a backslash before it, as engines read it;
 //! quotes in it are closed. Where an engine could read a line in two ways, it is not of this form. Out of scope:
 //! whether an engine knows a keyword.
 
@@ -79,8 +79,9 @@ impl Reading {
         }
         let text = String::from_utf8_lossy(&line);
         let text = text.trim();
-        // Some readers take it for the end of a line, and what follows for another one.
-        if text.contains('\r') {
+        // Some readers take it for the end of a line, and what follows for another one. And to some a backslash at
+        // the end makes the next line part of this one, be it a comment: the rule there would be none.
+        if text.contains('\r') || text.ends_with('\\') {
             self.flaws.add(Reason::RuleSyntax, self.number);
             return;
         }
@@ -297,6 +298,7 @@ log udp any any -> any 53 (msg:"é"; dataset:isset,seen,type string; sid:4;)
             "launch tcp any any -> any any (sid:1;)",
             "include other.rules",
             "# a comment\ralert tcp any any -> any any (lua:x.lua; sid:1;)",
+            "# a comment that takes the next line in \\",
             "alert tcp any any -> any any ((sid:1;)",
             "PASS tcp any any -> any any (sid:1;)",
             "accept:flow tcp any any -> any any (sid:1;)",

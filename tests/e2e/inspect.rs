@@ -42,6 +42,7 @@ fn tricks() -> Vec<(&'static str, String, &'static str, u64)> {
         ("h-drop.rules", rule("").replace("alert", "drop"), "rule-acts-on-traffic", 3),
         ("i-duplicate.rules", rule("") + &rule(""), "rule-duplicate", 6),
         ("j-continued.rules", rule("lu\\\na:evil.lua;"), "rule-syntax", 3),
+        ("jj-swallowed.rules", rule("").replace("test\n", "test \\\n"), "rule-syntax", 1),
         ("k-escape.rules", rule("content:\"a\\\\;\"; lua:evil.lua;"), "rule-syntax", 3),
         ("l-after.rules", rule("").replace(";)", ";) alert tcp any any -> any any (sid:2;)"), "rule-syntax", 3),
         ("m-long.rules", rule("") + &rule(&format!("content:\"{}\";", "A".repeat(70_000))), "rule-too-long", 6),
