@@ -7,9 +7,9 @@
 //! options = 1*( keyword [":" value] ";" )        keyword = 1*( a-z 0-9 . _ - )
 //! ```
 //!
-//! One rule is one line of at most 8190 bytes: no continuation, of comments neither. A value ends at a `;` without a backslash before it, as engines read it;
-//! quotes in it are closed. Where an engine could read a line in two ways, it is not of this form. Out of scope:
-//! whether an engine knows a keyword.
+//! One rule is one line of at most 8190 bytes: no continuation, of comments neither. A value ends at a `;` without a
+//! backslash before it, as engines read it; quotes in it are closed. Where an engine could read a line in two ways,
+//! it is not of this form. Out of scope: whether an engine knows a keyword.
 
 use std::collections::HashSet;
 
