@@ -18,8 +18,8 @@ use crate::base::limits::Bytes;
 use crate::base::name::{self, is_name};
 use crate::base::span::Span;
 use crate::base::{Fault, Limits, Reason, quoted};
-use crate::inspect::Kind;
 use crate::inspect::flaw::PERMITTABLE;
+use crate::inspect::{Kind, OnFlaw};
 use crate::sandbox::{Layer, Terms, Waiver};
 
 /// The annotated example that `init` writes.
@@ -163,10 +163,14 @@ pub struct Feed {
     #[cfg_attr(test, schemars(with = "Vec<Kind>"))]
     pub kinds: Spanned<Vec<Kind>>,
     /// What its content may do that otherwise is withheld: `rule-uses-files`, `rule-acts-on-traffic`,
-    /// `rule-weakens-detection`, `rule-module`. Nothing, if left out.
+    /// `rule-weakens-detection`, `rule-module`, `rule-costly`. Nothing, if left out.
     #[serde(default = "nothing")]
     #[cfg_attr(test, schemars(with = "Vec<Reason>"))]
     pub permits: Spanned<Vec<Reason>>,
+    /// What becomes of an artifact that does what is not permitted: `withhold` it, `strip` the lines from it (where it
+    /// is made of lines; else it is withheld), or `refuse` the whole release. Default `withhold`.
+    #[serde(default)]
+    pub on_flaw: OnFlaw,
     /// How many officers must approve a release; at least 1. Default 1.
     #[serde(default = "one")]
     #[cfg_attr(test, schemars(with = "u64"))]

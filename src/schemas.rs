@@ -48,6 +48,7 @@ fn all() -> Vec<(&'static str, Value)> {
         ("release", schema::<store::Release>()),
         ("verdicts", schema::<Vec<crate::inspect::Verdict>>()),
         ("pack", schema::<Vec<store::release::Packed>>()),
+        ("items", schema::<Vec<store::items::Section>>()),
         ("statement-taken", schema::<publish::standing::Taken>()),
         ("progress", schema::<store::progress::Progress>()),
         ("set", schema::<publish::Set>()),

@@ -51,7 +51,7 @@ pub fn take_held(
         let (path, offset) = keeper.state.find_held(artifact.sha256, artifact.size, &packs).ok_or_else(missing)?;
         let mut file = File::open(&path).during("open", &path)?;
         file.seek(SeekFrom::Start(offset)).during("read", &path)?;
-        verdicts.push(examination.look(artifact, &mut file, policy, staging)?);
+        verdicts.push(examination.look(artifact, &file, policy, staging)?);
     }
     Ok(verdicts)
 }

@@ -27,6 +27,31 @@ pub fn now() -> Timestamp {
     Timestamp::from_secs(since.as_secs())
 }
 
+/// How long the calling thread has worked since this was made: its processor time, in whole seconds.
+pub struct Stopwatch(i64);
+
+impl Stopwatch {
+    /// From now on.
+    pub fn new() -> Self {
+        Self(Self::now())
+    }
+
+    /// Seconds of work since.
+    pub fn seconds(&self) -> u64 {
+        u64::try_from(Self::now() - self.0).unwrap_or_default()
+    }
+
+    fn now() -> i64 {
+        rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime).tv_sec
+    }
+}
+
+impl Default for Stopwatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Timestamp {
     /// The moment `secs` seconds after the start of 1970; later than the year 9999 becomes its end.
     pub fn from_secs(secs: u64) -> Self {

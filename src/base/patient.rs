@@ -28,9 +28,17 @@ impl Patient {
         Ok(Self { pipe: pipe.into(), patience: Timespec { tv_sec: seconds, tv_nsec: nanoseconds } })
     }
 
-    /// Writes all that is left of `file`, from its place on; the kernel moves the bytes.
-    pub fn write_file(&mut self, file: &File) -> io::Result<()> {
-        while self.turn(PollFlags::OUT, |pipe| Ok(sendfile(pipe, file, None, PIECE)?))? > 0 {}
+    /// Writes so many bytes of `file`, from its place on; the kernel moves them. Error: `UnexpectedEof` where it has
+    /// fewer.
+    pub fn write_file(&mut self, file: &File, size: u64) -> io::Result<()> {
+        let mut left = size;
+        while left > 0 {
+            let most = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+            match self.turn(PollFlags::OUT, |pipe| Ok(sendfile(pipe, file, None, most)?))? {
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                sent => left -= sent as u64,
+            }
+        }
         Ok(())
     }
 
@@ -83,7 +91,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&vec![2; 4 << 20]).unwrap();
         file.rewind().unwrap();
-        assert_eq!(writes.write_file(&file).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(writes.write_file(&file, 1 << 30).unwrap_err().kind(), ErrorKind::TimedOut);
         drop(reads);
         assert_eq!(writes.write(&[1]).unwrap_err().kind(), ErrorKind::BrokenPipe);
     }

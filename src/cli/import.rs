@@ -387,7 +387,7 @@ fn table(report: &json::Imported) {
                 "an officer reviews it: gaprelay show {feed}/{version}, then gaprelay approve {feed}/{version}"
             ));
         } else if bundle.counts.is_some_and(|counts| !counts.is_clean()) {
-            tui::hint(format_args!("see what was withheld, and why: gaprelay show {feed}/{version}"));
+            tui::hint(format_args!("see what was withheld or stripped, and why: gaprelay show {feed}/{version}"));
         }
     }
 }

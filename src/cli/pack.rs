@@ -10,7 +10,7 @@ use crate::base::error::IoContext as _;
 use crate::base::limits::human;
 use crate::base::{Error, Fault, Limits, Reason, Timestamp, clock, durable, quoted};
 use crate::config::Config;
-use crate::inspect::{Counts, Decision};
+use crate::inspect::Counts;
 use crate::pack;
 use crate::verify::Keyring;
 
@@ -94,13 +94,10 @@ fn check(args: &Check) -> Result<Ended, Error> {
     let checked = pack::check(&args.bundle, &keyring, config.as_ref(), &spool, clock::now());
     durable::remove(&spool)?;
     let checked = checked?;
-    let rows = checked.verdicts.iter().map(|v| {
-        let word = match v.decision {
-            Decision::Cleared => "cleared",
-            Decision::Withheld => "withheld",
-        };
-        vec![word.into(), quoted(&v.path).to_string(), v.declared.clone(), v.why()]
-    });
+    let rows = checked
+        .verdicts
+        .iter()
+        .map(|v| vec![v.decision.word().into(), quoted(&v.path).to_string(), v.declared.clone(), v.why()]);
     tui::table(&["verdict", "path", "kind", "reason"], rows.collect());
     // Each reason once, with what to do before anything is signed.
     let reasons: BTreeSet<Reason> = checked.verdicts.iter().filter_map(|verdict| verdict.reason).collect();
@@ -112,9 +109,10 @@ fn check(args: &Check) -> Result<Ended, Error> {
     let counts = Counts::of(&checked.verdicts);
     let (feed, version) = &checked.release;
     tui::say(format_args!(
-        "{feed}/{version}, signed by {}: the relay would take it; {} cleared, {} withheld",
+        "{feed}/{version}, signed by {}: the relay would take it; {} cleared, {} stripped, {} withheld",
         signers.join(", "),
         counts.cleared,
+        counts.stripped,
         counts.withheld
     ));
     if !checked.left_out.is_empty() {

@@ -3,7 +3,6 @@
 use super::{Ended, tui};
 use crate::base::limits::human;
 use crate::base::{Error, Timestamp, quoted};
-use crate::inspect::Decision;
 use crate::report::status::Status;
 use crate::report::{releases as rows, status as facts};
 use crate::sandbox::Waiver;
@@ -29,11 +28,12 @@ pub fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
             release.issued.to_string(),
             release.imported.to_string(),
             release.operator.to_string(),
+            release.counts.stripped.to_string(),
             release.counts.withheld.to_string(),
             row.outcome(),
         ]
     });
-    tui::table(&["release", "label", "issued", "imported", "by", "withheld", "standing"], table.collect());
+    tui::table(&["release", "label", "issued", "imported", "by", "stripped", "withheld", "standing"], table.collect());
     Ok(Ended::Well)
 }
 
@@ -75,14 +75,10 @@ pub fn show(state: &State, id: &ReleaseId, as_json: bool) -> Result<Ended, Error
         let reason = v.why();
         let shown = v.shown.map_or_else(|| "?".to_owned(), |kind| kind.to_string());
         let kind = if shown == v.declared { shown } else { format!("{} declared, {shown} shown", v.declared) };
-        let word = match v.decision {
-            Decision::Cleared => "cleared",
-            Decision::Withheld => "withheld",
-        };
-        vec![word.into(), quoted(&v.path).to_string(), human(v.size).to_string(), kind, reason]
+        vec![v.decision.word().into(), quoted(&v.path).to_string(), human(v.size).to_string(), kind, reason]
     });
     tui::table(&["verdict", "path", "size", "kind", "reason"], rows.collect());
-    if release.counts.withheld > 0 {
+    if !release.counts.is_clean() {
         tui::hint("what a reason means: gaprelay explain CODE");
     }
     Ok(Ended::Well)

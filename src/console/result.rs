@@ -10,7 +10,7 @@ use super::Done;
 use super::draw::{BOLD, REVERSED, framed, say};
 use super::job::{Bundle, Outcome};
 use crate::base::quoted::printable;
-use crate::inspect::{Decision, Verdict};
+use crate::inspect::{Counts, Decision, Verdict};
 use crate::report::picture::half_blocks;
 use crate::store::ReleaseId;
 
@@ -51,9 +51,8 @@ pub(super) fn over(done: &Done, frame: &mut Frame<'_>, body: Rect) {
 fn outcomes(outcome: &Outcome, chosen: usize, frame: &mut Frame<'_>, area: Rect) {
     let room = usize::from(area.height.saturating_sub(3)).max(1);
     let rows = outcome.bundles.iter().enumerate().skip(chosen.saturating_sub(room - 1)).map(|(place, bundle)| {
-        let count = |number: fn(&crate::inspect::Counts) -> u64| {
-            bundle.counts.as_ref().map_or("-".into(), |counts| number(counts).to_string())
-        };
+        let count =
+            |number: fn(&Counts) -> u64| bundle.counts.as_ref().map_or("-".into(), |counts| number(counts).to_string());
         let mark = if place == chosen { ">" } else { " " };
         let cells = [
             format!("{mark} {}", name(bundle)),
@@ -153,15 +152,15 @@ fn qr(text: &str) -> Vec<Line<'static>> {
 }
 
 pub(super) fn verdicts(id: &ReleaseId, list: &[Verdict], scroll: u16, frame: &mut Frame<'_>, body: Rect) {
-    let withheld = list.iter().filter(|verdict| verdict.decision == Decision::Withheld).count();
-    let title = format!("{id}: {} cleared, {withheld} withheld", list.len() - withheld);
+    let Counts { cleared, stripped, withheld } = Counts::of(list);
+    let title = format!("{id}: {cleared} cleared, {stripped} stripped, {withheld} withheld");
     let rows = list.iter().skip(usize::from(scroll)).map(|verdict| {
         let why = verdict.reason.map(|reason| format!("{}: {}", verdict.why(), reason.meaning())).unwrap_or_default();
         let word = match verdict.decision {
-            Decision::Cleared => "cleared",
-            Decision::Withheld => "WITHHELD",
+            Decision::Cleared => "cleared".into(),
+            decision => decision.word().to_uppercase(),
         };
-        Row::new([crate::base::quoted(&verdict.path).to_string(), word.into(), why])
+        Row::new([crate::base::quoted(&verdict.path).to_string(), word, why])
     });
     let widths = [Constraint::Fill(2), Constraint::Length(8), Constraint::Fill(3)];
     let table = Table::new(rows, widths).header(Row::new(["file", "verdict", "why"]).style(BOLD));

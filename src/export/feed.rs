@@ -101,10 +101,10 @@ pub fn shape(told: &Told<'_>, format: Format, framed: bool) -> String {
     if framed { syslog::frame(told, &line) } else { line }
 }
 
-/// The artifacts that an import withheld, as long as the release's verdicts are those that the entry names.
+/// The artifacts that an import withheld or stripped, as long as the release's verdicts are those that the entry names.
 pub fn withheld(state: &State, entry: &Entry) -> Vec<Verdict> {
     let Event::Imported { feed, version, verdicts, counts, .. } = &entry.event else { return Vec::new() };
-    if counts.withheld == 0 {
+    if counts.is_clean() {
         return Vec::new();
     }
     let id = ReleaseId { feed: feed.clone(), version: *version };
@@ -112,6 +112,6 @@ pub fn withheld(state: &State, entry: &Entry) -> Vec<Verdict> {
     let bytes = durable::read(&state.release_path(&id).join("verdicts.json"), LONGEST).ok();
     let bytes = bytes.filter(|bytes| Digest::of(bytes) == *verdicts);
     let mut all: Vec<Verdict> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-    all.retain(|verdict| verdict.decision == Decision::Withheld);
+    all.retain(|verdict| verdict.decision != Decision::Cleared);
     all
 }

@@ -92,9 +92,9 @@ pub fn sentence(told: &Told<'_>) -> String {
             let path = crate::base::quoted(&verdict.path);
             match &told.entry.event {
                 Event::Imported { feed, version, .. } => {
-                    format!("{feed}/{version}: withheld {path} [{}]", verdict.why())
+                    format!("{feed}/{version}: {} {path} [{}]", verdict.decision.word(), verdict.why())
                 }
-                _ => format!("withheld {path} [{}]", verdict.why()),
+                _ => format!("{} {path} [{}]", verdict.decision.word(), verdict.why()),
             }
         }
         None => crate::report::words(&told.entry.event),

@@ -82,9 +82,9 @@ impl Told<'_> {
         HEXLOWER.encode(&tree::leaf(self.bytes))
     }
 
-    /// The kind of its event; `withheld` for a file.
+    /// The kind of its event; `withheld` or `stripped` for a file.
     pub fn kind(&self) -> &'static str {
-        if self.file.is_some() { "withheld" } else { self.entry.event.kind() }
+        self.file.map_or_else(|| self.entry.event.kind(), |(_, verdict)| verdict.decision.word())
     }
 
     /// How grave it is.

@@ -6,6 +6,7 @@
 //! | an import begins, ends, fails; a self-test | 6007 Scan Activity | 1, 2, 3, 6 |
 //! | a refusal, an agent's attempt, a self-test with findings | 2004 Detection Finding | 1 Create |
 //! | an artifact is withheld | 7002 File Remediation Activity | 1 Isolate |
+//! | an artifact is stripped | 7002 File Remediation Activity | 2 Evict |
 //! | a channel is switched, or could not be | 6002 Application Lifecycle | 8 Update, 99 |
 //! | the state is made, an officer decides | 3004 Entity Management | 1 Create, 3 Update |
 //! | the log itself: anchored, cosigned | 1008 Event Log Activity | 99 |
@@ -277,8 +278,11 @@ fn class(told: &Told<'_>) -> Class {
     const LIFE: &str = "Application Lifecycle";
     const ENTITY: &str = "Entity Management";
     const LOG: &str = "Event Log Activity";
-    if told.file.is_some() {
-        return Class(7002, "File Remediation Activity", 1, "Isolate");
+    const REMEDIATION: &str = "File Remediation Activity";
+    match told.file {
+        Some((_, verdict)) if verdict.stripped.is_some() => return Class(7002, REMEDIATION, 2, "Evict"),
+        Some(_) => return Class(7002, REMEDIATION, 1, "Isolate"),
+        None => {}
     }
     match &told.entry.event {
         Event::MediumOpened { .. } | Event::MediumRefused { .. } => Class(1001, MEDIUM, 12, "Mount"),

@@ -2,12 +2,15 @@
 //! as hostile. It counts and hashes what it gets against the signed manifest, and decides itself:
 //! the examiner only says what the bytes show.
 
-use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::thread;
 
 use super::examiner::{self, Answer, Ask};
-use super::{Keep, Policy, Verdict};
+use super::flaw::MOST_IN_ALL;
+use super::item::RECORD;
+use super::{Decision, Keep, OnFlaw, Policy, Verdict, strip};
 use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
 use crate::base::patient::Patient;
@@ -43,7 +46,7 @@ impl Examination {
     }
 
     /// Has the payload unpacked into `keep`, and gives each carried artifact its verdict, in order.
-    /// Refusals: `gzip-*`, `entry-*`, `archive-*`.
+    /// Refusals: `gzip-*`, `entry-*`, `archive-*`; what the policy refuses a release for.
     pub fn unpack(
         &mut self,
         spooled: &Spooled,
@@ -51,56 +54,86 @@ impl Examination {
         keep: &mut dyn Keep,
         step: Step<'_>,
     ) -> Result<Vec<Verdict>, Error> {
+        let carried: Vec<&Artifact> = spooled.verified().manifest().carried().collect();
+        let mut verdicts = self.ask(|asks| feed(asks, spooled), &carried, policy, keep, step)?;
+        verdicts.iter_mut().try_for_each(|verdict| self.look_again(verdict, policy, keep))?;
+        Ok(verdicts)
+    }
+
+    /// Has one artifact of ours looked at, whose bytes are in `from` from its place on, and proves its digest.
+    pub fn look(
+        &mut self,
+        artifact: &Artifact,
+        from: &File,
+        policy: Policy<'_>,
+        keep: &mut dyn Keep,
+    ) -> Result<Verdict, Error> {
+        let mut verdict = self.look_once(artifact, from, policy, keep)?;
+        self.look_again(&mut verdict, policy, keep)?;
+        Ok(verdict)
+    }
+
+    fn look_once(
+        &mut self,
+        artifact: &Artifact,
+        from: &File,
+        policy: Policy<'_>,
+        keep: &mut dyn Keep,
+    ) -> Result<Verdict, Error> {
+        let feed = |asks: &mut Sender<Patient>| {
+            asks.message(&Ask::Look(artifact.clone()))?;
+            asks.raw()?.write_file(from, artifact.size)
+        };
+        let mut verdicts = self.ask(feed, &[artifact], policy, keep, &mut |_| {}).map_err(|error| match error {
+            Error::Refused(refusal) if refusal.reason == Reason::EntryDigest => {
+                Fault::damaged(&artifact.path, "what is held of it does not have its digest").into()
+            }
+            error => error,
+        })?;
+        verdicts.pop().ok_or_else(|| Fault::Internal("an artifact without a verdict").into())
+    }
+
+    /// What was stripped is new bytes: they are looked at as if they had come in so, and must be clear.
+    fn look_again(&mut self, verdict: &mut Verdict, policy: Policy<'_>, keep: &mut dyn Keep) -> Result<(), Error> {
+        let Some(artifact) = strip::become_of(verdict).filter(|_| verdict.stripped.is_some()) else { return Ok(()) };
+        let path = keep.stripped(&verdict.path);
+        let file = File::open(&path).during("open", &path)?;
+        let again = self.look_once(&artifact, &file, Policy { on_flaw: OnFlaw::Withhold, ..policy }, keep)?;
+        if again.decision == Decision::Cleared {
+            verdict.md5 = again.md5;
+        } else {
+            // Nothing is left of it, say: then it is withheld for what it had, or for what is left.
+            verdict.decision = Decision::Withheld;
+            verdict.stripped = None;
+            verdict.reason = verdict.reason.or(again.reason);
+        }
+        Ok(())
+    }
+
+    /// Asks, and takes the answer: the bytes of each of these artifacts and what they show, in order.
+    fn ask(
+        &mut self,
+        feed: impl FnOnce(&mut Sender<Patient>) -> io::Result<()> + Send,
+        artifacts: &[&Artifact],
+        policy: Policy<'_>,
+        keep: &mut dyn Keep,
+        step: Step<'_>,
+    ) -> Result<Vec<Verdict>, Error> {
+        // Put back only when it has answered: a question that was not answered to its end is the last.
         let Talk { mut asks, mut answers } = self.talk.take().ok_or_else(|| talk::given_up(EXAMINER))?;
-        let manifest = spooled.verified().manifest();
         let (taken, asks, answers) = thread::scope(|scope| {
             // The other way round the pipes would fill up, each end waiting for the other.
-            let feeding = scope.spawn(move || feed(&mut asks, spooled).map(|()| asks));
-            let taken = take(&mut answers, manifest.carried(), policy, keep, step);
+            let feeding = scope.spawn(move || feed(&mut asks).map(|()| asks));
+            let taken = take(&mut answers, artifacts, policy, keep, step);
             // An examiner that does not keep to its part ends here: it finds nobody to talk to.
             let answers = taken.is_ok().then_some(answers);
-            let fed = feeding.join().map_err(|_| Fault::Internal("feeding stopped"));
-            (taken, fed, answers)
+            let asked = feeding.join().map_err(|_| Fault::Internal("feeding stopped"));
+            (taken, asked, answers)
         });
         let taken = taken?;
         let asks = asks?.map_err(|e| broken(&e))?;
         self.talk = answers.map(|answers| Talk { asks, answers });
         taken
-    }
-
-    /// Has one artifact of ours looked at, whose bytes come from `from`, and proves its digest.
-    pub fn look(
-        &mut self,
-        artifact: &Artifact,
-        from: &mut dyn Read,
-        policy: Policy<'_>,
-        keep: &mut dyn Keep,
-    ) -> Result<Verdict, Error> {
-        // Put back only when it has answered: a question that was not asked to its end has no answer.
-        let mut talk = self.talk.take().ok_or_else(|| talk::given_up(EXAMINER))?;
-        let asked = talk.asks.message(&Ask::Look(artifact.clone())).and_then(|()| talk.asks.raw());
-        let to = asked.map_err(|e| broken(&e))?;
-        keep.begin(artifact)?;
-        let (mut hasher, mut left, mut buffer) = (Hasher::new(), artifact.size, vec![0; 128 << 10]);
-        while left > 0 {
-            let want = usize::try_from(left).unwrap_or(buffer.len()).min(buffer.len());
-            let piece = buffer.get_mut(..want).unwrap_or_default();
-            from.read_exact(piece).during("read", std::path::Path::new("a held artifact"))?;
-            hasher.update(piece);
-            keep.bytes(piece)?;
-            to.write_all(piece).map_err(|e| broken(&e))?;
-            left -= want as u64;
-        }
-        if hasher.finish() != artifact.sha256 {
-            return Err(Fault::damaged(&artifact.path, "what is held of it does not have its digest").into());
-        }
-        match talk.answers.message().map_err(|e| broken(&e))? {
-            Answer::Found(finding) => {
-                self.talk = Some(talk);
-                Ok(end(finding, artifact, policy, keep)??)
-            }
-            answer => Ok(Err(unexpected(answer)?)?),
-        }
     }
 }
 
@@ -110,26 +143,26 @@ fn feed(asks: &mut Sender<Patient>, spooled: &Spooled) -> io::Result<()> {
     asks.bytes(manifest)?;
     let mut payload = spooled.payload();
     payload.seek(SeekFrom::Start(0))?;
-    asks.raw()?.write_file(payload)
+    asks.raw()?.write_file(payload, spooled.verified().manifest().payload.size)
 }
 
 /// Takes each artifact in the manifest's order: exactly its bytes, with exactly its digest. After a
 /// refusal or a fault of ours the rest is taken in and dropped, so that the next answer is heard.
-fn take<'a>(
+fn take(
     answers: &mut Receiver<Patient>,
-    carried: impl Iterator<Item = &'a Artifact>,
+    artifacts: &[&Artifact],
     policy: Policy<'_>,
     keep: &mut dyn Keep,
     step: Step<'_>,
 ) -> Told<Vec<Verdict>> {
     let mut verdicts = Vec::new();
     let mut failed: Option<Error> = None;
-    for artifact in carried {
+    for artifact in artifacts {
         if failed.is_none() {
             failed = keep.begin(artifact).err().map(Error::from);
         }
-        let (mut hasher, mut left) = (Hasher::new(), artifact.size);
-        let finding = loop {
+        let (mut hasher, mut left, mut flaws) = (Hasher::new(), artifact.size, Vec::new());
+        let mut finding = loop {
             match answers.frame().map_err(|e| broken(&e))? {
                 Frame::Bytes(bytes) if bytes.len() as u64 <= left => {
                     if failed.is_none() {
@@ -140,6 +173,15 @@ fn take<'a>(
                     step(bytes.len() as u64);
                 }
                 Frame::Bytes(_) => return Err(misbehaves("hands over more than the manifest lists")),
+                Frame::Message(Answer::Items) => match answers.frame::<Answer>().map_err(|e| broken(&e))? {
+                    Frame::Bytes(records) if records.len().is_multiple_of(RECORD) => {
+                        if failed.is_none() {
+                            failed = keep.items(records).err().map(Error::from);
+                        }
+                    }
+                    _ => return Err(misbehaves("hands over what are no items")),
+                },
+                Frame::Message(Answer::Flaw(flaw)) if flaws.len() < MOST_IN_ALL => flaws.push(flaw),
                 Frame::Message(Answer::Found(finding)) if left == 0 => break finding,
                 Frame::Message(answer) => return Ok(Err(failed.unwrap_or(unexpected(answer)?))),
             }
@@ -154,9 +196,16 @@ fn take<'a>(
             failed = Some(Error::refused(Reason::EntryDigest, detail));
             continue;
         }
-        match end(finding, artifact, policy, keep)? {
-            Ok(verdict) => verdicts.push(verdict),
-            Err(fault) => failed = Some(fault.into()),
+        finding.flaws = flaws;
+        if !finding.is_plausible() {
+            return Err(misbehaves("found what cannot be"));
+        }
+        match finding.judge(artifact, policy) {
+            Ok((mut verdict, drop)) => match keep.end(&mut verdict, &drop) {
+                Ok(()) => verdicts.push(verdict),
+                Err(fault) => failed = Some(fault.into()),
+            },
+            Err(refused) => failed = Some(refused),
         }
     }
     match (answers.message().map_err(|e| broken(&e))?, failed) {
@@ -164,19 +213,6 @@ fn take<'a>(
         (Answer::Done, Some(failed)) => Ok(Err(failed)),
         (answer, failed) => Ok(Err(failed.unwrap_or(unexpected(answer)?))),
     }
-}
-
-fn end(
-    finding: super::Finding,
-    artifact: &Artifact,
-    policy: Policy<'_>,
-    keep: &mut dyn Keep,
-) -> Result<Result<Verdict, Fault>, Fault> {
-    if !finding.is_plausible() {
-        return Err(misbehaves("found what cannot be"));
-    }
-    let verdict = finding.judge(artifact, policy);
-    Ok(keep.end(&verdict).map(|()| verdict))
 }
 
 fn broken(error: &io::Error) -> Fault {
@@ -188,7 +224,9 @@ fn unexpected(answer: Answer) -> Result<Error, Fault> {
     match answer {
         Answer::Refused(reason, detail) => Ok(Error::refused(reason, printable(&detail))),
         Answer::Failed(what) => Err(misbehaves(&format!("failed: {}", printable(&what)))),
-        Answer::Found(_) | Answer::Done => Err(misbehaves("answered what was not asked")),
+        Answer::Items | Answer::Flaw(_) | Answer::Found(_) | Answer::Done => {
+            Err(misbehaves("answered what was not asked"))
+        }
     }
 }
 

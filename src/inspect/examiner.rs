@@ -6,9 +6,11 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
+use super::flaw::Flaw;
+use super::item::RECORD;
 use super::{Finding, Look};
 use crate::base::quoted::printable;
-use crate::base::wire::{Frame, Receiver, Sender};
+use crate::base::wire::{Frame, LONGEST_BYTES, Receiver, Sender};
 use crate::base::{Error, Fault, Limits, Reason};
 use crate::unpack::{self, Sink};
 use crate::verify::{Artifact, Manifest};
@@ -21,7 +23,7 @@ pub enum Ask {
     /// Unpack the payload of this manifest, which follows in frames of so many bytes together; then
     /// the payload. Answer: for each artifact its bytes and its `Found`; then `Done`.
     Unpack(u64),
-    /// Look at this artifact, whose bytes follow. Answer: `Found`.
+    /// Look at this artifact, whose bytes follow. Answer: its bytes and its `Found`; then `Done`.
     Look(Artifact),
 }
 
@@ -29,7 +31,11 @@ pub enum Ask {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Answer {
-    /// What the artifact's bytes show.
+    /// Records of items follow, in one frame of bytes.
+    Items,
+    /// Something in the artifact that may not pass.
+    Flaw(Flaw),
+    /// What the artifact's bytes show, beside its flaws.
     Found(Finding),
     /// That was all.
     Done,
@@ -50,7 +56,7 @@ pub fn run(limits: &Limits, asks: impl Read + Send, answers: impl Write) -> io::
             Ok(Ask::Unpack(length)) => {
                 let manifest = manifest(&mut asks, length, limits)?;
                 let mut payload = asks.raw().take(manifest.payload.size);
-                let mut out = Out { to: &mut to, looking: None };
+                let mut out = Out::new(&mut to);
                 let ended = unpack::unpack(&manifest, &mut payload, &mut out);
                 // What a refused payload still has, so that the next question is read as one.
                 io::copy(&mut payload, &mut io::sink())?;
@@ -61,17 +67,19 @@ pub fn run(limits: &Limits, asks: impl Read + Send, answers: impl Write) -> io::
                 })?;
             }
             Ok(Ask::Look(artifact)) => {
-                let mut look = Look::new(&artifact.path);
+                let mut out = Out::new(&mut to);
                 let mut bytes = asks.raw().take(artifact.size);
                 let mut buffer = vec![0; 128 << 10];
+                out.begin(&artifact).map_err(io::Error::other)?;
                 loop {
                     let got = bytes.read(&mut buffer)?;
                     if got == 0 {
                         break;
                     }
-                    look.take(buffer.get(..got).unwrap_or_default());
+                    out.bytes(buffer.get(..got).unwrap_or_default()).map_err(io::Error::other)?;
                 }
-                to.message(&Answer::Found(look.finding(&artifact.path)))?;
+                out.end().map_err(io::Error::other)?;
+                to.message(&Answer::Done)?;
             }
         }
         to.flush()?;
@@ -93,25 +101,56 @@ fn manifest(asks: &mut Receiver<impl Read>, length: u64, limits: &Limits) -> io:
 /// Hands over what comes out of the payload, and what it shows.
 struct Out<'a, W: Write> {
     to: &'a mut Sender<W>,
-    looking: Option<(String, Look)>,
+    looking: Option<Look>,
+    /// Records of items that were not handed over yet.
+    items: Vec<u8>,
+}
+
+/// How many bytes of records are worth a message; a frame takes twice as many.
+const WORTH: usize = (LONGEST_BYTES / 2).next_multiple_of(RECORD) - RECORD;
+
+impl<'a, W: Write> Out<'a, W> {
+    fn new(to: &'a mut Sender<W>) -> Self {
+        Self { to, looking: None, items: Vec::new() }
+    }
+
+    fn items(&mut self) -> io::Result<()> {
+        for records in self.items.chunks(WORTH) {
+            self.to.message(&Answer::Items)?;
+            self.to.bytes(records)?;
+        }
+        self.items.clear();
+        Ok(())
+    }
 }
 
 impl<W: Write> Sink for Out<'_, W> {
     fn begin(&mut self, artifact: &Artifact) -> Result<(), Fault> {
-        self.looking = Some((artifact.path.clone(), Look::new(&artifact.path)));
+        self.looking = Some(Look::new(&artifact.path));
         Ok(())
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        if let Some((_, look)) = &mut self.looking {
+        if let Some(look) = &mut self.looking {
             look.take(bytes);
+            look.append_items(&mut self.items);
+        }
+        if self.items.len() >= WORTH {
+            self.items().map_err(|e| gone(&e))?;
         }
         self.to.bytes(bytes).map_err(|e| gone(&e))
     }
 
     fn end(&mut self) -> Result<(), Fault> {
-        let (path, look) = self.looking.take().ok_or(Fault::Internal("an artifact ended twice"))?;
-        self.to.message(&Answer::Found(look.finding(&path))).map_err(|e| gone(&e))
+        let mut look = self.looking.take().ok_or(Fault::Internal("an artifact ended twice"))?;
+        look.finish();
+        look.append_items(&mut self.items);
+        let mut found = look.finding();
+        let flaws = std::mem::take(&mut found.flaws);
+        self.items()
+            .and_then(|()| flaws.into_iter().try_for_each(|flaw| self.to.message(&Answer::Flaw(flaw))))
+            .and_then(|()| self.to.message(&Answer::Found(found)))
+            .map_err(|e| gone(&e))
     }
 }
 

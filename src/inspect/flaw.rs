@@ -10,12 +10,31 @@ use crate::base::Reason;
 pub struct Flaw {
     /// What it is.
     pub reason: Reason,
-    /// The first line that has it, counted from 1.
+    /// The line that has it, counted from 1.
     pub line: u64,
+    /// The whole lines without which it is gone; none where only the whole artifact can be kept back.
+    pub span: Option<Span>,
+}
+
+/// Whole lines, with their ends: where they begin and how long they are, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Span {
+    /// From the beginning of the artifact.
+    pub from: u64,
+    /// At least 1.
+    pub size: u64,
+}
+
+impl Span {
+    /// The first byte after it.
+    pub fn end(self) -> u64 {
+        self.from.saturating_add(self.size)
+    }
 }
 
 /// All reasons that there can be.
-pub const CONTENT: [Reason; 8] = [
+pub const CONTENT: [Reason; 12] = [
     Reason::RuleSyntax,
     Reason::RuleTooLong,
     Reason::RuleRunsCode,
@@ -24,31 +43,49 @@ pub const CONTENT: [Reason; 8] = [
     Reason::RuleWeakensDetection,
     Reason::RuleDuplicate,
     Reason::RuleModule,
+    Reason::RuleCostly,
+    Reason::RuleSubmits,
+    Reason::RuleCarriesFile,
+    Reason::InspectionLimit,
 ];
 
 /// Those that a feed may permit; the others never pass.
-pub const PERMITTABLE: [Reason; 4] =
-    [Reason::RuleUsesFiles, Reason::RuleActsOnTraffic, Reason::RuleWeakensDetection, Reason::RuleModule];
+pub const PERMITTABLE: [Reason; 5] = [
+    Reason::RuleUsesFiles,
+    Reason::RuleActsOnTraffic,
+    Reason::RuleWeakensDetection,
+    Reason::RuleModule,
+    Reason::RuleCostly,
+];
 
-/// Flaws as they are found: the first of each reason.
+/// Most flaws of one reason that are told of one artifact; one more is told without lines to leave out.
+const MOST: usize = 10_000;
+
+/// Most flaws of one artifact.
+pub const MOST_IN_ALL: usize = (MOST + 1) * CONTENT.len();
+
+/// Flaws as they are found, in lines that rise.
 #[derive(Clone, Debug, Default)]
-pub struct Flaws(Vec<Flaw>);
+pub struct Flaws {
+    found: Vec<Flaw>,
+    counts: [usize; CONTENT.len()],
+}
 
 impl Flaws {
-    /// One more, in lines that rise.
-    pub fn add(&mut self, reason: Reason, line: u64) {
-        self.find(reason, || line);
-    }
-
-    /// One more, whose line costs something to tell: it is asked for the first of each reason alone.
-    pub fn find(&mut self, reason: Reason, line: impl FnOnce() -> u64) {
-        if !self.0.iter().any(|flaw| flaw.reason == reason) {
-            self.0.push(Flaw { reason, line: line() });
+    /// One more.
+    pub fn add(&mut self, reason: Reason, line: u64, span: Option<Span>) {
+        let place = CONTENT.iter().position(|known| *known == reason).unwrap_or_default();
+        let Some(count) = self.counts.get_mut(place) else { return };
+        *count += 1;
+        match *count {
+            1..=MOST => self.found.push(Flaw { reason, line, span }),
+            count if count == MOST + 1 => self.found.push(Flaw { reason, line, span: None }),
+            _ => {}
         }
     }
 
     /// All of them.
     pub fn into_vec(self) -> Vec<Flaw> {
-        self.0
+        self.found
     }
 }

@@ -1,8 +1,22 @@
-//! Indicators in JSON, told apart by the keys near the beginning. Sources: STIX 2.1, section 3.2;
-//! MISP core format, section 2.2.
+//! Indicators in JSON, told apart by the keys near the beginning, and read strictly (RFC 8259, with no key twice).
+//! Sources: STIX 2.1, section 3.2; MISP core format, section 2.2. What the objects mean is in `stix.rs` and `misp.rs`.
 
-use super::kind::Seen;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::kind::{Kind, Seen};
+use super::notes::Notes;
+use super::{misp, stix};
+use crate::base::Reason;
 use crate::guard;
+
+/// Longest file, in bytes: it is held whole, its objects one at a time.
+const LONGEST: usize = 64 << 20;
+/// Largest object, in bytes.
+const LARGEST: usize = 8 << 20;
 
 /// An object that says it is a bundle.
 pub fn is_stix(seen: &Seen<'_>) -> bool {
@@ -28,4 +42,202 @@ fn is_object(seen: &Seen<'_>) -> bool {
 fn squeezed(seen: &Seen<'_>) -> String {
     let head = seen.head.get(..4096).unwrap_or(seen.head);
     String::from_utf8_lossy(head).chars().filter(|c| !c.is_whitespace()).collect()
+}
+
+/// Keeps a file until it is whole.
+pub struct Reading {
+    kind: Kind,
+    text: Vec<u8>,
+    too_long: bool,
+}
+
+impl Reading {
+    /// A STIX bundle or a MISP event.
+    pub fn new(kind: Kind) -> Self {
+        Self { kind, text: Vec::new(), too_long: false }
+    }
+
+    /// Takes the next bytes in.
+    pub fn take(&mut self, bytes: &[u8]) {
+        self.too_long |= self.text.len() + bytes.len() > LONGEST;
+        if !self.too_long {
+            self.text.extend_from_slice(bytes);
+        }
+    }
+
+    /// What was found in all of it.
+    pub fn finish(self, notes: &mut Notes) {
+        if self.too_long {
+            return notes.flaw(Reason::RuleTooLong, 1, None);
+        }
+        let text = str::from_utf8(&self.text).unwrap_or_default();
+        let read = if self.kind == Kind::StixJson { stix::read(text, notes) } else { misp::read(text, notes) };
+        if let Err((reason, line)) = read {
+            notes.flaw(reason, line, None);
+        }
+    }
+}
+
+/// Why a text cannot be read, and the line.
+pub type Unread = (Reason, u64);
+
+/// The part of `text` that `part` is, as an offset in bytes.
+pub fn offset(text: &str, part: &str) -> usize {
+    part.as_ptr().addr().saturating_sub(text.as_ptr().addr())
+}
+
+/// The line at an offset, counted from 1.
+pub fn line(text: &str, offset: usize) -> u64 {
+    let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
+    memchr::memchr_iter(b'\n', before).count() as u64 + 1
+}
+
+/// Reads `part` of `text` as a value. Refused: one of more than 8 MiB, since a tree is many times as large.
+pub fn value(text: &str, part: &RawValue) -> Result<Json, Unread> {
+    let part = part.get();
+    if part.len() > LARGEST {
+        return Err((Reason::RuleTooLong, line(text, offset(text, part))));
+    }
+    parse(text, part)
+}
+
+/// Reads `part` of `text` as a type.
+pub fn parse<'a, T: Deserialize<'a>>(text: &'a str, part: &'a str) -> Result<T, Unread> {
+    serde_json::from_str(part).map_err(|e| {
+        let reason = if e.to_string().starts_with(TWICE) { Reason::RuleDuplicate } else { Reason::RuleSyntax };
+        (reason, line(text, offset(text, part)) + (e.line() as u64).saturating_sub(1))
+    })
+}
+
+/// How the error begins that a key stands twice; serde says the same of a type's fields.
+const TWICE: &str = "duplicate field";
+
+/// A value, in which no key stands twice.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Json {
+    /// `null`, a number, or true or false, which mean nothing to us: as text.
+    Other(String),
+    /// A string.
+    Text(String),
+    /// An array.
+    List(Vec<Json>),
+    /// An object.
+    Object(Vec<(String, Json)>),
+}
+
+impl Json {
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        let Self::Object(fields) = self else { return None };
+        fields.iter().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+
+    /// The text of a key; empty where it has none.
+    pub fn text(&self, key: &str) -> &str {
+        if let Some(Self::Text(text)) = self.get(key) { text } else { "" }
+    }
+
+    /// Whether the key is `true`.
+    pub fn is_true(&self, key: &str) -> bool {
+        self.get(key) == Some(&Self::Other("true".into()))
+    }
+
+    /// The list of a key; empty where it has none.
+    pub fn list(&self, key: &str) -> &[Self] {
+        if let Some(Self::List(list)) = self.get(key) { list } else { &[] }
+    }
+
+    /// Whether `wanted` is true of any key and its value, however deep.
+    pub fn any(&self, wanted: &dyn Fn(&str, &Self) -> bool) -> bool {
+        match self {
+            Self::Other(_) | Self::Text(_) => false,
+            Self::List(list) => list.iter().any(|value| value.any(wanted)),
+            Self::Object(fields) => fields.iter().any(|(key, value)| wanted(key, value) || value.any(wanted)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Strict;
+        impl<'de> Visitor<'de> for Strict {
+            type Value = Json;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("JSON")
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+                Ok(Json::Other(value.to_string()))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
+                Ok(Json::Other(value.to_string()))
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
+                Ok(Json::Other(value.to_string()))
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<Json, E> {
+                Ok(Json::Other(value.to_string()))
+            }
+
+            fn visit_unit<E>(self) -> Result<Json, E> {
+                Ok(Json::Other("null".into()))
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Json, E> {
+                Ok(Json::Text(value.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Json, A::Error> {
+                let mut list = Vec::new();
+                while let Some(value) = from.next_element()? {
+                    list.push(value);
+                }
+                Ok(Json::List(list))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Json, A::Error> {
+                let (mut fields, mut seen) = (Vec::new(), HashSet::new());
+                while let Some((key, value)) = from.next_entry::<String, Json>()? {
+                    if !seen.insert(key.clone()) {
+                        return Err(A::Error::custom(TWICE));
+                    }
+                    fields.push((key, value));
+                }
+                Ok(Json::Object(fields))
+            }
+        }
+        from.deserialize_any(Strict)
+    }
+}
+
+/// The fields of an object, unread; no key stands twice.
+pub struct Fields<'a>(pub Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Strict;
+        impl<'de> Visitor<'de> for Strict {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Fields<'de>, A::Error> {
+                let (mut fields, mut seen) = (Vec::new(), HashSet::new());
+                while let Some((key, value)) = from.next_entry::<String, &'de RawValue>()? {
+                    if !seen.insert(key.clone()) {
+                        return Err(A::Error::custom(TWICE));
+                    }
+                    fields.push((key, value));
+                }
+                Ok(Fields(fields))
+            }
+        }
+        from.deserialize_map(Strict)
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{clamav, foreign, json, lists, rules, text::State};
+use super::{clamav, foreign, json, lists, rules, submission, text::State};
 use crate::base::Reason;
 
 macro_rules! kinds {
@@ -45,10 +45,11 @@ pub struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    /// Whether the artifact is text, at least one line is not `comment`, and each such line is `good`.
-    pub fn all_lines(&self, comment: fn(&str) -> bool, good: fn(&str) -> bool) -> bool {
-        let mut lines = self.lines.unwrap_or_default().iter().filter(|l| !l.is_empty() && !comment(l)).peekable();
-        lines.peek().is_some() && lines.all(|line| good(line))
+    /// Whether the first line that is neither empty nor `comment` is `good`: what the others are, is for the format's
+    /// inspector to say, with their numbers.
+    pub fn first_line(&self, comment: fn(&str) -> bool, good: fn(&str) -> bool) -> bool {
+        let mut lines = self.lines.unwrap_or_default().iter().filter(|l| !l.trim().is_empty() && !comment(l.trim()));
+        lines.next().is_some_and(|line| good(line.trim()))
     }
 }
 
@@ -60,6 +61,9 @@ kinds! {
     ClamavBodies "clamav-bodies" "ClamAV body signatures (.ndb): NAME:TARGET:OFFSET:HEX lines" clamav::is_bodies;
     ClamavLogical "clamav-logical" "ClamAV logical signatures (.ldb): NAME;TARGET;EXPRESSION;SUBSIGNATURES lines" clamav::is_logical;
     ClamavContainers "clamav-containers" "ClamAV container metadata signatures (.cdb)" clamav::is_containers;
+    ClamavIcons "clamav-icons" "ClamAV icon signatures (.idb): NAME:GROUP:GROUP:HASH lines" clamav::is_icons;
+    ClamavAllow "clamav-allow" "ClamAV allow lists and ignored signatures (.fp .sfp .wdb .ign .ign2): pass only where rule-weakens-detection is permitted" clamav::is_allow;
+    ClamavSettings "clamav-settings" "ClamAV engine switches, file types, certificates and passwords (.cfg .ftm .crb .pwdb): pass only where rule-weakens-detection is permitted" clamav::is_settings;
     SuricataRules "suricata-rules" "Suricata or Snort rules (.rules): ACTION HEADER (OPTIONS) lines" rules::is_suricata;
     YaraSource "yara-source" "YARA rules in source form (.yar .yara)" rules::is_yara;
     SigmaYaml "sigma-yaml" "A Sigma rule (.yml .yaml): title, logsource and detection" rules::is_sigma;
@@ -82,13 +86,14 @@ impl std::fmt::Display for Kind {
 /// The one kind the bytes show, or why they show none that may pass.
 /// Reasons: `content-empty`, `kind-executable`, `kind-script`, `kind-archive`, `kind-document`,
 /// `kind-compiled`, `text-control`, `text-encoding`, `kind-unknown`.
-pub fn recognise(path: &str, head: &[u8], state: State) -> Result<Kind, Reason> {
+/// `rule-submits` for a text of no kind that sets an engine to send something; with the line, if there is one.
+pub fn recognise(path: &str, head: &[u8], state: State) -> Result<Kind, (Reason, Option<u64>)> {
     let extension = extension(path);
     if head.is_empty() {
-        return Err(Reason::ContentEmpty);
+        return Err((Reason::ContentEmpty, None));
     }
     if let Some(reason) = foreign::recognise(&extension, head) {
-        return Err(reason);
+        return Err((reason, None));
     }
     let whole = if head.len() < super::HEAD {
         head
@@ -102,14 +107,19 @@ pub fn recognise(path: &str, head: &[u8], state: State) -> Result<Kind, Reason> 
     let seen = Seen { extension: &extension, head, lines: Some(&lines) };
     let found = Kind::ALL.iter().copied().find(|kind| kind.fits(&seen));
     let binary = matches!(found, Some(Kind::ClamavCvd | Kind::ClamavCdiff));
-    match (found, state) {
-        (Some(kind), _) if binary => Ok(kind),
-        (Some(kind), State::Plain) => Ok(kind),
-        (Some(_), State::Control) => Err(Reason::TextControl),
-        (_, State::NotUtf8) if is_text_extension(&extension) => Err(Reason::TextEncoding),
-        (_, State::Control) if is_text_extension(&extension) => Err(Reason::TextControl),
-        _ => Err(Reason::KindUnknown),
-    }
+    let reason = match (found, state) {
+        (Some(kind), _) if binary => return Ok(kind),
+        (Some(kind), State::Plain) => return Ok(kind),
+        (Some(_), State::Control) => Reason::TextControl,
+        (_, State::NotUtf8) if is_text_extension(&extension) => Reason::TextEncoding,
+        (_, State::Control) if is_text_extension(&extension) => Reason::TextControl,
+        (None, State::Plain) => match submission::line_that_submits(&lines) {
+            Some(line) => return Err((Reason::RuleSubmits, Some(line))),
+            None => Reason::KindUnknown,
+        },
+        _ => Reason::KindUnknown,
+    };
+    Err((reason, None))
 }
 
 /// The path's ending, lower case, without the dot.

@@ -1,17 +1,32 @@
 //! What an artifact is, and whether it may pass: default deny. An artifact is cleared only if the
-//! kind that the manifest declares is the kind that its bytes show and one that the feed may carry.
-//! In scope: the kind, that a text is plain text, and of rules for Suricata, Snort and YARA what each line does in an
-//! engine. Out of scope so far: what the lines of other formats do; each format has its own file here for that.
+//! kind that the manifest declares is the kind that its bytes show and one that the feed may carry, and that kind's
+//! inspector finds nothing in it that the feed does not permit. In scope: the kind, that a text is plain text, what
+//! each rule, signature or indicator does in an engine, and which lines to leave out. Out of scope: the inside of
+//! containers (`.cvd`, `.cdiff`), which their vendor signed as a whole; whether an engine of some version takes a line.
+//!
+//! ```text
+//! bytes ─► text ─► kind ─► the format's own file ─► flaws, by reason and line ─► verdict
+//!                                               └─► items: what each line is, for the comparison of releases
+//! ```
 
 pub mod clamav;
 pub mod examination;
 pub mod examiner;
 pub mod flaw;
 pub mod foreign;
+pub mod item;
 pub mod json;
 pub mod kind;
+pub mod lines;
 pub mod lists;
+pub mod misp;
+pub mod notes;
+pub mod regex;
 pub mod rules;
+pub mod sigma;
+pub mod stix;
+pub mod strip;
+pub mod submission;
 pub mod suricata;
 pub mod text;
 pub mod verdict;
@@ -22,11 +37,13 @@ use serde::{Deserialize, Serialize};
 
 pub use examination::Examination;
 pub use kind::Kind;
-pub use verdict::{Counts, Decision, Verdict};
+pub use verdict::{Counts, Decision, Dropped, Stripped, Verdict};
 
-use crate::base::{Fault, Reason};
+use crate::base::{Digest, Error, Fault, Reason, quoted};
 use crate::verify::Artifact;
-use flaw::{CONTENT, Flaw, Flaws};
+use flaw::{CONTENT, Flaw, MOST_IN_ALL, Span};
+use lines::Lines;
+use notes::Notes;
 use text::Text;
 
 /// How many bytes from the beginning of an artifact its kind is told by.
@@ -38,25 +55,13 @@ pub trait Keep {
     fn begin(&mut self, artifact: &Artifact) -> Result<(), Fault>;
     /// More of its bytes.
     fn bytes(&mut self, bytes: &[u8]) -> Result<(), Fault>;
-    /// It ended; `verdict` says whether its bytes may be kept.
-    fn end(&mut self, verdict: &Verdict) -> Result<(), Fault>;
-}
-
-/// Keeps nothing: for a dry run.
-pub struct Nowhere;
-
-impl Keep for Nowhere {
-    fn begin(&mut self, _: &Artifact) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    fn bytes(&mut self, _: &[u8]) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    fn end(&mut self, _: &Verdict) -> Result<(), Fault> {
-        Ok(())
-    }
+    /// More of its items, as whole records.
+    fn items(&mut self, records: &[u8]) -> Result<(), Fault>;
+    /// It ended; `verdict` says whether its bytes may be kept. Where lines are stripped, the new bytes go where
+    /// [`Keep::stripped`] finds them, and the verdict is told what they are.
+    fn end(&mut self, verdict: &mut Verdict, drop: &[Span]) -> Result<(), Fault>;
+    /// What the artifact at `path` became without the lines that were stripped: a file of its own.
+    fn stripped(&self, path: &str) -> std::path::PathBuf;
 }
 
 /// What an artifact's bytes show: facts, and no decision.
@@ -71,9 +76,23 @@ pub struct Finding {
     pub clamav_version: Option<u64>,
     /// MD5 of a rule file, in hex.
     pub md5: Option<String>,
-    /// What its content does that may not pass, the first of each reason; of formats that are looked into.
-    #[serde(default)]
+    /// What its content does that may not pass. It travels by itself, a flaw a message.
+    #[serde(skip)]
     pub flaws: Vec<Flaw>,
+}
+
+/// What becomes of an artifact that has what the feed does not permit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFlaw {
+    /// The whole artifact is withheld.
+    #[default]
+    Withhold,
+    /// Where it is made of lines, those lines are left out; else it is withheld.
+    Strip,
+    /// The whole release is refused.
+    Refuse,
 }
 
 /// What a feed may carry.
@@ -83,113 +102,212 @@ pub struct Policy<'a> {
     pub kinds: &'a [Kind],
     /// What content may do that otherwise may not pass.
     pub permits: &'a [Reason],
+    /// What becomes of what it may not do.
+    pub on_flaw: OnFlaw,
 }
 
 impl Finding {
     /// Whether an honest examiner could say so.
     pub fn is_plausible(&self) -> bool {
         let hex = |text: &String| text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        let inside = self.flaws.is_empty() || matches!(self.kind, Ok(Kind::SuricataRules | Kind::YaraSource));
         self.md5.as_ref().is_none_or(hex)
             && (self.clamav_version.is_none() || self.kind == Ok(Kind::ClamavCvd))
-            && inside
-            && self.flaws.len() <= CONTENT.len()
+            && (self.flaws.is_empty() || self.kind.is_ok())
+            && self.flaws.len() <= MOST_IN_ALL
             && self.flaws.iter().all(|flaw| CONTENT.contains(&flaw.reason))
     }
 
-    /// The verdict on `artifact`, whose bytes show this, in a feed with this policy.
-    pub fn judge(self, artifact: &Artifact, policy: Policy<'_>) -> Verdict {
+    /// The verdict on `artifact`, whose bytes show this, in a feed with this policy; and the lines to leave out, in
+    /// order, where it is to be stripped. Refusal: the reason why the release is not to be taken at all.
+    pub fn judge(self, artifact: &Artifact, policy: Policy<'_>) -> Result<(Verdict, Vec<Span>), Error> {
+        let flaws: Vec<Flaw> = self.flaws.into_iter().filter(|f| !policy.permits.contains(&f.reason)).collect();
         // Of several the one that comes first in the file.
-        let flaw = self.flaws.iter().filter(|flaw| !policy.permits.contains(&flaw.reason)).min_by_key(|flaw| flaw.line);
-        let withheld = match self.kind {
+        let first = flaws.iter().min_by_key(|flaw| flaw.line);
+        let reason = match self.kind {
             Err(reason) => Some(reason),
             Ok(kind) if kind.name() != artifact.kind => Some(Reason::KindMismatch),
             Ok(kind) if !policy.kinds.contains(&kind) => Some(Reason::KindNotAllowed),
-            Ok(_) => flaw.map(|flaw| flaw.reason),
+            Ok(_) => first.map(|flaw| flaw.reason),
         };
-        let line = match withheld {
-            Some(Reason::TextControl | Reason::TextEncoding) => self.line,
-            Some(reason) => flaw.filter(|flaw| flaw.reason == reason).map(|flaw| flaw.line),
-            None => None,
+        let is_for_a_flaw = reason.is_some() && reason == first.map(|flaw| flaw.reason) && self.kind.is_ok();
+        let line = match reason {
+            Some(Reason::TextControl | Reason::TextEncoding | Reason::RuleSubmits) if self.kind.is_err() => self.line,
+            Some(_) if is_for_a_flaw => first.map(|flaw| flaw.line),
+            _ => None,
         };
-        Verdict {
-            decision: if withheld.is_some() { Decision::Withheld } else { Decision::Cleared },
+        if let (Some(reason), OnFlaw::Refuse) = (reason, policy.on_flaw) {
+            let place = line.map(|line| format!(", line {line}")).unwrap_or_default();
+            let detail = format!("\"{}\"{place}; the feed's on_flaw refuses whole releases", quoted(&artifact.path));
+            return Err(Error::refused(reason, detail));
+        }
+        let mut spans: Vec<(Span, Flaw)> = flaws.iter().filter_map(|f| Some((f.span?, *f))).collect();
+        let may_strip = policy.on_flaw == OnFlaw::Strip && is_for_a_flaw && spans.len() == flaws.len();
+        spans.sort_by_key(|(span, _)| *span);
+        let decision = match reason {
+            None => Decision::Cleared,
+            Some(_) if may_strip => Decision::Stripped,
+            Some(_) => Decision::Withheld,
+        };
+        // What the new bytes are, is told by whoever leaves the lines out.
+        let stripped = may_strip.then(|| Stripped {
+            size: 0,
+            sha256: Digest([0; 32]),
+            dropped: spans.iter().map(|(_, flaw)| Dropped { line: flaw.line, reason: flaw.reason }).collect(),
+        });
+        let mut drop: Vec<Span> = spans.into_iter().map(|(span, _)| span).collect();
+        drop.dedup();
+        let verdict = Verdict {
+            decision,
             path: artifact.path.clone(),
             size: artifact.size,
             sha256: artifact.sha256,
             declared: artifact.kind.clone(),
             shown: self.kind.ok(),
-            reason: withheld,
+            reason,
             line,
+            stripped,
             clamav_version: self.clamav_version,
             md5: self.md5,
-        }
+        };
+        Ok((verdict, if may_strip { drop } else { Vec::new() }))
     }
 }
 
-/// What has been seen of one artifact: its first bytes, and whether all of it is plain text.
+/// What has been seen of one artifact: its first bytes, whether all of it is plain text, and what its inspector says.
 pub struct Look {
+    path: String,
     head: Vec<u8>,
     text: Text,
     /// Rules get an MD5 beside them, since that is what suricata-update asks for.
     md5: Option<md5::Md5>,
     inside: Inside,
+    notes: Notes,
 }
 
-/// What looks into the content, by the path's ending.
+/// Who looks into the content.
 enum Inside {
+    /// Nobody yet: the beginning tells the kind.
+    Unknown,
+    /// Nobody: it is of no kind that is looked into.
     Nothing,
-    Suricata(suricata::Reading),
+    Lines(Lines),
     Yara(yara::Reading),
+    Json(json::Reading),
+    Sigma(sigma::Reading),
+}
+
+impl Inside {
+    fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::SuricataRules => Self::Lines(Lines::new(suricata::Suricata::default())),
+            Kind::YaraSource => Self::Yara(yara::Reading::default()),
+            Kind::ClamavHashes
+            | Kind::ClamavBodies
+            | Kind::ClamavLogical
+            | Kind::ClamavContainers
+            | Kind::ClamavIcons
+            | Kind::ClamavAllow
+            | Kind::ClamavSettings => Self::Lines(Lines::new(clamav::Database::new(kind))),
+            Kind::Sha256List | Kind::Md5List | Kind::IpList | Kind::DomainList | Kind::UrlList => {
+                Self::Lines(Lines::new(lists::List::new(kind)))
+            }
+            Kind::SigmaYaml => Self::Sigma(sigma::Reading::default()),
+            Kind::StixJson | Kind::MispJson => Self::Json(json::Reading::new(kind)),
+            Kind::ClamavCvd | Kind::ClamavCdiff | Kind::ClamavSign | Kind::GaprelayEndpoints => Self::Nothing,
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8], notes: &mut Notes) {
+        match self {
+            Self::Unknown | Self::Nothing => {}
+            Self::Lines(lines) => lines.take(bytes, notes),
+            Self::Yara(reading) => reading.take(bytes),
+            Self::Json(reading) => reading.take(bytes),
+            Self::Sigma(reading) => reading.take(bytes),
+        }
+    }
+
+    fn finish(self, notes: &mut Notes) {
+        match self {
+            Self::Unknown | Self::Nothing => {}
+            Self::Lines(lines) => lines.finish(notes),
+            Self::Yara(reading) => reading.finish(notes),
+            Self::Json(reading) => reading.finish(notes),
+            Self::Sigma(reading) => reading.finish(notes),
+        }
+    }
+}
+
+/// What an artifact of this kind with these bytes has that may not pass: for content inside of other content.
+fn flaws_of(kind: Kind, bytes: &[u8]) -> Vec<Flaw> {
+    let (mut inside, mut notes) = (Inside::of(kind), Notes::default());
+    inside.take(bytes, &mut notes);
+    inside.finish(&mut notes);
+    notes.into_flaws().into_vec()
 }
 
 impl Look {
     /// Nothing seen yet of the artifact at `path`.
     pub fn new(path: &str) -> Self {
-        let extension = kind::extension(path);
-        let md5 = (extension == "rules").then(md5::Md5::new);
-        let inside = match extension.as_str() {
-            "rules" => Inside::Suricata(suricata::Reading::default()),
-            "yar" | "yara" => Inside::Yara(yara::Reading::default()),
-            _ => Inside::Nothing,
-        };
-        Self { head: Vec::new(), text: Text::default(), md5, inside }
+        let md5 = (kind::extension(path) == "rules").then(md5::Md5::new);
+        let notes = Notes::default();
+        Self { path: path.to_owned(), head: Vec::new(), text: Text::default(), md5, inside: Inside::Unknown, notes }
     }
 
     /// Takes the next bytes in.
     pub fn take(&mut self, bytes: &[u8]) {
-        let room = HEAD - self.head.len();
-        self.head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
         self.text.take(bytes);
         if let Some(md5) = &mut self.md5 {
             md5.update(bytes);
         }
-        match &mut self.inside {
-            Inside::Nothing => {}
-            Inside::Suricata(reading) => reading.take(bytes),
-            Inside::Yara(reading) => reading.take(bytes),
+        let room = HEAD - self.head.len();
+        let (head, rest) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
+        self.head.extend_from_slice(head);
+        if self.head.len() == HEAD && matches!(self.inside, Inside::Unknown) {
+            self.begin();
+        } else if room > 0 {
+            // Still in the head, which its inspector gets as a whole.
+            return;
         }
+        self.inside.take(rest, &mut self.notes);
+    }
+
+    /// Appends the records of the items since this was asked last; asked after each piece, they take no room.
+    pub fn append_items(&mut self, to: &mut Vec<u8>) {
+        self.notes.append_items(to);
     }
 
     /// The kind its bytes show, or why they show none that may pass.
-    pub fn kind(&self, path: &str) -> Result<Kind, Reason> {
-        kind::recognise(path, &self.head, self.text.state())
+    pub fn kind(&self) -> Result<Kind, Reason> {
+        kind::recognise(&self.path, &self.head, self.text.state()).map_err(|(reason, _)| reason)
     }
 
-    /// What all of the bytes show.
-    pub fn finding(self, path: &str) -> Finding {
-        let kind = self.kind(path);
-        let flaws = match (self.inside, kind) {
-            (Inside::Suricata(reading), Ok(Kind::SuricataRules)) => reading.finish(),
-            (Inside::Yara(reading), Ok(Kind::YaraSource)) => reading.finish(),
-            _ => Flaws::default(),
-        };
+    /// What all of the bytes show. The items that it brings can be had before with [`Look::finish`].
+    pub fn finding(mut self) -> Finding {
+        self.finish();
+        let kind = kind::recognise(&self.path, &self.head, self.text.state());
+        let flaws = if kind.is_ok() { self.notes.into_flaws().into_vec() } else { Vec::new() };
         Finding {
-            flaws: flaws.into_vec(),
-            kind,
-            line: self.text.fault_line(),
+            flaws,
+            line: self.text.fault_line().or(kind.err().and_then(|(_, line)| line)),
             clamav_version: if kind == Ok(Kind::ClamavCvd) { clamav::cvd_version(&self.head) } else { None },
             md5: self.md5.map(|md5| data_encoding::HEXLOWER.encode(&md5.finalize())),
+            kind: kind.map_err(|(reason, _)| reason),
         }
+    }
+
+    /// All bytes were taken: what the inspector still holds back becomes notes.
+    pub fn finish(&mut self) {
+        if matches!(self.inside, Inside::Unknown) {
+            self.begin();
+        }
+        std::mem::replace(&mut self.inside, Inside::Nothing).finish(&mut self.notes);
+    }
+
+    /// The head is whole: from now on the kind's inspector reads along. What makes it another kind later, a character
+    /// that no text has, keeps the artifact back, and the notes count for nothing.
+    fn begin(&mut self) {
+        self.inside = self.kind().map_or(Inside::Nothing, Inside::of);
+        self.inside.take(&self.head, &mut self.notes);
     }
 }

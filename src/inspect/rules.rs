@@ -18,27 +18,15 @@ const ACTIONS: &[&str] = &[
     "dynamic",
 ];
 
-/// Each line is a comment, empty, or a rule that ends in `)`; a rule may go on after a `\`.
+/// The first line that is no comment begins as a rule does. A file of comments alone is one too: vendors ship
+/// files whose every rule is switched off.
 pub fn is_suricata(seen: &Seen<'_>) -> bool {
-    if seen.extension != "rules" {
-        return false;
-    }
-    let Some(lines) = seen.lines else { return false };
-    let (mut rules, mut continued) = (0, false);
-    for line in lines.iter().map(|line| line.trim()) {
-        let begins = continued || line.split_whitespace().next().is_some_and(|word| ACTIONS.contains(&word));
-        continued = match line {
-            "" if !continued => continue,
-            _ if !continued && line.starts_with('#') => continue,
-            _ if begins && line.ends_with('\\') => true,
-            _ if begins && line.ends_with(')') => {
-                rules += 1;
-                false
-            }
-            _ => return false,
-        };
-    }
-    rules > 0
+    let Some(lines) = seen.lines.filter(|_| seen.extension == "rules") else { return false };
+    let mut lines = lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).peekable();
+    let any = lines.peek().is_some();
+    let first = lines.find(|line| !line.starts_with('#'));
+    let begins = |line: &str| line.split_whitespace().next().is_some_and(|word| ACTIONS.contains(&word));
+    any && first.is_none_or(begins)
 }
 
 /// The first word outside comments is one that may begin a YARA file, and a rule has a condition.
@@ -57,9 +45,11 @@ pub fn is_yara(seen: &Seen<'_>) -> bool {
     matches!(first, "rule" | "private" | "global" | "import" | "include") && text.contains("condition:")
 }
 
-/// The three keys every Sigma rule has, at the beginning of a line.
+/// The keys that a Sigma rule, a correlation or a filter has, at the beginning of a line.
 pub fn is_sigma(seen: &Seen<'_>) -> bool {
     let lines = seen.lines.unwrap_or_default();
     let has = |key: &str| lines.iter().any(|line| line.starts_with(key));
-    matches!(seen.extension, "yml" | "yaml") && has("title:") && has("logsource:") && has("detection:")
+    matches!(seen.extension, "yml" | "yaml")
+        && has("title:")
+        && (has("detection:") || has("correlation:") || has("filter:"))
 }

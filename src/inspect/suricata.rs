@@ -13,7 +13,10 @@
 
 use std::collections::HashSet;
 
-use super::flaw::Flaws;
+use super::item::{Effect, Item};
+use super::lines::{Grammar, Line};
+use super::notes::Notes;
+use super::regex;
 use crate::base::Reason;
 
 /// Longest line with its end, in bytes, comments too: Suricata reads at most 8191 at a time, and takes what is left
@@ -39,69 +42,51 @@ const SILENCES: &[&str] = &["accept", "config", "pass"];
 /// All others.
 const DETECTS: &[&str] = &["activate", "alert", "dynamic", "log"];
 
-/// Follows a stream of rules.
+/// Keywords that narrow when a rule speaks, or whether it does.
+const LIMITS: &[&str] = &["detection_filter", "noalert", "threshold"];
+
+/// The rules of one file.
 #[derive(Default)]
-pub struct Reading {
-    line: Vec<u8>,
-    too_long: bool,
-    number: u64,
+pub struct Suricata {
     seen: HashSet<(u32, u32)>,
-    flaws: Flaws,
 }
 
-impl Reading {
-    /// Takes the next bytes in.
-    pub fn take(&mut self, bytes: &[u8]) {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let room = LONGEST.saturating_sub(self.line.len());
-            self.too_long |= piece.len() > room;
-            self.line.extend_from_slice(piece.get(..room).unwrap_or(piece));
-            if piece.ends_with(b"\n") {
-                self.end_line();
+impl Grammar for Suricata {
+    fn longest(&self) -> usize {
+        LONGEST
+    }
+
+    fn line(&mut self, line: &Line<'_>, notes: &mut Notes) {
+        // To some readers a backslash at the end makes the next line part of this one, be it a comment: the rule
+        // there would be none.
+        if line.text.ends_with('\\') {
+            line.flaw(Reason::RuleSyntax, notes);
+        } else if let Some(comment) = line.text.strip_prefix('#') {
+            // A rule that was switched off is worth knowing; any other comment is not.
+            let text = comment.trim_start_matches(['#', ' ', '\t']);
+            if let Some((rule, id)) = parse(text).and_then(|rule| rule.id().map(|id| (rule, id))) {
+                notes.item(item(&rule, id, text, line, Effect::Off));
             }
+        } else if let Some(rule) = parse(line.text) {
+            self.judge(&rule, line, notes);
+        } else {
+            line.flaw(Reason::RuleSyntax, notes);
         }
     }
+}
 
-    /// What was found in all of it.
-    pub fn finish(mut self) -> Flaws {
-        if !self.line.is_empty() {
-            self.end_line();
-        }
-        self.flaws
-    }
-
-    fn end_line(&mut self) {
-        self.number += 1;
-        let line = std::mem::take(&mut self.line);
-        if std::mem::take(&mut self.too_long) {
-            self.flaws.add(Reason::RuleTooLong, self.number);
-            return;
-        }
-        let text = String::from_utf8_lossy(&line);
-        let text = text.trim();
-        // Some readers take it for the end of a line, and what follows for another one. And to some a backslash at
-        // the end makes the next line part of this one, be it a comment: the rule there would be none.
-        if text.contains('\r') || text.ends_with('\\') {
-            self.flaws.add(Reason::RuleSyntax, self.number);
-            return;
-        }
-        if text.is_empty() || text.starts_with('#') {
-            return;
-        }
-        match parse(text) {
-            Some(rule) => self.judge(&rule),
-            None => self.flaws.add(Reason::RuleSyntax, self.number),
-        }
-    }
-
-    fn judge(&mut self, rule: &Rule<'_>) {
-        let number = self.number;
+impl Suricata {
+    fn judge(&mut self, rule: &Rule<'_>, line: &Line<'_>, notes: &mut Notes) {
+        let mut effect = Effect::Detects;
+        let mut reasons = Vec::new();
         if ACTS.contains(&rule.action) {
-            self.flaws.add(Reason::RuleActsOnTraffic, number);
+            effect = Effect::Acts;
+            reasons.push(Reason::RuleActsOnTraffic);
         } else if SILENCES.contains(&rule.action) {
-            self.flaws.add(Reason::RuleWeakensDetection, number);
+            effect = Effect::Suppresses;
+            reasons.push(Reason::RuleWeakensDetection);
         } else if !DETECTS.contains(&rule.action) {
-            self.flaws.add(Reason::RuleSyntax, number);
+            reasons.push(Reason::RuleSyntax);
         }
         for (keyword, value) in &rule.options {
             // Engines take keywords in any case; this form has lower case alone.
@@ -110,18 +95,43 @@ impl Reading {
                 keyword if FILES.contains(&keyword) => Reason::RuleUsesFiles,
                 "dataset" | "datajson" if names_a_file(value) => Reason::RuleUsesFiles,
                 "bypass" => Reason::RuleWeakensDetection,
+                "pcre" if explodes(value) => Reason::RuleCostly,
                 keyword if KEYWORDS_THAT_ACT.contains(&keyword) => Reason::RuleActsOnTraffic,
                 _ => continue,
             };
-            self.flaws.add(reason, number);
+            match reason {
+                Reason::RuleWeakensDetection => effect = Effect::Suppresses,
+                Reason::RuleActsOnTraffic => effect = effect.max(Effect::Acts),
+                _ => {}
+            }
+            reasons.push(reason);
         }
-        match rule.id() {
-            None => self.flaws.add(Reason::RuleSyntax, number),
-            Some(_) if self.seen.len() == MOST => self.flaws.add(Reason::RuleTooLong, number),
-            Some(id) if !self.seen.insert(id) => self.flaws.add(Reason::RuleDuplicate, number),
+        let id = rule.id();
+        match id {
+            None => reasons.push(Reason::RuleSyntax),
+            Some(_) if self.seen.len() == MOST => reasons.push(Reason::RuleTooLong),
+            Some(id) if !self.seen.insert(id) => reasons.push(Reason::RuleDuplicate),
             Some(_) => {}
         }
+        for reason in reasons {
+            line.flaw(reason, notes);
+        }
+        if let Some(id) = id {
+            notes.item(item(rule, id, line.text, line, effect));
+        }
     }
+}
+
+fn item(rule: &Rule<'_>, (gid, sid): (u32, u32), text: &str, line: &Line<'_>, effect: Effect) -> Item {
+    let is_limited = rule.options.iter().any(|(keyword, _)| LIMITS.contains(keyword));
+    let key = format!("{gid}:{sid}");
+    Item { is_limited, ..Item::new("suricata", key.as_bytes(), text.as_bytes(), line.span.from, effect) }
+}
+
+/// Whether the pattern of a `pcre:"[!]/PATTERN/FLAGS"` takes exponential time.
+fn explodes(value: &str) -> bool {
+    let pattern = value.split_once('/').and_then(|(_, rest)| rest.rsplit_once('/'));
+    pattern.is_some_and(|(pattern, _)| regex::explodes(pattern))
 }
 
 /// Whether a dataset is read from, or kept in, a file.
@@ -241,20 +251,55 @@ fn option(text: &str) -> Option<Option<(Option_<'_>, &str)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inspect::flaw::Flaw;
+    use crate::inspect::flaw::{Flaw, Span};
+    use crate::inspect::item::RECORD;
+    use crate::inspect::lines::Lines;
 
     fn flaws(text: &str) -> Vec<(Reason, u64)> {
-        let whole: Vec<_> = read(text, text.len().max(1));
+        let whole = read(text, text.len().max(1));
         for piece in [1, 3, 7] {
             assert_eq!(read(text, piece), whole, "{text}");
         }
-        whole.into_iter().map(|flaw| (flaw.reason, flaw.line)).collect()
+        // What each flaw says may be left out is its line.
+        let mut at = 0;
+        let spans: Vec<_> = text
+            .split_inclusive('\n')
+            .map(|line| {
+                at += line.len() as u64;
+                Span { from: at - line.len() as u64, size: line.len() as u64 }
+            })
+            .collect();
+        assert!(
+            whole.0.iter().all(|flaw| flaw.span == spans.get(usize::try_from(flaw.line).unwrap() - 1).copied()),
+            "{whole:?}"
+        );
+        whole.0.into_iter().map(|flaw| (flaw.reason, flaw.line)).collect()
     }
 
-    fn read(text: &str, piece: usize) -> Vec<Flaw> {
-        let mut reading = Reading::default();
-        text.as_bytes().chunks(piece).for_each(|piece| reading.take(piece));
-        reading.finish().into_vec()
+    fn read(text: &str, piece: usize) -> (Vec<Flaw>, Vec<u8>) {
+        let (mut lines, mut notes) = (Lines::new(Suricata::default()), Notes::default());
+        text.as_bytes().chunks(piece).for_each(|piece| lines.take(piece, &mut notes));
+        lines.finish(&mut notes);
+        let mut items = Vec::new();
+        notes.append_items(&mut items);
+        (notes.into_flaws().into_vec(), items)
+    }
+
+    #[test]
+    fn each_rule_is_an_item() {
+        let text = "# words\n#alert ip any any -> any any (sid:1;)\nalert ip any any -> any any (sid:2; noalert;)\n\
+            drop ip any any -> any any (sid:3; gid:3;)\nalert ip any any -> any any (sid:4; bypass;)\n";
+        let (_, records) = read(text, 5);
+        let items: Vec<_> = records.chunks(RECORD).map(|record| Item::parse(record).unwrap()).collect();
+        let told: Vec<_> = items.iter().map(|item| (item.effect, item.is_limited)).collect();
+        let expected =
+            [(Effect::Off, false), (Effect::Detects, true), (Effect::Acts, false), (Effect::Suppresses, false)];
+        assert_eq!(told, expected);
+        assert_eq!(items[0].offset, 8);
+        // Switched off or on, it is the same rule with the same content.
+        let (_, on) = read("alert ip any any -> any any (sid:1;)", 99);
+        let on = Item::parse(&on).unwrap();
+        assert_eq!((on.key, on.content), (items[0].key, items[0].content));
     }
 
     const GOOD: &str = r#"# a comment
@@ -269,7 +314,7 @@ log udp any any -> any 53 (msg:"é"; dataset:isset,seen,type string; sid:4;)
     fn ordinary_rules_have_no_flaw() {
         // An unescaped `;` ends a value even in quotes, as the engine has it: the last but one is not of the form.
         assert_eq!(flaws(&GOOD.replace("a; (b)", "a (b)").replace("b;?", "b\\;?")), []);
-        assert_eq!(flaws(GOOD), [(Reason::RuleSyntax, 2)]);
+        assert_eq!(flaws(GOOD), [(Reason::RuleSyntax, 2), (Reason::RuleSyntax, 4)]);
     }
 
     #[test]

@@ -13,8 +13,45 @@ use crate::base::{Digest, Reason};
 pub enum Decision {
     /// Passed whole.
     Cleared,
+    /// Passed without the lines that may not.
+    Stripped,
     /// Kept back whole.
     Withheld,
+}
+
+impl Decision {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Cleared => "cleared",
+            Self::Stripped => "stripped",
+            Self::Withheld => "withheld",
+        }
+    }
+}
+
+/// What became of an artifact by leaving lines out: new bytes, of which the publisher signed each but not their sum.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Stripped {
+    /// Length in bytes.
+    pub size: u64,
+    /// SHA-256.
+    pub sha256: Digest,
+    /// What was left out, by line.
+    pub dropped: Vec<Dropped>,
+}
+
+/// A line, or a rule of several, that was left out; once for each reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Dropped {
+    /// The line at fault, in the artifact as it came, counted from 1.
+    pub line: u64,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// What inspection decided about one artifact, and why.
@@ -33,14 +70,17 @@ pub struct Verdict {
     /// The kind that its bytes show, if it is one we know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<Kind>,
-    /// Cleared or withheld.
+    /// Cleared, stripped or withheld.
     pub decision: Decision,
-    /// Why it was withheld.
+    /// Why it was withheld, or stripped: the first reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// The first line at fault, counted from 1, where the format has lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
+    /// What is served in its place, if it was stripped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stripped: Option<Stripped>,
     /// The version in a ClamAV database's header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clamav_version: Option<u64>,
@@ -50,10 +90,31 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Why it was withheld, and where: the code and the line; empty if it was not.
+    /// Why it was withheld or stripped, and where: the code and the line; empty if it was cleared.
     pub fn why(&self) -> String {
         let line = self.line.map(|line| format!(", line {line}")).unwrap_or_default();
-        self.reason.map(|reason| format!("{reason}{line}")).unwrap_or_default()
+        let more = self.stripped.as_ref().map_or(0, |stripped| stripped.lines().len().saturating_sub(1));
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        self.reason.map(|reason| format!("{reason}{line}{more}")).unwrap_or_default()
+    }
+
+    /// Digest and length of what is kept and served; `None`: nothing is.
+    pub fn kept(&self) -> Option<(Digest, u64)> {
+        match (self.decision, &self.stripped) {
+            (Decision::Cleared, _) => Some((self.sha256, self.size)),
+            (Decision::Stripped, Some(stripped)) => Some((stripped.sha256, stripped.size)),
+            _ => None,
+        }
+    }
+}
+
+impl Stripped {
+    /// The lines that were left out, each once, in order.
+    pub fn lines(&self) -> Vec<u64> {
+        let mut lines: Vec<u64> = self.dropped.iter().map(|dropped| dropped.line).collect();
+        lines.sort_unstable();
+        lines.dedup();
+        lines
     }
 }
 
@@ -64,7 +125,7 @@ impl Verdict {
 pub struct Counts {
     /// Passed whole.
     pub cleared: u64,
-    /// Passed with lines dropped; no format is stripped yet.
+    /// Passed with lines dropped.
     pub stripped: u64,
     /// Kept back whole.
     pub withheld: u64,
@@ -77,6 +138,7 @@ impl Counts {
         for verdict in verdicts {
             match verdict.decision {
                 Decision::Cleared => counts.cleared += 1,
+                Decision::Stripped => counts.stripped += 1,
                 Decision::Withheld => counts.withheld += 1,
             }
         }

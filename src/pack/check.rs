@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::base::quoted::quoted_os;
 use crate::base::{Error, Limits, Reason, Refusal, Timestamp, quoted};
 use crate::config::Config;
-use crate::inspect::{Examination, Kind, Nowhere, Policy, Verdict};
+use crate::inspect::strip::Scratch;
+use crate::inspect::{Examination, Kind, OnFlaw, Policy, Verdict};
 use crate::media::Medium;
 use crate::verify::{self, Keyring, Rules, Signer, trust};
 
@@ -40,19 +41,19 @@ pub fn check(
     let rules = Rules { keyring, limits: &limits, clock_tolerance: tolerance, now };
     let verified = verify::verify(medium.envelope(0)?, &rules)?;
     let name = verified.manifest().feed.clone();
-    let (kinds, permits) = match config {
-        None => (Kind::ALL.to_vec(), Vec::new()),
+    let (kinds, permits, on_flaw) = match config {
+        None => (Kind::ALL.to_vec(), Vec::new(), OnFlaw::Withhold),
         Some(config) => {
             let feed = config
                 .feed(&name)
                 .ok_or_else(|| Refusal::new(Reason::FeedUnknown, format!("the config has no feed {name}")))?;
             trust::check_age(&verified, feed.refuse_after.map(|span| span.0), now)?;
-            (feed.kinds.get_ref().clone(), feed.permits.get_ref().clone())
+            (feed.kinds.get_ref().clone(), feed.permits.get_ref().clone(), feed.on_flaw)
         }
     };
-    let policy = Policy { kinds: &kinds, permits: &permits };
+    let policy = Policy { kinds: &kinds, permits: &permits, on_flaw };
     let spooled = medium.payload(0, verified, spool, "payload", &mut |_| {})?;
-    let verdicts = Examination::here(&limits)?.unpack(&spooled, policy, &mut Nowhere, &mut |_| {})?;
+    let verdicts = Examination::here(&limits)?.unpack(&spooled, policy, &mut Scratch::new(spool), &mut |_| {})?;
     let verified = spooled.verified();
     let left_out =
         verified.manifest().artifacts.iter().filter(|a| !a.carried).map(|a| quoted(&a.path).to_string()).collect();

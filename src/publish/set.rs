@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Digest, Fault, Reason, Refusal, Timestamp, durable, quoted};
-use crate::inspect::{Decision, Verdict};
+use crate::inspect::{Decision, Dropped, Verdict};
 use crate::store::release::Place;
 use crate::store::{LONGEST, Release, SMALL, State};
 
@@ -78,6 +78,20 @@ pub struct File {
     pub modified: Timestamp,
     /// Where the bytes lie.
     pub place: Place,
+    /// What it was before lines were left out; nothing, if it is as the publisher signed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stripped: Option<From>,
+}
+
+/// An artifact that lines were left out of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct From {
+    /// Its SHA-256 in the manifest.
+    pub sha256: Digest,
+    /// What was left out.
+    pub dropped: Vec<Dropped>,
 }
 
 /// Which set a channel serves.
@@ -104,21 +118,29 @@ impl Set {
             let id = release.id().to_string();
             let mut withheld = BTreeMap::new();
             for verdict in verdicts {
-                if let (Decision::Withheld, reason) = (verdict.decision, verdict.reason) {
-                    withheld.insert(verdict.path.clone(), reason.unwrap_or(Reason::KindUnknown));
+                let Some((sha256, size)) = verdict.kept() else {
+                    withheld.insert(verdict.path.clone(), verdict.reason.unwrap_or(Reason::KindUnknown));
+                    continue;
+                };
+                // What a publisher brings beside a file is about the bytes that were signed, not those that are left.
+                if is_beside(&verdict.path, verdicts) {
                     continue;
                 }
-                let place = match packed.get(&verdict.sha256) {
-                    Some(offset) if verdict.size < SMALL => Place::Pack { release: id.clone(), offset: *offset },
+                let place = match packed.get(&sha256) {
+                    Some(offset) if size < SMALL => Place::Pack { release: id.clone(), offset: *offset },
                     _ => Place::Blob,
                 };
                 files.push(File {
                     path: verdict.path.clone(),
                     feed: release.feed.clone(),
-                    size: verdict.size,
-                    sha256: verdict.sha256,
+                    size,
+                    sha256,
                     modified: now,
                     place,
+                    stripped: verdict
+                        .stripped
+                        .as_ref()
+                        .map(|stripped| From { sha256: verdict.sha256, dropped: stripped.dropped.clone() }),
                 });
             }
             members.push(Member {
@@ -139,7 +161,7 @@ impl Set {
         }
         let brought = files.len();
         for (release, verdicts, _) in releases {
-            for verdict in verdicts.iter().filter(|v| v.decision == Decision::Cleared) {
+            for verdict in verdicts.iter().filter(|verdict| verdict.kept().is_some()) {
                 for file in side_files(&release.feed, verdict, now) {
                     let (brought, _) = files.split_at(brought);
                     if brought.binary_search_by(|other| by_path(other, &file)).is_err() {
@@ -182,17 +204,26 @@ impl Set {
     }
 }
 
+/// Endings of files that vouch for another one's bytes.
+const BESIDE: &[&str] = &[".asc", ".md5", ".minisig", ".sha256", ".sig", ".sign"];
+
+/// Whether the file at `path` vouches for an artifact that lines were stripped from.
+fn is_beside(path: &str, verdicts: &[Verdict]) -> bool {
+    let stem = BESIDE.iter().find_map(|ending| path.strip_suffix(ending));
+    stem.is_some_and(|stem| verdicts.iter().any(|v| v.decision == Decision::Stripped && v.path == stem))
+}
+
 /// What agents read beside an artifact, where the publisher did not bring it: digests as bare hex
 /// without a line feed, which is the one form all their clients take; and an empty increment, which
 /// makes freshclam fetch the whole database instead of waiting for ever.
 fn side_files(feed: &str, verdict: &Verdict, now: Timestamp) -> impl Iterator<Item = File> {
-    let digest = Some((format!("{}.sha256", verdict.path), verdict.sha256.to_string()));
+    let digest = verdict.kept().map(|(sha256, _)| (format!("{}.sha256", verdict.path), sha256.to_string()));
     let md5 = verdict.md5.as_ref().map(|md5| (format!("{}.md5", verdict.path), md5.clone()));
     let database = verdict.clamav_version.zip(verdict.path.strip_suffix(".cvd"));
     let increment = database.map(|(version, stem)| (format!("{stem}-{version}.cdiff"), String::new()));
     [digest, md5, increment].into_iter().flatten().map(move |(path, text)| {
         let (size, sha256) = (text.len() as u64, Digest::of(text.as_bytes()));
-        File { path, feed: feed.to_owned(), size, sha256, modified: now, place: Place::Inline(text) }
+        File { path, feed: feed.to_owned(), size, sha256, modified: now, place: Place::Inline(text), stripped: None }
     })
 }
 
@@ -263,6 +294,7 @@ mod tests {
                 sha256: Digest::of(text.as_bytes()),
                 modified: now,
                 place: Place::Inline((*text).into()),
+                stripped: None,
             })
             .collect();
         Set {

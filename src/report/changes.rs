@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::{Fault, quoted};
-use crate::inspect::{Decision, Verdict};
+use crate::inspect::Verdict;
 use crate::store::{Release, ReleaseId, State};
 
 /// The differences, by path.
@@ -36,7 +36,7 @@ pub fn changes(state: &State, release: &Release, verdicts: &[Verdict]) -> Result
     let cleared = |verdicts: &[Verdict]| -> BTreeMap<String, Verdict> {
         verdicts
             .iter()
-            .filter(|verdict| verdict.decision == Decision::Cleared)
+            .filter(|verdict| verdict.kept().is_some())
             .map(|verdict| (verdict.path.clone(), verdict.clone()))
             .collect()
     };
@@ -44,7 +44,7 @@ pub fn changes(state: &State, release: &Release, verdicts: &[Verdict]) -> Result
     for (path, verdict) in &new {
         match old.get(path) {
             None => changes.added.push(path.clone()),
-            Some(former) if former.sha256 != verdict.sha256 => {
+            Some(former) if former.kept() != verdict.kept() => {
                 changes.changed.push(path.clone());
                 if verdict.clamav_version < former.clamav_version {
                     changes.weaker.push(format!("{} goes back to an older database version", quoted(path)));

@@ -2,6 +2,7 @@
 
 use crate::audit::Event;
 use crate::audit::entry::SelfTest;
+use crate::inspect::Counts;
 
 /// An entry in a sentence.
 pub fn words(event: &Event) -> String {
@@ -25,7 +26,8 @@ pub fn words(event: &Event) -> String {
         Event::ImportStarted { bundle, .. } => format!("import of {bundle} begins"),
         Event::Imported { feed, version, counts, after_interruption, .. } => {
             let after = if *after_interruption { " (found complete after a cut)" } else { "" };
-            format!("imported {feed}/{version}: {} cleared, {} withheld{after}", counts.cleared, counts.withheld)
+            let Counts { cleared, stripped, withheld } = counts;
+            format!("imported {feed}/{version}: {cleared} cleared, {stripped} stripped, {withheld} withheld{after}")
         }
         Event::AlreadyHere { feed, version, .. } => format!("{feed}/{version} was here already"),
         Event::ImportRefused { reason, detail, .. } => format!("refused: {detail} [{reason}]"),

@@ -13,7 +13,7 @@ use crate::audit::cosigned;
 use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
 use crate::base::{Digest, Fault, durable};
-use crate::inspect::Decision;
+use crate::inspect::item::RECORD;
 
 /// What a check of the state found.
 #[derive(Debug, Default)]
@@ -108,22 +108,29 @@ fn check_release(
     state.statements(&id)?;
     let index = state.pack_index(&id)?;
     let pack = folder.join("pack");
-    for verdict in state.verdicts(release)?.iter().filter(|v| v.decision == Decision::Cleared) {
-        let (path, offset) = if verdict.size < SMALL {
+    let (sections, items) = state.items(&id)?;
+    let count: u64 = sections.iter().map(|section| section.count).sum();
+    if items.metadata().during("measure", &folder.join("items"))?.len() != count * RECORD as u64 {
+        let damaged = Fault::damaged(folder.join("items").to_string_lossy(), "it has not the length that is written");
+        report.faults.push(damaged.to_string());
+    }
+    for verdict in &state.verdicts(release)? {
+        let Some((sha256, size)) = verdict.kept() else { continue };
+        let (path, offset) = if size < SMALL {
             let missing = || Fault::damaged(pack.to_string_lossy(), format!("{} is not in it", verdict.path));
-            (pack.clone(), index.get(&verdict.sha256).ok_or_else(missing)?.offset)
+            (pack.clone(), index.get(&sha256).ok_or_else(missing)?.offset)
         } else {
-            (state.blob_path(verdict.sha256), 0)
+            (state.blob_path(sha256), 0)
         };
-        if verdict.size >= SMALL && !seen.insert(verdict.sha256) {
+        if size >= SMALL && !seen.insert(sha256) {
             continue;
         }
-        if digest_of(&path, offset, verdict.size)? != verdict.sha256 {
+        if digest_of(&path, offset, size)? != sha256 {
             let detail = format!("the bytes of {} do not have their digest", verdict.path);
             report.faults.push(Fault::damaged(path.to_string_lossy(), detail).to_string());
         }
         report.artifacts += 1;
-        report.bytes += verdict.size;
+        report.bytes += size;
     }
     Ok(())
 }

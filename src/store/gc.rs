@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::{Place, ReleaseId, SMALL, State, Trust};
 use crate::base::{Digest, Fault, durable};
-use crate::inspect::Decision;
+use crate::inspect::Verdict;
 use crate::store::release::read_json;
 
 /// What would be removed.
@@ -62,9 +62,9 @@ pub fn plan(
         let newest = trust.feeds.get(&id.feed).is_some_and(|feed| feed.highest == id.version);
         if newest || needed.contains(&id.to_string()) || waiting(&id)? {
             let release = state.release(&id)?;
-            let cleared =
-                state.verdicts(&release)?.into_iter().filter(|v| v.decision == Decision::Cleared && v.size >= SMALL);
-            blobs.extend(cleared.map(|v| v.sha256));
+            let verdicts = state.verdicts(&release)?;
+            let kept = verdicts.iter().filter_map(Verdict::kept).filter(|(_, size)| *size >= SMALL);
+            blobs.extend(kept.map(|(sha256, _)| sha256));
         } else {
             let pack = state.release_path(&id).join("pack");
             plan.bytes += pack.metadata().map_or(0, |meta| meta.len());

@@ -16,6 +16,7 @@
 
 pub mod fsck;
 pub mod gc;
+pub mod items;
 pub mod progress;
 pub mod release;
 pub mod staging;

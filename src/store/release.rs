@@ -5,6 +5,7 @@
 //! verdicts.json                           one verdict for each artifact, by path
 //! release.json                            who brought it, who signed it, what was decided
 //! pack, pack.json                         the small artifacts, and where each begins
+//! items, items.json                       what each rule, signature and indicator is, for comparison
 //! statements/                             officers' statements on it that count
 //! ```
 

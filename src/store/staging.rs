@@ -1,16 +1,17 @@
 //! A release in the making. Cleared bytes go into a staging folder in the spool; what is withheld is
-//! dropped at once. [`Staging::commit`] puts everything in place; until the trust file names the
+//! dropped at once; of what is stripped the new bytes wait there until they were looked at. [`Staging::commit`] puts everything in place; until the trust file names the
 //! release it does not exist for anyone, and a cut leaves nothing but what the next start sweeps.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::release::{FORMAT, Packed, Release};
-use super::{ReleaseId, SMALL, State};
+use super::{ReleaseId, SMALL, State, items};
 use crate::base::error::IoContext as _;
 use crate::base::{Digest, Fault, Operator, Timestamp, durable};
-use crate::inspect::{Counts, Decision, Keep, Verdict};
+use crate::inspect::flaw::Span;
+use crate::inspect::{Counts, Decision, Keep, Verdict, strip};
 use crate::verify::{Artifact, Verified};
 
 /// Where the bytes of the current artifact go.
@@ -20,8 +21,11 @@ enum Current {
     /// Into a file that becomes a blob.
     Large(File, PathBuf),
     /// Nowhere: the relay holds this blob already.
-    Held,
+    Held(Digest),
 }
+
+/// What is neither kept nor cleared: the artifacts without their stripped lines, by path.
+type Waiting = Vec<(String, PathBuf)>;
 
 /// The release in the making.
 pub struct Staging {
@@ -33,6 +37,8 @@ pub struct Staging {
     small: Vec<u8>,
     current: Current,
     blobs: Vec<(PathBuf, Digest)>,
+    waiting: Waiting,
+    items: items::Writer,
 }
 
 impl Staging {
@@ -42,6 +48,7 @@ impl Staging {
         durable::remove(&folder)?;
         durable::create_dir(&folder)?;
         let pack = BufWriter::with_capacity(1 << 20, durable::create(&folder.join("pack"), 0o644)?);
+        let items = items::Writer::new(&folder)?;
         Ok(Self {
             state: state.clone(),
             folder,
@@ -49,8 +56,10 @@ impl Staging {
             packed: Vec::new(),
             offset: 0,
             small: Vec::new(),
-            current: Current::Held,
+            current: Current::Small,
             blobs: Vec::new(),
+            waiting: Vec::new(),
+            items,
         })
     }
 
@@ -69,6 +78,10 @@ impl Staging {
         let pack = self.folder.join("pack");
         self.pack.flush().during("write", &pack)?;
         self.pack.get_ref().sync_all().during("sync", &pack)?;
+        self.items.finish()?;
+        for (_, path) in std::mem::take(&mut self.waiting) {
+            durable::remove(&path)?;
+        }
         for (from, digest) in std::mem::take(&mut self.blobs) {
             File::open(&from).during("open", &from)?.sync_all().during("sync", &from)?;
             let to = self.state.blob_path(digest);
@@ -114,10 +127,11 @@ impl Staging {
 impl Keep for Staging {
     fn begin(&mut self, artifact: &Artifact) -> Result<(), Fault> {
         self.small.clear();
+        self.items.begin(artifact.sha256);
         self.current = if artifact.size < SMALL {
             Current::Small
         } else if self.state.blob_path(artifact.sha256).metadata().is_ok_and(|meta| meta.len() == artifact.size) {
-            Current::Held
+            Current::Held(artifact.sha256)
         } else {
             let path = self.folder.join(format!("blob-{}", self.blobs.len()));
             Current::Large(durable::create(&path, 0o644)?, path)
@@ -129,13 +143,28 @@ impl Keep for Staging {
         match &mut self.current {
             Current::Small => self.small.extend_from_slice(bytes),
             Current::Large(file, path) => file.write_all(bytes).during("write", path)?,
-            Current::Held => {}
+            Current::Held(_) => {}
         }
         Ok(())
     }
 
-    fn end(&mut self, verdict: &Verdict) -> Result<(), Fault> {
-        let current = std::mem::replace(&mut self.current, Current::Held);
+    fn items(&mut self, records: &[u8]) -> Result<(), Fault> {
+        self.items.take(records)
+    }
+
+    fn end(&mut self, verdict: &mut Verdict, drop: &[Span]) -> Result<(), Fault> {
+        let current = std::mem::replace(&mut self.current, Current::Small);
+        if verdict.decision == Decision::Stripped {
+            let to = self.folder.join(format!("stripped-{}", self.waiting.len()));
+            let open = |path: &Path| File::open(path).during("open", path);
+            match &current {
+                Current::Small => strip::strip(verdict, self.small.as_slice(), drop, &to)?,
+                Current::Large(_, path) => strip::strip(verdict, open(path)?, drop, &to)?,
+                Current::Held(digest) => strip::strip(verdict, open(&self.state.blob_path(*digest))?, drop, &to)?,
+            }
+            self.waiting.push((verdict.path.clone(), to));
+        }
+        self.items.end(verdict.decision == Decision::Cleared)?;
         match (current, verdict.decision) {
             (Current::Small, Decision::Cleared) => {
                 self.pack.write_all(&self.small).during("write", &self.folder.join("pack"))?;
@@ -145,13 +174,18 @@ impl Keep for Staging {
             }
             (Current::Large(file, path), Decision::Cleared) => {
                 // Synced when all is written; not kept open, since there may be more than a process may open.
-                drop(file);
+                std::mem::drop(file);
                 self.blobs.push((path, verdict.sha256));
             }
-            (Current::Large(_, path), Decision::Withheld) => durable::remove(&path)?,
-            (Current::Small, Decision::Withheld) | (Current::Held, _) => {}
+            (Current::Large(_, path), Decision::Withheld | Decision::Stripped) => durable::remove(&path)?,
+            (Current::Small, Decision::Withheld | Decision::Stripped) | (Current::Held(_), _) => {}
         }
         Ok(())
+    }
+
+    fn stripped(&self, path: &str) -> PathBuf {
+        let waiting = self.waiting.iter().rev().find(|(known, _)| known == path);
+        waiting.map_or_else(|| self.folder.join("stripped"), |(_, file)| file.clone())
     }
 }
 

@@ -118,7 +118,7 @@ fn an_operator_is_led_from_the_medium_to_the_receipt() {
     let screen = terminal.screen();
     assert!(screen.contains("You cannot approve what you imported") && screen.contains("v shows which"), "{screen}");
     terminal.press("v");
-    let screen = terminal.wait("1 cleared, 1 withheld");
+    let screen = terminal.wait("1 cleared, 0 stripped, 1 withheld");
     assert!(screen.contains("kind-script: The bytes are a script.") && screen.contains("\\u{"), "{screen}");
     terminal.press("Escape");
     terminal.wait("3. What became of it");

@@ -30,6 +30,7 @@ mod review;
 mod serve;
 mod sinkhole;
 mod sticks;
+mod strip;
 mod support;
 mod tls;
 mod tripwires;

@@ -19,7 +19,7 @@ pub fn page(desk: &Desk, reader: &Reader) -> Result<Answer, Error> {
         table tabindex="0" {
             thead { tr {
                 th scope="col" { "Release" } th scope="col" { "Label" } th scope="col" { "Imported" }
-                th scope="col" { "Operator" } th scope="col" { "Withheld" } th scope="col" { "Standing" }
+                th scope="col" { "Operator" } th scope="col" { "Stripped" } th scope="col" { "Withheld" } th scope="col" { "Standing" }
             } }
             tbody {
                 @for row in rows.iter().take(ROWS) {
@@ -29,6 +29,7 @@ pub fn page(desk: &Desk, reader: &Reader) -> Result<Answer, Error> {
                         td { (said(&release.label)) }
                         td { (release.imported) }
                         td { (said(&release.operator.to_string())) }
+                        td { (release.counts.stripped) }
                         td { (release.counts.withheld) }
                         td { (standing(row)) }
                     }

@@ -68,7 +68,7 @@ fn about(shown: &Shown, medium: Option<&Entry>) -> Markup {
     let signers = html! {
         ul { @for signer in &release.signers { li { (said(&signer.name)) " (" (signer.role) ", key " code { (signer.key_id) } ")" } } }
     };
-    let counts = html! { (release.counts.cleared) " cleared, " (release.counts.withheld) " withheld" };
+    let counts = html! { (release.counts.cleared) " cleared, " (release.counts.stripped) " stripped, " (release.counts.withheld) " withheld" };
     facts(&[
         ("standing", standing(&shown.row)),
         ("label", said(&release.label)),
@@ -110,7 +110,7 @@ fn differences(changes: &Changes) -> Markup {
 
 /// What was kept back first; a page at a time.
 fn verdicts(verdicts: &[Verdict], asked: &Asked) -> Markup {
-    let (kept, passed): (Vec<_>, Vec<_>) = verdicts.iter().partition(|v| v.decision == Inspected::Withheld);
+    let (kept, passed): (Vec<_>, Vec<_>) = verdicts.iter().partition(|v| v.decision != Inspected::Cleared);
     let from = asked.field("from").parse::<usize>().unwrap_or(0).min(verdicts.len());
     let to = (from + ROWS).min(verdicts.len());
     html! {
@@ -124,6 +124,7 @@ fn verdicts(verdicts: &[Verdict], asked: &Asked) -> Markup {
                     tr {
                         td { @match verdict.decision {
                             Inspected::Cleared => (mark("good", "cleared")),
+                            Inspected::Stripped => (mark("bad", "stripped")),
                             Inspected::Withheld => (mark("bad", "withheld")),
                         } }
                         th scope="row" { (said(&verdict.path)) }
@@ -132,6 +133,7 @@ fn verdicts(verdicts: &[Verdict], asked: &Asked) -> Markup {
                         td { @if let Some(reason) = verdict.reason {
                             code { (reason) } ": " (reason.meaning())
                             @if let Some(line) = verdict.line { ", line " (line) }
+                            @if let Some(stripped) = &verdict.stripped { (left_out(&stripped.lines())) }
                         } }
                     }
                 }
@@ -141,6 +143,16 @@ fn verdicts(verdicts: &[Verdict], asked: &Asked) -> Markup {
             @if from > 0 { a rel="prev" href={ "?from=" (from.saturating_sub(ROWS)) } { "Former" } " " }
             @if to < verdicts.len() { a rel="next" href={ "?from=" (to) } { "Further" } }
         }
+    }
+}
+
+/// The lines that were left out, in words.
+fn left_out(lines: &[u64]) -> Markup {
+    const SHOWN: usize = 20;
+    let shown: Vec<String> = lines.iter().take(SHOWN).map(u64::to_string).collect();
+    html! {
+        "; left out: line " (shown.join(", "))
+        @if lines.len() > SHOWN { " and " (lines.len() - SHOWN) " more: gaprelay show --json has all" }
     }
 }
 

@@ -73,7 +73,7 @@ pub fn page(desk: &Desk, reader: &Reader) -> Result<Answer, Error> {
                 Some(row) => p {
                     a href={ "/imports/" (row.release.id()) } { (row.release.id()) }
                     " on " (row.release.imported) " by " (said(&row.release.operator.to_string())) ": "
-                    (row.release.counts.cleared) " cleared, " (row.release.counts.withheld) " withheld"
+                    (row.release.counts.cleared) " cleared, " (row.release.counts.stripped) " stripped, " (row.release.counts.withheld) " withheld"
                 },
             }
         }

@@ -1,0 +1,103 @@
+//! Formats made of lines: each line is read by itself, so leaving one out changes no other.
+
+use super::flaw::Span;
+use super::notes::Notes;
+use crate::base::Reason;
+
+/// A line, without its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// Its text, without blanks around it.
+    pub text: &'a str,
+    /// Counted from 1.
+    pub number: u64,
+    /// The whole line, with its end.
+    pub span: Span,
+}
+
+impl Line<'_> {
+    /// Notes that this line may not pass.
+    pub fn flaw(&self, reason: Reason, notes: &mut Notes) {
+        notes.flaw(reason, self.number, Some(self.span));
+    }
+}
+
+/// How a format reads a line.
+pub trait Grammar {
+    /// Longest line with its end, in bytes.
+    fn longest(&self) -> usize;
+
+    /// A line that is not empty, not too long, and has no lone carriage return.
+    fn line(&mut self, line: &Line<'_>, notes: &mut Notes);
+}
+
+/// Follows a stream of lines.
+pub struct Lines {
+    grammar: Box<dyn Grammar>,
+    /// The beginning of a line that was cut by the end of the last piece.
+    cut: Vec<u8>,
+    number: u64,
+    offset: u64,
+    /// Bytes of the line at hand, kept or not.
+    size: u64,
+}
+
+impl Lines {
+    /// Read by this grammar.
+    pub fn new(grammar: impl Grammar + 'static) -> Self {
+        Self { grammar: Box::new(grammar), cut: Vec::new(), number: 0, offset: 0, size: 0 }
+    }
+
+    /// Takes the next bytes in.
+    pub fn take(&mut self, bytes: &[u8], notes: &mut Notes) {
+        let mut rest = bytes;
+        while let Some(at) = memchr::memchr(b'\n', rest) {
+            let (line, after) = rest.split_at_checked(at + 1).unwrap_or_default();
+            if self.size == 0 {
+                self.size = line.len() as u64;
+                self.end(line, notes);
+            } else {
+                self.keep(line);
+                let cut = std::mem::take(&mut self.cut);
+                self.end(&cut, notes);
+            }
+            rest = after;
+        }
+        self.keep(rest);
+    }
+
+    /// All was taken.
+    pub fn finish(mut self, notes: &mut Notes) {
+        if self.size > 0 {
+            let cut = std::mem::take(&mut self.cut);
+            self.end(&cut, notes);
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let room = self.grammar.longest().saturating_sub(self.cut.len());
+        self.size += bytes.len() as u64;
+        self.cut.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    }
+
+    fn end(&mut self, bytes: &[u8], notes: &mut Notes) {
+        self.number += 1;
+        let span = Span { from: self.offset, size: std::mem::take(&mut self.size) };
+        self.offset = span.end();
+        if notes.is_over(self.number) {
+            return;
+        }
+        let whole = simdutf8::basic::from_utf8(bytes);
+        // What is no UTF-8 has been told of as such, for the artifact as a whole.
+        let text = whole.unwrap_or_default().trim_matches([' ', '\t', '\r', '\n']);
+        let line = Line { text, number: self.number, span };
+        if span.size > self.grammar.longest() as u64 {
+            line.flaw(Reason::RuleTooLong, notes);
+        } else if memchr::memchr(b'\r', text.as_bytes()).is_some() {
+            // Some readers take it for the end of a line, and what follows for another one.
+            line.flaw(Reason::RuleSyntax, notes);
+        } else if !text.is_empty() {
+            self.grammar.line(&line, notes);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The items of a release (see `inspect/item.rs`), as the examiner told them, for the comparison of releases:
+//! `items` holds their records, `items.json` says which belong to which artifact.
+
+use std::fs::File;
+use std::io::{BufWriter, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::release::read_json;
+use super::{ReleaseId, State};
+use crate::base::error::IoContext as _;
+use crate::base::{Digest, Fault, durable};
+use crate::inspect::item::RECORD;
+
+/// The records of one artifact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Section {
+    /// Digest of what is kept of the artifact.
+    pub sha256: Digest,
+    /// Number of its first record, counted from 0.
+    pub first: u64,
+    /// How many records it has.
+    pub count: u64,
+}
+
+/// Writes the items of a release in the making.
+pub struct Writer {
+    folder: PathBuf,
+    records: BufWriter<File>,
+    sections: Vec<Section>,
+    /// The section at hand.
+    open: Section,
+}
+
+impl Writer {
+    /// Into this folder.
+    pub fn new(folder: &Path) -> Result<Self, Fault> {
+        let records = BufWriter::with_capacity(256 << 10, durable::create(&folder.join("items"), 0o644)?);
+        let open = Section { sha256: Digest([0; 32]), first: 0, count: 0 };
+        Ok(Self { folder: folder.to_owned(), records, sections: Vec::new(), open })
+    }
+
+    /// The next artifact begins.
+    pub fn begin(&mut self, sha256: Digest) {
+        self.open = Section { sha256, first: self.open.first, count: 0 };
+    }
+
+    /// More of its records.
+    pub fn take(&mut self, records: &[u8]) -> Result<(), Fault> {
+        self.open.count += (records.len() / RECORD) as u64;
+        self.records.write_all(records).during("write", &self.folder.join("items"))
+    }
+
+    /// It ended; of what is not kept no item is.
+    pub fn end(&mut self, is_kept: bool) -> Result<(), Fault> {
+        let path = self.folder.join("items");
+        if !is_kept && self.open.count > 0 {
+            self.records.flush().during("write", &path)?;
+            let file = self.records.get_mut();
+            let end = self.open.first * RECORD as u64;
+            file.set_len(end).during("cut", &path)?;
+            file.seek(SeekFrom::Start(end)).during("cut", &path)?;
+        } else if self.open.count > 0 {
+            self.sections.push(self.open);
+            self.open.first += self.open.count;
+        }
+        self.open.count = 0;
+        Ok(())
+    }
+
+    /// All is on the disk.
+    pub fn finish(&mut self) -> Result<(), Fault> {
+        let path = self.folder.join("items");
+        self.records.flush().during("write", &path)?;
+        self.records.get_ref().sync_all().during("sync", &path)?;
+        durable::replace_json(&self.folder.join("items.json"), &self.sections)?;
+        Ok(())
+    }
+}
+
+impl State {
+    /// Which records belong to which artifact of a release, and the file of the records.
+    pub fn items(&self, id: &ReleaseId) -> Result<(Vec<Section>, File), Fault> {
+        let folder = self.release_path(id);
+        let path = folder.join("items");
+        let file = File::open(&path).during("open", &path)?;
+        Ok((read_json(&folder.join("items.json"))?, file))
+    }
+}

@@ -1,0 +1,233 @@
+//! Lines that may not pass are left out, where a feed says so: what is left is served, and real engines take it and
+//! find what they found before, but for what was taken out.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use gaprelay::base::Digest;
+
+use super::support::*;
+
+const STRIP_FEED: &str = r#"
+relay = "test"
+[media]
+writable = "tests import from plain folders"
+[[feed]]
+name = "strip"
+kinds = ["suricata-rules", "yara-source", "clamav-hashes", "clamav-bodies", "clamav-logical", "sha256-list", "md5-list", "sigma-yaml"]
+on_flaw = "strip"
+[[feed]]
+name = "refuse"
+kinds = ["suricata-rules", "sha256-list"]
+on_flaw = "refuse"
+[[channel]]
+name = "c"
+feeds = ["strip", "refuse"]
+"#;
+
+const LUA: &str = "alert tcp any any -> any any (msg:\"x\"; lua:evil.lua; sid:2; rev:1;)\n";
+const PASS: &str = "pass tcp any any -> any any (msg:\"x\"; sid:3; rev:1;)\n";
+const GOOD: &str = "# a comment\nalert tcp any any -> any 4444 (msg:\"one\"; sid:1; rev:1;)\n";
+const LAST: &str = "alert tcp any any -> any 5555 (msg:\"last\"; sid:4; rev:1;)";
+const EICAR: &str = "rule eicar {\n  strings: $a = \"EICAR-STANDARD\"\n  condition: $a\n}\n";
+const OFF: &str = "global private rule off {\n  condition: false\n}\n";
+const NEEDS: &str = "rule needs { condition: off }\n";
+const SAMPLE: &str = "X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*";
+
+fn verdict<'a>(shown: &'a serde_json::Value, path: &str) -> &'a serde_json::Value {
+    shown["verdicts"].as_array().unwrap().iter().find(|verdict| verdict["path"] == path).unwrap()
+}
+
+#[test]
+fn what_may_not_pass_is_left_out_and_the_rest_is_served() {
+    let world = World::with_config(STRIP_FEED);
+    let rules = format!("{GOOD}{LUA}{PASS}{LAST}");
+    let vouches = format!("{}\n", md5_of(rules.as_bytes()));
+    let all = format!("{LUA}{PASS}");
+    let hash = |n: usize| format!("{n:064x}\n");
+    let long: String = (0..5000).map(hash).collect();
+    let list = format!("{long}not a hash\n{}", hash(5000));
+    let sigma = "title: x\nlogsource: !!python/x {}\ndetection:\n  condition: s\n";
+    let files: &[File<'_>] = &[
+        ("a.rules", rules.as_bytes(), "suricata-rules"),
+        ("a.rules.md5", vouches.as_bytes(), "md5-list"),
+        ("all.rules", all.as_bytes(), "suricata-rules"),
+        ("list.txt", list.as_bytes(), "sha256-list"),
+        ("only.txt", b"0123\n", "sha256-list"),
+        ("sigma.yml", sigma.as_bytes(), "sigma-yaml"),
+        ("whole.rules", GOOD.as_bytes(), "suricata-rules"),
+    ];
+    let bundle = world.bundle("strip", 1, files);
+    world.import(&bundle).expect(0);
+    let shown = world.relay(&["show", "strip/1", "--json"]).expect(0).json();
+    let left = format!("{GOOD}{LAST}");
+    let stripped = verdict(&shown, "a.rules");
+    assert_eq!(stripped["decision"], "stripped");
+    assert_eq!((&stripped["reason"], &stripped["line"]), (&"rule-runs-code".into(), &3.into()));
+    assert_eq!(stripped["sha256"], Digest::of(rules.as_bytes()).to_string(), "as the manifest has it");
+    assert_eq!(
+        stripped["stripped"],
+        serde_json::json!({
+            "size": left.len(), "sha256": Digest::of(left.as_bytes()).to_string(),
+            "dropped": [{ "line": 3, "reason": "rule-runs-code" }, { "line": 4, "reason": "rule-weakens-detection" }],
+        })
+    );
+    let large = list.replace("not a hash\n", "");
+    assert_eq!(
+        verdict(&shown, "list.txt")["stripped"]["dropped"],
+        serde_json::json!([{ "line": 5001, "reason": "rule-syntax" }])
+    );
+    assert_eq!(verdict(&shown, "list.txt")["stripped"]["sha256"], Digest::of(large.as_bytes()).to_string());
+    // Nothing is left of one; the other is not made of lines.
+    for (path, reason) in [("all.rules", "rule-runs-code"), ("sigma.yml", "rule-syntax"), ("only.txt", "kind-unknown")]
+    {
+        assert_eq!(verdict(&shown, path)["decision"], "withheld", "{path}");
+        assert_eq!(verdict(&shown, path)["reason"], reason, "{path}");
+        assert_eq!(verdict(&shown, path)["stripped"], serde_json::Value::Null, "{path}");
+    }
+    let counts = &shown["release"]["counts"];
+    assert_eq!((&counts["stripped"], &counts["withheld"]), (&2.into(), &3.into()), "{shown}");
+    // What was there before the lines were left out is nowhere.
+    let digest = Digest::of(list.as_bytes()).to_string();
+    assert!(!world.stored().keys().any(|path| path.contains(&digest)));
+
+    world.decide("strip/1", "officer", &world.officer, "approve").expect(0);
+    world.fsck();
+    let server = super::serve::Server::start(&world, "serve");
+    let get = |path: &str| server.get(path, "").body;
+    assert_eq!(get("/c/a.rules"), left);
+    assert_eq!(get("/c/a.rules.md5"), md5_of(left.as_bytes()));
+    assert_eq!(get("/c/a.rules.sha256"), Digest::of(left.as_bytes()).to_string());
+    assert_eq!(get("/c/list.txt"), large);
+    assert_eq!(server.get("/c/all.rules", "").status, 404);
+    let set: serde_json::Value = serde_json::from_str(&get("/-/channels/c/release.json")).unwrap();
+    let file = set["files"].as_array().unwrap().iter().find(|file| file["path"] == "a.rules").unwrap();
+    assert_eq!(file["stripped"]["sha256"], Digest::of(rules.as_bytes()).to_string());
+    assert_eq!(file["stripped"]["dropped"][1]["line"], 4);
+    server.stop();
+
+    // A thin bundle cannot leave out what is not held as it was signed; what was cleared it can.
+    let mut command = Command::new(PACK);
+    let said = run(command
+        .args(["check"])
+        .arg(&bundle)
+        .arg("--keyring")
+        .arg(world.path("keyring.toml"))
+        .arg("--config")
+        .arg(world.path("config.toml")));
+    let said = said.expect(0).out;
+    assert!(said.contains("2 stripped") && said.contains("rule-runs-code, line 3 and 1 more"), "{said}");
+    let words = world.relay(&["show", "strip/1"]).expect(0).out;
+    assert!(words.contains("stripped") && words.contains("line 3 and 1 more"), "{words}");
+    let exported = world.relay(&["log", "export", "--format", "ocsf"]).expect(0).out;
+    assert!(exported.contains("\"Evict\"") && exported.contains("a.rules"), "{exported}");
+}
+
+#[test]
+fn a_feed_may_refuse_a_whole_release() {
+    let world = World::with_config(STRIP_FEED);
+    let bad = format!("{GOOD}{LUA}");
+    let files: &[File<'_>] = &[("a.rules", bad.as_bytes(), "suricata-rules")];
+    let before = world.stored();
+    let ran = world.import(&world.bundle("refuse", 1, files)).expect(3);
+    let json = ran.json();
+    assert_eq!(json["bundles"][0]["refused"]["reason"], "rule-runs-code", "{json}");
+    assert!(json["bundles"][0]["refused"]["detail"].as_str().unwrap().starts_with("\"a.rules\", line 3"), "{json}");
+    assert_eq!(world.stored(), before, "nothing is kept");
+    // The same version, mended, is taken.
+    fs::remove_dir_all(world.path("stick/refuse-1")).unwrap();
+    world.publish("refuse", 1, &[("a.rules", GOOD.as_bytes(), "suricata-rules")]);
+    let other: &[File<'_>] = &[("a.rules", b"MZ not rules", "suricata-rules")];
+    let ran = world.import(&world.bundle("refuse", 2, other)).expect(3);
+    assert_eq!(ran.json()["bundles"][0]["refused"]["reason"], "kind-executable");
+}
+
+/// Publishes one file, and gives the path of what an agent gets of it.
+fn pulled(world: &World, name: &str, text: &str, kind: &str) -> std::path::PathBuf {
+    world.publish("strip", 1, &[(name, text.as_bytes(), kind)]);
+    let server = super::serve::Server::start(world, "serve");
+    let answer = server.get(&format!("/c/{name}"), "");
+    server.stop();
+    let path = world.path("pulled").join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, answer.body).unwrap();
+    path
+}
+
+fn md5_of(bytes: &[u8]) -> String {
+    use md5::Digest as _;
+    data_encoding::HEXLOWER.encode(&md5::Md5::digest(bytes))
+}
+
+#[test]
+fn yara_takes_what_is_left() {
+    if !has("yara") {
+        return;
+    }
+    let world = World::with_config(STRIP_FEED);
+    let all = format!("import \"console\"\n{EICAR}\n{OFF}{NEEDS}rule speaks {{ condition: console.log(\"x\") }}\n");
+    let left = pulled(&world, "a.yar", &all, "yara-source");
+    assert_eq!(fs::read_to_string(&left).unwrap(), format!("{EICAR}\n"));
+    let scan = |rules: &Path| {
+        let sample = world.path("sample");
+        fs::write(&sample, SAMPLE).unwrap();
+        run(Command::new("yara").arg(rules).arg(&sample)).expect(0).out
+    };
+    let before = world.path("before.yar");
+    fs::write(&before, format!("{EICAR}{OFF}")).unwrap();
+    assert_eq!(scan(&before), "", "silenced");
+    assert!(scan(&left).starts_with("eicar "));
+}
+
+#[test]
+fn clamscan_takes_what_is_left_and_finds_the_same() {
+    if !has("clamscan") {
+        return;
+    }
+    let hex = |text: &str| text.bytes().map(|b| format!("{b:02x}")).collect::<String>();
+    let md5 = md5_of(SAMPLE.as_bytes());
+    let eicar = hex("EICAR-STANDARD");
+    for (name, kind, good, bad) in [
+        ("a.hdb", "clamav-hashes", format!("{md5}:{}:Test.Hash", SAMPLE.len()), "0123:1:Short"),
+        ("a.ndb", "clamav-bodies", format!("Test.Body:0:*:{eicar}"), "Broken:0:*:zz"),
+        (
+            "a.ldb",
+            "clamav-logical",
+            format!("Test.Logical;Engine:51-255,Target:0;0&1;{eicar};{}", hex("X5O")),
+            "Cost;Target:0;0;0/(a+)+b/",
+        ),
+    ] {
+        let world = World::with_config(STRIP_FEED);
+        let text = format!("{good}\n{bad}\n");
+        let left = pulled(&world, name, &text, kind);
+        assert_eq!(fs::read_to_string(&left).unwrap(), format!("{good}\n"));
+        let sample = world.path("sample");
+        fs::write(&sample, SAMPLE).unwrap();
+        let scan =
+            |database: &Path| run(Command::new("clamscan").arg("-d").arg(database).arg("--no-summary").arg(&sample));
+        let found = scan(&left);
+        let expected = format!(
+            "Test.{}",
+            match name {
+                "a.hdb" => "Hash",
+                "a.ndb" => "Body",
+                _ => "Logical",
+            }
+        );
+        assert!(found.code == Some(1) && found.out.contains(&expected), "{name}: {}{}", found.out, found.err);
+    }
+}
+
+/// suricata-update's own reader of rules finds the rules that are left, and none that was taken out.
+#[test]
+fn suricata_update_reads_what_is_left() {
+    if !has("suricata-update") {
+        return;
+    }
+    let world = World::with_config(STRIP_FEED);
+    let left = pulled(&world, "a.rules", &format!("{GOOD}{LUA}{PASS}{LAST}\n"), "suricata-rules");
+    let read = "import sys; sys.path.insert(0, '/usr/lib/python3/dist-packages'); from suricata.update import rule; print([r.sid for r in rule.parse_file(sys.argv[1]) if r.enabled])";
+    let ran = run(Command::new("/usr/bin/python3").args(["-c", read]).arg(&left)).expect(0);
+    assert_eq!(ran.out.trim(), "[1, 4]");
+}
