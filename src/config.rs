@@ -3,6 +3,7 @@
 
 pub mod dns;
 pub mod export;
+pub mod feed;
 pub mod review;
 pub mod witness;
 
@@ -17,10 +18,10 @@ use toml::Spanned;
 use crate::base::limits::Bytes;
 use crate::base::name::{self, is_name};
 use crate::base::span::Span;
-use crate::base::{Fault, Limits, Reason, quoted};
-use crate::inspect::flaw::PERMITTABLE;
-use crate::inspect::{Kind, OnFlaw};
+use crate::base::{Fault, Limits, quoted};
 use crate::sandbox::{Layer, Terms, Waiver};
+
+pub use feed::{Feed, Suppress};
 
 /// The annotated example that `init` writes.
 pub const EXAMPLE: &str = include_str!("config.example.toml");
@@ -151,41 +152,6 @@ pub struct Without {
     pub reason: Spanned<String>,
 }
 
-/// One feed: a publisher's stream.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Feed {
-    /// Its name, as in the manifests.
-    #[cfg_attr(test, schemars(with = "String"))]
-    pub name: Spanned<String>,
-    /// The kinds it may carry; all others are withheld. See `schemas/kinds.md`.
-    #[cfg_attr(test, schemars(with = "Vec<Kind>"))]
-    pub kinds: Spanned<Vec<Kind>>,
-    /// What its content may do that otherwise is withheld: `rule-uses-files`, `rule-acts-on-traffic`,
-    /// `rule-weakens-detection`, `rule-module`, `rule-costly`. Nothing, if left out.
-    #[serde(default = "nothing")]
-    #[cfg_attr(test, schemars(with = "Vec<Reason>"))]
-    pub permits: Spanned<Vec<Reason>>,
-    /// What becomes of an artifact that does what is not permitted: `withhold` it, `strip` the lines from it (where it
-    /// is made of lines; else it is withheld), or `refuse` the whole release. Default `withhold`.
-    #[serde(default)]
-    pub on_flaw: OnFlaw,
-    /// How many officers must approve a release; at least 1. Default 1.
-    #[serde(default = "one")]
-    #[cfg_attr(test, schemars(with = "u64"))]
-    pub officers: Spanned<u64>,
-    /// Whether a release in which nothing was withheld is published without an officer. Default false.
-    #[serde(default)]
-    pub clean_without_approval: bool,
-    /// Age after which the content counts as ageing. Never, if left out.
-    pub warn_after: Option<Span>,
-    /// Age after which it counts as stale. Never, if left out.
-    pub stale_after: Option<Span>,
-    /// Age after which a bundle is no longer imported. Only its expiry counts, if left out.
-    pub refuse_after: Option<Span>,
-}
-
 /// One channel: a folder agents read.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -197,14 +163,6 @@ pub struct Channel {
     /// The feeds it joins. No two may bring the same path.
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub feeds: Vec<Spanned<String>>,
-}
-
-fn nothing() -> Spanned<Vec<Reason>> {
-    Spanned::new(0..0, Vec::new())
-}
-
-fn one() -> Spanned<u64> {
-    Spanned::new(0..0, 1)
 }
 
 impl Default for Clock {
@@ -304,22 +262,8 @@ impl Config {
         let (mut feeds, mut channels) = (BTreeSet::new(), BTreeSet::new());
         self.feeds.iter().for_each(|feed| check_name(&feed.name, "feed", &mut feeds));
         self.channels.iter().for_each(|channel| check_name(&channel.name, "channel", &mut channels));
-        for feed in &self.feeds {
-            if feed.kinds.get_ref().is_empty() {
-                add(feed.kinds.span().start, "a feed must allow at least one kind".into());
-            }
-            if let Some(reason) = feed.permits.get_ref().iter().find(|reason| !PERMITTABLE.contains(reason)) {
-                add(feed.permits.span().start, format!("{reason} cannot be permitted: gaprelay explain {reason}"));
-            }
-            if *feed.officers.get_ref() == 0 {
-                add(
-                    feed.officers.span().start,
-                    "at least one officer; see clean_without_approval for releases that may go without".into(),
-                );
-            }
-            if feed.warn_after.zip(feed.stale_after).is_some_and(|(warn, stale)| warn.0 > stale.0) {
-                add(feed.name.span().start, "warn_after is longer than stale_after".into());
-            }
+        for (at, message) in self.feeds.iter().flat_map(Feed::problems) {
+            add(at, message);
         }
         for channel in &self.channels {
             if channel.feeds.is_empty() {

@@ -301,7 +301,8 @@ fn admit(
     //    digest; it gets its verdict; what is withheld is not kept. What is stripped is
     //    new bytes, which are examined as if they had come in so.
     let wanted = feed(keeper, verified)?.clone();
-    let policy = Policy { kinds: wanted.kinds.get_ref(), permits: wanted.permits.get_ref(), on_flaw: wanted.on_flaw };
+    let permits = wanted.permitted(verified.signers());
+    let policy = Policy { kinds: wanted.kinds.get_ref(), permits: &permits, on_flaw: wanted.on_flaw };
     let id = crate::store::ReleaseId { feed: manifest.feed.clone(), version: manifest.version };
     let mut staging = Staging::new(&keeper.state, &id)?;
     let mut step = |bytes| watch(Progress::Bytes(bytes));

@@ -16,7 +16,7 @@ use crate::base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable};
 use crate::config::Channel;
 use crate::keeper::Keeper;
 use crate::publish::standing::Taken;
-use crate::publish::{Current, Decision, Set, Standing, Statement, standing};
+use crate::publish::{Current, Decision, Examples, Set, Standing, Statement, item_changes, standing};
 use crate::store::release::read_json;
 use crate::store::{Anchor, Release, ReleaseId, SLOT, State};
 use crate::verify::keyring;
@@ -241,6 +241,14 @@ fn take(keeper: &mut Keeper, handed_in: &HandedIn) -> Result<(ReleaseId, Decisio
     };
     if closed {
         return Err(Error::refused(Reason::StatementClosed, format!("{id} was {stands}")));
+    }
+    // What was signed is what would happen now, or nobody has looked at it. Once published it happens no more.
+    if statement.decision == Decision::Approve
+        && matches!(stands, Standing::Held { .. })
+        && statement.changes != item_changes(&keeper.state, &release, Examples::Few)?.digest()?
+    {
+        let detail = format!("what agents have is not what {id} was compared with when it was signed");
+        return Err(Error::refused(Reason::StatementChanges, detail));
     }
     let text = String::from_utf8(handed_in.text.clone()).map_err(|_| Fault::Internal("a statement changed"))?;
     let signature = String::from_utf8_lossy(&handed_in.signature).into_owned();

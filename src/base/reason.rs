@@ -138,6 +138,7 @@ reasons! {
     StatementMalformed "statement-malformed" "The statement is not of the documented form." "Print it again with `gaprelay approve FEED/VERSION`, and sign exactly that file."
     StatementUnknownRelease "statement-unknown-release" "The statement is about a release this relay does not hold." "Check feed and version with `gaprelay releases`."
     StatementDigest "statement-digest" "The statement names another manifest or other verdicts than the release has." "Look at the release again with `gaprelay show`, and sign the statement printed now."
+    StatementChanges "statement-changes" "What the release would change for agents is not what it was when the statement was printed: something else was published since." "Look at the release again with `gaprelay show --diff`, and sign the statement printed now."
     StatementSigner "statement-signer" "The signature is not by the officer whom the statement names, or that key may not decide on this feed." "Check the officer's name and key with `gaprelay keyring show`."
     StatementOwnImport "statement-own-import" "The officer imported this release." "Another officer must decide."
     StatementRepeated "statement-repeated" "This officer's statement was taken before." "Nothing to do; another officer may still be needed."

@@ -14,7 +14,7 @@ use crate::base::error::IoContext as _;
 use crate::base::quoted::quoted_os;
 use crate::base::{Error, Fault, Reason, Refusal, Timestamp, clock};
 use crate::keeper::Keeper;
-use crate::publish::{Decision, Statement};
+use crate::publish::{Decision, Examples, Statement, item_changes};
 use crate::sandbox::worker::end_with;
 use crate::sandbox::{Layer, probe};
 use crate::settle::{self, HandedIn, Settled};
@@ -84,9 +84,13 @@ fn print(state: &State, args: &Approve) -> Result<Ended, Error> {
         Decide::Withdraw => Decision::Withdraw,
     };
     let (officer, reason) = (args.officer.as_deref().unwrap_or_default(), args.reason.as_deref().unwrap_or_default());
-    let statement = Statement::about(&state.release(id)?, decision, officer, reason)?;
+    let release = state.release(id)?;
+    let changes = item_changes(state, &release, Examples::Few)?.digest()?;
+    let statement = Statement::about(&release, changes, decision, officer, reason)?;
     tui::say(statement.to_string().trim_end());
-    tui::hint("keep these seven lines as a file, say statement.txt; look at the release with gaprelay show; then");
+    tui::hint(
+        "keep these eight lines as a file, say statement.txt; look at the release with gaprelay show --diff; then",
+    );
     tui::hint("minisign -S -s YOUR.key -m statement.txt");
     tui::hint(format_args!("gaprelay approve {id} --signature statement.txt.minisig"));
     Ok(Ended::Well)

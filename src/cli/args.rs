@@ -56,6 +56,12 @@ pub enum Command {
     Show {
         /// FEED/VERSION, such as clamav-daily/27412.
         release: ReleaseId,
+        /// Show what it changes against what agents have, rule by rule; what makes detection weaker first.
+        #[arg(long)]
+        diff: bool,
+        /// With --diff: show every change, not the first 20 of each kind.
+        #[arg(long, requires = "diff")]
+        full: bool,
         /// Print JSON.
         #[arg(long)]
         json: bool,

@@ -36,6 +36,7 @@ use clap::Parser as _;
 use crate::base::error::IoContext as _;
 use crate::base::{Error, Fault, Timestamp, clock};
 use crate::keeper::Keeper;
+use crate::publish::Examples;
 use crate::sandbox::{self, Grants, Role};
 use crate::store::State;
 use args::{Command, Relay};
@@ -80,7 +81,10 @@ fn run(relay: Relay, sockets: Sockets) -> Result<Ended, Error> {
         Command::Settle(settle) => approve::settle(root, &settle),
         Command::Status { json } => show::status(&State::open(root)?, now, json),
         Command::Releases { json } => show::releases(&State::open(root)?, json),
-        Command::Show { release, json } => show::show(&State::open(root)?, &release, json),
+        Command::Show { release, diff, full, json } => {
+            let wanted = diff.then_some(if full { Examples::All } else { Examples::Few });
+            show::show(&State::open(root)?, &release, wanted, json)
+        }
         Command::Serve(serve) => serve::run(&State::open(root)?, &serve, sockets),
         Command::Review(args) => review::run(&State::open(root)?, &args, sockets),
         Command::Sinkhole(args) => sinkhole::run(&State::open(root)?, &args, sockets),

@@ -3,6 +3,7 @@
 use super::{Ended, tui};
 use crate::base::limits::human;
 use crate::base::{Error, Timestamp, quoted};
+use crate::publish::{Examples, Items, item_changes};
 use crate::report::status::Status;
 use crate::report::{releases as rows, status as facts};
 use crate::sandbox::Waiver;
@@ -38,13 +39,16 @@ pub fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
 }
 
 /// One release with every verdict.
-pub fn show(state: &State, id: &ReleaseId, as_json: bool) -> Result<Ended, Error> {
-    let shown = rows::shown(state, &state.config()?, id)?;
+pub fn show(state: &State, id: &ReleaseId, diff: Option<Examples>, as_json: bool) -> Result<Ended, Error> {
+    let mut shown = rows::shown(state, &state.config()?, id)?;
+    if let Some(wanted) = diff {
+        shown.items = Some(item_changes(state, &shown.row.release, wanted)?);
+    }
     if as_json {
         tui::say_json(&shown);
         return Ok(Ended::Well);
     }
-    let rows::Shown { row, statements, verdicts } = shown;
+    let rows::Shown { row, statements, verdicts, items } = shown;
     let release = &row.release;
     let signers: Vec<_> =
         release.signers.iter().map(|s| format!("{} ({}, key {})", s.name, s.role, s.key_id)).collect();
@@ -81,7 +85,42 @@ pub fn show(state: &State, id: &ReleaseId, as_json: bool) -> Result<Ended, Error
     if !release.counts.is_clean() {
         tui::hint("what a reason means: gaprelay explain CODE");
     }
+    match &items {
+        Some(items) => differences(items),
+        None => tui::hint(format_args!("what it changes, rule by rule: gaprelay show {id} --diff")),
+    }
     Ok(Ended::Well)
+}
+
+/// What a release changes, what makes detection weaker first.
+fn differences(items: &Items) {
+    tui::say("");
+    match &items.served {
+        None => tui::say(format_args!("no other release of this feed is served: all {} items are new", items.after)),
+        Some(served) => tui::say(format_args!(
+            "against {served}, which agents have now: {} items there, {} here",
+            items.before, items.after
+        )),
+    }
+    for group in &items.changes {
+        let word = if group.change.is_weaker() { "WEAKER  " } else { "" };
+        tui::say(format_args!("{word}{} {}", group.count, group.change.words()));
+        for example in &group.examples {
+            let path = quoted(&example.path);
+            for (sign, text) in [('-', &example.old), ('+', &example.new)] {
+                if let Some(text) = text {
+                    tui::say(format_args!("  {sign} {path}  {}", quoted(text)));
+                }
+            }
+        }
+        let more = group.count.saturating_sub(group.examples.len() as u64);
+        if more > 0 {
+            tui::hint(format_args!("and {more} more: --full"));
+        }
+    }
+    if items.served.is_some() && items.weaker().next().is_none() {
+        tui::say("nothing that makes detection weaker was found");
+    }
 }
 
 /// What is served, held and stale.

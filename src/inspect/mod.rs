@@ -95,6 +95,17 @@ pub enum OnFlaw {
     Refuse,
 }
 
+impl OnFlaw {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Withhold => "withheld whole",
+            Self::Strip => "stripped by line",
+            Self::Refuse => "refuses the release",
+        }
+    }
+}
+
 /// What a feed may carry.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy<'a> {

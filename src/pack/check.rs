@@ -48,7 +48,7 @@ pub fn check(
                 .feed(&name)
                 .ok_or_else(|| Refusal::new(Reason::FeedUnknown, format!("the config has no feed {name}")))?;
             trust::check_age(&verified, feed.refuse_after.map(|span| span.0), now)?;
-            (feed.kinds.get_ref().clone(), feed.permits.get_ref().clone(), feed.on_flaw)
+            (feed.kinds.get_ref().clone(), feed.permitted(verified.signers()), feed.on_flaw)
         }
     };
     let policy = Policy { kinds: &kinds, permits: &permits, on_flaw };

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::{Digest, Fault, Reason, Refusal, Timestamp, durable, quoted};
 use crate::inspect::{Decision, Dropped, Verdict};
 use crate::store::release::Place;
-use crate::store::{LONGEST, Release, SMALL, State};
+use crate::store::{LONGEST, Release, ReleaseId, SMALL, State};
 
 /// The format of a set file, served as `/-/channels/<channel>/release.json`.
 pub const FORMAT: &str = "gaprelay-set/1";
@@ -244,6 +244,19 @@ impl State {
             Some(Current { generation: generation.parse().ok()?, set: set.parse().ok()? })
         });
         parsed.map(Some).ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it cannot be read"))
+    }
+
+    /// The release of the same feed that the channels show, if it is another.
+    pub fn served(&self, id: &ReleaseId) -> Result<Option<ReleaseId>, Fault> {
+        for channel in self.channels()? {
+            let Some(current) = self.current(&channel)? else { continue };
+            let (_, set) = self.set(&channel, current)?;
+            let member = set.releases.iter().find(|m| m.feed == id.feed && m.version != id.version);
+            if let Some(member) = member {
+                return Ok(Some(ReleaseId { feed: member.feed.clone(), version: member.version }));
+            }
+        }
+        Ok(None)
     }
 
     /// Switches a channel: the one step by which agents see another set.

@@ -65,18 +65,22 @@ impl std::fmt::Display for Standing {
 }
 
 /// Where `release` stands under the feed's rules: as many distinct officers as the feed asks for
-/// approve or withdraw; a single one refuses. What is clean may go without, where the feed says so.
+/// approve or withdraw; a single one refuses. What is clean may go without, where the feed says so; but what keeps
+/// something else from detecting needs its own number of officers, and what takes too much away needs one always.
 pub fn standing(release: &Release, taken: &[Taken], feed: &Feed) -> Standing {
-    let needed = *feed.officers.get_ref();
+    let suppresses = release.suppressions > 0;
+    let usual = *feed.officers.get_ref();
+    let needed = if suppresses { feed.suppress.officers(feed) } else { usual };
+    let braked = suppresses || release.loss.is_above(*feed.brake.get_ref());
     let keys = |decision| {
         taken.iter().filter(|t| t.decision == decision).map(|t| &t.key).collect::<BTreeSet<_>>().len() as u64
     };
     let approvals = keys(Decision::Approve);
-    if keys(Decision::Withdraw) >= needed {
+    if keys(Decision::Withdraw) >= usual {
         Standing::Withdrawn
     } else if keys(Decision::Refuse) > 0 {
         Standing::Refused
-    } else if approvals >= needed || (feed.clean_without_approval && release.counts.is_clean()) {
+    } else if approvals >= needed || (feed.clean_without_approval && release.counts.is_clean() && !braked) {
         Standing::Approved
     } else {
         Standing::Held { approvals, needed }

@@ -1,4 +1,4 @@
-//! An officer's statement: seven lines that say what is decided about which bytes. See
+//! An officer's statement: eight lines that say what is decided about which bytes. See
 //! `schemas/statement.md`.
 
 use std::fmt;
@@ -42,7 +42,7 @@ impl Decision {
     }
 }
 
-/// What the seven lines say.
+/// What the eight lines say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
     /// Which release.
@@ -51,6 +51,8 @@ pub struct Statement {
     pub manifest: Digest,
     /// Digest of its verdicts.
     pub verdicts: Digest,
+    /// Digest of what it changes against what is served when it is signed.
+    pub changes: Digest,
     /// What is decided.
     pub decision: Decision,
     /// By whom: the name in the keyring.
@@ -65,6 +67,7 @@ impl fmt::Display for Statement {
         writeln!(f, "release {}", self.release)?;
         writeln!(f, "manifest sha256:{}", self.manifest)?;
         writeln!(f, "verdicts sha256:{}", self.verdicts)?;
+        writeln!(f, "changes sha256:{}", self.changes)?;
         writeln!(f, "decision {}", self.decision.word())?;
         writeln!(f, "officer {}", self.officer)?;
         writeln!(f, "reason {}", self.reason)
@@ -72,12 +75,19 @@ impl fmt::Display for Statement {
 }
 
 impl Statement {
-    /// The statement about `release` as it stands.
-    pub fn about(release: &Release, decision: Decision, officer: &str, reason: &str) -> Result<Self, Refusal> {
+    /// The statement about `release` as it stands, and what it changes.
+    pub fn about(
+        release: &Release,
+        changes: Digest,
+        decision: Decision,
+        officer: &str,
+        reason: &str,
+    ) -> Result<Self, Refusal> {
         let statement = Self {
             release: release.id(),
             manifest: release.manifest,
             verdicts: release.verdicts,
+            changes,
             decision,
             officer: officer.to_owned(),
             reason: reason.to_owned(),
@@ -86,7 +96,7 @@ impl Statement {
         Self::parse(statement.to_string().as_bytes())
     }
 
-    /// Reads the seven lines. Refusal: `statement-malformed`.
+    /// Reads the eight lines. Refusal: `statement-malformed`.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let malformed = |what: &str| Refusal::new(Reason::StatementMalformed, what);
         if bytes.len() > LONGEST {
@@ -94,8 +104,8 @@ impl Statement {
         }
         let text = str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
         let lines: Vec<&str> = text.strip_suffix('\n').unwrap_or_default().split('\n').collect();
-        let [FORMAT, release, manifest, verdicts, decision, officer, reason] = lines[..] else {
-            return Err(malformed("it is not the seven lines of gaprelay-approval/1"));
+        let [FORMAT, release, manifest, verdicts, changes, decision, officer, reason] = lines[..] else {
+            return Err(malformed("it is not the eight lines of gaprelay-approval/1"));
         };
         let field = |line: &str, key: &str| {
             line.strip_prefix(key)
@@ -107,6 +117,7 @@ impl Statement {
             release: field(release, "release ")?.parse().map_err(malformed)?,
             manifest: digest(manifest, "manifest sha256:")?,
             verdicts: digest(verdicts, "verdicts sha256:")?,
+            changes: digest(changes, "changes sha256:")?,
             decision: match field(decision, "decision ")?.as_str() {
                 "approve" => Decision::Approve,
                 "refuse" => Decision::Refuse,
@@ -161,7 +172,7 @@ mod tests {
     #[test]
     fn one_form_only() {
         let good = format!(
-            "{FORMAT}\nrelease a-b/7\nmanifest sha256:{0}\nverdicts sha256:{0}\ndecision approve\nofficer j.doe\nreason routine\n",
+            "{FORMAT}\nrelease a-b/7\nmanifest sha256:{0}\nverdicts sha256:{0}\nchanges sha256:{0}\ndecision approve\nofficer j.doe\nreason routine\n",
             Digest::of(b"")
         );
         assert_eq!(Statement::parse(good.as_bytes()).unwrap().to_string(), good);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::base::{Fault, quoted};
 use crate::inspect::Verdict;
+use crate::publish::{Examples, Items, item_changes};
 use crate::store::{Release, ReleaseId, State};
 
 /// The differences, by path.
@@ -19,12 +20,14 @@ pub struct Changes {
     pub changed: Vec<String>,
     /// What makes detection weaker, in words.
     pub weaker: Vec<String>,
+    /// The same by rule, signature and indicator.
+    pub items: Items,
 }
 
 /// Compares `release` with what the channels show of its feed.
 pub fn changes(state: &State, release: &Release, verdicts: &[Verdict]) -> Result<Changes, Fault> {
-    let mut changes = Changes::default();
-    let Some(served) = served(state, release)? else { return Ok(changes) };
+    let mut changes = Changes { items: item_changes(state, release, Examples::Few)?, ..Changes::default() };
+    let Some(served) = state.served(&release.id())? else { return Ok(changes) };
     let former = state.release(&served)?;
     let before = state.verdicts(&former)?;
     if served.version > release.version {
@@ -68,19 +71,9 @@ pub fn changes(state: &State, release: &Release, verdicts: &[Verdict]) -> Result
         changes.weaker.push(format!("{}, which agents have now, {why}", quoted(path)));
         changes.removed.push(path.clone());
     }
+    for group in changes.items.weaker() {
+        changes.weaker.push(format!("{} of {} items {}", group.count, changes.items.before, group.change.words()));
+    }
     changes.served = Some(served);
     Ok(changes)
-}
-
-/// The release of the same feed that the channels show, if it is another.
-fn served(state: &State, release: &Release) -> Result<Option<ReleaseId>, Fault> {
-    for channel in state.channels()? {
-        let Some(current) = state.current(&channel)? else { continue };
-        let (_, set) = state.set(&channel, current)?;
-        let member = set.releases.iter().find(|m| m.feed == release.feed && m.version != release.version);
-        if let Some(member) = member {
-            return Ok(Some(ReleaseId { feed: member.feed.clone(), version: member.version }));
-        }
-    }
-    Ok(None)
 }

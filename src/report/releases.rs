@@ -6,7 +6,7 @@ use crate::base::{Error, Fault, Reason};
 use crate::config::Config;
 use crate::inspect::Verdict;
 use crate::publish::standing::Taken;
-use crate::publish::{Standing, standing};
+use crate::publish::{Items, Standing, standing};
 use crate::store::{Release, ReleaseId, State, Trust};
 
 /// One row of `releases --json`.
@@ -32,6 +32,9 @@ pub struct Shown {
     pub statements: Vec<Taken>,
     /// One verdict for each artifact, by path.
     pub verdicts: Vec<Verdict>,
+    /// What it changes, item by item, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items: Option<Items>,
 }
 
 /// The channels that show a release.
@@ -81,5 +84,5 @@ pub fn shown(state: &State, config: &Config, id: &ReleaseId) -> Result<Shown, Er
     }
     let row = row(state, config, id)?;
     let verdicts = state.verdicts(&row.release)?;
-    Ok(Shown { row, statements: state.statements(id)?, verdicts })
+    Ok(Shown { row, statements: state.statements(id)?, verdicts, items: None })
 }

@@ -11,7 +11,7 @@ use super::release::read_json;
 use super::{ReleaseId, State};
 use crate::base::error::IoContext as _;
 use crate::base::{Digest, Fault, durable};
-use crate::inspect::item::RECORD;
+use crate::inspect::item::{Effect, Item, RECORD};
 
 /// The records of one artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct Writer {
     sections: Vec<Section>,
     /// The section at hand.
     open: Section,
+    /// How many items in it keep something else from detecting.
+    suppress: u64,
+    suppressions: u64,
 }
 
 impl Writer {
@@ -40,17 +43,20 @@ impl Writer {
     pub fn new(folder: &Path) -> Result<Self, Fault> {
         let records = BufWriter::with_capacity(256 << 10, durable::create(&folder.join("items"), 0o644)?);
         let open = Section { sha256: Digest([0; 32]), first: 0, count: 0 };
-        Ok(Self { folder: folder.to_owned(), records, sections: Vec::new(), open })
+        Ok(Self { folder: folder.to_owned(), records, sections: Vec::new(), open, suppress: 0, suppressions: 0 })
     }
 
     /// The next artifact begins.
     pub fn begin(&mut self, sha256: Digest) {
         self.open = Section { sha256, first: self.open.first, count: 0 };
+        self.suppress = 0;
     }
 
     /// More of its records.
     pub fn take(&mut self, records: &[u8]) -> Result<(), Fault> {
         self.open.count += (records.len() / RECORD) as u64;
+        let suppress = |record: &&[u8]| Item::parse(record).is_some_and(|item| item.effect == Effect::Suppresses);
+        self.suppress += records.chunks(RECORD).filter(suppress).count() as u64;
         self.records.write_all(records).during("write", &self.folder.join("items"))
     }
 
@@ -66,18 +72,24 @@ impl Writer {
         } else if self.open.count > 0 {
             self.sections.push(self.open);
             self.open.first += self.open.count;
+            self.suppressions += self.suppress;
         }
         self.open.count = 0;
         Ok(())
     }
 
-    /// All is on the disk.
-    pub fn finish(&mut self) -> Result<(), Fault> {
+    /// How many items keep something else from detecting.
+    pub fn suppressions(&self) -> u64 {
+        self.suppressions
+    }
+
+    /// All is on the disk; gives the sections, and the records to read.
+    pub fn finish(&mut self) -> Result<(Vec<Section>, File), Fault> {
         let path = self.folder.join("items");
         self.records.flush().during("write", &path)?;
         self.records.get_ref().sync_all().during("sync", &path)?;
         durable::replace_json(&self.folder.join("items.json"), &self.sections)?;
-        Ok(())
+        Ok((self.sections.clone(), File::open(&path).during("open", &path)?))
     }
 }
 

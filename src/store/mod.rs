@@ -14,6 +14,7 @@
 //! lock
 //! ```
 
+pub mod compare;
 pub mod fsck;
 pub mod gc;
 pub mod items;

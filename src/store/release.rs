@@ -81,6 +81,10 @@ pub struct Release {
     pub verdicts: Digest,
     /// How many of which.
     pub counts: Counts,
+    /// What agents lost by it when it was imported, against what was served then.
+    pub loss: Loss,
+    /// How many of its items keep something else from detecting.
+    pub suppressions: u64,
     /// Who signed.
     pub signers: Vec<Signer>,
     /// Names of the signature files kept.
@@ -89,6 +93,24 @@ pub struct Release {
     pub operator: Operator,
     /// When.
     pub imported: Timestamp,
+}
+
+/// Items that were removed, switched off or stripped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Loss {
+    /// So many.
+    pub lost: u64,
+    /// Of so many that were served; of those in the release itself, where none was.
+    pub of: u64,
+}
+
+impl Loss {
+    /// Whether it is more than this share, in percent.
+    pub fn is_above(self, percent: u64) -> bool {
+        self.lost.saturating_mul(100) > self.of.saturating_mul(percent)
+    }
 }
 
 /// Where the bytes of an artifact lie.

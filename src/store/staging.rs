@@ -6,7 +6,8 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::release::{FORMAT, Packed, Release};
+use super::compare::{Change, Side, compare};
+use super::release::{FORMAT, Loss, Packed, Release};
 use super::{ReleaseId, SMALL, State, items};
 use crate::base::error::IoContext as _;
 use crate::base::{Digest, Fault, Operator, Timestamp, durable};
@@ -63,6 +64,24 @@ impl Staging {
         })
     }
 
+    /// What agents would lose of what is served now, and what was stripped on the way.
+    fn loss(&mut self, verdicts: &[Verdict], id: &ReleaseId) -> Result<Loss, Fault> {
+        let (sections, file) = self.items.finish()?;
+        let new = Side { verdicts, sections, file };
+        let stripped = verdicts.iter().filter_map(|verdict| verdict.stripped.as_ref());
+        let mut lost: u64 = stripped.map(|stripped| stripped.lines().len() as u64).sum();
+        let Some(served) = self.state.served(id)? else {
+            return Ok(Loss { lost, of: new.count().saturating_add(lost) });
+        };
+        let former = self.state.verdicts(&self.state.release(&served)?)?;
+        let (sections, file) = self.state.items(&served)?;
+        let old = Side { verdicts: &former, sections, file };
+        compare(&old, &new, &mut |change, _| {
+            lost += u64::from(matches!(change, Change::Removed | Change::SwitchedOff));
+        })?;
+        Ok(Loss { lost, of: old.count() })
+    }
+
     /// Puts everything in place, durably; the release counts once the trust file names it.
     ///
     /// The order does not matter to a reader, since nobody looks before that; but all of it must be
@@ -78,7 +97,7 @@ impl Staging {
         let pack = self.folder.join("pack");
         self.pack.flush().during("write", &pack)?;
         self.pack.get_ref().sync_all().during("sync", &pack)?;
-        self.items.finish()?;
+        let loss = self.loss(verdicts, &ReleaseId { feed: manifest.feed.clone(), version: manifest.version })?;
         for (_, path) in std::mem::take(&mut self.waiting) {
             durable::remove(&path)?;
         }
@@ -103,6 +122,8 @@ impl Staging {
             manifest: verified.digest(),
             verdicts,
             counts,
+            loss,
+            suppressions: self.items.suppressions(),
             signers: verified.signers().to_vec(),
             signatures: envelope.signatures.iter().map(|(name, _)| name.clone()).collect(),
             operator: operator.clone(),

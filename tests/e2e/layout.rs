@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("unpack", &["base", "unpack", "verify"]),
     ("inspect", &["base", "guard", "inspect", "unpack", "media", "verify"]),
     ("audit", &["base", "audit", "inspect", "sandbox", "verify"]),
-    ("config", &["base", "audit", "inspect", "sandbox"]),
+    ("config", &["base", "audit", "inspect", "sandbox", "verify"]),
     ("sandbox", &["base", "sandbox"]),
     ("store", &["base", "store", "inspect", "verify", "audit", "config", "publish"]),
     ("publish", &["base", "publish", "store", "inspect", "verify", "config"]),

@@ -35,4 +35,5 @@ mod support;
 mod tls;
 mod tripwires;
 mod vectors;
+mod weaker;
 mod witness;

@@ -91,7 +91,7 @@ fn feeds(config: &Config) -> Markup {
     html! {
         table tabindex="0" {
             thead { tr {
-                th scope="col" { "Feed" } th scope="col" { "Kinds" } th scope="col" { "Permitted beside" } th scope="col" { "Officers" } th scope="col" { "Clean without approval" }
+                th scope="col" { "Feed" } th scope="col" { "Kinds" } th scope="col" { "Permitted beside" } th scope="col" { "What is not" } th scope="col" { "Officers" } th scope="col" { "Clean without approval" } th scope="col" { "If it suppresses" }
             } }
             tbody {
                 @for feed in &config.feeds {
@@ -102,8 +102,17 @@ fn feeds(config: &Config) -> Markup {
                             @for reason in feed.permits.get_ref() { (mark("warn", reason.code())) " " }
                             @if feed.permits.get_ref().is_empty() { "nothing" }
                         }
+                        td { (feed.on_flaw.words()) }
                         td { (feed.officers.get_ref()) }
-                        td { @if feed.clean_without_approval { (mark("warn", "yes")) } @else { "no" } }
+                        td {
+                            @if feed.clean_without_approval {
+                                (mark("warn", "yes")) ", unless more than " (feed.brake.get_ref()) " % is lost"
+                            } @else { "no" }
+                        }
+                        td {
+                            (feed.suppress.officers(feed)) " officers"
+                            @for role in &feed.suppress.roles { ", signed by " (role) }
+                        }
                     }
                 }
             }

@@ -6,9 +6,9 @@ use super::{ROWS, standing};
 use crate::audit::Entry;
 use crate::base::limits::human;
 use crate::base::quoted::whole;
-use crate::base::{Error, Reason, Refusal, clock};
+use crate::base::{Digest, Error, Reason, Refusal, clock};
 use crate::inspect::{Decision as Inspected, Verdict};
-use crate::publish::{Decision, Statement};
+use crate::publish::{Decision, Items, Statement};
 use crate::report::changes::{Changes, changes};
 use crate::report::receipts::{bounded, medium_of, of_import};
 use crate::report::releases::{Shown, shown};
@@ -31,7 +31,7 @@ pub fn page(desk: &Desk, reader: &Reader, asked: &Asked, id: &ReleaseId) -> Resu
         section { h2 { "Verdicts" } (verdicts(&shown.verdicts, asked)) }
         section { h2 { "Statements that count" } (statements(&shown)) }
         section { h2 { "Receipt" } (receipt(desk, id)?) }
-        section id="sign" { h2 { "To decide" } (form(desk, reader, asked, &shown)) }
+        section id="sign" { h2 { "To decide" } (form(desk, reader, asked, &shown, changes.items.digest()?)) }
     };
     Ok(Answer::page(200, frame(desk.config.relay.get_ref(), reader, "/imports", &id.to_string(), None, &body)))
 }
@@ -39,7 +39,8 @@ pub fn page(desk: &Desk, reader: &Reader, asked: &Asked, id: &ReleaseId) -> Resu
 /// The statement as a file: byte for byte what is to be signed.
 pub fn statement(desk: &Desk, asked: &Asked, id: &ReleaseId) -> Result<Answer, Error> {
     let shown = shown(&desk.state, &desk.config, id)?;
-    let text = draft(asked, &shown)?.to_string();
+    let items = changes(&desk.state, &shown.row.release, &shown.verdicts)?.items;
+    let text = draft(asked, &shown, items.digest()?)?.to_string();
     Ok(Answer::text(text))
 }
 
@@ -98,11 +99,37 @@ fn differences(changes: &Changes) -> Markup {
             p { (mark("bad", "this makes detection weaker")) }
             ul { @for weaker in changes.weaker.iter().take(ROWS) { li { (told(weaker)) } } }
         }
+        (item_changes(&changes.items))
+        h3 { "Files" }
         @for (word, paths) in [("added", &changes.added), ("removed", &changes.removed), ("changed", &changes.changed)] {
             details {
                 summary { (paths.len()) " " (word) }
                 ul { @for path in paths.iter().take(ROWS) { li { (said(path)) } } }
                 @if paths.len() > ROWS { p { "and " (paths.len() - ROWS) " more: gaprelay show has all" } }
+            }
+        }
+    }
+}
+
+/// What changed by rule, signature and indicator.
+fn item_changes(items: &Items) -> Markup {
+    html! {
+        p { (items.before) " rules, signatures and indicators there, " (items.after) " here." }
+        @for group in &items.changes {
+            details open[group.change.is_weaker()] {
+                summary {
+                    @if group.change.is_weaker() { (mark("bad", "weaker")) " " }
+                    (group.count) " " (group.change.words())
+                }
+                ul { @for example in &group.examples {
+                    li {
+                        (said(&example.path))
+                        @if let Some(old) = &example.old { br; del { (whole(old)) } }
+                        @if let Some(new) = &example.new { br; ins { (whole(new)) } }
+                    }
+                } }
+                @let more = group.count.saturating_sub(group.examples.len() as u64);
+                @if more > 0 { p { "and " (more) " more: gaprelay show --diff --full has all" } }
             }
         }
     }
@@ -174,23 +201,23 @@ fn statements(shown: &Shown) -> Markup {
 }
 
 /// The statement that the fields of the query make.
-fn draft(asked: &Asked, shown: &Shown) -> Result<Statement, Refusal> {
+fn draft(asked: &Asked, shown: &Shown, changes: Digest) -> Result<Statement, Refusal> {
     let decision = match asked.field("decision").as_str() {
         "approve" => Decision::Approve,
         "refuse" => Decision::Refuse,
         "withdraw" => Decision::Withdraw,
         _ => return Err(Refusal::new(Reason::StatementMalformed, "it decides nothing: approve, refuse or withdraw")),
     };
-    Statement::about(&shown.row.release, decision, asked.field("officer").trim(), asked.field("reason").trim())
+    Statement::about(&shown.row.release, changes, decision, asked.field("officer").trim(), asked.field("reason").trim())
 }
 
 /// First what is decided, by whom and why; then the exact text, and where to hand it in.
-fn form(desk: &Desk, reader: &Reader, asked: &Asked, shown: &Shown) -> Markup {
+fn form(desk: &Desk, reader: &Reader, asked: &Asked, shown: &Shown, changes: Digest) -> Markup {
     let id = shown.row.release.id();
     let officers = officers(desk);
     let (officer, reason, decision) = (asked.field("officer"), asked.field("reason"), asked.field("decision"));
     let officer = if officer.is_empty() { reader.name.clone() } else { officer };
-    let drafted = (!decision.is_empty()).then(|| draft(asked, shown));
+    let drafted = (!decision.is_empty()).then(|| draft(asked, shown, changes));
     html! {
         form method="get" action="#sign" {
             p {
@@ -223,7 +250,7 @@ fn sign(reader: &Reader, id: &ReleaseId, statement: &Statement, query: &str) -> 
         ol {
             li {
                 p {
-                    "Keep these seven lines as a file, on the machine that has your key: "
+                    "Keep these eight lines as a file, on the machine that has your key: "
                     a href={ "/imports/" (id) "/statement.txt?" (query) } download="statement.txt" { "statement.txt" }
                 }
                 pre { (statement) }

@@ -1,0 +1,124 @@
+//! `[[feed]]`: what a publisher's stream may carry, and what is asked for before agents get it.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::base::Reason;
+use crate::base::span::Span;
+use crate::inspect::flaw::PERMITTABLE;
+use crate::inspect::{Kind, OnFlaw};
+use crate::verify::{Role, Signer};
+
+/// One feed: a publisher's stream.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Feed {
+    /// Its name, as in the manifests.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub name: Spanned<String>,
+    /// The kinds it may carry; all others are withheld. See `schemas/kinds.md`.
+    #[cfg_attr(test, schemars(with = "Vec<Kind>"))]
+    pub kinds: Spanned<Vec<Kind>>,
+    /// What its content may do that otherwise is withheld: `rule-uses-files`, `rule-acts-on-traffic`,
+    /// `rule-weakens-detection`, `rule-module`, `rule-costly`. Nothing, if left out.
+    #[serde(default = "nothing")]
+    #[cfg_attr(test, schemars(with = "Vec<Reason>"))]
+    pub permits: Spanned<Vec<Reason>>,
+    /// What becomes of an artifact that does what is not permitted: `withhold` it, `strip` the lines from it (where it
+    /// is made of lines; else it is withheld), or `refuse` the whole release. Default `withhold`.
+    #[serde(default)]
+    pub on_flaw: OnFlaw,
+    /// How many officers must approve a release; at least 1. Default 1.
+    #[serde(default = "one")]
+    #[cfg_attr(test, schemars(with = "u64"))]
+    pub officers: Spanned<u64>,
+    /// Whether a release in which nothing was withheld or stripped, nothing keeps something else from detecting, and
+    /// no more than `brake` is lost, is published without an officer. Default false.
+    #[serde(default)]
+    pub clean_without_approval: bool,
+    /// Share of the served rules, signatures and indicators, in percent, that a release may remove, switch off or
+    /// have stripped and still be published without an officer. Default 10.
+    #[serde(default = "ten")]
+    #[cfg_attr(test, schemars(with = "u64"))]
+    pub brake: Spanned<u64>,
+    /// What is asked for where content keeps something else from detecting (allow lists, `pass` and `config` rules,
+    /// `bypass`, a global YARA rule, a Sigma filter, engine switches). It passes only where `permits` has
+    /// `rule-weakens-detection`.
+    #[serde(default)]
+    pub suppress: Suppress,
+    /// Age after which the content counts as ageing. Never, if left out.
+    pub warn_after: Option<Span>,
+    /// Age after which it counts as stale. Never, if left out.
+    pub stale_after: Option<Span>,
+    /// Age after which a bundle is no longer imported. Only its expiry counts, if left out.
+    pub refuse_after: Option<Span>,
+}
+
+/// What is asked for where content keeps something else from detecting.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Suppress {
+    /// How many officers must approve such a release. Default one more than the feed's `officers`.
+    pub officers: Option<u64>,
+    /// Roles of which at least one key each must have signed the bundle: `evaluator`, say. Without, such content is
+    /// withheld as if it were not permitted. None, if left out.
+    pub roles: Vec<Role>,
+}
+
+impl Feed {
+    /// What is wrong with it, and where in the text.
+    pub fn problems(&self) -> Vec<(usize, String)> {
+        let mut problems = Vec::new();
+        let mut add = |at: usize, message: String| problems.push((at, message));
+        if self.kinds.get_ref().is_empty() {
+            add(self.kinds.span().start, "a feed must allow at least one kind".into());
+        }
+        if let Some(reason) = self.permits.get_ref().iter().find(|reason| !PERMITTABLE.contains(reason)) {
+            add(self.permits.span().start, format!("{reason} cannot be permitted: gaprelay explain {reason}"));
+        }
+        if *self.brake.get_ref() > 100 {
+            add(self.brake.span().start, "brake is a share in percent, at most 100".into());
+        }
+        if *self.officers.get_ref() == 0 {
+            add(
+                self.officers.span().start,
+                "at least one officer; see clean_without_approval for releases that may go without".into(),
+            );
+        }
+        if self.warn_after.zip(self.stale_after).is_some_and(|(warn, stale)| warn.0 > stale.0) {
+            add(self.name.span().start, "warn_after is longer than stale_after".into());
+        }
+        problems
+    }
+
+    /// What content may do that these have signed: what keeps something else from detecting only where all those roles
+    /// are among them that the feed asks for.
+    pub fn permitted(&self, signers: &[Signer]) -> Vec<Reason> {
+        let has_signed = |role: &Role| signers.iter().any(|signer| signer.role == *role);
+        let may_suppress = self.suppress.roles.iter().all(has_signed);
+        let permits = self.permits.get_ref().iter().copied();
+        permits.filter(|reason| may_suppress || *reason != Reason::RuleWeakensDetection).collect()
+    }
+}
+
+impl Suppress {
+    /// How many officers; never fewer than for any other release of the feed.
+    pub fn officers(&self, feed: &Feed) -> u64 {
+        let usual = *feed.officers.get_ref();
+        self.officers.unwrap_or(usual.saturating_add(1)).max(usual)
+    }
+}
+
+fn nothing() -> Spanned<Vec<Reason>> {
+    Spanned::new(0..0, Vec::new())
+}
+
+fn ten() -> Spanned<u64> {
+    Spanned::new(0..0, 10)
+}
+
+fn one() -> Spanned<u64> {
+    Spanned::new(0..0, 1)
+}
