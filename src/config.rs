@@ -4,6 +4,7 @@
 pub mod dns;
 pub mod export;
 pub mod feed;
+pub mod policy;
 pub mod review;
 pub mod witness;
 
@@ -22,6 +23,7 @@ use crate::base::{Fault, Limits, quoted};
 use crate::sandbox::{Layer, Terms, Waiver};
 
 pub use feed::{Feed, Suppress};
+pub use policy::Classification;
 
 /// The annotated example that `init` writes.
 pub const EXAMPLE: &str = include_str!("config.example.toml");
@@ -34,6 +36,10 @@ pub struct Config {
     /// Name of this relay: part of its logs' origins, fixed at `init`. 1 to 64 of `a-z 0-9 . _ -`.
     #[cfg_attr(test, schemars(with = "String"))]
     pub relay: Spanned<String>,
+    /// How secret what this relay's network holds is: `unclassified`, `restricted`, `confidential`, `secret` or
+    /// `top-secret`. The policy of that name holds for feeds that name none. Default `secret`.
+    #[serde(default)]
+    pub classification: Classification,
     /// How much of anything an import takes.
     #[serde(default)]
     pub limits: Limits,
@@ -64,6 +70,10 @@ pub struct Config {
     /// Layers of the confinement that this site does without, each with the reason.
     #[serde(default)]
     pub without: Vec<Without>,
+    /// The site's own policies, beside those that ship with the program.
+    #[serde(rename = "policy", default)]
+    #[cfg_attr(test, schemars(with = "Vec<crate::inspect::Policy>"))]
+    pub policies: Vec<Spanned<crate::inspect::Policy>>,
     /// The feeds this relay takes; all others are refused.
     #[serde(rename = "feed", default)]
     pub feeds: Vec<Feed>,
@@ -262,7 +272,7 @@ impl Config {
         let (mut feeds, mut channels) = (BTreeSet::new(), BTreeSet::new());
         self.feeds.iter().for_each(|feed| check_name(&feed.name, "feed", &mut feeds));
         self.channels.iter().for_each(|channel| check_name(&channel.name, "channel", &mut channels));
-        for (at, message) in self.feeds.iter().flat_map(Feed::problems) {
+        for (at, message) in self.feeds.iter().flat_map(Feed::problems).chain(self.policy_problems()) {
             add(at, message);
         }
         for channel in &self.channels {

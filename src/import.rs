@@ -11,8 +11,8 @@ use crate::audit::Event;
 use crate::base::error::IoContext as _;
 use crate::base::quoted::quoted_os;
 use crate::base::{Digest, Error, Fault, Operator, Reason, Refusal, quoted};
-use crate::config::Feed;
-use crate::inspect::{Examination, Policy, Verdict};
+use crate::config::{Feed, policy};
+use crate::inspect::{Examination, Verdict};
 use crate::keeper::Keeper;
 use crate::media::{Medium, Mount, Spooled, Surveyed};
 use crate::store::{Release, Staging};
@@ -301,13 +301,13 @@ fn admit(
     //    digest; it gets its verdict; what is withheld is not kept. What is stripped is
     //    new bytes, which are examined as if they had come in so.
     let wanted = feed(keeper, verified)?.clone();
-    let permits = wanted.permitted(verified.signers());
-    let policy = Policy { kinds: wanted.kinds.get_ref(), permits: &permits, on_flaw: wanted.on_flaw };
+    let policy = keeper.config.policy_of(&wanted)?;
+    let terms = policy::terms(&wanted, &policy, verified.signers());
     let id = crate::store::ReleaseId { feed: manifest.feed.clone(), version: manifest.version };
     let mut staging = Staging::new(&keeper.state, &id)?;
     let mut step = |bytes| watch(Progress::Bytes(bytes));
-    let mut verdicts = examination.unpack(&spooled, policy, &mut staging, &mut step)?;
-    verdicts.extend(thin::take_held(keeper, verified, policy, examination, &mut staging)?);
+    let mut verdicts = examination.unpack(&spooled, terms, &mut staging, &mut step)?;
+    verdicts.extend(thin::take_held(keeper, verified, terms, examination, &mut staging)?);
     verdicts.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
     check_complete(verified, &verdicts)?;
 

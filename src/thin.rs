@@ -5,7 +5,7 @@ use std::io::{Seek as _, SeekFrom};
 
 use crate::base::error::IoContext as _;
 use crate::base::{Error, Reason, Refusal, quoted};
-use crate::inspect::{Examination, Policy, Verdict};
+use crate::inspect::{Examination, Terms, Verdict};
 use crate::keeper::Keeper;
 use crate::store::Staging;
 use crate::verify::Verified;
@@ -31,12 +31,12 @@ pub fn check_held(keeper: &Keeper, verified: &Verified) -> Result<(), Error> {
     Err(Error::refused(Reason::BlobMissing, format!("not held here: {shown}{more}")))
 }
 
-/// What a thin bundle leaves out is inspected again from our own store, under this feed's policy,
+/// What a thin bundle leaves out is inspected again from our own store, on this feed's terms,
 /// and proven to have the signed digest.
 pub fn take_held(
     keeper: &Keeper,
     verified: &Verified,
-    policy: Policy<'_>,
+    terms: Terms<'_>,
     examination: &mut Examination,
     staging: &mut Staging,
 ) -> Result<Vec<Verdict>, Error> {
@@ -51,7 +51,7 @@ pub fn take_held(
         let (path, offset) = keeper.state.find_held(artifact.sha256, artifact.size, &packs).ok_or_else(missing)?;
         let mut file = File::open(&path).during("open", &path)?;
         file.seek(SeekFrom::Start(offset)).during("read", &path)?;
-        verdicts.push(examination.look(artifact, &file, policy, staging)?);
+        verdicts.push(examination.look(artifact, &file, terms, staging)?);
     }
     Ok(verdicts)
 }

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::args_log::LogCommand;
+use super::args_policy::PolicyCommand;
 use crate::base::span::Span;
 use crate::report::refusals::By;
 use crate::sandbox::{Layer, Role};
@@ -107,6 +108,12 @@ pub enum Command {
     CheckConfig {
         /// Another file than the state's config.toml.
         file: Option<PathBuf>,
+    },
+    /// Policies: what becomes of what content does.
+    Policy {
+        /// What to do.
+        #[command(subcommand)]
+        command: PolicyCommand,
     },
     /// Check every blob, record, pointer and log of the state; changes nothing.
     Fsck {

@@ -68,6 +68,20 @@ pub struct Build {
     /// List files of no known kind too; the relay will withhold them.
     #[arg(long)]
     pub keep_unrecognised: bool,
+    /// The relay's config: the feed's policy there says what the relay would do.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A policy that ships with the program (unclassified, restricted, confidential, secret, top-secret), or the file
+    /// of one. That of the config, if left out; without a config, secret.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub policy: Option<String>,
+    /// Leave out here, before it is signed, what the policy strips: then agents can check what they get against the
+    /// publisher's signature.
+    #[arg(long)]
+    pub strip: bool,
+    /// Say of each file what the relay would do and why, and what each reason means.
+    #[arg(long)]
+    pub explain: bool,
     /// Sign with this minisign secret key; asks for its password if it has one.
     #[arg(long, value_name = "KEY")]
     pub sign: Option<PathBuf>,

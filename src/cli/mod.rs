@@ -5,6 +5,7 @@ pub mod approve;
 pub mod args;
 pub mod args_log;
 pub mod args_pack;
+pub mod args_policy;
 pub mod console;
 pub mod doctor;
 pub mod export;
@@ -14,6 +15,7 @@ pub mod log;
 pub mod maintain;
 pub mod offline;
 pub mod pack;
+pub mod policy;
 pub mod receipt;
 pub mod refusals;
 pub mod review;
@@ -85,6 +87,7 @@ fn run(relay: Relay, sockets: Sockets) -> Result<Ended, Error> {
             let wanted = diff.then_some(if full { Examples::All } else { Examples::Few });
             show::show(&State::open(root)?, &release, wanted, json)
         }
+        Command::Policy { command } => policy::run(root, &command),
         Command::Serve(serve) => serve::run(&State::open(root)?, &serve, sockets),
         Command::Review(args) => review::run(&State::open(root)?, &args, sockets),
         Command::Sinkhole(args) => sinkhole::run(&State::open(root)?, &args, sockets),

@@ -1,6 +1,5 @@
 //! `gaprelay-pack`.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,9 +7,9 @@ use super::args_pack::{Build, Check, KeyringCommand, Pack, PackCommand};
 use super::{Ended, offline, tui};
 use crate::base::error::IoContext as _;
 use crate::base::limits::human;
-use crate::base::{Error, Fault, Limits, Reason, Timestamp, clock, durable, quoted};
-use crate::config::Config;
-use crate::inspect::Counts;
+use crate::base::{Error, Fault, Limits, Reason, Refusal, Timestamp, clock, durable, quoted};
+use crate::config::{Classification, Config, policy as policies};
+use crate::inspect::{Counts, Decision, Kind, Policy};
 use crate::pack;
 use crate::verify::Keyring;
 
@@ -35,6 +34,11 @@ fn build(args: Build) -> Result<Ended, Error> {
     let issued = time(args.issued.as_deref(), clock::now())?;
     let expires = time(args.expires.as_deref(), issued.plus(VALID))?;
     let out = args.out.unwrap_or_else(|| format!("{}-{}", args.feed, args.version).into());
+    let (policy, kinds) = policy_for(&args.feed, args.config.as_deref(), args.policy.as_deref())?;
+    let scratch = std::env::temp_dir().join(format!("gaprelay-strip-{}", std::process::id()));
+    if args.strip {
+        durable::create_dir(&scratch)?;
+    }
     let plan = pack::Plan {
         folder: args.dir,
         label: args.label.unwrap_or_else(|| format!("{} {}", args.feed, args.version)),
@@ -46,11 +50,16 @@ fn build(args: Build) -> Result<Ended, Error> {
         issued,
         expires,
         base: args.base,
+        policy,
+        kinds,
+        strip: args.strip.then(|| scratch.clone()),
         keep_unrecognised: args.keep_unrecognised,
         sign: args.sign,
         limits: Limits::default(),
     };
-    let made = pack::build(&plan)?;
+    let made = pack::build(&plan);
+    durable::remove(&scratch)?;
+    let made = made?;
     let manifest = &made.manifest;
     let rows = manifest.artifacts.iter().map(|artifact| {
         let carried = if artifact.carried { "carried" } else { "left out" };
@@ -62,9 +71,7 @@ fn build(args: Build) -> Result<Ended, Error> {
         ]
     });
     tui::table(&["path", "size", "kind", "payload"], rows.collect());
-    for (path, reason) in &made.unrecognised {
-        tui::note(format_args!("\"{}\" will be withheld by the relay [{reason}]", quoted(path)));
-    }
+    foresee(&made, &plan.policy.name, args.strip, args.explain);
     tui::say(format_args!(
         "made {}: payload {}, expires {}",
         out.display(),
@@ -86,6 +93,60 @@ fn build(args: Build) -> Result<Ended, Error> {
     Ok(Ended::Well)
 }
 
+/// The policy that the relay has for the feed, and the kinds that it may carry there.
+fn policy_for(feed: &str, config: Option<&Path>, policy: Option<&str>) -> Result<(Policy, Vec<Kind>), Error> {
+    let config = config.map(read_config).transpose()?;
+    let unknown = || Refusal::new(Reason::FeedUnknown, format!("the config has no feed {}", quoted(feed)));
+    let feed = config.as_ref().map(|config| config.feed(feed).ok_or_else(unknown)).transpose()?;
+    let kinds = feed.map_or(Kind::ALL.to_vec(), |feed| feed.kinds.get_ref().clone());
+    let policy = match (policy, &config, feed) {
+        (Some(name), ..) => named(name, config.as_ref())?,
+        (None, Some(config), Some(feed)) => config.policy_of(feed)?,
+        _ => policies::shipped_for(Classification::default())?,
+    };
+    Ok((policy, kinds))
+}
+
+/// A policy by its name, or in a file.
+fn named(name: &str, config: Option<&Config>) -> Result<Policy, Error> {
+    let own = config.and_then(|config| config.policy(name).ok());
+    let shipped = || policies::shipped().ok()?.into_iter().find(|policy| policy.name == name);
+    match own.or_else(shipped) {
+        Some(policy) => Ok(policy),
+        None => Ok(policies::parse(&std::fs::read_to_string(name).during("read", Path::new(name))?)?),
+    }
+}
+
+/// What the relay would do with the files.
+fn foresee(made: &pack::Made, policy: &str, has_stripped: bool, explain: bool) {
+    for refusal in &made.refused {
+        tui::note(format_args!("the relay would refuse the release: {} [{}]", refusal.detail, refusal.reason));
+    }
+    for verdict in &made.verdicts {
+        let path = quoted(&verdict.path);
+        match verdict.decision {
+            Decision::Cleared => {}
+            Decision::Withheld => {
+                tui::note(format_args!("\"{path}\" will be withheld by the relay [{}]", verdict.why()));
+            }
+            Decision::Stripped if has_stripped => {
+                tui::note(format_args!("\"{path}\" was stripped [{}]", verdict.why()))
+            }
+            Decision::Stripped => {
+                tui::note(format_args!("\"{path}\" will be stripped by the relay [{}]", verdict.why()));
+            }
+        }
+    }
+    if explain {
+        tui::say(format_args!("under policy {policy}:"));
+        super::policy::tell(&made.verdicts);
+        let reasons = made.verdicts.iter().filter_map(|verdict| verdict.reason);
+        super::policy::explain(reasons.chain(made.refused.iter().map(|refusal| refusal.reason)));
+    } else if made.verdicts.iter().any(|verdict| verdict.decision != Decision::Cleared) {
+        tui::hint("why, and what to do: --explain; to leave such lines out before signing: --strip");
+    }
+}
+
 fn check(args: &Check) -> Result<Ended, Error> {
     let keyring = Keyring::parse(&std::fs::read(&args.keyring).during("read", &args.keyring)?)?;
     let config = args.config.as_ref().map(|path| read_config(path)).transpose()?;
@@ -100,11 +161,7 @@ fn check(args: &Check) -> Result<Ended, Error> {
         .map(|v| vec![v.decision.word().into(), quoted(&v.path).to_string(), v.declared.clone(), v.why()]);
     tui::table(&["verdict", "path", "kind", "reason"], rows.collect());
     // Each reason once, with what to do before anything is signed.
-    let reasons: BTreeSet<Reason> = checked.verdicts.iter().filter_map(|verdict| verdict.reason).collect();
-    for reason in reasons {
-        tui::say(format_args!("{reason}: {}", reason.meaning()));
-        tui::hint(reason.next());
-    }
+    super::policy::explain(checked.verdicts.iter().filter_map(|verdict| verdict.reason));
     let signers: Vec<_> = checked.signers.iter().map(|s| format!("{} ({})", s.name, s.role)).collect();
     let counts = Counts::of(&checked.verdicts);
     let (feed, version) = &checked.release;

@@ -97,9 +97,14 @@ fn workers(root: &Path, import: &Import, limits: &crate::base::Limits) -> Result
         let (asks, answers) = piped(&mut command)?;
         media.push((path.clone(), Mount::of(path), Medium::new(asks, answers, limits)?));
     }
+    Ok(Workers { media, disks: import.disk.clone(), examination: examination(root)? })
+}
+
+/// Starts an examiner.
+pub fn examination(root: &Path) -> Result<Examination, Fault> {
     let mut command = ourselves(root);
     let (asks, answers) = piped(command.args(["worker", "examiner", "--supervisor", &our_id()]))?;
-    Ok(Workers { media, disks: import.disk.clone(), examination: Examination::new(asks, answers)? })
+    Examination::new(asks, answers)
 }
 
 /// Starts it with a pipe for what it is asked and one for what it answers. It ends by itself when

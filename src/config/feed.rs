@@ -3,10 +3,8 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::base::Reason;
 use crate::base::span::Span;
-use crate::inspect::flaw::PERMITTABLE;
-use crate::inspect::{Kind, OnFlaw};
+use crate::inspect::Kind;
 use crate::verify::{Role, Signer};
 
 /// One feed: a publisher's stream.
@@ -20,15 +18,10 @@ pub struct Feed {
     /// The kinds it may carry; all others are withheld. See `schemas/kinds.md`.
     #[cfg_attr(test, schemars(with = "Vec<Kind>"))]
     pub kinds: Spanned<Vec<Kind>>,
-    /// What its content may do that otherwise is withheld: `rule-uses-files`, `rule-acts-on-traffic`,
-    /// `rule-weakens-detection`, `rule-module`, `rule-costly`. Nothing, if left out.
-    #[serde(default = "nothing")]
-    #[cfg_attr(test, schemars(with = "Vec<Reason>"))]
-    pub permits: Spanned<Vec<Reason>>,
-    /// What becomes of an artifact that does what is not permitted: `withhold` it, `strip` the lines from it (where it
-    /// is made of lines; else it is withheld), or `refuse` the whole release. Default `withhold`.
-    #[serde(default)]
-    pub on_flaw: OnFlaw,
+    /// The policy that says what becomes of what its content does: one of the config's `[[policy]]`, or one that
+    /// ships with the program (`gaprelay policy show`). That of the config's `classification`, if left out.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub policy: Option<Spanned<String>>,
     /// How many officers must approve a release; at least 1. Default 1.
     #[serde(default = "one")]
     #[cfg_attr(test, schemars(with = "u64"))]
@@ -43,7 +36,7 @@ pub struct Feed {
     #[cfg_attr(test, schemars(with = "u64"))]
     pub brake: Spanned<u64>,
     /// What is asked for where content keeps something else from detecting (allow lists, `pass` and `config` rules,
-    /// `bypass`, a global YARA rule, a Sigma filter, engine switches). It passes only where `permits` has
+    /// `bypass`, a global YARA rule, a Sigma filter, engine switches). It passes only where the policy permits
     /// `rule-weakens-detection`.
     #[serde(default)]
     pub suppress: Suppress,
@@ -75,9 +68,6 @@ impl Feed {
         if self.kinds.get_ref().is_empty() {
             add(self.kinds.span().start, "a feed must allow at least one kind".into());
         }
-        if let Some(reason) = self.permits.get_ref().iter().find(|reason| !PERMITTABLE.contains(reason)) {
-            add(self.permits.span().start, format!("{reason} cannot be permitted: gaprelay explain {reason}"));
-        }
         if *self.brake.get_ref() > 100 {
             add(self.brake.span().start, "brake is a share in percent, at most 100".into());
         }
@@ -93,13 +83,9 @@ impl Feed {
         problems
     }
 
-    /// What content may do that these have signed: what keeps something else from detecting only where all those roles
-    /// are among them that the feed asks for.
-    pub fn permitted(&self, signers: &[Signer]) -> Vec<Reason> {
-        let has_signed = |role: &Role| signers.iter().any(|signer| signer.role == *role);
-        let may_suppress = self.suppress.roles.iter().all(has_signed);
-        let permits = self.permits.get_ref().iter().copied();
-        permits.filter(|reason| may_suppress || *reason != Reason::RuleWeakensDetection).collect()
+    /// Whether those have signed whom the feed asks for, where content keeps something else from detecting.
+    pub fn may_suppress(&self, signers: &[Signer]) -> bool {
+        self.suppress.roles.iter().all(|role| signers.iter().any(|signer| signer.role == *role))
     }
 }
 
@@ -109,10 +95,6 @@ impl Suppress {
         let usual = *feed.officers.get_ref();
         self.officers.unwrap_or(usual.saturating_add(1)).max(usual)
     }
-}
-
-fn nothing() -> Spanned<Vec<Reason>> {
-    Spanned::new(0..0, Vec::new())
 }
 
 fn ten() -> Spanned<u64> {

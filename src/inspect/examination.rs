@@ -10,7 +10,7 @@ use std::thread;
 use super::examiner::{self, Answer, Ask};
 use super::flaw::MOST_IN_ALL;
 use super::item::RECORD;
-use super::{Decision, Keep, OnFlaw, Policy, Verdict, strip};
+use super::{Decision, Keep, Terms, Verdict, strip};
 use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
 use crate::base::patient::Patient;
@@ -50,13 +50,13 @@ impl Examination {
     pub fn unpack(
         &mut self,
         spooled: &Spooled,
-        policy: Policy<'_>,
+        terms: Terms<'_>,
         keep: &mut dyn Keep,
         step: Step<'_>,
     ) -> Result<Vec<Verdict>, Error> {
         let carried: Vec<&Artifact> = spooled.verified().manifest().carried().collect();
-        let mut verdicts = self.ask(|asks| feed(asks, spooled), &carried, policy, keep, step)?;
-        verdicts.iter_mut().try_for_each(|verdict| self.look_again(verdict, policy, keep))?;
+        let mut verdicts = self.ask(|asks| feed(asks, spooled), &carried, terms, keep, step)?;
+        verdicts.iter_mut().try_for_each(|verdict| self.look_again(verdict, terms, keep))?;
         Ok(verdicts)
     }
 
@@ -65,11 +65,11 @@ impl Examination {
         &mut self,
         artifact: &Artifact,
         from: &File,
-        policy: Policy<'_>,
+        terms: Terms<'_>,
         keep: &mut dyn Keep,
     ) -> Result<Verdict, Error> {
-        let mut verdict = self.look_once(artifact, from, policy, keep)?;
-        self.look_again(&mut verdict, policy, keep)?;
+        let mut verdict = self.look_once(artifact, from, terms, keep)?;
+        self.look_again(&mut verdict, terms, keep)?;
         Ok(verdict)
     }
 
@@ -77,14 +77,14 @@ impl Examination {
         &mut self,
         artifact: &Artifact,
         from: &File,
-        policy: Policy<'_>,
+        terms: Terms<'_>,
         keep: &mut dyn Keep,
     ) -> Result<Verdict, Error> {
         let feed = |asks: &mut Sender<Patient>| {
             asks.message(&Ask::Look(artifact.clone()))?;
             asks.raw()?.write_file(from, artifact.size)
         };
-        let mut verdicts = self.ask(feed, &[artifact], policy, keep, &mut |_| {}).map_err(|error| match error {
+        let mut verdicts = self.ask(feed, &[artifact], terms, keep, &mut |_| {}).map_err(|error| match error {
             Error::Refused(refusal) if refusal.reason == Reason::EntryDigest => {
                 Fault::damaged(&artifact.path, "what is held of it does not have its digest").into()
             }
@@ -94,11 +94,11 @@ impl Examination {
     }
 
     /// What was stripped is new bytes: they are looked at as if they had come in so, and must be clear.
-    fn look_again(&mut self, verdict: &mut Verdict, policy: Policy<'_>, keep: &mut dyn Keep) -> Result<(), Error> {
+    fn look_again(&mut self, verdict: &mut Verdict, terms: Terms<'_>, keep: &mut dyn Keep) -> Result<(), Error> {
         let Some(artifact) = strip::become_of(verdict).filter(|_| verdict.stripped.is_some()) else { return Ok(()) };
         let path = keep.stripped(&verdict.path);
         let file = File::open(&path).during("open", &path)?;
-        let again = self.look_once(&artifact, &file, Policy { on_flaw: OnFlaw::Withhold, ..policy }, keep)?;
+        let again = self.look_once(&artifact, &file, terms, keep)?;
         if again.decision == Decision::Cleared {
             verdict.md5 = again.md5;
         } else {
@@ -115,7 +115,7 @@ impl Examination {
         &mut self,
         feed: impl FnOnce(&mut Sender<Patient>) -> io::Result<()> + Send,
         artifacts: &[&Artifact],
-        policy: Policy<'_>,
+        terms: Terms<'_>,
         keep: &mut dyn Keep,
         step: Step<'_>,
     ) -> Result<Vec<Verdict>, Error> {
@@ -124,7 +124,7 @@ impl Examination {
         let (taken, asks, answers) = thread::scope(|scope| {
             // The other way round the pipes would fill up, each end waiting for the other.
             let feeding = scope.spawn(move || feed(&mut asks).map(|()| asks));
-            let taken = take(&mut answers, artifacts, policy, keep, step);
+            let taken = take(&mut answers, artifacts, terms, keep, step);
             // An examiner that does not keep to its part ends here: it finds nobody to talk to.
             let answers = taken.is_ok().then_some(answers);
             let asked = feeding.join().map_err(|_| Fault::Internal("feeding stopped"));
@@ -151,7 +151,7 @@ fn feed(asks: &mut Sender<Patient>, spooled: &Spooled) -> io::Result<()> {
 fn take(
     answers: &mut Receiver<Patient>,
     artifacts: &[&Artifact],
-    policy: Policy<'_>,
+    terms: Terms<'_>,
     keep: &mut dyn Keep,
     step: Step<'_>,
 ) -> Told<Vec<Verdict>> {
@@ -200,12 +200,12 @@ fn take(
         if !finding.is_plausible() {
             return Err(misbehaves("found what cannot be"));
         }
-        match finding.judge(artifact, policy) {
+        match finding.judge(artifact, terms) {
             Ok((mut verdict, drop)) => match keep.end(&mut verdict, &drop) {
                 Ok(()) => verdicts.push(verdict),
                 Err(fault) => failed = Some(fault.into()),
             },
-            Err(refused) => failed = Some(refused),
+            Err(refused) => failed = Some(refused.into()),
         }
     }
     match (answers.message().map_err(|e| broken(&e))?, failed) {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::Reason;
 
-/// Something that may not pass, unless the feed permits it.
+/// Something that may not pass, unless the policy permits it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Flaw {
@@ -49,7 +49,21 @@ pub const CONTENT: [Reason; 12] = [
     Reason::InspectionLimit,
 ];
 
-/// Those that a feed may permit; the others never pass.
+/// Those that lines can be left out for: all of what content does but what is about an artifact as a whole.
+pub const STRIPPABLE: [Reason; 10] = [
+    Reason::RuleSyntax,
+    Reason::RuleTooLong,
+    Reason::RuleRunsCode,
+    Reason::RuleUsesFiles,
+    Reason::RuleActsOnTraffic,
+    Reason::RuleWeakensDetection,
+    Reason::RuleDuplicate,
+    Reason::RuleModule,
+    Reason::RuleCostly,
+    Reason::RuleSubmits,
+];
+
+/// Those that a policy may permit; the others never pass.
 pub const PERMITTABLE: [Reason; 5] = [
     Reason::RuleUsesFiles,
     Reason::RuleActsOnTraffic,

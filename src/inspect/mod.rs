@@ -21,6 +21,7 @@ pub mod lines;
 pub mod lists;
 pub mod misp;
 pub mod notes;
+pub mod policy;
 pub mod regex;
 pub mod rules;
 pub mod sigma;
@@ -37,13 +38,15 @@ use serde::{Deserialize, Serialize};
 
 pub use examination::Examination;
 pub use kind::Kind;
+pub use policy::{Action, Policy, Terms};
 pub use verdict::{Counts, Decision, Dropped, Stripped, Verdict};
 
-use crate::base::{Digest, Error, Fault, Reason, quoted};
+use crate::base::{Digest, Fault, Reason, Refusal};
 use crate::verify::Artifact;
 use flaw::{CONTENT, Flaw, MOST_IN_ALL, Span};
 use lines::Lines;
 use notes::Notes;
+use policy::Outcome;
 use text::Text;
 
 /// How many bytes from the beginning of an artifact its kind is told by.
@@ -81,42 +84,6 @@ pub struct Finding {
     pub flaws: Vec<Flaw>,
 }
 
-/// What becomes of an artifact that has what the feed does not permit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum OnFlaw {
-    /// The whole artifact is withheld.
-    #[default]
-    Withhold,
-    /// Where it is made of lines, those lines are left out; else it is withheld.
-    Strip,
-    /// The whole release is refused.
-    Refuse,
-}
-
-impl OnFlaw {
-    /// In words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Withhold => "withheld whole",
-            Self::Strip => "stripped by line",
-            Self::Refuse => "refuses the release",
-        }
-    }
-}
-
-/// What a feed may carry.
-#[derive(Clone, Copy, Debug)]
-pub struct Policy<'a> {
-    /// The kinds.
-    pub kinds: &'a [Kind],
-    /// What content may do that otherwise may not pass.
-    pub permits: &'a [Reason],
-    /// What becomes of what it may not do.
-    pub on_flaw: OnFlaw,
-}
-
 impl Finding {
     /// Whether an honest examiner could say so.
     pub fn is_plausible(&self) -> bool {
@@ -128,59 +95,60 @@ impl Finding {
             && self.flaws.iter().all(|flaw| CONTENT.contains(&flaw.reason))
     }
 
-    /// The verdict on `artifact`, whose bytes show this, in a feed with this policy; and the lines to leave out, in
-    /// order, where it is to be stripped. Refusal: the reason why the release is not to be taken at all.
-    pub fn judge(self, artifact: &Artifact, policy: Policy<'_>) -> Result<(Verdict, Vec<Span>), Error> {
-        let flaws: Vec<Flaw> = self.flaws.into_iter().filter(|f| !policy.permits.contains(&f.reason)).collect();
-        // Of several the one that comes first in the file.
-        let first = flaws.iter().min_by_key(|flaw| flaw.line);
-        let reason = match self.kind {
-            Err(reason) => Some(reason),
-            Ok(kind) if kind.name() != artifact.kind => Some(Reason::KindMismatch),
-            Ok(kind) if !policy.kinds.contains(&kind) => Some(Reason::KindNotAllowed),
-            Ok(_) => first.map(|flaw| flaw.reason),
+    /// The verdict on `artifact`, whose bytes show this, on these terms; and the lines to leave out, in order, where it
+    /// is to be stripped. Refusal: the reason why the release is not to be taken at all.
+    pub fn judge(self, artifact: &Artifact, terms: Terms<'_>) -> Result<(Verdict, Vec<Span>), Refusal> {
+        // A kind that is not one, not the declared one or not wanted comes before what the content does.
+        let unfit = match self.kind {
+            Err(reason) => Some((reason, self.line)),
+            Ok(kind) if kind.name() != artifact.kind => Some((Reason::KindMismatch, None)),
+            Ok(kind) if !terms.kinds.contains(&kind) => Some((Reason::KindNotAllowed, None)),
+            Ok(_) => None,
         };
-        let is_for_a_flaw = reason.is_some() && reason == first.map(|flaw| flaw.reason) && self.kind.is_ok();
-        let line = match reason {
-            Some(Reason::TextControl | Reason::TextEncoding | Reason::RuleSubmits) if self.kind.is_err() => self.line,
-            Some(_) if is_for_a_flaw => first.map(|flaw| flaw.line),
-            _ => None,
+        let kind = self.kind.ok();
+        let outcome = match (unfit, kind) {
+            (Some((reason, line)), _) if terms.decide(kind, reason).action == Action::Refuse => {
+                return Err(terms.refusal(kind, reason, &artifact.path, line));
+            }
+            (Some((reason, line)), _) => Outcome::Withhold(reason, line),
+            (None, Some(kind)) => terms.judge(kind, self.flaws, &artifact.path)?,
+            (None, None) => Outcome::Clear,
         };
-        if let (Some(reason), OnFlaw::Refuse) = (reason, policy.on_flaw) {
-            let place = line.map(|line| format!(", line {line}")).unwrap_or_default();
-            let detail = format!("\"{}\"{place}; the feed's on_flaw refuses whole releases", quoted(&artifact.path));
-            return Err(Error::refused(reason, detail));
-        }
-        let mut spans: Vec<(Span, Flaw)> = flaws.iter().filter_map(|f| Some((f.span?, *f))).collect();
-        let may_strip = policy.on_flaw == OnFlaw::Strip && is_for_a_flaw && spans.len() == flaws.len();
-        spans.sort_by_key(|(span, _)| *span);
-        let decision = match reason {
-            None => Decision::Cleared,
-            Some(_) if may_strip => Decision::Stripped,
-            Some(_) => Decision::Withheld,
-        };
-        // What the new bytes are, is told by whoever leaves the lines out.
-        let stripped = may_strip.then(|| Stripped {
-            size: 0,
-            sha256: Digest([0; 32]),
-            dropped: spans.iter().map(|(_, flaw)| Dropped { line: flaw.line, reason: flaw.reason }).collect(),
-        });
-        let mut drop: Vec<Span> = spans.into_iter().map(|(span, _)| span).collect();
-        drop.dedup();
-        let verdict = Verdict {
-            decision,
+        let mut verdict = Verdict {
+            decision: Decision::Cleared,
             path: artifact.path.clone(),
             size: artifact.size,
             sha256: artifact.sha256,
             declared: artifact.kind.clone(),
-            shown: self.kind.ok(),
-            reason,
-            line,
-            stripped,
+            shown: kind,
+            reason: None,
+            line: None,
+            rule: None,
+            stripped: None,
             clamav_version: self.clamav_version,
             md5: self.md5,
         };
-        Ok((verdict, if may_strip { drop } else { Vec::new() }))
+        let mut drop = Vec::new();
+        match outcome {
+            Outcome::Clear => {}
+            Outcome::Withhold(reason, line) => {
+                (verdict.decision, verdict.reason, verdict.line) = (Decision::Withheld, Some(reason), line);
+            }
+            Outcome::Strip(mut flaws) => {
+                flaws.sort_by_key(|flaw| (flaw.line, flaw.reason));
+                let first = flaws.first();
+                (verdict.decision, verdict.reason) = (Decision::Stripped, first.map(|flaw| flaw.reason));
+                verdict.line = first.map(|flaw| flaw.line);
+                // What the new bytes are, is told by whoever leaves the lines out.
+                let dropped = flaws.iter().map(|flaw| Dropped { line: flaw.line, reason: flaw.reason }).collect();
+                verdict.stripped = Some(Stripped { size: 0, sha256: Digest([0; 32]), dropped });
+                drop = flaws.iter().filter_map(|flaw| flaw.span).collect();
+                drop.sort_unstable();
+                drop.dedup();
+            }
+        }
+        verdict.rule = verdict.reason.and_then(|reason| terms.decide(kind, reason).rule).map(str::to_owned);
+        Ok((verdict, drop))
     }
 }
 

@@ -78,6 +78,9 @@ pub struct Verdict {
     /// The first line at fault, counted from 1, where the format has lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
+    /// The rule of the policy that says so; none where the policy has no rule about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// What is served in its place, if it was stripped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stripped: Option<Stripped>,

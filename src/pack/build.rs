@@ -1,7 +1,7 @@
 //! From a folder of a vendor's files to a bundle folder: kinds recognised from the bytes, the
 //! canonical payload, the manifest, and a signature if a key is at hand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::lines;
 use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
 use crate::base::{Digest, Error, Fault, Limits, Reason, Refusal, Timestamp, durable, quoted};
-use crate::inspect::Look;
+use crate::inspect::{Decision, Finding, Kind, Look, Policy, Terms, Verdict, strip};
 use crate::unpack::ustar;
 use crate::verify::manifest::{Artifact, FORMAT, Manifest, Payload};
 
@@ -40,6 +40,12 @@ pub struct Plan {
     pub expires: Timestamp,
     /// Manifests of bundles that the relay has: what they list is left out.
     pub base: Vec<PathBuf>,
+    /// What the relay would do with content: it is told, file by file.
+    pub policy: Policy,
+    /// The kinds that the feed may carry there.
+    pub kinds: Vec<Kind>,
+    /// An empty folder: where it is given, what the policy strips is stripped here, before anything is signed.
+    pub strip: Option<PathBuf>,
     /// Whether files of no kind we know are listed as `unknown`, for the relay to withhold.
     pub keep_unrecognised: bool,
     /// minisign secret key file.
@@ -51,12 +57,27 @@ pub struct Plan {
 /// Paths of no kind we know, and why.
 type Unrecognised = Vec<(String, Reason)>;
 
+/// What was found in the folder.
+#[derive(Default)]
+struct Survey {
+    artifacts: Vec<Artifact>,
+    /// Where the bytes of those lie that are not as they were found.
+    stripped: BTreeMap<String, PathBuf>,
+    unrecognised: Unrecognised,
+    verdicts: Vec<Verdict>,
+    refused: Vec<Refusal>,
+}
+
 /// What was made.
 pub struct Made {
     /// The manifest.
     pub manifest: Manifest,
     /// Files of no kind we know, and why; listed as `unknown`.
     pub unrecognised: Unrecognised,
+    /// What the relay would do with each file under the policy, by path, before anything was stripped here.
+    pub verdicts: Vec<Verdict>,
+    /// What it would refuse the release for.
+    pub refused: Vec<Refusal>,
     /// Path of the signature, if one was made.
     pub signature: Option<PathBuf>,
 }
@@ -67,7 +88,8 @@ pub fn build(plan: &Plan) -> Result<Made, Error> {
         return Err(Fault::Config(format!("{} exists; name another folder with --out", plan.out.display())).into());
     }
     let held = read_bases(&plan.base, &plan.limits)?;
-    let (mut artifacts, unrecognised) = survey(plan)?;
+    let Survey { mut artifacts, stripped, unrecognised, mut verdicts, refused } = survey(plan)?;
+    verdicts.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
     for artifact in &mut artifacts {
         artifact.carried = !held.contains(&(artifact.sha256, artifact.size));
     }
@@ -93,13 +115,13 @@ pub fn build(plan: &Plan) -> Result<Made, Error> {
     }
     let key = plan.sign.as_deref().map(open_key).transpose()?;
     durable::create_dir(&plan.out)?;
-    manifest.payload = write_payload(plan, &manifest)?;
+    manifest.payload = write_payload(plan, &manifest, &stripped)?;
     manifest.check(&plan.limits)?;
     let path = plan.out.join("manifest.json");
     let bytes = to_bytes(&manifest)?;
     durable::replace(&path, &bytes)?;
     let signature = key.map(|key| sign(&key, &path, &bytes, &manifest)).transpose()?;
-    Ok(Made { manifest, unrecognised, signature })
+    Ok(Made { manifest, unrecognised, verdicts, refused, signature })
 }
 
 fn read_bases(paths: &[PathBuf], limits: &Limits) -> Result<BTreeSet<(Digest, u64)>, Error> {
@@ -113,8 +135,8 @@ fn read_bases(paths: &[PathBuf], limits: &Limits) -> Result<BTreeSet<(Digest, u6
 }
 
 /// Every file below the folder, sorted by path, with size, digest and kind.
-fn survey(plan: &Plan) -> Result<(Vec<Artifact>, Unrecognised), Error> {
-    let (mut artifacts, mut unrecognised) = (Vec::new(), Vec::new());
+fn survey(plan: &Plan) -> Result<Survey, Error> {
+    let mut survey = Survey::default();
     for entry in WalkDir::new(&plan.folder).follow_links(false).follow_root_links(true) {
         let entry = entry.map_err(|e| Fault::Config(format!("cannot read the folder: {e}")))?;
         if entry.file_type().is_dir() {
@@ -126,18 +148,10 @@ fn survey(plan: &Plan) -> Result<(Vec<Artifact>, Unrecognised), Error> {
             let detail = format!("\"{}\" is not a regular file", quoted(path));
             return Err(Error::refused(Reason::EntryType, detail));
         }
-        let (size, sha256, kind) = look(entry.path(), path)?;
-        let kind = match kind {
-            Ok(kind) => kind.name().to_owned(),
-            Err(reason) => {
-                unrecognised.push((path.to_owned(), reason));
-                "unknown".to_owned()
-            }
-        };
-        artifacts.push(Artifact { path: path.to_owned(), size, sha256, kind, carried: true });
+        take(plan, path, entry.path(), &mut survey)?;
     }
-    if let (Some((path, reason)), false) = (unrecognised.first(), plan.keep_unrecognised) {
-        let more = unrecognised.len() - 1;
+    if let (Some((path, reason)), false) = (survey.unrecognised.first(), plan.keep_unrecognised) {
+        let more = survey.unrecognised.len() - 1;
         let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
         let detail = format!(
             "\"{}\"{more} would be withheld by the relay; take it out, or list it with --keep-unrecognised",
@@ -145,22 +159,59 @@ fn survey(plan: &Plan) -> Result<(Vec<Artifact>, Unrecognised), Error> {
         );
         return Err(Error::refused(*reason, detail));
     }
-    artifacts.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
-    Ok((artifacts, unrecognised))
+    survey.artifacts.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
+    Ok(survey)
 }
 
-type Looked = (u64, Digest, Result<crate::inspect::Kind, Reason>);
+/// One file: what it is, what the relay would do with it, and what it becomes where that is done here.
+fn take(plan: &Plan, path: &str, file: &Path, survey: &mut Survey) -> Result<(), Error> {
+    let terms = Terms { kinds: &plan.kinds, policy: &plan.policy, may_suppress: true };
+    let (artifact, finding) = look(file, path)?;
+    if let Err(reason) = finding.kind {
+        survey.unrecognised.push((path.to_owned(), reason));
+    }
+    let (mut verdict, lines) = match finding.judge(&artifact, terms) {
+        Ok(judged) => judged,
+        Err(refusal) => {
+            survey.refused.push(refusal);
+            survey.artifacts.push(artifact);
+            return Ok(());
+        }
+    };
+    let mut taken = artifact;
+    if let (Some(folder), Some(_)) = (&plan.strip, &verdict.stripped) {
+        let to = folder.join(survey.stripped.len().to_string());
+        strip::strip(&mut verdict, File::open(file).during("open", file)?, &lines, &to)?;
+        // What is left is judged as if it had come so: there may be nothing left that passes.
+        let (left, finding) = look(&to, path)?;
+        let (again, _) = finding.judge(&left, terms)?;
+        if again.decision == Decision::Cleared {
+            survey.stripped.insert(path.to_owned(), to);
+            taken = left;
+        } else {
+            (verdict.decision, verdict.stripped) = (Decision::Withheld, None);
+        }
+    }
+    survey.artifacts.push(taken);
+    survey.verdicts.push(verdict);
+    Ok(())
+}
 
-fn look(file: &Path, path: &str) -> Result<Looked, Fault> {
-    let (mut hasher, mut look, mut size) = (Hasher::new(), Look::new(path), 0);
+fn look(file: &Path, path: &str) -> Result<(Artifact, Finding), Fault> {
+    let (mut hasher, mut look, mut size, mut items) = (Hasher::new(), Look::new(path), 0, Vec::new());
     read_pieces(file, &mut |piece| {
         hasher.update(piece);
         look.take(piece);
+        // What each line is, is of no use here.
+        items.clear();
+        look.append_items(&mut items);
         size += piece.len() as u64;
         Ok(())
     })
     .during("read", file)?;
-    Ok((size, hasher.finish(), look.kind()))
+    let finding = look.finding();
+    let kind = finding.kind.map_or("unknown", Kind::name).to_owned();
+    Ok((Artifact { path: path.to_owned(), size, sha256: hasher.finish(), kind, carried: true }, finding))
 }
 
 fn read_pieces(path: &Path, give: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
@@ -194,7 +245,7 @@ impl<W: Write> Write for Hashing<W> {
 }
 
 /// The canonical archive: see `unpack`, which knows no other.
-fn write_payload(plan: &Plan, manifest: &Manifest) -> Result<Payload, Error> {
+fn write_payload(plan: &Plan, manifest: &Manifest, stripped: &BTreeMap<String, PathBuf>) -> Result<Payload, Error> {
     let path = plan.out.join("payload.tar.gz");
     let file = durable::create(&path, 0o644)?;
     let hashing = Hashing { inner: BufWriter::with_capacity(1 << 20, file), hasher: Hasher::new(), size: 0 };
@@ -202,7 +253,7 @@ fn write_payload(plan: &Plan, manifest: &Manifest) -> Result<Payload, Error> {
     for artifact in manifest.carried() {
         let header = ustar::header(&artifact.path, artifact.size)
             .ok_or_else(|| Refusal::new(Reason::PathTooLong, format!("\"{}\" does not fit", quoted(&artifact.path))))?;
-        let from = plan.folder.join(&artifact.path);
+        let from = stripped.get(&artifact.path).cloned().unwrap_or_else(|| plan.folder.join(&artifact.path));
         let mut hasher = Hasher::new();
         out.write_all(&header).during("write", &path)?;
         read_pieces(&from, &mut |piece| {

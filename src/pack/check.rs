@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::base::quoted::quoted_os;
 use crate::base::{Error, Limits, Reason, Refusal, Timestamp, quoted};
-use crate::config::Config;
+use crate::config::{Classification, Config, policy};
 use crate::inspect::strip::Scratch;
-use crate::inspect::{Examination, Kind, OnFlaw, Policy, Verdict};
+use crate::inspect::{Examination, Kind, Terms, Verdict};
 use crate::media::Medium;
 use crate::verify::{self, Keyring, Rules, Signer, trust};
 
@@ -24,7 +24,7 @@ pub struct Checked {
 }
 
 /// Judges the bundle in `folder` as a relay with this keyring would; without a config every kind is
-/// allowed, and nothing permitted that content may not do. `spool` is an empty folder for the payload's copy.
+/// allowed, under the policy for secret. `spool` is an empty folder for the payload's copy.
 pub fn check(
     folder: &Path,
     keyring: &Keyring,
@@ -41,19 +41,20 @@ pub fn check(
     let rules = Rules { keyring, limits: &limits, clock_tolerance: tolerance, now };
     let verified = verify::verify(medium.envelope(0)?, &rules)?;
     let name = verified.manifest().feed.clone();
-    let (kinds, permits, on_flaw) = match config {
-        None => (Kind::ALL.to_vec(), Vec::new(), OnFlaw::Withhold),
-        Some(config) => {
-            let feed = config
-                .feed(&name)
-                .ok_or_else(|| Refusal::new(Reason::FeedUnknown, format!("the config has no feed {name}")))?;
+    let feed = config.map(|config| {
+        let unknown = || Refusal::new(Reason::FeedUnknown, format!("the config has no feed {name}"));
+        Ok::<_, Error>((config.feed(&name).ok_or_else(unknown)?, config))
+    });
+    let (kinds, policy, may_suppress) = match feed.transpose()? {
+        None => (Kind::ALL, policy::shipped_for(Classification::default())?, true),
+        Some((feed, config)) => {
             trust::check_age(&verified, feed.refuse_after.map(|span| span.0), now)?;
-            (feed.kinds.get_ref().clone(), feed.permitted(verified.signers()), feed.on_flaw)
+            (feed.kinds.get_ref().as_slice(), config.policy_of(feed)?, feed.may_suppress(verified.signers()))
         }
     };
-    let policy = Policy { kinds: &kinds, permits: &permits, on_flaw };
+    let terms = Terms { kinds, policy: &policy, may_suppress };
     let spooled = medium.payload(0, verified, spool, "payload", &mut |_| {})?;
-    let verdicts = Examination::here(&limits)?.unpack(&spooled, policy, &mut Scratch::new(spool), &mut |_| {})?;
+    let verdicts = Examination::here(&limits)?.unpack(&spooled, terms, &mut Scratch::new(spool), &mut |_| {})?;
     let verified = spooled.verified();
     let left_out =
         verified.manifest().artifacts.iter().filter(|a| !a.carried).map(|a| quoted(&a.path).to_string()).collect();

@@ -6,5 +6,5 @@ pub mod check;
 mod lines;
 pub mod ring;
 
-pub use build::{Plan, build};
+pub use build::{Made, Plan, build};
 pub use check::check;

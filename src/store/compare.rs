@@ -15,8 +15,8 @@ use crate::base::{Digest, Fault};
 use crate::inspect::Verdict;
 use crate::inspect::item::{Effect, Item, RECORD};
 
-/// About how many items are held at a time: some 25 MB.
-const PORTION: u64 = 500_000;
+/// About how many items are held at a time: some 12 MB.
+const PORTION: u64 = 250_000;
 
 /// Most items of one release that are held at a time. More than that in one portion have one key, which no honest
 /// content has: those are told as gone and as new, which says too much and never too little.

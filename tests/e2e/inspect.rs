@@ -10,13 +10,21 @@ const RULES_FEED: &str = r#"
 relay = "test"
 [media]
 writable = "tests import from plain folders"
+[[policy]]
+name = "ips"
+otherwise = "withhold"
+[[policy.rule]]
+name = "permitted"
+reasons = ["rule-acts-on-traffic", "rule-weakens-detection"]
+then = "permit"
+why = "a test"
 [[feed]]
 name = "rules"
 kinds = ["suricata-rules", "yara-source"]
 [[feed]]
 name = "ips"
 kinds = ["suricata-rules", "yara-source"]
-permits = ["rule-acts-on-traffic", "rule-weakens-detection"]
+policy = "ips"
 [[channel]]
 name = "c"
 feeds = ["rules", "ips"]

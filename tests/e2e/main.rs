@@ -25,6 +25,7 @@ mod inspect;
 mod layout;
 mod log;
 mod media;
+mod policy;
 mod proofs;
 mod review;
 mod serve;

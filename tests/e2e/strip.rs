@@ -13,14 +13,20 @@ const STRIP_FEED: &str = r#"
 relay = "test"
 [media]
 writable = "tests import from plain folders"
+[[policy]]
+name = "strip"
+otherwise = "strip"
+[[policy]]
+name = "refuse"
+otherwise = "refuse"
 [[feed]]
 name = "strip"
 kinds = ["suricata-rules", "yara-source", "clamav-hashes", "clamav-bodies", "clamav-logical", "sha256-list", "md5-list", "sigma-yaml"]
-on_flaw = "strip"
+policy = "strip"
 [[feed]]
 name = "refuse"
 kinds = ["suricata-rules", "sha256-list"]
-on_flaw = "refuse"
+policy = "refuse"
 [[channel]]
 name = "c"
 feeds = ["strip", "refuse"]

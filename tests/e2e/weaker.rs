@@ -10,19 +10,27 @@ const FEEDS: &str = r#"
 relay = "test"
 [media]
 writable = "tests import from plain folders"
+[[policy]]
+name = "p"
+otherwise = "withhold"
+[[policy.rule]]
+name = "permitted"
+reasons = ["rule-weakens-detection", "rule-acts-on-traffic"]
+then = "permit"
+why = "a test"
 [[feed]]
 name = "rules"
 kinds = ["suricata-rules", "yara-source", "sha256-list", "clamav-allow"]
-permits = ["rule-weakens-detection", "rule-acts-on-traffic"]
+policy = "p"
 [[feed]]
 name = "asks"
 kinds = ["suricata-rules"]
-permits = ["rule-weakens-detection"]
+policy = "p"
 suppress = { officers = 1, roles = ["evaluator"] }
 [[feed]]
 name = "auto"
 kinds = ["suricata-rules", "sha256-list"]
-permits = ["rule-weakens-detection"]
+policy = "p"
 clean_without_approval = true
 brake = 20
 [[channel]]

@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 use crate::base::limits::human;
 use crate::base::{Error, Timestamp, clock};
-use crate::config::Config;
+use crate::config::{Config, Feed};
+use crate::inspect::Action;
 use crate::review::Desk;
 use crate::review::frame::{Answer, facts, mark, page as frame, said, told};
 use crate::review::readers::Reader;
@@ -91,18 +92,14 @@ fn feeds(config: &Config) -> Markup {
     html! {
         table tabindex="0" {
             thead { tr {
-                th scope="col" { "Feed" } th scope="col" { "Kinds" } th scope="col" { "Permitted beside" } th scope="col" { "What is not" } th scope="col" { "Officers" } th scope="col" { "Clean without approval" } th scope="col" { "If it suppresses" }
+                th scope="col" { "Feed" } th scope="col" { "Kinds" } th scope="col" { "Policy" } th scope="col" { "Officers" } th scope="col" { "Clean without approval" } th scope="col" { "If it suppresses" }
             } }
             tbody {
                 @for feed in &config.feeds {
                     tr {
                         th scope="row" { (said(feed.name.get_ref())) }
                         td { @for kind in feed.kinds.get_ref() { code { (kind) } " " } }
-                        td {
-                            @for reason in feed.permits.get_ref() { (mark("warn", reason.code())) " " }
-                            @if feed.permits.get_ref().is_empty() { "nothing" }
-                        }
-                        td { (feed.on_flaw.words()) }
+                        td { (policy(config, feed)) }
                         td { (feed.officers.get_ref()) }
                         td {
                             @if feed.clean_without_approval {
@@ -115,6 +112,27 @@ fn feeds(config: &Config) -> Markup {
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// A feed's policy, rule by rule.
+fn policy(config: &Config, feed: &Feed) -> Markup {
+    let Ok(policy) = config.policy_of(feed) else { return html! { (mark("bad", "none")) } };
+    html! {
+        details {
+            summary { (said(&policy.name)) }
+            ul {
+                @for rule in &policy.rules {
+                    li {
+                        @if rule.then == Action::Permit { (mark("warn", "permit")) } @else { (rule.then.word()) }
+                        @for reason in &rule.reasons { " " code { (reason) } }
+                        @for kind in &rule.kinds { " in " code { (kind) } }
+                        ": " (told(&rule.why))
+                    }
+                }
+                li { (policy.otherwise.word()) " everything else" }
             }
         }
     }

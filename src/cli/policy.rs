@@ -1,0 +1,226 @@
+//! `gaprelay policy`: what the policies say, and what one would do with content, without importing it.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use super::args_policy::{PolicyCommand, PolicyTest};
+use super::{Ended, tui, worker};
+use crate::base::digest::Hasher;
+use crate::base::error::IoContext as _;
+use crate::base::limits::human;
+use crate::base::quoted::quoted_os;
+use crate::base::{Digest, Error, Fault, Reason, Refusal, durable, quoted};
+use crate::config::{Config, policy as policies};
+use crate::inspect::flaw::PERMITTABLE;
+use crate::inspect::strip::Scratch;
+use crate::inspect::{Action, Counts, Decision, Examination, Kind, Policy, Terms, Verdict};
+use crate::store::{ReleaseId, SMALL, State};
+use crate::verify::Artifact;
+
+/// Shows or tries policies.
+pub fn run(root: &Path, command: &PolicyCommand) -> Result<Ended, Error> {
+    let state = State::open(root)?;
+    let config = state.config()?;
+    match command {
+        PolicyCommand::Show { name } => show(&config, name.as_deref()),
+        PolicyCommand::Test(args) => test(&state, &config, args),
+    }
+}
+
+fn show(config: &Config, name: Option<&str>) -> Result<Ended, Error> {
+    let Some(name) = name else {
+        let own = config.policies.iter().map(|policy| policy.get_ref().clone());
+        let rows = own.chain(policies::shipped()?).map(|policy| {
+            let used = |feed: &&crate::config::Feed| config.policy_of(feed).is_ok_and(|used| used.name == policy.name);
+            let feeds: Vec<&str> = config.feeds.iter().filter(used).map(|feed| feed.name.get_ref().as_str()).collect();
+            vec![policy.name.clone(), feeds.join(" "), policy.about]
+        });
+        tui::table(&["policy", "feeds", "what it is for"], rows.collect());
+        tui::hint("each rule and why: gaprelay policy show NAME");
+        return Ok(Ended::Well);
+    };
+    say(&config.policy(name)?);
+    let may: Vec<&str> = PERMITTABLE.iter().map(|reason| reason.code()).collect();
+    tui::hint(format_args!("only these may be permitted: {}", may.join(", ")));
+    Ok(Ended::Well)
+}
+
+/// A policy, rule by rule.
+fn say(policy: &Policy) {
+    tui::say(format_args!("{}  {}", policy.name, quoted(&policy.about)));
+    for rule in &policy.rules {
+        let reasons: Vec<&str> = rule.reasons.iter().map(|reason| reason.code()).collect();
+        let kinds: Vec<&str> = rule.kinds.iter().map(|kind| kind.name()).collect();
+        let kinds = if kinds.is_empty() { String::new() } else { format!(" in {}", kinds.join(", ")) };
+        tui::say(format_args!("  {:<8} {}{kinds}  [{}]", rule.then.word(), reasons.join(", "), rule.name));
+        tui::say(format_args!("           {}", quoted(&rule.why)));
+    }
+    tui::say(format_args!("  {:<8} everything else that may not pass by itself", policy.otherwise.word()));
+}
+
+/// What is to be looked at: how it is called, where it lies, and its kind, if somebody has declared it.
+struct Target {
+    path: String,
+    file: PathBuf,
+    offset: u64,
+    size: u64,
+    sha256: Digest,
+    declared: Option<String>,
+}
+
+fn test(state: &State, config: &Config, args: &PolicyTest) -> Result<Ended, Error> {
+    let feed = args.feed.as_ref().map(|name| {
+        let unknown = || Refusal::new(Reason::FeedUnknown, format!("the config has no feed {}", quoted(name)));
+        config.feed(name).ok_or_else(unknown)
+    });
+    let feed = feed.transpose()?;
+    let policy = match (&args.policy, &args.file, feed) {
+        (Some(name), ..) => config.policy(name)?,
+        (_, Some(path), _) => policies::parse(&std::fs::read_to_string(path).during("read", path)?)?,
+        (_, _, Some(feed)) => config.policy_of(feed)?,
+        _ => policies::shipped_for(config.classification)?,
+    };
+    let kinds = feed.map_or(Kind::ALL, |feed| feed.kinds.get_ref());
+    let terms = Terms { kinds, policy: &policy, may_suppress: true };
+    let mut targets = Vec::new();
+    for target in &args.targets {
+        targets.extend(find(state, target)?);
+    }
+    let folder = std::env::temp_dir().join(format!("gaprelay-policy-{}", std::process::id()));
+    durable::create_dir(&folder)?;
+    let verdicts = judge(state, &targets, terms, &folder);
+    durable::remove(&folder)?;
+    let (verdicts, refused) = verdicts?;
+    if args.json {
+        tui::say_json(&verdicts);
+        return Ok(Ended::Well);
+    }
+    tui::say(format_args!("under policy {}:", policy.name));
+    tell(&verdicts);
+    for refusal in &refused {
+        tui::note(format_args!("{} [{}]", refusal.detail, refusal.reason));
+    }
+    explain(verdicts.iter().filter_map(|verdict| verdict.reason).chain(refused.iter().map(|refusal| refusal.reason)));
+    tui::hint(
+        "nothing was imported or kept; who must approve, and what is lost against what is served, is not judged here",
+    );
+    Ok(Ended::Well)
+}
+
+/// Verdicts as a table, with the rule that decided.
+pub fn tell(verdicts: &[Verdict]) {
+    let rows = verdicts.iter().map(|v| {
+        let kind = v.shown.map_or_else(|| "?".to_owned(), |kind| kind.to_string());
+        let rule = v.rule.clone().unwrap_or_default();
+        vec![v.decision.word().into(), quoted(&v.path).to_string(), human(v.size).to_string(), kind, v.why(), rule]
+    });
+    tui::table(&["verdict", "path", "size", "kind", "reason", "rule"], rows.collect());
+    let Counts { cleared, stripped, withheld } = Counts::of(verdicts);
+    tui::say(format_args!("{cleared} cleared, {stripped} stripped, {withheld} withheld"));
+}
+
+/// Each reason once, with what to do about it.
+pub fn explain(reasons: impl Iterator<Item = Reason>) {
+    for reason in reasons.collect::<BTreeSet<_>>() {
+        tui::say(format_args!("{reason}: {}", reason.meaning()));
+        tui::hint(reason.next());
+    }
+}
+
+/// A release that is kept here, or the files at a path.
+fn find(state: &State, target: &Path) -> Result<Vec<Target>, Error> {
+    if !target.exists()
+        && let Some(id) = target.to_str().and_then(|text| text.parse::<ReleaseId>().ok())
+    {
+        return stored(state, &id);
+    }
+    let mut found = Vec::new();
+    for entry in WalkDir::new(target).follow_links(false).follow_root_links(true).sort_by_file_name() {
+        let entry = entry.map_err(|e| Fault::Config(format!("cannot read {}: {e}", quoted_os(target))))?;
+        if entry.file_type().is_file() {
+            let below = entry.path().strip_prefix(target).ok().filter(|below| below.components().next().is_some());
+            let path = below.unwrap_or(Path::new(entry.file_name())).to_string_lossy().into_owned();
+            let (size, sha256) = digest_of(entry.path())?;
+            found.push(Target { path, file: entry.path().to_owned(), offset: 0, size, sha256, declared: None });
+        }
+    }
+    Ok(found)
+}
+
+/// What is kept of a release: what was withheld is not here any more.
+fn stored(state: &State, id: &ReleaseId) -> Result<Vec<Target>, Error> {
+    if !state.release_path(id).is_dir() {
+        return Err(Error::refused(Reason::StatementUnknownRelease, format!("there is no release {id} here")));
+    }
+    let packed = state.pack_index(id)?;
+    let mut found = Vec::new();
+    for verdict in state.verdicts(&state.release(id)?)? {
+        let Some((sha256, size)) = verdict.kept() else { continue };
+        let (file, offset) = if size < SMALL {
+            let offset = packed.get(&sha256).map_or(0, |packed| packed.offset);
+            (state.release_path(id).join("pack"), offset)
+        } else {
+            (state.blob_path(sha256), 0)
+        };
+        found.push(Target { path: verdict.path, file, offset, size, sha256, declared: Some(verdict.declared) });
+    }
+    Ok(found)
+}
+
+fn digest_of(path: &Path) -> Result<(u64, Digest), Fault> {
+    struct Into(Hasher, u64);
+    impl std::io::Write for Into {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.update(bytes);
+            self.1 += bytes.len() as u64;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut into = Into(Hasher::new(), 0);
+    std::io::copy(&mut File::open(path).during("open", path)?, &mut into).during("read", path)?;
+    Ok((into.1, into.0.finish()))
+}
+
+/// Has each looked at by a confined examiner; what would refuse a release is told beside the verdicts.
+fn judge(
+    state: &State,
+    targets: &[Target],
+    terms: Terms<'_>,
+    folder: &Path,
+) -> Result<(Vec<Verdict>, Vec<Refusal>), Error> {
+    let mut examination: Examination = worker::examination(state.root())?;
+    let mut keep = Scratch::new(folder);
+    let (mut verdicts, mut refused) = (Vec::new(), Vec::new());
+    // Of what nobody has declared the kind is what the bytes show: a policy without rules tells it.
+    let curious = Policy { name: "any".into(), about: String::new(), rules: Vec::new(), otherwise: Action::Withhold };
+    for target in targets {
+        let file = File::open(&target.file).during("open", &target.file)?;
+        let mut look = |kind: &str, terms: Terms<'_>| {
+            (&file).seek(SeekFrom::Start(target.offset)).during("read", &target.file)?;
+            let (path, kind) = (target.path.clone(), kind.to_owned());
+            let artifact = Artifact { path, size: target.size, sha256: target.sha256, kind, carried: true };
+            examination.look(&artifact, &file, terms, &mut keep)
+        };
+        let declared = match &target.declared {
+            Some(declared) => declared.clone(),
+            None => {
+                let seen = look("", Terms { policy: &curious, ..terms })?;
+                seen.shown.map_or_else(|| "unknown".to_owned(), |kind| kind.name().to_owned())
+            }
+        };
+        match look(&declared, terms) {
+            Ok(verdict) => verdicts.push(verdict),
+            Err(Error::Refused(refusal)) => refused.push(refusal),
+            Err(fault) => return Err(fault),
+        }
+    }
+    verdicts.sort_by_key(|verdict| verdict.decision != Decision::Withheld);
+    Ok((verdicts, refused))
+}

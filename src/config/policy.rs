@@ -1,0 +1,128 @@
+//! Policies that ship with the program, one for each level of classification, and those of the site.
+
+use serde::Deserialize;
+
+use super::{Config, Feed};
+use crate::base::{Fault, quoted};
+use crate::inspect::{Policy, Terms};
+use crate::verify::Signer;
+
+/// How secret what this relay's network holds is: the name of the policy that feeds have without one of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Classification {
+    /// Open.
+    Unclassified,
+    /// The lowest level.
+    Restricted,
+    /// The level between.
+    Confidential,
+    /// Secret; what is assumed where nothing is said.
+    #[default]
+    Secret,
+    /// The highest level.
+    TopSecret,
+}
+
+const SHIPPED: [(Classification, &str); 5] = [
+    (Classification::Unclassified, include_str!("policies/unclassified.toml")),
+    (Classification::Restricted, include_str!("policies/restricted.toml")),
+    (Classification::Confidential, include_str!("policies/confidential.toml")),
+    (Classification::Secret, include_str!("policies/secret.toml")),
+    (Classification::TopSecret, include_str!("policies/top-secret.toml")),
+];
+
+/// The policies that ship with the program, the laxest first.
+pub fn shipped() -> Result<Vec<Policy>, Fault> {
+    SHIPPED.iter().map(|(_, text)| parse(text)).collect()
+}
+
+/// The policy that ships for a level.
+pub fn shipped_for(level: Classification) -> Result<Policy, Fault> {
+    let text = SHIPPED.iter().find(|(known, _)| *known == level).map_or("", |(_, text)| *text);
+    parse(text)
+}
+
+/// Reads a policy from a file of its own.
+pub fn parse(text: &str) -> Result<Policy, Fault> {
+    let policy: Policy = toml::from_str(text).map_err(|e| Fault::Config(quoted(e.message()).to_string()))?;
+    match policy.problem() {
+        None => Ok(policy),
+        Some(problem) => Err(Fault::Config(problem)),
+    }
+}
+
+impl Config {
+    /// The policy of this name: the site's, or one that ships.
+    pub fn policy(&self, name: &str) -> Result<Policy, Fault> {
+        let own = self.policies.iter().find(|policy| policy.get_ref().name == name);
+        let found = match own {
+            Some(policy) => Some(policy.get_ref().clone()),
+            None => shipped()?.into_iter().find(|policy| policy.name == name),
+        };
+        found.ok_or_else(|| Fault::Config(format!("there is no policy \"{}\"; see gaprelay policy show", quoted(name))))
+    }
+
+    /// The policy of a feed.
+    pub fn policy_of(&self, feed: &Feed) -> Result<Policy, Fault> {
+        match &feed.policy {
+            Some(name) => self.policy(name.get_ref()),
+            None => shipped_for(self.classification),
+        }
+    }
+
+    /// What is wrong with the policies, and where in the text.
+    pub(super) fn policy_problems(&self) -> Vec<(usize, String)> {
+        let shipped: Vec<String> = shipped().unwrap_or_default().into_iter().map(|policy| policy.name).collect();
+        let mut problems = Vec::new();
+        for (place, policy) in self.policies.iter().enumerate() {
+            let (at, policy) = (policy.span().start, policy.get_ref());
+            problems.extend(policy.problem().map(|problem| (at, problem)));
+            let name = quoted(&policy.name);
+            if !crate::base::name::is_name(&policy.name) {
+                problems.push((at, format!("policy \"{name}\" is not a name: {}", crate::base::name::RULE)));
+            } else if shipped.contains(&policy.name) {
+                problems.push((at, format!("policy \"{name}\" has the name of one that ships with the program")));
+            } else if self.policies.iter().take(place).any(|other| other.get_ref().name == policy.name) {
+                problems.push((at, format!("policy \"{name}\" stands twice")));
+            }
+        }
+        for name in self.feeds.iter().filter_map(|feed| feed.policy.as_ref()) {
+            if self.policy(name.get_ref()).is_err() {
+                let shown = quoted(name.get_ref());
+                problems.push((name.span().start, format!("there is no policy \"{shown}\"; see gaprelay policy show")));
+            }
+        }
+        problems
+    }
+}
+
+/// On which terms a feed takes what these have signed, under this policy.
+pub fn terms<'a>(feed: &'a Feed, policy: &'a Policy, signers: &[Signer]) -> Terms<'a> {
+    Terms { kinds: feed.kinds.get_ref(), policy, may_suppress: feed.may_suppress(signers) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Reason;
+    use crate::inspect::Action;
+
+    #[test]
+    fn each_level_has_its_policy_and_none_is_laxer_than_the_one_below() {
+        let shipped = shipped().unwrap();
+        let names: Vec<&str> = shipped.iter().map(|policy| policy.name.as_str()).collect();
+        assert_eq!(names, ["unclassified", "restricted", "confidential", "secret", "top-secret"]);
+        for reason in Reason::ALL {
+            let actions: Vec<u8> = shipped.iter().map(|policy| policy.decide(None, *reason).action as u8).collect();
+            assert!(actions.is_sorted(), "{reason}: {actions:?}");
+            assert!(
+                shipped
+                    .iter()
+                    .all(|p| *reason != Reason::RuleRunsCode || p.decide(None, *reason).action >= Action::Strip)
+            );
+        }
+        assert_eq!(shipped_for(Classification::default()).unwrap().name, "secret");
+    }
+}
