@@ -130,7 +130,7 @@ fn foresee(made: &pack::Made, policy: &str, has_stripped: bool, explain: bool) {
                 tui::note(format_args!("\"{path}\" will be withheld by the relay [{}]", verdict.why()));
             }
             Decision::Stripped if has_stripped => {
-                tui::note(format_args!("\"{path}\" was stripped [{}]", verdict.why()))
+                tui::note(format_args!("\"{path}\" was stripped [{}]", verdict.why()));
             }
             Decision::Stripped => {
                 tui::note(format_args!("\"{path}\" will be stripped by the relay [{}]", verdict.why()));

@@ -208,12 +208,11 @@ fn judge(
             let artifact = Artifact { path, size: target.size, sha256: target.sha256, kind, carried: true };
             examination.look(&artifact, &file, terms, &mut keep)
         };
-        let declared = match &target.declared {
-            Some(declared) => declared.clone(),
-            None => {
-                let seen = look("", Terms { policy: &curious, ..terms })?;
-                seen.shown.map_or_else(|| "unknown".to_owned(), |kind| kind.name().to_owned())
-            }
+        let declared = if let Some(declared) = &target.declared {
+            declared.clone()
+        } else {
+            let seen = look("", Terms { policy: &curious, ..terms })?;
+            seen.shown.map_or("unknown", Kind::name).to_owned()
         };
         match look(&declared, terms) {
             Ok(verdict) => verdicts.push(verdict),

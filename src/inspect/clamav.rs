@@ -23,6 +23,20 @@ pub fn is_text_extension(extension: &str) -> bool {
     [HASHES, BODIES, LOGICAL, ALLOW, SETTINGS, &["cdb", "idb"]].iter().any(|all| all.contains(&extension))
 }
 
+/// The kind of the text databases of this ending, as a container has them.
+pub fn kind_of(extension: &str) -> Option<Kind> {
+    const ALL: [(&[&str], Kind); 7] = [
+        (HASHES, Kind::ClamavHashes),
+        (BODIES, Kind::ClamavBodies),
+        (LOGICAL, Kind::ClamavLogical),
+        (&["cdb"], Kind::ClamavContainers),
+        (&["idb"], Kind::ClamavIcons),
+        (ALLOW, Kind::ClamavAllow),
+        (SETTINGS, Kind::ClamavSettings),
+    ];
+    ALL.iter().find(|(endings, _)| endings.contains(&extension)).map(|(_, kind)| *kind)
+}
+
 /// A database container: a 512-byte header of `:`-separated fields.
 pub fn is_cvd(seen: &Seen<'_>) -> bool {
     seen.extension == "cvd" && seen.head.len() >= 512 && cvd_version(seen.head).is_some()

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::Reason;
 
 /// Something that may not pass, unless the policy permits it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Flaw {
     /// What it is.
@@ -14,6 +14,9 @@ pub struct Flaw {
     pub line: u64,
     /// The whole lines without which it is gone; none where only the whole artifact can be kept back.
     pub span: Option<Span>,
+    /// The file of an archive that has it, or what is wrong with the archive; at most 255 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
 }
 
 /// Whole lines, with their ends: where they begin and how long they are, in bytes.
@@ -34,7 +37,7 @@ impl Span {
 }
 
 /// All reasons that there can be.
-pub const CONTENT: [Reason; 12] = [
+pub const CONTENT: [Reason; 16] = [
     Reason::RuleSyntax,
     Reason::RuleTooLong,
     Reason::RuleRunsCode,
@@ -46,6 +49,10 @@ pub const CONTENT: [Reason; 12] = [
     Reason::RuleCostly,
     Reason::RuleSubmits,
     Reason::RuleCarriesFile,
+    Reason::RuleBytecode,
+    Reason::ArchiveForm,
+    Reason::ArchiveMember,
+    Reason::TextControl,
     Reason::InspectionLimit,
 ];
 
@@ -64,12 +71,13 @@ pub const STRIPPABLE: [Reason; 10] = [
 ];
 
 /// Those that a policy may permit; the others never pass.
-pub const PERMITTABLE: [Reason; 5] = [
+pub const PERMITTABLE: [Reason; 6] = [
     Reason::RuleUsesFiles,
     Reason::RuleActsOnTraffic,
     Reason::RuleWeakensDetection,
     Reason::RuleModule,
     Reason::RuleCostly,
+    Reason::RuleBytecode,
 ];
 
 /// Most flaws of one reason that are told of one artifact; one more is told without lines to leave out.
@@ -87,14 +95,13 @@ pub struct Flaws {
 
 impl Flaws {
     /// One more.
-    pub fn add(&mut self, reason: Reason, line: u64, span: Option<Span>) {
+    pub fn add(&mut self, reason: Reason, line: u64, span: Option<Span>, member: Option<&str>) {
         let place = CONTENT.iter().position(|known| *known == reason).unwrap_or_default();
         let Some(count) = self.counts.get_mut(place) else { return };
         *count += 1;
-        match *count {
-            1..=MOST => self.found.push(Flaw { reason, line, span }),
-            count if count == MOST + 1 => self.found.push(Flaw { reason, line, span: None }),
-            _ => {}
+        if *count <= MOST + 1 {
+            let span = span.filter(|_| *count <= MOST);
+            self.found.push(Flaw { reason, line, span, member: member.map(str::to_owned) });
         }
     }
 

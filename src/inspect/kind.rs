@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{clamav, foreign, json, lists, rules, submission, text::State};
+use super::{archive, clamav, foreign, json, lists, rules, submission, text::State};
 use crate::base::Reason;
 
 macro_rules! kinds {
@@ -36,7 +36,9 @@ macro_rules! kinds {
 
 /// The first bytes of an artifact and its path's ending, as the formats look at them.
 pub struct Seen<'a> {
-    /// Lower-case ending of the path, without the dot.
+    /// The path.
+    pub path: &'a str,
+    /// Its lower-case ending, without the dot.
     pub extension: &'a str,
     /// At most the first 64 KiB.
     pub head: &'a [u8],
@@ -65,6 +67,10 @@ kinds! {
     ClamavAllow "clamav-allow" "ClamAV allow lists and ignored signatures (.fp .sfp .wdb .ign .ign2): pass only where rule-weakens-detection is permitted" clamav::is_allow;
     ClamavSettings "clamav-settings" "ClamAV engine switches, file types, certificates and passwords (.cfg .ftm .crb .pwdb): pass only where rule-weakens-detection is permitted" clamav::is_settings;
     SuricataRules "suricata-rules" "Suricata or Snort rules (.rules): ACTION HEADER (OPTIONS) lines" rules::is_suricata;
+    SuricataConfig "suricata-config" "Suricata or Snort classifications and references (.config .conf): config classification and config reference lines" rules::is_config;
+    SuricataThreshold "suricata-threshold" "Suricata or Snort thresholds and suppressions (.config .conf): pass only where rule-weakens-detection is permitted" rules::is_threshold;
+    SidMap "sid-map" "Names of rules by their ids (.map): SID || MESSAGE || REFERENCE lines" rules::is_map;
+    RulesArchive "rules-archive" "Rules in an archive (.tar.gz .tgz); each file in it must be of a kind that the feed may carry" archive::is_archive;
     YaraSource "yara-source" "YARA rules in source form (.yar .yara)" rules::is_yara;
     SigmaYaml "sigma-yaml" "A Sigma rule (.yml .yaml): title, logsource and detection" rules::is_sigma;
     StixJson "stix-json" "A STIX 2 bundle (.json)" json::is_stix;
@@ -92,7 +98,7 @@ pub fn recognise(path: &str, head: &[u8], state: State) -> Result<Kind, (Reason,
     if head.is_empty() {
         return Err((Reason::ContentEmpty, None));
     }
-    if let Some(reason) = foreign::recognise(&extension, head) {
+    if let Some(reason) = foreign::recognise(&extension, head).filter(|_| !is_tar_gz(path, head)) {
         return Err((reason, None));
     }
     let whole = if head.len() < super::HEAD {
@@ -104,9 +110,9 @@ pub fn recognise(path: &str, head: &[u8], state: State) -> Result<Kind, (Reason,
     let lines: Vec<&str> = text.lines().collect();
     // The kinds are tried as if the text were plain, so that a text kind with one bad character is
     // named for that character and not called unknown.
-    let seen = Seen { extension: &extension, head, lines: Some(&lines) };
+    let seen = Seen { path, extension: &extension, head, lines: Some(&lines) };
     let found = Kind::ALL.iter().copied().find(|kind| kind.fits(&seen));
-    let binary = matches!(found, Some(Kind::ClamavCvd | Kind::ClamavCdiff));
+    let binary = matches!(found, Some(Kind::ClamavCvd | Kind::ClamavCdiff | Kind::RulesArchive));
     let reason = match (found, state) {
         (Some(kind), _) if binary => return Ok(kind),
         (Some(kind), State::Plain) => return Ok(kind),
@@ -122,6 +128,13 @@ pub fn recognise(path: &str, head: &[u8], state: State) -> Result<Kind, (Reason,
     Err((reason, None))
 }
 
+/// A tar in gzip, by the path's ending and the first bytes.
+pub fn is_tar_gz(path: &str, head: &[u8]) -> bool {
+    let path = path.to_ascii_lowercase();
+    let named = [".tar.gz", ".tgz"].iter().any(|ending| path.ends_with(ending));
+    named && head.starts_with(b"\x1f\x8b")
+}
+
 /// The path's ending, lower case, without the dot.
 pub fn extension(path: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or(path);
@@ -129,6 +142,7 @@ pub fn extension(path: &str) -> String {
 }
 
 fn is_text_extension(extension: &str) -> bool {
-    const TEXT: &[&str] = &["rules", "yar", "yara", "yml", "yaml", "json", "txt", "list", "csv", "sign"];
+    const TEXT: &[&str] =
+        &["rules", "yar", "yara", "yml", "yaml", "json", "txt", "list", "csv", "sign", "config", "conf", "map"];
     TEXT.contains(&extension) || clamav::is_text_extension(extension)
 }

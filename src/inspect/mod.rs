@@ -9,7 +9,9 @@
 //!                                               └─► items: what each line is, for the comparison of releases
 //! ```
 
+pub mod archive;
 pub mod clamav;
+pub mod cvd;
 pub mod examination;
 pub mod examiner;
 pub mod flaw;
@@ -29,6 +31,7 @@ pub mod stix;
 pub mod strip;
 pub mod submission;
 pub mod suricata;
+pub mod tar;
 pub mod text;
 pub mod verdict;
 pub mod yara;
@@ -79,6 +82,11 @@ pub struct Finding {
     pub clamav_version: Option<u64>,
     /// MD5 of a rule file, in hex.
     pub md5: Option<String>,
+    /// Kinds of the files in an archive.
+    #[serde(default)]
+    pub members: Vec<Kind>,
+    /// Whether a ClamAV database has its vendor's signature: a hint.
+    pub vendor_signed: Option<bool>,
     /// What its content does that may not pass. It travels by itself, a flaw a message.
     #[serde(skip)]
     pub flaws: Vec<Flaw>,
@@ -91,6 +99,7 @@ impl Finding {
         self.md5.as_ref().is_none_or(hex)
             && (self.clamav_version.is_none() || self.kind == Ok(Kind::ClamavCvd))
             && (self.flaws.is_empty() || self.kind.is_ok())
+            && self.flaws.iter().all(|flaw| flaw.member.as_ref().is_none_or(|member| member.len() <= 255))
             && self.flaws.len() <= MOST_IN_ALL
             && self.flaws.iter().all(|flaw| CONTENT.contains(&flaw.reason))
     }
@@ -103,6 +112,10 @@ impl Finding {
             Err(reason) => Some((reason, self.line)),
             Ok(kind) if kind.name() != artifact.kind => Some((Reason::KindMismatch, None)),
             Ok(kind) if !terms.kinds.contains(&kind) => Some((Reason::KindNotAllowed, None)),
+            // What may not come by itself may not come in an archive.
+            Ok(_) if !self.members.iter().all(|kind| terms.kinds.contains(kind)) => {
+                Some((Reason::KindNotAllowed, None))
+            }
             Ok(_) => None,
         };
         let kind = self.kind.ok();
@@ -110,7 +123,7 @@ impl Finding {
             (Some((reason, line)), _) if terms.decide(kind, reason).action == Action::Refuse => {
                 return Err(terms.refusal(kind, reason, &artifact.path, line));
             }
-            (Some((reason, line)), _) => Outcome::Withhold(reason, line),
+            (Some((reason, line)), _) => Outcome::Withhold(reason, line, None),
             (None, Some(kind)) => terms.judge(kind, self.flaws, &artifact.path)?,
             (None, None) => Outcome::Clear,
         };
@@ -123,16 +136,19 @@ impl Finding {
             shown: kind,
             reason: None,
             line: None,
+            member: None,
             rule: None,
             stripped: None,
             clamav_version: self.clamav_version,
+            vendor_signed: self.vendor_signed,
             md5: self.md5,
         };
         let mut drop = Vec::new();
         match outcome {
             Outcome::Clear => {}
-            Outcome::Withhold(reason, line) => {
+            Outcome::Withhold(reason, line, member) => {
                 (verdict.decision, verdict.reason, verdict.line) = (Decision::Withheld, Some(reason), line);
+                verdict.member = member;
             }
             Outcome::Strip(mut flaws) => {
                 flaws.sort_by_key(|flaw| (flaw.line, flaw.reason));
@@ -161,6 +177,8 @@ pub struct Look {
     md5: Option<md5::Md5>,
     inside: Inside,
     notes: Notes,
+    /// Whether it is a file in an archive, in which there is no other.
+    is_member: bool,
 }
 
 /// Who looks into the content.
@@ -173,6 +191,8 @@ enum Inside {
     Yara(yara::Reading),
     Json(json::Reading),
     Sigma(sigma::Reading),
+    Archive(archive::Reading),
+    Cvd(Box<cvd::Reading>),
 }
 
 impl Inside {
@@ -192,7 +212,12 @@ impl Inside {
             }
             Kind::SigmaYaml => Self::Sigma(sigma::Reading::default()),
             Kind::StixJson | Kind::MispJson => Self::Json(json::Reading::new(kind)),
-            Kind::ClamavCvd | Kind::ClamavCdiff | Kind::ClamavSign | Kind::GaprelayEndpoints => Self::Nothing,
+            Kind::SuricataConfig | Kind::SuricataThreshold | Kind::SidMap => {
+                Self::Lines(Lines::new(rules::Config::new(kind)))
+            }
+            Kind::RulesArchive => Self::archive(),
+            Kind::ClamavCvd => Self::cvd(),
+            Kind::ClamavCdiff | Kind::ClamavSign | Kind::GaprelayEndpoints => Self::Nothing,
         }
     }
 
@@ -203,6 +228,8 @@ impl Inside {
             Self::Yara(reading) => reading.take(bytes),
             Self::Json(reading) => reading.take(bytes),
             Self::Sigma(reading) => reading.take(bytes),
+            Self::Archive(reading) => reading.take(bytes, notes),
+            Self::Cvd(reading) => reading.take(bytes, notes),
         }
     }
 
@@ -213,6 +240,8 @@ impl Inside {
             Self::Yara(reading) => reading.finish(notes),
             Self::Json(reading) => reading.finish(notes),
             Self::Sigma(reading) => reading.finish(notes),
+            Self::Archive(reading) => reading.finish(notes),
+            Self::Cvd(reading) => reading.finish(notes),
         }
     }
 }
@@ -230,7 +259,18 @@ impl Look {
     pub fn new(path: &str) -> Self {
         let md5 = (kind::extension(path) == "rules").then(md5::Md5::new);
         let notes = Notes::default();
-        Self { path: path.to_owned(), head: Vec::new(), text: Text::default(), md5, inside: Inside::Unknown, notes }
+        let (path, head, text) = (path.to_owned(), Vec::new(), Text::default());
+        Self { path, head, text, md5, inside: Inside::Unknown, notes, is_member: false }
+    }
+
+    /// Nothing seen yet of a file in an archive.
+    fn member(name: &str) -> Self {
+        Self { is_member: true, ..Self::new(name) }
+    }
+
+    /// Hands the items since this was asked last to others' notes.
+    fn hand_items(&mut self, to: &mut Notes) {
+        to.absorb_items(&mut self.notes);
     }
 
     /// Takes the next bytes in.
@@ -265,9 +305,12 @@ impl Look {
     pub fn finding(mut self) -> Finding {
         self.finish();
         let kind = kind::recognise(&self.path, &self.head, self.text.state());
+        let (members, vendor_signed) = (self.notes.kinds.iter().copied().collect(), self.notes.vendor_signed);
         let flaws = if kind.is_ok() { self.notes.into_flaws().into_vec() } else { Vec::new() };
         Finding {
             flaws,
+            members,
+            vendor_signed,
             line: self.text.fault_line().or(kind.err().and_then(|(_, line)| line)),
             clamav_version: if kind == Ok(Kind::ClamavCvd) { clamav::cvd_version(&self.head) } else { None },
             md5: self.md5.map(|md5| data_encoding::HEXLOWER.encode(&md5.finalize())),
@@ -286,7 +329,8 @@ impl Look {
     /// The head is whole: from now on the kind's inspector reads along. What makes it another kind later, a character
     /// that no text has, keeps the artifact back, and the notes count for nothing.
     fn begin(&mut self) {
-        self.inside = self.kind().map_or(Inside::Nothing, Inside::of);
+        let kind = self.kind().ok().filter(|kind| !self.is_member || *kind != Kind::RulesArchive);
+        self.inside = kind.map_or(Inside::Nothing, Inside::of);
         self.inside.take(&self.head, &mut self.notes);
     }
 }

@@ -1,5 +1,8 @@
 //! What the inspectors of the formats tell: flaws, and the items that came by.
 
+use std::collections::BTreeSet;
+
+use super::Kind;
 use super::flaw::{Flaws, Span};
 use super::item::Item;
 use crate::base::Reason;
@@ -19,12 +22,41 @@ pub struct Notes {
     watch: Stopwatch,
     steps: u64,
     is_over: bool,
+    /// The file of an archive that is looked at.
+    member: Option<String>,
+    /// Kinds of the files in an archive.
+    pub kinds: BTreeSet<Kind>,
+    /// Whether a ClamAV database has its vendor's signature.
+    pub vendor_signed: Option<bool>,
 }
 
 impl Notes {
     /// Something that may not pass in this line; without `span` the whole artifact cannot.
     pub fn flaw(&mut self, reason: Reason, line: u64, span: Option<Span>) {
-        self.flaws.add(reason, line, span);
+        self.flaws.add(reason, line, span, self.member.as_deref());
+    }
+
+    /// What follows is about this file of an archive; or about what is wrong with the archive.
+    pub fn enter(&mut self, member: Option<&str>) {
+        self.member = member.map(str::to_owned);
+    }
+
+    /// Takes over the items of others' notes.
+    pub fn absorb_items(&mut self, others: &mut Self) {
+        self.items.append(&mut others.items);
+    }
+
+    /// Takes over others' notes.
+    pub fn absorb(&mut self, others: Self) {
+        self.absorb_of(others, &super::flaw::CONTENT);
+    }
+
+    /// Takes over others' items, and flaws of these reasons.
+    pub fn absorb_of(&mut self, mut others: Self, reasons: &[Reason]) {
+        self.absorb_items(&mut others);
+        for flaw in others.flaws.into_vec().into_iter().filter(|flaw| reasons.contains(&flaw.reason)) {
+            self.flaws.add(flaw.reason, flaw.line, flaw.span, flaw.member.as_deref());
+        }
     }
 
     /// An item.

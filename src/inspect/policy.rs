@@ -146,8 +146,8 @@ pub enum Outcome {
     Clear,
     /// These may not pass, and are left out.
     Strip(Vec<Flaw>),
-    /// It is kept back for this, in this line.
-    Withhold(Reason, Option<u64>),
+    /// It is kept back for this, in this line of this file of an archive.
+    Withhold(Reason, Option<u64>, Option<String>),
 }
 
 impl Terms<'_> {
@@ -164,13 +164,13 @@ impl Terms<'_> {
         // Of several the one that comes first in the file.
         let first = |action: Action| {
             let these = flaws.iter().filter(|flaw| self.decide(Some(kind), flaw.reason).action == action);
-            these.min_by_key(|flaw| flaw.line).copied()
+            these.min_by_key(|flaw| flaw.line).cloned()
         };
         if let Some(flaw) = first(Action::Refuse) {
             return Err(self.refusal(Some(kind), flaw.reason, path, Some(flaw.line)));
         }
         if let Some(flaw) = first(Action::Withhold) {
-            return Ok(Outcome::Withhold(flaw.reason, Some(flaw.line)));
+            return Ok(Outcome::Withhold(flaw.reason, Some(flaw.line), flaw.member));
         }
         let first = first(Action::Strip);
         let left_out: Vec<Flaw> =
@@ -178,7 +178,7 @@ impl Terms<'_> {
         Ok(match first {
             None => Outcome::Clear,
             Some(_) if left_out.iter().all(|flaw| flaw.span.is_some()) => Outcome::Strip(left_out),
-            Some(flaw) => Outcome::Withhold(flaw.reason, Some(flaw.line)),
+            Some(flaw) => Outcome::Withhold(flaw.reason, Some(flaw.line), flaw.member),
         })
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
-use crate::base::{Digest, Reason};
+use crate::base::{Digest, Reason, quoted};
 
 /// What inspection decided.
 #[must_use]
@@ -78,6 +78,9 @@ pub struct Verdict {
     /// The first line at fault, counted from 1, where the format has lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
+    /// The file of an archive that the line is in, or what is wrong with the archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
     /// The rule of the policy that says so; none where the policy has no rule about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
@@ -87,6 +90,9 @@ pub struct Verdict {
     /// The version in a ClamAV database's header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clamav_version: Option<u64>,
+    /// Whether a ClamAV database has its vendor's signature: RSA of 1024 bits over MD5, so a hint of where it is from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor_signed: Option<bool>,
     /// MD5 of a rule file, for the side file that suricata-update reads; no trust rests on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub md5: Option<String>,
@@ -95,7 +101,11 @@ pub struct Verdict {
 impl Verdict {
     /// Why it was withheld or stripped, and where: the code and the line; empty if it was cleared.
     pub fn why(&self) -> String {
-        let line = self.line.map(|line| format!(", line {line}")).unwrap_or_default();
+        let member = self.member.as_deref().map(|member| format!(", {}", quoted(member))).unwrap_or_default();
+        let line = match (self.line, self.reason) {
+            (None, _) | (_, Some(Reason::ArchiveForm)) => member,
+            (Some(line), _) => format!("{member}, line {line}"),
+        };
         let more = self.stripped.as_ref().map_or(0, |stripped| stripped.lines().len().saturating_sub(1));
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         self.reason.map(|reason| format!("{reason}{line}{more}")).unwrap_or_default()

@@ -150,6 +150,9 @@ impl Open<'_> {
         let damaged = || Fault::damaged(format!("the items of {}", self.id), "one of them is in no artifact");
         let verdict = self.verdicts.get(at).ok_or_else(damaged)?;
         let (sha256, size) = verdict.kept().ok_or_else(damaged)?;
+        if matches!(verdict.shown, Some(Kind::RulesArchive | Kind::ClamavCvd)) {
+            return Ok((verdict.path.clone(), "in the archive".into()));
+        }
         let (path, begin) = if size < SMALL {
             let packed = self.packed.get(&sha256).ok_or_else(damaged)?;
             (self.state.release_path(&self.id).join("pack"), packed.offset)

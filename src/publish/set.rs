@@ -207,10 +207,17 @@ impl Set {
 /// Endings of files that vouch for another one's bytes.
 const BESIDE: &[&str] = &[".asc", ".md5", ".minisig", ".sha256", ".sig", ".sign"];
 
-/// Whether the file at `path` vouches for an artifact that lines were stripped from.
+/// Whether the file at `path` vouches for an artifact that is not served as it was signed; or is a signature or an
+/// increment of a database that is withheld, with which it is one: `daily-7.cvd.sign`, `daily-7.cdiff`.
 fn is_beside(path: &str, verdicts: &[Verdict]) -> bool {
     let stem = BESIDE.iter().find_map(|ending| path.strip_suffix(ending));
-    stem.is_some_and(|stem| verdicts.iter().any(|v| v.decision == Decision::Stripped && v.path == stem))
+    let of_a_database = [".cvd.sign", ".cdiff", ".cdiff.sign"].iter().find_map(|ending| path.strip_suffix(ending));
+    let database = of_a_database.and_then(|rest| rest.rsplit_once('-')).map(|(name, _)| format!("{name}.cvd"));
+    verdicts.iter().any(|verdict| match verdict.decision {
+        Decision::Cleared => false,
+        Decision::Stripped => stem == Some(verdict.path.as_str()),
+        Decision::Withheld => database.as_ref() == Some(&verdict.path),
+    })
 }
 
 /// What agents read beside an artifact, where the publisher did not bring it: digests as bare hex

@@ -60,8 +60,8 @@ impl Writer {
         self.records.write_all(records).during("write", &self.folder.join("items"))
     }
 
-    /// It ended; of what is not kept no item is.
-    pub fn end(&mut self, is_kept: bool) -> Result<(), Fault> {
+    /// It ended; of what is not kept no item is. Whether its suppressions ask for more officers is for the caller to say.
+    pub fn end(&mut self, is_kept: bool, suppresses: bool) -> Result<(), Fault> {
         let path = self.folder.join("items");
         if !is_kept && self.open.count > 0 {
             self.records.flush().during("write", &path)?;
@@ -72,7 +72,7 @@ impl Writer {
         } else if self.open.count > 0 {
             self.sections.push(self.open);
             self.open.first += self.open.count;
-            self.suppressions += self.suppress;
+            self.suppressions += if suppresses { self.suppress } else { 0 };
         }
         self.open.count = 0;
         Ok(())

@@ -12,7 +12,7 @@ use super::{ReleaseId, SMALL, State, items};
 use crate::base::error::IoContext as _;
 use crate::base::{Digest, Fault, Operator, Timestamp, durable};
 use crate::inspect::flaw::Span;
-use crate::inspect::{Counts, Decision, Keep, Verdict, strip};
+use crate::inspect::{Counts, Decision, Keep, Kind, Verdict, strip};
 use crate::verify::{Artifact, Verified};
 
 /// Where the bytes of the current artifact go.
@@ -185,7 +185,9 @@ impl Keep for Staging {
             }
             self.waiting.push((verdict.path.clone(), to));
         }
-        self.items.end(verdict.decision == Decision::Cleared)?;
+        // A vendor's database has always had both, signed as one.
+        let suppresses = verdict.shown != Some(Kind::ClamavCvd);
+        self.items.end(verdict.decision == Decision::Cleared, suppresses)?;
         match (current, verdict.decision) {
             (Current::Small, Decision::Cleared) => {
                 self.pack.write_all(&self.small).during("write", &self.folder.join("pack"))?;

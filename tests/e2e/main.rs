@@ -17,6 +17,7 @@ mod approve;
 mod cage;
 mod clients;
 mod console;
+mod content;
 mod cuts;
 mod deployment;
 mod export;

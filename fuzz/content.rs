@@ -1,0 +1,31 @@
+//! What must hold of content however it comes: cut into other pieces, the same is found; what an honest examiner could
+//! say is all that is said; what is left out are whole lines.
+
+use gaprelay::inspect::{Finding, Look};
+
+/// The first byte of `data` chooses one of the paths; gives what is found in the rest.
+pub fn check(paths: &[&str], data: &[u8]) -> Option<Finding> {
+    let (first, data) = data.split_first()?;
+    let path = paths[usize::from(*first) % paths.len()];
+    found(path, data)
+}
+
+/// What is found in `data` at `path`.
+pub fn found(path: &str, data: &[u8]) -> Option<Finding> {
+    let read = |piece: usize| {
+        let (mut look, mut items) = (Look::new(path), Vec::new());
+        data.chunks(piece).for_each(|piece| look.take(piece));
+        look.finish();
+        look.append_items(&mut items);
+        (look.finding(), items)
+    };
+    let (found, items) = read(data.len().max(1));
+    assert_eq!((found.clone(), items), read(3));
+    assert!(found.is_plausible());
+    for span in found.flaws.iter().filter_map(|flaw| flaw.span) {
+        let (from, end) = (span.from as usize, span.end() as usize);
+        assert!(from == 0 || data[from - 1] == b'\n', "{span:?}");
+        assert!(end == data.len() || data[end - 1] == b'\n', "{span:?}");
+    }
+    Some(found)
+}

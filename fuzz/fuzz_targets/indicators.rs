@@ -1,0 +1,7 @@
+//! STIX bundles and MISP events.
+#![no_main]
+
+#[path = "../content.rs"]
+mod content;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| drop(content::found("a.json", data)));

@@ -1,0 +1,7 @@
+//! Sigma rules.
+#![no_main]
+
+#[path = "../content.rs"]
+mod content;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| drop(content::found("a.yml", data)));

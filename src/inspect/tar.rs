@@ -1,0 +1,245 @@
+//! Archives as vendors ship them: a tar inside of gzip, read as it comes, in a form that no two readers take for two
+//! things. Sources: POSIX.1-1988 "ustar Interchange Format"; RFC 1952. In scope: regular files and folders, names
+//! without any extension. Refused: links, devices, PAX and GNU extensions, a wrong checksum, a name twice or one
+//! that is no plain path, bytes behind the end, a second gzip member. Out of scope: other archives.
+
+use std::collections::HashSet;
+use std::io::Write;
+
+use flate2::write::GzDecoder;
+
+use crate::base::Limits;
+use crate::unpack::ustar::{BLOCK, checksum, padding};
+use crate::verify::paths;
+
+/// Most files in an archive.
+const MOST: usize = 20_000;
+/// How many times as many bytes may come out of one as it has, beside 64 MiB.
+const RATIO: u64 = 200;
+const FREE: u64 = 64 << 20;
+/// Most bytes that may come out of one: as many as the longest artifact has.
+const LARGEST: u64 = 8 << 30;
+
+/// Who looks at the files.
+pub trait Members {
+    /// A file begins.
+    fn begin(&mut self, name: &str, size: u64);
+    /// More of its bytes.
+    fn bytes(&mut self, bytes: &[u8]);
+    /// It ended.
+    fn end(&mut self);
+}
+
+/// Why an archive is not of the form.
+pub type Wrong = &'static str;
+
+/// Reads a tar.
+pub struct Tar<M> {
+    members: M,
+    block: Vec<u8>,
+    /// Bytes of the file at hand, and of its padding, still to come.
+    left: u64,
+    pad: u64,
+    names: HashSet<String>,
+    /// How many blocks of zeros stand at the end.
+    zeros: u64,
+    wrong: Option<Wrong>,
+    end: End,
+}
+
+/// How an archive ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With two blocks of zeros, as the standard has it.
+    Marked,
+    /// With its last file: ClamAV's own writer makes no mark.
+    Plain,
+}
+
+impl<M: Members> Tar<M> {
+    /// Whose files `members` looks at.
+    pub fn new(members: M, end: End) -> Self {
+        Self { members, block: Vec::new(), left: 0, pad: 0, names: HashSet::new(), zeros: 0, wrong: None, end }
+    }
+
+    /// Takes the next bytes in.
+    pub fn take(&mut self, mut bytes: &[u8]) {
+        while self.wrong.is_none() && !bytes.is_empty() {
+            if self.left > 0 {
+                let (now, rest) = split(bytes, self.left);
+                self.members.bytes(now);
+                self.left -= now.len() as u64;
+                bytes = rest;
+                if self.left == 0 {
+                    self.members.end();
+                }
+            } else if self.pad > 0 {
+                let (now, rest) = split(bytes, self.pad);
+                if now.iter().any(|byte| *byte != 0) {
+                    self.wrong = Some("bytes other than zero stand between its files");
+                }
+                self.pad -= now.len() as u64;
+                bytes = rest;
+            } else {
+                let (now, rest) = split(bytes, (BLOCK - self.block.len()) as u64);
+                self.block.extend_from_slice(now);
+                bytes = rest;
+                if self.block.len() == BLOCK {
+                    let block = std::mem::take(&mut self.block);
+                    self.wrong = self.header(&block).err();
+                }
+            }
+        }
+    }
+
+    fn header(&mut self, block: &[u8]) -> Result<(), Wrong> {
+        let block: &[u8; BLOCK] = block.try_into().map_err(|_| "it is cut")?;
+        if block.iter().all(|byte| *byte == 0) {
+            self.zeros += 1;
+            return Ok(());
+        }
+        if self.zeros > 0 {
+            return Err("something stands behind its end");
+        }
+        let field = |from: usize, size: usize| block.get(from..from + size).unwrap_or_default();
+        if octal(field(148, 8)) != Some(u64::from(checksum(block))) {
+            return Err("a header's checksum is wrong");
+        }
+        let magic = field(257, 8);
+        let is_ustar = magic == b"ustar\x0000";
+        if !is_ustar && magic != b"ustar  \0" && magic != [0; 8] {
+            return Err("a header is of no form that is known");
+        }
+        let prefix = if is_ustar { text(field(345, 155))? } else { "" };
+        let name = text(field(0, 100))?;
+        let name = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+        let size = octal(field(124, 12)).ok_or("a size is not in octal digits")?;
+        let plain = name.strip_prefix("./").unwrap_or(&name);
+        match field(156, 1) {
+            b"5" if size == 0 => return check(plain.trim_end_matches('/')),
+            b"0" | b"\0" => check(plain)?,
+            _ => return Err("it holds a link, a device or an extended header"),
+        }
+        if self.names.len() == MOST {
+            return Err("it holds too many files");
+        }
+        if !self.names.insert(paths::folded(plain)) {
+            return Err("two of its files have one name");
+        }
+        (self.left, self.pad) = (size, padding(size));
+        self.members.begin(plain, size);
+        if size == 0 {
+            self.members.end();
+        }
+        Ok(())
+    }
+
+    /// Who looks at the files.
+    pub fn members(&mut self) -> &mut M {
+        &mut self.members
+    }
+
+    /// All was taken; gives who looked.
+    pub fn finish(self) -> (M, Result<(), Wrong>) {
+        let whole =
+            self.left == 0 && self.pad == 0 && self.block.is_empty() && (self.zeros >= 2 || self.end == End::Plain);
+        (self.members, self.wrong.map_or(if whole { Ok(()) } else { Err("it is cut") }, Err))
+    }
+}
+
+/// Folders' names too: an agent that unpacks makes them.
+fn check(path: &str) -> Result<(), Wrong> {
+    if path.is_empty() || path == "." {
+        return Ok(());
+    }
+    paths::check(path, &Limits::default()).map_err(|_| "a file's name is no plain path")
+}
+
+fn split(bytes: &[u8], most: u64) -> (&[u8], &[u8]) {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    bytes.split_at_checked(most).unwrap_or((bytes, &[]))
+}
+
+/// A field that ends with the first NUL; only NULs follow.
+fn text(field: &[u8]) -> Result<&str, Wrong> {
+    let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
+    let (name, rest) = field.split_at_checked(end).unwrap_or_default();
+    if rest.iter().any(|byte| *byte != 0) {
+        return Err("something stands behind a file's name");
+    }
+    str::from_utf8(name).map_err(|_| "a file's name is not UTF-8")
+}
+
+/// Octal digits between blanks and NULs.
+fn octal(field: &[u8]) -> Option<u64> {
+    let digits = str::from_utf8(field).ok()?.trim_matches([' ', '\0']);
+    let is_octal = !digits.is_empty() && digits.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
+    is_octal.then(|| u64::from_str_radix(digits, 8).ok()).flatten()
+}
+
+/// Reads a tar in gzip.
+pub struct Zipped<M: Members> {
+    gzip: GzDecoder<Inflated<M>>,
+    taken: u64,
+    wrong: Option<Wrong>,
+}
+
+/// What comes out, counted.
+struct Inflated<M> {
+    tar: Tar<M>,
+    given: u64,
+}
+
+impl<M: Members> Write for Inflated<M> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.given += bytes.len() as u64;
+        self.tar.take(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<M: Members> Zipped<M> {
+    /// Whose files `members` looks at.
+    pub fn new(members: M, end: End) -> Self {
+        let gzip = GzDecoder::new(Inflated { tar: Tar::new(members, end), given: 0 });
+        Self { gzip, taken: 0, wrong: None }
+    }
+
+    /// Takes the next bytes in.
+    pub fn take(&mut self, mut bytes: &[u8]) {
+        self.taken += bytes.len() as u64;
+        while self.wrong.is_none() && !bytes.is_empty() {
+            // The decoder takes nothing any more once its one member has ended.
+            let step = bytes.get(..4096).unwrap_or(bytes);
+            match self.gzip.write(step) {
+                Ok(0) => self.wrong = Some("bytes stand behind its end"),
+                Ok(taken) => bytes = bytes.get(taken..).unwrap_or_default(),
+                Err(_) => self.wrong = Some("it is no gzip, or damaged"),
+            }
+            let most = self.taken.saturating_mul(RATIO).saturating_add(FREE).min(LARGEST);
+            if self.gzip.get_ref().given > most {
+                self.wrong = Some("far more comes out of it than went in");
+            }
+        }
+    }
+
+    /// Who looks at the files.
+    pub fn members(&mut self) -> &mut M {
+        &mut self.gzip.get_mut().tar.members
+    }
+
+    /// All was taken; gives who looked.
+    pub fn finish(mut self) -> (Option<M>, Result<(), Wrong>) {
+        let ended = self.gzip.try_finish().map_err(|_| "it is no gzip, or damaged");
+        let Ok(inflated) = self.gzip.finish() else {
+            return (None, Err(self.wrong.unwrap_or("it is no gzip, or damaged")));
+        };
+        let (members, read) = inflated.tar.finish();
+        let told = self.wrong.map_or(Ok(()), Err).and(ended).and(read);
+        (Some(members), told)
+    }
+}
