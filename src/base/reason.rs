@@ -124,8 +124,9 @@ reasons! {
     // what the content does
     RuleSyntax "rule-syntax" "A rule, a signature or an indicator is not of the strict form in which this relay reads its kind: an engine could read it otherwise." "Ask the sender to mend that line; gaprelay-pack check names it before it is signed."
     RuleTooLong "rule-too-long" "A rule, or a file of rules that is read as a whole, is longer than this relay reads." "Ask the sender to split it."
-    RuleRunsCode "rule-runs-code" "A rule runs code in the engine (lua, luajit, luaxform)." "Code never passes; ask the sender for the feed without such rules."
-    RuleUsesFiles "rule-uses-files" "A rule has the engine read or write files (dataset with a file, datarep, filemd5, filestore, iprep, tag; YARA's include)." "Ask for the feed without it; only if the site accepts it, permit rule-uses-files in the feed's policy."
+    RuleKeyword "rule-keyword" "A rule has a keyword that this relay does not know, so what it does in an engine is not known either." "Look the keyword up in the engine's manual; if it only looks at traffic, permit rule-keyword in the feed's policy."
+    RuleRunsCode "rule-runs-code" "A rule runs code in the engine (lua, luajit, luaxform, so)." "Code never passes; ask the sender for the feed without such rules."
+    RuleUsesFiles "rule-uses-files" "A rule has the engine read or write files (dataset with a file, datarep, filemd5, filestore, iprep, tag, tls_store; YARA's include)." "Ask for the feed without it; only if the site accepts it, permit rule-uses-files in the feed's policy."
     RuleActsOnTraffic "rule-acts-on-traffic" "A rule stops or changes traffic (drop, reject, replace)." "For an engine that is to do so, permit rule-acts-on-traffic in the feed's policy; else ask for alerts."
     RuleWeakensDetection "rule-weakens-detection" "A rule keeps other rules, or the record, from seeing traffic or files (pass, config, bypass; a global YARA rule)." "Ask the sender why; only if the site accepts it, permit rule-weakens-detection in the feed's policy."
     RuleDuplicate "rule-duplicate" "Two rules of a file have one sid, name or id: an engine keeps one of them, or refuses the file." "Ask the sender which one is meant."

@@ -85,7 +85,12 @@ fn test(state: &State, config: &Config, args: &PolicyTest) -> Result<Ended, Erro
         _ => policies::shipped_for(config.classification)?,
     };
     let kinds = feed.map_or(Kind::ALL, |feed| feed.kinds.get_ref());
-    let terms = Terms { kinds, policy: &policy, may_suppress: true };
+    let terms = Terms {
+        kinds,
+        policy: &policy,
+        may_suppress: true,
+        opaque: feed.map(|feed| feed.opaque(&[])).unwrap_or_default(),
+    };
     let mut targets = Vec::new();
     for target in &args.targets {
         targets.extend(find(state, target)?);

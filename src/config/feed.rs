@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::base::Digest;
 use crate::base::span::Span;
-use crate::inspect::Kind;
+use crate::inspect::{Kind, Opaque};
 use crate::verify::{Role, Signer};
 
 /// One feed: a publisher's stream.
@@ -40,6 +41,9 @@ pub struct Feed {
     /// `rule-weakens-detection`.
     #[serde(default)]
     pub suppress: Suppress,
+    /// Content of no kind that the relay knows, which this feed may bring all the same, unseen.
+    #[serde(default)]
+    pub opaque: OpaqueFrom,
     /// Age after which the content counts as ageing. Never, if left out.
     pub warn_after: Option<Span>,
     /// Age after which it counts as stale. Never, if left out.
@@ -60,7 +64,27 @@ pub struct Suppress {
     pub roles: Vec<Role>,
 }
 
+/// Content that nobody here can look into: named by its digest, or vouched for. What is of a kind that never passes (a
+/// program, a script, an archive, a document) does not pass so either.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct OpaqueFrom {
+    /// SHA-256 of exactly what may pass, in hex.
+    pub digests: Vec<Digest>,
+    /// Roles of which at least one key each must have signed a bundle, so that all such content in it passes:
+    /// `evaluator`, say. By nobody's word, if left out.
+    pub roles: Vec<Role>,
+}
+
 impl Feed {
+    /// The content that passes unseen, of what these have signed.
+    pub fn opaque(&self, signers: &[Signer]) -> Opaque<'_> {
+        let has_signed = |role: &Role| signers.iter().any(|signer| signer.role == *role);
+        let is_vouched = !self.opaque.roles.is_empty() && self.opaque.roles.iter().all(has_signed);
+        Opaque { digests: &self.opaque.digests, is_vouched }
+    }
+
     /// What is wrong with it, and where in the text.
     pub fn problems(&self) -> Vec<(usize, String)> {
         let mut problems = Vec::new();

@@ -100,7 +100,12 @@ impl Config {
 
 /// On which terms a feed takes what these have signed, under this policy.
 pub fn terms<'a>(feed: &'a Feed, policy: &'a Policy, signers: &[Signer]) -> Terms<'a> {
-    Terms { kinds: feed.kinds.get_ref(), policy, may_suppress: feed.may_suppress(signers) }
+    Terms {
+        kinds: feed.kinds.get_ref(),
+        policy,
+        may_suppress: feed.may_suppress(signers),
+        opaque: feed.opaque(signers),
+    }
 }
 
 #[cfg(test)]

@@ -37,9 +37,10 @@ impl Span {
 }
 
 /// All reasons that there can be.
-pub const CONTENT: [Reason; 16] = [
+pub const CONTENT: [Reason; 17] = [
     Reason::RuleSyntax,
     Reason::RuleTooLong,
+    Reason::RuleKeyword,
     Reason::RuleRunsCode,
     Reason::RuleUsesFiles,
     Reason::RuleActsOnTraffic,
@@ -57,9 +58,10 @@ pub const CONTENT: [Reason; 16] = [
 ];
 
 /// Those that lines can be left out for: all of what content does but what is about an artifact as a whole.
-pub const STRIPPABLE: [Reason; 10] = [
+pub const STRIPPABLE: [Reason; 11] = [
     Reason::RuleSyntax,
     Reason::RuleTooLong,
+    Reason::RuleKeyword,
     Reason::RuleRunsCode,
     Reason::RuleUsesFiles,
     Reason::RuleActsOnTraffic,
@@ -71,7 +73,8 @@ pub const STRIPPABLE: [Reason; 10] = [
 ];
 
 /// Those that a policy may permit; the others never pass.
-pub const PERMITTABLE: [Reason; 6] = [
+pub const PERMITTABLE: [Reason; 7] = [
+    Reason::RuleKeyword,
     Reason::RuleUsesFiles,
     Reason::RuleActsOnTraffic,
     Reason::RuleWeakensDetection,

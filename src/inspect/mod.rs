@@ -18,6 +18,7 @@ pub mod flaw;
 pub mod foreign;
 pub mod item;
 pub mod json;
+pub mod keywords;
 pub mod kind;
 pub mod lines;
 pub mod lists;
@@ -41,7 +42,7 @@ use serde::{Deserialize, Serialize};
 
 pub use examination::Examination;
 pub use kind::Kind;
-pub use policy::{Action, Policy, Terms};
+pub use policy::{Action, Opaque, Policy, Terms};
 pub use verdict::{Counts, Decision, Dropped, Stripped, Verdict};
 
 use crate::base::{Digest, Fault, Reason, Refusal};
@@ -107,8 +108,10 @@ impl Finding {
     /// The verdict on `artifact`, whose bytes show this, on these terms; and the lines to leave out, in order, where it
     /// is to be stripped. Refusal: the reason why the release is not to be taken at all.
     pub fn judge(self, artifact: &Artifact, terms: Terms<'_>) -> Result<(Verdict, Vec<Span>), Refusal> {
+        let opaque = if self.kind == Err(Reason::KindUnknown) { terms.opaque.rule(artifact.sha256) } else { None };
         // A kind that is not one, not the declared one or not wanted comes before what the content does.
         let unfit = match self.kind {
+            Err(_) if opaque.is_some() => None,
             Err(reason) => Some((reason, self.line)),
             Ok(kind) if kind.name() != artifact.kind => Some((Reason::KindMismatch, None)),
             Ok(kind) if !terms.kinds.contains(&kind) => Some((Reason::KindNotAllowed, None)),
@@ -163,7 +166,8 @@ impl Finding {
                 drop.dedup();
             }
         }
-        verdict.rule = verdict.reason.and_then(|reason| terms.decide(kind, reason).rule).map(str::to_owned);
+        let rule = verdict.reason.and_then(|reason| terms.decide(kind, reason).rule);
+        verdict.rule = rule.or(opaque).map(str::to_owned);
         Ok((verdict, drop))
     }
 }
@@ -311,7 +315,11 @@ impl Look {
             flaws,
             members,
             vendor_signed,
-            line: self.text.fault_line().or(kind.err().and_then(|(_, line)| line)),
+            line: match kind {
+                Err((Reason::TextControl | Reason::TextEncoding, _)) => self.text.fault_line(),
+                Err((_, line)) => line,
+                Ok(_) => None,
+            },
             clamav_version: if kind == Ok(Kind::ClamavCvd) { clamav::cvd_version(&self.head) } else { None },
             md5: self.md5.map(|md5| data_encoding::HEXLOWER.encode(&md5.finalize())),
             kind: kind.map_err(|(reason, _)| reason),

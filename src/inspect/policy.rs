@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Kind;
 use super::flaw::{Flaw, PERMITTABLE, STRIPPABLE};
-use crate::base::{Reason, Refusal, quoted};
+use crate::base::{Digest, Reason, Refusal, quoted};
 
 /// What a rule says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -137,6 +137,29 @@ pub struct Terms<'a> {
     pub policy: &'a Policy,
     /// Whether those have signed who must, for content that keeps something else from detecting.
     pub may_suppress: bool,
+    /// Content of no kind we know that passes all the same.
+    pub opaque: Opaque<'a>,
+}
+
+/// Bytes that nobody here can look into, and that a site needs: named one by one, or vouched for by a second signer.
+/// What is of a kind that never passes (a program, a script, an archive) does not pass so either.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opaque<'a> {
+    /// Exactly these.
+    pub digests: &'a [Digest],
+    /// Whether those have signed whom the feed names for it; never where it names nobody.
+    pub is_vouched: bool,
+}
+
+impl Opaque<'_> {
+    /// The rule by which these bytes pass; none: they do not.
+    pub fn rule(&self, sha256: Digest) -> Option<&'static str> {
+        match (self.digests.contains(&sha256), self.is_vouched) {
+            (true, _) => Some("opaque-by-digest"),
+            (_, true) => Some("opaque-by-signer"),
+            _ => None,
+        }
+    }
 }
 
 /// What becomes of an artifact.

@@ -9,14 +9,14 @@
 //!
 //! One rule is one line of at most 8190 bytes: no continuation, of comments neither. A value ends at a `;` without a
 //! backslash before it, as engines read it; quotes in it are closed. Where an engine could read a line in two ways,
-//! it is not of this form. Out of scope: whether an engine knows a keyword.
+//! it is not of this form. A keyword that is not among those that only look (`keywords.rs`) may not pass by itself.
 
 use std::collections::HashSet;
 
 use super::item::{Effect, Item};
 use super::lines::{Grammar, Line};
 use super::notes::Notes;
-use super::regex;
+use super::{keywords, regex};
 use crate::base::Reason;
 
 /// Longest line with its end, in bytes, comments too: Suricata reads at most 8191 at a time, and takes what is left
@@ -27,12 +27,23 @@ const LONGEST: usize = 8191;
 const MOST: usize = 1_000_000;
 
 /// Keywords that run code in the engine.
-const CODE: &[&str] = &["lua", "luajit", "luaxform"];
+const CODE: &[&str] = &["lua", "luajit", "luaxform", "so", "soid"];
 /// Keywords that have the engine read files, or keep what passes by in files.
-const FILES: &[&str] =
-    &["datarep", "filemd5", "filesha1", "filesha256", "filestore", "iprep", "logto", "session", "tag"];
+const FILES: &[&str] = &[
+    "datarep",
+    "filemd5",
+    "filesha1",
+    "filesha256",
+    "filestore",
+    "iprep",
+    "logto",
+    "session",
+    "tag",
+    "tls.store",
+    "tls_store",
+];
 /// Keywords that stop or change traffic.
-const KEYWORDS_THAT_ACT: &[&str] = &["react", "replace", "resp"];
+const KEYWORDS_THAT_ACT: &[&str] = &["nfq_set_mark", "react", "replace", "resp"];
 /// Words in the value of `dataset` and `datajson` that name a file to be read or written.
 const DATASET_FILES: &[&str] = &["load", "save", "state"];
 /// Actions that stop or change traffic.
@@ -97,6 +108,8 @@ impl Suricata {
                 "bypass" => Reason::RuleWeakensDetection,
                 "pcre" if explodes(value) => Reason::RuleCostly,
                 keyword if KEYWORDS_THAT_ACT.contains(&keyword) => Reason::RuleActsOnTraffic,
+                "config" => Reason::RuleWeakensDetection,
+                keyword if !keywords::is_known(keyword) => Reason::RuleKeyword,
                 _ => continue,
             };
             match reason {

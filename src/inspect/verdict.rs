@@ -81,7 +81,8 @@ pub struct Verdict {
     /// The file of an archive that the line is in, or what is wrong with the archive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
-    /// The rule of the policy that says so; none where the policy has no rule about it.
+    /// The rule of the policy that says so; none where the policy has no rule about it. `opaque-by-digest` or
+    /// `opaque-by-signer` where nobody looked into it, and the feed takes it all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// What is served in its place, if it was stripped.

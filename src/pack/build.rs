@@ -14,7 +14,7 @@ use super::lines;
 use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
 use crate::base::{Digest, Error, Fault, Limits, Reason, Refusal, Timestamp, durable, quoted};
-use crate::inspect::{Decision, Finding, Kind, Look, Policy, Terms, Verdict, strip};
+use crate::inspect::{Decision, Finding, Kind, Look, Opaque, Policy, Terms, Verdict, strip};
 use crate::unpack::ustar;
 use crate::verify::manifest::{Artifact, FORMAT, Manifest, Payload};
 
@@ -165,7 +165,7 @@ fn survey(plan: &Plan) -> Result<Survey, Error> {
 
 /// One file: what it is, what the relay would do with it, and what it becomes where that is done here.
 fn take(plan: &Plan, path: &str, file: &Path, survey: &mut Survey) -> Result<(), Error> {
-    let terms = Terms { kinds: &plan.kinds, policy: &plan.policy, may_suppress: true };
+    let terms = Terms { kinds: &plan.kinds, policy: &plan.policy, may_suppress: true, opaque: Opaque::default() };
     let (artifact, finding) = look(file, path)?;
     if let Err(reason) = finding.kind {
         survey.unrecognised.push((path.to_owned(), reason));

@@ -45,14 +45,16 @@ pub fn check(
         let unknown = || Refusal::new(Reason::FeedUnknown, format!("the config has no feed {name}"));
         Ok::<_, Error>((config.feed(&name).ok_or_else(unknown)?, config))
     });
-    let (kinds, policy, may_suppress) = match feed.transpose()? {
+    let feed = feed.transpose()?;
+    let opaque = feed.map(|(feed, _)| feed.opaque(verified.signers())).unwrap_or_default();
+    let (kinds, policy, may_suppress) = match feed {
         None => (Kind::ALL, policy::shipped_for(Classification::default())?, true),
         Some((feed, config)) => {
             trust::check_age(&verified, feed.refuse_after.map(|span| span.0), now)?;
             (feed.kinds.get_ref().as_slice(), config.policy_of(feed)?, feed.may_suppress(verified.signers()))
         }
     };
-    let terms = Terms { kinds, policy: &policy, may_suppress };
+    let terms = Terms { kinds, policy: &policy, may_suppress, opaque };
     let spooled = medium.payload(0, verified, spool, "payload", &mut |_| {})?;
     let verdicts = Examination::here(&limits)?.unpack(&spooled, terms, &mut Scratch::new(spool), &mut |_| {})?;
     let verified = spooled.verified();

@@ -96,28 +96,6 @@ fn vendor_databases_pass_whole_and_changed_ones_do_not() {
     server.stop();
 }
 
-/// A container as the vendor makes them, unsigned.
-fn cvd(files: &[(&str, &[u8])], change: impl Fn(String) -> String) -> Vec<u8> {
-    use md5::Digest as _;
-    let head = |md5: &str, signature: &str| {
-        format!("ClamAV-VDB:01 Jan 2026 00-00 +0000:7:3:90:{md5}:{signature}:test:1767225600")
-    };
-    let mut info = format!("{}\n", head("X", "X"));
-    for (name, bytes) in files {
-        info += &format!("{name}:{}:{}\n", bytes.len(), gaprelay::base::Digest::of(bytes));
-    }
-    let info = change(info + "DSIG:x\n");
-    let listed: Vec<File<'_>> = [("COPYING", &b"free\n"[..], ""), ("test.info", info.as_bytes(), "")]
-        .into_iter()
-        .chain(files.iter().map(|(name, bytes)| (*name, *bytes, "")))
-        .collect();
-    let body = gzip(&tar(&listed));
-    let md5 = data_encoding::HEXLOWER.encode(&md5::Md5::digest(&body));
-    let mut out = format!("{:<512}", head(&md5, "abc")).into_bytes();
-    out.extend(body);
-    out
-}
-
 #[test]
 fn containers_hold_what_they_list_and_no_programs() {
     let world = World::with_config(FEEDS);

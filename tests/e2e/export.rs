@@ -194,8 +194,9 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
 
 /// The entries told in whole lines, each once.
 fn distinct(text: &str) -> Vec<(String, u64)> {
-    let whole: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let entries = whole.iter().map(|l| (l["log"].as_str().unwrap().to_owned(), l["number"].as_u64().unwrap()));
+    // What is read while it is written may be cut anywhere.
+    let whole = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let entries = whole.filter_map(|line| Some((line["log"].as_str()?.to_owned(), line["number"].as_u64()?)));
     entries.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }
 

@@ -49,6 +49,8 @@ fn tricks() -> Vec<(&'static str, String, &'static str, u64)> {
         ("g-bypass.rules", rule("bypass;"), "rule-weakens-detection", 3),
         ("h-drop.rules", rule("").replace("alert", "drop"), "rule-acts-on-traffic", 3),
         ("i-duplicate.rules", rule("") + &rule(""), "rule-duplicate", 6),
+        ("ii-keyword.rules", rule("exfiltrate:x;"), "rule-keyword", 3),
+        ("iii-costly.rules", rule("pcre:\"/^(a+)+$/\";"), "rule-costly", 3),
         ("j-continued.rules", rule("lu\\\na:evil.lua;"), "rule-syntax", 3),
         ("jj-swallowed.rules", rule("").replace("test\n", "test \\\n"), "rule-syntax", 1),
         ("k-escape.rules", rule("content:\"a\\\\;\"; lua:evil.lua;"), "rule-syntax", 3),

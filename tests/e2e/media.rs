@@ -1,6 +1,7 @@
 //! How a medium is mounted, and the disk under it. The tests that mount need root and a loop device;
 //! elsewhere they say that they were skipped.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -53,14 +54,12 @@ fn strict() -> World {
 
 /// Much enough that an import can be watched.
 fn content() -> Vec<u8> {
-    let mut bytes = b"ClamAV-VDB:22 Jun 2021 14-58 -0400:7:0:81:a4ab60ae1c1c4e8f787459102dcfd90b:x:x:1".to_vec();
-    bytes.resize(512, b' ');
-    let mut state = 1_u64;
-    bytes.extend((0..30_000_000_u32).map(|_| {
+    let (mut lines, mut state) = (String::new(), 1_u64);
+    for number in 0..1_000_000 {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        u8::try_from(state >> 56).unwrap()
-    }));
-    bytes
+        writeln!(lines, "{state:016x}{:016x}:{number}:Test-{number}", state.rotate_left(17)).unwrap();
+    }
+    cvd(&[("test.hdb", lines.as_bytes())], |info| info)
 }
 
 #[test]

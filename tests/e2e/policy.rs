@@ -31,10 +31,18 @@ kinds = ["suricata-rules", "yara-source", "sha256-list"]
 name = "ids"
 kinds = ["suricata-rules"]
 policy = "ids"
+[[feed]]
+name = "blind"
+kinds = ["sha256-list"]
+opaque = { digests = ["DIGEST"], roles = ["evaluator"] }
 [[channel]]
 name = "c"
-feeds = ["plain", "ids"]
+feeds = ["plain", "ids", "blind"]
 "#;
+
+fn site() -> String {
+    SITE.replace("DIGEST", &"0".repeat(64))
+}
 
 fn rule(action: &str, sid: u32, option: &str) -> String {
     format!("{action} tcp any any -> any any (msg:\"x\"; {option}sid:{sid}; rev:1;)\n")
@@ -42,7 +50,7 @@ fn rule(action: &str, sid: u32, option: &str) -> String {
 
 #[test]
 fn the_rule_that_decides_is_named() {
-    let world = World::with_config(SITE);
+    let world = World::with_config(&site());
     let mixed = rule("alert", 1, "") + &rule("drop", 2, "") + "not a rule\n" + &rule("alert", 3, "bypass; ");
     let files: &[File<'_>] = &[("a.rules", mixed.as_bytes(), "suricata-rules")];
     let import = |feed: &str| {
@@ -78,8 +86,8 @@ fn the_rule_that_decides_is_named() {
         ("classification = \"confidential\"", "classification = \"cosmic\"", "unknown variant"),
     ] {
         let (from, to, said) = wrong;
-        assert!(SITE.contains(from), "{from}");
-        fs::write(world.path("c.toml"), SITE.replace(from, to)).unwrap();
+        assert!(site().contains(from), "{from}");
+        fs::write(world.path("c.toml"), site().replace(from, to)).unwrap();
         let ran = world.relay(&["check-config", world.path("c.toml").to_str().unwrap()]).expect(2);
         assert!(ran.err.contains(said), "{said}: {}", ran.err);
     }
@@ -87,7 +95,7 @@ fn the_rule_that_decides_is_named() {
 
 #[test]
 fn a_policy_is_tried_on_files_and_on_releases_without_importing() {
-    let world = World::with_config(SITE);
+    let world = World::with_config(&site());
     let folder = world.path("vendor");
     fs::create_dir_all(folder.join("sub")).unwrap();
     fs::write(folder.join("a.rules"), rule("alert", 1, "") + &rule("pass", 2, "")).unwrap();
@@ -141,7 +149,7 @@ fn a_policy_is_tried_on_files_and_on_releases_without_importing() {
 
 #[test]
 fn the_connected_side_says_the_same_and_strips_before_it_signs() {
-    let world = World::with_config(SITE);
+    let world = World::with_config(&site());
     let folder = world.path("vendor");
     fs::create_dir(&folder).unwrap();
     let good = rule("alert", 1, "") + &rule("drop", 2, "");
@@ -186,4 +194,29 @@ fn the_connected_side_says_the_same_and_strips_before_it_signs() {
         "{}",
         said.err
     );
+}
+
+/// What nobody can look into passes by its digest or by a second signer, and a program by neither.
+#[test]
+fn content_of_no_known_kind_passes_only_where_it_is_vouched_for() {
+    let (named, other): (&[u8], &[u8]) = (b"\x01engine model v7\0", b"\x01engine model v8\0");
+    let digest = gaprelay::base::Digest::of(named).to_string();
+    let world = World::with_config(&SITE.replace("DIGEST", &digest));
+    let files: &[File<'_>] =
+        &[("a.bin", named, "unknown"), ("b.bin", other, "unknown"), ("c.bin", b"\x7fELF", "unknown")];
+    let import = |version: u64, is_vouched: bool| {
+        let folder = world.path("stick").join(format!("blind-{version}"));
+        let manifest = good(&folder, &world.custodian, "blind", version, files);
+        if is_vouched {
+            let signature = world.evaluator.sign(&manifest, &comment("blind", version));
+            fs::write(folder.join("manifest.json.evaluator.minisig"), signature).unwrap();
+        }
+        world.import(&folder).expect(0);
+        let shown = world.relay(&["show", &format!("blind/{version}"), "--json"]).expect(0).json();
+        let rules =
+            shown["verdicts"].as_array().unwrap().iter().map(|v| v["rule"].as_str().unwrap_or("none").to_owned());
+        (rules.collect::<Vec<_>>(), shown["release"]["counts"]["cleared"].as_u64().unwrap())
+    };
+    assert_eq!(import(1, false), (vec!["opaque-by-digest".into(), "none".into(), "none".into()], 1));
+    assert_eq!(import(2, true), (vec!["opaque-by-digest".into(), "opaque-by-signer".into(), "none".into()], 2));
 }

@@ -61,6 +61,28 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     out.finish().unwrap()
 }
 
+/// A container as the vendor makes them, unsigned.
+pub(crate) fn cvd(files: &[(&str, &[u8])], change: impl Fn(String) -> String) -> Vec<u8> {
+    use md5::Digest as _;
+    let head = |md5: &str, signature: &str| {
+        format!("ClamAV-VDB:01 Jan 2026 00-00 +0000:7:3:90:{md5}:{signature}:test:1767225600")
+    };
+    let mut info = format!("{}\n", head("X", "X"));
+    for (name, bytes) in files {
+        info += &format!("{name}:{}:{}\n", bytes.len(), Digest::of(bytes));
+    }
+    let info = change(info + "DSIG:x\n");
+    let listed: Vec<File<'_>> = [("COPYING", &b"free\n"[..], ""), ("test.info", info.as_bytes(), "")]
+        .into_iter()
+        .chain(files.iter().map(|(name, bytes)| (*name, *bytes, "")))
+        .collect();
+    let body = gzip(&tar(&listed));
+    let md5 = data_encoding::HEXLOWER.encode(&md5::Md5::digest(&body));
+    let mut out = format!("{:<512}", head(&md5, "abc")).into_bytes();
+    out.extend(body);
+    out
+}
+
 /// A manifest that fits these files and this payload.
 pub(crate) fn manifest(feed: &str, version: u64, files: &[File<'_>], payload: &[u8]) -> Value {
     let artifacts: Vec<Value> = files
