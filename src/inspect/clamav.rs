@@ -2,6 +2,8 @@
 //! `libclamav/readdb.c` where the manual is silent; the CVD header as `cl_cvdparse(3)` reads it. In scope: what each
 //! line of a text database is. Out of scope: whether an engine of some level compiles a subsignature.
 
+use std::borrow::Cow;
+
 use super::item::{Effect, Item};
 use super::kind::{Kind, Seen};
 use super::lines::{Grammar, Line};
@@ -118,16 +120,23 @@ impl Grammar for Database {
         if comment(line.text) {
             return;
         }
+        if self.0 == Kind::ClamavHashes {
+            // There are millions of them: no copy is made.
+            match hashes(line.text).filter(|_| !line.is_padded) {
+                Some(entry) => notes.item(entry.item(line)),
+                None => line.flaw(Reason::RuleSyntax, notes),
+            }
+            return;
+        }
         let key = match self.0 {
-            Kind::ClamavHashes => hashes(line.text),
-            Kind::ClamavBodies => bodies(line.text),
-            Kind::ClamavLogical => logical(line.text),
-            Kind::ClamavContainers => containers(line.text),
-            Kind::ClamavIcons => icons(line.text),
-            Kind::ClamavAllow => allow(line.text),
-            _ => settings(line.text),
+            Kind::ClamavBodies => bodies(line.text).map(Cow::from),
+            Kind::ClamavLogical => logical(line.text).map(Cow::from),
+            Kind::ClamavContainers => containers(line.text).map(Cow::from),
+            Kind::ClamavIcons => icons(line.text).map(Cow::from),
+            Kind::ClamavAllow => allow(line.text).map(Cow::from),
+            _ => settings(line.text).map(Cow::from),
         };
-        let Some(key) = key else { return line.flaw(Reason::RuleSyntax, notes) };
+        let Some(key) = key.filter(|_| !line.is_padded) else { return line.flaw(Reason::RuleSyntax, notes) };
         let suppresses = matches!(self.0, Kind::ClamavAllow | Kind::ClamavSettings);
         let effect = if suppresses { Effect::Suppresses } else { Effect::Detects };
         if suppresses {
@@ -140,17 +149,22 @@ impl Grammar for Database {
     }
 }
 
+/// Whether each byte is such; without an early end, so that the compiler looks at many at a time.
+fn each(text: &str, is_such: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |all, byte| all & is_such(byte))
+}
+
 fn is_number(text: &str) -> bool {
-    (1..=10).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+    (1..=10).contains(&text.len()) && each(text, |b| b.is_ascii_digit())
 }
 
 /// Signatures' names: what a console shows, and logs carry.
 fn is_name(text: &str) -> bool {
-    (1..=512).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+    (1..=512).contains(&text.len()) && each(text, |b| b.is_ascii_graphic())
 }
 
 fn is_hash(text: &str) -> bool {
-    matches!(text.len(), 32 | 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit())
+    matches!(text.len(), 32 | 40 | 64) && each(text, |b| b.is_ascii_hexdigit())
 }
 
 /// At most two levels of functionality, `MIN` and `MAX`.
@@ -158,20 +172,48 @@ fn are_levels(fields: &[&str]) -> bool {
     fields.len() <= 2 && fields.iter().all(|level| level.is_empty() || is_number(level))
 }
 
-/// What names the line; `None`: it is none. An indicator is named by the hash, everything else by its name.
-fn hashes(line: &str) -> Option<String> {
-    let fields: Vec<&str> = line.split(':').collect();
-    let [first, second, name, levels @ ..] = fields.as_slice() else { return None };
-    let size = |text: &str| text == "*" || is_number(text);
-    let is_entry = is_hash(first) && size(second) || size(first) && is_hash(second);
-    (is_entry && is_name(name) && are_levels(levels)).then(|| format!("{first}:{second}").to_ascii_lowercase())
+/// An entry of a database of hashes.
+struct Entry<'a> {
+    /// The hash, and the size that stands on its other side, as written.
+    first: &'a str,
+    second: &'a str,
+    /// Levels of functionality, with the colon before them.
+    levels: &'a str,
 }
 
-fn bodies(line: &str) -> Option<String> {
-    let fields: Vec<&str> = line.split(':').collect();
-    let [name, target, offset, hex, levels @ ..] = fields.as_slice() else { return None };
-    let good = is_name(name) && is_number(target) && is_offset(offset) && is_body(hex) && are_levels(levels);
-    good.then(|| (*name).to_owned())
+impl Entry<'_> {
+    /// What is detected, and by which engines: what it is called is of no weight.
+    fn item(&self, line: &Line<'_>) -> Item {
+        let space = Kind::ClamavHashes.name();
+        let item = |first: &str, second: &str| {
+            let values = [first.as_bytes(), second.as_bytes(), self.levels.as_bytes()];
+            Item::values(space, &values, line.span.from, Effect::Detects)
+        };
+        if !each(self.first, |b| !b.is_ascii_uppercase()) || !each(self.second, |b| !b.is_ascii_uppercase()) {
+            return item(&self.first.to_ascii_lowercase(), &self.second.to_ascii_lowercase());
+        }
+        item(self.first, self.second)
+    }
+}
+
+/// An entry of a database of hashes; `None`: it is none.
+fn hashes(line: &str) -> Option<Entry<'_>> {
+    let (first, rest) = line.split_once(':')?;
+    let (second, rest) = rest.split_once(':')?;
+    let (name, levels) = rest.split_at_checked(rest.find(':').unwrap_or(rest.len()))?;
+    let size = |text: &str| text == "*" || is_number(text);
+    let is_entry = is_hash(first) && size(second) || size(first) && is_hash(second);
+    let are_levels =
+        levels.is_empty() || levels.split(':').count() <= 3 && levels.split(':').all(|l| l.is_empty() || is_number(l));
+    (is_entry && is_name(name) && are_levels).then_some(Entry { first, second, levels })
+}
+
+fn bodies(line: &str) -> Option<&str> {
+    let mut fields = line.splitn(5, ':');
+    let (name, target, offset, hex) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    let levels: Vec<&str> = fields.next().map(|levels| levels.split(':').collect()).unwrap_or_default();
+    let good = is_name(name) && is_number(target) && is_offset(offset) && is_body(hex) && are_levels(&levels);
+    good.then_some(name)
 }
 
 /// `*`, `n`, `EOF-n`, `EP+n`, `Sx+n`, `SL+n`, `SEx`, `VI`, each perhaps with `,shift`.
@@ -181,7 +223,30 @@ fn is_offset(text: &str) -> bool {
 
 /// Hexadecimal with wild cards, gaps, alternatives and word marks.
 fn is_body(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit() || b"?*{}-()|!@[]BLWwiaf,&".contains(&b))
+    let is_letter = |b: u8| {
+        b.is_ascii_hexdigit()
+            || matches!(
+                b,
+                b'?' | b'*'
+                    | b'{'
+                    | b'}'
+                    | b'-'
+                    | b'('
+                    | b')'
+                    | b'|'
+                    | b'!'
+                    | b'@'
+                    | b'['
+                    | b']'
+                    | b'L'
+                    | b'W'
+                    | b'w'
+                    | b'i'
+                    | b','
+                    | b'&'
+            )
+    };
+    !text.is_empty() && each(text, is_letter)
 }
 
 fn logical(line: &str) -> Option<String> {
@@ -237,8 +302,8 @@ fn icons(line: &str) -> Option<String> {
 
 /// A hash as in the databases; a rule of `.wdb`; a name of `.ign2`; `DATABASE:LINE:NAME` of `.ign`.
 fn allow(line: &str) -> Option<String> {
-    if let Some(key) = hashes(line) {
-        return Some(key);
+    if let Some(entry) = hashes(line) {
+        return Some(format!("{}:{}", entry.first, entry.second).to_ascii_lowercase());
     }
     let printable = line.bytes().all(|b| b.is_ascii_graphic());
     (printable && line.split(':').count() <= 6).then(|| line.to_owned())
@@ -284,6 +349,8 @@ mod tests {
             (Kind::ClamavHashes, format!("{}:68:a", md5.replace('d', "g"))),
             (Kind::ClamavBodies, "a:0:*:zz".into()),
             (Kind::ClamavBodies, "a:0:*:".into()),
+            (Kind::ClamavBodies, " a:0:*:6162".into()),
+            (Kind::ClamavBodies, "a:0:*:6162 ".into()),
             (Kind::ClamavLogical, "a;Target:0;0".into()),
             (Kind::ClamavLogical, "a;Run:x;0;61".into()),
             (Kind::ClamavContainers, "a:*:b".into()),

@@ -7,6 +7,7 @@
 //! ```
 
 use crate::base::Digest;
+use crate::base::digest::Hasher;
 
 /// Length of a record, in bytes.
 pub const RECORD: usize = 41;
@@ -45,22 +46,32 @@ pub struct Item {
 impl Item {
     /// The item that `key` names among those of its `space` (what it is: no key of one is one of another).
     pub fn new(space: &str, key: &[u8], content: &[u8], offset: u64, effect: Effect) -> Self {
-        Self { key: short(space, key), content: short(space, content), offset, effect, is_limited: false }
+        Self { key: half(space, &[key]), content: half(space, &[content]), offset, effect, is_limited: false }
     }
 
     /// The item that is nothing but its value.
     pub fn value(space: &str, value: &[u8], offset: u64, effect: Effect) -> Self {
-        let key = short(space, value);
+        Self::values(space, &[value], offset, effect)
+    }
+
+    /// The item that is nothing but these values, one behind the other.
+    pub fn values(space: &str, values: &[&[u8]], offset: u64, effect: Effect) -> Self {
+        let key = half(space, values);
         Self { key, content: key, offset, effect, is_limited: false }
     }
 
     /// As a record.
     pub fn to_record(self) -> [u8; RECORD] {
-        let mut record = [0; RECORD];
         let effect = self.effect as u8 | if self.is_limited { LIMITED } else { 0 };
-        let offset = self.offset.to_le_bytes();
-        let parts = self.key.into_iter().chain(self.content).chain(offset).chain([effect]);
-        record.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
+        let mut record = [effect; RECORD];
+        let mut put = |from: usize, part: &[u8]| {
+            if let Some(to) = record.get_mut(from..from + part.len()) {
+                to.copy_from_slice(part);
+            }
+        };
+        put(0, &self.key);
+        put(16, &self.content);
+        put(32, &self.offset.to_le_bytes());
         record
     }
 
@@ -83,15 +94,15 @@ impl Item {
 }
 
 /// The first half of a digest, which nobody can find a second text for.
-fn short(space: &str, text: &[u8]) -> [u8; 16] {
-    let mut hasher = crate::base::digest::Hasher::new();
+fn half(space: &str, texts: &[&[u8]]) -> [u8; 16] {
+    let mut hasher = Hasher::new();
     hasher.update(space.as_bytes());
-    hasher.update(b"\0");
-    hasher.update(text);
+    for text in texts {
+        hasher.update(b"\0");
+        hasher.update(text);
+    }
     let Digest(whole) = hasher.finish();
-    let mut half = [0; 16];
-    half.iter_mut().zip(whole).for_each(|(to, from)| *to = from);
-    half
+    whole.first_chunk().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

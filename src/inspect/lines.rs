@@ -9,6 +9,8 @@ use crate::base::Reason;
 pub struct Line<'a> {
     /// Its text, without blanks around it.
     pub text: &'a str,
+    /// Whether there were blanks around it, which some readers take for a part of it.
+    pub is_padded: bool,
     /// Counted from 1.
     pub number: u64,
     /// The whole line, with its end.
@@ -89,8 +91,9 @@ impl Lines {
         }
         let whole = simdutf8::basic::from_utf8(bytes);
         // What is no UTF-8 has been told of as such, for the artifact as a whole.
-        let text = whole.unwrap_or_default().trim_matches([' ', '\t', '\r', '\n']);
-        let line = Line { text, number: self.number, span };
+        let whole = whole.unwrap_or_default().trim_end_matches(['\r', '\n']);
+        let text = whole.trim_matches([' ', '\t', '\r']);
+        let line = Line { text, is_padded: text.len() < whole.len(), number: self.number, span };
         if span.size > self.grammar.longest() as u64 {
             line.flaw(Reason::RuleTooLong, notes);
         } else if memchr::memchr(b'\r', text.as_bytes()).is_some() {

@@ -41,7 +41,7 @@ impl Grammar for List {
             Kind::DomainList => domain(text),
             _ => url(text),
         };
-        if !is_good {
+        if !is_good || line.is_padded {
             return line.flaw(Reason::RuleSyntax, notes);
         }
         // Of addresses that are written in several ways, and of URLs, the text is the value.
@@ -59,7 +59,7 @@ fn is_list(seen: &Seen<'_>, own: &[&str], line: fn(&str) -> bool) -> bool {
 }
 
 fn is_hex(line: &str, digits: usize) -> bool {
-    line.len() == digits && line.bytes().all(|b| b.is_ascii_hexdigit())
+    line.len() == digits && line.bytes().fold(true, |all, b| all & b.is_ascii_hexdigit())
 }
 
 fn sha256(line: &str) -> bool {
