@@ -57,20 +57,20 @@ pub const CONTENT: [Reason; 17] = [
     Reason::InspectionLimit,
 ];
 
-/// Those that lines can be left out for: all of what content does but what is about an artifact as a whole.
-pub const STRIPPABLE: [Reason; 11] = [
-    Reason::RuleSyntax,
-    Reason::RuleTooLong,
-    Reason::RuleKeyword,
-    Reason::RuleRunsCode,
-    Reason::RuleUsesFiles,
-    Reason::RuleActsOnTraffic,
-    Reason::RuleWeakensDetection,
-    Reason::RuleDuplicate,
-    Reason::RuleModule,
-    Reason::RuleCostly,
-    Reason::RuleSubmits,
+/// Those that are about an artifact as a whole.
+const WHOLE: [Reason; 6] = [
+    Reason::RuleCarriesFile,
+    Reason::RuleBytecode,
+    Reason::ArchiveForm,
+    Reason::ArchiveMember,
+    Reason::TextControl,
+    Reason::InspectionLimit,
 ];
+
+/// Whether lines can be left out for it.
+pub fn can_be_stripped(reason: Reason) -> bool {
+    CONTENT.contains(&reason) && !WHOLE.contains(&reason)
+}
 
 /// Those that a policy may permit; the others never pass.
 pub const PERMITTABLE: [Reason; 7] = [

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::kind::{Kind, Seen};
 use super::notes::Notes;
+use super::whole::Whole;
 use super::{misp, stix};
 use crate::base::Reason;
 use crate::guard;
@@ -47,30 +48,24 @@ fn squeezed(seen: &Seen<'_>) -> String {
 /// Keeps a file until it is whole.
 pub struct Reading {
     kind: Kind,
-    text: Vec<u8>,
-    too_long: bool,
+    file: Whole,
 }
 
 impl Reading {
     /// A STIX bundle or a MISP event.
     pub fn new(kind: Kind) -> Self {
-        Self { kind, text: Vec::new(), too_long: false }
+        Self { kind, file: Whole::new(LONGEST) }
     }
 
     /// Takes the next bytes in.
     pub fn take(&mut self, bytes: &[u8]) {
-        self.too_long |= self.text.len() + bytes.len() > LONGEST;
-        if !self.too_long {
-            self.text.extend_from_slice(bytes);
-        }
+        self.file.take(bytes);
     }
 
     /// What was found in all of it.
     pub fn finish(self, notes: &mut Notes) {
-        if self.too_long {
-            return notes.flaw(Reason::RuleTooLong, 1, None);
-        }
-        let text = str::from_utf8(&self.text).unwrap_or_default();
+        let Some(bytes) = self.file.finish(notes) else { return };
+        let text = str::from_utf8(&bytes).unwrap_or_default();
         let read = if self.kind == Kind::StixJson { stix::read(text, notes) } else { misp::read(text, notes) };
         if let Err((reason, line)) = read {
             notes.flaw(reason, line, None);

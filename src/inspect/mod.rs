@@ -35,6 +35,7 @@ pub mod suricata;
 pub mod tar;
 pub mod text;
 pub mod verdict;
+pub mod whole;
 pub mod yara;
 
 use md5::Digest as _;

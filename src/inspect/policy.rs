@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
-use super::flaw::{Flaw, PERMITTABLE, STRIPPABLE};
+use super::flaw::{Flaw, PERMITTABLE, can_be_stripped};
 use crate::base::{Digest, Reason, Refusal, quoted};
 
 /// What a rule says.
@@ -116,7 +116,7 @@ impl Policy {
             }
             let cannot = |reason: &&Reason| match rule.then {
                 Action::Permit => !PERMITTABLE.contains(reason),
-                Action::Strip => !STRIPPABLE.contains(reason),
+                Action::Strip => !can_be_stripped(**reason),
                 Action::Withhold | Action::Refuse => false,
             };
             if let Some(reason) = rule.reasons.iter().find(cannot) {

@@ -9,6 +9,7 @@ use saphyr_parser::{Event, Parser};
 use super::item::{Effect, Item};
 use super::notes::Notes;
 use super::regex;
+use super::whole::Whole;
 use crate::base::Reason;
 
 /// Longest file, in bytes.
@@ -17,28 +18,25 @@ const LONGEST: usize = 1 << 20;
 const DEEPEST: usize = 32;
 
 /// Keeps a file until it is whole.
-#[derive(Default)]
-pub struct Reading {
-    text: Vec<u8>,
-    too_long: bool,
+pub struct Reading(Whole);
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self(Whole::new(LONGEST))
+    }
 }
 
 impl Reading {
     /// Takes the next bytes in.
     pub fn take(&mut self, bytes: &[u8]) {
-        self.too_long |= self.text.len() + bytes.len() > LONGEST;
-        if !self.too_long {
-            self.text.extend_from_slice(bytes);
-        }
+        self.0.take(bytes);
     }
 
     /// What was found in all of it.
     pub fn finish(self, notes: &mut Notes) {
-        if self.too_long {
-            return notes.flaw(Reason::RuleTooLong, 1, None);
-        }
+        let Some(bytes) = self.0.finish(notes) else { return };
         // What is no UTF-8 has been told of as such.
-        let text = str::from_utf8(&self.text).unwrap_or_default();
+        let text = str::from_utf8(&bytes).unwrap_or_default();
         let mut rule = Rule::default();
         for event in Parser::new_from_str(text) {
             let Ok((event, span)) = event else {

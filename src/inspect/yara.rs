@@ -12,6 +12,7 @@ use yara_x_parser::cst::{Event, SyntaxKind};
 use super::flaw::Span;
 use super::item::{Effect, Item};
 use super::notes::Notes;
+use super::whole::Whole;
 use crate::base::Reason;
 
 /// Longest file, in bytes. The parser holds one rule at a time, in up to three hundred times its length: a file that
@@ -26,10 +27,17 @@ const MODULES: &[&str] =
 const STATEMENTS: &[SyntaxKind] = &[SyntaxKind::IMPORT_STMT, SyntaxKind::INCLUDE_STMT, SyntaxKind::RULE_DECL];
 
 /// Keeps a file until it is whole.
-#[derive(Default)]
-pub struct Reading {
+pub struct Reading(Whole);
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self(Whole::new(LONGEST))
+    }
+}
+
+/// The whole file.
+struct Source {
     text: Vec<u8>,
-    too_long: bool,
 }
 
 /// A rule, an import or an include: what can be left out of a file.
@@ -46,17 +54,19 @@ struct Statement {
 impl Reading {
     /// Takes the next bytes in.
     pub fn take(&mut self, bytes: &[u8]) {
-        self.too_long |= self.text.len() + bytes.len() > LONGEST;
-        if !self.too_long {
-            self.text.extend_from_slice(bytes);
-        }
+        self.0.take(bytes);
     }
 
     /// What was found in all of it.
     pub fn finish(self, notes: &mut Notes) {
-        if self.too_long {
-            return notes.flaw(Reason::RuleTooLong, 1, None);
+        if let Some(text) = self.0.finish(notes) {
+            Source { text }.read(notes);
         }
+    }
+}
+
+impl Source {
+    fn read(&self, notes: &mut Notes) {
         // Some readers take it for the end of a line, of a comment say, others do not.
         let mut returns = memchr::memchr_iter(b'\r', &self.text);
         if let Some(at) = returns.find(|at| self.text.get(at + 1) != Some(&b'\n')) {
