@@ -49,10 +49,17 @@ struct Contents {
 
 impl Members for Contents {
     fn begin(&mut self, name: &str, _: u64) {
+        // The time is the archive's, whatever each file takes of it.
+        if self.notes.is_over(1) {
+            return;
+        }
         self.looking = Some((name.to_owned(), Box::new(Look::member(name))));
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
+        if self.notes.is_over(1) {
+            self.looking = None;
+        }
         if let Some((_, look)) = &mut self.looking {
             look.take(bytes);
             look.hand_items(&mut self.notes);

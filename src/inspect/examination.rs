@@ -9,7 +9,7 @@ use std::thread;
 
 use super::examiner::{self, Answer, Ask};
 use super::flaw::MOST_IN_ALL;
-use super::item::RECORD;
+use super::item::{MOST, RECORD};
 use super::{Decision, Keep, Terms, Verdict, strip};
 use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
@@ -161,7 +161,7 @@ fn take(
         if failed.is_none() {
             failed = keep.begin(artifact).err().map(Error::from);
         }
-        let (mut hasher, mut left, mut flaws) = (Hasher::new(), artifact.size, Vec::new());
+        let (mut hasher, mut left, mut flaws, mut items) = (Hasher::new(), artifact.size, Vec::new(), 0);
         let mut finding = loop {
             match answers.frame().map_err(|e| broken(&e))? {
                 Frame::Bytes(bytes) if bytes.len() as u64 <= left => {
@@ -175,6 +175,10 @@ fn take(
                 Frame::Bytes(_) => return Err(misbehaves("hands over more than the manifest lists")),
                 Frame::Message(Answer::Items) => match answers.frame::<Answer>().map_err(|e| broken(&e))? {
                     Frame::Bytes(records) if records.len().is_multiple_of(RECORD) => {
+                        items += (records.len() / RECORD) as u64;
+                        if items > MOST {
+                            return Err(misbehaves("hands over more items than there may be"));
+                        }
                         if failed.is_none() {
                             failed = keep.items(records).err().map(Error::from);
                         }

@@ -12,6 +12,9 @@ use crate::base::digest::Hasher;
 /// Length of a record, in bytes.
 pub const RECORD: usize = 41;
 
+/// Most items of one artifact: their records take 1.3 GB.
+pub const MOST: u64 = 32_000_000;
+
 /// In the effect's byte: something narrows when or whether it speaks.
 const LIMITED: u8 = 0x80;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Kind;
 use super::flaw::{Flaws, Span};
-use super::item::Item;
+use super::item::{Item, MOST, RECORD};
 use crate::base::Reason;
 use crate::base::clock::Stopwatch;
 
@@ -12,13 +12,15 @@ use crate::base::clock::Stopwatch;
 const MOST_SECONDS: u64 = 60;
 
 /// How often the time is looked at, in steps.
-const TURN: u64 = 512;
+const TURN: u64 = 64;
 
 /// Notes on one artifact.
 #[derive(Default)]
 pub struct Notes {
     flaws: Flaws,
     items: Vec<u8>,
+    /// How many items there were.
+    count: u64,
     watch: Stopwatch,
     steps: u64,
     is_over: bool,
@@ -43,7 +45,22 @@ impl Notes {
 
     /// Takes over the items of others' notes.
     pub fn absorb_items(&mut self, others: &mut Self) {
-        self.items.append(&mut others.items);
+        if self.has_room((others.items.len() / RECORD) as u64) {
+            self.items.append(&mut others.items);
+        } else {
+            others.items.clear();
+        }
+    }
+
+    /// Whether so many more items are not too many; if they are, that is noted once.
+    fn has_room(&mut self, more: u64) -> bool {
+        let was_full = self.count > MOST;
+        self.count = self.count.saturating_add(more);
+        let has_room = self.count <= MOST;
+        if !was_full && !has_room {
+            self.flaw(Reason::InspectionLimit, 1, None);
+        }
+        has_room
     }
 
     /// Takes over others' notes.
@@ -61,7 +78,9 @@ impl Notes {
 
     /// An item.
     pub fn item(&mut self, item: Item) {
-        self.items.extend_from_slice(&item.to_record());
+        if self.has_room(1) {
+            self.items.extend_from_slice(&item.to_record());
+        }
     }
 
     /// Appends the records of the items since this was asked last.

@@ -180,7 +180,7 @@ fn take(plan: &Plan, path: &str, file: &Path, survey: &mut Survey) -> Result<(),
     };
     let mut taken = artifact;
     if let (Some(folder), Some(_)) = (&plan.strip, &verdict.stripped) {
-        let to = folder.join(survey.stripped.len().to_string());
+        let to = folder.join(survey.verdicts.len().to_string());
         strip::strip(&mut verdict, File::open(file).during("open", file)?, &lines, &to)?;
         // What is left is judged as if it had come so: there may be nothing left that passes.
         let (left, finding) = look(&to, path)?;
