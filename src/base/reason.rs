@@ -137,7 +137,7 @@ reasons! {
     RuleCostly "rule-costly" "A regular expression is of a shape that takes an engine exponential time: one repeated thing, repeated, such as (a+)+." "Ask the sender to rewrite it; only if the site accepts it, permit rule-costly in the feed's policy."
     RuleSubmits "rule-submits" "The content tells an engine to send samples, statistics or look-ups to somebody, or where to." "Nothing may be sent; ask the sender for the content without it."
     RuleCarriesFile "rule-carries-file" "An indicator carries the bytes of a file: a sample, an attachment, a key to one." "Samples never pass; ask the sender for the indicators alone."
-    InspectionLimit "inspection-limit" "Reading the content took more time than an artifact is given." "Ask the sender to split it; if it is made to cost that much, ask how that came about."
+    InspectionLimit "inspection-limit" "Reading the content took more time, or it has more rules, signatures or indicators, than an artifact is given." "Ask the sender to split it; if it is made to cost that much, ask how that came about."
     // statements
     StatementMalformed "statement-malformed" "The statement is not of the documented form." "Print it again with `gaprelay approve FEED/VERSION`, and sign exactly that file."
     StatementUnknownRelease "statement-unknown-release" "The statement is about a release this relay does not hold." "Check feed and version with `gaprelay releases`."

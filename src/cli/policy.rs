@@ -9,7 +9,6 @@ use walkdir::WalkDir;
 
 use super::args_policy::{PolicyCommand, PolicyTest};
 use super::{Ended, tui, worker};
-use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
 use crate::base::limits::human;
 use crate::base::quoted::quoted_os;
@@ -18,6 +17,7 @@ use crate::config::{Config, policy as policies};
 use crate::inspect::flaw::PERMITTABLE;
 use crate::inspect::strip::Scratch;
 use crate::inspect::{Action, Counts, Decision, Examination, Kind, Policy, Terms, Verdict};
+use crate::store::fsck::digest_of;
 use crate::store::{ReleaseId, SMALL, State};
 use crate::verify::Artifact;
 
@@ -149,7 +149,8 @@ fn find(state: &State, target: &Path) -> Result<Vec<Target>, Error> {
         if entry.file_type().is_file() {
             let below = entry.path().strip_prefix(target).ok().filter(|below| below.components().next().is_some());
             let path = below.unwrap_or(Path::new(entry.file_name())).to_string_lossy().into_owned();
-            let (size, sha256) = digest_of(entry.path())?;
+            let size = entry.path().metadata().during("measure", entry.path())?.len();
+            let sha256 = digest_of(entry.path(), 0, size)?;
             found.push(Target { path, file: entry.path().to_owned(), offset: 0, size, sha256, declared: None });
         }
     }
@@ -174,23 +175,6 @@ fn stored(state: &State, id: &ReleaseId) -> Result<Vec<Target>, Error> {
         found.push(Target { path: verdict.path, file, offset, size, sha256, declared: Some(verdict.declared) });
     }
     Ok(found)
-}
-
-fn digest_of(path: &Path) -> Result<(u64, Digest), Fault> {
-    struct Into(Hasher, u64);
-    impl std::io::Write for Into {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.update(bytes);
-            self.1 += bytes.len() as u64;
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut into = Into(Hasher::new(), 0);
-    std::io::copy(&mut File::open(path).during("open", path)?, &mut into).during("read", path)?;
-    Ok((into.1, into.0.finish()))
 }
 
 /// Has each looked at by a confined examiner; what would refuse a release is told beside the verdicts.

@@ -104,3 +104,24 @@ impl Notes {
         self.flaws
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::item::Effect;
+
+    #[test]
+    fn too_many_items_are_noted_once() {
+        let mut notes = Notes { count: MOST - 1, ..Notes::default() };
+        let item = Item::value("t", b"v", 0, Effect::Detects);
+        (0..3).for_each(|_| notes.item(item));
+        let mut others = Notes::default();
+        others.item(item);
+        notes.absorb_items(&mut others);
+        let mut kept = Vec::new();
+        notes.append_items(&mut kept);
+        assert_eq!(kept, item.to_record());
+        let flaws: Vec<_> = notes.into_flaws().into_vec().into_iter().map(|flaw| (flaw.reason, flaw.span)).collect();
+        assert_eq!(flaws, [(Reason::InspectionLimit, None)]);
+    }
+}

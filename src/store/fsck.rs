@@ -135,7 +135,8 @@ fn check_release(
     Ok(())
 }
 
-fn digest_of(path: &Path, offset: u64, size: u64) -> Result<Digest, Fault> {
+/// The digest of so many bytes of a file, or of all there are.
+pub fn digest_of(path: &Path, offset: u64, size: u64) -> Result<Digest, Fault> {
     let mut file = File::open(path).during("open", path)?;
     file.seek(SeekFrom::Start(offset)).during("read", path)?;
     let mut reader = file.take(size);
