@@ -45,8 +45,18 @@ impl<'a> Terminal<'a> {
         run(command.args(args)).out
     }
 
+    /// The screen, once it has come to rest: a page is drawn in several writes, and a look in between sees half of it.
     fn screen(&self) -> String {
-        self.tmux(&["capture-pane", "-p"])
+        let mut screen = self.tmux(&["capture-pane", "-p"]);
+        for _ in 0..10 {
+            std::thread::sleep(Duration::from_millis(40));
+            let next = self.tmux(&["capture-pane", "-p"]);
+            if next == screen {
+                break;
+            }
+            screen = next;
+        }
+        screen
     }
 
     #[track_caller]
