@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::thread::ThreadId;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -27,18 +28,24 @@ pub fn now() -> Timestamp {
     Timestamp::from_secs(since.as_secs())
 }
 
-/// How long the calling thread has worked since this was made: its processor time, in whole seconds.
-pub struct Stopwatch(i64);
+/// How long a thread has worked: its processor time, in whole seconds. Work that moves to another thread begins anew.
+pub struct Stopwatch {
+    thread: ThreadId,
+    since: i64,
+}
 
 impl Stopwatch {
     /// From now on.
     pub fn new() -> Self {
-        Self(Self::now())
+        Self { thread: std::thread::current().id(), since: Self::now() }
     }
 
-    /// Seconds of work since.
-    pub fn seconds(&self) -> u64 {
-        u64::try_from(Self::now() - self.0).unwrap_or_default()
+    /// Seconds of the calling thread's work since.
+    pub fn seconds(&mut self) -> u64 {
+        if self.thread != std::thread::current().id() {
+            *self = Self::new();
+        }
+        u64::try_from(Self::now() - self.since).unwrap_or_default()
     }
 
     fn now() -> i64 {

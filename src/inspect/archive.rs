@@ -87,18 +87,21 @@ impl Members for Contents {
         }
         self.notes.enter(None);
     }
+
+    fn notes(&mut self) -> &mut Notes {
+        &mut self.notes
+    }
 }
 
 impl Reading {
     /// Takes the next bytes in.
     pub fn take(&mut self, bytes: &[u8], notes: &mut Notes) {
-        self.0.take(bytes);
-        notes.absorb_items(&mut self.0.members().notes);
+        self.0.take(bytes, notes);
     }
 
     /// What was found in all of it.
     pub fn finish(self, notes: &mut Notes) {
-        let (contents, read) = self.0.finish();
+        let (contents, read) = self.0.finish(notes);
         if let Some(contents) = contents {
             notes.absorb(contents.notes);
             notes.kinds.extend(contents.kinds);

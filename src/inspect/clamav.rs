@@ -145,7 +145,9 @@ impl Grammar for Database {
         if self.0 == Kind::ClamavLogical && patterns(line.text).any(regex::explodes) {
             line.flaw(Reason::RuleCostly, notes);
         }
-        notes.item(Item::new(self.0.name(), key.as_bytes(), line.text.as_bytes(), line.span.from, effect));
+        // What names it stands first.
+        let content = line.text.get(key.len()..).unwrap_or_default();
+        notes.item(Item::new(self.0.name(), key.as_bytes(), content.as_bytes(), line.span.from, effect));
     }
 }
 
@@ -167,9 +169,9 @@ fn is_hash(text: &str) -> bool {
     matches!(text.len(), 32 | 40 | 64) && each(text, |b| b.is_ascii_hexdigit())
 }
 
-/// At most two levels of functionality, `MIN` and `MAX`.
-fn are_levels(fields: &[&str]) -> bool {
-    fields.len() <= 2 && fields.iter().all(|level| level.is_empty() || is_number(level))
+/// At most two levels of functionality, `MIN:MAX`.
+fn are_levels(text: &str) -> bool {
+    text.split(':').count() <= 2 && text.split(':').all(|level| level.is_empty() || is_number(level))
 }
 
 /// An entry of a database of hashes.
@@ -196,23 +198,30 @@ impl Entry<'_> {
     }
 }
 
+/// What stands before and behind the first colon.
+fn cut(line: &str) -> Option<(&str, &str)> {
+    let at = memchr::memchr(b':', line.as_bytes())?;
+    Some((line.get(..at)?, line.get(at + 1..)?))
+}
+
 /// An entry of a database of hashes; `None`: it is none.
 fn hashes(line: &str) -> Option<Entry<'_>> {
-    let (first, rest) = line.split_once(':')?;
-    let (second, rest) = rest.split_once(':')?;
-    let (name, levels) = rest.split_at_checked(rest.find(':').unwrap_or(rest.len()))?;
+    let (first, rest) = cut(line)?;
+    let (second, rest) = cut(rest)?;
+    let (name, levels) = rest.split_at_checked(memchr::memchr(b':', rest.as_bytes()).unwrap_or(rest.len()))?;
     let size = |text: &str| text == "*" || is_number(text);
     let is_entry = is_hash(first) && size(second) || size(first) && is_hash(second);
-    let are_levels =
-        levels.is_empty() || levels.split(':').count() <= 3 && levels.split(':').all(|l| l.is_empty() || is_number(l));
+    let are_levels = levels.strip_prefix(':').is_none_or(are_levels);
     (is_entry && is_name(name) && are_levels).then_some(Entry { first, second, levels })
 }
 
 fn bodies(line: &str) -> Option<&str> {
-    let mut fields = line.splitn(5, ':');
-    let (name, target, offset, hex) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-    let levels: Vec<&str> = fields.next().map(|levels| levels.split(':').collect()).unwrap_or_default();
-    let good = is_name(name) && is_number(target) && is_offset(offset) && is_body(hex) && are_levels(&levels);
+    let (name, rest) = cut(line)?;
+    let (target, rest) = cut(rest)?;
+    let (offset, rest) = cut(rest)?;
+    let (hex, levels) = cut(rest).map_or((rest, None), |(hex, levels)| (hex, Some(levels)));
+    let are_levels = levels.is_none_or(are_levels);
+    let good = is_name(name) && is_number(target) && is_offset(offset) && is_body(hex) && are_levels;
     good.then_some(name)
 }
 

@@ -101,6 +101,10 @@ impl Members for Contents {
         }
         self.notes.enter(None);
     }
+
+    fn notes(&mut self) -> &mut Notes {
+        &mut self.notes
+    }
 }
 
 impl Contents {
@@ -153,10 +157,7 @@ impl Reading {
         }
         match &mut self.body {
             Body::Unknown => {}
-            Body::Zipped(zipped) => {
-                zipped.take(rest);
-                notes.absorb_items(&mut zipped.members().notes);
-            }
+            Body::Zipped(zipped) => zipped.take(rest, notes),
             Body::Plain(tar) => {
                 tar.take(rest);
                 notes.absorb_items(&mut tar.members().notes);
@@ -171,7 +172,7 @@ impl Reading {
         let md5: [u8; 16] = self.md5.finalize().into();
         let (contents, read) = match self.body {
             Body::Unknown => (None, Err("it is cut")),
-            Body::Zipped(zipped) => zipped.finish(),
+            Body::Zipped(zipped) => zipped.finish(notes),
             Body::Plain(tar) => {
                 let (contents, read) = tar.finish();
                 (Some(contents), read)

@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
+use super::beside::Beside;
 use super::flaw::Flaw;
 use super::item::RECORD;
 use super::{Finding, Look};
@@ -101,7 +102,7 @@ fn manifest(asks: &mut Receiver<impl Read>, length: u64, limits: &Limits) -> io:
 /// Hands over what comes out of the payload, and what it shows.
 struct Out<'a, W: Write> {
     to: &'a mut Sender<W>,
-    looking: Option<Look>,
+    looking: Option<Beside<Look>>,
     /// Records of items that were not handed over yet.
     items: Vec<u8>,
 }
@@ -126,14 +127,13 @@ impl<'a, W: Write> Out<'a, W> {
 
 impl<W: Write> Sink for Out<'_, W> {
     fn begin(&mut self, artifact: &Artifact) -> Result<(), Fault> {
-        self.looking = Some(Look::new(&artifact.path));
+        self.looking = Some(Beside::new(Look::new(&artifact.path)));
         Ok(())
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         if let Some(look) = &mut self.looking {
-            look.take(bytes);
-            look.append_items(&mut self.items);
+            look.take(bytes, &mut self.items);
         }
         if self.items.len() >= WORTH {
             self.items().map_err(|e| gone(&e))?;
@@ -142,7 +142,8 @@ impl<W: Write> Sink for Out<'_, W> {
     }
 
     fn end(&mut self) -> Result<(), Fault> {
-        let mut look = self.looking.take().ok_or(Fault::Internal("an artifact ended twice"))?;
+        let looking = self.looking.take().and_then(|look| look.finish(&mut self.items));
+        let mut look = looking.ok_or(Fault::Internal("an artifact ended twice"))?;
         look.finish();
         look.append_items(&mut self.items);
         let mut found = look.finding();

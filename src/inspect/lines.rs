@@ -25,7 +25,7 @@ impl Line<'_> {
 }
 
 /// How a format reads a line.
-pub trait Grammar {
+pub trait Grammar: Send {
     /// Longest line with its end, in bytes.
     fn longest(&self) -> usize;
 
@@ -89,11 +89,17 @@ impl Lines {
         if notes.is_over(self.number) {
             return;
         }
-        let whole = simdutf8::basic::from_utf8(bytes);
+        let mut whole = bytes;
+        while let [before @ .., b'\r' | b'\n'] = whole {
+            whole = before;
+        }
         // What is no UTF-8 has been told of as such, for the artifact as a whole.
-        let whole = whole.unwrap_or_default().trim_end_matches(['\r', '\n']);
-        let text = whole.trim_matches([' ', '\t', '\r']);
-        let line = Line { text, is_padded: text.len() < whole.len(), number: self.number, span };
+        let whole = simdutf8::basic::from_utf8(whole).unwrap_or_default();
+        // Hardly any line has blanks around it: it is not looked through for them.
+        let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t' | b'\r'));
+        let is_padded = is_blank(whole.as_bytes().first()) || is_blank(whole.as_bytes().last());
+        let text = if is_padded { whole.trim_matches([' ', '\t', '\r']) } else { whole };
+        let line = Line { text, is_padded, number: self.number, span };
         if span.size > self.grammar.longest() as u64 {
             line.flaw(Reason::RuleTooLong, notes);
         } else if memchr::memchr(b'\r', text.as_bytes()).is_some() {

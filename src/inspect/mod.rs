@@ -10,6 +10,7 @@
 //! ```
 
 pub mod archive;
+pub mod beside;
 pub mod clamav;
 pub mod cvd;
 pub mod examination;
@@ -257,6 +258,13 @@ fn flaws_of(kind: Kind, bytes: &[u8]) -> Vec<Flaw> {
     inside.take(bytes, &mut notes);
     inside.finish(&mut notes);
     notes.into_flaws().into_vec()
+}
+
+impl beside::Work for Look {
+    fn take(&mut self, bytes: &[u8], items: &mut Vec<u8>) {
+        Self::take(self, bytes);
+        self.append_items(items);
+    }
 }
 
 impl Look {

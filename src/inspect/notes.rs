@@ -45,10 +45,15 @@ impl Notes {
 
     /// Takes over the items of others' notes.
     pub fn absorb_items(&mut self, others: &mut Self) {
-        if self.has_room((others.items.len() / RECORD) as u64) {
-            self.items.append(&mut others.items);
+        self.absorb_records(&mut others.items);
+    }
+
+    /// Takes over records of items.
+    pub fn absorb_records(&mut self, records: &mut Vec<u8>) {
+        if self.has_room((records.len() / RECORD) as u64) {
+            self.items.append(records);
         } else {
-            others.items.clear();
+            records.clear();
         }
     }
 

@@ -4,9 +4,11 @@
 //! that is no plain path, bytes behind the end, a second gzip member. Out of scope: other archives.
 
 use std::collections::HashSet;
-use std::io::Write;
 
-use flate2::write::GzDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
+
+use super::beside::{Beside, Work};
+use super::notes::Notes;
 
 use crate::base::Limits;
 use crate::unpack::ustar::{BLOCK, checksum, padding};
@@ -21,13 +23,15 @@ const FREE: u64 = 64 << 20;
 const LARGEST: u64 = 8 << 30;
 
 /// Who looks at the files.
-pub trait Members {
+pub trait Members: Send + 'static {
     /// A file begins.
     fn begin(&mut self, name: &str, size: u64);
     /// More of its bytes.
     fn bytes(&mut self, bytes: &[u8]);
     /// It ended.
     fn end(&mut self);
+    /// What was noted of all of them.
+    fn notes(&mut self) -> &mut Notes;
 }
 
 /// Why an archive is not of the form.
@@ -177,69 +181,70 @@ fn octal(field: &[u8]) -> Option<u64> {
     is_octal.then(|| u64::from_str_radix(digits, 8).ok()).flatten()
 }
 
-/// Reads a tar in gzip.
+/// Reads a tar in gzip: inflates it, while the files are looked at beside.
 pub struct Zipped<M: Members> {
-    gzip: GzDecoder<Inflated<M>>,
-    taken: u64,
+    gzip: Decompress,
+    has_ended: bool,
+    tar: Beside<Tar<M>>,
     wrong: Option<Wrong>,
 }
 
-/// What comes out, counted.
-struct Inflated<M> {
-    tar: Tar<M>,
-    given: u64,
-}
-
-impl<M: Members> Write for Inflated<M> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.given += bytes.len() as u64;
-        self.tar.take(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+impl<M: Members> Work for Tar<M> {
+    fn take(&mut self, bytes: &[u8], items: &mut Vec<u8>) {
+        Tar::take(self, bytes);
+        self.members.notes().append_items(items);
     }
 }
+
+const DAMAGED: Wrong = "it is no gzip, or damaged";
 
 impl<M: Members> Zipped<M> {
     /// Whose files `members` looks at.
     pub fn new(members: M, end: End) -> Self {
-        let gzip = GzDecoder::new(Inflated { tar: Tar::new(members, end), given: 0 });
-        Self { gzip, taken: 0, wrong: None }
+        let (gzip, tar) = (Decompress::new_gzip(15), Beside::new(Tar::new(members, end)));
+        Self { gzip, has_ended: false, tar, wrong: None }
     }
 
-    /// Takes the next bytes in.
-    pub fn take(&mut self, mut bytes: &[u8]) {
-        self.taken += bytes.len() as u64;
-        while self.wrong.is_none() && !bytes.is_empty() {
-            // The decoder takes nothing any more once its one member has ended.
-            let step = bytes.get(..4096).unwrap_or(bytes);
-            match self.gzip.write(step) {
-                Ok(0) => self.wrong = Some("bytes stand behind its end"),
-                Ok(taken) => bytes = bytes.get(taken..).unwrap_or_default(),
-                Err(_) => self.wrong = Some("it is no gzip, or damaged"),
+    /// Takes the next bytes in; the items that came by are noted.
+    pub fn take(&mut self, mut bytes: &[u8], notes: &mut Notes) {
+        let mut items = Vec::new();
+        // A full piece may be one that more is waiting behind.
+        let mut is_full = false;
+        while self.wrong.is_none() && (!bytes.is_empty() || is_full) {
+            if self.has_ended {
+                self.wrong = (!bytes.is_empty()).then_some("bytes stand behind its end");
+                break;
             }
-            let most = self.taken.saturating_mul(RATIO).saturating_add(FREE).min(LARGEST);
-            if self.gzip.get_ref().given > most {
+            let before = self.gzip.total_in();
+            let room = self.tar.room();
+            match self.gzip.decompress_vec(bytes, room, FlushDecompress::None) {
+                Ok(status) => self.has_ended = status == Status::StreamEnd,
+                Err(_) => self.wrong = Some(DAMAGED),
+            }
+            is_full = room.len() == room.capacity();
+            let eaten = usize::try_from(self.gzip.total_in() - before).unwrap_or_default();
+            if eaten == 0 && !is_full && !self.has_ended && !bytes.is_empty() {
+                self.wrong = Some(DAMAGED);
+            }
+            bytes = bytes.get(eaten..).unwrap_or_default();
+            self.tar.pass(&mut items);
+            let most = self.gzip.total_in().saturating_mul(RATIO).saturating_add(FREE).min(LARGEST);
+            if self.gzip.total_out() > most {
                 self.wrong = Some("far more comes out of it than went in");
             }
         }
-    }
-
-    /// Who looks at the files.
-    pub fn members(&mut self) -> &mut M {
-        &mut self.gzip.get_mut().tar.members
+        notes.absorb_records(&mut items);
     }
 
     /// All was taken; gives who looked.
-    pub fn finish(mut self) -> (Option<M>, Result<(), Wrong>) {
-        let ended = self.gzip.try_finish().map_err(|_| "it is no gzip, or damaged");
-        let Ok(inflated) = self.gzip.finish() else {
-            return (None, Err(self.wrong.unwrap_or("it is no gzip, or damaged")));
-        };
-        let (members, read) = inflated.tar.finish();
-        let told = self.wrong.map_or(Ok(()), Err).and(ended).and(read);
-        (Some(members), told)
+    pub fn finish(self, notes: &mut Notes) -> (Option<M>, Result<(), Wrong>) {
+        let mut items = Vec::new();
+        let tar = self.tar.finish(&mut items);
+        notes.absorb_records(&mut items);
+        let Some(mut tar) = tar else { return (None, Err(DAMAGED)) };
+        notes.absorb_items(tar.members.notes());
+        let (members, read) = tar.finish();
+        let ended = if self.has_ended { Ok(()) } else { Err(DAMAGED) };
+        (Some(members), self.wrong.map_or(Ok(()), Err).and(ended).and(read))
     }
 }
