@@ -1,12 +1,12 @@
 //! Archives of rules as vendors ship them (`emerging.rules.tar.gz`): each file in it is inspected as if it had come by
-//! itself. The archive passes as its publisher made it, or not at all. In scope: what [`super::tar`] reads. Out of
-//! scope: leaving lines out of it, zip.
+//! itself. In scope: what [`super::tar`] reads. Out of scope: zip.
 
 use std::collections::BTreeSet;
 
+use super::flaw::Span;
 use super::kind::{self, Kind, Seen};
 use super::notes::Notes;
-use super::tar::{End, Members, Zipped};
+use super::tar::{End, Members, Noting, Zipped};
 use super::text::State;
 use super::{Inside, Look};
 use crate::base::Reason;
@@ -42,52 +42,57 @@ impl Default for Reading {
 /// The files, one at a time.
 #[derive(Default)]
 struct Contents {
-    looking: Option<(String, Box<Look>)>,
+    looking: Option<(String, u64, Box<Look>)>,
     kinds: BTreeSet<Kind>,
     notes: Notes,
 }
 
 impl Members for Contents {
-    fn begin(&mut self, name: &str, _: u64) {
+    fn begin(&mut self, name: &str, size: u64) {
         // The time is the archive's, whatever each file takes of it.
         if self.notes.is_over(1) {
             return;
         }
-        self.looking = Some((name.to_owned(), Box::new(Look::member(name))));
+        self.looking = Some((name.to_owned(), size, Box::new(Look::member(name))));
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
         if self.notes.is_over(1) {
             self.looking = None;
         }
-        if let Some((_, look)) = &mut self.looking {
+        if let Some((_, _, look)) = &mut self.looking {
             look.take(bytes);
             look.hand_items(&mut self.notes);
         }
     }
 
     fn end(&mut self) {
-        let Some((name, mut look)) = self.looking.take() else { return };
+        let Some((name, size, mut look)) = self.looking.take() else { return };
+        // Where no lines of a file can be left out, the file can.
+        let whole = Some(Span { from: 0, size }).filter(|_| size > 0);
         look.finish();
         look.hand_items(&mut self.notes);
         let state = look.text.state();
         let found = look.finding();
         self.notes.enter(Some(&name));
         match found.kind {
+            Err(Reason::RuleSubmits) => self.notes.flaw(Reason::RuleSubmits, found.line.unwrap_or(1), whole),
             _ if is_for_people(&name) && matches!(state, State::Plain) => {}
             Ok(kind) if may_stand(kind) => drop(self.kinds.insert(kind)),
-            Ok(_) => self.notes.flaw(Reason::ArchiveMember, 1, None),
+            Ok(_) => self.notes.flaw(Reason::ArchiveMember, 1, whole),
             // An empty file is one that a vendor has nothing for today.
             Err(Reason::ContentEmpty) => {}
             Err(Reason::TextControl) => self.notes.flaw(Reason::TextControl, found.line.unwrap_or(1), None),
-            Err(_) => self.notes.flaw(Reason::ArchiveMember, found.line.unwrap_or(1), None),
+            Err(_) => self.notes.flaw(Reason::ArchiveMember, found.line.unwrap_or(1), whole),
         }
         for flaw in found.flaws {
-            self.notes.flaw(flaw.reason, flaw.line, None);
+            self.notes.flaw(flaw.reason, flaw.line, flaw.span.or(whole));
         }
         self.notes.enter(None);
     }
+}
 
+impl Noting for Contents {
     fn notes(&mut self) -> &mut Notes {
         &mut self.notes
     }
@@ -122,12 +127,12 @@ impl Inside {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::inspect::flaw::Flaw;
     use crate::unpack::ustar;
 
-    pub(super) fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+    pub(in crate::inspect) fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
         let mut out = Vec::new();
         for (name, bytes) in files {
             out.extend_from_slice(&ustar::header(name, bytes.len() as u64).unwrap());
@@ -138,7 +143,7 @@ mod tests {
         out
     }
 
-    pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    pub(in crate::inspect) fn gzip(bytes: &[u8]) -> Vec<u8> {
         use std::io::Write as _;
         let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         out.write_all(bytes).unwrap();

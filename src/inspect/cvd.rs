@@ -17,7 +17,7 @@ use num_bigint::BigUint;
 
 use super::kind;
 use super::notes::Notes;
-use super::tar::{End, Members, Tar, Zipped};
+use super::tar::{End, Members, Noting, Tar, Zipped};
 use super::{Inside, clamav};
 use crate::base::digest::Hasher;
 use crate::base::{Digest, Reason};
@@ -101,7 +101,9 @@ impl Members for Contents {
         }
         self.notes.enter(None);
     }
+}
 
+impl Noting for Contents {
     fn notes(&mut self) -> &mut Notes {
         &mut self.notes
     }

@@ -3,12 +3,13 @@
 //! the examiner only says what the bytes show.
 
 use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::thread;
 
 use super::examiner::{self, Answer, Ask};
-use super::flaw::MOST_IN_ALL;
+use super::flaw::{Cut, MOST_IN_ALL};
 use super::item::{MOST, RECORD};
 use super::{Decision, Keep, Terms, Verdict, strip};
 use crate::base::digest::Hasher;
@@ -17,7 +18,7 @@ use crate::base::patient::Patient;
 use crate::base::quoted::printable;
 use crate::base::talk::{self, Talk};
 use crate::base::wire::{Frame, Receiver, Sender};
-use crate::base::{Error, Fault, Limits, Reason, quoted};
+use crate::base::{Digest, Error, Fault, Limits, Reason, durable, quoted};
 use crate::media::{Spooled, Step};
 use crate::verify::Artifact;
 
@@ -32,6 +33,9 @@ pub struct Examination {
 
 /// What a question led to. A refusal leaves the examiner ready for the next one; a fault does not.
 type Told<T> = Result<Result<T, Error>, Fault>;
+
+/// A verdict, and what is to be left out.
+type Judged = (Verdict, Vec<Cut>);
 
 impl Examination {
     /// By the examiner that takes questions from `asks` and answers into `answers`.
@@ -55,9 +59,9 @@ impl Examination {
         step: Step<'_>,
     ) -> Result<Vec<Verdict>, Error> {
         let carried: Vec<&Artifact> = spooled.verified().manifest().carried().collect();
-        let mut verdicts = self.ask(|asks| feed(asks, spooled), &carried, terms, keep, step)?;
-        verdicts.iter_mut().try_for_each(|verdict| self.look_again(verdict, terms, keep))?;
-        Ok(verdicts)
+        let take = |answers: &mut _| take(answers, &carried, terms, keep, step);
+        let judged = self.ask(|asks| feed(asks, spooled), take)?;
+        judged.into_iter().map(|judged| self.look_again(judged, terms, keep)).collect()
     }
 
     /// Has one artifact of ours looked at, whose bytes are in `from` from its place on, and proves its digest.
@@ -68,9 +72,8 @@ impl Examination {
         terms: Terms<'_>,
         keep: &mut dyn Keep,
     ) -> Result<Verdict, Error> {
-        let mut verdict = self.look_once(artifact, from, terms, keep)?;
-        self.look_again(&mut verdict, terms, keep)?;
-        Ok(verdict)
+        let judged = self.look_once(artifact, from, terms, keep)?;
+        self.look_again(judged, terms, keep)
     }
 
     fn look_once(
@@ -79,26 +82,37 @@ impl Examination {
         from: &File,
         terms: Terms<'_>,
         keep: &mut dyn Keep,
-    ) -> Result<Verdict, Error> {
+    ) -> Result<Judged, Error> {
         let feed = |asks: &mut Sender<Patient>| {
             asks.message(&Ask::Look(artifact.clone()))?;
             asks.raw()?.write_file(from, artifact.size)
         };
-        let mut verdicts = self.ask(feed, &[artifact], terms, keep, &mut |_| {}).map_err(|error| match error {
+        let take = |answers: &mut _| take(answers, &[artifact], terms, keep, &mut |_| {});
+        let mut judged = self.ask(feed, take).map_err(|error| match error {
             Error::Refused(refusal) if refusal.reason == Reason::EntryDigest => {
                 Fault::damaged(&artifact.path, "what is held of it does not have its digest").into()
             }
             error => error,
         })?;
-        verdicts.pop().ok_or_else(|| Fault::Internal("an artifact without a verdict").into())
+        judged.pop().ok_or_else(|| Fault::Internal("an artifact without a verdict").into())
     }
 
     /// What was stripped is new bytes: they are looked at as if they had come in so, and must be clear.
-    fn look_again(&mut self, verdict: &mut Verdict, terms: Terms<'_>, keep: &mut dyn Keep) -> Result<(), Error> {
-        let Some(artifact) = strip::become_of(verdict).filter(|_| verdict.stripped.is_some()) else { return Ok(()) };
+    fn look_again(
+        &mut self,
+        (mut verdict, cuts): Judged,
+        terms: Terms<'_>,
+        keep: &mut dyn Keep,
+    ) -> Result<Verdict, Error> {
         let path = keep.stripped(&verdict.path);
+        if strip::is_rebuilt(&verdict) {
+            self.rebuild(&mut verdict, &cuts, &path)?;
+        }
+        let Some(artifact) = strip::become_of(&verdict).filter(|_| verdict.stripped.is_some()) else {
+            return Ok(verdict);
+        };
         let file = File::open(&path).during("open", &path)?;
-        let again = self.look_once(&artifact, &file, terms, keep)?;
+        let (again, _) = self.look_once(&artifact, &file, terms, keep)?;
         if again.decision == Decision::Cleared {
             verdict.md5 = again.md5;
         } else {
@@ -107,24 +121,43 @@ impl Examination {
             verdict.stripped = None;
             verdict.reason = verdict.reason.or(again.reason);
         }
+        Ok(verdict)
+    }
+
+    /// Has the archive at `path` made anew there without what is to be left out, and fills in what it became.
+    fn rebuild(&mut self, verdict: &mut Verdict, cuts: &[Cut], path: &Path) -> Result<(), Error> {
+        let cuts = serde_json::to_vec(cuts).map_err(|_| Fault::Internal("cuts that are no JSON"))?;
+        let old = File::open(path).during("open", path)?;
+        let made = path.with_extension("made");
+        let mut new = durable::create(&made, 0o644)?;
+        let size = verdict.size;
+        let feed = |asks: &mut Sender<Patient>| {
+            asks.message(&Ask::Rebuild(cuts.len() as u64, size))?;
+            asks.bytes(&cuts)?;
+            asks.raw()?.write_file(&old, size)
+        };
+        // Packed again it may be longer, but not by much.
+        let most = size.saturating_mul(4).saturating_add(1 << 20);
+        let (sha256, size) = self.ask(feed, |answers| take_new(answers, most, &mut new, &made))?;
+        if let Some(stripped) = &mut verdict.stripped {
+            (stripped.sha256, stripped.size) = (sha256, size);
+        }
+        durable::settle(&made, path)?;
         Ok(())
     }
 
-    /// Asks, and takes the answer: the bytes of each of these artifacts and what they show, in order.
-    fn ask(
+    /// Asks, and takes the answer.
+    fn ask<T>(
         &mut self,
         feed: impl FnOnce(&mut Sender<Patient>) -> io::Result<()> + Send,
-        artifacts: &[&Artifact],
-        terms: Terms<'_>,
-        keep: &mut dyn Keep,
-        step: Step<'_>,
-    ) -> Result<Vec<Verdict>, Error> {
+        take: impl FnOnce(&mut Receiver<Patient>) -> Told<T>,
+    ) -> Result<T, Error> {
         // Put back only when it has answered: a question that was not answered to its end is the last.
         let Talk { mut asks, mut answers } = self.talk.take().ok_or_else(|| talk::given_up(EXAMINER))?;
         let (taken, asks, answers) = thread::scope(|scope| {
             // The other way round the pipes would fill up, each end waiting for the other.
             let feeding = scope.spawn(move || feed(&mut asks).map(|()| asks));
-            let taken = take(&mut answers, artifacts, terms, keep, step);
+            let taken = take(&mut answers);
             // An examiner that does not keep to its part ends here: it finds nobody to talk to.
             let answers = taken.is_ok().then_some(answers);
             let asked = feeding.join().map_err(|_| Fault::Internal("feeding stopped"));
@@ -154,7 +187,7 @@ fn take(
     terms: Terms<'_>,
     keep: &mut dyn Keep,
     step: Step<'_>,
-) -> Told<Vec<Verdict>> {
+) -> Told<Vec<Judged>> {
     let mut verdicts = Vec::new();
     let mut failed: Option<Error> = None;
     for artifact in artifacts {
@@ -205,8 +238,8 @@ fn take(
             return Err(misbehaves("found what cannot be"));
         }
         match finding.judge(artifact, terms) {
-            Ok((mut verdict, drop)) => match keep.end(&mut verdict, &drop) {
-                Ok(()) => verdicts.push(verdict),
+            Ok((mut verdict, cuts)) => match keep.end(&mut verdict, &cuts) {
+                Ok(()) => verdicts.push((verdict, cuts)),
                 Err(fault) => failed = Some(fault.into()),
             },
             Err(refused) => failed = Some(refused.into()),
@@ -216,6 +249,25 @@ fn take(
         (Answer::Done, None) => Ok(Ok(verdicts)),
         (Answer::Done, Some(failed)) => Ok(Err(failed)),
         (answer, failed) => Ok(Err(failed.unwrap_or(unexpected(answer)?))),
+    }
+}
+
+/// Takes what was made anew, of at most so many bytes, into `to` at `path`; gives its digest and length.
+fn take_new(answers: &mut Receiver<Patient>, most: u64, to: &mut File, path: &Path) -> Told<(Digest, u64)> {
+    let (mut hasher, mut size) = (Hasher::new(), 0);
+    loop {
+        match answers.frame().map_err(|e| broken(&e))? {
+            Frame::Bytes(bytes) => {
+                size += bytes.len() as u64;
+                if size > most {
+                    return Err(misbehaves("hands over more than can be left"));
+                }
+                hasher.update(bytes);
+                to.write_all(bytes).during("write", path)?;
+            }
+            Frame::Message(Answer::Done) => return Ok(Ok((hasher.finish(), size))),
+            Frame::Message(answer) => return Ok(Err(unexpected(answer)?)),
+        }
     }
 }
 

@@ -7,8 +7,9 @@ use std::io::{self, ErrorKind, Read, Write};
 use serde::{Deserialize, Serialize};
 
 use super::beside::Beside;
-use super::flaw::Flaw;
+use super::flaw::{Cut, Flaw};
 use super::item::RECORD;
+use super::rebuild::rebuild;
 use super::{Finding, Look};
 use crate::base::quoted::printable;
 use crate::base::wire::{Frame, LONGEST_BYTES, Receiver, Sender};
@@ -26,6 +27,9 @@ pub enum Ask {
     Unpack(u64),
     /// Look at this artifact, whose bytes follow. Answer: its bytes and its `Found`; then `Done`.
     Look(Artifact),
+    /// Make an archive anew without what is named in a list of `Cut`s, which follows in frames of so many bytes
+    /// together; then the archive, of so many bytes. Answer: the new one's bytes; then `Done`.
+    Rebuild(u64, u64),
 }
 
 /// What the examiner answers; `Refused` and `Failed` may end any answer.
@@ -55,7 +59,9 @@ pub fn run(limits: &Limits, asks: impl Read + Send, answers: impl Write) -> io::
             Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(()),
             Err(e) => return Err(e),
             Ok(Ask::Unpack(length)) => {
-                let manifest = manifest(&mut asks, length, limits)?;
+                let manifest = frames(&mut asks, length)?;
+                // The keeper has verified and read it before.
+                let manifest = Manifest::parse(&manifest, limits).map_err(|_| ErrorKind::InvalidData)?;
                 let mut payload = asks.raw().take(manifest.payload.size);
                 let mut out = Out::new(&mut to);
                 let ended = unpack::unpack(&manifest, &mut payload, &mut out);
@@ -82,13 +88,23 @@ pub fn run(limits: &Limits, asks: impl Read + Send, answers: impl Write) -> io::
                 out.end().map_err(io::Error::other)?;
                 to.message(&Answer::Done)?;
             }
+            Ok(Ask::Rebuild(length, size)) => {
+                let cuts: Vec<Cut> = serde_json::from_slice(&frames(&mut asks, length)?)?;
+                let mut archive = asks.raw().take(size);
+                let made = rebuild(&mut archive, &cuts, Frames(&mut to)).map(drop);
+                io::copy(&mut archive, &mut io::sink())?;
+                to.message(&match made {
+                    Ok(()) => Answer::Done,
+                    Err(e) => Answer::Failed(e.to_string()),
+                })?;
+            }
         }
         to.flush()?;
     }
 }
 
-/// The manifest, which the keeper has verified and read before.
-fn manifest(asks: &mut Receiver<impl Read>, length: u64, limits: &Limits) -> io::Result<Manifest> {
+/// What stands in the next frames, of so many bytes together.
+fn frames(asks: &mut Receiver<impl Read>, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     while (bytes.len() as u64) < length {
         match asks.frame::<Ask>()? {
@@ -96,7 +112,20 @@ fn manifest(asks: &mut Receiver<impl Read>, length: u64, limits: &Limits) -> io:
             Frame::Message(_) => return Err(ErrorKind::InvalidData.into()),
         }
     }
-    Manifest::parse(&bytes, limits).map_err(|_| ErrorKind::InvalidData.into())
+    Ok(bytes)
+}
+
+/// Sends what is written.
+struct Frames<'a, W: Write>(&'a mut Sender<W>);
+
+impl<W: Write> Write for Frames<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.bytes(bytes).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Hands over what comes out of the payload, and what it shows.

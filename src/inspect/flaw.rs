@@ -36,6 +36,31 @@ impl Span {
     }
 }
 
+/// What is to be left out: whole lines, of an artifact or of a file in an archive.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cut {
+    /// The file of an archive.
+    pub member: Option<String>,
+    /// The lines.
+    pub span: Span,
+}
+
+/// What is to be left out so that these are gone: in order, each line once.
+pub fn cuts(flaws: &[Flaw]) -> Vec<Cut> {
+    let cut = |flaw: &Flaw| flaw.span.map(|span| Cut { member: flaw.member.clone(), span });
+    let mut all: Vec<Cut> = flaws.iter().filter_map(cut).collect();
+    all.sort_unstable();
+    all.dedup_by(|next, last| {
+        let is_inside = next.member == last.member && next.span.from < last.span.end();
+        if is_inside {
+            last.span.size = last.span.end().max(next.span.end()) - last.span.from;
+        }
+        is_inside
+    });
+    all
+}
+
 /// All reasons that there can be.
 pub const CONTENT: [Reason; 17] = [
     Reason::RuleSyntax,
@@ -58,16 +83,10 @@ pub const CONTENT: [Reason; 17] = [
 ];
 
 /// Those that are about an artifact as a whole.
-const WHOLE: [Reason; 6] = [
-    Reason::RuleCarriesFile,
-    Reason::RuleBytecode,
-    Reason::ArchiveForm,
-    Reason::ArchiveMember,
-    Reason::TextControl,
-    Reason::InspectionLimit,
-];
+const WHOLE: [Reason; 5] =
+    [Reason::RuleCarriesFile, Reason::RuleBytecode, Reason::ArchiveForm, Reason::TextControl, Reason::InspectionLimit];
 
-/// Whether lines can be left out for it.
+/// Whether lines can be left out for it, or a file of an archive.
 pub fn can_be_stripped(reason: Reason) -> bool {
     CONTENT.contains(&reason) && !WHOLE.contains(&reason)
 }

@@ -26,6 +26,7 @@ pub mod lists;
 pub mod misp;
 pub mod notes;
 pub mod policy;
+pub mod rebuild;
 pub mod regex;
 pub mod rules;
 pub mod sigma;
@@ -49,7 +50,7 @@ pub use verdict::{Counts, Decision, Dropped, Stripped, Verdict};
 
 use crate::base::{Digest, Fault, Reason, Refusal};
 use crate::verify::Artifact;
-use flaw::{CONTENT, Flaw, MOST_IN_ALL, Span};
+use flaw::{CONTENT, Cut, Flaw, MOST_IN_ALL};
 use lines::Lines;
 use notes::Notes;
 use policy::Outcome;
@@ -66,10 +67,10 @@ pub trait Keep {
     fn bytes(&mut self, bytes: &[u8]) -> Result<(), Fault>;
     /// More of its items, as whole records.
     fn items(&mut self, records: &[u8]) -> Result<(), Fault>;
-    /// It ended; `verdict` says whether its bytes may be kept. Where lines are stripped, the new bytes go where
-    /// [`Keep::stripped`] finds them, and the verdict is told what they are.
-    fn end(&mut self, verdict: &mut Verdict, drop: &[Span]) -> Result<(), Fault>;
-    /// What the artifact at `path` became without the lines that were stripped: a file of its own.
+    /// It ended; `verdict` says whether its bytes may be kept. Where something is stripped, [`strip::strip`] puts what
+    /// is left where [`Keep::stripped`] finds it.
+    fn end(&mut self, verdict: &mut Verdict, cuts: &[Cut]) -> Result<(), Fault>;
+    /// What is left of the artifact at `path` that is stripped: a file of its own.
     fn stripped(&self, path: &str) -> std::path::PathBuf;
 }
 
@@ -107,9 +108,9 @@ impl Finding {
             && self.flaws.iter().all(|flaw| CONTENT.contains(&flaw.reason))
     }
 
-    /// The verdict on `artifact`, whose bytes show this, on these terms; and the lines to leave out, in order, where it
-    /// is to be stripped. Refusal: the reason why the release is not to be taken at all.
-    pub fn judge(self, artifact: &Artifact, terms: Terms<'_>) -> Result<(Verdict, Vec<Span>), Refusal> {
+    /// The verdict on `artifact`, whose bytes show this, on these terms; and what to leave out, in order, where it is
+    /// to be stripped. Refusal: the reason why the release is not to be taken at all.
+    pub fn judge(self, artifact: &Artifact, terms: Terms<'_>) -> Result<(Verdict, Vec<Cut>), Refusal> {
         let opaque = if self.kind == Err(Reason::KindUnknown) { terms.opaque.rule(artifact.sha256) } else { None };
         // A kind that is not one, not the declared one or not wanted comes before what the content does.
         let unfit = match self.kind {
@@ -148,7 +149,7 @@ impl Finding {
             vendor_signed: self.vendor_signed,
             md5: self.md5,
         };
-        let mut drop = Vec::new();
+        let mut cuts = Vec::new();
         match outcome {
             Outcome::Clear => {}
             Outcome::Withhold(reason, line, member) => {
@@ -156,21 +157,21 @@ impl Finding {
                 verdict.member = member;
             }
             Outcome::Strip(mut flaws) => {
-                flaws.sort_by_key(|flaw| (flaw.line, flaw.reason));
-                let first = flaws.first();
-                (verdict.decision, verdict.reason) = (Decision::Stripped, first.map(|flaw| flaw.reason));
-                verdict.line = first.map(|flaw| flaw.line);
-                // What the new bytes are, is told by whoever leaves the lines out.
-                let dropped = flaws.iter().map(|flaw| Dropped { line: flaw.line, reason: flaw.reason }).collect();
+                flaws.sort_by(|a, b| (&a.member, a.line, a.reason).cmp(&(&b.member, b.line, b.reason)));
+                cuts = flaw::cuts(&flaws);
+                if let Some(first) = flaws.first() {
+                    (verdict.decision, verdict.reason) = (Decision::Stripped, Some(first.reason));
+                    (verdict.line, verdict.member) = (Some(first.line), first.member.clone());
+                }
+                // What the new bytes are, is told by whoever makes them.
+                let dropped = |flaw: Flaw| Dropped { line: flaw.line, reason: flaw.reason, member: flaw.member };
+                let dropped = flaws.into_iter().map(dropped).collect();
                 verdict.stripped = Some(Stripped { size: 0, sha256: Digest([0; 32]), dropped });
-                drop = flaws.iter().filter_map(|flaw| flaw.span).collect();
-                drop.sort_unstable();
-                drop.dedup();
             }
         }
         let rule = verdict.reason.and_then(|reason| terms.decide(kind, reason).rule);
         verdict.rule = rule.or(opaque).map(str::to_owned);
-        Ok((verdict, drop))
+        Ok((verdict, cuts))
     }
 }
 
@@ -179,7 +180,7 @@ pub struct Look {
     path: String,
     head: Vec<u8>,
     text: Text,
-    /// Rules get an MD5 beside them, since that is what suricata-update asks for.
+    /// Rules and archives of them get an MD5 beside them, since that is what suricata-update asks for.
     md5: Option<md5::Md5>,
     inside: Inside,
     notes: Notes,
@@ -270,7 +271,7 @@ impl beside::Work for Look {
 impl Look {
     /// Nothing seen yet of the artifact at `path`.
     pub fn new(path: &str) -> Self {
-        let md5 = (kind::extension(path) == "rules").then(md5::Md5::new);
+        let md5 = matches!(kind::extension(path).as_str(), "rules" | "gz" | "tgz").then(md5::Md5::new);
         let notes = Notes::default();
         let (path, head, text) = (path.to_owned(), Vec::new(), Text::default());
         Self { path, head, text, md5, inside: Inside::Unknown, notes, is_member: false }

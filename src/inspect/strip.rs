@@ -1,57 +1,94 @@
 //! Leaving lines out of an artifact. Whoever holds the signed bytes does it, not the examiner: that one only says which
 //! lines, and lines that are not whole are refused. So what it could do, taken over, is leave lines out: in formats in
-//! which each line is read by itself, that forges nothing.
+//! which each line is read by itself, that forges nothing. An archive is the exception: the examiner makes the new one
+//! ([`super::rebuild`]), which then is examined as if it had come in so.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::flaw::Span;
-use super::{Keep, Verdict};
+use super::flaw::{Cut, Span};
+use super::{Keep, Kind, Verdict};
 use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
 use crate::base::{Digest, Fault, durable};
 use crate::verify::Artifact;
 
+/// Leaves whole lines out of bytes that come by.
+pub struct Leaving<'a> {
+    /// What is still to come.
+    lines: &'a [Span],
+    at: u64,
+    /// The byte before.
+    last: u8,
+    /// Whether what was left out last must be behind the end of a line.
+    is_behind: bool,
+}
+
+impl<'a> Leaving<'a> {
+    /// These, which rise.
+    pub fn new(lines: &'a [Span]) -> Self {
+        Self { lines, at: 0, last: b'\n', is_behind: false }
+    }
+
+    /// Takes the next bytes, and gives what is left of them to `keep`. Errors: `InvalidInput` where what is to be left
+    /// out are no whole lines; those of `keep`.
+    pub fn take(&mut self, mut bytes: &[u8], keep: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        while !bytes.is_empty() {
+            // A line begins at the beginning, or behind the end of another; it ends with its end, or with everything.
+            if self.is_behind && self.last != b'\n' {
+                return Err(ErrorKind::InvalidInput.into());
+            }
+            let most = match self.lines.first() {
+                None => u64::MAX,
+                Some(line) if self.at < line.from => line.from - self.at,
+                Some(line) => line.end().saturating_sub(self.at),
+            };
+            let is_kept = self.lines.first().is_none_or(|line| self.at < line.from);
+            let begins = self.lines.first().is_some_and(|line| self.at == line.from);
+            if most == 0 || begins && self.last != b'\n' {
+                return Err(ErrorKind::InvalidInput.into());
+            }
+            let most = usize::try_from(most).unwrap_or(usize::MAX);
+            let (now, later) = bytes.split_at_checked(most).unwrap_or((bytes, &[]));
+            if is_kept {
+                keep(now)?;
+            }
+            self.at += now.len() as u64;
+            self.last = now.last().copied().unwrap_or(self.last);
+            self.is_behind = self.lines.first().is_some_and(|line| self.at == line.end());
+            if self.is_behind {
+                self.lines = self.lines.get(1..).unwrap_or_default();
+            }
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    /// That everything was left out that was to be.
+    pub fn finish(self) -> io::Result<()> {
+        if self.lines.is_empty() { Ok(()) } else { Err(ErrorKind::InvalidInput.into()) }
+    }
+}
+
 /// Copies `from` without these lines, which rise; gives digest and length of what is left. Errors: `InvalidInput`
 /// where they are not whole lines of it; the streams'.
-pub fn leave_out(from: impl Read, lines: &[Span], to: impl Write) -> io::Result<(Digest, u64)> {
-    let (mut from, mut to) = (BufReader::with_capacity(128 << 10, from), BufWriter::with_capacity(128 << 10, to));
-    let (mut hasher, mut kept, mut at, mut last) = (Hasher::new(), 0, 0_u64, b'\n');
+pub fn leave_out(mut from: impl Read, lines: &[Span], to: impl Write) -> io::Result<(Digest, u64)> {
+    let mut to = BufWriter::with_capacity(128 << 10, to);
+    let (mut hasher, mut kept, mut leaving) = (Hasher::new(), 0, Leaving::new(lines));
     let mut buffer = vec![0; 128 << 10];
-    // Copies or passes over `size` bytes, or all there are.
-    let mut go = |size: u64, is_kept: bool, last: &mut u8| -> io::Result<u64> {
-        let mut left = size;
-        while left > 0 {
-            let most = usize::try_from(left).unwrap_or(buffer.len()).min(buffer.len());
-            let got = from.read(buffer.get_mut(..most).unwrap_or_default())?;
-            let piece = buffer.get(..got).unwrap_or_default();
-            let Some(end) = piece.last() else { break };
-            *last = *end;
-            left -= got as u64;
-            if is_kept {
-                hasher.update(piece);
-                to.write_all(piece)?;
-                kept += got as u64;
-            }
+    loop {
+        let got = from.read(&mut buffer)?;
+        if got == 0 {
+            break;
         }
-        Ok(size - left)
-    };
-    for span in lines {
-        let before = span.from.checked_sub(at).ok_or(ErrorKind::InvalidInput)?;
-        // A line begins at the beginning, or behind the end of another; it ends with its end, or with everything.
-        if go(before, true, &mut last)? < before || last != b'\n' || span.size == 0 {
-            return Err(ErrorKind::InvalidInput.into());
-        }
-        if go(span.size, false, &mut last)? < span.size {
-            return Err(ErrorKind::InvalidInput.into());
-        }
-        at = span.end();
-        if last != b'\n' && go(1, false, &mut last)? > 0 {
-            return Err(ErrorKind::InvalidInput.into());
-        }
+        leaving.take(buffer.get(..got).unwrap_or_default(), &mut |piece| {
+            hasher.update(piece);
+            kept += piece.len() as u64;
+            to.write_all(piece)
+        })?;
     }
-    go(u64::MAX, true, &mut last)?;
+    leaving.finish()?;
     to.flush()?;
     Ok((hasher.finish(), kept))
 }
@@ -62,10 +99,15 @@ pub fn become_of(verdict: &Verdict) -> Option<Artifact> {
     Some(Artifact { path: verdict.path.clone(), size, sha256, kind: verdict.declared.clone(), carried: true })
 }
 
-/// Fills in what the artifact became: `from` without these lines, in a file at `to`.
-pub fn strip(verdict: &mut Verdict, from: impl Read, lines: &[Span], to: &Path) -> Result<(), Fault> {
-    let file = durable::create(to, 0o644)?;
-    let left = leave_out(from, lines, file);
+/// Fills in what the artifact became: `from` without these lines, in a file at `to`. An archive is put there as it is:
+/// to make a new one, somebody has to look inside, and that is not for whoever keeps it.
+pub fn strip(verdict: &mut Verdict, mut from: impl Read, cuts: &[Cut], to: &Path) -> Result<(), Fault> {
+    let mut file = durable::create(to, 0o644)?;
+    if is_rebuilt(verdict) {
+        return io::copy(&mut from, &mut file).map(drop).during("write", to);
+    }
+    let lines: Vec<Span> = cuts.iter().map(|cut| cut.span).collect();
+    let left = leave_out(from, &lines, file);
     if left.as_ref().is_err_and(|e| e.kind() == ErrorKind::InvalidInput) {
         return Err(Fault::Worker { role: "examiner", what: "leaves out what are no whole lines".into() });
     }
@@ -74,6 +116,11 @@ pub fn strip(verdict: &mut Verdict, from: impl Read, lines: &[Span], to: &Path) 
         (stripped.sha256, stripped.size) = (sha256, size);
     }
     Ok(())
+}
+
+/// Whether stripping it means to make a new archive.
+pub fn is_rebuilt(verdict: &Verdict) -> bool {
+    verdict.stripped.is_some() && verdict.shown == Some(Kind::RulesArchive)
 }
 
 /// Keeps what is stripped, in an empty folder, and nothing else: for a dry run.
@@ -111,11 +158,11 @@ impl Keep for Scratch {
         Ok(())
     }
 
-    fn end(&mut self, verdict: &mut Verdict, drop: &[Span]) -> Result<(), Fault> {
+    fn end(&mut self, verdict: &mut Verdict, cuts: &[Cut]) -> Result<(), Fault> {
         if verdict.stripped.is_some() {
             let path = self.whole();
             let to = self.folder.join(format!("stripped-{}", self.number));
-            strip(verdict, File::open(&path).during("open", &path)?, drop, &to)?;
+            strip(verdict, File::open(&path).during("open", &path)?, cuts, &to)?;
             self.number += 1;
             self.paths.push(verdict.path.clone());
         }

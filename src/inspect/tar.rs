@@ -23,14 +23,18 @@ const FREE: u64 = 64 << 20;
 const LARGEST: u64 = 8 << 30;
 
 /// Who looks at the files.
-pub trait Members: Send + 'static {
+pub trait Members {
     /// A file begins.
     fn begin(&mut self, name: &str, size: u64);
     /// More of its bytes.
     fn bytes(&mut self, bytes: &[u8]);
     /// It ended.
     fn end(&mut self);
-    /// What was noted of all of them.
+}
+
+/// Who looks at the files and notes what they are.
+pub trait Noting: Members + Send + 'static {
+    /// The notes.
     fn notes(&mut self) -> &mut Notes;
 }
 
@@ -182,14 +186,14 @@ fn octal(field: &[u8]) -> Option<u64> {
 }
 
 /// Reads a tar in gzip: inflates it, while the files are looked at beside.
-pub struct Zipped<M: Members> {
+pub struct Zipped<M> {
     gzip: Decompress,
     has_ended: bool,
     tar: Beside<Tar<M>>,
     wrong: Option<Wrong>,
 }
 
-impl<M: Members> Work for Tar<M> {
+impl<M: Noting> Work for Tar<M> {
     fn take(&mut self, bytes: &[u8], items: &mut Vec<u8>) {
         Tar::take(self, bytes);
         self.members.notes().append_items(items);
@@ -198,7 +202,7 @@ impl<M: Members> Work for Tar<M> {
 
 const DAMAGED: Wrong = "it is no gzip, or damaged";
 
-impl<M: Members> Zipped<M> {
+impl<M: Noting> Zipped<M> {
     /// Whose files `members` looks at.
     pub fn new(members: M, end: End) -> Self {
         let (gzip, tar) = (Decompress::new_gzip(15), Beside::new(Tar::new(members, end)));

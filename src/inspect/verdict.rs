@@ -30,7 +30,8 @@ impl Decision {
     }
 }
 
-/// What became of an artifact by leaving lines out: new bytes, of which the publisher signed each but not their sum.
+/// What became of an artifact by leaving lines out: new bytes, of which the publisher signed each but not their sum. Of
+/// an archive, its files in a new one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -44,7 +45,7 @@ pub struct Stripped {
 }
 
 /// A line, or a rule of several, that was left out; once for each reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Dropped {
@@ -52,6 +53,9 @@ pub struct Dropped {
     pub line: u64,
     /// Why.
     pub reason: Reason,
+    /// The file of an archive that the line is in; in line 1, it may be the whole file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
 }
 
 /// What inspection decided about one artifact, and why.
@@ -107,7 +111,7 @@ impl Verdict {
             (None, _) | (_, Some(Reason::ArchiveForm)) => member,
             (Some(line), _) => format!("{member}, line {line}"),
         };
-        let more = self.stripped.as_ref().map_or(0, |stripped| stripped.lines().len().saturating_sub(1));
+        let more = self.stripped.as_ref().map_or(0, |stripped| stripped.places().len().saturating_sub(1));
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         self.reason.map(|reason| format!("{reason}{line}{more}")).unwrap_or_default()
     }
@@ -123,12 +127,12 @@ impl Verdict {
 }
 
 impl Stripped {
-    /// The lines that were left out, each once, in order.
-    pub fn lines(&self) -> Vec<u64> {
-        let mut lines: Vec<u64> = self.dropped.iter().map(|dropped| dropped.line).collect();
-        lines.sort_unstable();
-        lines.dedup();
-        lines
+    /// The lines that were left out, each once, in order, with the file of an archive that they are in.
+    pub fn places(&self) -> Vec<(Option<&str>, u64)> {
+        let mut places: Vec<_> = self.dropped.iter().map(|dropped| (dropped.member.as_deref(), dropped.line)).collect();
+        places.sort_unstable();
+        places.dedup();
+        places
     }
 }
 

@@ -14,6 +14,7 @@ use super::lines;
 use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
 use crate::base::{Digest, Error, Fault, Limits, Reason, Refusal, Timestamp, durable, quoted};
+use crate::inspect::rebuild::rebuild;
 use crate::inspect::{Decision, Finding, Kind, Look, Opaque, Policy, Terms, Verdict, strip};
 use crate::unpack::ustar;
 use crate::verify::manifest::{Artifact, FORMAT, Manifest, Payload};
@@ -170,7 +171,7 @@ fn take(plan: &Plan, path: &str, file: &Path, survey: &mut Survey) -> Result<(),
     if let Err(reason) = finding.kind {
         survey.unrecognised.push((path.to_owned(), reason));
     }
-    let (mut verdict, lines) = match finding.judge(&artifact, terms) {
+    let (mut verdict, cuts) = match finding.judge(&artifact, terms) {
         Ok(judged) => judged,
         Err(refusal) => {
             survey.refused.push(refusal);
@@ -181,9 +182,17 @@ fn take(plan: &Plan, path: &str, file: &Path, survey: &mut Survey) -> Result<(),
     let mut taken = artifact;
     if let (Some(folder), Some(_)) = (&plan.strip, &verdict.stripped) {
         let to = folder.join(survey.verdicts.len().to_string());
-        strip::strip(&mut verdict, File::open(file).during("open", file)?, &lines, &to)?;
+        let whole = File::open(file).during("open", file)?;
+        if strip::is_rebuilt(&verdict) {
+            rebuild(whole, &cuts, durable::create(&to, 0o644)?).map(drop).during("write", &to)?;
+        } else {
+            strip::strip(&mut verdict, whole, &cuts, &to)?;
+        }
         // What is left is judged as if it had come so: there may be nothing left that passes.
         let (left, finding) = look(&to, path)?;
+        if let Some(stripped) = &mut verdict.stripped {
+            (stripped.sha256, stripped.size) = (left.sha256, left.size);
+        }
         let (again, _) = finding.judge(&left, terms)?;
         if again.decision == Decision::Cleared {
             survey.stripped.insert(path.to_owned(), to);

@@ -11,7 +11,7 @@ use super::release::{FORMAT, Loss, Packed, Release};
 use super::{ReleaseId, SMALL, State, items};
 use crate::base::error::IoContext as _;
 use crate::base::{Digest, Fault, Operator, Timestamp, durable};
-use crate::inspect::flaw::Span;
+use crate::inspect::flaw::Cut;
 use crate::inspect::{Counts, Decision, Keep, Kind, Verdict, strip};
 use crate::verify::{Artifact, Verified};
 
@@ -69,7 +69,7 @@ impl Staging {
         let (sections, file) = self.items.finish()?;
         let new = Side { verdicts, sections, file };
         let stripped = verdicts.iter().filter_map(|verdict| verdict.stripped.as_ref());
-        let mut lost: u64 = stripped.map(|stripped| stripped.lines().len() as u64).sum();
+        let mut lost: u64 = stripped.map(|stripped| stripped.places().len() as u64).sum();
         let Some(served) = self.state.served(id)? else {
             return Ok(Loss { lost, of: new.count().saturating_add(lost) });
         };
@@ -173,15 +173,15 @@ impl Keep for Staging {
         self.items.take(records)
     }
 
-    fn end(&mut self, verdict: &mut Verdict, drop: &[Span]) -> Result<(), Fault> {
+    fn end(&mut self, verdict: &mut Verdict, cuts: &[Cut]) -> Result<(), Fault> {
         let current = std::mem::replace(&mut self.current, Current::Small);
         if verdict.decision == Decision::Stripped {
             let to = self.folder.join(format!("stripped-{}", self.waiting.len()));
             let open = |path: &Path| File::open(path).during("open", path);
             match &current {
-                Current::Small => strip::strip(verdict, self.small.as_slice(), drop, &to)?,
-                Current::Large(_, path) => strip::strip(verdict, open(path)?, drop, &to)?,
-                Current::Held(digest) => strip::strip(verdict, open(&self.state.blob_path(*digest))?, drop, &to)?,
+                Current::Small => strip::strip(verdict, self.small.as_slice(), cuts, &to)?,
+                Current::Large(_, path) => strip::strip(verdict, open(path)?, cuts, &to)?,
+                Current::Held(digest) => strip::strip(verdict, open(&self.state.blob_path(*digest))?, cuts, &to)?,
             }
             self.waiting.push((verdict.path.clone(), to));
         }
@@ -197,7 +197,7 @@ impl Keep for Staging {
             }
             (Current::Large(file, path), Decision::Cleared) => {
                 // Synced when all is written; not kept open, since there may be more than a process may open.
-                std::mem::drop(file);
+                drop(file);
                 self.blobs.push((path, verdict.sha256));
             }
             (Current::Large(_, path), Decision::Withheld | Decision::Stripped) => durable::remove(&path)?,

@@ -21,7 +21,7 @@ name = "refuse"
 otherwise = "refuse"
 [[feed]]
 name = "strip"
-kinds = ["suricata-rules", "yara-source", "clamav-hashes", "clamav-bodies", "clamav-logical", "sha256-list", "md5-list", "sigma-yaml"]
+kinds = ["suricata-rules", "rules-archive", "yara-source", "clamav-hashes", "clamav-bodies", "clamav-logical", "sha256-list", "md5-list", "sigma-yaml"]
 policy = "strip"
 [[feed]]
 name = "refuse"
@@ -236,4 +236,92 @@ fn suricata_update_reads_what_is_left() {
     let read = "import sys; sys.path.insert(0, '/usr/lib/python3/dist-packages'); from suricata.update import rule; print([r.sid for r in rule.parse_file(sys.argv[1]) if r.enabled])";
     let ran = run(Command::new("/usr/bin/python3").args(["-c", read]).arg(&left)).expect(0);
     assert_eq!(ran.out.trim(), "[1, 4]");
+}
+
+/// Lines go, and files of which no line can; what is left is a new archive, which stock tools read.
+#[test]
+fn an_archive_is_made_anew_without_what_may_not_pass() {
+    let world = World::with_config(STRIP_FEED);
+    let rules = format!("{GOOD}{LUA}{PASS}{LAST}\n");
+    let sigma = b"title: x\nlogsource: !!python/x {}\ndetection:\n  condition: s\n";
+    let old = gzip(&tar(&[
+        ("./rules/site.rules", rules.as_bytes(), ""),
+        ("rules/evil.lua", b"function init() end\n", ""),
+        ("rules/sigma.yml", sigma, ""),
+        ("rules/LICENSE", b"free\n", ""),
+        ("freshclam", b"SubmitDetectionStats /etc/clamd.conf\n", ""),
+        ("rules/late.rules", GOOD.replace("sid:1", "sid:9").as_bytes(), ""),
+    ]));
+    let all = gzip(&tar(&[("rules/evil.lua", b"function init() end\n", "")]));
+    let cut = &old[..old.len() - 9];
+    let files: &[File<'_>] = &[
+        ("all.tar.gz", &all, "rules-archive"),
+        ("cut.tar.gz", cut, "rules-archive"),
+        ("site.rules.tar.gz", &old, "rules-archive"),
+    ];
+    world.import(&world.bundle("strip", 1, files)).expect(0);
+    let shown = world.relay(&["show", "strip/1", "--json"]).expect(0).json();
+    // What cannot be read for certain is not made anew.
+    assert_eq!(verdict(&shown, "cut.tar.gz")["decision"], "withheld", "{shown:#}");
+    let new = verdict(&shown, "site.rules.tar.gz");
+    assert_eq!(new["decision"], "stripped", "{shown:#}");
+    assert_eq!(
+        new["stripped"]["dropped"],
+        serde_json::json!([
+            { "line": 1, "reason": "rule-submits", "member": "freshclam" },
+            { "line": 1, "reason": "archive-member", "member": "rules/evil.lua" },
+            { "line": 2, "reason": "rule-syntax", "member": "rules/sigma.yml" },
+            { "line": 3, "reason": "rule-runs-code", "member": "rules/site.rules" },
+            { "line": 4, "reason": "rule-weakens-detection", "member": "rules/site.rules" },
+        ])
+    );
+    let words = world.relay(&["show", "strip/1"]).expect(0).out;
+    assert!(words.contains("rule-submits, freshclam, line 1 and 4 more"), "{words}");
+    world.decide("strip/1", "officer", &world.officer, "approve").expect(0);
+    world.fsck();
+
+    let server = super::serve::Server::start(&world, "serve");
+    let pulled = world.path("pulled.tar.gz");
+    run(Command::new("curl").args(["-sf", "-o"]).arg(&pulled).arg(server.url("/c/site.rules.tar.gz"))).expect(0);
+    let bytes = fs::read(&pulled).unwrap();
+    assert_eq!(server.get("/c/site.rules.tar.gz.md5", "").body, md5_of(&bytes));
+    assert_eq!(new["stripped"]["sha256"], Digest::of(&bytes).to_string());
+    let listed = run(Command::new("tar").args(["--numeric-owner", "-tvzf"]).arg(&pulled)).expect(0).out;
+    let names: Vec<&str> = listed.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    assert_eq!(names, ["rules/site.rules", "rules/LICENSE", "rules/late.rules"], "{listed}");
+    assert!(listed.lines().all(|line| line.starts_with("-rw-r--r-- 0/0")), "{listed}");
+    let left = run(Command::new("tar").arg("-xzOf").arg(&pulled).arg("rules/site.rules")).expect(0).out;
+    assert_eq!(left, format!("{GOOD}{LAST}\n"));
+    if has("suricata-update") {
+        let out = world.path("suricata");
+        let ran = run(Command::new("suricata-update")
+            .args(["--no-test", "--no-reload", "--force", "--suricata-version", "7.0.0"])
+            .args(["--url", &server.url("/c/site.rules.tar.gz"), "-D"])
+            .arg(&out)
+            .arg("-o")
+            .arg(out.join("rules")));
+        let merged = fs::read_to_string(out.join("rules/suricata.rules")).unwrap_or_default();
+        let sids: Vec<bool> = (1..=9).map(|sid| merged.contains(&format!("sid:{sid};"))).collect();
+        assert_eq!(sids, [true, false, false, true, false, false, false, false, true], "{}{}", ran.out, ran.err);
+    }
+    server.stop();
+}
+
+/// The connected side makes the same archive, and then it is signed.
+#[test]
+fn the_connected_side_makes_the_same_archive() {
+    let world = World::with_config(STRIP_FEED);
+    let folder = world.path("content");
+    fs::create_dir_all(&folder).unwrap();
+    let old = gzip(&tar(&[("site.rules", format!("{GOOD}{LUA}").as_bytes(), ""), ("x.bin", b"\x7fELF", "")]));
+    fs::write(folder.join("x.rules.tar.gz"), &old).unwrap();
+    let tested = world.relay(&["policy", "test", folder.to_str().unwrap(), "--policy", "unclassified", "--json"]);
+    let tested = tested.expect(0).json();
+    assert_eq!(tested[0]["decision"], "stripped", "{tested:#}");
+    let mut command = Command::new(PACK);
+    command.arg("build").arg(&folder).args(["--feed", "strip", "--version", "1", "--publisher", "example"]);
+    command.args(["--origin", "CH", "--policy", "unclassified", "--strip", "--out"]).arg(world.path("packed"));
+    run(&mut command).expect(0);
+    let manifest = fs::read_to_string(world.path("packed/manifest.json")).unwrap();
+    assert!(manifest.contains(tested[0]["stripped"]["sha256"].as_str().unwrap()), "{manifest}\n{tested:#}");
 }

@@ -159,8 +159,9 @@ fn verdicts(verdicts: &[Verdict], asked: &Asked) -> Markup {
                         td { (kind(verdict)) }
                         td { @if let Some(reason) = verdict.reason {
                             code { (reason) } ": " (reason.meaning())
+                            @if let Some(member) = &verdict.member { ", " (said(member)) }
                             @if let Some(line) = verdict.line { ", line " (line) }
-                            @if let Some(stripped) = &verdict.stripped { (left_out(&stripped.lines())) }
+                            @if let Some(stripped) = &verdict.stripped { (left_out(&stripped.places())) }
                         } }
                     }
                 }
@@ -173,13 +174,16 @@ fn verdicts(verdicts: &[Verdict], asked: &Asked) -> Markup {
     }
 }
 
-/// The lines that were left out, in words.
-fn left_out(lines: &[u64]) -> Markup {
+/// What was left out, in words.
+fn left_out(places: &[(Option<&str>, u64)]) -> Markup {
     const SHOWN: usize = 20;
-    let shown: Vec<String> = lines.iter().take(SHOWN).map(u64::to_string).collect();
     html! {
-        "; left out: line " (shown.join(", "))
-        @if lines.len() > SHOWN { " and " (lines.len() - SHOWN) " more: gaprelay show --json has all" }
+        "; left out: line"
+        @for (at, (member, line)) in places.iter().take(SHOWN).enumerate() {
+            @if at > 0 { "," } " " (line)
+            @if let Some(member) = member { " of " (said(member)) }
+        }
+        @if places.len() > SHOWN { " and " (places.len() - SHOWN) " more: gaprelay show --json has all" }
     }
 }
 
