@@ -40,6 +40,12 @@ impl Stopwatch {
         Self { thread: std::thread::current().id(), since: Self::now() }
     }
 
+    /// As if so many seconds of work had been done already.
+    #[cfg(test)]
+    pub fn after(seconds: i64) -> Self {
+        Self { since: Self::now() - seconds, ..Self::new() }
+    }
+
     /// Seconds of the calling thread's work since.
     pub fn seconds(&mut self) -> u64 {
         if self.thread != std::thread::current().id() {

@@ -5,7 +5,7 @@ use crate::base::limits::human;
 use crate::base::{Error, Timestamp, quoted};
 use crate::publish::{Examples, Items, item_changes};
 use crate::report::status::Status;
-use crate::report::{releases as rows, status as facts};
+use crate::report::{changes, releases as rows, status as facts};
 use crate::sandbox::Waiver;
 use crate::store::{ReleaseId, State};
 
@@ -82,18 +82,21 @@ pub fn show(state: &State, id: &ReleaseId, diff: Option<Examples>, as_json: bool
         vec![v.decision.word().into(), quoted(&v.path).to_string(), human(v.size).to_string(), kind, reason]
     });
     tui::table(&["verdict", "path", "size", "kind", "reason"], rows.collect());
+    for verdict in verdicts.iter().filter(|verdict| verdict.database.is_some()) {
+        tui::say(format_args!("{}: {}", quoted(&verdict.path), verdict.about()));
+    }
     if !release.counts.is_clean() {
         tui::hint("what a reason means: gaprelay explain CODE");
     }
     match &items {
-        Some(items) => differences(items),
+        Some(items) => differences(items, &changes::as_a_whole(state, release, &verdicts)?.weaker),
         None => tui::hint(format_args!("what it changes, rule by rule: gaprelay show {id} --diff")),
     }
     Ok(Ended::Well)
 }
 
 /// What a release changes, what makes detection weaker first.
-fn differences(items: &Items) {
+fn differences(items: &Items, weaker: &[String]) {
     tui::say("");
     match &items.served {
         None => tui::say(format_args!("no other release of this feed is served: all {} items are new", items.after)),
@@ -101,6 +104,9 @@ fn differences(items: &Items) {
             "against {served}, which agents have now: {} items there, {} here",
             items.before, items.after
         )),
+    }
+    for words in weaker {
+        tui::say(format_args!("WEAKER  {words}"));
     }
     for group in &items.changes {
         let word = if group.change.is_weaker() { "WEAKER  " } else { "" };
@@ -118,7 +124,7 @@ fn differences(items: &Items) {
             tui::hint(format_args!("and {more} more: --full"));
         }
     }
-    if items.served.is_some() && items.weaker().next().is_none() {
+    if items.served.is_some() && items.weaker().next().is_none() && weaker.is_empty() {
         tui::say("nothing that makes detection weaker was found");
     }
 }

@@ -107,6 +107,8 @@ impl Reading {
     /// What was found in all of it.
     pub fn finish(self, notes: &mut Notes) {
         let (contents, read) = self.0.finish(notes);
+        let is_empty = contents.as_ref().is_none_or(|contents| contents.kinds.is_empty());
+        let read = read.and(if is_empty { Err("nothing that an engine reads is in it") } else { Ok(()) });
         if let Some(contents) = contents {
             notes.absorb(contents.notes);
             notes.kinds.extend(contents.kinds);
@@ -175,6 +177,8 @@ pub(super) mod tests {
         assert_eq!(one("b.rules", &lua), told(Reason::RuleRunsCode, 2, "b.rules"));
         assert_eq!(one("x.lua", b"function init() end\n"), told(Reason::ArchiveMember, 1, "x.lua"));
         assert_eq!(one("x.tar.gz", &gzip(&good)), told(Reason::ArchiveMember, 1, "x.tar.gz"));
+        let empty = "nothing that an engine reads is in it";
+        assert_eq!(flaws(&gzip(&tar(&[("README", b"x\n")]))), told(Reason::ArchiveForm, 1, empty));
         assert_eq!(one("readme.txt", b"\x7fELF"), told(Reason::ArchiveMember, 1, "readme.txt"));
         for (bytes, wrong) in [
             (gzip(&tar(&[("a.rules", GOOD), ("A.rules", GOOD)])), "two of its files have one name"),

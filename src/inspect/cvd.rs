@@ -14,13 +14,14 @@ use std::collections::BTreeMap;
 use data_encoding::HEXLOWER;
 use md5::Digest as _;
 use num_bigint::BigUint;
+use serde::{Deserialize, Serialize};
 
 use super::kind;
 use super::notes::Notes;
 use super::tar::{End, Members, Noting, Tar, Zipped};
 use super::{Inside, clamav};
 use crate::base::digest::Hasher;
-use crate::base::{Digest, Reason};
+use crate::base::{Digest, Reason, Timestamp};
 
 /// Length of the header, in bytes.
 const HEADER: usize = 512;
@@ -30,6 +31,39 @@ const LONGEST_INFO: usize = 1 << 20;
 /// The vendor's public key (`dsig.c`): modulus and exponent, in decimal.
 const MODULUS: &[u8] = b"118640995551645342603070001658453189751527774412027743746599405743243142607464144767361060640655844749760788890022283424922762488917565551002467771109669598189410434699034532232228621591089508178591428456220796841621637175567590476666928698770143328137383952820383197532047771780196576957695822641224262693037";
 const EXPONENT: u32 = 100_001_027;
+
+/// What a database says of itself in its header, which nobody but its vendor vouches for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// Its version.
+    pub version: u64,
+    /// How many signatures are in it.
+    pub signatures: u64,
+    /// The functionality level that an engine needs for all of it.
+    pub level: u64,
+    /// When it was built.
+    pub built: Timestamp,
+    /// Whether it has its vendor's signature: RSA of 1024 bits over MD5, so a hint of where it is from.
+    pub is_vendor_signed: bool,
+}
+
+impl Database {
+    /// From the header's fields.
+    fn parse(header: &[&str], is_vendor_signed: bool) -> Option<Self> {
+        let number = |at: usize| header.get(at).and_then(|text: &&str| text.parse().ok());
+        let built = Timestamp::from_secs(number(8)?);
+        Some(Self { version: number(2)?, signatures: number(3)?, level: number(4)?, built, is_vendor_signed })
+    }
+
+    /// In words.
+    pub fn words(&self) -> String {
+        let Self { version, signatures, level, built, is_vendor_signed } = self;
+        let signed = if *is_vendor_signed { "has its vendor's signature" } else { "without its vendor's signature" };
+        format!("database {version} of {built}, {signatures} signatures, functionality level {level}, {signed}")
+    }
+}
 
 /// Follows a container.
 pub struct Reading {
@@ -181,7 +215,11 @@ impl Reading {
             }
         };
         let told = read
-            .and(if header.len() == 9 { Ok(()) } else { Err("its header is of no known form") })
+            .and(if header.len() == 9 && Database::parse(&header, false).is_some() {
+                Ok(())
+            } else {
+                Err("its header is of no known form")
+            })
             .and_then(|()| {
                 let same = header.get(5) == Some(&HEXLOWER.encode(&md5).as_str());
                 if same { Ok(()) } else { Err("its bytes do not have the header's MD5") }
@@ -196,7 +234,7 @@ impl Reading {
             notes.flaw(Reason::ArchiveForm, 1, None);
             notes.enter(None);
         }
-        notes.vendor_signed = Some(is_signed(header.get(6).copied().unwrap_or_default(), md5));
+        notes.database = Database::parse(&header, is_signed(header.get(6).copied().unwrap_or_default(), md5));
     }
 }
 

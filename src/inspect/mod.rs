@@ -25,6 +25,7 @@ pub mod lines;
 pub mod lists;
 pub mod misp;
 pub mod notes;
+pub mod pattern;
 pub mod policy;
 pub mod rebuild;
 pub mod regex;
@@ -43,6 +44,7 @@ pub mod yara;
 use md5::Digest as _;
 use serde::{Deserialize, Serialize};
 
+pub use cvd::Database;
 pub use examination::Examination;
 pub use kind::Kind;
 pub use policy::{Action, Opaque, Policy, Terms};
@@ -82,15 +84,13 @@ pub struct Finding {
     pub kind: Result<Kind, Reason>,
     /// The first line at fault, counted from 1.
     pub line: Option<u64>,
-    /// The version in a ClamAV database's header.
-    pub clamav_version: Option<u64>,
+    /// What a ClamAV database says of itself.
+    pub database: Option<Database>,
     /// MD5 of a rule file, in hex.
     pub md5: Option<String>,
     /// Kinds of the files in an archive.
     #[serde(default)]
     pub members: Vec<Kind>,
-    /// Whether a ClamAV database has its vendor's signature: a hint.
-    pub vendor_signed: Option<bool>,
     /// What its content does that may not pass. It travels by itself, a flaw a message.
     #[serde(skip)]
     pub flaws: Vec<Flaw>,
@@ -101,7 +101,7 @@ impl Finding {
     pub fn is_plausible(&self) -> bool {
         let hex = |text: &String| text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         self.md5.as_ref().is_none_or(hex)
-            && (self.clamav_version.is_none() || self.kind == Ok(Kind::ClamavCvd))
+            && (self.database.is_none() || self.kind == Ok(Kind::ClamavCvd))
             && (self.flaws.is_empty() || self.kind.is_ok())
             && self.flaws.iter().all(|flaw| flaw.member.as_ref().is_none_or(|member| member.len() <= 255))
             && self.flaws.len() <= MOST_IN_ALL
@@ -145,8 +145,7 @@ impl Finding {
             member: None,
             rule: None,
             stripped: None,
-            clamav_version: self.clamav_version,
-            vendor_signed: self.vendor_signed,
+            database: self.database,
             md5: self.md5,
         };
         let mut cuts = Vec::new();
@@ -319,18 +318,18 @@ impl Look {
     pub fn finding(mut self) -> Finding {
         self.finish();
         let kind = kind::recognise(&self.path, &self.head, self.text.state());
-        let (members, vendor_signed) = (self.notes.kinds.iter().copied().collect(), self.notes.vendor_signed);
+        let members = self.notes.kinds.iter().copied().collect();
+        let database = self.notes.database.filter(|_| kind == Ok(Kind::ClamavCvd));
         let flaws = if kind.is_ok() { self.notes.into_flaws().into_vec() } else { Vec::new() };
         Finding {
             flaws,
             members,
-            vendor_signed,
+            database,
             line: match kind {
                 Err((Reason::TextControl | Reason::TextEncoding, _)) => self.text.fault_line(),
                 Err((_, line)) => line,
                 Ok(_) => None,
             },
-            clamav_version: if kind == Ok(Kind::ClamavCvd) { clamav::cvd_version(&self.head) } else { None },
             md5: self.md5.map(|md5| data_encoding::HEXLOWER.encode(&md5.finalize())),
             kind: kind.map_err(|(reason, _)| reason),
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Kind;
+use super::cvd::Database;
 use super::flaw::{Flaws, Span};
 use super::item::{Item, MOST, RECORD};
 use crate::base::Reason;
@@ -28,8 +29,8 @@ pub struct Notes {
     member: Option<String>,
     /// Kinds of the files in an archive.
     pub kinds: BTreeSet<Kind>,
-    /// Whether a ClamAV database has its vendor's signature.
-    pub vendor_signed: Option<bool>,
+    /// What a ClamAV database says of itself.
+    pub database: Option<Database>,
 }
 
 impl Notes {
@@ -113,7 +114,45 @@ impl Notes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Digest;
     use crate::inspect::item::Effect;
+    use crate::inspect::{Action, Decision, Look, Opaque, Policy, Terms};
+    use crate::verify::Artifact;
+
+    /// Whatever the format, and however lax the policy: what could not be looked at to its end is withheld.
+    #[test]
+    fn content_that_takes_too_long_is_withheld() {
+        let many = |one: &dyn Fn(usize) -> String| (1..=200).map(one).collect::<String>();
+        let rules = many(&|n| format!("alert tcp any any -> any any (sid:{n};)\n"));
+        let yara = many(&|n| format!("rule r{n} {{ condition: true }}\n"));
+        let hashes = many(&|n| format!("{n:064x}\n"));
+        let sigma = many(&|n| format!("---\ntitle: r{n}\nlogsource: {{}}\ndetection: {{a: b, condition: a}}\n"));
+        let attributes = many(&|n| format!("{{\"type\":\"port\",\"value\":\"{n}\"}},"));
+        let event = format!("{{\"Event\":{{\"info\":\"x\",\"Attribute\":[{}]}}}}", attributes.trim_end_matches(','));
+        let policy = Policy { name: "p".into(), about: String::new(), rules: Vec::new(), otherwise: Action::Strip };
+        let (kinds, opaque) = (Kind::ALL, Opaque::default());
+        let terms = Terms { kinds, policy: &policy, may_suppress: true, opaque };
+        for (path, text) in
+            [("a.rules", &rules), ("a.yar", &yara), ("a.txt", &hashes), ("a.yml", &sigma), ("a.json", &event)]
+        {
+            let bytes = text.as_bytes();
+            let decided = |seconds: i64| {
+                let mut look = Look::new(path);
+                look.notes.watch = Stopwatch::after(seconds);
+                look.take(bytes);
+                let finding = look.finding();
+                let kind = finding.kind.map_or("?", Kind::name).to_owned();
+                let size = bytes.len() as u64;
+                let artifact = Artifact { path: path.into(), size, sha256: Digest::of(bytes), kind, carried: true };
+                let (verdict, cuts) = finding.judge(&artifact, terms).unwrap();
+                assert!(cuts.is_empty());
+                (verdict.decision, verdict.reason)
+            };
+            let limit = (Decision::Withheld, Some(Reason::InspectionLimit));
+            assert_eq!(decided(i64::try_from(MOST_SECONDS).unwrap()), limit, "{path}");
+            assert_eq!(decided(0), (Decision::Cleared, None), "{path}");
+        }
+    }
 
     #[test]
     fn too_many_items_are_noted_once() {

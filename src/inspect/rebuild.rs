@@ -135,7 +135,8 @@ mod tests {
             &[("a.rules", b"one\ntwo\n"), ("b/x.lua", b"code"), ("empty", b"")],
             made(&[cut("a.rules", 8, 5), cut("c", 0, 2)]).unwrap(),
         );
-        for wrong in [cut("a.rules", 1, 3), cut("a.rules", 0, 99), cut("a.rules", 8, 4), cut("c", 2, 1)] {
+        for wrong in [cut("a.rules", 1, 3), cut("a.rules", 0, 99), cut("a.rules", 8, 4), cut("c", 2, 1), cut("c", 0, 0)]
+        {
             assert_eq!(made(&[wrong]).unwrap_err(), ErrorKind::InvalidInput);
         }
     }

@@ -1,34 +1,51 @@
-//! Regular expressions that take a backtracking engine (PCRE) exponential time. In scope: the one shape that has no
-//! other use, a group of nothing but one repeated thing, repeated itself: `(a+)+`, `(?:\d*)*`, `([a-z]+){2,}`.
-//! Out of scope: every other way to be slow, which engines bound by a limit of their own (Suricata's
+//! Regular expressions that take a backtracking engine (PCRE) exponential time, or nearly. In scope: shapes that have no
+//! other use. Out of scope: every other way to be slow, which engines bound by a limit of their own (Suricata's
 //! `pcre.match-limit`, ClamAV's `PCREMatchLimit`).
+//!
+//! ```text
+//! (a+)+  (?:\d*)*  ([a-z]+){2,}  (a?){30}     nothing but one repeated thing, repeated
+//! (a|a)+  (\w|\d)*  (.|x)+                    a choice in which one way is the other, repeated
+//! .*.*.*.*                                    one thing repeated, again and again in a row
+//! ```
 
-/// Whether the pattern has that shape.
+use std::collections::BTreeSet;
+
+/// How often a thing with several ways to match must be repeated, at least, to count as repeated.
+const OFTEN: u32 = 10;
+/// How many in a row of one repeated thing are too many.
+const IN_A_ROW: usize = 4;
+
+/// Whether the pattern has one of the shapes.
 pub fn explodes(pattern: &str) -> bool {
     // What stands outside of any group is in one that never closes.
     let mut groups = vec![Group::default()];
     let mut rest = pattern.as_bytes();
     while let Some((atom, after)) = atom(rest) {
         let (repeat, after) = match atom {
-            Atom::Open => (Repeat::No, after),
+            Atom::Open => (Repeat::Once, after),
             _ => repeat(after),
         };
-        let mut is_repeated = repeat == Repeat::Unbounded;
+        let is_variable = matches!(repeat, Repeat::Maybe | Repeat::Unbounded);
+        let Some(group) = groups.last_mut() else { return false };
         match atom {
             Atom::Open => groups.push(Group::default()),
+            Atom::Bar => group.choices.push(Choice::default()),
+            Atom::One(what) if group.add(Some(what), repeat == Repeat::Unbounded, is_variable) => return true,
+            Atom::One(_) => {}
             Atom::Close => {
                 let inner = groups.pop().unwrap_or_default();
-                if is_repeated && inner.is_one_repeated() {
+                let is_often = matches!(repeat, Repeat::Unbounded | Repeat::Often);
+                if is_often && (inner.is_one_variable() || inner.has_a_choice_twice()) {
                     return true;
                 }
                 // A group around such a thing is such a thing.
-                is_repeated |= inner.is_one_repeated();
+                let is_variable = is_variable || inner.is_one_variable();
+                match groups.last_mut() {
+                    Some(group) => drop(group.add(None, false, is_variable)),
+                    // It closes what never began: no engine takes it.
+                    None => groups.push(Group::default()),
+                }
             }
-            Atom::Bar => is_repeated = false,
-            Atom::Other => {}
-        }
-        if let Some(group) = groups.last_mut().filter(|_| !matches!(atom, Atom::Open)) {
-            group.add(is_repeated);
         }
         rest = after;
     }
@@ -36,48 +53,97 @@ pub fn explodes(pattern: &str) -> bool {
 }
 
 /// What stands in a group so far.
+struct Group<'a> {
+    choices: Vec<Choice<'a>>,
+}
+
+/// One way to match it.
 #[derive(Default)]
-struct Group {
+struct Choice<'a> {
     things: usize,
-    is_repeated: bool,
+    /// Whether the last thing may match more or fewer letters.
+    is_variable: bool,
+    /// The last thing, where it is no group.
+    one: Option<&'a [u8]>,
+    /// How often it stands repeated in a row.
+    in_a_row: usize,
 }
 
-impl Group {
-    fn add(&mut self, is_repeated: bool) {
-        self.things += 1;
-        self.is_repeated = is_repeated;
-    }
-
-    fn is_one_repeated(&self) -> bool {
-        self.things == 1 && self.is_repeated
+impl Default for Group<'_> {
+    fn default() -> Self {
+        Self { choices: vec![Choice::default()] }
     }
 }
 
-enum Atom {
+impl<'a> Group<'a> {
+    /// One thing more; gives whether it stands too often in a row.
+    fn add(&mut self, one: Option<&'a [u8]>, is_unbounded: bool, is_variable: bool) -> bool {
+        let Some(choice) = self.choices.last_mut() else { return false };
+        let goes_on = is_unbounded && choice.in_a_row > 0 && choice.one == one;
+        choice.in_a_row = if goes_on { choice.in_a_row + 1 } else { usize::from(is_unbounded) };
+        choice.things += 1;
+        (choice.is_variable, choice.one) = (is_variable, one);
+        choice.in_a_row >= IN_A_ROW
+    }
+
+    fn is_one_variable(&self) -> bool {
+        matches!(self.choices.as_slice(), [choice] if choice.things == 1 && choice.is_variable)
+    }
+
+    /// Whether what one choice matches, another one always does.
+    fn has_a_choice_twice(&self) -> bool {
+        let single = |choice: &Choice<'a>| choice.one.filter(|_| choice.things == 1 && !choice.is_variable);
+        let mut ones = BTreeSet::new();
+        if !self.choices.iter().filter_map(single).all(|one| ones.insert(one)) {
+            return true;
+        }
+        const CLASSES: [&[u8]; 3] = [b".", b"\\d", b"\\w"];
+        CLASSES.iter().any(|class| ones.contains(class) && ones.iter().any(|one| one != class && is_within(one, class)))
+    }
+}
+
+/// Whether every letter that `one` stands for is one of `other`'s, for certain. (A dot matches no end of a line.)
+fn is_within(one: &[u8], other: &[u8]) -> bool {
+    let is_letter = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    match (one, other) {
+        (b"\\d" | b"\\w", b".") | (b"\\d", b"\\w") => true,
+        ([letter], b"." | b"\\w") if is_letter(*letter) => true,
+        ([letter], b"\\d") => letter.is_ascii_digit(),
+        _ => false,
+    }
+}
+
+enum Atom<'a> {
     Open,
     Close,
     Bar,
-    Other,
+    One(&'a [u8]),
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Repeat {
+    Once,
+    /// Once or not at all.
+    Maybe,
+    /// So many times, and those are many.
+    Often,
+    /// As often as it goes.
     Unbounded,
-    No,
 }
 
 /// The next thing that can be repeated, and what follows it.
-fn atom(text: &[u8]) -> Option<(Atom, &[u8])> {
+fn atom(text: &[u8]) -> Option<(Atom<'_>, &[u8])> {
     let (first, rest) = text.split_first()?;
-    let skip = |count: usize| rest.get(count..).unwrap_or_default();
-    Some(match first {
-        b'\\' => (Atom::Other, skip(1)),
-        b'[' => (Atom::Other, class(rest)),
-        b'(' => (Atom::Open, options(rest)),
-        b')' => (Atom::Close, rest),
-        b'|' => (Atom::Bar, rest),
-        _ => (Atom::Other, rest),
-    })
+    let one =
+        |after: &[u8]| text.split_at_checked(text.len() - after.len()).map(|(one, after)| (Atom::One(one), after));
+    match first {
+        b'\\' => one(rest.get(1..).unwrap_or_default()),
+        b'[' => one(class(rest)),
+        b'(' => Some((Atom::Open, options(rest))),
+        b')' => Some((Atom::Close, rest)),
+        b'|' => Some((Atom::Bar, rest)),
+        _ => one(rest),
+    }
 }
 
 /// What follows a class that began: a `]` that stands first is one of its letters.
@@ -107,19 +173,29 @@ fn options(text: &[u8]) -> &[u8] {
 
 /// How often what stands before is repeated. A possessive repeat gives nothing back, and so costs nothing.
 fn repeat(text: &[u8]) -> (Repeat, &[u8]) {
-    let (unbounded, rest) = match text.split_first() {
-        Some((b'*' | b'+', rest)) => (true, rest),
-        Some((b'?', rest)) => (false, rest),
+    let (repeat, rest) = match text.split_first() {
+        Some((b'*' | b'+', rest)) => (Repeat::Unbounded, rest),
+        Some((b'?', rest)) => (Repeat::Maybe, rest),
         Some((b'{', rest)) => match rest.iter().position(|b| *b == b'}').and_then(|at| rest.split_at_checked(at)) {
-            Some((inner, after)) => (inner.ends_with(b","), after.get(1..).unwrap_or_default()),
-            None => return (Repeat::No, text),
+            Some((inner, after)) => (times(inner), after.get(1..).unwrap_or_default()),
+            None => return (Repeat::Once, text),
         },
-        _ => return (Repeat::No, text),
+        _ => return (Repeat::Once, text),
     };
     match rest.split_first() {
-        Some((b'+', rest)) => (Repeat::No, rest),
-        Some((b'?', rest)) => (if unbounded { Repeat::Unbounded } else { Repeat::No }, rest),
-        _ => (if unbounded { Repeat::Unbounded } else { Repeat::No }, rest),
+        Some((b'+', rest)) => (Repeat::Once, rest),
+        Some((b'?', rest)) => (repeat, rest),
+        _ => (repeat, rest),
+    }
+}
+
+/// What stands in braces: `n`, `n,` or `n,m`.
+fn times(inner: &[u8]) -> Repeat {
+    let number = |text: &[u8]| str::from_utf8(text).ok().and_then(|text| text.trim().parse::<u32>().ok());
+    match inner.split(|b| *b == b',').collect::<Vec<_>>().as_slice() {
+        [_, b""] => Repeat::Unbounded,
+        [least] | [least, _] if number(least).is_some_and(|least| least >= OFTEN) => Repeat::Often,
+        _ => Repeat::Once,
     }
 }
 
@@ -128,10 +204,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_repeated_thing_repeated() {
-        for pattern in
-            ["^(a+)+$", "(?:\\d*)*x", "([a-z]+){2,}", "(?i:(\\w+?)+)", "((a+))*", "(?<n>[^]x]+)*", "x(?:(?:a+))+"]
-        {
+    fn shapes_without_another_use() {
+        for pattern in [
+            "^(a+)+$",
+            "(?:\\d*)*x",
+            "([a-z]+){2,}",
+            "(?i:(\\w+?)+)",
+            "((a+))*",
+            "(?<n>[^]x]+)*",
+            "x(?:(?:a+))+",
+            "(a?){30}a{30}",
+            "(a+){20}",
+            "(?:a*){10,12}",
+            "(a|a)+",
+            "(\\w|\\d)*$",
+            "(?:x|.)+",
+            "([ab]|c|[ab])+",
+            ".*.*.*.*x",
+            "\\s+\\s*\\s+\\s*=",
+            "(x|.*.*.*.*)",
+        ] {
             assert!(explodes(pattern), "{pattern}");
         }
         for pattern in [
@@ -153,6 +245,19 @@ mod tests {
             "{",
             "a{",
             "(a+b)+",
+            "(.|\\n)*",
+            "(?:ab|ac)+",
+            "(a|b)+",
+            "(a|a)",
+            "(\\d|-)+",
+            ".*x.*x.*x.*x.*",
+            ".*.*.*x",
+            "\\d{1,3}\\d{1,3}\\d{1,3}\\d{1,3}",
+            "(a?){3}",
+            "(?:a|b?){30}",
+            "[^a]*[^b]*[^c]*[^d]*",
+            "a|a|a",
+            "(|)+",
             "",
         ] {
             assert!(!explodes(pattern), "{pattern}");

@@ -1,6 +1,6 @@
 //! Sigma rules. Sources: the Sigma rules specification 2.0, the correlation rules and the filters specifications
 //! (SigmaHQ/sigma-specification); YAML 1.2.2. Of YAML only what rules need is taken: no tag, no anchor, no alias, no
-//! key twice, no key that is not a word. Out of scope: whether a backend knows a field or a modifier.
+//! key twice, no key that is not a word. Out of scope: whether a backend knows a field.
 
 use std::collections::HashSet;
 
@@ -16,6 +16,41 @@ use crate::base::Reason;
 const LONGEST: usize = 1 << 20;
 /// Deepest nesting.
 const DEEPEST: usize = 32;
+
+/// Modifiers of values (appendix "Sigma Modifiers" of the specification 2.1).
+const MODIFIERS: &[&str] = &[
+    "all",
+    "base64",
+    "base64offset",
+    "cased",
+    "cidr",
+    "contains",
+    "day",
+    "endswith",
+    "exists",
+    "expand",
+    "fieldref",
+    "gt",
+    "gte",
+    "hour",
+    "i",
+    "lt",
+    "lte",
+    "m",
+    "minute",
+    "month",
+    "neq",
+    "re",
+    "s",
+    "startswith",
+    "utf16",
+    "utf16be",
+    "utf16le",
+    "week",
+    "wide",
+    "windash",
+    "year",
+];
 
 /// Keeps a file until it is whole.
 pub struct Reading(Whole);
@@ -130,6 +165,11 @@ impl Rule {
                 self.top.insert(text.to_owned());
             }
             self.has_condition |= depth == 2 && text == "condition";
+            let top = self.frames.first().and_then(|frame| frame.key.as_deref()).unwrap_or_default();
+            let is_unknown = |modifier: &str| !MODIFIERS.contains(&modifier);
+            if depth > 2 && matches!(top, "detection" | "filter") && text.split('|').skip(1).any(is_unknown) {
+                notes.flaw(Reason::RuleKeyword, line, None);
+            }
             return Ok(());
         }
         let top = self.frames.first().and_then(|frame| frame.key.as_deref()).unwrap_or_default();
@@ -201,6 +241,7 @@ mod tests {
             ("id: 1", "? [a]\n: b", (Reason::RuleSyntax, 2)),
             ("id: 1", "action: global", (Reason::RuleSyntax, 2)),
             ("a+b", "(a+)+b", (Reason::RuleCostly, 9)),
+            ("Image|endswith", "Image|endswith|exec", (Reason::RuleKeyword, 7)),
             ("detection:", "filter:", (Reason::RuleWeakensDetection, 1)),
             ("  condition: selection\n", "", (Reason::RuleSyntax, 1)),
             ("logsource:", "logsource: {{", (Reason::RuleSyntax, 9)),

@@ -1,5 +1,6 @@
-//! STIX bundles (OASIS STIX 2.1; 2.0 where it differs in form alone). An object is read at a time. Out of scope: the
-//! grammar of STIX patterns, relationships, and properties that begin with `x_`, which are inert.
+//! STIX bundles (OASIS STIX 2.1; 2.0 where it differs in form alone). An object is read at a time. Its
+//! patterns are read by [`super::pattern`]. Out of scope: relationships, and properties that begin with `x_`, which are
+//! inert.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -9,6 +10,7 @@ use super::flaw::Flaw;
 use super::item::{Effect, Item};
 use super::json::{Json, Unread, line, offset, parse, value};
 use super::notes::Notes;
+use super::pattern;
 use crate::base::Reason;
 
 /// Objects that describe (STIX 2.1, sections 4, 5 and 7).
@@ -137,7 +139,7 @@ fn reasons(object: &Json) -> Vec<Reason> {
         let pattern = object.text("pattern");
         // 2.0 has no type of pattern: it is STIX's own.
         match object.text("pattern_type") {
-            "stix" | "" if pattern.trim_start().starts_with(['[', '(']) => {}
+            "stix" | "" if pattern::is_pattern(pattern) => {}
             "snort" | "suricata" => reasons.extend(embedded(Kind::SuricataRules, pattern)),
             "yara" => reasons.extend(embedded(Kind::YaraSource, pattern)),
             "sigma" => reasons.extend(embedded(Kind::SigmaYaml, pattern)),
@@ -185,6 +187,7 @@ mod tests {
             (indicator("sigma", "title: x"), Reason::RuleSyntax),
             (indicator("pcre", "(a+)+"), Reason::RuleCostly),
             (indicator("stix", "file:name = 'x'"), Reason::RuleSyntax),
+            (indicator("stix", "[file:name = 'x'] OR exec"), Reason::RuleSyntax),
             (indicator("eql", "process"), Reason::RuleModule),
             (bundle("{\"type\":\"artifact\",\"id\":\"a--1\",\"payload_bin\":\"TVo=\"}"), Reason::RuleCarriesFile),
             (
@@ -205,7 +208,7 @@ mod tests {
             assert_eq!(flaws(&text), [(reason, 3)], "{text}");
         }
         assert_eq!(
-            flaws(&indicator("stix", "[x]").replace("\"objects\"", "\"more\":1,\"objects\"")),
+            flaws(&indicator("stix", "[x:y = 1]").replace("\"objects\"", "\"more\":1,\"objects\"")),
             [(Reason::RuleSyntax, 1)]
         );
         let deep = bundle(&format!("{{\"type\":\"file\",\"id\":{}", "[".repeat(100_000)));

@@ -56,7 +56,7 @@ impl<'a> Leaving<'a> {
             }
             self.at += now.len() as u64;
             self.last = now.last().copied().unwrap_or(self.last);
-            self.is_behind = self.lines.first().is_some_and(|line| self.at == line.end());
+            self.is_behind = !is_kept && self.lines.first().is_some_and(|line| self.at == line.end());
             if self.is_behind {
                 self.lines = self.lines.get(1..).unwrap_or_default();
             }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Kind;
+use super::{Database, Kind};
 use crate::base::{Digest, Reason, quoted};
 
 /// What inspection decided.
@@ -92,12 +92,9 @@ pub struct Verdict {
     /// What is served in its place, if it was stripped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stripped: Option<Stripped>,
-    /// The version in a ClamAV database's header.
+    /// What a ClamAV database says of itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clamav_version: Option<u64>,
-    /// Whether a ClamAV database has its vendor's signature: RSA of 1024 bits over MD5, so a hint of where it is from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vendor_signed: Option<bool>,
+    pub database: Option<Database>,
     /// MD5 of a rule file, for the side file that suricata-update reads; no trust rests on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub md5: Option<String>,
@@ -114,6 +111,11 @@ impl Verdict {
         let more = self.stripped.as_ref().map_or(0, |stripped| stripped.places().len().saturating_sub(1));
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         self.reason.map(|reason| format!("{reason}{line}{more}")).unwrap_or_default()
+    }
+
+    /// What is known of it beside the reason, in words: what a database says of itself; else nothing.
+    pub fn about(&self) -> String {
+        self.database.map(|database| database.words()).unwrap_or_default()
     }
 
     /// Digest and length of what is kept and served; `None`: nothing is.

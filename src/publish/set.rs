@@ -226,8 +226,8 @@ fn is_beside(path: &str, verdicts: &[Verdict]) -> bool {
 fn side_files(feed: &str, verdict: &Verdict, now: Timestamp) -> impl Iterator<Item = File> {
     let digest = verdict.kept().map(|(sha256, _)| (format!("{}.sha256", verdict.path), sha256.to_string()));
     let md5 = verdict.md5.as_ref().map(|md5| (format!("{}.md5", verdict.path), md5.clone()));
-    let database = verdict.clamav_version.zip(verdict.path.strip_suffix(".cvd"));
-    let increment = database.map(|(version, stem)| (format!("{stem}-{version}.cdiff"), String::new()));
+    let database = verdict.database.zip(verdict.path.strip_suffix(".cvd"));
+    let increment = database.map(|(of, stem)| (format!("{stem}-{}.cdiff", of.version), String::new()));
     [digest, md5, increment].into_iter().flatten().map(move |(path, text)| {
         let (size, sha256) = (text.len() as u64, Digest::of(text.as_bytes()));
         File { path, feed: feed.to_owned(), size, sha256, modified: now, place: Place::Inline(text), stripped: None }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::base::{Fault, quoted};
 use crate::inspect::Verdict;
 use crate::publish::{Examples, Items, item_changes};
+use crate::store::staging::goes_back;
 use crate::store::{Release, ReleaseId, State};
 
 /// The differences, by path.
@@ -18,15 +19,34 @@ pub struct Changes {
     pub removed: Vec<String>,
     /// Files with other bytes.
     pub changed: Vec<String>,
-    /// What makes detection weaker, in words.
+    /// What makes detection weaker as a whole, and no single item shows, in words.
     pub weaker: Vec<String>,
     /// The same by rule, signature and indicator.
     pub items: Items,
 }
 
+impl Changes {
+    /// All that makes detection weaker, in words.
+    pub fn weaker_in_words(&self) -> Vec<String> {
+        let of = self.items.before;
+        let items = self.items.weaker().map(|group| format!("{} of {of} items {}", group.count, group.change.words()));
+        self.weaker.iter().cloned().chain(items).collect()
+    }
+}
+
 /// Compares `release` with what the channels show of its feed.
 pub fn changes(state: &State, release: &Release, verdicts: &[Verdict]) -> Result<Changes, Fault> {
-    let mut changes = Changes { items: item_changes(state, release, Examples::Few)?, ..Changes::default() };
+    let items = item_changes(state, release, Examples::Few)?;
+    Ok(Changes { items, ..as_a_whole(state, release, verdicts)? })
+}
+
+/// The same without a look at any item.
+pub fn as_a_whole(state: &State, release: &Release, verdicts: &[Verdict]) -> Result<Changes, Fault> {
+    let mut changes = Changes::default();
+    if release.loss.twice > 0 {
+        let count = release.loss.twice;
+        changes.weaker.push(format!("rules that stand in it more than once, of which an engine takes one: {count}"));
+    }
     let Some(served) = state.served(&release.id())? else { return Ok(changes) };
     let former = state.release(&served)?;
     let before = state.verdicts(&former)?;
@@ -49,7 +69,7 @@ pub fn changes(state: &State, release: &Release, verdicts: &[Verdict]) -> Result
             None => changes.added.push(path.clone()),
             Some(former) if former.kept() != verdict.kept() => {
                 changes.changed.push(path.clone());
-                if verdict.clamav_version < former.clamav_version {
+                if goes_back(verdict, former) {
                     changes.weaker.push(format!("{} goes back to an older database version", quoted(path)));
                 }
                 // Half of it gone: worth a look, whatever the reason.
@@ -70,9 +90,6 @@ pub fn changes(state: &State, release: &Release, verdicts: &[Verdict]) -> Result
         let why = if withheld { "is withheld" } else { "is not in it" };
         changes.weaker.push(format!("{}, which agents have now, {why}", quoted(path)));
         changes.removed.push(path.clone());
-    }
-    for group in changes.items.weaker() {
-        changes.weaker.push(format!("{} of {} items {}", group.count, changes.items.before, group.change.words()));
     }
     changes.served = Some(served);
     Ok(changes)

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::items::Section;
 use crate::base::error::IoContext as _;
 use crate::base::{Digest, Fault};
-use crate::inspect::Verdict;
 use crate::inspect::item::{Effect, Item, RECORD};
+use crate::inspect::{Kind, Verdict};
 
 /// About how many items are held at a time: some 12 MB.
 const PORTION: u64 = 250_000;
@@ -105,8 +105,9 @@ struct Part {
 }
 
 impl Side<'_> {
-    /// The sections that `other` has not as they are. An artifact that is the same in both changes nothing.
-    fn parts(&self, other: &Self) -> Vec<Part> {
+    /// The sections that `other` has not as they are; all, without one. An artifact that is the same in both changes
+    /// nothing.
+    fn parts(&self, other: Option<&Self>) -> Vec<Part> {
         let digests = |side: &Self| -> BTreeMap<Digest, usize> {
             let mut digests = BTreeMap::new();
             for (sha256, _) in side.verdicts.iter().filter_map(Verdict::kept) {
@@ -114,7 +115,7 @@ impl Side<'_> {
             }
             digests
         };
-        let (mine, theirs) = (digests(self), digests(other));
+        let (mine, theirs) = (digests(self), other.map(digests).unwrap_or_default());
         let sections: BTreeMap<Digest, &Section> = self.sections.iter().map(|s| (s.sha256, s)).collect();
         let mut parts = Vec::new();
         for (place, verdict) in self.verdicts.iter().enumerate() {
@@ -172,7 +173,7 @@ fn by_key(one: &Placed, other: &Placed) -> Ordering {
 
 /// Tells each change from `old` to `new`, in no order that matters. Faults: a file of items is damaged.
 pub fn compare(old: &Side<'_>, new: &Side<'_>, tell: &mut dyn FnMut(Change, Pair)) -> Result<(), Fault> {
-    let (olds, news) = (old.parts(new), new.parts(old));
+    let (olds, news) = (old.parts(Some(new)), new.parts(Some(old)));
     let count = |parts: &[Part]| parts.iter().map(|part| part.count).sum::<u64>();
     let portions = (count(&olds) + count(&news)).div_ceil(PORTION).clamp(1, 1 << 16);
     for portion in 0..portions {
@@ -182,6 +183,28 @@ pub fn compare(old: &Side<'_>, new: &Side<'_>, tell: &mut dyn FnMut(Change, Pair
         merge(&olds, &news, tell);
     }
     Ok(())
+}
+
+/// How many rules of one release stand in it more than once, in whichever files. An engine that loads those takes one
+/// of each, and no word says which. Faults: its file of items is damaged.
+pub fn twice(side: &Side<'_>) -> Result<u64, Fault> {
+    let is_of_rules = |verdict: &Verdict| {
+        matches!(verdict.shown, Some(Kind::SuricataRules | Kind::YaraSource | Kind::RulesArchive))
+            && verdict.kept().is_some()
+    };
+    let mut parts = side.parts(None);
+    parts.retain(|part| {
+        usize::try_from(part.artifact).ok().and_then(|at| side.verdicts.get(at)).is_some_and(is_of_rules)
+    });
+    let portions = parts.iter().map(|part| part.count).sum::<u64>().div_ceil(PORTION).clamp(1, 1 << 16);
+    let mut twice = 0;
+    for portion in 0..portions {
+        let mut items = side.portion(&parts, (portion, portions), &mut |_| twice += 1)?;
+        items.retain(|placed| placed.item.effect != Effect::Off);
+        twice +=
+            items.chunk_by(|one, other| one.item.key == other.item.key).filter(|these| these.len() > 1).count() as u64;
+    }
+    Ok(twice)
 }
 
 /// Both are in the order of their keys.

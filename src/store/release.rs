@@ -95,21 +95,27 @@ pub struct Release {
     pub imported: Timestamp,
 }
 
-/// Items that were removed, switched off or stripped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What agents would lose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Loss {
-    /// So many.
+    /// So many items were removed, switched off or stripped.
     pub lost: u64,
     /// Of so many that were served; of those in the release itself, where none was.
     pub of: u64,
+    /// So many rules stand more than once, of which an engine takes one.
+    #[serde(default)]
+    pub twice: u64,
+    /// So many ClamAV databases are older than the served ones.
+    #[serde(default)]
+    pub older: u64,
 }
 
 impl Loss {
-    /// Whether it is more than this share, in percent.
+    /// Whether an officer must see it: more than this share, in percent, is lost, or something is that no share tells.
     pub fn is_above(self, percent: u64) -> bool {
-        self.lost.saturating_mul(100) > self.of.saturating_mul(percent)
+        self.lost.saturating_mul(100) > self.of.saturating_mul(percent) || self.twice > 0 || self.older > 0
     }
 }
 

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::compare::{Change, Side, compare};
+use super::compare::{self, Change, Side, compare};
 use super::release::{FORMAT, Loss, Packed, Release};
 use super::{ReleaseId, SMALL, State, items};
 use crate::base::error::IoContext as _;
@@ -14,6 +14,11 @@ use crate::base::{Digest, Fault, Operator, Timestamp, durable};
 use crate::inspect::flaw::Cut;
 use crate::inspect::{Counts, Decision, Keep, Kind, Verdict, strip};
 use crate::verify::{Artifact, Verified};
+
+/// Whether a ClamAV database is older than the one that is served.
+pub fn goes_back(new: &Verdict, served: &Verdict) -> bool {
+    new.database.zip(served.database).is_some_and(|(new, served)| new.version < served.version)
+}
 
 /// Where the bytes of the current artifact go.
 enum Current {
@@ -70,8 +75,9 @@ impl Staging {
         let new = Side { verdicts, sections, file };
         let stripped = verdicts.iter().filter_map(|verdict| verdict.stripped.as_ref());
         let mut lost: u64 = stripped.map(|stripped| stripped.places().len() as u64).sum();
+        let twice = compare::twice(&new)?;
         let Some(served) = self.state.served(id)? else {
-            return Ok(Loss { lost, of: new.count().saturating_add(lost) });
+            return Ok(Loss { lost, of: new.count().saturating_add(lost), twice, older: 0 });
         };
         let former = self.state.verdicts(&self.state.release(&served)?)?;
         let (sections, file) = self.state.items(&served)?;
@@ -79,7 +85,10 @@ impl Staging {
         compare(&old, &new, &mut |change, _| {
             lost += u64::from(matches!(change, Change::Removed | Change::SwitchedOff));
         })?;
-        Ok(Loss { lost, of: old.count() })
+        let before = |verdict: &Verdict| former.iter().find(|former| former.path == verdict.path);
+        let is_older = |verdict: &&Verdict| before(verdict).is_some_and(|former| goes_back(verdict, former));
+        let older = verdicts.iter().filter(is_older).count() as u64;
+        Ok(Loss { lost, of: old.count(), twice, older })
     }
 
     /// Puts everything in place, durably; the release counts once the trust file names it.

@@ -57,7 +57,10 @@ fn vendor_databases_pass_whole_and_changed_ones_do_not() {
         let all =
             verdicts(&world, "clamav", version, &[(&signed, &sign, "clamav-sign"), ("test.cvd", &cvd, "clamav-cvd")]);
         assert_eq!(all[1]["decision"], "cleared", "{all:?}");
-        assert_eq!((&all[1]["vendor_signed"], &all[1]["clamav_version"]), (&true.into(), &version.into()));
+        assert_eq!(
+            (&all[1]["database"]["is_vendor_signed"], &all[1]["database"]["version"]),
+            (&true.into(), &version.into())
+        );
         if version == 5 {
             world.decide("clamav/5", "officer", &world.officer, "approve").expect(0);
         }
@@ -66,9 +69,18 @@ fn vendor_databases_pass_whole_and_changed_ones_do_not() {
     let items = world.relay(&["show", "clamav/6", "--diff", "--json"]).expect(0).json()["items"].clone();
     let added = items["changes"].as_array().unwrap().iter().find(|group| group["change"] == "added").unwrap();
     assert!(added["count"].as_u64().unwrap() >= 1, "{items:#}");
+    // The vendor's older one is as well signed: it is told, and never goes without an officer.
+    world.decide("clamav/6", "officer", &world.officer, "approve").expect(0);
+    let older = verdicts(&world, "clamav", 11, &[("test.cvd", &read("test-3.cvd"), "clamav-cvd")]);
+    assert_eq!(older[0]["decision"], "cleared");
+    let words = world.relay(&["show", "clamav/11", "--diff"]).expect(0).out;
+    assert!(words.contains("WEAKER  test.cvd goes back to an older database version"), "{words}");
+    assert!(words.contains("test.cvd: database 3 of ") && words.contains("has its vendor's signature"), "{words}");
+    let loss = world.relay(&["show", "clamav/11", "--json"]).expect(0).json()["release"]["loss"].clone();
+    assert_eq!(loss["older"], 1, "{loss}");
     // A byte anywhere: in the header, in the packed part, at the end.
     let good = read("test-6.cvd");
-    for (version, at) in [(7, 30), (8, 600), (9, good.len() - 3)] {
+    for (version, at) in [(12, 30), (13, 600), (14, good.len() - 3)] {
         let mut changed = good.clone();
         changed[at] ^= 1;
         let all = verdicts(&world, "clamav", version, &[("test.cvd", &changed, "clamav-cvd")]);
@@ -87,8 +99,8 @@ fn vendor_databases_pass_whole_and_changed_ones_do_not() {
         ("test-6.cvd.sign", &sign, "clamav-sign"),
         ("test.cvd", &changed, "clamav-cvd"),
     ];
-    verdicts(&world, "clamav", 10, files);
-    world.decide("clamav/10", "officer", &world.officer, "approve").expect(0);
+    verdicts(&world, "clamav", 15, files);
+    world.decide("clamav/15", "officer", &world.officer, "approve").expect(0);
     let server = super::serve::Server::start(&world, "serve");
     for path in ["/c/test.cvd", "/c/test-6.cvd.sign", "/c/test-6.cdiff"] {
         assert_eq!(server.get(path, "").status, 404, "{path}");
@@ -132,7 +144,7 @@ fn containers_hold_what_they_list_and_no_programs() {
         let expected = if reason.is_empty() { Value::Null } else { (*reason).into() };
         assert_eq!(all[0]["reason"], expected, "{name}: {all:?}");
         assert_eq!(all[0]["member"].as_str().unwrap_or_default(), *member, "{name}");
-        assert_eq!(all[0]["vendor_signed"], false, "{name}: anybody can make one");
+        assert_eq!(all[0]["database"]["is_vendor_signed"], false, "{name}: anybody can make one");
     }
     // A site may take programs from its vendor, in a feed of their own.
     let all = verdicts(&world, "bytecode", 1, &[("bytecode.cvd", &tries[1].1, "clamav-cvd")]);
@@ -140,7 +152,7 @@ fn containers_hold_what_they_list_and_no_programs() {
 }
 
 #[test]
-fn archives_of_rules_pass_whole_and_suricata_update_takes_them() {
+fn archives_of_rules_pass_and_suricata_update_takes_them() {
     let world = World::with_config(FEEDS);
     let class = b"config classification: trojan-activity,A Network Trojan was detected,1\n";
     let map = b"1 || test || url,example.org\n";
@@ -175,7 +187,7 @@ fn archives_of_rules_pass_whole_and_suricata_update_takes_them() {
     assert_eq!(
         told,
         [
-            ("withheld", "rule-runs-code", "rules/site.rules"),
+            ("stripped", "rule-runs-code", "rules/site.rules"),
             ("cleared", "", ""),
             ("withheld", "archive-form", "it is no gzip, or damaged"),
             // The feed may not carry thresholds, packed or not.

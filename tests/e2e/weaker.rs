@@ -185,6 +185,34 @@ fn what_takes_too_much_away_waits_for_an_officer() {
     assert_eq!((&loss["lost"], &loss["of"]), (&2.into(), &8.into()));
 }
 
+/// An engine that loads both takes one of them, and no word says which.
+#[test]
+fn a_rule_in_two_files_waits_for_an_officer() {
+    let world = World::with_config(FEEDS);
+    let import = |version: u64, files: &[File<'_>]| {
+        world.import(&world.bundle("auto", version, files)).expect(0).json()["bundles"][0]["published"].clone()
+    };
+    let (one, two) = (rule("alert", 1, "") + &rule("alert", 2, ""), rule("alert", 3, ""));
+    let files = |two: &str| -> bool {
+        let version = two.len() as u64;
+        let files: &[File<'_>] =
+            &[("a.rules", one.as_bytes(), "suricata-rules"), ("b.rules", two.as_bytes(), "suricata-rules")];
+        import(version, files) == true
+    };
+    assert!(files(&two));
+    let off = format!("{two}#{}", rule("alert", 2, ""));
+    assert!(files(&off), "what is written down only is in nobody's way");
+    let again = format!("{off}{}", rule("alert", 2, "content:\"never\"; "));
+    assert!(!files(&again));
+    let id = format!("auto/{}", again.len());
+    let words = world.relay(&["show", &id, "--diff"]).expect(0).out;
+    assert!(
+        words.contains("WEAKER  rules that stand in it more than once, of which an engine takes one: 1"),
+        "{words}"
+    );
+    assert_eq!(world.relay(&["show", &id, "--json"]).expect(0).json()["release"]["loss"]["twice"], 1);
+}
+
 #[test]
 fn what_suppresses_needs_the_signers_that_the_feed_names() {
     let world = World::with_config(FEEDS);

@@ -88,17 +88,25 @@ fn about(shown: &Shown, medium: Option<&Entry>) -> Markup {
 }
 
 fn differences(changes: &Changes) -> Markup {
-    let Some(served) = &changes.served else {
-        return html! { p { "No other release of this feed is served: all in it is new to agents." } };
-    };
+    let weaker = changes.weaker_in_words();
     html! {
-        p { "Against " a href={ "/imports/" (served) } { (served) } ", which agents have now." }
-        @if changes.weaker.is_empty() {
-            p { (mark("good", "nothing that makes detection weaker was found")) }
-        } @else {
-            p { (mark("bad", "this makes detection weaker")) }
-            ul { @for weaker in changes.weaker.iter().take(ROWS) { li { (told(weaker)) } } }
+        @match &changes.served {
+            None => p { "No other release of this feed is served: all in it is new to agents." },
+            Some(served) => p { "Against " a href={ "/imports/" (served) } { (served) } ", which agents have now." },
         }
+        @if !weaker.is_empty() {
+            p { (mark("bad", "this makes detection weaker")) }
+            ul { @for weaker in weaker.iter().take(ROWS) { li { (told(weaker)) } } }
+        } @else if changes.served.is_some() {
+            p { (mark("good", "nothing that makes detection weaker was found")) }
+        }
+        @if changes.served.is_some() { (against(changes)) }
+    }
+}
+
+/// What is other than in the release that is served.
+fn against(changes: &Changes) -> Markup {
+    html! {
         (item_changes(&changes.items))
         h3 { "Files" }
         @for (word, paths) in [("added", &changes.added), ("removed", &changes.removed), ("changed", &changes.changed)] {
@@ -156,7 +164,7 @@ fn verdicts(verdicts: &[Verdict], asked: &Asked) -> Markup {
                         } }
                         th scope="row" { (said(&verdict.path)) }
                         td { (human(verdict.size)) }
-                        td { (kind(verdict)) }
+                        td { (kind(verdict)) @if verdict.database.is_some() { br; (verdict.about()) } }
                         td { @if let Some(reason) = verdict.reason {
                             code { (reason) } ": " (reason.meaning())
                             @if let Some(member) = &verdict.member { ", " (said(member)) }
