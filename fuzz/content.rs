@@ -1,7 +1,9 @@
 //! What must hold of content however it comes: cut into other pieces, the same is found; what an honest examiner could
-//! say is all that is said; what is left out are whole lines.
+//! say is all that is said; what is left out are whole lines, and an archive can be made anew without them.
 
-use gaprelay::inspect::{Finding, Look};
+use gaprelay::inspect::flaw::cuts;
+use gaprelay::inspect::rebuild::rebuild;
+use gaprelay::inspect::{Finding, Kind, Look};
 
 /// The first byte of `data` chooses one of the paths; gives what is found in the rest.
 pub fn check(paths: &[&str], data: &[u8]) -> Option<Finding> {
@@ -22,6 +24,13 @@ pub fn found(path: &str, data: &[u8]) -> Option<Finding> {
     let (found, items) = read(data.len().max(1));
     assert_eq!((found.clone(), items), read(3));
     assert!(found.is_plausible());
+    if found.kind == Ok(Kind::RulesArchive) {
+        // What can be left out of an archive that is of the form can be left out of it.
+        if !found.flaws.is_empty() && found.flaws.iter().all(|flaw| flaw.span.is_some()) {
+            rebuild(data, &cuts(&found.flaws), Vec::new()).expect("whole lines of an archive that was read");
+        }
+        return Some(found);
+    }
     for span in found.flaws.iter().filter_map(|flaw| flaw.span) {
         let (from, end) = (span.from as usize, span.end() as usize);
         assert!(from == 0 || data[from - 1] == b'\n', "{span:?}");

@@ -1,4 +1,5 @@
-//! Archives of rules, packed and plain: what the fuzzer makes is the tar, since it would not hit on a gzip.
+//! Archives of rules, packed and plain: what the fuzzer makes is the tar, since it would not hit on a gzip; and a zip,
+//! whose files are stored.
 #![no_main]
 
 #[path = "../content.rs"]
@@ -10,4 +11,5 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let done = packed.write_all(data).and_then(|()| packed.finish());
     drop(done.map(|packed| content::found("a.rules.tar.gz", &packed)));
     drop(content::found("a.tgz", data));
+    drop(content::found("a.zip", data));
 });

@@ -1,5 +1,5 @@
 //! Archives of rules as vendors ship them (`emerging.rules.tar.gz`): each file in it is inspected as if it had come by
-//! itself. In scope: what [`super::tar`] reads. Out of scope: zip.
+//! itself. In scope: what [`super::tar`] and [`super::zip`] read.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +8,13 @@ use super::kind::{self, Kind, Seen};
 use super::notes::Notes;
 use super::tar::{End, Members, Noting, Zipped};
 use super::text::State;
-use super::{Inside, Look};
+use super::whole::Whole;
+use super::{Inside, Look, zip};
 use crate::base::Reason;
 
 /// By its name, and its first bytes.
 pub fn is_archive(seen: &Seen<'_>) -> bool {
-    kind::is_tar_gz(seen.path, seen.head)
+    kind::is_archive(seen.path, seen.head)
 }
 
 /// Kinds that stand in an archive; not another archive, nor a container that is signed as a whole.
@@ -31,11 +32,21 @@ fn is_for_people(name: &str) -> bool {
 }
 
 /// Follows an archive.
-pub struct Reading(Box<Zipped<Contents>>);
+pub struct Reading {
+    /// The first bytes, until they tell what it is.
+    first: Vec<u8>,
+    form: Form,
+}
+
+enum Form {
+    Unknown,
+    Tar(Box<Zipped<Contents>>),
+    Zip(Whole),
+}
 
 impl Default for Reading {
     fn default() -> Self {
-        Self(Box::new(Zipped::new(Contents::default(), End::Marked)))
+        Self { first: Vec::new(), form: Form::Unknown }
     }
 }
 
@@ -101,12 +112,34 @@ impl Noting for Contents {
 impl Reading {
     /// Takes the next bytes in.
     pub fn take(&mut self, bytes: &[u8], notes: &mut Notes) {
-        self.0.take(bytes, notes);
+        match &mut self.form {
+            Form::Unknown => {
+                self.first.extend_from_slice(bytes);
+                if self.first.len() >= 2 {
+                    let is_zip = self.first.starts_with(b"PK");
+                    let tar = || Form::Tar(Box::new(Zipped::new(Contents::default(), End::Marked)));
+                    self.form = if is_zip { Form::Zip(Whole::new(zip::LONGEST)) } else { tar() };
+                    let first = std::mem::take(&mut self.first);
+                    self.take(&first, notes);
+                }
+            }
+            Form::Tar(zipped) => zipped.take(bytes, notes),
+            Form::Zip(whole) => whole.take(bytes),
+        }
     }
 
     /// What was found in all of it.
     pub fn finish(self, notes: &mut Notes) {
-        let (contents, read) = self.0.finish(notes);
+        let (contents, read) = match self.form {
+            Form::Unknown => (None, Err("it is cut")),
+            Form::Tar(zipped) => zipped.finish(notes),
+            Form::Zip(whole) => {
+                let Some(bytes) = whole.finish(notes) else { return };
+                let mut contents = Contents::default();
+                let read = zip::read(&bytes, &mut contents);
+                (Some(contents), read)
+            }
+        };
         let is_empty = contents.as_ref().is_none_or(|contents| contents.kinds.is_empty());
         let read = read.and(if is_empty { Err("nothing that an engine reads is in it") } else { Ok(()) });
         if let Some(contents) = contents {
@@ -132,6 +165,7 @@ impl Inside {
 pub(super) mod tests {
     use super::*;
     use crate::inspect::flaw::Flaw;
+    use crate::inspect::zip::tests::zip as zipped;
     use crate::unpack::ustar;
 
     pub(in crate::inspect) fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
@@ -154,7 +188,7 @@ pub(super) mod tests {
 
     fn flaws(bytes: &[u8]) -> Vec<(Reason, u64, String)> {
         let read = |piece: usize| {
-            let mut look = Look::new("x.rules.tar.gz");
+            let mut look = Look::new(if bytes.starts_with(b"PK") { "x.ZIP" } else { "x.rules.tar.gz" });
             bytes.chunks(piece).for_each(|piece| look.take(piece));
             look.finding()
         };
@@ -171,7 +205,15 @@ pub(super) mod tests {
     fn each_file_is_inspected_and_nothing_is_hidden() {
         let good = tar(&[("rules/a.rules", GOOD), ("rules/LICENSE", b"free\n"), ("rules/b.rules", b"")]);
         assert_eq!(flaws(&gzip(&good)), []);
-        let one = |name: &str, bytes: &[u8]| flaws(&gzip(&tar(&[("a.rules", GOOD), (name, bytes)])));
+        assert_eq!(flaws(&zipped(&[("rules/a.rules", GOOD), ("rules/LICENSE", b"free\n"), ("b.rules", b"")])), []);
+        let one = |name: &str, bytes: &[u8]| {
+            let (tarred, zipped) = (
+                flaws(&gzip(&tar(&[("a.rules", GOOD), (name, bytes)]))),
+                flaws(&zipped(&[("a.rules", GOOD), (name, bytes)])),
+            );
+            assert_eq!(tarred, zipped);
+            zipped
+        };
         let told = |reason, line, name: &str| vec![(reason, line, name.to_owned())];
         let lua = [GOOD, b"alert tcp any any -> any any (lua:x; sid:2;)\n"].concat();
         assert_eq!(one("b.rules", &lua), told(Reason::RuleRunsCode, 2, "b.rules"));

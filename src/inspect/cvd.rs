@@ -227,7 +227,7 @@ impl Reading {
             .and_then(|()| contents.as_ref().map_or(Ok(()), |contents| contents.check(&header)));
         if let Some(contents) = contents {
             // Lines are not judged; which files there are is.
-            notes.absorb_of(contents.notes, &[Reason::RuleBytecode, Reason::ArchiveMember]);
+            notes.absorb_of(contents.notes, &[Reason::RuleBytecode, Reason::ArchiveMember, Reason::InspectionLimit]);
         }
         if let Err(wrong) = told {
             notes.enter(Some(wrong));

@@ -11,6 +11,7 @@ use std::thread;
 use super::examiner::{self, Answer, Ask};
 use super::flaw::{Cut, MOST_IN_ALL};
 use super::item::{MOST, RECORD};
+use super::rebuild::most;
 use super::{Decision, Keep, Terms, Verdict, strip};
 use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
@@ -136,13 +137,17 @@ impl Examination {
             asks.bytes(&cuts)?;
             asks.raw()?.write_file(&old, size)
         };
-        // Packed again it may be longer, but not by much.
-        let most = size.saturating_mul(4).saturating_add(1 << 20);
-        let (sha256, size) = self.ask(feed, |answers| take_new(answers, most, &mut new, &made))?;
-        if let Some(stripped) = &mut verdict.stripped {
-            (stripped.sha256, stripped.size) = (sha256, size);
+        match self.ask(feed, |answers| take_new(answers, most(size), &mut new, &made)) {
+            Ok((sha256, size)) => {
+                if let Some(stripped) = &mut verdict.stripped {
+                    (stripped.sha256, stripped.size) = (sha256, size);
+                }
+                durable::settle(&made, path)?;
+            }
+            // None can be made: then it is withheld for what it has.
+            Err(Error::Refused(_)) => (verdict.decision, verdict.stripped) = (Decision::Withheld, None),
+            Err(fault) => return Err(fault),
         }
-        durable::settle(&made, path)?;
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::beside::Beside;
 use super::flaw::{Cut, Flaw};
 use super::item::RECORD;
-use super::rebuild::rebuild;
+use super::rebuild::{most, rebuild};
 use super::{Finding, Look};
 use crate::base::quoted::printable;
 use crate::base::wire::{Frame, LONGEST_BYTES, Receiver, Sender};
@@ -28,7 +28,8 @@ pub enum Ask {
     /// Look at this artifact, whose bytes follow. Answer: its bytes and its `Found`; then `Done`.
     Look(Artifact),
     /// Make an archive anew without what is named in a list of `Cut`s, which follows in frames of so many bytes
-    /// together; then the archive, of so many bytes. Answer: the new one's bytes; then `Done`.
+    /// together; then the archive, of so many bytes. Answer: the new one's bytes; then `Done`, or `Refused` where none
+    /// can be made.
     Rebuild(u64, u64),
 }
 
@@ -91,11 +92,11 @@ pub fn run(limits: &Limits, asks: impl Read + Send, answers: impl Write) -> io::
             Ok(Ask::Rebuild(length, size)) => {
                 let cuts: Vec<Cut> = serde_json::from_slice(&frames(&mut asks, length)?)?;
                 let mut archive = asks.raw().take(size);
-                let made = rebuild(&mut archive, &cuts, Frames(&mut to)).map(drop);
+                let made = rebuild(&mut archive, &cuts, Frames { to: &mut to, left: most(size) }).map(drop);
                 io::copy(&mut archive, &mut io::sink())?;
                 to.message(&match made {
                     Ok(()) => Answer::Done,
-                    Err(e) => Answer::Failed(e.to_string()),
+                    Err(e) => Answer::Refused(Reason::InspectionLimit, e.to_string()),
                 })?;
             }
         }
@@ -115,12 +116,16 @@ fn frames(asks: &mut Receiver<impl Read>, length: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Sends what is written.
-struct Frames<'a, W: Write>(&'a mut Sender<W>);
+/// Sends what is written, and no more than may be.
+struct Frames<'a, W: Write> {
+    to: &'a mut Sender<W>,
+    left: u64,
+}
 
 impl<W: Write> Write for Frames<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.bytes(bytes).map(|()| bytes.len())
+        self.left = self.left.checked_sub(bytes.len() as u64).ok_or(ErrorKind::FileTooLarge)?;
+        self.to.bytes(bytes).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

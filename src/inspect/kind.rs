@@ -70,7 +70,7 @@ kinds! {
     SuricataConfig "suricata-config" "Suricata or Snort classifications and references (.config .conf): config classification and config reference lines" rules::is_config;
     SuricataThreshold "suricata-threshold" "Suricata or Snort thresholds and suppressions (.config .conf): pass only where rule-weakens-detection is permitted" rules::is_threshold;
     SidMap "sid-map" "Names of rules by their ids (.map): SID || MESSAGE || REFERENCE lines" rules::is_map;
-    RulesArchive "rules-archive" "Rules in an archive (.tar.gz .tgz); each file in it must be of a kind that the feed may carry" archive::is_archive;
+    RulesArchive "rules-archive" "Rules in an archive (.tar.gz .tgz .zip); each file in it must be of a kind that the feed may carry" archive::is_archive;
     YaraSource "yara-source" "YARA rules in source form (.yar .yara)" rules::is_yara;
     SigmaYaml "sigma-yaml" "A Sigma rule (.yml .yaml): title, logsource and detection" rules::is_sigma;
     StixJson "stix-json" "A STIX 2 bundle (.json)" json::is_stix;
@@ -98,7 +98,7 @@ pub fn recognise(path: &str, head: &[u8], state: State) -> Result<Kind, (Reason,
     if head.is_empty() {
         return Err((Reason::ContentEmpty, None));
     }
-    if let Some(reason) = foreign::recognise(&extension, head).filter(|_| !is_tar_gz(path, head)) {
+    if let Some(reason) = foreign::recognise(&extension, head).filter(|_| !is_archive(path, head)) {
         return Err((reason, None));
     }
     let whole = if head.len() < super::HEAD {
@@ -128,11 +128,11 @@ pub fn recognise(path: &str, head: &[u8], state: State) -> Result<Kind, (Reason,
     Err((reason, None))
 }
 
-/// A tar in gzip, by the path's ending and the first bytes.
-pub fn is_tar_gz(path: &str, head: &[u8]) -> bool {
-    let path = path.to_ascii_lowercase();
-    let named = [".tar.gz", ".tgz"].iter().any(|ending| path.ends_with(ending));
-    named && head.starts_with(b"\x1f\x8b")
+/// A tar in gzip or a zip, by the path's ending and the first bytes.
+pub fn is_archive(path: &str, head: &[u8]) -> bool {
+    let lower = path.to_ascii_lowercase();
+    let is_tar = [".tar.gz", ".tgz"].iter().any(|ending| lower.ends_with(ending)) && head.starts_with(b"\x1f\x8b");
+    is_tar || extension(path) == "zip" && head.starts_with(b"PK\x03\x04")
 }
 
 /// The path's ending, lower case, without the dot.

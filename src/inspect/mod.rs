@@ -40,6 +40,7 @@ pub mod text;
 pub mod verdict;
 pub mod whole;
 pub mod yara;
+pub mod zip;
 
 use md5::Digest as _;
 use serde::{Deserialize, Serialize};
@@ -270,7 +271,7 @@ impl beside::Work for Look {
 impl Look {
     /// Nothing seen yet of the artifact at `path`.
     pub fn new(path: &str) -> Self {
-        let md5 = matches!(kind::extension(path).as_str(), "rules" | "gz" | "tgz").then(md5::Md5::new);
+        let md5 = matches!(kind::extension(path).as_str(), "rules" | "gz" | "tgz" | "zip").then(md5::Md5::new);
         let notes = Notes::default();
         let (path, head, text) = (path.to_owned(), Vec::new(), Text::default());
         Self { path, head, text, md5, inside: Inside::Unknown, notes, is_member: false }

@@ -3,6 +3,7 @@
 //! file of which nothing is left is not in it. In scope: making it. Out of scope: whether it may pass, which its own
 //! examination says.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 
 use flate2::Compression;
@@ -12,51 +13,129 @@ use flate2::write::GzEncoder;
 use super::flaw::{Cut, Span};
 use super::strip::Leaving;
 use super::tar::{End, Members, Tar};
+use super::zip::{self, Zipping};
 use crate::unpack::ustar::{BLOCK, RECORD, header, padding};
+
+/// Most bytes that a new archive may have, made of one of so many. Packed again it may be longer, but not by much.
+pub fn most(size: u64) -> u64 {
+    size.saturating_mul(4).saturating_add(1 << 20)
+}
 
 /// Copies the archive `from` without this, which rises; gives back where it went. Errors: `InvalidInput` where it is
 /// not the archive that was examined, or what is to be left out are no whole lines of it; the streams'.
-pub fn rebuild<W: Write>(from: impl Read, cuts: &[Cut], to: W) -> io::Result<W> {
+pub fn rebuild<W: Write>(mut from: impl Read, cuts: &[Cut], to: W) -> io::Result<W> {
     let files = cuts.chunk_by(|a, b| a.member == b.member).filter_map(|cuts| {
         let name = cuts.first()?.member.as_deref()?;
         Some((name, cuts.iter().map(|cut| cut.span).collect::<Vec<Span>>()))
     });
-    let files: Vec<(&str, Vec<Span>)> = files.collect();
-    let to = GzEncoder::new(to, Compression::default());
-    let making = Making { files: &files, to, at: None, written: 0, failed: None };
-    let (mut tar, mut from) = (Tar::new(making, End::Marked), GzDecoder::new(from));
-    let mut buffer = vec![0; 128 << 10];
+    let files: BTreeMap<&str, Vec<Span>> = files.collect();
+    let wrong = |wrong| io::Error::new(ErrorKind::InvalidInput, wrong);
+    let mut first = [0; 2];
+    from.read_exact(&mut first)?;
+    let mut from = first.as_slice().chain(from);
+    if first == *b"PK" {
+        let (mut making, mut bytes) = (Making::new(&files, Zipping::new(to)), Vec::new());
+        from.take(zip::LONGEST as u64).read_to_end(&mut bytes)?;
+        zip::read(&bytes, &mut making).map_err(wrong)?;
+        return making.finish()?.finish();
+    }
+    let mut tar = Tar::new(
+        Making::new(&files, Tarring { to: GzEncoder::new(to, Compression::default()), written: 0, pad: 0 }),
+        End::Marked,
+    );
+    let (mut inflated, mut buffer) = (GzDecoder::new(&mut from), vec![0; 128 << 10]);
     loop {
-        let got = from.read(&mut buffer)?;
+        let got = inflated.read(&mut buffer)?;
         if got == 0 {
             break;
         }
         tar.take(buffer.get(..got).unwrap_or_default());
     }
-    let (mut making, read) = tar.finish();
-    if let Some(failed) = making.failed.take() {
-        return Err(failed);
+    let (making, read) = tar.finish();
+    read.map_err(wrong)?;
+    making.finish()?.finish()
+}
+
+/// The form of a new archive.
+trait Form {
+    /// A file of so many bytes begins.
+    fn begin(&mut self, name: &str, size: u64) -> io::Result<()>;
+    /// More of its bytes.
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// It ended.
+    fn end(&mut self) -> io::Result<()>;
+}
+
+impl<W: Write> Form for Zipping<W> {
+    fn begin(&mut self, name: &str, _: u64) -> io::Result<()> {
+        Self::begin(self, name);
+        Ok(())
     }
-    read.map_err(|wrong| io::Error::new(ErrorKind::InvalidInput, wrong))?;
-    let end = (making.written + 2 * BLOCK as u64).next_multiple_of(RECORD) - making.written;
-    making.zeros(end)?;
-    making.to.finish()
+
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        Self::bytes(self, bytes)
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        Self::end(self)
+    }
+}
+
+/// A tar in gzip.
+struct Tarring<W: Write> {
+    to: GzEncoder<W>,
+    written: u64,
+    /// Zeros behind the file at hand.
+    pad: u64,
+}
+
+impl<W: Write> Tarring<W> {
+    fn zeros(&mut self, size: u64) -> io::Result<()> {
+        self.written += size;
+        io::copy(&mut io::repeat(0).take(size), &mut self.to).map(drop)
+    }
+
+    fn finish(mut self) -> io::Result<W> {
+        let end = (self.written + 2 * BLOCK as u64).next_multiple_of(RECORD) - self.written;
+        self.zeros(end)?;
+        self.to.finish()
+    }
+}
+
+impl<W: Write> Form for Tarring<W> {
+    fn begin(&mut self, name: &str, size: u64) -> io::Result<()> {
+        self.pad = padding(size);
+        let header = header(name, size).ok_or(ErrorKind::InvalidInput)?;
+        self.bytes(&header)
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.written += bytes.len() as u64;
+        self.to.write_all(bytes)
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.zeros(self.pad)
+    }
 }
 
 /// The new archive, while the files of the old one come by.
-struct Making<'a, W: Write> {
+struct Making<'a, F> {
     /// What is to be left out, by file.
-    files: &'a [(&'a str, Vec<Span>)],
-    to: GzEncoder<W>,
-    /// The file at hand, and how many bytes will be left of it; none where it is left out.
-    at: Option<(Leaving<'a>, u64)>,
-    written: u64,
+    files: &'a BTreeMap<&'a str, Vec<Span>>,
+    to: F,
+    /// The file at hand; none where it is left out as a whole.
+    at: Option<Leaving<'a>>,
     failed: Option<io::Error>,
 }
 
-impl<W: Write> Making<'_, W> {
-    fn zeros(&mut self, size: u64) -> io::Result<()> {
-        io::copy(&mut io::repeat(0).take(size), &mut self.to).map(drop)
+impl<'a, F: Form> Making<'a, F> {
+    fn new(files: &'a BTreeMap<&'a str, Vec<Span>>, to: F) -> Self {
+        Self { files, to, at: None, failed: None }
+    }
+
+    fn finish(self) -> io::Result<F> {
+        self.failed.map_or(Ok(self.to), Err)
     }
 
     /// Does the next step, if none has failed.
@@ -67,31 +146,28 @@ impl<W: Write> Making<'_, W> {
     }
 
     fn start(&mut self, name: &str, size: u64) -> io::Result<()> {
-        let cuts = self.files.iter().find(|(file, _)| *file == name).map(|(_, cuts)| cuts.as_slice());
-        let cuts = cuts.unwrap_or_default();
+        let cuts = self.files.get(name).map(Vec::as_slice).unwrap_or_default();
         let left = cuts.iter().try_fold(size, |left, cut| left.checked_sub(cut.size)).ok_or(ErrorKind::InvalidInput)?;
         if left > 0 || size == 0 {
-            let header = header(name, left).ok_or(ErrorKind::InvalidInput)?;
-            self.to.write_all(&header)?;
-            self.at = Some((Leaving::new(cuts), left));
+            self.to.begin(name, left)?;
+            self.at = Some(Leaving::new(cuts));
         }
         Ok(())
     }
 
     fn copy(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some((leaving, _)) = &mut self.at else { return Ok(()) };
-        leaving.take(bytes, &mut |piece| self.to.write_all(piece))
+        let Some(leaving) = &mut self.at else { return Ok(()) };
+        leaving.take(bytes, &mut |piece| self.to.bytes(piece))
     }
 
     fn close(&mut self) -> io::Result<()> {
-        let Some((leaving, left)) = self.at.take() else { return Ok(()) };
+        let Some(leaving) = self.at.take() else { return Ok(()) };
         leaving.finish()?;
-        self.written += BLOCK as u64 + left + padding(left);
-        self.zeros(padding(left))
+        self.to.end()
     }
 }
 
-impl<W: Write> Members for Making<'_, W> {
+impl<F: Form> Members for Making<'_, F> {
     fn begin(&mut self, name: &str, size: u64) {
         self.step(|making| making.start(name, size));
     }
@@ -109,6 +185,7 @@ impl<W: Write> Members for Making<'_, W> {
 mod tests {
     use super::*;
     use crate::inspect::archive::tests::{gzip, tar};
+    use crate::inspect::zip::tests::zip;
 
     fn cut(member: &str, from: u64, size: u64) -> Cut {
         Cut { member: Some(member.into()), span: Span { from, size } }
@@ -139,5 +216,14 @@ mod tests {
         {
             assert_eq!(made(&[wrong]).unwrap_err(), ErrorKind::InvalidInput);
         }
+    }
+
+    #[test]
+    fn a_zip_becomes_a_zip() {
+        let files: &[(&str, &[u8])] = &[("a.rules", b"one\ntwo\nthree"), ("x.lua", b"code"), ("c", b"4\n")];
+        let made = |cuts: &[Cut]| rebuild(zip(files).as_slice(), cuts, Vec::new()).map_err(|e| e.kind());
+        let left = zip(&[("a.rules", b"one\nthree"), ("c", b"4\n")]);
+        assert!(made(&[cut("a.rules", 4, 4), cut("x.lua", 0, 4)]).unwrap() == left);
+        assert_eq!(made(&[cut("a.rules", 1, 3)]).unwrap_err(), ErrorKind::InvalidInput);
     }
 }

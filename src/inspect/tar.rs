@@ -22,6 +22,11 @@ const FREE: u64 = 64 << 20;
 /// Most bytes that may come out of one: as many as the longest artifact has.
 const LARGEST: u64 = 8 << 30;
 
+/// Most bytes that may come out of so many.
+pub fn most_from(packed: u64) -> u64 {
+    packed.saturating_mul(RATIO).saturating_add(FREE).min(LARGEST)
+}
+
 /// Who looks at the files.
 pub trait Members {
     /// A file begins.
@@ -41,6 +46,29 @@ pub trait Noting: Members + Send + 'static {
 /// Why an archive is not of the form.
 pub type Wrong = &'static str;
 
+/// The names in an archive so far.
+#[derive(Default)]
+pub struct Names(HashSet<String>);
+
+impl Names {
+    /// One more file: its name is a plain path, and no agent takes it for one that was there before.
+    pub fn add(&mut self, path: &str) -> Result<(), Wrong> {
+        Self::check(path)?;
+        if self.0.len() == MOST {
+            return Err("it holds too many files");
+        }
+        if self.0.insert(paths::folded(path)) { Ok(()) } else { Err("two of its files have one name") }
+    }
+
+    /// Folders' names too: an agent that unpacks makes them.
+    pub fn check(path: &str) -> Result<(), Wrong> {
+        if path.is_empty() || path == "." {
+            return Ok(());
+        }
+        paths::check(path, &Limits::default()).map_err(|_| "a file's name is no plain path")
+    }
+}
+
 /// Reads a tar.
 pub struct Tar<M> {
     members: M,
@@ -48,7 +76,7 @@ pub struct Tar<M> {
     /// Bytes of the file at hand, and of its padding, still to come.
     left: u64,
     pad: u64,
-    names: HashSet<String>,
+    names: Names,
     /// How many blocks of zeros stand at the end.
     zeros: u64,
     wrong: Option<Wrong>,
@@ -67,7 +95,7 @@ pub enum End {
 impl<M: Members> Tar<M> {
     /// Whose files `members` looks at.
     pub fn new(members: M, end: End) -> Self {
-        Self { members, block: Vec::new(), left: 0, pad: 0, names: HashSet::new(), zeros: 0, wrong: None, end }
+        Self { members, block: Vec::new(), left: 0, pad: 0, names: Names::default(), zeros: 0, wrong: None, end }
     }
 
     /// Takes the next bytes in.
@@ -124,15 +152,9 @@ impl<M: Members> Tar<M> {
         let size = octal(field(124, 12)).ok_or("a size is not in octal digits")?;
         let plain = name.strip_prefix("./").unwrap_or(&name);
         match field(156, 1) {
-            b"5" if size == 0 => return check(plain.trim_end_matches('/')),
-            b"0" | b"\0" => check(plain)?,
+            b"5" if size == 0 => return Names::check(plain.trim_end_matches('/')),
+            b"0" | b"\0" => self.names.add(plain)?,
             _ => return Err("it holds a link, a device or an extended header"),
-        }
-        if self.names.len() == MOST {
-            return Err("it holds too many files");
-        }
-        if !self.names.insert(paths::folded(plain)) {
-            return Err("two of its files have one name");
         }
         (self.left, self.pad) = (size, padding(size));
         self.members.begin(plain, size);
@@ -153,14 +175,6 @@ impl<M: Members> Tar<M> {
             self.left == 0 && self.pad == 0 && self.block.is_empty() && (self.zeros >= 2 || self.end == End::Plain);
         (self.members, self.wrong.map_or(if whole { Ok(()) } else { Err("it is cut") }, Err))
     }
-}
-
-/// Folders' names too: an agent that unpacks makes them.
-fn check(path: &str) -> Result<(), Wrong> {
-    if path.is_empty() || path == "." {
-        return Ok(());
-    }
-    paths::check(path, &Limits::default()).map_err(|_| "a file's name is no plain path")
 }
 
 fn split(bytes: &[u8], most: u64) -> (&[u8], &[u8]) {
@@ -232,8 +246,7 @@ impl<M: Noting> Zipped<M> {
             }
             bytes = bytes.get(eaten..).unwrap_or_default();
             self.tar.pass(&mut items);
-            let most = self.gzip.total_in().saturating_mul(RATIO).saturating_add(FREE).min(LARGEST);
-            if self.gzip.total_out() > most {
+            if self.gzip.total_out() > most_from(self.gzip.total_in()) {
                 self.wrong = Some("far more comes out of it than went in");
             }
         }

@@ -307,6 +307,48 @@ fn an_archive_is_made_anew_without_what_may_not_pass() {
     server.stop();
 }
 
+/// As vendors make it, with another's program; and what is made of it, others read.
+#[test]
+fn a_zip_is_made_anew_too() {
+    let world = World::with_config(STRIP_FEED);
+    let make = "import sys, zipfile
+with zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_DEFLATED) as z:
+    z.mkdir('rules')
+    z.writestr('rules/site.rules', sys.argv[2])
+    z.writestr('rules/evil.lua', 'function init() end')
+    z.writestr('rules/LICENSE', 'free')
+";
+    let path = world.path("made.zip");
+    run(Command::new("python3").args(["-c", make]).arg(&path).arg(format!("{GOOD}{LUA}{LAST}\n"))).expect(0);
+    let zip = fs::read(&path).unwrap();
+    let mut two = zip.clone();
+    let name = b"rules/site.rules";
+    let at = two.windows(name.len()).position(|bytes| bytes == name).unwrap();
+    two[at + 6..at + 10].copy_from_slice(b"evil");
+    let files: &[File<'_>] = &[("site.zip", &zip, "rules-archive"), ("two-names.zip", &two, "rules-archive")];
+    world.import(&world.bundle("strip", 1, files)).expect(0);
+    let shown = world.relay(&["show", "strip/1", "--json"]).expect(0).json();
+    let refused = verdict(&shown, "two-names.zip");
+    assert_eq!(
+        (&refused["reason"], &refused["member"]),
+        (&"archive-form".into(), &"a file has two headers that differ".into())
+    );
+    assert_eq!(verdict(&shown, "site.zip")["decision"], "stripped", "{shown:#}");
+    world.decide("strip/1", "officer", &world.officer, "approve").expect(0);
+    let server = super::serve::Server::start(&world, "serve");
+    let pulled = world.path("pulled.zip");
+    run(Command::new("curl").args(["-sf", "-o"]).arg(&pulled).arg(server.url("/c/site.zip"))).expect(0);
+    server.stop();
+    let read = "import sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as z:
+    assert z.testzip() is None
+    print([(i.filename, oct(i.external_attr >> 16)) for i in z.infolist()], z.read('rules/site.rules').decode(), end='')
+";
+    let ran = run(Command::new("python3").args(["-c", read]).arg(&pulled)).expect(0);
+    let expected = format!("[('rules/site.rules', '0o100644'), ('rules/LICENSE', '0o100644')] {GOOD}{LAST}\n");
+    assert_eq!(ran.out, expected);
+}
+
 /// The connected side makes the same archive, and then it is signed.
 #[test]
 fn the_connected_side_makes_the_same_archive() {

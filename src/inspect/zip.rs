@@ -1,0 +1,396 @@
+//! Zip archives, in a form that no two readers take for two things. Source: PKWARE's APPNOTE 6.3.10, sections 4.3 and
+//! 4.4. In scope: files and folders, stored or deflated, whose every byte is accounted for: the local headers one behind
+//! the other from the first byte on, each as the central directory has it, and the directory up to the last byte.
+//! Refused: encryption, ZIP64, comments, links, fields that name a file anew, gaps, a name twice or one that is no plain
+//! path. Out of scope: other methods of compression.
+//!
+//! ```text
+//! for each file: local header, name, extra fields, data, perhaps a descriptor · central directory · its end (22 bytes)
+//! git archive has the 40 hex digits of a commit behind it, and that is the one comment taken
+//! ```
+
+use std::io::{self, Write};
+
+use flate2::write::DeflateEncoder;
+use flate2::{Compression, Crc, Decompress, FlushDecompress, Status};
+
+use super::tar::{Members, Names, Wrong, most_from};
+use crate::base::wire::LONGEST_BYTES;
+
+/// Longest archive, in bytes: it is held whole, since it begins with its end.
+pub const LONGEST: usize = 64 << 20;
+
+const LOCAL: u32 = 0x0403_4b50;
+const CENTRAL: u32 = 0x0201_4b50;
+const END: u32 = 0x0605_4b50;
+const DESCRIPTOR: u32 = 0x0807_4b50;
+const END_SIZE: usize = 22;
+const COMMIT: usize = 40;
+
+/// Bits of a file's flags: sizes follow the data; the name is UTF-8. How hard the packer tried (1 and 2) is all the same.
+const FOLLOWS: u16 = 1 << 3;
+const UTF8: u16 = 1 << 11;
+const KNOWN: u16 = FOLLOWS | UTF8 | 0b110;
+
+/// Extra fields that say nothing but times and owners: NTFS, Unix, extended timestamps, Info-ZIP's Unix of both kinds.
+const HARMLESS: [u16; 5] = [0x000a, 0x000d, 0x5455, 0x5855, 0x7875];
+
+const CUT: Wrong = "it is cut, or no zip";
+
+/// Fields of fixed length, one behind the other.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn bytes(&mut self, size: usize) -> Result<&'a [u8], Wrong> {
+        let (now, later) = self.0.split_at_checked(size).ok_or(CUT)?;
+        self.0 = later;
+        Ok(now)
+    }
+
+    fn u16(&mut self) -> Result<u16, Wrong> {
+        self.bytes(2)?.try_into().map(u16::from_le_bytes).map_err(|_| CUT)
+    }
+
+    fn u32(&mut self) -> Result<u32, Wrong> {
+        self.bytes(4)?.try_into().map(u32::from_le_bytes).map_err(|_| CUT)
+    }
+
+    fn sign(&mut self, sign: u32) -> Result<(), Wrong> {
+        if self.u32()? == sign { Ok(()) } else { Err("its parts do not stand where they belong") }
+    }
+}
+
+/// What both headers of a file say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Header<'a> {
+    flags: u16,
+    method: u16,
+    crc: u32,
+    packed: u32,
+    size: u32,
+    name: &'a [u8],
+}
+
+/// Reads all of it; `members` looks at the files.
+pub fn read(bytes: &[u8], members: &mut impl Members) -> Result<(), Wrong> {
+    let is_commit = |text: &[u8]| text.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let commit = bytes.last_chunk::<COMMIT>().filter(|text| is_commit(*text)).map_or(0, |text| text.len());
+    let at_end = bytes.len().checked_sub(END_SIZE + commit).ok_or(CUT)?;
+    let mut end = Fields(bytes.get(at_end..).ok_or(CUT)?);
+    end.sign(END)?;
+    let (disk, first_disk, count, all) = (end.u16()?, end.u16()?, end.u16()?, end.u16()?);
+    let (size, from, comment) = (end.u32()?, end.u32()?, end.u16()?);
+    if (disk, first_disk, count, usize::from(comment)) != (0, 0, all, commit)
+        || from.checked_add(size).map(|at| at as usize) != Some(at_end)
+    {
+        return Err("its end is of no form that is known");
+    }
+    let mut directory = Fields(bytes.get(from as usize..at_end).ok_or(CUT)?);
+    let mut files = Fields(bytes.get(..from as usize).ok_or(CUT)?);
+    let mut names = Names::default();
+    let most = most_from(bytes.len() as u64);
+    let mut given = 0;
+    for _ in 0..count {
+        let at = from as usize - files.0.len();
+        let (header, is_folder) = central(&mut directory, at)?;
+        let data = local(&mut files, &header)?;
+        let name = str::from_utf8(header.name).map_err(|_| "a file's name is not UTF-8")?;
+        if !name.is_ascii() && header.flags & UTF8 == 0 {
+            return Err("a file's name is not UTF-8");
+        }
+        given += u64::from(header.size);
+        if given > most {
+            return Err("far more comes out of it than went in");
+        }
+        if is_folder || name.ends_with('/') {
+            if header.size != 0 || !name.ends_with('/') {
+                return Err("a folder holds bytes");
+            }
+            Names::check(name.trim_end_matches('/'))?;
+            unpack(data, &header, &mut |_| {})?;
+            continue;
+        }
+        names.add(name)?;
+        members.begin(name, u64::from(header.size));
+        unpack(data, &header, &mut |bytes| members.bytes(bytes))?;
+        members.end();
+    }
+    if files.0.is_empty() && directory.0.is_empty() { Ok(()) } else { Err("something stands between its files") }
+}
+
+/// A file as the central directory has it, whose local header must begin at `at`; and whether it is a folder.
+fn central<'a>(directory: &mut Fields<'a>, at: usize) -> Result<(Header<'a>, bool), Wrong> {
+    directory.sign(CENTRAL)?;
+    let (made_by, _needed, flags, method) = (directory.u16()?, directory.u16()?, directory.u16()?, directory.u16()?);
+    let (_time, _date, crc, packed, size) =
+        (directory.u16()?, directory.u16()?, directory.u32()?, directory.u32()?, directory.u32()?);
+    let (name, extra, comment) = (directory.u16()?, directory.u16()?, directory.u16()?);
+    let (disk, _inner, outer, from) = (directory.u16()?, directory.u16()?, directory.u32()?, directory.u32()?);
+    let name = directory.bytes(usize::from(name))?;
+    check_extra(directory.bytes(usize::from(extra))?)?;
+    if flags & !KNOWN != 0 || !matches!(method, 0 | 8) || comment != 0 || disk != 0 || from as usize != at {
+        return Err("a file is encrypted, commented, or packed in a way that is not known");
+    }
+    // Made under Unix, the upper half of the attributes is the file's mode.
+    let mode = if made_by >> 8 == 3 { outer >> 28 } else { 0 };
+    match mode {
+        0 | 0o10 => Ok((Header { flags, method, crc, packed, size, name }, false)),
+        0o4 => Ok((Header { flags, method, crc, packed, size, name }, true)),
+        _ => Err("it holds a link, a device or an extended header"),
+    }
+}
+
+/// The data of the next file, whose local header must say the same.
+fn local<'a>(files: &mut Fields<'a>, header: &Header<'_>) -> Result<&'a [u8], Wrong> {
+    files.sign(LOCAL)?;
+    let (_needed, flags, method, _time, _date) = (files.u16()?, files.u16()?, files.u16()?, files.u16()?, files.u16()?);
+    let (crc, packed, size) = (files.u32()?, files.u32()?, files.u32()?);
+    let (name, extra) = (files.u16()?, files.u16()?);
+    let name = files.bytes(usize::from(name))?;
+    check_extra(files.bytes(usize::from(extra))?)?;
+    let follows = flags & FOLLOWS != 0;
+    let (crc, packed, size) = if follows && (crc, packed, size) == (0, 0, 0) {
+        (header.crc, header.packed, header.size)
+    } else {
+        (crc, packed, size)
+    };
+    let found = Header { flags, method, crc, packed, size, name };
+    if found != *header {
+        return Err("a file has two headers that differ");
+    }
+    let data = files.bytes(header.packed as usize)?;
+    if follows {
+        // Its signature is not always there.
+        if files.0.starts_with(&DESCRIPTOR.to_le_bytes()) {
+            files.sign(DESCRIPTOR)?;
+        }
+        if (files.u32()?, files.u32()?, files.u32()?) != (header.crc, header.packed, header.size) {
+            return Err("a file has two headers that differ");
+        }
+    }
+    Ok(data)
+}
+
+fn check_extra(extra: &[u8]) -> Result<(), Wrong> {
+    let mut fields = Fields(extra);
+    while !fields.0.is_empty() {
+        let (id, size) = (fields.u16()?, fields.u16()?);
+        fields.bytes(usize::from(size))?;
+        if !HARMLESS.contains(&id) {
+            return Err("a file has an extra field that may change what it is");
+        }
+    }
+    Ok(())
+}
+
+/// Gives the file's bytes, which must be those that its header promises.
+fn unpack(data: &[u8], header: &Header<'_>, give: &mut dyn FnMut(&[u8])) -> Result<(), Wrong> {
+    const DAMAGED: Wrong = "a file is damaged";
+    let (mut crc, mut size) = (Crc::new(), 0);
+    let mut hand = |bytes: &[u8]| {
+        size += bytes.len() as u64;
+        crc.update(bytes);
+        if size <= u64::from(header.size) {
+            give(bytes);
+        }
+        size <= u64::from(header.size)
+    };
+    if header.method == 0 {
+        data.chunks(LONGEST_BYTES).all(&mut hand);
+    } else {
+        let (mut inflater, mut rest) = (Decompress::new(false), data);
+        let mut out = Vec::with_capacity(LONGEST_BYTES);
+        loop {
+            let before = inflater.total_in();
+            let status = inflater.decompress_vec(rest, &mut out, FlushDecompress::None).map_err(|_| DAMAGED)?;
+            let eaten = usize::try_from(inflater.total_in() - before).map_err(|_| DAMAGED)?;
+            rest = rest.get(eaten..).unwrap_or_default();
+            let is_stuck = eaten == 0 && out.is_empty();
+            if !hand(&out) || (is_stuck && status != Status::StreamEnd) {
+                return Err(DAMAGED);
+            }
+            out.clear();
+            if status == Status::StreamEnd {
+                break;
+            }
+        }
+        if !rest.is_empty() {
+            return Err("something stands between its files");
+        }
+    }
+    if (size, crc.sum()) == (u64::from(header.size), header.crc) { Ok(()) } else { Err(DAMAGED) }
+}
+
+/// Makes a zip in normal form: files alone, deflated, of no time, mode 0644.
+pub struct Zipping<W: Write> {
+    to: W,
+    written: u32,
+    directory: Vec<u8>,
+    count: u16,
+    file: Option<(String, Crc, DeflateEncoder<Vec<u8>>)>,
+}
+
+fn too_large<E>(_: E) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "the zip becomes too large")
+}
+
+impl<W: Write> Zipping<W> {
+    /// Into `to`.
+    pub fn new(to: W) -> Self {
+        Self { to, written: 0, directory: Vec::new(), count: 0, file: None }
+    }
+
+    /// A file begins.
+    pub fn begin(&mut self, name: &str) {
+        let packing = DeflateEncoder::new(Vec::new(), Compression::default());
+        self.file = Some((name.to_owned(), Crc::new(), packing));
+    }
+
+    /// More of its bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some((_, crc, packing)) = &mut self.file else { return Ok(()) };
+        crc.update(bytes);
+        packing.write_all(bytes)?;
+        // It waits here until its length is known.
+        if packing.get_ref().len() > 2 * LONGEST { Err(too_large(())) } else { Ok(()) }
+    }
+
+    /// It ended.
+    pub fn end(&mut self) -> io::Result<()> {
+        let Some((name, crc, packing)) = self.file.take() else { return Ok(()) };
+        let packed = packing.finish()?;
+        let size = u32::try_from(packed.len()).map_err(too_large)?;
+        let flags = if name.is_ascii() { 0 } else { UTF8 };
+        // Version 2.0, deflated, the first of January 1980.
+        let mut both = Vec::new();
+        for field in [20, flags, 8, 0, 0x21] {
+            both.extend_from_slice(&u16::to_le_bytes(field));
+        }
+        for field in [crc.sum(), size, crc.amount()] {
+            both.extend_from_slice(&field.to_le_bytes());
+        }
+        both.extend_from_slice(&u16::try_from(name.len()).map_err(too_large)?.to_le_bytes());
+        let local = [LOCAL.to_le_bytes().as_slice(), &both, &[0, 0], name.as_bytes()].concat();
+        // Made under Unix by version 2.0; a regular file, mode 0644.
+        let after = [[0; 8].as_slice(), &(0o100_644_u32 << 16).to_le_bytes(), &self.written.to_le_bytes()].concat();
+        self.directory.extend_from_slice(&CENTRAL.to_le_bytes());
+        self.directory.extend_from_slice(&[20, 3]);
+        self.directory.extend_from_slice(&both);
+        self.directory.extend_from_slice(&after);
+        self.directory.extend_from_slice(name.as_bytes());
+        self.to.write_all(&local)?;
+        self.to.write_all(&packed)?;
+        let more = u32::try_from(local.len() + packed.len()).map_err(too_large)?;
+        self.written = self.written.checked_add(more).ok_or(()).map_err(too_large)?;
+        self.count = self.count.checked_add(1).ok_or(()).map_err(too_large)?;
+        Ok(())
+    }
+
+    /// That was all; gives back where it went.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.to.write_all(&self.directory)?;
+        self.to.write_all(&END.to_le_bytes())?;
+        self.to.write_all(&[0; 4])?;
+        for _ in 0..2 {
+            self.to.write_all(&self.count.to_le_bytes())?;
+        }
+        self.to.write_all(&u32::try_from(self.directory.len()).map_err(too_large)?.to_le_bytes())?;
+        self.to.write_all(&self.written.to_le_bytes())?;
+        self.to.write_all(&[0; 2])?;
+        Ok(self.to)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A zip of these files.
+    pub(in crate::inspect) fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut zipping = Zipping::new(Vec::new());
+        for (name, bytes) in files {
+            zipping.begin(name);
+            zipping.bytes(bytes).unwrap();
+            zipping.end().unwrap();
+        }
+        zipping.finish().unwrap()
+    }
+
+    #[derive(Default)]
+    struct Kept(Vec<(String, Vec<u8>)>);
+
+    impl Members for Kept {
+        fn begin(&mut self, name: &str, _: u64) {
+            self.0.push((name.to_owned(), Vec::new()));
+        }
+
+        fn bytes(&mut self, bytes: &[u8]) {
+            self.0.last_mut().unwrap().1.extend_from_slice(bytes);
+        }
+
+        fn end(&mut self) {}
+    }
+
+    fn wrong(bytes: &[u8]) -> Wrong {
+        read(bytes, &mut Kept::default()).err().unwrap_or("nothing")
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let large = vec![b'x'; 3 * LONGEST_BYTES + 5];
+        let files: &[(&str, &[u8])] = &[("a.rules", b"one\n"), ("b/c\u{e9}.txt", b""), ("large", &large)];
+        let mut kept = Kept::default();
+        assert_eq!(read(&zip(files), &mut kept), Ok(()));
+        let expected: Vec<_> = files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect();
+        assert!(kept.0 == expected);
+        assert_eq!(read(&zip(&[]), &mut Kept::default()), Ok(()));
+        let mut of_git = zip(files);
+        *of_git.iter_mut().nth_back(1).unwrap() = 40;
+        of_git.extend_from_slice(&[b'a'; 40]);
+        assert_eq!(read(&of_git, &mut Kept::default()), Ok(()));
+    }
+
+    #[test]
+    fn each_byte_is_accounted_for() {
+        let good = zip(&[("a.rules", b"one two three\n"), ("b", b"x")]);
+        // Whatever byte is changed, what was read before is read, or nothing: but for times, versions and owners.
+        for at in 0..good.len() {
+            let mut changed = good.clone();
+            changed[at] ^= 0x41;
+            let mut kept = Kept::default();
+            if read(&changed, &mut kept).is_ok() {
+                let names: Vec<&str> = kept.0.iter().map(|(name, _)| name.as_str()).collect();
+                assert_eq!(names, ["a.rules", "b"], "{at}");
+                assert_eq!(kept.0[0].1, b"one two three\n", "{at}");
+            }
+        }
+        for (bytes, expected) in [
+            (good[..good.len() - 1].to_vec(), "its parts do not stand where they belong"),
+            ([b"x".to_vec(), good.clone()].concat(), "its end is of no form that is known"),
+            ([good.clone(), b"x".to_vec()].concat(), "its parts do not stand where they belong"),
+            ([good.clone(), good.clone()].concat(), "its end is of no form that is known"),
+            (zip(&[("a", b""), ("A", b"")]), "two of its files have one name"),
+            (zip(&[("../a", b"")]), "a file's name is no plain path"),
+            (zip(&[("/a", b"")]), "a file's name is no plain path"),
+            (zip(&[("a\\b", b"")]), "a file's name is no plain path"),
+            (zip(&[("d/", b"x")]), "a folder holds bytes"),
+            (zip(&[("bomb", &vec![0; 200 << 20])]), "far more comes out of it than went in"),
+            (Vec::new(), CUT),
+        ] {
+            assert_eq!(wrong(&bytes), expected);
+        }
+        let directory = good.len() - END_SIZE - 2 * 46 - "a.rulesb".len();
+        for (at, byte, expected) in [
+            (directory + 8, 1, "a file is encrypted, commented, or packed in a way that is not known"),
+            (directory + 10, 14, "a file is encrypted, commented, or packed in a way that is not known"),
+            (directory + 41, 0xa1, "it holds a link, a device or an extended header"),
+            (directory + 46, b'c', "a file has two headers that differ"),
+            (30, b'c', "a file has two headers that differ"),
+            (14, 1, "a file has two headers that differ"),
+        ] {
+            let mut changed = good.clone();
+            changed[at] = byte;
+            assert_eq!(wrong(&changed), expected, "{at}");
+        }
+    }
+}
