@@ -185,24 +185,30 @@ pub fn compare(old: &Side<'_>, new: &Side<'_>, tell: &mut dyn FnMut(Change, Pair
     Ok(())
 }
 
-/// How many rules of one release stand in it more than once, in whichever files. An engine that loads those takes one
-/// of each, and no word says which. Faults: its file of items is damaged.
+/// How many rules of one release stand more than once in its files, or in one of its archives. An engine that loads
+/// those takes one of each, and no word says which. Faults: its file of items is damaged.
 pub fn twice(side: &Side<'_>) -> Result<u64, Fault> {
-    let is_of_rules = |verdict: &Verdict| {
-        matches!(verdict.shown, Some(Kind::SuricataRules | Kind::YaraSource | Kind::RulesArchive))
-            && verdict.kept().is_some()
+    // An archive is loaded in place of the files, and not beside them.
+    let loaded_with = |artifact: u32| {
+        let verdict = usize::try_from(artifact).ok().and_then(|at| side.verdicts.get(at));
+        match verdict.filter(|verdict| verdict.kept().is_some())?.shown? {
+            Kind::SuricataRules | Kind::YaraSource => Some(u32::MAX),
+            Kind::RulesArchive => Some(artifact),
+            _ => None,
+        }
     };
     let mut parts = side.parts(None);
-    parts.retain(|part| {
-        usize::try_from(part.artifact).ok().and_then(|at| side.verdicts.get(at)).is_some_and(is_of_rules)
-    });
+    parts.retain(|part| loaded_with(part.artifact).is_some());
     let portions = parts.iter().map(|part| part.count).sum::<u64>().div_ceil(PORTION).clamp(1, 1 << 16);
     let mut twice = 0;
     for portion in 0..portions {
-        let mut items = side.portion(&parts, (portion, portions), &mut |_| twice += 1)?;
-        items.retain(|placed| placed.item.effect != Effect::Off);
-        twice +=
-            items.chunk_by(|one, other| one.item.key == other.item.key).filter(|these| these.len() > 1).count() as u64;
+        let items = side.portion(&parts, (portion, portions), &mut |_| twice += 1)?;
+        // A value in two lists is one value.
+        let in_force = items.iter().map(|placed| (placed.item, loaded_with(placed.artifact)));
+        let in_force = in_force.filter(|(item, _)| item.effect != Effect::Off && item.key != item.content);
+        let mut keys: Vec<_> = in_force.map(|(item, with)| (with, item.key)).collect();
+        keys.sort_unstable();
+        twice += keys.chunk_by(|one, other| one == other).filter(|these| these.len() > 1).count() as u64;
     }
     Ok(twice)
 }

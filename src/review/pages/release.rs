@@ -166,7 +166,7 @@ fn verdicts(verdicts: &[Verdict], asked: &Asked) -> Markup {
                         td { (human(verdict.size)) }
                         td { (kind(verdict)) @if verdict.database.is_some() { br; (verdict.about()) } }
                         td { @if let Some(reason) = verdict.reason {
-                            code { (reason) } ": " (reason.meaning())
+                            code { (reason) } ": " (reason.meaning().trim_end_matches('.'))
                             @if let Some(member) = &verdict.member { ", " (said(member)) }
                             @if let Some(line) = verdict.line { ", line " (line) }
                             @if let Some(stripped) = &verdict.stripped { (left_out(&stripped.places())) }
