@@ -224,6 +224,7 @@ pub(super) mod tests {
         assert_eq!(one("readme.txt", b"\x7fELF"), told(Reason::ArchiveMember, 1, "readme.txt"));
         for (bytes, wrong) in [
             (gzip(&tar(&[("a.rules", GOOD), ("A.rules", GOOD)])), "two of its files have one name"),
+            (gzip(&tar(&[("a", b"x\n"), ("a/b.rules", GOOD)])), "one of its files is a folder too"),
             (gzip(&tar(&[("../a.rules", GOOD)])), "a file's name is no plain path"),
             ([gzip(&good), gzip(&good)].concat(), "bytes stand behind its end"),
             ([gzip(&good), b"x".to_vec()].concat(), "bytes stand behind its end"),

@@ -59,6 +59,9 @@ impl<'a> Leaving<'a> {
             self.is_behind = !is_kept && self.lines.first().is_some_and(|line| self.at == line.end());
             if self.is_behind {
                 self.lines = self.lines.get(1..).unwrap_or_default();
+                if self.lines.first().is_some_and(|next| next.from < self.at) {
+                    return Err(ErrorKind::InvalidInput.into());
+                }
             }
             bytes = later;
         }
@@ -200,6 +203,8 @@ mod tests {
                 assert_eq!(left(&wrong).unwrap_err(), ErrorKind::InvalidInput, "{wrong:?}");
             }
         }
-        assert_eq!(left(&[(4, 4), (0, 4)]).unwrap_err(), ErrorKind::InvalidInput);
+        for wrong in [[(4, 4), (0, 4)], [(0, 4), (0, 8)], [(0, 4), (2, 6)]] {
+            assert_eq!(left(&wrong).unwrap_err(), ErrorKind::InvalidInput, "{wrong:?}");
+        }
     }
 }

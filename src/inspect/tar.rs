@@ -46,26 +46,52 @@ pub trait Noting: Members + Send + 'static {
 /// Why an archive is not of the form.
 pub type Wrong = &'static str;
 
-/// The names in an archive so far.
+/// The names in an archive so far, as an agent that folds case or normalises Unicode has them.
 #[derive(Default)]
-pub struct Names(HashSet<String>);
+pub struct Names {
+    files: HashSet<String>,
+    folders: HashSet<String>,
+}
 
 impl Names {
     /// One more file: its name is a plain path, and no agent takes it for one that was there before.
     pub fn add(&mut self, path: &str) -> Result<(), Wrong> {
-        Self::check(path)?;
-        if self.0.len() == MOST {
+        self.enter(path)?;
+        if self.files.len() == MOST {
             return Err("it holds too many files");
         }
-        if self.0.insert(paths::folded(path)) { Ok(()) } else { Err("two of its files have one name") }
+        let folded = paths::folded(path);
+        if self.folders.contains(&folded) {
+            return Err("one of its files is a folder too");
+        }
+        if self.files.insert(folded) { Ok(()) } else { Err("two of its files have one name") }
     }
 
-    /// Folders' names too: an agent that unpacks makes them.
-    pub fn check(path: &str) -> Result<(), Wrong> {
+    /// A folder: an agent that unpacks makes them. The outermost has no name.
+    pub fn add_folder(&mut self, path: &str) -> Result<(), Wrong> {
+        let path = path.trim_end_matches('/');
         if path.is_empty() || path == "." {
             return Ok(());
         }
-        paths::check(path, &Limits::default()).map_err(|_| "a file's name is no plain path")
+        self.enter(path)?;
+        self.folder(paths::folded(path))
+    }
+
+    /// What it lies in.
+    fn enter(&mut self, path: &str) -> Result<(), Wrong> {
+        paths::check(path, &Limits::default()).map_err(|_| "a file's name is no plain path")?;
+        path.match_indices('/').try_for_each(|(at, _)| self.folder(paths::folded(path.get(..at).unwrap_or_default())))
+    }
+
+    fn folder(&mut self, folded: String) -> Result<(), Wrong> {
+        if self.files.contains(&folded) {
+            return Err("one of its files is a folder too");
+        }
+        if self.folders.len() > MOST && !self.folders.contains(&folded) {
+            return Err("it holds too many files");
+        }
+        self.folders.insert(folded);
+        Ok(())
     }
 }
 
@@ -152,7 +178,7 @@ impl<M: Members> Tar<M> {
         let size = octal(field(124, 12)).ok_or("a size is not in octal digits")?;
         let plain = name.strip_prefix("./").unwrap_or(&name);
         match field(156, 1) {
-            b"5" if size == 0 => return Names::check(plain.trim_end_matches('/')),
+            b"5" if size == 0 => return self.names.add_folder(plain),
             b"0" | b"\0" => self.names.add(plain)?,
             _ => return Err("it holds a link, a device or an extended header"),
         }

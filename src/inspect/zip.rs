@@ -106,7 +106,7 @@ pub fn read(bytes: &[u8], members: &mut impl Members) -> Result<(), Wrong> {
             if header.size != 0 || !name.ends_with('/') {
                 return Err("a folder holds bytes");
             }
-            Names::check(name.trim_end_matches('/'))?;
+            names.add_folder(name)?;
             unpack(data, &header, &mut |_| {})?;
             continue;
         }
@@ -370,6 +370,8 @@ pub(super) mod tests {
             ([good.clone(), b"x".to_vec()].concat(), "its parts do not stand where they belong"),
             ([good.clone(), good.clone()].concat(), "its end is of no form that is known"),
             (zip(&[("a", b""), ("A", b"")]), "two of its files have one name"),
+            (zip(&[("a", b""), ("A/b", b"")]), "one of its files is a folder too"),
+            (zip(&[("a/b", b""), ("a", b"")]), "one of its files is a folder too"),
             (zip(&[("../a", b"")]), "a file's name is no plain path"),
             (zip(&[("/a", b"")]), "a file's name is no plain path"),
             (zip(&[("a\\b", b"")]), "a file's name is no plain path"),
