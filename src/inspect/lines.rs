@@ -2,6 +2,7 @@
 
 use super::flaw::Span;
 use super::notes::Notes;
+use super::submission::submits;
 use crate::base::Reason;
 
 /// A line, without its end.
@@ -18,9 +19,10 @@ pub struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// Notes that this line may not pass.
+    /// Notes that this line may not pass. One that is of no form here may be of one that is known.
     pub fn flaw(&self, reason: Reason, notes: &mut Notes) {
-        notes.flaw(reason, self.number, Some(self.span));
+        let submits = reason == Reason::RuleSyntax && submits(self.text);
+        notes.flaw(if submits { Reason::RuleSubmits } else { reason }, self.number, Some(self.span));
     }
 }
 
