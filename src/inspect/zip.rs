@@ -104,7 +104,7 @@ pub fn read(bytes: &[u8], members: &mut impl Members) -> Result<(), Wrong> {
         }
         if is_folder || name.ends_with('/') {
             if header.size != 0 || !name.ends_with('/') {
-                return Err("a folder holds bytes");
+                return Err("a folder holds bytes, or is called as a file");
             }
             names.add_folder(name)?;
             unpack(data, &header, &mut |_| {})?;
@@ -121,7 +121,7 @@ pub fn read(bytes: &[u8], members: &mut impl Members) -> Result<(), Wrong> {
 /// A file as the central directory has it, whose local header must begin at `at`; and whether it is a folder.
 fn central<'a>(directory: &mut Fields<'a>, at: usize) -> Result<(Header<'a>, bool), Wrong> {
     directory.sign(CENTRAL)?;
-    let (made_by, _needed, flags, method) = (directory.u16()?, directory.u16()?, directory.u16()?, directory.u16()?);
+    let (_made_by, _needed, flags, method) = (directory.u16()?, directory.u16()?, directory.u16()?, directory.u16()?);
     let (_time, _date, crc, packed, size) =
         (directory.u16()?, directory.u16()?, directory.u32()?, directory.u32()?, directory.u32()?);
     let (name, extra, comment) = (directory.u16()?, directory.u16()?, directory.u16()?);
@@ -131,10 +131,11 @@ fn central<'a>(directory: &mut Fields<'a>, at: usize) -> Result<(Header<'a>, boo
     if flags & !KNOWN != 0 || !matches!(method, 0 | 8) || comment != 0 || disk != 0 || from as usize != at {
         return Err("a file is encrypted, commented, or packed in a way that is not known");
     }
-    // Made under Unix, the upper half of the attributes is the file's mode.
-    let mode = if made_by >> 8 == 3 { outer >> 28 } else { 0 };
-    match mode {
-        0 | 0o10 => Ok((Header { flags, method, crc, packed, size, name }, false)),
+    // The upper half of the attributes is the file's mode, to readers that take more systems than Unix for one; in the
+    // lower one is DOS's mark of a folder.
+    let is_folder = outer & 0x10 != 0;
+    match outer >> 28 {
+        0 | 0o10 => Ok((Header { flags, method, crc, packed, size, name }, is_folder)),
         0o4 => Ok((Header { flags, method, crc, packed, size, name }, true)),
         _ => Err("it holds a link, a device or an extended header"),
     }
@@ -375,7 +376,7 @@ pub(super) mod tests {
             (zip(&[("../a", b"")]), "a file's name is no plain path"),
             (zip(&[("/a", b"")]), "a file's name is no plain path"),
             (zip(&[("a\\b", b"")]), "a file's name is no plain path"),
-            (zip(&[("d/", b"x")]), "a folder holds bytes"),
+            (zip(&[("d/", b"x")]), "a folder holds bytes, or is called as a file"),
             (zip(&[("bomb", &vec![0; 200 << 20])]), "far more comes out of it than went in"),
             (Vec::new(), CUT),
         ] {
@@ -386,12 +387,16 @@ pub(super) mod tests {
             (directory + 8, 1, "a file is encrypted, commented, or packed in a way that is not known"),
             (directory + 10, 14, "a file is encrypted, commented, or packed in a way that is not known"),
             (directory + 41, 0xa1, "it holds a link, a device or an extended header"),
+            (directory + 38, 0x10, "a folder holds bytes, or is called as a file"),
             (directory + 46, b'c', "a file has two headers that differ"),
             (30, b'c', "a file has two headers that differ"),
             (14, 1, "a file has two headers that differ"),
         ] {
             let mut changed = good.clone();
             changed[at] = byte;
+            assert_eq!(wrong(&changed), expected, "{at}");
+            // Whatever system it is said to be made under.
+            changed[directory + 5] = 5;
             assert_eq!(wrong(&changed), expected, "{at}");
         }
     }
