@@ -66,25 +66,25 @@ impl<'a> Terminal<'a> {
 
     #[track_caller]
     fn wait(&self, words: &str) -> String {
-        self.wait_by(Self::screen, words)
+        self.wait_by(Self::screen, &[words])
     }
 
-    /// Waits for words that do not stay.
+    /// Waits for a screen with all of these words, which do not stay.
     #[track_caller]
-    fn catch(&self, words: &str) -> String {
+    fn catch(&self, words: &[&str]) -> String {
         self.wait_by(Self::look, words)
     }
 
     #[track_caller]
-    fn wait_by(&self, look: fn(&Self) -> String, words: &str) -> String {
+    fn wait_by(&self, look: fn(&Self) -> String, words: &[&str]) -> String {
         for _ in 0..400 {
             std::thread::sleep(Duration::from_millis(50));
             let screen = look(self);
-            if screen.contains(words) {
+            if words.iter().all(|word| screen.contains(word)) {
                 return screen;
             }
         }
-        panic!("no \"{words}\" on:\n{}", self.screen());
+        panic!("no {words:?} on:\n{}", self.screen());
     }
 
     fn press(&self, key: &str) {
@@ -168,19 +168,16 @@ fn a_large_import_is_watched_and_can_be_stopped() {
     }
     let world = World::new();
     let line = b"44d88612fea8a8f36de82e1278abb02f:68:Eicar-Test-Signature-With-A-Long-Name\n";
-    let large: Vec<u8> = line.iter().copied().cycle().take(line.len() * 4_000_000).collect();
+    let large: Vec<u8> = line.iter().copied().cycle().take(line.len() * 6_000_000).collect();
     world.bundle("feed", 1, &[("a.hdb", &large, "clamav-hashes")]);
     drop(large);
     let terminal = Terminal::run(&world, (80, 24), "$RELAY import");
     terminal.wait("1. Medium");
     terminal.name(&world.path("stick"));
-    terminal.catch("feed-1");
-    let screen = terminal.catch(" of 1");
-    assert!(screen.contains("2. Import"), "{screen}");
+    let screen = terminal.catch(&["feed-1", "2. Import", "iB of "]);
     assert!(screen.contains("The medium may be removed now.") || screen.contains("Leave the medium in."), "{screen}");
     terminal.press("Escape");
-    let screen = terminal.catch("Esc again stops the import");
-    assert!(screen.contains("2. Import"), "{screen}");
+    terminal.catch(&["Esc again stops the import", "2. Import"]);
     terminal.press("Escape");
     let screen = terminal.wait("did not come to an end");
     assert!(screen.contains("3. What became of it"), "{screen}");
