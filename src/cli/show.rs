@@ -82,8 +82,8 @@ pub fn show(state: &State, id: &ReleaseId, diff: Option<Examples>, as_json: bool
         vec![v.decision.word().into(), quoted(&v.path).to_string(), human(v.size).to_string(), kind, reason]
     });
     tui::table(&["verdict", "path", "size", "kind", "reason"], rows.collect());
-    for verdict in verdicts.iter().filter(|verdict| verdict.database.is_some()) {
-        tui::say(format_args!("{}: {}", quoted(&verdict.path), verdict.about()));
+    for (path, database) in verdicts.iter().filter_map(|verdict| Some((&verdict.path, verdict.database?))) {
+        tui::say(format_args!("{}: {}", quoted(path), database.words()));
     }
     if !release.counts.is_clean() {
         tui::hint("what a reason means: gaprelay explain CODE");

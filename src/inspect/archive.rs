@@ -165,7 +165,7 @@ impl Inside {
 pub(super) mod tests {
     use super::*;
     use crate::inspect::flaw::Flaw;
-    use crate::inspect::zip::tests::zip as zipped;
+    use crate::inspect::zipping::tests::zip as zipped;
     use crate::unpack::ustar;
 
     pub(in crate::inspect) fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {

@@ -105,13 +105,15 @@ impl Examination {
         terms: Terms<'_>,
         keep: &mut dyn Keep,
     ) -> Result<Verdict, Error> {
+        if verdict.stripped.is_none() {
+            return Ok(verdict);
+        }
         let path = keep.stripped(&verdict.path);
         if strip::is_rebuilt(&verdict) {
             self.rebuild(&mut verdict, &cuts, &path)?;
         }
-        let Some(artifact) = strip::become_of(&verdict).filter(|_| verdict.stripped.is_some()) else {
-            return Ok(verdict);
-        };
+        // None where no new archive could be made.
+        let Some(artifact) = strip::become_of(&verdict) else { return Ok(verdict) };
         let file = File::open(&path).during("open", &path)?;
         let (again, _) = self.look_once(&artifact, &file, terms, keep)?;
         if again.decision == Decision::Cleared {
@@ -133,7 +135,7 @@ impl Examination {
         let mut new = durable::create(&made, 0o644)?;
         let size = verdict.size;
         let feed = |asks: &mut Sender<Patient>| {
-            asks.message(&Ask::Rebuild(cuts.len() as u64, size))?;
+            asks.message(&Ask::Rebuild { cuts: cuts.len() as u64, size })?;
             asks.bytes(&cuts)?;
             asks.raw()?.write_file(&old, size)
         };

@@ -27,10 +27,14 @@ pub enum Ask {
     Unpack(u64),
     /// Look at this artifact, whose bytes follow. Answer: its bytes and its `Found`; then `Done`.
     Look(Artifact),
-    /// Make an archive anew without what is named in a list of `Cut`s, which follows in frames of so many bytes
-    /// together; then the archive, of so many bytes. Answer: the new one's bytes; then `Done`, or `Refused` where none
-    /// can be made.
-    Rebuild(u64, u64),
+    /// Make an archive anew. A list of `Cut`s follows in frames of so many bytes together, then the archive. Answer: the
+    /// new one's bytes; then `Done`, or `Refused` where none can be made.
+    Rebuild {
+        /// Bytes of the list.
+        cuts: u64,
+        /// Bytes of the archive.
+        size: u64,
+    },
 }
 
 /// What the examiner answers; `Refused` and `Failed` may end any answer.
@@ -89,8 +93,8 @@ pub fn run(limits: &Limits, asks: impl Read + Send, answers: impl Write) -> io::
                 out.end().map_err(io::Error::other)?;
                 to.message(&Answer::Done)?;
             }
-            Ok(Ask::Rebuild(length, size)) => {
-                let cuts: Vec<Cut> = serde_json::from_slice(&frames(&mut asks, length)?)?;
+            Ok(Ask::Rebuild { cuts, size }) => {
+                let cuts: Vec<Cut> = serde_json::from_slice(&frames(&mut asks, cuts)?)?;
                 let mut archive = asks.raw().take(size);
                 let made = rebuild(&mut archive, &cuts, Frames { to: &mut to, left: most(size) }).map(drop);
                 io::copy(&mut archive, &mut io::sink())?;

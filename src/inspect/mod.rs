@@ -41,6 +41,7 @@ pub mod verdict;
 pub mod whole;
 pub mod yara;
 pub mod zip;
+pub mod zipping;
 
 use md5::Digest as _;
 use serde::{Deserialize, Serialize};

@@ -13,8 +13,9 @@ use flate2::write::GzEncoder;
 use super::flaw::{Cut, Span};
 use super::strip::Leaving;
 use super::tar::{End, Members, Tar};
-use super::zip::{self, Zipping};
-use crate::unpack::ustar::{BLOCK, RECORD, header, padding};
+use super::zip;
+use super::zipping::Zipping;
+use crate::unpack::ustar::{end_after, header, padding};
 
 /// Most bytes that a new archive may have, made of one of so many. Packed again it may be longer, but not by much.
 pub fn most(size: u64) -> u64 {
@@ -96,8 +97,7 @@ impl<W: Write> Tarring<W> {
     }
 
     fn finish(mut self) -> io::Result<W> {
-        let end = (self.written + 2 * BLOCK as u64).next_multiple_of(RECORD) - self.written;
-        self.zeros(end)?;
+        self.zeros(end_after(self.written))?;
         self.to.finish()
     }
 }
@@ -185,7 +185,8 @@ impl<F: Form> Members for Making<'_, F> {
 mod tests {
     use super::*;
     use crate::inspect::archive::tests::{gzip, tar};
-    use crate::inspect::zip::tests::zip;
+    use crate::inspect::zipping::tests::zip;
+    use crate::unpack::ustar::RECORD;
 
     fn cut(member: &str, from: u64, size: u64) -> Cut {
         Cut { member: Some(member.into()), span: Span { from, size } }

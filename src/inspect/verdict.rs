@@ -113,9 +113,9 @@ impl Verdict {
         self.reason.map(|reason| format!("{reason}{line}{more}")).unwrap_or_default()
     }
 
-    /// What is known of it beside the reason, in words: what a database says of itself; else nothing.
-    pub fn about(&self) -> String {
-        self.database.map(|database| database.words()).unwrap_or_default()
+    /// Whether it is a ClamAV database that is older than the one that is served.
+    pub fn goes_back(&self, served: &Self) -> bool {
+        self.database.zip(served.database).is_some_and(|(new, served)| new.version < served.version)
     }
 
     /// Digest and length of what is kept and served; `None`: nothing is.

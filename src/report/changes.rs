@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use crate::base::{Fault, quoted};
 use crate::inspect::Verdict;
 use crate::publish::{Examples, Items, item_changes};
-use crate::store::staging::goes_back;
 use crate::store::{Release, ReleaseId, State};
 
 /// The differences, by path.
@@ -69,7 +68,7 @@ pub fn as_a_whole(state: &State, release: &Release, verdicts: &[Verdict]) -> Res
             None => changes.added.push(path.clone()),
             Some(former) if former.kept() != verdict.kept() => {
                 changes.changed.push(path.clone());
-                if goes_back(verdict, former) {
+                if verdict.goes_back(former) {
                     changes.weaker.push(format!("{} goes back to an older database version", quoted(path)));
                 }
                 // Half of it gone: worth a look, whatever the reason.

@@ -15,11 +15,6 @@ use crate::inspect::flaw::Cut;
 use crate::inspect::{Counts, Decision, Keep, Kind, Verdict, strip};
 use crate::verify::{Artifact, Verified};
 
-/// Whether a ClamAV database is older than the one that is served.
-pub fn goes_back(new: &Verdict, served: &Verdict) -> bool {
-    new.database.zip(served.database).is_some_and(|(new, served)| new.version < served.version)
-}
-
 /// Where the bytes of the current artifact go.
 enum Current {
     /// Into memory, and from there into the pack.
@@ -85,9 +80,9 @@ impl Staging {
         compare(&old, &new, &mut |change, _| {
             lost += u64::from(matches!(change, Change::Removed | Change::SwitchedOff));
         })?;
-        let before = |verdict: &Verdict| former.iter().find(|former| former.path == verdict.path);
-        let is_older = |verdict: &&Verdict| before(verdict).is_some_and(|former| goes_back(verdict, former));
-        let older = verdicts.iter().filter(is_older).count() as u64;
+        let databases = verdicts.iter().filter(|verdict| verdict.database.is_some());
+        let is_older = |new: &&Verdict| former.iter().any(|former| former.path == new.path && new.goes_back(former));
+        let older = databases.filter(is_older).count() as u64;
         Ok(Loss { lost, of: old.count(), twice, older })
     }
 

@@ -48,13 +48,22 @@ pub fn padding(size: u64) -> u64 {
 
 /// Length of the archive of files of these sizes.
 pub fn archive_size(sizes: impl Iterator<Item = u64>) -> u64 {
-    let files: u64 = sizes.map(|size| BLOCK as u64 + size + padding(size)).sum();
-    (files + 2 * BLOCK as u64).next_multiple_of(RECORD)
+    let files = files_size(sizes);
+    files + end_after(files)
 }
 
 /// Length of the zeros at its end.
-pub fn end_size(sizes: impl Iterator<Item = u64> + Clone) -> u64 {
-    archive_size(sizes.clone()) - sizes.map(|size| BLOCK as u64 + size + padding(size)).sum::<u64>()
+pub fn end_size(sizes: impl Iterator<Item = u64>) -> u64 {
+    end_after(files_size(sizes))
+}
+
+/// Length of the zeros behind so many bytes of files: two blocks, and up to a whole record.
+pub fn end_after(files: u64) -> u64 {
+    (files + 2 * BLOCK as u64).next_multiple_of(RECORD) - files
+}
+
+fn files_size(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.map(|size| BLOCK as u64 + size + padding(size)).sum()
 }
 
 #[cfg(test)]

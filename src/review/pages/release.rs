@@ -164,7 +164,7 @@ fn verdicts(verdicts: &[Verdict], asked: &Asked) -> Markup {
                         } }
                         th scope="row" { (said(&verdict.path)) }
                         td { (human(verdict.size)) }
-                        td { (kind(verdict)) @if verdict.database.is_some() { br; (verdict.about()) } }
+                        td { (kind(verdict)) @if let Some(database) = verdict.database { br; (database.words()) } }
                         td { @if let Some(reason) = verdict.reason {
                             code { (reason) } ": " (reason.meaning().trim_end_matches('.'))
                             @if let Some(member) = &verdict.member { ", " (said(member)) }
