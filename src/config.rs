@@ -4,6 +4,7 @@
 pub mod dns;
 pub mod export;
 pub mod feed;
+pub mod origin;
 pub mod policy;
 pub mod review;
 pub mod witness;
@@ -64,6 +65,9 @@ pub struct Config {
     /// Who keeps an outside memory of the import log; nobody, if left out.
     #[serde(default)]
     pub witness: Option<witness::Witness>,
+    /// The repository for TUF clients; none, if left out.
+    #[serde(default)]
+    pub tuf: Option<Tuf>,
     /// Where the logs' entries go beside the logs; nowhere, if left out.
     #[serde(default)]
     pub export: Option<export::Export>,
@@ -74,6 +78,9 @@ pub struct Config {
     #[serde(rename = "policy", default)]
     #[cfg_attr(test, schemars(with = "Vec<crate::inspect::Policy>"))]
     pub policies: Vec<Spanned<crate::inspect::Policy>>,
+    /// From whom this site takes what, by its classification. No rule, if left out; `init` writes one.
+    #[serde(rename = "origin", default)]
+    pub origins: Vec<origin::OriginRule>,
     /// The feeds this relay takes; all others are refused.
     #[serde(rename = "feed", default)]
     pub feeds: Vec<Feed>,
@@ -100,6 +107,9 @@ pub struct Media {
 pub struct Clock {
     /// How far ahead of our clock a bundle may be dated. Default 10 minutes.
     pub tolerance: Span,
+    /// How far our clock may be ahead of all that the relay has seen (signers' dates, its own log). Beyond that imports
+    /// stop until an officer confirms the time, and the log goes on with the last time it had. Default 365 days.
+    pub ahead: Span,
 }
 
 /// What is kept of former sets.
@@ -109,6 +119,23 @@ pub struct Clock {
 pub struct Publish {
     /// Sets of each channel that `gc` keeps, the present one included. Default 5, at least 2.
     pub keep_sets: u64,
+}
+
+/// The repository for TUF clients, at `/-/tuf/`.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Tuf {
+    /// The feed that brings `1.root.json`, `2.root.json`, … and `targets.json`, as they were signed offline.
+    pub feed: String,
+    /// How long what the relay signs is good for: as long as a hostile relay can hide that there is something newer. It is
+    /// signed anew after a third of that. Default 3 days, at least 3 minutes.
+    #[serde(default = "three_days")]
+    pub expires: Span,
+}
+
+fn three_days() -> Span {
+    Span(Duration::from_hours(72))
 }
 
 /// How agents are served.
@@ -177,7 +204,7 @@ pub struct Channel {
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { tolerance: Span(Duration::from_mins(10)) }
+        Self { tolerance: Span(Duration::from_mins(10)), ahead: Span(Duration::from_hours(365 * 24)) }
     }
 }
 
@@ -272,7 +299,9 @@ impl Config {
         let (mut feeds, mut channels) = (BTreeSet::new(), BTreeSet::new());
         self.feeds.iter().for_each(|feed| check_name(&feed.name, "feed", &mut feeds));
         self.channels.iter().for_each(|channel| check_name(&channel.name, "channel", &mut channels));
-        for (at, message) in self.feeds.iter().flat_map(Feed::problems).chain(self.policy_problems()) {
+        for (at, message) in
+            self.feeds.iter().flat_map(Feed::problems).chain(self.policy_problems()).chain(self.origin_problems())
+        {
             add(at, message);
         }
         for channel in &self.channels {
@@ -311,6 +340,14 @@ impl Config {
         }
         for (at, message) in self.dns.problems().into_iter().chain(self.review.problems()) {
             add(at, message);
+        }
+        if let Some(tuf) = &self.tuf {
+            if !feeds.contains(&tuf.feed) {
+                add(relay, format!("tuf.feed: there is no feed \"{}\"", quoted(&tuf.feed)));
+            }
+            if tuf.expires.0 < Duration::from_mins(3) {
+                add(relay, "tuf.expires must be at least 3 minutes".into());
+            }
         }
         if let Some(problem) = self.export.as_ref().and_then(export::Export::problem) {
             add(relay, problem.into());

@@ -5,6 +5,7 @@
 //! Then `admit`, bundle by bundle: nothing counts before the trust file says so, and that is one
 //! step; whatever is cut before it leaves the former state.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::audit::Event;
@@ -12,12 +13,13 @@ use crate::base::error::IoContext as _;
 use crate::base::quoted::quoted_os;
 use crate::base::{Digest, Error, Fault, Operator, Reason, Refusal, quoted};
 use crate::config::{Feed, policy};
-use crate::inspect::{Examination, Verdict};
+use crate::inspect::{Asked, Demands, Examination, Verdict};
 use crate::keeper::Keeper;
-use crate::media::{Medium, Mount, Spooled, Surveyed};
+use crate::media::{Document, Medium, Mount, Spooled, Surveyed};
+use crate::rotation::{self, Rotated};
 use crate::store::{Release, Staging};
 use crate::thin;
-use crate::verify::{self, Envelope, Rules, Seen, Verified, trust};
+use crate::verify::{self, Envelope, Manifest, Rules, Seen, Verified, trust};
 
 /// Free space that an import leaves alone, in bytes.
 const RESERVE: u64 = 16 << 20;
@@ -59,6 +61,8 @@ pub struct Judged {
 pub enum Outcome {
     /// It is a release now.
     Imported(Box<Release>),
+    /// The keyring of this version is in force.
+    KeyringReplaced(u64),
     /// Exactly this was accepted before.
     AlreadyHere,
     /// It is not acceptable.
@@ -103,28 +107,28 @@ pub fn import(
 
     let Workers { media, disks, mut examination } = workers;
     let mut all = Vec::new();
+    let mut judged = Vec::new();
     for (path, mount, medium) in media {
-        all.extend(read(keeper, &path, (mount, &disks), medium, operator, watch)?);
+        all.extend(read(keeper, &path, (mount, &disks), medium, operator, (&mut judged, watch))?);
     }
     watch(Progress::MediaDone);
 
     // Older versions first, so that one medium may bring several of one feed.
     all.sort_by(|a, b| a.release.cmp(&b.release));
-    let mut judged = Vec::new();
     for taken in all {
         judged.push(judge(keeper, taken, &mut examination, operator, watch)?);
     }
     Ok(judged)
 }
 
-/// Searches one medium and reads what is wanted of it into the spool.
+/// Searches one medium, puts the keyrings on it in force, and reads what is wanted of it into the spool.
 fn read(
     keeper: &mut Keeper,
     path: &Path,
     (mount, disks): (Option<Mount>, &[String]),
     mut medium: Medium,
     operator: &Operator,
-    watch: Watch<'_>,
+    (judged, watch): (&mut Vec<Judged>, Watch<'_>),
 ) -> Result<Vec<Taken>, Fault> {
     let accepted = keeper.config.media.writable.as_ref().map(|reason| quoted(reason.get_ref()).to_string());
     let writable = mount.as_ref().is_some_and(|mount| mount.writable);
@@ -151,14 +155,28 @@ fn read(
         }
     };
     watch(Progress::Surveyed(&survey));
+    // The root itself is called what the operator called it.
+    let root = quoted_os(path.file_name().unwrap_or(path.as_os_str()));
+    let named = |folder: &String| if folder.is_empty() { root.clone() } else { folder.clone() };
+    let of = |wanted| {
+        let numbered = survey.bundles.iter().enumerate().filter(move |(_, (document, _))| *document == wanted);
+        numbered.map(|(number, (_, folder))| (number, named(folder))).collect::<Vec<_>>()
+    };
+    // Keyrings first: what else is there may be signed by keys that they bring, or take away.
+    for (bundle, rotated) in rotation::follow(keeper, &mut medium, &of(Document::Keyring), operator)? {
+        let outcome = match rotated {
+            Ok(Rotated::InForce(version)) => Outcome::KeyringReplaced(version),
+            Ok(Rotated::AlreadyHere(_)) => Outcome::AlreadyHere,
+            Err(error) => failed(error),
+        };
+        judged.push(Judged { bundle, release: None, outcome });
+        judged.last().into_iter().for_each(|judged| watch(Progress::Judged(judged)));
+    }
     let mut pending = 0;
     let mut taken = Vec::new();
-    for (number, folder) in survey.bundles.iter().enumerate() {
-        // The root itself is called what the operator called it.
-        let bundle =
-            if folder.is_empty() { quoted_os(path.file_name().unwrap_or(path.as_os_str())) } else { folder.clone() };
+    for (number, bundle) in of(Document::Manifest) {
         let envelope = medium.envelope(number);
-        let manifest = envelope.as_ref().ok().map(|envelope| Digest::of(&envelope.manifest));
+        let manifest = envelope.as_ref().ok().map(|envelope| Digest::of(&envelope.document));
         let verified = envelope.and_then(|envelope| Ok(believe(keeper, envelope)?));
         let release = verified.as_ref().ok().map(|v| (v.manifest().feed.clone(), v.manifest().version));
         let content = verified.and_then(|v| fetch(keeper, v, (&mut medium, number, &bundle), &mut pending, watch));
@@ -182,15 +200,21 @@ fn check_mount(writable: bool, accepted: Option<&str>) -> Result<(), Error> {
 
 /// A manifest that can be believed: signed by whom the keyring asks for, for a feed we want, today.
 fn believe(keeper: &Keeper, envelope: Envelope) -> Result<Verified, Refusal> {
+    let waived = |manifest: &Manifest, digest| keeper.is_waived(&manifest.feed, digest);
     let rules = Rules {
         keyring: &keeper.keyring,
         limits: &keeper.config.limits,
         clock_tolerance: keeper.config.clock.tolerance.0,
         now: keeper.now,
+        waived: &waived,
     };
     let verified = verify::verify(envelope, &rules)?;
     let feed = feed(keeper, &verified)?;
-    trust::check_age(&verified, feed.refuse_after.map(|span| span.0), keeper.now)?;
+    keeper.config.demands(verified.manifest(), verified.signers())?;
+    if !waived(verified.manifest(), verified.digest()) {
+        trust::check_age(&verified, feed.refuse_after.map(|span| span.0), keeper.now)?;
+        keeper.trust.feed(&verified.manifest().feed).check_jump(verified.manifest().version, feed.jump)?;
+    }
     Ok(verified)
 }
 
@@ -243,29 +267,29 @@ fn judge(
     let started =
         Event::ImportStarted { bundle: taken.bundle.clone(), manifest: taken.manifest, operator: operator.clone() };
     let bundle = taken.bundle;
-    let outcome = match taken.content {
+    let admitted = match taken.content {
         // Nothing is stored for a bundle refused on the medium: intent and outcome in one step.
         Err(error) => {
-            let outcome = failed(error);
-            keeper.append(vec![started, event(keeper, &outcome, None, taken.release.as_ref())])?;
-            outcome
+            let admitted = Err(error);
+            keeper.append(vec![started, event(keeper, &admitted, None, taken.release.as_ref())])?;
+            admitted
         }
         Ok(Content::AlreadyHere(verified)) => {
-            keeper.append(vec![started, event(keeper, &Outcome::AlreadyHere, Some(&verified), None)])?;
-            Outcome::AlreadyHere
+            keeper.append(vec![started, event(keeper, &Ok(None), Some(&verified), None)])?;
+            Ok(None)
         }
         Ok(Content::New(spooled)) => {
             keeper.append(vec![started])?;
-            let release = taken.release.clone();
             watch(Progress::Unpacking(&bundle, spooled.verified().manifest().carried_bytes()));
-            let outcome = match admit(keeper, spooled, examination, operator, watch) {
-                Ok(Some(release)) => Outcome::Imported(Box::new(release)),
-                Ok(None) => Outcome::AlreadyHere,
-                Err(error) => failed(error),
-            };
-            keeper.append(vec![event(keeper, &outcome, None, release.as_ref())])?;
-            outcome
+            let admitted = admit(keeper, spooled, examination, operator, watch);
+            keeper.append(vec![event(keeper, &admitted, None, taken.release.as_ref())])?;
+            admitted
         }
+    };
+    let outcome = match admitted {
+        Ok(Some(release)) => Outcome::Imported(Box::new(release)),
+        Ok(None) => Outcome::AlreadyHere,
+        Err(error) => failed(error),
     };
     let judged = Judged { bundle, release: taken.release, outcome };
     watch(Progress::Judged(&judged));
@@ -302,7 +326,12 @@ fn admit(
     //    new bytes, which are examined as if they had come in so.
     let wanted = feed(keeper, verified)?.clone();
     let policy = keeper.config.policy_of(&wanted)?;
-    let terms = policy::terms(&wanted, &policy, verified.signers());
+    let demands = keeper.config.demands(manifest, verified.signers())?;
+    let asks = demands.iter().any(|demand| demand.asked == Asked::Agreement);
+    let by_others = || keeper.state.signed_by_others(&keeper.trust, &manifest.publisher);
+    let agreed = if asks { by_others()? } else { BTreeSet::new() };
+    let demands = Demands { rules: &demands, agreed: Some(&agreed) };
+    let terms = policy::terms(&wanted, &policy, verified.signers(), demands);
     let id = crate::store::ReleaseId { feed: manifest.feed.clone(), version: manifest.version };
     let mut staging = Staging::new(&keeper.state, &id)?;
     let mut step = |bytes| watch(Progress::Bytes(bytes));
@@ -319,8 +348,7 @@ fn admit(
     let mut trust = keeper.trust.clone();
     trust.feeds.insert(manifest.feed.clone(), known);
     trust.floor = trust.floor.max(manifest.issued.min(keeper.now));
-    trust.save(&keeper.state)?;
-    keeper.trust = trust;
+    keeper.trust(trust)?;
     Ok(Some(release))
 }
 
@@ -333,9 +361,15 @@ fn check_complete(verified: &Verified, verdicts: &[Verdict]) -> Result<(), Fault
 }
 
 /// The log's entry for an outcome.
-fn event(keeper: &Keeper, outcome: &Outcome, verified: Option<&Verified>, release: Option<&(String, u64)>) -> Event {
-    match outcome {
-        Outcome::Imported(release) => Event::Imported {
+fn event(
+    keeper: &Keeper,
+    admitted: &Result<Option<Release>, Error>,
+    verified: Option<&Verified>,
+    release: Option<&(String, u64)>,
+) -> Event {
+    let accepted = |(feed, version): &(String, u64)| keeper.trust.accepted(feed, *version);
+    match admitted {
+        Ok(Some(release)) => Event::Imported {
             feed: release.feed.clone(),
             version: release.version,
             manifest: release.manifest,
@@ -344,19 +378,15 @@ fn event(keeper: &Keeper, outcome: &Outcome, verified: Option<&Verified>, releas
             signers: release.signers.clone(),
             after_interruption: false,
         },
-        Outcome::AlreadyHere => {
-            let known = release
-                .and_then(|(feed, version)| Some((feed.clone(), *version, keeper.trust.accepted(feed, *version)?)));
+        Ok(None) => {
+            let known = release.and_then(|known| Some((known.0.clone(), known.1, accepted(known)?)));
             let given = verified.map(|v| (v.manifest().feed.clone(), v.manifest().version, v.digest()));
             let (feed, version, manifest) = given.or(known).unwrap_or((String::new(), 0, Digest([0; 32])));
             Event::AlreadyHere { feed, version, manifest }
         }
-        Outcome::Refused(refusal) => {
-            let accepted = release
-                .filter(|_| refusal.reason == Reason::VersionEquivocation)
-                .and_then(|(feed, version)| keeper.trust.accepted(feed, *version));
-            Event::ImportRefused { reason: refusal.reason, detail: refusal.detail.clone(), accepted }
+        Err(error) => {
+            let is_twofold = matches!(error, Error::Refused(r) if r.reason == Reason::VersionEquivocation);
+            Event::failure(error, release.filter(|_| is_twofold).and_then(accepted))
         }
-        Outcome::Failed(fault) => Event::ImportFailed { fault: quoted(&fault.to_string()).to_string() },
     }
 }

@@ -1,13 +1,21 @@
 //! Whoever changes the state: it holds the lock, the log and what is trusted. Opening it finishes
 //! what a cut left, so that every intent in the log has an outcome before anything else happens.
 
+use std::collections::BTreeSet;
+
+use data_encoding::HEXLOWER;
+
+use crate::audit::log::each_between;
 use crate::audit::{Event, Log};
 use crate::base::lock::Lock;
-use crate::base::{Fault, Timestamp, durable};
+use crate::base::{Digest, Fault, Timestamp, durable};
 use crate::config::Config;
-use crate::publish::Current;
+use crate::publish::directive::Given;
+use crate::publish::tuf::CHANNEL;
+use crate::publish::{Current, Directive, Order};
 use crate::store::{ReleaseId, State, Trust};
 use crate::verify::Keyring;
+use crate::verify::keyring::{RawKey, Revoked};
 
 /// The state, open for changes.
 pub struct Keeper {
@@ -21,8 +29,10 @@ pub struct Keeper {
     pub trust: Trust,
     /// The import log.
     pub log: Log,
-    /// What time it is.
+    /// What time it is; where the clock is too far ahead to be believed, the latest moment known to have passed.
     pub now: Timestamp,
+    /// What the clock says, where it is too far ahead.
+    pub ahead: Option<Timestamp>,
     _lock: Lock,
 }
 
@@ -45,8 +55,13 @@ impl Keeper {
         let trust = Trust::load(&state)?;
         let keyring = state.keyring(&trust)?;
         let log = Log::open(&state.import_log())?;
-        let mut keeper = Self { state, config, keyring, trust, log, now, _lock: lock };
-        for folder in ["", "spool", "trust", "keyring", "inbox", "log/import"] {
+        let mut keeper = Self { state, config, keyring, trust, log, now, ahead: None, _lock: lock };
+        let floor = keeper.floor();
+        if floor > Timestamp::default() && now > floor.plus(keeper.config.clock.ahead.0) {
+            (keeper.now, keeper.ahead) = (floor, Some(now));
+        }
+        keeper.check_trust()?;
+        for folder in ["", "spool", "trust", "tuf", "keyring", "inbox", "log/import"] {
             durable::sweep(&keeper.state.root().join(folder))?;
         }
         keeper.finish_interrupted()?;
@@ -58,19 +73,96 @@ impl Keeper {
         self.log.append(self.now, events)
     }
 
-    /// That the clock is not behind what the relay has already seen: signers' dates and its own log.
+    /// Replaces what is trusted: the one step by which it counts.
+    pub fn trust(&mut self, mut trust: Trust) -> Result<(), Fault> {
+        trust.entries = self.log.size();
+        // A fault may come when the file is replaced already: then nobody could tell what counts. So once more.
+        trust.save(&self.state).or_else(|_| trust.save(&self.state))?;
+        self.keyring = self.state.keyring(&trust)?;
+        self.trust = trust;
+        Ok(())
+    }
+
+    /// That what is trusted is not older than the log: a copy from before would let old content in again.
+    fn check_trust(&self) -> Result<(), Fault> {
+        let damaged =
+            |detail: &str| Fault::damaged(self.state.root().join("trust/trust.json").to_string_lossy(), detail);
+        let size = self.log.size();
+        if self.trust.entries > size {
+            return Err(damaged("it is newer than the import log, which was put back or cut"));
+        }
+        each_between(&self.state.import_log(), (self.trust.entries, size), size, |number, _, entry| {
+            let holds = self.trust.holds(&entry, number + 1 == size);
+            if holds {
+                Ok(())
+            } else {
+                Err(damaged("it is older than the import log: somebody put a former copy back"))
+            }
+        })
+    }
+
+    /// The latest moment the relay knows to have passed: from signers' dates, its own log, and officers.
+    pub fn floor(&self) -> Timestamp {
+        self.trust.floor.max(self.log.floor())
+    }
+
+    /// That the clock can be believed: not behind what the relay has already seen, and not too far ahead of it.
     pub fn check_clock(&self) -> Result<(), Fault> {
-        let floor = self.trust.floor.max(self.log.floor());
-        if self.now < floor { Err(Fault::ClockBehind { now: self.now, floor }) } else { Ok(()) }
+        let floor = self.floor();
+        match self.ahead {
+            Some(now) => Err(Fault::ClockAhead { now, floor }),
+            None if self.now < floor => Err(Fault::ClockBehind { now: self.now, floor }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether as many officers as the feed asks for have waived the dates and the jump of the bundle with this
+    /// manifest, with keys that are theirs today.
+    pub fn is_waived(&self, feed: &str, manifest: Digest) -> bool {
+        let Some(needed) = self.config.feed(feed).map(|feed| *feed.officers.get_ref()) else { return false };
+        let usable = |given: &&Given| {
+            let Some(Directive { order: Order::Waive { manifest: waived, until }, officer, .. }) = given.directive()
+            else {
+                return false;
+            };
+            let key = self.keyring.keys.iter().find(|key| key.name == officer);
+            let raw = key.and_then(|key| Some((key, RawKey::parse(&key.public).ok()?)));
+            let is_theirs = raw.is_some_and(|(key, raw)| {
+                HEXLOWER.encode(&raw.key) == given.key
+                    && key.is_for(feed)
+                    && self.keyring.check_usable(key, raw, self.now).is_ok()
+            });
+            waived == manifest && self.now <= until && is_theirs
+        };
+        let keys: BTreeSet<&String> = self.trust.directives.iter().filter(usable).map(|given| &given.key).collect();
+        keys.len() as u64 >= needed
+    }
+
+    /// The entry that says which keyring is in force.
+    pub fn keyring_event(&self, after_interruption: bool) -> Result<Event, Fault> {
+        let keyring = &self.keyring;
+        let id = |row: &Revoked| RawKey::parse(&row.public).map_or_else(|_| row.public.clone(), |raw| raw.id_text());
+        Ok(Event::KeyringReplaced {
+            version: keyring.version,
+            keyring: self.trust.keyring.sha256,
+            signers: self.state.keyring_signers(keyring.version)?,
+            revoked: keyring.revoked.iter().map(id).collect(),
+            epochs: keyring.epochs.iter().map(ToString::to_string).collect(),
+            after_interruption,
+        })
     }
 
     /// One keeper at a time finishes each act before the next, so only the newest entry can be an
-    /// intent without an outcome. Whether the act happened is told from the one step that makes it
+    /// intent without an outcome, and beside it the medium that was being read. Whether the act happened is told from the one step that makes it
     /// count: the trust file for an import, the pointer for a publication.
     fn finish_interrupted(&mut self) -> Result<(), Fault> {
         let Some(entry) = self.log.last().cloned() else { return Ok(()) };
+        let medium = self.open_medium()?;
         let interrupted = Event::Interrupted { intent: self.log.size().saturating_sub(1) };
         let outcome = match entry.event {
+            Event::ImportStarted { manifest: Some(keyring), .. } if keyring == self.trust.keyring.sha256 => {
+                self.keyring_event(true)?
+            }
             Event::ImportStarted { manifest: Some(manifest), .. } => {
                 let accepted = self.trust.feeds.iter().find_map(|(feed, trust)| {
                     let version = trust.accepted.iter().find(|(_, digest)| **digest == manifest)?.0;
@@ -93,15 +185,52 @@ impl Keeper {
                 }
             }
             Event::PublishStarted { channel, generation, set, .. } => {
-                if self.state.current(&channel)? == Some(Current { generation, set }) {
+                let shown =
+                    if channel == CHANNEL { self.state.tree_current()? } else { self.state.current(&channel)? };
+                if shown == Some(Current { generation, set }) {
                     Event::Published { channel, generation, set }
                 } else {
                     interrupted
                 }
             }
             event if event.is_intent() => interrupted,
-            _ => return Ok(()),
+            _ => match medium {
+                Some(intent) => Event::Interrupted { intent },
+                None => return Ok(()),
+            },
         };
-        self.append(vec![outcome])
+        let medium = medium.filter(|intent| outcome != Event::Interrupted { intent: *intent });
+        self.append(std::iter::once(outcome).chain(medium.map(|intent| Event::Interrupted { intent })).collect())
+    }
+
+    /// The medium that was being read when the relay was cut. Keyrings are put in force while it is, so that their
+    /// entries may stand between.
+    fn open_medium(&self) -> Result<Option<u64>, Fault> {
+        let (folder, mut end) = (self.state.import_log(), self.log.size());
+        let (mut closed, mut next) = (BTreeSet::new(), None);
+        while end > 0 {
+            let begin = end.saturating_sub(32);
+            let mut entries = Vec::new();
+            each_between(&folder, (begin, end), self.log.size(), |number, _, entry| {
+                entries.push((number, entry.event));
+                Ok(())
+            })?;
+            for (number, event) in entries.into_iter().rev() {
+                match &event {
+                    // Where it could not be searched, that is its outcome, with no other intent between.
+                    Event::MediumOpened { .. } if matches!(next, Some(Event::ImportFailed { .. })) => return Ok(None),
+                    Event::MediumOpened { .. } => return Ok(Some(number).filter(|number| !closed.contains(number))),
+                    Event::Interrupted { intent } => _ = closed.insert(*intent),
+                    Event::ImportStarted { .. }
+                    | Event::KeyringReplaced { .. }
+                    | Event::ImportRefused { .. }
+                    | Event::ImportFailed { .. } => {}
+                    _ => return Ok(None),
+                }
+                next = Some(event);
+            }
+            end = begin;
+        }
+        Ok(None)
     }
 }

@@ -33,6 +33,8 @@ pub mod deployment;
 pub mod doctor;
 pub mod import;
 pub mod keeper;
+pub mod repair;
+pub mod rotation;
 pub mod settle;
 pub mod thin;
 

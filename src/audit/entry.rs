@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Digest, Operator, Reason, Timestamp};
+pub use super::facts::{Attempt, Repairer, SelfTest, SelfTested};
+
+use crate::base::{Digest, Error, Operator, Reason, Timestamp, quoted};
 use crate::inspect::Counts;
-use crate::sandbox::{Held, Role, Waiver};
 use crate::verify::Signer;
 
 /// One entry. Its exact bytes are the leaf.
@@ -92,6 +93,22 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         after_interruption: bool,
     },
+    /// Outcome: the next keyring is in force.
+    KeyringReplaced {
+        /// Its version.
+        version: u64,
+        /// Its digest.
+        keyring: Digest,
+        /// Ids of the root keys that signed it, of the version before and of this one.
+        signers: Vec<String>,
+        /// Ids of the keys that it revokes.
+        revoked: Vec<String>,
+        /// The epochs that it sets, as FEED EPOCH HIGHEST.
+        epochs: Vec<String>,
+        /// Found to be complete when the relay started again after a cut.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        after_interruption: bool,
+    },
     /// Outcome: exactly this bundle was accepted before.
     AlreadyHere {
         /// Feed.
@@ -132,6 +149,28 @@ pub enum Event {
         text: String,
         /// The signature file.
         signature: String,
+    },
+    /// An officer's directive was verified and counts from here on.
+    Directive {
+        /// What is ordered.
+        order: String,
+        /// The officer's name in the keyring.
+        officer: String,
+        /// The key's id.
+        key_id: String,
+        /// The raw public key, hex.
+        key: String,
+        /// The directive's text, as it was signed.
+        text: String,
+        /// The signature file.
+        signature: String,
+    },
+    /// The trust state was damaged, and officers had it made anew from this log.
+    Repaired {
+        /// Digest of the new trust file.
+        trust: Digest,
+        /// What each of them signed.
+        officers: Vec<Repairer>,
     },
     /// A statement was handed in and does not count.
     StatementRefused {
@@ -207,110 +246,22 @@ pub enum Event {
     Attempt(Attempt),
 }
 
-/// The result of a self-test.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct SelfTest {
-    /// The line's number in the server's journal, where it came from there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<u64>,
-    /// Whether each layer was tried alone, and everything without any.
-    pub full: bool,
-    /// The kernel.
-    pub kernel: String,
-    /// Each role tried.
-    pub roles: Vec<SelfTested>,
-    /// The layers that the config does without.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub without: Vec<Waiver>,
-    /// What got through where a layer is missing that the config does without.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub exposed: Vec<String>,
-    /// What got through, or does not work: none of it is as it should be.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub findings: Vec<String>,
-}
-
-/// One role in a self-test.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct SelfTested {
-    /// The role.
-    pub role: Role,
-    /// The layers it holds: Landlock's version, the filter's digest, what is weaker.
-    pub held: Held,
-    /// How much was tried.
-    pub attempts: u64,
-    /// How much of it was stopped.
-    pub stopped: u64,
-    /// How much this kernel or user cannot do, confined or not; counted in the full form only.
-    pub not_here: u64,
-}
-
-/// An attempt to send something out, or to use the relay for it. Never a byte of what was sent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Attempt {
-    /// The line's number in the server's journal; rises, with gaps where the server restarted.
-    pub id: u64,
-    /// When the first of them came.
-    pub at: Timestamp,
-    /// How many alike came since the last such entry.
-    pub count: u64,
-    /// What it was, for instance `virustotal` or `generic-upload`.
-    pub label: String,
-    /// Whether it tried to send something out; `false` for a misdirected update or a broken request.
-    pub submission: bool,
-    /// The agent's address.
-    pub agent: String,
-    /// Its port, in the first of them.
-    pub port: u16,
-    /// Name in the agent's certificate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub certificate: Option<String>,
-    /// The address it came to.
-    pub listener: String,
-    /// Server name asked for in TLS.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sni: Option<String>,
-    /// Method, escaped.
-    pub method: String,
-    /// Target with its query, escaped, credentials redacted.
-    pub target: String,
-    /// Host header, escaped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host: Option<String>,
-    /// User-Agent header, escaped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_agent: Option<String>,
-    /// Content-Length or `chunked`, as declared.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub declared_length: Option<String>,
-    /// Content-Type, as declared, escaped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub declared_type: Option<String>,
-    /// The answer's status; 0 where the connection was closed without one.
-    pub status: u16,
-    /// Bytes that came on the connection, the request's head included.
-    pub bytes_received: u64,
-}
-
 impl Event {
     /// Every kind of event, in the order of their definition.
-    pub const KINDS: [&str; 20] = [
+    pub const KINDS: [&str; 23] = [
         "initialised",
         "medium-opened",
         "medium-read",
         "medium-refused",
         "import-started",
         "imported",
+        "keyring-replaced",
         "already-here",
         "import-refused",
         "import-failed",
         "statement",
+        "directive",
+        "repaired",
         "statement-refused",
         "publish-started",
         "published",
@@ -337,10 +288,13 @@ impl Event {
             Self::MediumRefused { .. } => "medium-refused",
             Self::ImportStarted { .. } => "import-started",
             Self::Imported { .. } => "imported",
+            Self::KeyringReplaced { .. } => "keyring-replaced",
             Self::AlreadyHere { .. } => "already-here",
             Self::ImportRefused { .. } => "import-refused",
             Self::ImportFailed { .. } => "import-failed",
             Self::Statement { .. } => "statement",
+            Self::Directive { .. } => "directive",
+            Self::Repaired { .. } => "repaired",
             Self::StatementRefused { .. } => "statement-refused",
             Self::PublishStarted { .. } => "publish-started",
             Self::Published { .. } => "published",
@@ -351,6 +305,16 @@ impl Event {
             Self::Anchored { .. } => "anchored",
             Self::SelfTest(_) => "self-test",
             Self::Attempt(_) => "attempt",
+        }
+    }
+
+    /// The outcome of what was refused or failed; `accepted` is what one version was accepted with before.
+    pub fn failure(error: &Error, accepted: Option<Digest>) -> Self {
+        match error {
+            Error::Refused(refusal) => {
+                Self::ImportRefused { reason: refusal.reason, detail: refusal.detail.clone(), accepted }
+            }
+            Error::Fault(fault) => Self::ImportFailed { fault: quoted(&fault.to_string()).to_string() },
         }
     }
 

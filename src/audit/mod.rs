@@ -7,6 +7,7 @@ pub mod compare;
 pub mod cosignature;
 pub mod cosigned;
 pub mod entry;
+pub mod facts;
 pub mod journal;
 pub mod log;
 pub mod nodes;

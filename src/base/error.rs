@@ -65,6 +65,13 @@ pub enum Fault {
         /// The latest moment the relay knows to have passed.
         floor: super::Timestamp,
     },
+    /// The clock is so far ahead of all that the relay has seen that nobody can say whether it is right.
+    ClockAhead {
+        /// What the clock says.
+        now: super::Timestamp,
+        /// The latest moment the relay knows to have passed.
+        floor: super::Timestamp,
+    },
     /// A layer of the confinement cannot be had.
     Unconfined {
         /// Which one.
@@ -114,6 +121,9 @@ impl Fault {
                 "Run `gaprelay gc` to remove what is no longer served, or give the state folder more room; then import again."
             }
             Self::ClockBehind { .. } => "Set the clock of this machine right, then import again.",
+            Self::ClockAhead { .. } => {
+                "Set the clock of this machine right, then import again. If it is right, an officer confirms it: gaprelay directive clock."
+            }
             Self::Unconfined { .. } => {
                 "Run `gaprelay selftest` to see what this kernel offers. Only if the site accepts it: name the layer and the reason under [[without]] in config.toml."
             }
@@ -154,6 +164,12 @@ impl fmt::Display for Fault {
             }
             Self::ClockBehind { now, floor } => {
                 write!(f, "the clock says {now}, but the relay has already seen {floor}: no date can be judged")
+            }
+            Self::ClockAhead { now, floor } => {
+                write!(
+                    f,
+                    "the clock says {now}, and the last that the relay has seen is {floor}: nobody has confirmed so long a step"
+                )
             }
             Self::Unconfined { layer, why } => write!(f, "the layer {layer} cannot be had: {}", quoted(why)),
             Self::Worker { role, what } => write!(f, "the {role} {}", quoted(what)),

@@ -1,6 +1,7 @@
 //! What every station may use: digests, time, durable writes, quoted text, locks, limits,
 //! and the two families of error. Nothing in here knows a station.
 
+pub mod aloud;
 pub mod clock;
 pub mod digest;
 pub mod durable;

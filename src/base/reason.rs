@@ -54,9 +54,18 @@ reasons! {
     KeyRevoked "key-revoked" "A signature is by a revoked key." "Do not use this bundle; tell an officer."
     KeyExpired "key-expired" "A signature is by a key whose validity has ended." "Ask the signer for a bundle signed by a current key."
     KeyNotYetValid "key-not-yet-valid" "A signature is by a key whose validity has not begun." "Check the clock of this machine; else import when the key is valid."
+    KeyDenied "key-denied" "A signature is by a key that this relay's officers denied." "Do not use this bundle; tell an officer. Only a new keyring can lift the denial."
+    OriginDenied "origin-denied" "A signature is by a key of an origin that this relay's officers denied." "Do not use this bundle; tell an officer. Only a new keyring can lift the denial."
+    FeedDenied "feed-denied" "This relay's officers denied the feed." "Do not use this bundle; tell an officer. Only a new keyring can lift the denial."
     // the keyring
-    KeyringMalformed "keyring-malformed" "The keyring cannot be read, or contradicts itself." "Have it made anew with `gaprelay-pack keyring new`."
+    KeyringMalformed "keyring-malformed" "The keyring cannot be read, or contradicts itself." "Have it made anew with `gaprelay-pack keyring`, and checked with `gaprelay-pack keyring check` before it is signed."
     KeyWeak "key-weak" "A public key of the keyring is of small order: anyone could forge its signatures." "Remove that key; whoever supplied it is not to be trusted."
+    KeyringTooLarge "keyring-too-large" "The keyring is longer than a mebibyte." "Have keys that were revoked long ago kept in `revoked` alone."
+    KeyringThreshold "keyring-threshold" "Too few root keys have signed the keyring: it needs the number that the keyring in force asks for, and the number that it asks for itself." "Have the missing root keys sign it; `gaprelay-pack keyring check` says which are missing. If keyrings between are missing, bring all of them."
+    KeyringRollback "keyring-rollback" "The keyring is older than the one in force." "Nothing to do, unless somebody took it for a new one: then ask for the next version."
+    KeyringEquivocation "keyring-equivocation" "Another keyring of this version is in force, and both are signed by root keys." "Stop importing, keep the medium and tell whoever holds the root keys: one of them is in other hands, or signed twice."
+    KeyringGap "keyring-gap" "The keyring is not the very next one after that in force." "Bring all keyrings since the one in force, each in a folder of its own; they are taken in one import."
+    KeyringForgets "keyring-forgets" "The keyring leaves out something that none after the one before may leave out: a revocation, an epoch, a lifted denial." "Have it drafted anew from the keyring in force: gaprelay-pack keyring draft."
     // the manifest
     ManifestTooLarge "manifest-too-large" "The manifest is longer than the limit." "Split the bundle into feeds, or raise limits.manifest."
     ManifestSyntax "manifest-syntax" "The manifest is not JSON in UTF-8 of the documented form." "Make the bundle with gaprelay-pack; see schemas/manifest.md."
@@ -80,6 +89,8 @@ reasons! {
     PublisherMismatch "publisher-mismatch" "The manifest's publisher is not that of its signing keys." "Ask the sender to name the publisher that the keyring holds for the key."
     OriginMismatch "origin-mismatch" "The manifest's origin is not that of its signing keys." "Origin is a property of the key: ask the sender to state the keyring's."
     VersionRollback "version-rollback" "The version is older than what this relay has already accepted." "Use the newest bundle; going back needs old content under a new, higher version."
+    VersionVoid "version-void" "The version was accepted once, and a keyring made it void." "Ask the sender for the same content under a version that was never used."
+    VersionJump "version-jump" "The version runs further ahead than the feed's limit: it would use up the numbers between." "Ask the sender whether that version is meant. If it is, an officer waives it: gaprelay directive waive. If not, a key of theirs is in other hands: ask whoever holds the root keys for a new keyring."
     VersionEquivocation "version-equivocation" "This version was accepted before with another manifest: one version, two contents." "Stop, keep both media, and tell an officer: a signer made two contents for one version."
     BundleExpired "bundle-expired" "The bundle's expiry lies in the past." "Use a newer bundle; if there is none, check the clock."
     BundleFuture "bundle-future" "The bundle is dated in the future." "Check the clock of this machine; else ask the sender about theirs."
@@ -120,6 +131,9 @@ reasons! {
     KindCompiled "kind-compiled" "The bytes are compiled rules or bytecode, which run in an engine." "Ask the sender for the source form."
     TextControl "text-control" "A text has control, bidirectional or invisible characters." "Ask the sender to remove them."
     TextEncoding "text-encoding" "A text is not UTF-8." "Ask the sender for UTF-8."
+    OriginRefused "origin-refused" "A rule of this site does not take content from this origin or publisher." "See which rule and why: gaprelay policy explain FEED. Ask for the content from a publisher that may bring it."
+    OriginNotInert "origin-not-inert" "Of this origin or publisher only inert patterns are taken: lists, digests and sequences of bytes, which an engine only compares." "See which rule and why: gaprelay policy explain FEED. Ask for the content from a publisher that may bring it."
+    OriginNotAgreed "origin-not-agreed" "Of this origin or publisher only that is taken which an evaluator, or a second publisher, has signed as well, byte for byte." "Ask an evaluator to sign the bundle, or bring the second publisher's bundle with the same files first; then ask for this one under a new version."
     ContentEmpty "content-empty" "The artifact has no bytes." "Ask the sender to leave it out."
     // what the content does
     RuleSyntax "rule-syntax" "A rule, a signature or an indicator is not of the strict form in which this relay reads its kind: an engine could read it otherwise." "Ask the sender to mend that line; gaprelay-pack check names it before it is signed."
@@ -147,6 +161,13 @@ reasons! {
     StatementOwnImport "statement-own-import" "The officer imported this release." "Another officer must decide."
     StatementRepeated "statement-repeated" "This officer's statement was taken before." "Nothing to do; another officer may still be needed."
     StatementClosed "statement-closed" "The release was refused or withdrawn; that is final." "Bring the content again under a new version."
+    StatementRight "statement-right" "The officer's key has not the right to sign this." "Compare the rights with `gaprelay keyring show`; another officer may have them."
+    StatementForeign "statement-foreign" "The directive is for another relay." "Hand it in at the relay whose log it names, or print it again here: gaprelay directive."
+    StatementClock "statement-clock" "The time that the directive confirms is not what this relay's clock says." "Set the clock; then print the directive again, and hand it in within a day."
+    StatementListing "statement-listing" "What the key brought in is not what it was when the directive was printed." "Look at it again with `gaprelay keyring show`, and sign what is printed now."
+    RepairNotNeeded "repair-not-needed" "The trust state is whole: there is nothing to repair." "Nothing needs to be done. If something else is wrong: gaprelay fsck."
+    RepairOfficers "repair-officers" "Fewer than two officers have signed the repair." "Have another officer print and sign a statement of their own, and give both signatures: gaprelay repair --signature ONE --signature OTHER."
+    RepairKeyring "repair-keyring" "The keyring is not the one that the log names as in force." "Give the file of that version, from the ceremony or from a medium that brought it: gaprelay repair --keyring FILE."
     // witnesses
     CosignatureMalformed "cosignature-malformed" "What was handed in is no signed note." "Hand in what `gaprelay log witness sign` printed, or the request with the witness's answer behind it."
     CosignatureForeign "cosignature-foreign" "The note is not signed by this relay's import log." "Hand it in at the relay whose name is on its first line."
@@ -159,6 +180,7 @@ reasons! {
     WitnessForked "witness-forked" "The head has as many entries as the one signed last, and others." "The log was forked. Keep the witness's folder: it holds both heads, signed, which proves it; tell whoever supervises the relay."
     WitnessInconsistent "witness-inconsistent" "The log did not grow from the head that the witness signed last." "The log was rewritten, or the request damaged: ask for a fresh one; if that is refused too, keep the witness's folder and tell whoever supervises the relay."
     // publication
+    TufRefused "tuf-refused" "The TUF repository would be refused by stock clients, so it stays as it was." "See which file and why; have whoever signs it offline sign a new one (gaprelay-pack tuf), and bring it in a bundle."
     PathClash "path-clash" "Two feeds of one channel claim one path." "Put the feeds into two channels, or have one publisher rename the file."
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -25,29 +25,43 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// Prints the statement, or hands a signed one in and settles.
 pub fn run(root: &Path, now: Timestamp, args: &Approve) -> Result<Ended, Error> {
-    let state = State::open(root)?;
     match &args.signature {
-        None => print(&state, args),
+        None => print(&State::open(root)?, args),
         Some(signature) => {
-            let statement = match &args.statement {
-                Some(path) => path.clone(),
-                None => signature.with_extension(""),
-            };
-            if args.statement.is_none() && signature.extension().is_none_or(|e| e != "minisig") {
-                let detail =
-                    format!("{} does not end in .minisig; name the statement with --statement", quoted_os(signature));
-                return Err(Error::refused(Reason::StatementMalformed, detail));
-            }
-            // Opened as whoever hands it in; read and judged only in the cage.
-            let (text, signature) = (open(&statement)?, open(signature)?);
-            let state = super::confined(root)?;
-            let handed_in = HandedIn { at: now, text: read(text)?, signature: read(signature)? };
-            check_release(&args.release, &handed_in)?;
-            let mut keeper = Keeper::open(state, now, super::wait)?;
-            settle::hand_in(&keeper.state, &handed_in)?;
-            settle_now(&mut keeper, args.json)
+            let check = |handed_in: &HandedIn| check_release(&args.release, handed_in);
+            hand_in(root, now, (signature, args.statement.as_deref()), args.json, check)
         }
     }
+}
+
+/// Hands a signed text in, if `check` finds no slip in it, and settles. The text is the signature's path without
+/// `.minisig`, if none is given.
+pub fn hand_in(
+    root: &Path,
+    now: Timestamp,
+    (signature, statement): (&Path, Option<&Path>),
+    as_json: bool,
+    check: impl Fn(&HandedIn) -> Result<(), Refusal>,
+) -> Result<Ended, Error> {
+    let statement = statement_of(signature, statement)?;
+    State::open(root)?;
+    // Opened as whoever hands it in; read and judged only in the cage.
+    let (text, signature) = (open(&statement)?, open(signature)?);
+    let state = super::confined(root)?;
+    let handed_in = HandedIn { at: now, text: read(text)?, signature: read(signature)? };
+    check(&handed_in)?;
+    let mut keeper = Keeper::open(state, now, super::wait)?;
+    settle::hand_in(&keeper.state, &handed_in)?;
+    settle_now(&mut keeper, as_json)
+}
+
+/// What a signature is over: the path given, or its own without `.minisig`.
+pub fn statement_of(signature: &Path, given: Option<&Path>) -> Result<PathBuf, Refusal> {
+    if given.is_none() && signature.extension().is_none_or(|e| e != "minisig") {
+        let detail = format!("{} does not end in .minisig; name the statement with --statement", quoted_os(signature));
+        return Err(Refusal::new(Reason::StatementMalformed, detail));
+    }
+    Ok(given.map_or_else(|| signature.with_extension(""), Path::to_owned))
 }
 
 /// A statement about another release than the one named is a slip worth telling before it counts.
@@ -62,14 +76,24 @@ fn check_release(id: &ReleaseId, handed_in: &HandedIn) -> Result<(), Refusal> {
     }
 }
 
-fn open(path: &Path) -> Result<File, Fault> {
+/// Opens what is handed in.
+pub fn open(path: &Path) -> Result<File, Fault> {
     File::open(path).during("open", path)
 }
 
 /// Reads a small file; longer ones are cut after 64 KiB, which no statement or signature reaches.
-fn read(file: File) -> Result<Vec<u8>, Fault> {
+pub fn read(file: File) -> Result<Vec<u8>, Fault> {
+    read_at_most(file, 64 << 10)
+}
+
+/// Reads a keyring; a longer one is cut, and so refused.
+pub fn read_keyring(file: File) -> Result<Vec<u8>, Fault> {
+    read_at_most(file, crate::verify::keyring::LONGEST)
+}
+
+fn read_at_most(file: File, most: u64) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
-    file.take(64 << 10).read_to_end(&mut bytes).during("read", Path::new("what was handed in"))?;
+    file.take(most).read_to_end(&mut bytes).during("read", Path::new("what was handed in"))?;
     Ok(bytes)
 }
 
@@ -146,6 +170,11 @@ pub fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
                     officer: officer.clone(),
                 })
                 .collect(),
+            directives: settled
+                .directives
+                .iter()
+                .map(|(order, officer)| json::DirectedNow { order: order.clone(), officer: officer.clone() })
+                .collect(),
             refused: settled.refused.iter().map(Into::into).collect(),
             published: settled.published.iter().cloned().collect(),
             stuck: settled.stuck.iter().map(|(channel, refusal)| (channel.clone(), refusal.into())).collect(),
@@ -160,7 +189,7 @@ pub fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
         return Ok(ended);
     }
     tell(&settled);
-    if !settled.taken.is_empty() {
+    if !settled.taken.is_empty() || !settled.directives.is_empty() {
         receipt::show(&keeper.log.head());
     }
     Ok(ended)
@@ -170,6 +199,9 @@ pub fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
 pub fn tell(settled: &Settled) {
     for (id, decision, officer) in &settled.taken {
         tui::say(format_args!("{officer}: {} {id}", decision.word()));
+    }
+    for (order, officer) in &settled.directives {
+        tui::say(format_args!("{officer} orders: {order}"));
     }
     for (size, witnesses, quorum) in &settled.cosigned {
         let met = if *quorum { "the quorum is met" } else { "the quorum is not met yet" };

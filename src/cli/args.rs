@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::args_keyring::{DirectiveCommand, KeyringCommand, Repair};
 use super::args_log::LogCommand;
 use super::args_policy::PolicyCommand;
+use super::args_tuf::TufCommand;
 use crate::base::span::Span;
 use crate::report::refusals::By;
 use crate::sandbox::{Layer, Role};
@@ -98,12 +100,27 @@ pub enum Command {
         /// The folder; it must exist.
         out: PathBuf,
     },
-    /// Show the keyring in force: who may sign what.
+    /// The keyring in force: who may sign what, what is denied, and what came in by keys that count no longer.
     Keyring {
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
+        /// What to do.
+        #[command(subcommand)]
+        command: KeyringCommand,
     },
+    /// Print a directive for an officer to sign, or hand a signed one in: deny a key, a feed or an origin; withdraw
+    /// what a key brought in; waive a bundle's dates; confirm the clock.
+    Directive {
+        /// What to do.
+        #[command(subcommand)]
+        command: DirectiveCommand,
+    },
+    /// The repository for TUF clients: the relay's key, and what is published.
+    Tuf {
+        /// What to do.
+        #[command(subcommand)]
+        command: TufCommand,
+    },
+    /// Make damaged trust state anew from the import log, on the word of two officers.
+    Repair(Repair),
     /// Check config.toml; names line and column of each fault.
     CheckConfig {
         /// Another file than the state's config.toml.

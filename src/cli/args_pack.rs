@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::args::{AFTER, Offline};
+use super::args_tuf::PackTufCommand;
+use crate::base::{Digest, Timestamp};
 
 /// The connected side of gaprelay: makes bundles and keyrings.
 #[derive(Debug, Parser)]
@@ -22,11 +24,17 @@ pub enum PackCommand {
     Build(Build),
     /// Say what the relay would say to a bundle.
     Check(Check),
-    /// Make a keyring.
+    /// Keyrings: make the first one; draft, check and put together the next.
     Keyring {
         /// What to do.
         #[command(subcommand)]
         command: KeyringCommand,
+    },
+    /// The offline half of the repository for TUF clients.
+    Tuf {
+        /// What to do.
+        #[command(subcommand)]
+        command: PackTufCommand,
     },
     /// What needs no network.
     #[command(flatten)]
@@ -82,6 +90,9 @@ pub struct Build {
     /// Say of each file what the relay would do and why, and what each reason means.
     #[arg(long)]
     pub explain: bool,
+    /// Sign the artifacts for TUF clients too, with this Ed25519 key in PEM: adds tuf-FEED.json to the bundle.
+    #[arg(long, value_name = "PEM")]
+    pub tuf_sign: Option<PathBuf>,
     /// Sign with this minisign secret key; asks for its password if it has one.
     #[arg(long, value_name = "KEY")]
     pub sign: Option<PathBuf>,
@@ -117,7 +128,7 @@ pub enum KeyringCommand {
             value_name = "FIELDS",
             required = true,
             help = "A key: name=…,role=vendor|custodian|evaluator|officer,\
-            public=…[,publisher=…,origin=…][,feeds=a+b*][,not-before=…][,not-after=…]"
+            public=…[,publisher=…,origin=…][,feeds=a+b*][,may=approve+deny+waive+repair][,not-before=…][,not-after=…]"
         )]
         key: Vec<String>,
         /// How many must sign, as fields.
@@ -132,4 +143,71 @@ pub enum KeyringCommand {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Draft the keyring that follows another: the same, but for what is said here.
+    Draft(Box<Draft>),
+    /// Show a keyring: who may sign what, and its digest as words to read aloud.
+    Show {
+        /// The keyring, or the folder it lies in.
+        keyring: PathBuf,
+    },
+    /// Put signatures that root keys made elsewhere beside a keyring.
+    Assemble {
+        /// The folder with keyring.toml.
+        dir: PathBuf,
+        /// The keyring before it.
+        #[arg(long, value_name = "FILE")]
+        former: PathBuf,
+        /// The signature files.
+        #[arg(required = true)]
+        signatures: Vec<PathBuf>,
+    },
+    /// Say what a relay would say to a keyring, or to several that follow each other, and what each changes.
+    Check {
+        /// Folders with keyring.toml and its signatures.
+        #[arg(required = true)]
+        dirs: Vec<PathBuf>,
+        /// The keyring that is in force there.
+        #[arg(long, value_name = "FILE")]
+        former: PathBuf,
+    },
+}
+
+/// `keyring draft`.
+#[derive(Debug, Args)]
+pub struct Draft {
+    /// The keyring before it.
+    pub former: PathBuf,
+    /// The folder to write keyring.toml into; it must not exist.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// A key to add, as fields, as for `keyring new --key`; may be given several times.
+    #[arg(long, value_name = "FIELDS")]
+    pub add: Vec<String>,
+    /// A key to leave out, by name, without revoking it.
+    #[arg(long, value_name = "NAME")]
+    pub remove: Vec<String>,
+    /// A key to revoke, by name or public key (a root key too), and why: NAME=WHY.
+    #[arg(long, value_name = "KEY=WHY")]
+    pub revoke: Vec<String>,
+    /// A root key to add: minisign base64, or a .pub file.
+    #[arg(long, value_name = "PUB")]
+    pub add_root: Vec<String>,
+    /// A root key to leave out.
+    #[arg(long, value_name = "PUB")]
+    pub remove_root: Vec<String>,
+    /// How many root keys must sign a new keyring from then on.
+    #[arg(long, value_name = "N")]
+    pub root_threshold: Option<u64>,
+    /// How many must sign, as fields, instead of all that the former keyring asks for.
+    #[arg(long, value_name = "FIELDS")]
+    pub require: Vec<String>,
+    /// A feed whose versions ran away, and the highest that still counts: FEED=HIGHEST.
+    #[arg(long, value_name = "FEED=HIGHEST")]
+    pub epoch: Vec<String>,
+    /// A denial of a relay's officer to lift, by the SHA-256 that `gaprelay keyring show` gives.
+    #[arg(long, value_name = "SHA256")]
+    pub lift: Vec<Digest>,
+    /// The date of revocations; now if left out.
+    #[arg(long, value_name = "TIME")]
+    pub on: Option<Timestamp>,
 }

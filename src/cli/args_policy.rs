@@ -12,6 +12,11 @@ pub enum PolicyCommand {
         /// Its name.
         name: Option<String>,
     },
+    /// Say in words who may bring what for a feed, who must agree, and why.
+    Explain {
+        /// The feed.
+        feed: String,
+    },
     /// Say what a policy would do with files, folders or releases that are kept here; imports nothing.
     Test(PolicyTest),
 }

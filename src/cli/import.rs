@@ -9,20 +9,20 @@ use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Import;
+use super::looked_at::LookedAt;
 use super::{Ended, console, json, receipt, tui, worker};
 use crate::audit::receipt::paper;
 use crate::base::error::IoContext as _;
 use crate::base::limits::human;
 use crate::base::quoted::quoted_os;
-use crate::base::{Error, Fault, Operator, Reason, Timestamp, clock, quoted};
+use crate::base::{Error, Fault, Operator, Reason, Timestamp, quoted};
 use crate::import::{Judged, Outcome, Progress, import};
 use crate::keeper::Keeper;
 use crate::media::mount::Guarded;
 use crate::publish::{Standing, standing};
 use crate::sandbox::worker::{end_with, our_id, ourselves, start_awaited, stop};
 use crate::settle::{Settled, settle};
-use crate::store::State;
-use crate::store::progress::{self, Board, BundleState, Step};
+use crate::store::progress::Step;
 
 /// Imports, settles, and tells what became of it.
 pub fn run(root: &Path, now: Timestamp, args: &Import) -> Result<Ended, Error> {
@@ -58,7 +58,7 @@ pub fn run(root: &Path, now: Timestamp, args: &Import) -> Result<Ended, Error> {
         Outcome::Failed(Fault::Damaged { .. }) => Ended::Damaged,
         Outcome::Failed(_) => Ended::Failed,
         Outcome::Refused(_) => Ended::Refused,
-        Outcome::Imported(_) | Outcome::AlreadyHere => Ended::Well,
+        Outcome::Imported(_) | Outcome::KeyringReplaced(_) | Outcome::AlreadyHere => Ended::Well,
     });
     let rank = |ended: &Ended| match ended {
         Ended::Well | Ended::As(_) => 0,
@@ -137,81 +137,6 @@ fn operator(said: Option<&str>) -> Result<Operator, Fault> {
         return Err(Fault::Config("the operator's name is empty or too long".into()));
     }
     Ok(Operator::new(name, &user))
-}
-
-/// The same for who looks on from elsewhere: the pages, the metrics, the kiosk.
-struct LookedAt {
-    board: Board,
-    progress: progress::Progress,
-}
-
-impl Drop for LookedAt {
-    /// However it ends.
-    fn drop(&mut self) {
-        self.step(Step::Ended);
-    }
-}
-
-impl LookedAt {
-    fn begin(state: &State, operator: &Operator) -> Self {
-        let now = clock::now();
-        let progress =
-            progress::Progress { begun: now, updated: now, operator: operator.to_string(), ..Default::default() };
-        let mut board = Board::open(state);
-        board.show(&progress, false);
-        Self { board, progress }
-    }
-
-    fn step(&mut self, step: Step) {
-        self.progress.step = step;
-        self.write(false);
-    }
-
-    fn write(&mut self, now_or_later: bool) {
-        self.progress.updated = clock::now();
-        self.board.show(&self.progress, now_or_later);
-    }
-
-    fn turn(&mut self, step: Step, bundle: &str, total: u64) {
-        let state = if step == Step::Reading { BundleState::Reading } else { BundleState::Inspecting };
-        if let Some(bundle) = self.progress.bundle_mut(bundle) {
-            bundle.state = state;
-        }
-        (self.progress.bundle, self.progress.bytes, self.progress.total) = (Some(bundle.to_owned()), 0, total);
-        self.step(step);
-    }
-
-    fn show(&mut self, progress: &Progress<'_>) {
-        match progress {
-            Progress::Surveyed(survey) => {
-                self.progress.found += survey.bundles.len() as u64;
-                self.write(false);
-            }
-            Progress::Reading(bundle, size) => self.turn(Step::Reading, bundle, *size),
-            Progress::Unpacking(bundle, size) => self.turn(Step::Inspecting, bundle, *size),
-            Progress::Bytes(bytes) => {
-                self.progress.bytes += bytes;
-                self.write(true);
-            }
-            Progress::MediaDone => {
-                self.progress.medium_free = true;
-                self.write(false);
-            }
-            Progress::Judged(judged) => {
-                if let Some(bundle) = self.progress.bundle_mut(&judged.bundle) {
-                    bundle.release = judged.release.as_ref().map(|(feed, version)| format!("{feed}/{version}"));
-                    (bundle.state, bundle.reason) = match &judged.outcome {
-                        Outcome::Imported(_) => (BundleState::Imported, None),
-                        Outcome::AlreadyHere => (BundleState::AlreadyHere, None),
-                        Outcome::Refused(refusal) => (BundleState::Refused, Some(refusal.reason)),
-                        Outcome::Failed(_) => (BundleState::Failed, None),
-                    };
-                }
-                self.write(false);
-            }
-            Progress::Mounted(_) | Progress::Unchanged(_) => {}
-        }
-    }
 }
 
 /// Bars on a terminal, plain lines elsewhere, nothing with `--json`.
@@ -298,6 +223,10 @@ fn tell(judged: &Judged) {
             tui::note(format_args!("fault: {name}: {fault}"));
             tui::hint(fault.hint());
         }
+        Outcome::KeyringReplaced(version) => {
+            tui::note(format_args!("keyring {version} is in force now"));
+            tui::hint("what it revokes, and what such keys brought in: gaprelay keyring show");
+        }
         Outcome::Imported(_) | Outcome::AlreadyHere => {}
     }
 }
@@ -317,6 +246,7 @@ fn bundle(keeper: &Keeper, judged: &Judged) -> Result<json::Bundle, Fault> {
         bundle: judged.bundle.clone(),
         feed: judged.release.as_ref().map(|(feed, _)| feed.clone()),
         version: judged.release.as_ref().map(|(_, version)| *version),
+        keyring: None,
         outcome: "imported",
         standing: None,
         published: false,
@@ -334,6 +264,10 @@ fn bundle(keeper: &Keeper, judged: &Judged) -> Result<json::Bundle, Fault> {
             bundle.published = !crate::report::releases::channels_of(&keeper.state, &id)?.is_empty();
             bundle.signers.clone_from(&release.signers);
             bundle.counts = Some(release.counts);
+        }
+        Outcome::KeyringReplaced(version) => {
+            bundle.outcome = "keyring-replaced";
+            bundle.keyring = Some(*version);
         }
         Outcome::AlreadyHere => bundle.outcome = "already-here",
         Outcome::Refused(refusal) => {
@@ -362,9 +296,10 @@ fn table(report: &json::Imported) {
             (None, Some(standing)) => standing.to_string(),
             (None, None) => bundle.outcome.replace('-', " "),
         };
+        let version = bundle.version.or(bundle.keyring);
         vec![
             bundle.feed.clone().unwrap_or_else(|| bundle.bundle.clone()),
-            bundle.version.map_or("-".into(), |v| v.to_string()),
+            version.map_or("-".into(), |v| v.to_string()),
             if signers.is_empty() { "-".into() } else { signers.join(", ") },
             count(counts.cleared),
             count(counts.stripped),

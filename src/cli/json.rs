@@ -47,7 +47,10 @@ pub struct Bundle {
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
-    /// `imported`, `already-here`, `refused` or `failed`.
+    /// The version of a keyring that it put in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keyring: Option<u64>,
+    /// `imported`, `keyring-replaced`, `already-here`, `refused` or `failed`.
     pub outcome: &'static str,
     /// Where the release stands; of an imported one only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,6 +95,8 @@ impl From<&crate::base::Refusal> for Why {
 pub struct Settled {
     /// Statements that count from now on.
     pub taken: Vec<TakenNow>,
+    /// Directives that count from now on: what is ordered, and by whom.
+    pub directives: Vec<DirectedNow>,
     /// Statements that do not count, and why.
     pub refused: Vec<Why>,
     /// Channels that were switched, with their new generation.
@@ -126,6 +131,16 @@ pub struct TakenNow {
     pub release: String,
     /// approve, refuse or withdraw.
     pub decision: &'static str,
+    /// The officer.
+    pub officer: String,
+}
+
+/// A directive that counts from now on.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct DirectedNow {
+    /// What is ordered.
+    pub order: String,
     /// The officer.
     pub officer: String,
 }

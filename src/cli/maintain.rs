@@ -1,4 +1,4 @@
-//! `gaprelay init`, `check-config`, `keyring`, `fsck` and `gc`.
+//! `gaprelay init`, `check-config`, `fsck` and `gc`.
 
 use std::path::Path;
 
@@ -14,7 +14,6 @@ use crate::publish::{Standing, standing};
 use crate::sinkhole::zones::Zones;
 use crate::store::{State, Trust, fsck as store_fsck, gc as store_gc};
 use crate::verify::Keyring;
-use crate::verify::keyring::RawKey;
 
 /// Makes the state, or prints the example of a config.
 pub fn init(root: &Path, args: &Init) -> Result<Ended, Error> {
@@ -74,43 +73,6 @@ fn check_clashes(state: &State, config: &Config) -> Result<(), Error> {
         crate::publish::Set::make(channel.name.get_ref(), None, &releases, 1, clock::now())?;
     }
     Ok(())
-}
-
-/// Shows the keyring in force.
-pub fn keyring(state: &State, as_json: bool) -> Result<Ended, Error> {
-    let ring = state.keyring(&Trust::load(state)?)?;
-    if as_json {
-        tui::say_json(&ring);
-        return Ok(Ended::Well);
-    }
-    tui::say(format_args!(
-        "keyring version {}; {} of {} root keys replace it",
-        ring.version,
-        ring.root.threshold,
-        ring.root.keys.len()
-    ));
-    let rows = ring.keys.iter().map(|key| {
-        let raw = RawKey::parse(&key.public).ok();
-        let usable = raw.map(|raw| ring.check_usable(key, raw, clock::now()));
-        vec![
-            key.name.clone(),
-            key.role.to_string(),
-            raw.map_or("?".into(), |raw| raw.id_text()),
-            key.publisher.clone().unwrap_or_else(|| "-".into()),
-            key.origin.clone().unwrap_or_else(|| "-".into()),
-            key.feeds.join(" "),
-            match usable {
-                Some(Ok(())) => "usable".into(),
-                Some(Err(refusal)) => refusal.reason.to_string(),
-                None => "unreadable".into(),
-            },
-        ]
-    });
-    tui::table(&["name", "role", "key id", "publisher", "origin", "feeds", "today"], rows.collect());
-    for row in &ring.thresholds {
-        tui::say(format_args!("{}: {} distinct {} signatures", row.feeds.join(" "), row.signers, row.role));
-    }
-    Ok(Ended::Well)
 }
 
 /// Checks everything.

@@ -3,27 +3,37 @@
 pub mod agents;
 pub mod approve;
 pub mod args;
+pub mod args_keyring;
 pub mod args_log;
 pub mod args_pack;
 pub mod args_policy;
+pub mod args_tuf;
 pub mod console;
+pub mod directive;
 pub mod doctor;
 pub mod export;
 pub mod import;
 pub mod json;
+pub mod keyring;
 pub mod log;
+pub mod looked_at;
 pub mod maintain;
 pub mod offline;
 pub mod pack;
+pub mod pack_keyring;
+pub mod pack_tuf;
 pub mod policy;
+pub mod policy_explain;
 pub mod receipt;
 pub mod refusals;
+pub mod repair;
 pub mod review;
 pub mod selftest;
 pub mod serve;
 pub mod show;
 pub mod sinkhole;
 pub mod sockets;
+pub mod tuf;
 pub mod tui;
 pub mod up;
 pub mod verify;
@@ -42,6 +52,7 @@ use crate::publish::Examples;
 use crate::sandbox::{self, Grants, Role};
 use crate::store::State;
 use args::{Command, Relay};
+use args_keyring::KeyringCommand;
 use args_log::LogCommand;
 use sockets::Sockets;
 
@@ -105,7 +116,10 @@ fn run(relay: Relay, sockets: Sockets) -> Result<Ended, Error> {
         Command::Selftest(args) => selftest::run(root, now, &args),
         Command::Doctor(args) => doctor::run(&State::open(root)?, &args),
         Command::Deployment { out } => doctor::deployment(&out),
-        Command::Keyring { json } => maintain::keyring(&State::open(root)?, json),
+        Command::Keyring { command: KeyringCommand::Show { json } } => keyring::show(&State::open(root)?, json),
+        Command::Tuf { command } => tuf::run(root, now, &command),
+        Command::Repair(args) => repair::run(root, now, &args),
+        Command::Directive { command } => directive::run(root, now, &command),
         Command::CheckConfig { file } => maintain::check_config(root, file.as_deref()),
         Command::Fsck { json } => maintain::fsck(&State::open(root)?, json),
         Command::Gc { yes, json } => maintain::gc(&here(root, now)?, yes, json),

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::args_pack::{Build, Check, KeyringCommand, Pack, PackCommand};
-use super::{Ended, offline, tui};
+use super::args_pack::{Build, Check, Pack, PackCommand};
+use super::{Ended, offline, pack_keyring, pack_tuf, tui};
 use crate::base::error::IoContext as _;
 use crate::base::limits::human;
 use crate::base::{Error, Fault, Limits, Reason, Refusal, Timestamp, clock, durable, quoted};
@@ -21,7 +21,8 @@ pub fn run(pack: Pack) -> Result<Ended, Error> {
     match pack.command {
         PackCommand::Build(args) => build(args),
         PackCommand::Check(args) => check(&args),
-        PackCommand::Keyring { command } => keyring(&command),
+        PackCommand::Keyring { command } => pack_keyring::run(&command),
+        PackCommand::Tuf { command } => pack_tuf::run(&command),
         PackCommand::Offline(offline) => offline::run::<Pack>(&offline, "gaprelay-pack"),
     }
 }
@@ -36,7 +37,7 @@ fn build(args: Build) -> Result<Ended, Error> {
     let out = args.out.unwrap_or_else(|| format!("{}-{}", args.feed, args.version).into());
     let (policy, kinds) = policy_for(&args.feed, args.config.as_deref(), args.policy.as_deref())?;
     let scratch = std::env::temp_dir().join(format!("gaprelay-strip-{}", std::process::id()));
-    if args.strip {
+    if args.strip || args.tuf_sign.is_some() {
         durable::create_dir(&scratch)?;
     }
     let plan = pack::Plan {
@@ -53,6 +54,7 @@ fn build(args: Build) -> Result<Ended, Error> {
         policy,
         kinds,
         strip: args.strip.then(|| scratch.clone()),
+        tuf: args.tuf_sign.map(|key| (key, scratch.join("tuf.json"))),
         keep_unrecognised: args.keep_unrecognised,
         sign: args.sign,
         limits: Limits::default(),
@@ -182,16 +184,4 @@ fn check(args: &Check) -> Result<Ended, Error> {
 fn read_config(path: &Path) -> Result<Config, Fault> {
     let text = std::fs::read_to_string(path).during("read", path)?;
     Config::parse_file(&text, path)
-}
-
-fn keyring(command: &KeyringCommand) -> Result<Ended, Error> {
-    let KeyringCommand::New { root, root_threshold, key, require, out } = command;
-    if out.exists() {
-        return Err(Fault::Config(format!("{} exists already", out.display())).into());
-    }
-    let keyring = pack::ring::new(root, *root_threshold, key, require)?;
-    durable::replace(out, pack::ring::to_text(&keyring)?.as_bytes())?;
-    tui::say(format_args!("made {}: version 1, {} keys", out.display(), keyring.keys.len()));
-    tui::hint(format_args!("on the relay: gaprelay init --keyring {}", out.display()));
-    Ok(Ended::Well)
 }

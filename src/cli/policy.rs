@@ -16,9 +16,9 @@ use crate::base::{Digest, Error, Fault, Reason, Refusal, durable, quoted};
 use crate::config::{Config, policy as policies};
 use crate::inspect::flaw::PERMITTABLE;
 use crate::inspect::strip::Scratch;
-use crate::inspect::{Action, Counts, Decision, Examination, Kind, Policy, Terms, Verdict};
+use crate::inspect::{Action, Counts, Decision, Demands, Examination, Kind, Policy, Terms, Verdict};
 use crate::store::fsck::digest_of;
-use crate::store::{ReleaseId, SMALL, State};
+use crate::store::{ReleaseId, SMALL, State, Trust};
 use crate::verify::Artifact;
 
 /// Shows or tries policies.
@@ -27,6 +27,9 @@ pub fn run(root: &Path, command: &PolicyCommand) -> Result<Ended, Error> {
     let config = state.config()?;
     match command {
         PolicyCommand::Show { name } => show(&config, name.as_deref()),
+        PolicyCommand::Explain { feed } => {
+            super::policy_explain::explain(&config, &state.keyring(&Trust::load(&state)?)?, feed)
+        }
         PolicyCommand::Test(args) => test(&state, &config, args),
     }
 }
@@ -90,6 +93,8 @@ fn test(state: &State, config: &Config, args: &PolicyTest) -> Result<Ended, Erro
         policy: &policy,
         may_suppress: true,
         opaque: feed.map(|feed| feed.opaque(&[])).unwrap_or_default(),
+        // Files by themselves have no origin.
+        demands: Demands::default(),
     };
     let mut targets = Vec::new();
     for target in &args.targets {

@@ -36,6 +36,10 @@ pub struct Feed {
     #[serde(default = "ten")]
     #[cfg_attr(test, schemars(with = "u64"))]
     pub brake: Spanned<u64>,
+    /// How far a version may be above the highest one accepted, so that nobody can use up the numbers; the first may be
+    /// any. More is taken only where officers waive it. Default 100 000 000.
+    #[serde(default = "hundred_million")]
+    pub jump: u64,
     /// What is asked for where content keeps something else from detecting (allow lists, `pass` and `config` rules,
     /// `bypass`, a global YARA rule, a Sigma filter, engine switches). It passes only where the policy permits
     /// `rule-weakens-detection`.
@@ -123,6 +127,10 @@ impl Suppress {
 
 fn ten() -> Spanned<u64> {
     Spanned::new(0..0, 10)
+}
+
+fn hundred_million() -> u64 {
+    100_000_000
 }
 
 fn one() -> Spanned<u64> {

@@ -4,11 +4,11 @@ use serde::Deserialize;
 
 use super::{Config, Feed};
 use crate::base::{Fault, quoted};
-use crate::inspect::{Policy, Terms};
+use crate::inspect::{Demands, Policy, Terms};
 use crate::verify::Signer;
 
 /// How secret what this relay's network holds is: the name of the policy that feeds have without one of their own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Classification {
@@ -50,6 +50,18 @@ pub fn parse(text: &str) -> Result<Policy, Fault> {
     match policy.problem() {
         None => Ok(policy),
         Some(problem) => Err(Fault::Config(problem)),
+    }
+}
+
+impl std::fmt::Display for Classification {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unclassified => "unclassified",
+            Self::Restricted => "restricted",
+            Self::Confidential => "confidential",
+            Self::Secret => "secret",
+            Self::TopSecret => "top-secret",
+        })
     }
 }
 
@@ -98,13 +110,14 @@ impl Config {
     }
 }
 
-/// On which terms a feed takes what these have signed, under this policy.
-pub fn terms<'a>(feed: &'a Feed, policy: &'a Policy, signers: &[Signer]) -> Terms<'a> {
+/// On which terms a feed takes what these have signed, under this policy and these demands.
+pub fn terms<'a>(feed: &'a Feed, policy: &'a Policy, signers: &[Signer], demands: Demands<'a>) -> Terms<'a> {
     Terms {
         kinds: feed.kinds.get_ref(),
         policy,
         may_suppress: feed.may_suppress(signers),
         opaque: feed.opaque(signers),
+        demands,
     }
 }
 

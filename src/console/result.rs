@@ -100,6 +100,8 @@ fn advice(done: &Done, outcome: &Outcome) -> Vec<Line<'static>> {
             lines.push(Line::from(printable(fault)));
         } else if bundle.published {
             lines.push(Line::from("Agents get it now. There is nothing more to do."));
+        } else if bundle.outcome == "keyring-replaced" {
+            lines.push(Line::from("The new keyring is in force. There is nothing more to do."));
         } else if bundle.outcome == "imported" {
             lines.push(Line::from("An officer reviews it and approves with a key of their own: tell them. You cannot approve what you imported."));
         } else {

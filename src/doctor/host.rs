@@ -175,9 +175,19 @@ pub(super) fn modes(patient: &Patient<'_>, report: &mut Report) {
         let next = "Give it to the user gaprelay: chown -R gaprelay:gaprelay, then systemd-tmpfiles --create.";
         report.weak(CHECK, "root owns the state folder: the keeper runs as root", next);
     }
-    for path in
-        ["", "config.toml", "blobs", "channels", "keyring", "log", "log/import", "log/access", "releases", "trust"]
-    {
+    for path in [
+        "",
+        "config.toml",
+        "blobs",
+        "channels",
+        "keyring",
+        "log",
+        "log/import",
+        "log/access",
+        "releases",
+        "trust",
+        "tuf",
+    ] {
         let path = state.join(path);
         if look(&path).is_some_and(|(_, _, mode)| mode & 0o022 != 0) {
             report.bad(CHECK, format!("others may write {}", path.display()), "Take that away: chmod go-w that path.");

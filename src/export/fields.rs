@@ -17,7 +17,7 @@ pub struct Fields<'a> {
     pub operator: Option<&'a Operator>,
     /// Who decides.
     pub officer: Option<&'a str>,
-    /// approve, refuse or withdraw.
+    /// approve, refuse or withdraw; what a directive orders.
     pub decision: Option<&'a str>,
     /// The release, as FEED/VERSION, the bundle's folder, or the channel.
     pub object: Option<String>,
@@ -49,6 +49,16 @@ impl<'a> Fields<'a> {
                 let object = Some(format!("{feed}/{version}"));
                 Self { object, counts: Some(*counts), success: Some(true), ..none }
             }
+            Event::KeyringReplaced { version, .. } => {
+                Self { object: Some(format!("keyring {version}")), success: Some(true), ..none }
+            }
+            Event::Directive { officer, order, .. } => Self {
+                officer: Some(officer),
+                decision: Some(order),
+                object: Some("directive".into()),
+                success: Some(true),
+                ..none
+            },
             Event::AlreadyHere { feed, version, .. } => {
                 Self { object: Some(format!("{feed}/{version}")), success: Some(true), ..none }
             }
@@ -70,6 +80,12 @@ impl<'a> Fields<'a> {
                 officer: Some(officer),
                 decision: Some(decision),
                 object: Some(format!("{feed}/{version}")),
+                success: Some(true),
+                ..none
+            },
+            Event::Repaired { officers, .. } => Self {
+                officer: officers.first().map(|repairer| repairer.officer.as_str()),
+                object: Some("trust".into()),
                 success: Some(true),
                 ..none
             },

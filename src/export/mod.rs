@@ -97,7 +97,8 @@ impl Told<'_> {
             Event::Attempt(attempt) if !attempt.submission => Severity::Low,
             Event::Interrupted { .. } => Severity::Low,
             // What tries to get out, fails, or is not what an honest sender does.
-            Event::Attempt(_)
+            Event::Repaired { .. }
+            | Event::Attempt(_)
             | Event::MediumRead { unchanged: false, .. }
             | Event::ImportFailed { .. }
             | Event::ImportRefused {
@@ -105,11 +106,18 @@ impl Told<'_> {
                     Reason::SignatureInvalid
                     | Reason::SignatureForeignStatement
                     | Reason::KeyRevoked
+                    | Reason::KeyDenied
+                    | Reason::OriginDenied
+                    | Reason::KeyringEquivocation
+                    | Reason::VersionVoid
+                    | Reason::VersionJump
                     | Reason::VersionEquivocation
                     | Reason::MediumChanged,
                 ..
             } => Severity::High,
             Event::ImportRefused { .. }
+            | Event::KeyringReplaced { .. }
+            | Event::Directive { .. }
             | Event::MediumRefused { .. }
             | Event::StatementRefused { .. }
             | Event::CosignatureRefused { .. }

@@ -8,7 +8,7 @@
 //! | an artifact is withheld | 7002 File Remediation Activity | 1 Isolate |
 //! | an artifact is stripped | 7002 File Remediation Activity | 2 Evict |
 //! | a channel is switched, or could not be | 6002 Application Lifecycle | 8 Update, 99 |
-//! | the state is made, an officer decides | 3004 Entity Management | 1 Create, 3 Update |
+//! | the state is made, a keyring replaced, an officer decides | 3004 Entity Management | 1 Create, 3 Update |
 //! | the log itself: anchored, cosigned | 1008 Event Log Activity | 99 |
 
 use serde::Serialize;
@@ -300,7 +300,9 @@ fn class(told: &Told<'_>) -> Class {
         Event::PublishStarted { .. } => Class(6002, LIFE, 99, "Update started"),
         Event::Published { .. } | Event::PublishRefused { .. } => Class(6002, LIFE, 8, "Update"),
         Event::Initialised { .. } => Class(3004, ENTITY, 1, "Create"),
-        Event::Statement { .. } => Class(3004, ENTITY, 3, "Update"),
+        Event::Statement { .. } | Event::Directive { .. } | Event::Repaired { .. } | Event::KeyringReplaced { .. } => {
+            Class(3004, ENTITY, 3, "Update")
+        }
         Event::Cosigned { .. } => Class(1008, LOG, 99, "Cosigned"),
         Event::Anchored { .. } => Class(1008, LOG, 99, "Anchored"),
     }

@@ -21,7 +21,12 @@ pub fn is_archive(seen: &Seen<'_>) -> bool {
 fn may_stand(kind: Kind) -> bool {
     !matches!(
         kind,
-        Kind::RulesArchive | Kind::ClamavCvd | Kind::ClamavCdiff | Kind::ClamavSign | Kind::GaprelayEndpoints
+        Kind::RulesArchive
+            | Kind::ClamavCvd
+            | Kind::ClamavCdiff
+            | Kind::ClamavSign
+            | Kind::GaprelayEndpoints
+            | Kind::TufMetadata
     )
 }
 

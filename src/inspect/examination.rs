@@ -178,7 +178,7 @@ impl Examination {
 }
 
 fn feed(asks: &mut Sender<Patient>, spooled: &Spooled) -> io::Result<()> {
-    let manifest = &spooled.verified().envelope().manifest;
+    let manifest = &spooled.verified().envelope().document;
     asks.message(&Ask::Unpack(manifest.len() as u64))?;
     asks.bytes(manifest)?;
     let mut payload = spooled.payload();

@@ -29,6 +29,13 @@ pub fn is_misp(seen: &Seen<'_>) -> bool {
     is_object(seen) && squeezed(seen).starts_with("{\"Event\":{")
 }
 
+/// An object of a signed part and its signatures, of a type that is signed offline.
+pub fn is_tuf(seen: &Seen<'_>) -> bool {
+    let begins = squeezed(seen);
+    let is_enveloped = begins.starts_with("{\"signatures\":[") || begins.starts_with("{\"signed\":{");
+    is_object(seen) && is_enveloped && begins.contains("\"keyid\":\"")
+}
+
 /// A whole list of endpoints, in every field as the relay would use it.
 pub fn is_endpoints(seen: &Seen<'_>) -> bool {
     seen.extension == "json" && guard::list::parse(seen.head).is_ok()

@@ -79,8 +79,18 @@ kinds! {
     Md5List "md5-list" "One MD5 a line, hex (.txt .list .csv .md5)" lists::is_md5;
     IpList "ip-list" "One address or CIDR block a line (.txt .list .ipset .netset)" lists::is_ip;
     DomainList "domain-list" "One domain name a line (.txt .list)" lists::is_domain;
+    TufMetadata "tuf-metadata" "TUF metadata that was signed offline (.json): root, targets and the roles of feeds" json::is_tuf;
     GaprelayEndpoints "gaprelay-endpoints" "A list of vendors' endpoints for this relay (.json), shorter than 64 KiB" json::is_endpoints;
     UrlList "url-list" "One http or https URL a line (.txt .list)" lists::is_url;
+}
+
+impl Kind {
+    /// Whether an engine only compares what is in it with what it sees: digests, names, addresses, sequences of bytes.
+    /// Nothing in it decides, follows a flow, or takes an expression's time.
+    pub fn is_inert(self) -> bool {
+        let lists = [Self::Sha256List, Self::Md5List, Self::IpList, Self::DomainList, Self::UrlList];
+        lists.contains(&self) || matches!(self, Self::ClamavHashes | Self::ClamavBodies)
+    }
 }
 
 impl std::fmt::Display for Kind {

@@ -49,7 +49,7 @@ use serde::{Deserialize, Serialize};
 pub use cvd::Database;
 pub use examination::Examination;
 pub use kind::Kind;
-pub use policy::{Action, Opaque, Policy, Terms};
+pub use policy::{Action, Asked, Demand, Demands, Opaque, Policy, Terms};
 pub use verdict::{Counts, Decision, Dropped, Stripped, Verdict};
 
 use crate::base::{Digest, Fault, Reason, Refusal};
@@ -114,9 +114,10 @@ impl Finding {
     /// to be stripped. Refusal: the reason why the release is not to be taken at all.
     pub fn judge(self, artifact: &Artifact, terms: Terms<'_>) -> Result<(Verdict, Vec<Cut>), Refusal> {
         let opaque = if self.kind == Err(Reason::KindUnknown) { terms.opaque.rule(artifact.sha256) } else { None };
+        let demanded = terms.demands.unfit(self.kind.ok(), &self.members, artifact.sha256);
         // A kind that is not one, not the declared one or not wanted comes before what the content does.
         let unfit = match self.kind {
-            Err(_) if opaque.is_some() => None,
+            Err(_) if opaque.is_some() => demanded.map(|(reason, _)| (reason, None)),
             Err(reason) => Some((reason, self.line)),
             Ok(kind) if kind.name() != artifact.kind => Some((Reason::KindMismatch, None)),
             Ok(kind) if !terms.kinds.contains(&kind) => Some((Reason::KindNotAllowed, None)),
@@ -124,7 +125,7 @@ impl Finding {
             Ok(_) if !self.members.iter().all(|kind| terms.kinds.contains(kind)) => {
                 Some((Reason::KindNotAllowed, None))
             }
-            Ok(_) => None,
+            Ok(_) => demanded.map(|(reason, _)| (reason, None)),
         };
         let kind = self.kind.ok();
         let outcome = match (unfit, kind) {
@@ -171,7 +172,8 @@ impl Finding {
             }
         }
         let rule = verdict.reason.and_then(|reason| terms.decide(kind, reason).rule);
-        verdict.rule = rule.or(opaque).map(str::to_owned);
+        let demand = demanded.filter(|(reason, _)| verdict.reason == Some(*reason)).map(|(_, rule)| rule);
+        verdict.rule = demand.or(rule).or(opaque).map(str::to_owned);
         Ok((verdict, cuts))
     }
 }
@@ -225,7 +227,7 @@ impl Inside {
             }
             Kind::RulesArchive => Self::archive(),
             Kind::ClamavCvd => Self::cvd(),
-            Kind::ClamavCdiff | Kind::ClamavSign | Kind::GaprelayEndpoints => Self::Nothing,
+            Kind::ClamavCdiff | Kind::ClamavSign | Kind::GaprelayEndpoints | Kind::TufMetadata => Self::Nothing,
         }
     }
 

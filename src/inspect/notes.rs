@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use crate::base::Digest;
     use crate::inspect::item::Effect;
-    use crate::inspect::{Action, Decision, Look, Opaque, Policy, Terms};
+    use crate::inspect::{Action, Decision, Demands, Look, Opaque, Policy, Terms};
     use crate::verify::Artifact;
 
     /// Whatever the format, and however lax the policy: what could not be looked at to its end is withheld.
@@ -131,7 +131,7 @@ mod tests {
         let event = format!("{{\"Event\":{{\"info\":\"x\",\"Attribute\":[{}]}}}}", attributes.trim_end_matches(','));
         let policy = Policy { name: "p".into(), about: String::new(), rules: Vec::new(), otherwise: Action::Strip };
         let (kinds, opaque) = (Kind::ALL, Opaque::default());
-        let terms = Terms { kinds, policy: &policy, may_suppress: true, opaque };
+        let terms = Terms { kinds, policy: &policy, may_suppress: true, opaque, demands: Demands::default() };
         for (path, text) in
             [("a.rules", &rules), ("a.yar", &yara), ("a.txt", &hashes), ("a.yml", &sigma), ("a.json", &event)]
         {

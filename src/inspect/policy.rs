@@ -1,5 +1,7 @@
 //! What becomes of what content does: named rules, of which the first that fits decides.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
@@ -99,7 +101,7 @@ impl Policy {
         if self.otherwise == Action::Permit {
             return Some(format!("policy \"{name}\": what no rule is about cannot be permitted"));
         }
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         for rule in &self.rules {
             let wrong = |what: String| Some(format!("policy \"{name}\", rule \"{}\": {what}", quoted(&rule.name)));
             if !crate::base::name::is_name(&rule.name) {
@@ -139,6 +141,59 @@ pub struct Terms<'a> {
     pub may_suppress: bool,
     /// Content of no kind we know that passes all the same.
     pub opaque: Opaque<'a>,
+    /// What rules about origins ask for.
+    pub demands: Demands<'a>,
+}
+
+/// What a rule about origins asks of a bundle's artifacts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// None of these kinds.
+    Without,
+    /// Only what an engine compares and nothing else: see [`Kind::is_inert`].
+    Inert,
+    /// Only what a second publisher or an evaluator has signed as well, byte for byte.
+    Agreement,
+}
+
+/// One such rule, as it holds for a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// The rule's name, which verdicts carry.
+    pub rule: String,
+    /// The kinds it is about; all, if empty.
+    pub kinds: Vec<Kind>,
+    /// What it asks.
+    pub asked: Asked,
+}
+
+/// What rules about origins ask for before a bundle's artifacts pass.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Demands<'a> {
+    /// The rules that hold for it.
+    pub rules: &'a [Demand],
+    /// What others have signed as well.
+    pub agreed: Option<&'a BTreeSet<Digest>>,
+}
+
+impl Demands<'_> {
+    /// Why an artifact of this kind (none: of no kind we know), which holds files of these, does not pass, and by which
+    /// rule. Reasons: `origin-refused`, `origin-not-inert`, `origin-not-agreed`.
+    pub fn unfit(&self, kind: Option<Kind>, members: &[Kind], sha256: Digest) -> Option<(Reason, &str)> {
+        let kinds = || kind.into_iter().chain(members.iter().copied());
+        self.rules.iter().find_map(|demand| {
+            let is_about = demand.kinds.is_empty() || kinds().any(|kind| demand.kinds.contains(&kind));
+            let agreed = self.agreed.is_some_and(|agreed| agreed.contains(&sha256));
+            let reason = match demand.asked {
+                Asked::Without => Reason::OriginRefused,
+                Asked::Inert if kind.is_some_and(Kind::is_inert) => return None,
+                Asked::Inert => Reason::OriginNotInert,
+                Asked::Agreement if agreed => return None,
+                Asked::Agreement => Reason::OriginNotAgreed,
+            };
+            is_about.then_some((reason, demand.rule.as_str()))
+        })
+    }
 }
 
 /// Bytes that nobody here can look into, and that a site needs: named one by one, or vouched for by a second signer.

@@ -1,21 +1,60 @@
-//! Bundles on a medium: folders that hold `manifest.json` beside a signature or a payload. Everything
+//! Bundles on a medium: folders that hold `manifest.json` beside a signature or a payload, or `keyring.toml` beside a
+//! signature. Everything
 //! is reached from the medium's root by descriptors, so no link is followed and no other path exists.
 
-use std::ffi::{CStr, CString, OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
+use serde::{Deserialize, Serialize};
 
 use crate::base::digest::Hasher;
 use crate::base::quoted::quoted_os;
 use crate::base::{Digest, Limits, Reason, Refusal};
+use crate::verify::keyring;
+
+/// What a bundle's signatures are over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Document {
+    /// The list of a feed's artifacts.
+    Manifest,
+    /// A keyring: a bundle without a payload.
+    Keyring,
+}
+
+impl Document {
+    /// Its file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Manifest => "manifest.json",
+            Self::Keyring => "keyring.toml",
+        }
+    }
+
+    /// Whether this is the name of a signature over it: `manifest.json.minisig`, or `manifest.json.<anything>.minisig`.
+    pub fn is_signed_by(self, name: &[u8]) -> bool {
+        let beside = name.strip_prefix(self.name().as_bytes());
+        beside.is_some_and(|rest| rest.starts_with(b".") && rest.ends_with(b".minisig"))
+    }
+
+    /// How much of it is read, and why no more is.
+    pub fn limit(self, limits: &Limits) -> (u64, Reason) {
+        match self {
+            Self::Manifest => (limits.manifest.0, Reason::ManifestTooLarge),
+            Self::Keyring => (keyring::LONGEST, Reason::KeyringTooLarge),
+        }
+    }
+}
 
 /// A folder that looks like a bundle.
 #[derive(Clone, Debug)]
 pub struct Found {
+    /// What its signatures are over.
+    pub document: Document,
     /// The bundle's folder below the medium's root; empty if it is the root itself.
     pub folder: PathBuf,
     /// Names of its signature files, sorted.
@@ -52,7 +91,8 @@ pub fn find(root: BorrowedFd<'_>, limits: &Limits) -> Result<Survey, Refusal> {
     let mut walk = Walk { limits, entries: 1, survey: Survey::default(), tree: Hasher::new() };
     walk.visit(root, &PathBuf::new(), 0)?;
     let Walk { mut survey, tree, .. } = walk;
-    let inside: u64 = survey.bundles.iter().map(|b| 2 + b.signatures.len() as u64).sum();
+    let beside = |found: &Found| if found.document == Document::Manifest { 2 } else { 1 };
+    let inside: u64 = survey.bundles.iter().map(|found| beside(found) + found.signatures.len() as u64).sum();
     survey.unrelated = survey.unrelated.saturating_sub(inside);
     survey.tree = Some(tree.finish());
     Ok(survey)
@@ -82,10 +122,10 @@ impl Walk<'_> {
                 Vec::new()
             }
         };
-        match bundle_in(&names, path) {
-            Some(found) => self.survey.bundles.push(found),
-            None => self.survey.unrelated += u64::from(depth > 0),
-        }
+        let found: Vec<Found> =
+            [Document::Manifest, Document::Keyring].into_iter().filter_map(|it| bundle_in(it, &names, path)).collect();
+        self.survey.unrelated += u64::from(depth > 0 && found.is_empty());
+        self.survey.bundles.extend(found);
         self.entries += names.len() as u64;
         for name in names {
             let below = path.join(OsStr::from_bytes(name.to_bytes()));
@@ -145,25 +185,18 @@ fn words(error: &io::Error) -> String {
     quoted_os(error.to_string())
 }
 
-/// The folder as a bundle, if it holds a manifest and something that belongs to it. A link or a FIFO
-/// of that name counts as there: it is refused when opened, not passed over.
-fn bundle_in(names: &[CString], path: &Path) -> Option<Found> {
-    let holds = |name: &CStr| names.binary_search_by(|n| n.as_c_str().cmp(name)).is_ok();
-    if !holds(c"manifest.json") {
+/// The folder as a bundle, if it holds such a document and something that belongs to it. A link or a FIFO of that
+/// name counts as there: it is refused when opened, not passed over.
+fn bundle_in(document: Document, names: &[CString], path: &Path) -> Option<Found> {
+    let holds = |name: &[u8]| names.binary_search_by(|n| n.to_bytes().cmp(name)).is_ok();
+    if !holds(document.name().as_bytes()) {
         return None;
     }
     let signatures: Vec<OsString> = names
         .iter()
-        .filter(|name| is_signature_name(name.to_bytes()))
+        .filter(|name| document.is_signed_by(name.to_bytes()))
         .map(|name| OsStr::from_bytes(name.to_bytes()).to_owned())
         .collect();
-    if signatures.is_empty() && !holds(c"payload.tar.gz") {
-        return None;
-    }
-    Some(Found { folder: path.to_owned(), signatures })
-}
-
-/// `manifest.json.minisig` or `manifest.json.<anything>.minisig`.
-fn is_signature_name(name: &[u8]) -> bool {
-    name.starts_with(b"manifest.json.") && name.ends_with(b".minisig")
+    let has_payload = document == Document::Manifest && holds(b"payload.tar.gz");
+    (has_payload || !signatures.is_empty()).then(|| Found { document, folder: path.to_owned(), signatures })
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
+use super::find::Document;
 use super::reader::{self, Answer, Ask};
 use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
@@ -31,13 +32,14 @@ pub struct Medium {
     /// Nothing once the reader did what it never should: then it is not asked again.
     talk: Option<Talk>,
     limits: Limits,
+    bundles: Vec<Document>,
     tree: Option<String>,
 }
 
 /// What the reader says lies on the medium.
 pub struct Surveyed {
-    /// The folder of each bundle, escaped; empty for the medium's root.
-    pub bundles: Vec<String>,
+    /// Each bundle: what its signatures are over, and its folder, escaped; empty for the medium's root.
+    pub bundles: Vec<(Document, String)>,
     /// Files and folders that belong to none.
     pub unrelated: u64,
     /// Folders that could not be listed, escaped, with the reason.
@@ -74,7 +76,7 @@ impl Drop for Spooled {
 impl Medium {
     /// A medium whose reader takes questions from `asks` and answers into `answers`.
     pub fn new(asks: OwnedFd, answers: OwnedFd, limits: &Limits) -> Result<Self, Fault> {
-        Ok(Self { talk: Some(Talk::new(asks, answers)?), limits: limits.clone(), tree: None })
+        Ok(Self { talk: Some(Talk::new(asks, answers)?), limits: limits.clone(), bundles: Vec::new(), tree: None })
     }
 
     /// A medium that this process reads itself.
@@ -82,7 +84,7 @@ impl Medium {
         let opened = super::find::open_root(root).map_err(|e| unlistable(&e))?;
         let theirs = limits.clone();
         let talk = Talk::here(move |asks, answers| reader::run(&opened, &theirs, asks, answers))?;
-        Ok(Self { talk: Some(talk), limits: limits.clone(), tree: None })
+        Ok(Self { talk: Some(talk), limits: limits.clone(), bundles: Vec::new(), tree: None })
     }
 
     /// Asks, and takes the answer by `hear`. A fault of the reader's is its last word.
@@ -101,14 +103,16 @@ impl Medium {
         let most = self.limits.medium_entries;
         let (surveyed, tree) = self.ask(&Ask::Survey, |answers| hear_survey(answers, most))?;
         self.tree = Some(tree);
+        self.bundles = surveyed.bundles.iter().map(|(document, _)| *document).collect();
         Ok(surveyed)
     }
 
-    /// Manifest and signature files of a bundle, each under its cap.
-    /// Refusals: `medium-*`, `manifest-too-large`, `signature-malformed`.
+    /// Document and signature files of a bundle, each under its cap.
+    /// Refusals: `medium-*`, `manifest-too-large`, `keyring-too-large`, `signature-malformed`.
     pub fn envelope(&mut self, bundle: usize) -> Result<Envelope, Error> {
         let limits = self.limits.clone();
-        self.ask(&Ask::Envelope(bundle as u64), |answers| hear_envelope(answers, &limits))
+        let document = *self.bundles.get(bundle).ok_or(Fault::Internal("there is no such bundle"))?;
+        self.ask(&Ask::Envelope(bundle as u64), |answers| hear_envelope(answers, document, &limits))
     }
 
     /// Takes the payload into `spool` as `name` and proves its digest to be the signed one.
@@ -150,7 +154,9 @@ fn hear_survey(answers: &mut Receiver<Patient>, most: u64) -> Result<(Surveyed, 
     let mut bundles = Vec::new();
     loop {
         match answers.message().map_err(|e| broken(&e))? {
-            Answer::Bundle(folder) if (bundles.len() as u64) < most => bundles.push(printable(&folder)),
+            Answer::Bundle(document, folder) if (bundles.len() as u64) < most => {
+                bundles.push((document, printable(&folder)));
+            }
             Answer::Surveyed { unrelated, unreadable, tree } => {
                 let unreadable = unreadable.iter().map(|text| printable(text)).collect();
                 return Ok((Surveyed { bundles, unrelated, unreadable }, tree));
@@ -160,8 +166,8 @@ fn hear_survey(answers: &mut Receiver<Patient>, most: u64) -> Result<(Surveyed, 
     }
 }
 
-fn hear_envelope(answers: &mut Receiver<Patient>, limits: &Limits) -> Result<Envelope, Error> {
-    let longest = usize::try_from(limits.manifest.0).unwrap_or(usize::MAX);
+fn hear_envelope(answers: &mut Receiver<Patient>, document: Document, limits: &Limits) -> Result<Envelope, Error> {
+    let longest = usize::try_from(document.limit(limits).0).unwrap_or(usize::MAX);
     let most = usize::try_from(limits.signatures).unwrap_or(usize::MAX).saturating_add(2);
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
     loop {
@@ -179,10 +185,10 @@ fn hear_envelope(answers: &mut Receiver<Patient>, limits: &Limits) -> Result<Env
         }
     }
     let mut files = files.into_iter();
-    let (_, manifest) = files.next().ok_or_else(|| misbehaves("hands over no manifest"))?;
+    let (_, bytes) = files.next().ok_or_else(|| misbehaves("hands over no document"))?;
     let signatures: Vec<_> = files.collect();
     let plain = |name: &str| name.len() <= 200 && name.bytes().all(|b| (0x21..0x7f).contains(&b) && b != b'/');
-    let ours = |name: &str| name.starts_with("manifest.json.") && name.ends_with(".minisig");
+    let ours = |name: &str| document.is_signed_by(name.as_bytes());
     if !signatures.iter().all(|(name, _)| plain(name)) {
         let detail = "the name of a signature file is not plain ASCII of at most 200 characters";
         return Err(Error::refused(Reason::SignatureMalformed, detail));
@@ -191,7 +197,7 @@ fn hear_envelope(answers: &mut Receiver<Patient>, limits: &Limits) -> Result<Env
     if !sorted || !signatures.iter().all(|(name, _)| ours(name)) {
         return Err(misbehaves("hands over files that are no signatures").into());
     }
-    Ok(Envelope { manifest, signatures })
+    Ok(Envelope { document: bytes, signatures })
 }
 
 /// Writes exactly `size` bytes, and hashes them on a second thread. After a fault of ours the rest

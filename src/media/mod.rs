@@ -10,5 +10,6 @@ pub mod mounted;
 pub mod open;
 pub mod reader;
 
+pub use find::Document;
 pub use medium::{Medium, Spooled, Step, Surveyed};
 pub use mount::Mount;

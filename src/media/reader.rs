@@ -8,7 +8,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 
 use serde::{Deserialize, Serialize};
 
-use super::find::{Found, Survey, find};
+use super::find::{Document, Found, Survey, find};
 use super::open::{open, unreadable};
 use crate::base::quoted::quoted_os;
 use crate::base::wire::{LONGEST_BYTES, Receiver, Sender};
@@ -24,7 +24,7 @@ const UNREADABLE: usize = 20;
 pub enum Ask {
     /// Search the medium. Answer: a `Bundle` for each, then `Surveyed`.
     Survey,
-    /// Manifest and signatures of the bundle of this number, counted from 0. Answer: for each file
+    /// Document and signatures of the bundle of this number, counted from 0. Answer: for each file
     /// its name and its bytes, then `Done`.
     Envelope(u64),
     /// The payload of this bundle, which must have this length. Answer: its bytes, then `Done`.
@@ -37,8 +37,8 @@ pub enum Ask {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Answer {
-    /// A bundle's folder, escaped; empty for the medium's root.
-    Bundle(String),
+    /// What a bundle's signatures are over, and its folder, escaped; empty for the medium's root.
+    Bundle(Document, String),
     /// The medium was searched.
     Surveyed {
         /// Files and folders that belong to no bundle.
@@ -115,7 +115,7 @@ impl<W: Write> Reader<'_, W> {
     fn survey(&mut self) -> Result<(), Stopped> {
         let survey = find(self.root.as_fd(), self.limits)?;
         for found in &survey.bundles {
-            self.to.message(&Answer::Bundle(quoted_os(&found.folder)))?;
+            self.to.message(&Answer::Bundle(found.document, quoted_os(&found.folder)))?;
         }
         self.surveyed(&survey)?;
         self.bundles = survey.bundles;
@@ -142,11 +142,12 @@ impl<W: Write> Reader<'_, W> {
         found.cloned().ok_or_else(|| ErrorKind::InvalidData.into())
     }
 
-    /// Manifest and signature files, each once and under its cap.
+    /// Document and signature files, each once and under its cap.
     fn envelope(&mut self, number: u64) -> Result<(), Stopped> {
         let found = self.found(number)?;
-        if !self.small(&found, OsStr::new("manifest.json"), self.limits.manifest.0, Reason::ManifestTooLarge)? {
-            return Err(Refusal::new(Reason::MediumChanged, "manifest.json was there and is gone").into());
+        let (name, (longest, too_long)) = (found.document.name(), found.document.limit(self.limits));
+        if !self.small(&found, OsStr::new(name), longest, too_long)? {
+            return Err(Refusal::new(Reason::MediumChanged, format!("{name} was there and is gone")).into());
         }
         // One more than the limit is read, so that verify can say what is wrong; the rest stays unread.
         let most = usize::try_from(self.limits.signatures).unwrap_or(usize::MAX).saturating_add(1);

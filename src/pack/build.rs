@@ -15,7 +15,7 @@ use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
 use crate::base::{Digest, Error, Fault, Limits, Reason, Refusal, Timestamp, durable, quoted};
 use crate::inspect::rebuild::rebuild;
-use crate::inspect::{Decision, Finding, Kind, Look, Opaque, Policy, Terms, Verdict, strip};
+use crate::inspect::{Decision, Demands, Finding, Kind, Look, Opaque, Policy, Terms, Verdict, strip};
 use crate::unpack::ustar;
 use crate::verify::manifest::{Artifact, FORMAT, Manifest, Payload};
 
@@ -47,6 +47,8 @@ pub struct Plan {
     pub kinds: Vec<Kind>,
     /// An empty folder: where it is given, what the policy strips is stripped here, before anything is signed.
     pub strip: Option<PathBuf>,
+    /// An Ed25519 key in PEM to sign the artifacts with for TUF clients, and where to write that.
+    pub tuf: Option<(PathBuf, PathBuf)>,
     /// Whether files of no kind we know are listed as `unknown`, for the relay to withhold.
     pub keep_unrecognised: bool,
     /// minisign secret key file.
@@ -160,13 +162,27 @@ fn survey(plan: &Plan) -> Result<Survey, Error> {
         );
         return Err(Error::refused(*reason, detail));
     }
+    if let Some((key, file)) = &plan.tuf {
+        let metadata = super::tuf::feed(&plan.feed, plan.version, plan.expires, &survey.artifacts, key)?;
+        durable::replace(file, metadata.as_bytes())?;
+        let path = format!("tuf-{}.json", plan.feed);
+        take(plan, &path, file, &mut survey)?;
+        survey.stripped.insert(path, file.clone());
+    }
     survey.artifacts.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
     Ok(survey)
 }
 
 /// One file: what it is, what the relay would do with it, and what it becomes where that is done here.
 fn take(plan: &Plan, path: &str, file: &Path, survey: &mut Survey) -> Result<(), Error> {
-    let terms = Terms { kinds: &plan.kinds, policy: &plan.policy, may_suppress: true, opaque: Opaque::default() };
+    let terms = Terms {
+        kinds: &plan.kinds,
+        policy: &plan.policy,
+        may_suppress: true,
+        opaque: Opaque::default(),
+        // Who will sign is not known yet: `check` asks what rules about origins say.
+        demands: Demands::default(),
+    };
     let (artifact, finding) = look(file, path)?;
     if let Err(reason) = finding.kind {
         survey.unrecognised.push((path.to_owned(), reason));

@@ -7,7 +7,7 @@ use crate::base::quoted::quoted_os;
 use crate::base::{Error, Limits, Reason, Refusal, Timestamp, quoted};
 use crate::config::{Classification, Config, policy};
 use crate::inspect::strip::Scratch;
-use crate::inspect::{Examination, Kind, Terms, Verdict};
+use crate::inspect::{Demands, Examination, Kind, Terms, Verdict};
 use crate::media::Medium;
 use crate::verify::{self, Keyring, Rules, Signer, trust};
 
@@ -38,7 +38,7 @@ pub fn check(
         return Err(Error::refused(Reason::NoBundle, format!("{} is no bundle's folder", quoted_os(folder))));
     }
     let tolerance = config.map_or(Duration::from_mins(10), |c| c.clock.tolerance.0);
-    let rules = Rules { keyring, limits: &limits, clock_tolerance: tolerance, now };
+    let rules = Rules { keyring, limits: &limits, clock_tolerance: tolerance, now, waived: &|_, _| false };
     let verified = verify::verify(medium.envelope(0)?, &rules)?;
     let name = verified.manifest().feed.clone();
     let feed = config.map(|config| {
@@ -54,7 +54,10 @@ pub fn check(
             (feed.kinds.get_ref().as_slice(), config.policy_of(feed)?, feed.may_suppress(verified.signers()))
         }
     };
-    let terms = Terms { kinds, policy: &policy, may_suppress, opaque };
+    let demands = config.map_or(Ok(Vec::new()), |config| config.demands(verified.manifest(), verified.signers()))?;
+    // Whether another publisher agrees, only the relay knows.
+    let demands = Demands { rules: &demands, agreed: None };
+    let terms = Terms { kinds, policy: &policy, may_suppress, opaque, demands };
     let spooled = medium.payload(0, verified, spool, "payload", &mut |_| {})?;
     let verdicts = Examination::here(&limits)?.unpack(&spooled, terms, &mut Scratch::new(spool), &mut |_| {})?;
     let verified = spooled.verified();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::base::error::IoContext as _;
 use crate::base::{Error, Fault, Reason, Refusal, Timestamp, quoted};
-use crate::verify::keyring::{ALGORITHM, FORMAT, Key, Keyring, Role, Root, Threshold};
+use crate::verify::keyring::{ALGORITHM, FORMAT, Key, Keyring, Right, Role, Root, Threshold};
 
 /// Makes and checks a keyring of version 1.
 pub fn new(roots: &[String], root_threshold: u64, keys: &[String], thresholds: &[String]) -> Result<Keyring, Error> {
@@ -17,14 +17,14 @@ pub fn new(roots: &[String], root_threshold: u64, keys: &[String], thresholds: &
         },
         keys: keys.iter().map(|text| key(text)).collect::<Result<_, _>>()?,
         thresholds: thresholds.iter().map(|text| threshold(text)).collect::<Result<_, _>>()?,
-        revoked: Vec::new(),
+        ..Keyring::default()
     };
     keyring.check()?;
     Ok(keyring)
 }
 
 /// A public key: minisign base64, or a `minisign.pub` file.
-fn public_key(text: &str) -> Result<String, Error> {
+pub(super) fn public_key(text: &str) -> Result<String, Error> {
     if text.len() == 56 && text.starts_with("RW") {
         return Ok(text.to_owned());
     }
@@ -39,9 +39,11 @@ fn public_key(text: &str) -> Result<String, Error> {
 }
 
 /// `name=…,role=…,public=…[,publisher=…,origin=…][,feeds=a+b][,not-before=…][,not-after=…]`.
-fn key(text: &str) -> Result<Key, Error> {
-    let fields =
-        Fields::parse(text, &["name", "role", "public", "publisher", "origin", "feeds", "not-before", "not-after"])?;
+pub(super) fn key(text: &str) -> Result<Key, Error> {
+    let fields = Fields::parse(
+        text,
+        &["name", "role", "public", "publisher", "origin", "feeds", "may", "not-before", "not-after"],
+    )?;
     let date = |field| -> Result<Option<Timestamp>, Error> {
         let parse = |text: &str| text.parse().map_err(|e: &str| fault(&format!("{field}: {e}")));
         fields.get(field).map(parse).transpose()
@@ -54,13 +56,14 @@ fn key(text: &str) -> Result<Key, Error> {
         publisher: fields.get("publisher").map(str::to_owned),
         origin: fields.get("origin").map(str::to_owned),
         feeds: fields.feeds(),
+        may: fields.get("may").map(|may| may.split('+').map(right).collect::<Result<_, _>>()).transpose()?,
         not_before: date("not-before")?,
         not_after: date("not-after")?,
     })
 }
 
 /// `role=…,signers=…[,feeds=a+b]`.
-fn threshold(text: &str) -> Result<Threshold, Error> {
+pub(super) fn threshold(text: &str) -> Result<Threshold, Error> {
     let fields = Fields::parse(text, &["role", "signers", "feeds"])?;
     let signers = fields.need("signers")?.parse().map_err(|_| fault("signers is not a number"))?;
     Ok(Threshold { feeds: fields.feeds(), role: role(fields.need("role")?)?, signers })
@@ -74,6 +77,12 @@ fn role(text: &str) -> Result<Role, Error> {
         "officer" => Ok(Role::Officer),
         _ => Err(fault(&format!("\"{}\" is not vendor, custodian, evaluator or officer", quoted(text)))),
     }
+}
+
+fn right(text: &str) -> Result<Right, Error> {
+    let known = [Right::Approve, Right::Deny, Right::Waive, Right::Repair];
+    let found = known.into_iter().find(|right| right.to_string() == text);
+    found.ok_or_else(|| fault(&format!("\"{}\" is not approve, deny, waive or repair", quoted(text))))
 }
 
 struct Fields<'a>(Vec<(&'a str, &'a str)>);
@@ -109,7 +118,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn fault(text: &str) -> Error {
+pub(super) fn fault(text: &str) -> Error {
     Error::Fault(Fault::Config(text.to_owned()))
 }
 
@@ -117,8 +126,10 @@ fn fault(text: &str) -> Error {
 pub fn to_text(keyring: &Keyring) -> Result<String, Error> {
     let body =
         toml::to_string_pretty(keyring).map_err(|_| Refusal::new(Reason::KeyringMalformed, "it cannot be written"))?;
-    Ok(format!(
-        "# gaprelay keyring, version {}. Put it in force with: gaprelay init --keyring FILE\n{body}",
-        keyring.version
-    ))
+    let how = if keyring.version == 1 {
+        "Put it in force with: gaprelay init --keyring FILE".to_owned()
+    } else {
+        format!("It follows version {}; bring it in its folder, with the root keys' signatures.", keyring.version - 1)
+    };
+    Ok(format!("# gaprelay keyring, version {}. {how}\n{body}", keyring.version))
 }

@@ -103,6 +103,19 @@ pub struct Current {
     pub set: Digest,
 }
 
+impl Current {
+    /// The pointer as it is kept.
+    pub fn to_text(self) -> String {
+        format!("{} {}\n", self.generation, self.set)
+    }
+
+    /// Reads it.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let (generation, set) = str::from_utf8(bytes).ok()?.strip_suffix('\n')?.split_once(' ')?;
+        Some(Self { generation: generation.parse().ok()?, set: set.parse().ok()? })
+    }
+}
+
 impl Set {
     /// The next set of `channel` from these releases, each with its verdicts. Refusal: `path-clash`.
     pub fn make(
@@ -171,6 +184,20 @@ impl Set {
             }
         }
         files.sort_unstable_by(by_path);
+        let text = sums(&files);
+        let (size, sha256) = (text.len() as u64, Digest::of(text.as_bytes()));
+        let listing = File {
+            path: SUMS.into(),
+            feed: String::new(),
+            size,
+            sha256,
+            modified: now,
+            place: Place::Sums,
+            stripped: None,
+        };
+        if let Err(at) = files.binary_search_by(|other| by_path(other, &listing)) {
+            files.insert(at, listing);
+        }
         let mut set = Self {
             format: FORMAT.into(),
             channel: channel.to_owned(),
@@ -202,6 +229,15 @@ impl Set {
         gone.extend(old.into_values().map(|file| (file.path.clone(), file.modified)));
         self.gone = gone;
     }
+}
+
+/// The list of a channel's files, for `sha256sum -c`.
+pub const SUMS: &str = "SHA256SUMS";
+
+/// What `sha256sum` would say of the files that publishers brought; what we made beside them is left out.
+pub fn sums(files: &[File]) -> String {
+    let brought = files.iter().filter(|file| matches!(file.place, Place::Blob | Place::Pack { .. }));
+    brought.map(|file| format!("{}  {}\n", file.sha256, file.path)).collect::<Vec<_>>().concat()
 }
 
 /// Endings of files that vouch for another one's bytes.
@@ -245,12 +281,9 @@ impl State {
             // Sets without a pointer, once one was switched to, cannot be: it is only ever replaced.
             return Ok(None);
         }
-        let bytes = durable::read(&path, 4096)?;
-        let parsed = str::from_utf8(&bytes).ok().and_then(|text| {
-            let (generation, set) = text.strip_suffix('\n')?.split_once(' ')?;
-            Some(Current { generation: generation.parse().ok()?, set: set.parse().ok()? })
-        });
-        parsed.map(Some).ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it cannot be read"))
+        Current::parse(&durable::read(&path, 4096)?)
+            .map(Some)
+            .ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it cannot be read"))
     }
 
     /// The release of the same feed that the channels show, if it is another.
@@ -268,8 +301,7 @@ impl State {
 
     /// Switches a channel: the one step by which agents see another set.
     pub fn switch(&self, channel: &str, current: Current) -> Result<(), Fault> {
-        let text = format!("{} {}\n", current.generation, current.set);
-        durable::replace(&self.channel_path(channel).join("current"), text.as_bytes())
+        durable::replace(&self.channel_path(channel).join("current"), current.to_text().as_bytes())
     }
 
     /// Where a set lies.

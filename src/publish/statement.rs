@@ -3,15 +3,15 @@
 
 use std::fmt;
 
-use minisign_verify::PublicKey;
 use serde::{Deserialize, Serialize};
 
+use super::officer::signed_by;
 use crate::base::name::is_name;
 use crate::base::{Digest, Reason, Refusal, Timestamp};
 use crate::store::{Release, ReleaseId};
 use crate::verify::keyring::RawKey;
 use crate::verify::paths::is_invisible;
-use crate::verify::{Keyring, Role, SignatureFile};
+use crate::verify::{Keyring, Right};
 
 /// The first line: no other kind of statement begins so, and no manifest does.
 pub const FORMAT: &str = "gaprelay-approval/1";
@@ -127,42 +127,37 @@ impl Statement {
             officer: field(officer, "officer ")?,
             reason: field(reason, "reason ")?,
         };
-        let plain = |c: char| !c.is_control() && !is_invisible(c);
-        if !is_name(&statement.officer) {
-            return Err(malformed("the officer is not a name"));
-        }
-        if statement.reason.trim().is_empty()
-            || statement.reason.chars().count() > 500
-            || !statement.reason.chars().all(plain)
-        {
-            return Err(malformed("the reason is empty, longer than 500 characters or not printable"));
-        }
+        check_who_and_why(&statement.officer, &statement.reason)?;
         if statement.to_string() == text { Ok(statement) } else { Err(malformed("it is not in the one form")) }
     }
 
     /// Proves who signed `bytes`, and that this officer may decide on this release; gives the raw
-    /// key. Refusals: `signature-*`, `key-*`, `statement-signer`.
+    /// key. Refusals: `signature-*`, `key-*`, `statement-signer`, `statement-right`.
     pub fn verify(&self, bytes: &[u8], signature: &[u8], keyring: &Keyring, now: Timestamp) -> Result<RawKey, Refusal> {
-        let file = SignatureFile::parse(signature)?;
-        let (key, raw) = keyring
-            .by_id(file.key_id())
-            .ok_or_else(|| Refusal::new(Reason::SignatureUnknownKey, "the signature is by no key of the keyring"))?;
-        keyring.check_usable(key, raw, now)?;
-        let public = PublicKey::from_base64(&key.public)
-            .map_err(|_| Refusal::new(Reason::KeyringMalformed, "the officer's key cannot be read"))?;
-        file.verify(bytes, &public)?;
-        let refuse = |detail: String| Err(Refusal::new(Reason::StatementSigner, detail));
-        if key.role != Role::Officer {
-            return refuse(format!("the key of {} has role {}, not officer", key.name, key.role));
-        }
-        if key.name != self.officer {
-            return refuse(format!("it names {} and is signed by {}", self.officer, key.name));
-        }
+        let right = match self.decision {
+            Decision::Approve => Right::Approve,
+            Decision::Refuse | Decision::Withdraw => Right::Deny,
+        };
+        let (key, raw) = signed_by(&self.officer, right, (bytes, signature), keyring, now)?;
         if !key.is_for(&self.release.feed) {
-            return refuse(format!("{} may not decide on feed {}", key.name, self.release.feed));
+            let detail = format!("{} may not decide on feed {}", key.name, self.release.feed);
+            return Err(Refusal::new(Reason::StatementSigner, detail));
         }
         Ok(raw)
     }
+}
+
+/// That an officer's name is one, and that the reason is a line to read. Refusal: `statement-malformed`.
+pub fn check_who_and_why(officer: &str, reason: &str) -> Result<(), Refusal> {
+    let malformed = |what: &str| Err(Refusal::new(Reason::StatementMalformed, what));
+    let plain = |c: char| !c.is_control() && !is_invisible(c);
+    if !is_name(officer) {
+        return malformed("the officer is not a name");
+    }
+    if reason.trim().is_empty() || reason.chars().count() > 500 || !reason.chars().all(plain) {
+        return malformed("the reason is empty, longer than 500 characters or not printable");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod receipts;
 pub mod refusals;
 pub mod releases;
 pub mod status;
+pub mod trust;
 pub mod words;
 
 pub use words::words;

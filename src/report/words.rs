@@ -29,6 +29,20 @@ pub fn words(event: &Event) -> String {
             let Counts { cleared, stripped, withheld } = counts;
             format!("imported {feed}/{version}: {cleared} cleared, {stripped} stripped, {withheld} withheld{after}")
         }
+        Event::KeyringReplaced { version, signers, revoked, epochs, after_interruption, .. } => {
+            let after = if *after_interruption { " (found complete after a cut)" } else { "" };
+            let some = |what: &str, list: &[String]| match list {
+                [] => String::new(),
+                list => format!("; {what} {}", list.join(", ")),
+            };
+            let (revoked, epochs) = (some("revoked:", revoked), some("epochs:", epochs));
+            format!("keyring {version} is in force, signed by {}{revoked}{epochs}{after}", signers.join(", "))
+        }
+        Event::Repaired { officers, .. } => {
+            let names: Vec<_> = officers.iter().map(|repairer| repairer.officer.as_str()).collect();
+            format!("{} had the trust state made anew from this log", names.join(" and "))
+        }
+        Event::Directive { order, officer, .. } => format!("{officer} orders: {order}"),
         Event::AlreadyHere { feed, version, .. } => format!("{feed}/{version} was here already"),
         Event::ImportRefused { reason, detail, .. } => format!("refused: {detail} [{reason}]"),
         Event::ImportFailed { fault } => format!("import failed: {fault}"),

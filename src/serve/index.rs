@@ -16,7 +16,7 @@ use crate::base::{Digest, Fault, Timestamp, clock};
 use crate::config::Config;
 use crate::guard::Guard;
 use crate::publish::Current;
-use crate::publish::set::{File, Member};
+use crate::publish::set::{Member, sums};
 use crate::store::{Place, ReleaseId, State};
 
 /// How often the pointers are looked at.
@@ -32,6 +32,8 @@ pub struct Index {
     pub feeds: Vec<Arc<FeedState>>,
     /// Each channel with what it serves.
     pub channels: Vec<(String, Current)>,
+    /// The repository for TUF clients that is served.
+    pub tree: Option<Current>,
     /// Knows submission clients; replaced with the sets, since a set may hold its list.
     pub guard: Arc<Guard>,
 }
@@ -144,6 +146,7 @@ impl Index {
             blobs: HashMap::new(),
             feeds: Vec::new(),
             channels: Vec::new(),
+            tree: None,
             guard: Arc::new(Guard::shipped()?),
         })
     }
@@ -162,6 +165,9 @@ impl Index {
                 }
                 Err(fault) => faults.push(fault),
             }
+        }
+        if let Err(fault) = index.add_tree(state) {
+            faults.push(fault);
         }
         match index.published_guard(config) {
             Ok(guard) => index.guard = Arc::new(guard),
@@ -193,17 +199,20 @@ impl Index {
         index.feeds = set.releases.iter().map(|member| Arc::new(FeedState::new(member, config, now))).collect();
         for file in &set.files {
             let item = Arc::new(Item {
-                bytes: content(state, file, &mut packs)?,
+                bytes: match file.place {
+                    Place::Sums => Bytes::from(sums(&set.files)),
+                    _ => content(state, file.sha256, file.size, &file.place, &mut packs)?,
+                },
                 etag: etag(file.sha256),
                 modified: file.modified,
                 last_modified: dates.entry(file.modified).or_insert_with(|| http_date(file.modified)).clone(),
                 content_type: HeaderValue::from_static(match file.place {
-                    Place::Inline(_) => "text/plain",
+                    Place::Inline(_) | Place::Sums => "text/plain",
                     _ => "application/octet-stream",
                 }),
                 immutable: false,
                 feed: index.feeds.iter().find(|feed| feed.name == file.feed).cloned(),
-                is_side_file: matches!(file.place, Place::Inline(_)),
+                is_side_file: matches!(file.place, Place::Inline(_) | Place::Sums),
             });
             index.blobs.entry(file.sha256).or_insert_with(|| Arc::clone(&item));
             index.paths.insert(format!("/{channel}/{}", file.path), item);
@@ -224,6 +233,21 @@ impl Index {
             let bytes = map(&folder.join(name), None)?;
             self.add(format!("/-/feeds/{}/{name}", member.feed), bytes, modified);
         }
+        Ok(())
+    }
+
+    /// The repository for TUF clients.
+    fn add_tree(&mut self, state: &State) -> Result<(), Fault> {
+        let Some((current, tree)) = state.tree()? else { return Ok(()) };
+        let mut packs = HashMap::new();
+        for (name, kept) in &tree.targets {
+            let bytes = content(state, kept.sha256, kept.size, &kept.place, &mut packs)?;
+            self.add(format!("/-/tuf/targets/{name}"), bytes, tree.made);
+        }
+        for (name, text) in tree.metadata {
+            self.add(format!("/-/tuf/{name}"), Bytes::from(text), tree.made);
+        }
+        self.tree = Some(current);
         Ok(())
     }
 
@@ -270,10 +294,17 @@ impl Index {
     }
 }
 
-fn content(state: &State, file: &File, packs: &mut HashMap<String, Bytes>) -> Result<Bytes, Fault> {
-    match &file.place {
+fn content(
+    state: &State,
+    sha256: Digest,
+    size: u64,
+    place: &Place,
+    packs: &mut HashMap<String, Bytes>,
+) -> Result<Bytes, Fault> {
+    match place {
         Place::Inline(text) => Ok(Bytes::from(text.clone())),
-        Place::Blob => map(&state.blob_path(file.sha256), Some(file.size)),
+        Place::Sums => Err(Fault::Internal("a list of a set's files stands in no set")),
+        Place::Blob => map(&state.blob_path(sha256), Some(size)),
         Place::Pack { release, offset } => {
             if !packs.contains_key(release) {
                 let id: ReleaseId = release.parse().map_err(|e: &str| Fault::damaged(release, e))?;
@@ -281,7 +312,7 @@ fn content(state: &State, file: &File, packs: &mut HashMap<String, Bytes>) -> Re
                 packs.insert(release.clone(), map(&path, None)?);
             }
             let pack = packs.get(release).ok_or(Fault::Internal("a pack is gone"))?;
-            let range = usize::try_from(*offset).ok().zip(usize::try_from(offset + file.size).ok());
+            let range = usize::try_from(*offset).ok().zip(usize::try_from(offset + size).ok());
             let (begin, end) = range
                 .filter(|(_, end)| *end <= pack.len())
                 .ok_or_else(|| Fault::damaged(release, "its pack is shorter than it should be"))?;
@@ -337,5 +368,5 @@ fn is_current(state: &State, index: &Index) -> Result<bool, Fault> {
             pointers.push((channel, current));
         }
     }
-    Ok(pointers == index.channels)
+    Ok(pointers == index.channels && state.tree_current()? == index.tree)
 }

@@ -7,13 +7,14 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use super::release::Place;
-use super::{LONGEST, Release, SMALL, State, Trust};
+use super::{LONGEST, Release, SMALL, State, Told, Trust};
 use crate::audit::check::{self, Finding};
 use crate::audit::cosigned;
 use crate::base::digest::Hasher;
 use crate::base::error::IoContext as _;
 use crate::base::{Digest, Fault, durable};
 use crate::inspect::item::RECORD;
+use crate::publish::set::sums;
 
 /// What a check of the state found.
 #[derive(Debug, Default)]
@@ -40,8 +41,16 @@ impl Report {
 pub fn fsck(state: &State) -> Report {
     let mut report = Report::default();
     let mut seen = BTreeSet::new();
+    let mut told = Told::default();
     for folder in [state.import_log(), state.access_log()] {
-        let found = check::read_vkey(&folder).and_then(|vkey| check::check(&folder, &vkey, |_, _, _| {}));
+        let is_import = folder == state.import_log();
+        let found = check::read_vkey(&folder).and_then(|vkey| {
+            check::check(&folder, &vkey, |number, bytes, edge| {
+                if is_import {
+                    told.take(number, bytes, edge);
+                }
+            })
+        });
         match report.note(found) {
             Some(Finding::Whole { size, .. }) => report.entries += size,
             Some(Finding::Bad { entry, detail }) => {
@@ -60,6 +69,11 @@ pub fn fsck(state: &State) -> Report {
     }
     let trust = report.note(Trust::load(state));
     if let Some(trust) = &trust {
+        if told.trust.is_some_and(|told| !trust.agrees_with(&told)) {
+            let path = state.root().join("trust/trust.json");
+            let detail = "it is not what the import log tells; two officers can have it made anew: gaprelay repair";
+            report.faults.push(Fault::damaged(path.to_string_lossy(), detail).to_string());
+        }
         report.note(state.keyring(trust));
         for id in report.note(state.releases(trust)).unwrap_or_default() {
             let checked = state.release(&id).and_then(|release| {
@@ -81,6 +95,7 @@ pub fn fsck(state: &State) -> Report {
                 Place::Blob => state.blob_path(file.sha256).is_file(),
                 Place::Pack { release, .. } => state.root().join("releases").join(release).join("pack").is_file(),
                 Place::Inline(text) => Digest::of(text.as_bytes()) == file.sha256,
+                Place::Sums => Digest::of(sums(&set.files).as_bytes()) == file.sha256,
             };
             if !there {
                 report.faults.push(format!("channel {channel}: the bytes of {} are missing", file.path));

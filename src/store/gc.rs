@@ -53,8 +53,17 @@ pub fn plan(
                 match file.place {
                     Place::Blob => drop(blobs.insert(file.sha256)),
                     Place::Pack { release, .. } => drop(needed.insert(release)),
-                    Place::Inline(_) => {}
+                    Place::Inline(_) | Place::Sums => {}
                 }
+            }
+        }
+    }
+    if let Some((_, tree)) = state.tree()? {
+        for kept in tree.targets.into_values() {
+            match kept.place {
+                Place::Blob => drop(blobs.insert(kept.sha256)),
+                Place::Pack { release, .. } => drop(needed.insert(release)),
+                Place::Inline(_) | Place::Sums => {}
             }
         }
     }
@@ -71,12 +80,14 @@ pub fn plan(
             plan.releases.push(id);
         }
     }
-    // What a cut import left in place was never accepted.
+    // What a cut import left in place was never accepted; what an epoch made void may still stand in a former set.
     let releases = state.root().join("releases");
     for feed in durable::names(&releases)? {
         for version in durable::names(&releases.join(&feed))? {
             let id = version.parse().map(|version| ReleaseId { feed: feed.clone(), version });
-            if let Some(id) = id.ok().filter(|id| trust.accepted(&id.feed, id.version).is_none()) {
+            let is_left =
+                |id: &ReleaseId| trust.accepted(&id.feed, id.version).is_none() && !needed.contains(&id.to_string());
+            if let Some(id) = id.ok().filter(is_left) {
                 plan.releases.push(id);
             }
         }

@@ -8,6 +8,7 @@
 //! blobs/sha256/ab/<digest>     artifacts of 256 KiB and more
 //! releases/<feed>/<version>/   manifest, signatures, verdicts, small artifacts in one pack
 //! channels/<name>/             numbered sets, and `current`, which names the one that is served
+//! tuf/                         the repository for TUF clients, and `current`, which names the tree that is served
 //! inbox/                       statements handed in
 //! progress/                    how far an import is; nobody decides by it
 //! log/import/ log/access/      the transparency logs
@@ -18,23 +19,25 @@ pub mod compare;
 pub mod fsck;
 pub mod gc;
 pub mod items;
+pub mod keyrings;
 pub mod progress;
 pub mod release;
 pub mod staging;
+pub mod told;
 pub mod trust;
 
 use std::path::{Path, PathBuf};
 
 pub use release::{Place, Release, ReleaseId};
 pub use staging::Staging;
+pub use told::Told;
 pub use trust::{Anchor, Trust};
 
 use crate::audit::{Log, journal};
 use crate::base::lock::Lock;
-use crate::base::{Digest, Fault, Refusal, durable};
+use crate::base::{Digest, Fault, durable};
 use crate::config::Config;
 use crate::verify::Keyring;
-use crate::verify::keyring;
 
 /// Artifacts smaller than this, in bytes, live in their release's pack.
 pub const SMALL: u64 = 256 << 10;
@@ -99,11 +102,6 @@ impl State {
     /// Where the config lies.
     pub fn config_path(&self) -> PathBuf {
         self.root.join("config.toml")
-    }
-
-    /// Where a keyring lies.
-    pub fn keyring_path(&self, version: u64) -> PathBuf {
-        self.root.join(format!("keyring/{version}.toml"))
     }
 
     /// The spool.
@@ -173,21 +171,9 @@ impl State {
         let text = String::from_utf8(bytes).map_err(|_| Fault::Config("config.toml is not UTF-8".into()))?;
         Config::parse_file(&text, Path::new("config.toml"))
     }
-
-    /// Reads the keyring in force: the one whose version and digest the trust file names.
-    pub fn keyring(&self, trust: &Trust) -> Result<Keyring, Fault> {
-        let path = self.keyring_path(trust.keyring.version);
-        let bytes = durable::read(&path, keyring::LONGEST)?;
-        let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
-        if Digest::of(&bytes) != trust.keyring.sha256 {
-            return Err(damaged("it is not the keyring that was accepted"));
-        }
-        let ring = Keyring::parse(&bytes).map_err(|r: Refusal| damaged(&r.detail))?;
-        if ring.version == trust.keyring.version { Ok(ring) } else { Err(damaged("it states another version")) }
-    }
 }
 
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 11] = [
     "keyring",
     "trust",
     "spool",
@@ -198,4 +184,5 @@ const FOLDERS: [&str; 10] = [
     "log/import",
     "log/access",
     "progress",
+    "tuf",
 ];

@@ -9,7 +9,7 @@
 //! statements/                             officers' statements on it that count
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -135,6 +135,8 @@ pub enum Place {
     },
     /// Here: made at publish, and short.
     Inline(String),
+    /// Nowhere: it is the list of the set's own files, in the form of `sha256sum`.
+    Sums,
 }
 
 /// One line of `pack.json`.
@@ -196,6 +198,18 @@ impl State {
             return Err(damaged("the verdicts are not those of the release"));
         }
         serde_json::from_slice(&bytes).map_err(|_| damaged("the verdicts cannot be read"))
+    }
+
+    /// Digests of all that other publishers than this one have signed, of the releases that are kept.
+    pub fn signed_by_others(&self, trust: &Trust, publisher: &str) -> Result<BTreeSet<Digest>, Fault> {
+        let mut signed = BTreeSet::new();
+        for id in self.releases(trust)? {
+            let release = self.release(&id)?;
+            if release.publisher != publisher {
+                signed.extend(self.verdicts(&release)?.iter().map(|verdict| verdict.sha256));
+            }
+        }
+        Ok(signed)
     }
 
     /// Where each small artifact of a release lies in its pack.

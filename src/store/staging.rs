@@ -137,7 +137,7 @@ impl Staging {
         for (name, bytes) in &envelope.signatures {
             durable::replace(&self.folder.join(name), bytes)?;
         }
-        durable::replace(&self.folder.join("manifest.json"), &envelope.manifest)?;
+        durable::replace(&self.folder.join("manifest.json"), &envelope.document)?;
         durable::replace_json(&self.folder.join("pack.json"), &self.packed)?;
         durable::replace_json(&self.folder.join("release.json"), &release)?;
         let to = self.state.release_path(&release.id());

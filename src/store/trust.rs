@@ -6,8 +6,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{LONGEST, State};
+use crate::audit::{Entry, Event};
 use crate::base::{Digest, Fault, Timestamp, durable};
-use crate::verify::FeedTrust;
+use crate::publish::Order;
+use crate::publish::directive::Given;
+use crate::verify::keyring::Epoch;
+use crate::verify::{FeedTrust, Successor};
 
 const FORMAT: &str = "gaprelay-trust/1";
 
@@ -20,6 +24,9 @@ pub struct Trust {
     format: String,
     /// The keyring in force.
     pub keyring: KeyringPin,
+    /// Entries of the import log when this was written: what stands behind them must not know of more than this.
+    #[serde(default)]
+    pub entries: u64,
     /// The latest moment a signer has vouched for: our clock must not be behind it.
     pub floor: Timestamp,
     /// The access log's head that stands in the import log.
@@ -27,6 +34,9 @@ pub struct Trust {
     pub anchored: Option<Anchor>,
     /// What was accepted, by feed.
     pub feeds: BTreeMap<String, FeedTrust>,
+    /// Officers' directives that count, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub directives: Vec<Given>,
 }
 
 /// Which keyring is in force.
@@ -57,9 +67,11 @@ impl Trust {
         Self {
             format: FORMAT.into(),
             keyring: KeyringPin { version, sha256 },
+            entries: 0,
             floor: Timestamp::default(),
             anchored: None,
             feeds: BTreeMap::new(),
+            directives: Vec::new(),
         }
     }
 
@@ -74,8 +86,92 @@ impl Trust {
 
     /// Replaces the trust file, durably.
     pub fn save(&self, state: &State) -> Result<(), Fault> {
-        let bytes = serde_json::to_vec_pretty(self).map_err(|_| Fault::Internal("trust cannot be written"))?;
-        durable::replace(&state.root().join("trust/trust.json"), &bytes)
+        durable::replace(&state.root().join("trust/trust.json"), &self.to_bytes()?)
+    }
+
+    /// What the file holds.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Fault> {
+        serde_json::to_vec_pretty(self).map_err(|_| Fault::Internal("trust cannot be written"))
+    }
+
+    /// What the import log tells of it, from its first entry on: the file is nothing but this, kept at hand. None where
+    /// the log does not begin with the relay's own beginning.
+    pub fn learn(known: Option<Self>, number: u64, entry: &Entry) -> Option<Self> {
+        if let Event::Initialised { keyring_version, keyring, .. } = &entry.event {
+            let first = Self::first(*keyring_version, *keyring);
+            return Some(Self { entries: number + 1, floor: entry.time, ..first });
+        }
+        let mut trust = known?;
+        match &entry.event {
+            Event::Imported { feed, version, manifest, .. } => {
+                trust.feeds.entry(feed.clone()).or_default().accept(*version, *manifest);
+            }
+            Event::KeyringReplaced { version, keyring, epochs, .. } => {
+                trust.keyring = KeyringPin { version: *version, sha256: *keyring };
+                for epoch in epochs.iter().filter_map(|text| text.parse::<Epoch>().ok()) {
+                    trust.feeds.entry(epoch.feed.clone()).or_default().enter(&epoch);
+                }
+            }
+            Event::Directive { key, text, signature, .. } => {
+                let given =
+                    Given { taken: entry.time, key: key.clone(), text: text.clone(), signature: signature.clone() };
+                if let Some(Order::Clock(time)) = given.directive().map(|directive| directive.order) {
+                    trust.floor = trust.floor.max(time);
+                }
+                if !trust.knows(&given) {
+                    trust.directives.push(given);
+                }
+            }
+            Event::Anchored { size, root, .. } => trust.anchored = Some(Anchor { size: *size, root: *root }),
+            _ => return Some(trust),
+        }
+        (trust.entries, trust.floor) = (number + 1, trust.floor.max(entry.time));
+        Some(trust)
+    }
+
+    /// Whether it holds what this entry of the log tells: if not, it is an older copy. A directive stands in the log
+    /// before it is kept, so that of the last entry may be missing.
+    pub fn holds(&self, entry: &Entry, is_last: bool) -> bool {
+        match &entry.event {
+            Event::Imported { feed, version, manifest, .. } => {
+                let known = self.feed(feed);
+                let is_forgotten = known.accepted.first_key_value().is_some_and(|(oldest, _)| version < oldest);
+                known.accepted.get(version) == Some(manifest) || known.void.contains(version) || is_forgotten
+            }
+            Event::KeyringReplaced { version, .. } => *version <= self.keyring.version,
+            Event::Directive { key, text, .. } => {
+                is_last || self.directives.iter().any(|given| given.key == *key && given.text == *text)
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether it is what the log tells, but for moments and for what waits to be told by the next entry.
+    pub fn agrees_with(&self, told: &Self) -> bool {
+        let feeds = told.feeds.iter().all(|(feed, told)| {
+            let known = self.feed(feed);
+            known.highest >= told.highest
+                && known.epoch == told.epoch
+                && known.void == told.void
+                && told.accepted.iter().all(|(version, digest)| known.accepted.get(version) == Some(digest))
+        });
+        let directives = told.directives.iter().all(|given| self.knows(given));
+        let is_keyring = (self.keyring.version, self.keyring.sha256) == (told.keyring.version, told.keyring.sha256);
+        feeds && directives && is_keyring
+    }
+
+    /// Whether an officer has ordered exactly this before.
+    pub fn knows(&self, given: &Given) -> bool {
+        self.directives.iter().any(|other| other.key == given.key && other.text == given.text)
+    }
+
+    /// Puts the next keyring in force.
+    pub fn follow(&mut self, successor: &Successor) {
+        let keyring = successor.keyring();
+        self.keyring = KeyringPin { version: keyring.version, sha256: successor.digest() };
+        for epoch in &keyring.epochs {
+            self.feeds.entry(epoch.feed.clone()).or_default().enter(epoch);
+        }
     }
 
     /// What was accepted for a feed.

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use data_encoding::{BASE64, HEXUPPER};
 use globset::Glob;
 use serde::{Deserialize, Serialize};
 
+pub use super::key::{RawKey, id_text};
+
+use super::denied::Denied;
 use crate::base::name::{self, is_name};
-use crate::base::{Reason, Refusal, Timestamp, quoted};
+use crate::base::{Digest, Reason, Refusal, Timestamp, quoted};
 
 /// The format this version reads and writes.
 pub const FORMAT: &str = "gaprelay-keyring/1";
@@ -17,7 +19,7 @@ pub const ALGORITHM: &str = "minisign-ed25519";
 pub const LONGEST: u64 = 1 << 20;
 
 /// `keyring.toml` as written.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Keyring {
@@ -34,13 +36,23 @@ pub struct Keyring {
     /// match apply; a feed that no row matches cannot be imported.
     #[serde(rename = "threshold", default)]
     pub thresholds: Vec<Threshold>,
-    /// Keys that must not be used again, in the keyring or not.
+    /// Keys that must not be used again, in the keyring or not. No later keyring may leave one out.
     #[serde(default)]
     pub revoked: Vec<Revoked>,
+    /// Feeds whose versions were led too far ahead, and where they go on. No later keyring may leave one out.
+    #[serde(rename = "epoch", default, skip_serializing_if = "Vec::is_empty")]
+    pub epochs: Vec<Epoch>,
+    /// Denials by relays' officers that count no longer: the SHA-256 of each one's text. No later keyring may leave one
+    /// out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lifted: Vec<Digest>,
+    /// What this relay's officers refuse beyond it; never in the file.
+    #[serde(skip)]
+    pub denied: Denied,
 }
 
 /// Who may replace the keyring.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Root {
@@ -71,6 +83,9 @@ pub struct Key {
     pub origin: Option<String>,
     /// Feeds it may sign for: names, `*` stands for any characters.
     pub feeds: Vec<String>,
+    /// What an officer may sign; everything, if left out. Not for other roles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may: Option<Vec<Right>>,
     /// Not valid before; open if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
@@ -112,6 +127,63 @@ impl std::fmt::Display for Role {
     }
 }
 
+/// What an officer may sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Right {
+    /// Approve releases.
+    Approve,
+    /// Refuse and withdraw releases; deny keys, feeds and origins.
+    Deny,
+    /// Waive a bundle's dates or its jump; confirm the clock; go back to older content.
+    Waive,
+    /// Repair the trust state from the log.
+    Repair,
+}
+
+impl std::fmt::Display for Right {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Approve => "approve",
+            Self::Deny => "deny",
+            Self::Waive => "waive",
+            Self::Repair => "repair",
+        })
+    }
+}
+
+/// A feed whose versions were led too far ahead: the answer to a fast-forward (TUF 1.0.34, section 1.5.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Epoch {
+    /// The feed.
+    pub feed: String,
+    /// Counted from 1; rises whenever the feed's versions are put back.
+    pub number: u64,
+    /// The highest version that still counts. Those accepted above it are void: no longer published, and never
+    /// used again.
+    pub highest: u64,
+}
+
+impl std::fmt::Display for Epoch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {}", self.feed, self.number, self.highest)
+    }
+}
+
+impl std::str::FromStr for Epoch {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "not an epoch of the form FEED NUMBER HIGHEST";
+        let [feed, number, highest] = text.split(' ').collect::<Vec<_>>()[..] else { return Err(wrong) };
+        let number_of = |text: &str| text.parse().map_err(|_| wrong);
+        Ok(Self { feed: feed.into(), number: number_of(number)?, highest: number_of(highest)? })
+    }
+}
+
 /// How many distinct keys of a role must sign.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -136,47 +208,6 @@ pub struct Revoked {
     pub on: Timestamp,
     /// Why, for the officers.
     pub reason: String,
-}
-
-/// A public key taken apart: its id, and the 32 raw bytes that are counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RawKey {
-    /// minisign's key id: a look-up aid.
-    pub id: [u8; 8],
-    /// The Ed25519 public key.
-    pub key: [u8; 32],
-}
-
-impl RawKey {
-    /// Reads minisign base64 and refuses keys of small order, for which anyone can make signatures
-    /// that some verifiers take. Refusals: `keyring-malformed`, `key-weak`.
-    pub fn parse(text: &str) -> Result<Self, Refusal> {
-        let malformed =
-            || Refusal::new(Reason::KeyringMalformed, format!("\"{}\" is not a minisign public key", quoted(text)));
-        let bytes = BASE64.decode(text.as_bytes()).map_err(|_| malformed())?;
-        let (Some(b"Ed"), Some(id), Some(key), 42) =
-            (bytes.first_chunk(), bytes.get(2..10), bytes.last_chunk(), bytes.len())
-        else {
-            return Err(malformed());
-        };
-        let weak = || Refusal::new(Reason::KeyWeak, format!("\"{}\" is no sound Ed25519 point", quoted(text)));
-        let point = ed25519_dalek::VerifyingKey::from_bytes(key).map_err(|_| weak())?;
-        if point.is_weak() {
-            return Err(weak());
-        }
-        Ok(Self { id: id.try_into().map_err(|_| malformed())?, key: *key })
-    }
-
-    /// The key id as minisign prints it.
-    pub fn id_text(&self) -> String {
-        id_text(self.id)
-    }
-}
-
-/// A key id as minisign prints it: the eight bytes as one little-endian number in hex.
-pub fn id_text(mut id: [u8; 8]) -> String {
-    id.reverse();
-    HEXUPPER.encode(&id)
 }
 
 impl Keyring {
@@ -206,8 +237,11 @@ impl Keyring {
                 return malformed(format!("root key {} stands twice", raw.id_text()));
             }
         }
-        if self.root.threshold == 0 || self.root.threshold > self.root.keys.len() as u64 {
-            return malformed("the root threshold is not between 1 and the number of root keys".into());
+        let usable = self.root_keys().count() as u64;
+        if self.root.threshold == 0 || self.root.threshold > usable {
+            return malformed(
+                "the root threshold is not between 1 and the number of root keys that are not revoked".into(),
+            );
         }
         let mut ids = BTreeSet::new();
         for key in &self.keys {
@@ -232,7 +266,19 @@ impl Keyring {
                     return malformed(format!("{name}: a key of role {} has no publisher or origin", key.role));
                 }
             }
+            if key.may.is_some() && key.role != Role::Officer {
+                return malformed(format!("{name}: only an officer's key has rights"));
+            }
             check_globs(&key.feeds)?;
+        }
+        let mut feeds = BTreeSet::new();
+        for epoch in &self.epochs {
+            if !is_name(&epoch.feed) || epoch.number == 0 || !feeds.insert(&epoch.feed) {
+                return malformed(format!(
+                    "the epoch of \"{}\" is not one of a feed, or stands twice",
+                    quoted(&epoch.feed)
+                ));
+            }
         }
         for row in &self.thresholds {
             check_globs(&row.feeds)?;
@@ -251,13 +297,26 @@ impl Keyring {
         })
     }
 
-    /// That `key` may be used at `now`. Refusals: `key-revoked`, `key-expired`, `key-not-yet-valid`.
+    /// The root keys that are not revoked.
+    pub fn root_keys(&self) -> impl Iterator<Item = (&str, RawKey)> {
+        let keys = self.root.keys.iter().filter_map(|public| Some((public.as_str(), RawKey::parse(public).ok()?)));
+        keys.filter(|(_, raw)| self.revocation(*raw).is_none())
+    }
+
+    /// The row that revokes a key.
+    pub fn revocation(&self, raw: RawKey) -> Option<&Revoked> {
+        self.revoked.iter().find(|row| RawKey::parse(&row.public).is_ok_and(|revoked| revoked.key == raw.key))
+    }
+
+    /// That `key` may be used at `now`.
+    /// Refusals: `key-revoked`, `key-denied`, `origin-denied`, `key-expired`, `key-not-yet-valid`.
     pub fn check_usable(&self, key: &Key, raw: RawKey, now: Timestamp) -> Result<(), Refusal> {
-        let revoked = self.revoked.iter().find(|row| RawKey::parse(&row.public).is_ok_and(|r| r.key == raw.key));
-        if let Some(row) = revoked {
+        if let Some(row) = self.revocation(raw) {
             let detail = format!("the key of {} was revoked on {}: {}", key.name, row.on, quoted(&row.reason));
             return Err(Refusal::new(Reason::KeyRevoked, detail));
         }
+        self.denied.check_key(&raw.id_text(), &key.name)?;
+        key.origin.as_deref().map_or(Ok(()), |origin| self.denied.check_origin(origin))?;
         if let Some(end) = key.not_after.filter(|end| *end < now) {
             let detail = format!("the key of {} was valid until {end}", key.name);
             return Err(Refusal::new(Reason::KeyExpired, detail));
@@ -279,6 +338,11 @@ impl Key {
     /// Whether it may sign for `feed`.
     pub fn is_for(&self, feed: &str) -> bool {
         matches_feed(&self.feeds, feed)
+    }
+
+    /// Whether an officer may sign this.
+    pub fn has_right(&self, right: Right) -> bool {
+        self.may.as_ref().is_none_or(|may| may.contains(&right))
     }
 
     /// Whether it answers for publisher and origin of what it signs.
@@ -304,27 +368,4 @@ fn check_globs(globs: &[String]) -> Result<(), Refusal> {
 /// ISO 3166-1 alpha-2 in form; which countries exist is not judged.
 pub fn is_country(text: &str) -> bool {
     text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn small_order_keys_are_refused() {
-        // The identity, the point of order two, and one of order eight.
-        let order_eight = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05";
-        let points = [
-            "0100000000000000000000000000000000000000000000000000000000000000",
-            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-            order_eight,
-        ];
-        for hex in points {
-            let point = data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap();
-            let text = BASE64.encode(&[b"Ed12345678".as_slice(), &point].concat());
-            assert_eq!(RawKey::parse(&text).unwrap_err().reason, Reason::KeyWeak, "{hex}");
-        }
-        let good = RawKey::parse("RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3").unwrap();
-        assert_eq!(good.id_text(), "E7620F1842B4E81F");
-    }
 }

@@ -2,11 +2,16 @@
 //! thresholds, publisher, origin, version, dates. Out of scope: the payload, which is not looked at
 //! before its digest is known to be the signed one.
 
+pub mod denied;
+pub mod key;
 pub mod keyring;
 pub mod manifest;
 pub mod paths;
 pub mod signature;
+pub mod succession;
 pub mod trust;
+pub mod tuf;
+pub mod tuf_client;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,19 +19,44 @@ use std::time::Duration;
 use minisign_verify::PublicKey;
 use serde::{Deserialize, Serialize};
 
-pub use keyring::{Keyring, Role};
+pub use denied::Denied;
+pub use keyring::{Keyring, Right, Role};
 pub use manifest::{Artifact, Manifest};
 pub use signature::SignatureFile;
+pub use succession::{Successor, succeed};
 pub use trust::{FeedTrust, Seen};
 
 use crate::base::{Digest, Limits, Reason, Refusal, Timestamp, quoted};
 
-/// A manifest and its signature files as read once from a medium, under caps; nothing believed yet.
+/// A document and its signature files as read once from a medium, under caps; nothing believed yet.
 pub struct Envelope {
-    /// The bytes of `manifest.json`.
-    pub manifest: Vec<u8>,
-    /// Name and bytes of each `manifest.json….minisig`, sorted by name.
+    /// The bytes of `manifest.json`, or of `keyring.toml`.
+    pub document: Vec<u8>,
+    /// Name and bytes of each `….minisig` beside it, sorted by name.
     pub signatures: Vec<(String, Vec<u8>)>,
+}
+
+impl Envelope {
+    /// The signature files, each of the one form allowed, with its name.
+    /// Refusals: `signature-missing`, `signature-too-many`, `signature-malformed`, `signature-legacy`.
+    fn signature_files(&self, limits: &Limits) -> Result<Vec<(&str, SignatureFile)>, Refusal> {
+        if self.signatures.is_empty() {
+            return Err(Refusal::new(Reason::SignatureMissing, "there is no signature file beside it"));
+        }
+        if self.signatures.len() as u64 > limits.signatures {
+            let detail = format!("{} signature files, the limit is {}", self.signatures.len(), limits.signatures);
+            return Err(Refusal::new(Reason::SignatureTooMany, detail));
+        }
+        let parse = |(name, bytes): &(String, Vec<u8>)| SignatureFile::parse(bytes).map_err(|r| named(name, r));
+        let files = self.signatures.iter().map(|file| Ok((file.0.as_str(), parse(file)?)));
+        files.collect()
+    }
+}
+
+/// A refusal that is about one of several files.
+fn named(name: &str, mut refusal: Refusal) -> Refusal {
+    refusal.detail = format!("{}: {}", quoted(name), refusal.detail);
+    refusal
 }
 
 /// What the relay knows and allows when it judges a bundle.
@@ -39,6 +69,8 @@ pub struct Rules<'a> {
     pub clock_tolerance: Duration,
     /// What time it is.
     pub now: Timestamp,
+    /// Whether officers have waived the expiry of the bundle with this manifest.
+    pub waived: &'a dyn Fn(&Manifest, Digest) -> bool,
 }
 
 /// A distinct key that signed, as the keyring knows it.
@@ -88,18 +120,11 @@ impl Verified {
 /// Each step stands on those before it.
 pub fn verify(envelope: Envelope, rules: &Rules<'_>) -> Result<Verified, Refusal> {
     // 1. The signature files are few and each is in the one form allowed.
-    if envelope.signatures.is_empty() {
-        return Err(Refusal::new(Reason::SignatureMissing, "there is no manifest.json.minisig"));
-    }
-    if envelope.signatures.len() as u64 > rules.limits.signatures {
-        let detail = format!("{} signature files, the limit is {}", envelope.signatures.len(), rules.limits.signatures);
-        return Err(Refusal::new(Reason::SignatureTooMany, detail));
-    }
+    let files = envelope.signature_files(rules.limits)?;
     let mut signed = Vec::new();
     let mut strangers = Vec::new();
-    for (name, bytes) in &envelope.signatures {
-        let named = |r: Refusal| Refusal::new(r.reason, format!("{}: {}", quoted(name), r.detail));
-        let file = SignatureFile::parse(bytes).map_err(named)?;
+    for (name, file) in files {
+        let named = |refusal| named(name, refusal);
 
         // 2. The key is one of the keyring's and may be used today. A stranger's signature neither
         //    counts nor harms: anyone could add or remove one.
@@ -112,8 +137,8 @@ pub fn verify(envelope: Envelope, rules: &Rules<'_>) -> Result<Verified, Refusal
         // 3. The signature covers exactly these bytes and its trusted comment.
         let public = PublicKey::from_base64(&key.public)
             .map_err(|_| Refusal::new(Reason::KeyringMalformed, format!("the key of {} cannot be read", key.name)))?;
-        let comment = file.verify(&envelope.manifest, &public).map_err(named)?.to_owned();
-        signed.push((name.clone(), key, raw, comment));
+        let comment = file.verify(&envelope.document, &public).map_err(named)?.to_owned();
+        signed.push((name.to_owned(), key, raw, comment));
     }
     if signed.is_empty() {
         let detail = format!("signed only by unknown keys: {}", strangers.join(", "));
@@ -121,7 +146,7 @@ pub fn verify(envelope: Envelope, rules: &Rules<'_>) -> Result<Verified, Refusal
     }
 
     // 4. Only now are the bytes read as JSON.
-    let manifest = Manifest::parse(&envelope.manifest, rules.limits)?;
+    let manifest = Manifest::parse(&envelope.document, rules.limits)?;
 
     // 5. Each signature was made for this kind of statement, this feed and this version.
     let expected = manifest.trusted_comment();
@@ -133,7 +158,8 @@ pub fn verify(envelope: Envelope, rules: &Rules<'_>) -> Result<Verified, Refusal
         }
     }
 
-    // 6. Enough distinct raw keys of each role signed. Names and key ids do not count.
+    // 6. The feed is not denied here, and enough distinct raw keys of each role signed. Names and key ids do not count.
+    rules.keyring.denied.check_feed(&manifest.feed)?;
     let mut raw_keys = BTreeSet::new();
     signed.retain(|(_, key, raw, _)| key.is_for(&manifest.feed) && raw_keys.insert(raw.key));
     check_thresholds(&manifest.feed, &signed.iter().map(|s| s.1).collect::<Vec<_>>(), rules.keyring)?;
@@ -155,17 +181,17 @@ pub fn verify(envelope: Envelope, rules: &Rules<'_>) -> Result<Verified, Refusal
         return Err(Refusal::new(Reason::PublisherMismatch, detail));
     }
 
-    // 8. It is for today: not dated ahead, not past its expiry.
+    // 8. It is for today: not dated ahead, not past its expiry, unless officers have said that this one may be.
     if manifest.issued > rules.now.plus(rules.clock_tolerance) {
         let detail = format!("it was issued {}, and it is {} here", manifest.issued, rules.now);
         return Err(Refusal::new(Reason::BundleFuture, detail));
     }
-    if manifest.expires <= rules.now {
+    let digest = Digest::of(&envelope.document);
+    if manifest.expires <= rules.now && !(rules.waived)(&manifest, digest) {
         let detail = format!("it expired {}, and it is {} here", manifest.expires, rules.now);
         return Err(Refusal::new(Reason::BundleExpired, detail));
     }
 
-    let digest = Digest::of(&envelope.manifest);
     let signers = signed
         .iter()
         .map(|(_, key, raw, _)| Signer { name: key.name.clone(), role: key.role, key_id: raw.id_text() })

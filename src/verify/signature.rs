@@ -65,6 +65,11 @@ impl SignatureFile {
         self.key_id
     }
 
+    /// The comment that [`SignatureFile::verify`] proves or does not: good to sort by before that, and for nothing else.
+    pub fn claimed_comment(&self) -> &str {
+        self.inner.trusted_comment()
+    }
+
     /// The trusted comment, once the signature over `message` and over the comment is proven to
     /// be by `key`. Refusal: `signature-invalid`.
     pub fn verify(&self, message: &[u8], key: &PublicKey) -> Result<&str, Refusal> {

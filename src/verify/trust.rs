@@ -1,11 +1,12 @@
 //! What the relay has accepted before: the memory against rollback and equivocation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::Verified;
+use super::keyring::Epoch;
 use crate::base::{Digest, Reason, Refusal, Timestamp};
 
 /// How many accepted versions of a feed are remembered with their manifests.
@@ -20,6 +21,17 @@ pub struct FeedTrust {
     pub highest: u64,
     /// The digests of the manifests accepted, by version; the newest 256.
     pub accepted: BTreeMap<u64, Digest>,
+    /// The keyring's epoch that this follows; 0 before the first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub epoch: u64,
+    /// Versions that an epoch made void: never taken again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub void: BTreeSet<u64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde asks for")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How a verified bundle stands to what was accepted before.
@@ -34,9 +46,13 @@ pub enum Seen {
 
 impl FeedTrust {
     /// How `verified` stands to this feed's past: a version only rises, and one version has one
-    /// content. Refusals: `version-equivocation`, `version-rollback`.
+    /// content. Refusals: `version-void`, `version-equivocation`, `version-rollback`.
     pub fn check(&self, verified: &Verified) -> Result<Seen, Refusal> {
         let version = verified.manifest().version;
+        if self.void.contains(&version) {
+            let detail = format!("version {version} was accepted once and made void by epoch {}", self.epoch);
+            return Err(Refusal::new(Reason::VersionVoid, detail));
+        }
         match self.accepted.get(&version) {
             Some(digest) if *digest == verified.digest() => return Ok(Seen::Before),
             Some(digest) => {
@@ -53,6 +69,27 @@ impl FeedTrust {
             return Err(Refusal::new(Reason::VersionRollback, detail));
         }
         Ok(Seen::New)
+    }
+
+    /// That the version does not run far ahead: whoever holds a stolen key could else use up the numbers (TUF 1.0.34,
+    /// fast-forward). A feed's first version may be any. Refusal: `version-jump`.
+    pub fn check_jump(&self, version: u64, most: u64) -> Result<(), Refusal> {
+        let jump = version.saturating_sub(self.highest);
+        if self.highest == 0 || jump <= most {
+            return Ok(());
+        }
+        let detail = format!("version {version} is {jump} above {}, and the feed's limit is {most}", self.highest);
+        Err(Refusal::new(Reason::VersionJump, detail))
+    }
+
+    /// Goes over to an epoch of the keyring, if it is a new one: what was accepted above its highest version is void.
+    pub fn enter(&mut self, epoch: &Epoch) {
+        if epoch.number <= self.epoch {
+            return;
+        }
+        self.epoch = epoch.number;
+        self.void.extend(self.accepted.split_off(&epoch.highest.saturating_add(1)).into_keys());
+        self.highest = self.highest.min(epoch.highest);
     }
 
     /// Remembers an accepted version.

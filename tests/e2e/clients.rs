@@ -368,3 +368,78 @@ fn suricata_update_writes_the_rules() {
     world.relay(&["settle"]).expect(0);
     assert!(world.attempts().is_empty(), "an ordinary update was taken for an attempt");
 }
+
+/// The recipe of the README, as it stands there but for its first line: it takes what is good, and finds each change on
+/// the way.
+#[test]
+fn the_recipe_of_the_readme_checks_end_to_end() {
+    if !has("minisign") || !has("curl") {
+        return;
+    }
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let block = readme.split("<!-- recipe -->").nth(1).unwrap();
+    let lines: Vec<&str> = block
+        .lines()
+        .skip_while(|l| !l.starts_with("    "))
+        .take_while(|l| l.starts_with("    "))
+        .map(|l| &l[4..])
+        .collect();
+    assert!(lines.len() <= 11 && lines[0].starts_with("RELAY="), "ten lines and their settings");
+    let world = World::new();
+    let files: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes"), ("rules/r.rules", RULES, "suricata-rules")];
+    world.publish("feed", 1, files);
+    world.publish("auto", 1, &[("b.hdb", HASHES, "clamav-hashes")]);
+    fs::write(world.path("custodian.pub"), format!("untrusted comment: x\n{}\n", world.custodian.base64())).unwrap();
+    fs::write(world.path("stranger.pub"), format!("untrusted comment: x\n{}\n", Key::new().base64())).unwrap();
+    let server = Server::start(&world, "serve");
+    let mirror = world.path("mirror");
+    for path in [
+        "c/SHA256SUMS",
+        "c/a.hdb",
+        "c/rules/r.rules",
+        "c/b.hdb",
+        "-/feeds/feed/manifest.json",
+        "-/feeds/auto/manifest.json",
+        "-/feeds/feed/manifest.json.minisig",
+        "-/feeds/auto/manifest.json.minisig",
+    ] {
+        run(Command::new("curl")
+            .args(["-sSf", "--create-dirs", "-o"])
+            .arg(mirror.join(path))
+            .arg(server.url(&format!("/{path}"))))
+        .expect(0);
+    }
+    let mut number = 0;
+    let mut recipe = |relay: &str, key: &str| {
+        number += 1;
+        let folder = world.path(&format!("agent-{number}"));
+        fs::create_dir(&folder).unwrap();
+        let key = world.path(key);
+        let settings = format!("RELAY={relay} CHANNEL=c FEEDS='feed auto' KEY={}", key.display());
+        let script = format!("{settings}\n{}", lines[1..].join("\n"));
+        let ran = run(Command::new("sh").args(["-c", &script]).current_dir(&folder));
+        (ran, folder)
+    };
+    let (ran, folder) = recipe(&server.url(""), "custodian.pub");
+    let ran = ran.expect(0);
+    assert!(ran.out.contains("version=1") && ran.out.contains("rules/r.rules: OK"), "{}", ran.out);
+    assert_eq!(fs::read(folder.join("a.hdb")).unwrap(), HASHES);
+    assert_ne!(recipe(&server.url(""), "stranger.pub").0.code, Some(0));
+    let here = format!("file://{}", mirror.display());
+    recipe(&here, "custodian.pub").0.expect(0);
+    // A hostile relay: other bytes; other bytes with a list to match; another feed's manifest.
+    let forged = String::from_utf8_lossy(HASHES).replace("44d8", "44d9");
+    fs::write(mirror.join("c/a.hdb"), &forged).unwrap();
+    assert!(recipe(&here, "custodian.pub").0.expect(1).out.contains("a.hdb: FAILED"));
+    let good = fs::read_to_string(mirror.join("c/SHA256SUMS")).unwrap();
+    let (one, other) =
+        (gaprelay::base::Digest::of(HASHES).to_string(), gaprelay::base::Digest::of(forged.as_bytes()).to_string());
+    fs::write(mirror.join("c/SHA256SUMS"), good.replacen(&one, &other, 1)).unwrap();
+    assert!(recipe(&here, "custodian.pub").0.expect(1).out.contains("NOT SIGNED"));
+    fs::write(mirror.join("c/SHA256SUMS"), &good).unwrap();
+    fs::write(mirror.join("c/a.hdb"), HASHES).unwrap();
+    for name in ["manifest.json", "manifest.json.minisig"] {
+        fs::copy(mirror.join("-/feeds/auto").join(name), mirror.join("-/feeds/feed").join(name)).unwrap();
+    }
+    assert_ne!(recipe(&here, "custodian.pub").0.code, Some(0));
+}

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use super::rotation::{keyring, put_keyring, successor};
 use super::support::*;
 
 fn copy(from: &Path, to: &Path) {
@@ -17,7 +18,7 @@ fn copy(from: &Path, to: &Path) {
 /// What matters of a state: what is accepted, published and stored, by digest; not times, not generations of names.
 fn essence(state: &Path) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
-    for part in ["releases", "blobs", "trust", "inbox", "channels", "spool"] {
+    for part in ["releases", "blobs", "keyring", "trust", "inbox", "channels", "spool"] {
         for (path, what) in tree(&state.join(part)) {
             let path = path.strip_prefix(state.to_str().unwrap()).unwrap().to_owned();
             // Records carry the time of the run; their presence is what counts.
@@ -44,6 +45,7 @@ fn outcomes(world: &World) -> (usize, usize) {
             "medium-read"
                 | "medium-refused"
                 | "imported"
+                | "keyring-replaced"
                 | "already-here"
                 | "import-refused"
                 | "import-failed"
@@ -98,6 +100,28 @@ fn an_import_cut_anywhere_is_the_old_or_the_new_state() {
     let files: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes"), ("l.txt", &large, "sha256-list")];
     let folder = world.bundle("auto", 1, files);
     cut_everywhere(&world, &["import", "--operator", "operator", folder.to_str().unwrap()]);
+}
+
+#[test]
+fn a_new_keyring_cut_anywhere_is_the_old_or_the_new_one() {
+    let world = World::new();
+    let next = successor(&keyring(&world));
+    put_keyring(&world, &next, &[&world.root]);
+    let stick = world.path("stick");
+    cut_everywhere(&world, &["import", "--operator", "operator", stick.to_str().unwrap()]);
+    assert_eq!(world.relay(&["status", "--json"]).expect(0).json()["keyring"], 2);
+}
+
+#[test]
+fn a_directive_cut_anywhere_counts_once_or_not_yet() {
+    let world = World::new();
+    let printed =
+        world.relay(&["directive", "deny-origin", "RU", "--officer", "officer", "--reason", "law"]).expect(0).out;
+    let (statement, signature) = (world.path("s.txt"), world.path("s.txt.minisig"));
+    fs::write(&statement, &printed).unwrap();
+    fs::write(&signature, world.officer.sign(printed.as_bytes(), "x")).unwrap();
+    cut_everywhere(&world, &["directive", "hand-in", signature.to_str().unwrap()]);
+    assert_eq!(world.log("import").iter().filter(|event| event["type"] == "directive").count(), 1);
 }
 
 #[test]

@@ -305,6 +305,7 @@ fn a_manifest_too_large_for_a_relay_is_refused_where_it_is_made() {
         policy: gaprelay::config::policy::shipped_for(gaprelay::config::Classification::Secret).unwrap(),
         kinds: gaprelay::inspect::Kind::ALL.to_vec(),
         strip: None,
+        tuf: None,
         keep_unrecognised: false,
         sign: None,
         limits: gaprelay::base::Limits::default(),
@@ -427,7 +428,7 @@ fn json_outputs_fit_their_schemas() {
         ("json-refusals", vec!["refusals"]),
         ("json-fsck", vec!["fsck"]),
         ("json-gc", vec!["gc"]),
-        ("keyring", vec!["keyring"]),
+        ("json-keyring-show", vec!["keyring", "show"]),
     ] {
         fits(name, &world.relay(&[&args[..], &["--json"]].concat()).expect(0).json());
     }

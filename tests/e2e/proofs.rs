@@ -71,8 +71,10 @@ fn a_kept_head_tells_a_grown_log_from_one_that_was_cut_forked_or_restored() {
     // An old copy, restored: whole in itself.
     let state = world.state();
     let (log, copy) = (state.join("log"), world.dir.path().join("backup"));
+    let (trust, copied) = (state.join("trust/trust.json"), world.dir.path().join("trust.json"));
     let copy_to = |from: &Path, to: &Path| run(Command::new("cp").arg("-a").arg(from).arg(to)).expect(0);
     copy_to(&log, &copy);
+    copy_to(&trust, &copied);
     let bundle = world.bundle("auto", 3, ONE);
     world.relay(&["import", bundle.to_str().unwrap(), "--operator", "o"]).expect(0);
     let after = world.dir.path().join("after.txt");
@@ -80,6 +82,8 @@ fn a_kept_head_tells_a_grown_log_from_one_that_was_cut_forked_or_restored() {
     copy_to(&log, &world.dir.path().join("true"));
     fs::remove_dir_all(&log).unwrap();
     copy_to(&copy, &log);
+    // Without the trust state of then the relay itself would find out.
+    copy_to(&copied, &trust);
     world.relay(&["log", "verify"]).expect(0);
     let (verdict, words) = against(&world, &after, 4);
     assert_eq!(verdict, "shorter", "{words}");

@@ -149,6 +149,7 @@ feeds = ["two"]
 /// A relay in a folder of its own, with its people's keys.
 pub(crate) struct World {
     pub(crate) dir: TempDir,
+    pub(crate) root: Key,
     pub(crate) custodian: Key,
     pub(crate) evaluator: Key,
     pub(crate) officer: Key,
@@ -196,6 +197,7 @@ impl World {
     pub(crate) fn with(config: &str, second: &str) -> Self {
         let world = Self {
             dir: tempfile::tempdir().unwrap(),
+            root: Key::new(),
             custodian: Key::new(),
             evaluator: Key::new(),
             officer: Key::new(),
@@ -239,7 +241,7 @@ feeds = ["*"]
 role = "custodian"
 signers = 1
 "#,
-            root = Key::new().base64(),
+            root = world.root.base64(),
             custodian = world.custodian.base64(),
             evaluator = world.evaluator.base64(),
             officer = world.officer.base64(),

@@ -174,7 +174,10 @@ fn a_witness_refuses_what_did_not_grow_from_what_it_remembers() {
     let relay = world(&first, &second);
     first.know(&relay).expect(0);
     let log = relay.state().join("log");
+    // The whole of it, trust state and all: else the relay itself would find out.
+    let trust = relay.state().join("trust/trust.json");
     copy(&log, &dir.path().join("early"));
+    copy(&trust, &dir.path().join("trust.json"));
     for version in 1..3 {
         import(&relay, version);
     }
@@ -182,6 +185,7 @@ fn a_witness_refuses_what_did_not_grow_from_what_it_remembers() {
     let size = seen.lines().nth(1).unwrap().to_owned();
     fs::remove_dir_all(&log).unwrap();
     copy(&dir.path().join("early"), &log);
+    copy(&dir.path().join("trust.json"), &trust);
     // Shorter: the relay cannot even ask from there; a request from the beginning is a conflict.
     let ran = relay.relay(&["log", "witness", "request", "--old", &size]).expect(4);
     assert!(ran.err.contains("cut or restored"), "{}", ran.err);

@@ -1,6 +1,9 @@
 //! Statements in, publications out: brings what agents see in line with officers' statements.
 //! Running it again changes nothing; a cut at any step is finished by the next run.
 
+mod directive;
+pub mod tuf;
+
 use std::collections::BTreeMap;
 
 use data_encoding::HEXLOWER;
@@ -16,7 +19,8 @@ use crate::base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable};
 use crate::config::Channel;
 use crate::keeper::Keeper;
 use crate::publish::standing::Taken;
-use crate::publish::{Current, Decision, Examples, Set, Standing, Statement, item_changes, standing};
+use crate::publish::tuf::CHANNEL;
+use crate::publish::{Current, Decision, Directive, Examples, Set, Standing, Statement, item_changes, standing};
 use crate::store::release::read_json;
 use crate::store::{Anchor, Release, ReleaseId, SLOT, State};
 use crate::verify::keyring;
@@ -38,6 +42,8 @@ pub struct HandedIn {
 pub struct Settled {
     /// Statements that count from now on: release, decision, officer.
     pub taken: Vec<(ReleaseId, Decision, String)>,
+    /// Directives that count from now on: what is ordered, officer.
+    pub directives: Vec<(String, String)>,
     /// Statements that do not count, and why.
     pub refused: Vec<Refusal>,
     /// Channels that were switched, with the new generation.
@@ -132,17 +138,22 @@ pub fn settle(keeper: &mut Keeper) -> Result<Settled, Fault> {
                 continue;
             }
             Letter::Proof(proof) => {
-                append_once(keeper, Event::SelfTest(*proof))?;
+                append_once(keeper, vec![Event::SelfTest(*proof)])?;
                 durable::remove(&path)?;
                 continue;
             }
         };
-        match take(keeper, &handed_in) {
-            Ok(taken) => settled.taken.push(taken),
+        let taken = if Directive::is_one(&handed_in.text) {
+            directive::take(keeper, &handed_in, &mut settled)
+        } else {
+            take(keeper, &handed_in).map(|taken| settled.taken.push(taken))
+        };
+        match taken {
+            Ok(()) => {}
             Err(Error::Refused(refusal)) => {
                 let statement = Digest::of(&handed_in.text);
                 let (reason, detail) = (refusal.reason, refusal.detail.clone());
-                append_once(keeper, Event::StatementRefused { reason, detail, statement })?;
+                append_once(keeper, vec![Event::StatementRefused { reason, detail, statement }])?;
                 settled.refused.push(refusal);
             }
             Err(Error::Fault(fault)) => return Err(fault),
@@ -158,6 +169,14 @@ pub fn settle(keeper: &mut Keeper) -> Result<Settled, Fault> {
             Err(Error::Refused(refusal)) => settled.stuck.push((channel.name.get_ref().clone(), refusal)),
             Err(Error::Fault(fault)) => return Err(fault),
         }
+    }
+
+    // 4. And the repository for TUF clients shows what the channels do.
+    match tuf::publish(keeper) {
+        Ok(Some(version)) => settled.published.push((CHANNEL.to_owned(), version)),
+        Ok(None) => {}
+        Err(Error::Refused(refusal)) => settled.stuck.push((CHANNEL.to_owned(), refusal)),
+        Err(Error::Fault(fault)) => return Err(fault),
     }
     Ok(settled)
 }
@@ -177,9 +196,10 @@ fn anchor(keeper: &mut Keeper, head: &Checkpoint) -> Result<(), Fault> {
         }
     }
     if head.size > 0 && keeper.trust.anchored.as_ref() != Some(&next) {
-        append_once(keeper, Event::Anchored { log: head.origin.clone(), size: next.size, root: next.root })?;
-        keeper.trust.anchored = Some(next);
-        keeper.trust.save(&keeper.state)?;
+        append_once(keeper, vec![Event::Anchored { log: head.origin.clone(), size: next.size, root: next.root }])?;
+        let mut trust = keeper.trust.clone();
+        trust.anchored = Some(next);
+        keeper.trust(trust)?;
     }
     Ok(())
 }
@@ -194,12 +214,12 @@ fn take_cosigned(keeper: &mut Keeper, handed_in: &Cosigned, settled: &mut Settle
         Ok((head, witnesses)) => {
             let (size, quorum) = (head.head.size, head.is_met);
             settled.cosigned.push((size, witnesses.clone(), quorum));
-            append_once(keeper, Event::Cosigned { size, witnesses, quorum })?;
+            append_once(keeper, vec![Event::Cosigned { size, witnesses, quorum }])?;
             cosigned::keep(&folder, &vkey, &policy, &head)
         }
         Err(Error::Refused(refusal)) => {
             let (reason, detail) = (refusal.reason, refusal.detail.clone());
-            append_once(keeper, Event::CosignatureRefused { reason, detail })?;
+            append_once(keeper, vec![Event::CosignatureRefused { reason, detail }])?;
             settled.refused.push(refusal);
             Ok(())
         }
@@ -253,26 +273,25 @@ fn take(keeper: &mut Keeper, handed_in: &HandedIn) -> Result<(ReleaseId, Decisio
     let text = String::from_utf8(handed_in.text.clone()).map_err(|_| Fault::Internal("a statement changed"))?;
     let signature = String::from_utf8_lossy(&handed_in.signature).into_owned();
     let (officer, decision) = (statement.officer.clone(), statement.decision);
-    append_once(
-        keeper,
-        Event::Statement {
-            feed: id.feed.clone(),
-            version: id.version,
-            decision: decision.word().into(),
-            officer: officer.clone(),
-            key_id: keyring::id_text(raw.id),
-            text: text.clone(),
-            signature: signature.clone(),
-        },
-    )?;
+    let event = Event::Statement {
+        feed: id.feed.clone(),
+        version: id.version,
+        decision: decision.word().into(),
+        officer: officer.clone(),
+        key_id: keyring::id_text(raw.id),
+        text: text.clone(),
+        signature: signature.clone(),
+    };
+    append_once(keeper, vec![event])?;
     let taken = Taken { taken: keeper.now, decision, officer: officer.clone(), key, text, signature };
     keeper.state.take_statement(id, &taken)?;
     Ok((id.clone(), decision, officer))
 }
 
-/// Appends, unless a cut run appended exactly this as its last act.
-fn append_once(keeper: &mut Keeper, event: Event) -> Result<(), Fault> {
-    if keeper.log.last().is_some_and(|entry| entry.event == event) { Ok(()) } else { keeper.append(vec![event]) }
+/// Appends, unless a cut run appended exactly these as its last act.
+fn append_once(keeper: &mut Keeper, events: Vec<Event>) -> Result<(), Fault> {
+    let last = keeper.log.last().map(|entry| &entry.event);
+    if last.is_some() && last == events.last() { Ok(()) } else { keeper.append(events) }
 }
 
 /// The releases a channel should show: of each feed the newest that stands approved.

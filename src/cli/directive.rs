@@ -1,0 +1,53 @@
+//! `gaprelay directive`: what an officer tightens or answers for, out to be signed and in again.
+
+use std::path::Path;
+
+use super::args_keyring::{By, DirectiveCommand};
+use super::{Ended, approve, tui};
+use crate::audit::check::read_vkey;
+use crate::base::{Error, Reason, Timestamp};
+use crate::publish::affected::{affected, listing};
+use crate::publish::{Directive, Order};
+use crate::store::{State, Trust};
+
+/// Prints a directive, or hands a signed one in and settles.
+pub fn run(root: &Path, now: Timestamp, command: &DirectiveCommand) -> Result<Ended, Error> {
+    let (order, by) = match command {
+        DirectiveCommand::HandIn { signature, statement, json } => {
+            return approve::hand_in(root, now, (signature, statement.as_deref()), *json, |_| Ok(()));
+        }
+        DirectiveCommand::DenyKey { key, by } => (Order::DenyKey(key.clone()), by),
+        DirectiveCommand::DenyFeed { feed, by } => (Order::DenyFeed(feed.clone()), by),
+        DirectiveCommand::DenyOrigin { origin, by } => (Order::DenyOrigin(origin.clone()), by),
+        DirectiveCommand::WithdrawKey { key, by } => (withdraw(&State::open(root)?, key)?, by),
+        DirectiveCommand::Waive { manifest, until, by } => (Order::Waive { manifest: *manifest, until: *until }, by),
+        DirectiveCommand::Clock { time, by } => (Order::Clock(*time), by),
+    };
+    print(&State::open(root)?, order, by)
+}
+
+/// The order to withdraw what a key brought in, and on standard error what that is.
+fn withdraw(state: &State, key: &str) -> Result<Order, Error> {
+    let releases = affected(state, &state.config()?, &Trust::load(state)?, key)?;
+    if releases.is_empty() {
+        let detail = format!("there is nothing here that key {} had a part in", crate::base::quoted(key));
+        return Err(Error::refused(Reason::StatementListing, detail));
+    }
+    for it in &releases {
+        let part = if it.signed { "signed" } else { "approved" };
+        tui::note(format_args!("{} ({}), {part} with it", it.id, it.standing));
+    }
+    Ok(Order::WithdrawKey { key: key.to_owned(), releases: listing(&releases) })
+}
+
+fn print(state: &State, order: Order, by: &By) -> Result<Ended, Error> {
+    let relay = read_vkey(&state.import_log())?.name().to_owned();
+    let directive = Directive { relay, order, officer: by.officer.clone(), reason: by.reason.clone() };
+    // What we print must be what we read.
+    let directive = Directive::parse(directive.to_string().as_bytes())?;
+    tui::say(directive.to_string().trim_end());
+    tui::hint("keep these five lines as a file, say directive.txt; then");
+    tui::hint("minisign -S -s YOUR.key -m directive.txt");
+    tui::hint("gaprelay directive hand-in directive.txt.minisig");
+    Ok(Ended::Well)
+}

@@ -1,0 +1,135 @@
+//! `[[origin]]`: from whom this site takes what, by its level of classification. Origin and publisher are those of the
+//! signing key in the keyring; what a bundle says of itself must only agree.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Classification, Config};
+use crate::base::{Reason, Refusal, name, quoted};
+use crate::inspect::{Asked, Demand, Kind};
+use crate::verify::keyring::is_country;
+use crate::verify::{Manifest, Role, Signer};
+
+/// A rule about origins. It holds for a bundle that all of its conditions fit; of several that do, each is asked.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct OriginRule {
+    /// Its name, which refusals and verdicts carry: 1 to 64 of `a-z 0-9 . _ -`.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub name: Spanned<String>,
+    /// The classification from which on it holds; every one, if left out.
+    #[serde(default)]
+    pub at: Option<Classification>,
+    /// Countries, ISO 3166-1 alpha-2; any, if left out.
+    #[serde(default)]
+    pub origins: Vec<String>,
+    /// Publishers; any, if left out.
+    #[serde(default)]
+    pub publishers: Vec<String>,
+    /// Roles of which a key has signed for the publisher: `vendor`, `custodian`. Any, if left out.
+    #[serde(default)]
+    pub roles: Vec<Role>,
+    /// Kinds of content that it is about; all, if left out.
+    #[serde(default)]
+    pub kinds: Vec<Kind>,
+    /// What it says.
+    pub then: Then,
+    /// Why: one line of at most 300 characters, for officers and auditors.
+    pub why: String,
+    /// Where that is written down, for whoever asks.
+    #[serde(default)]
+    pub source: Option<String>,
+}
+
+/// What a rule about origins says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Then {
+    /// The bundle is refused; where the rule is about some kinds, artifacts of those are withheld.
+    Refuse,
+    /// Only inert patterns pass: lists, digests, sequences of bytes.
+    Inert,
+    /// Only what an evaluator, or a second publisher, has signed as well passes.
+    Agreement,
+}
+
+impl Then {
+    /// In words, as what becomes of content.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Refuse => "is refused",
+            Self::Inert => "passes only as inert patterns",
+            Self::Agreement => "passes only where an evaluator or a second publisher has signed the same bytes",
+        }
+    }
+}
+
+impl OriginRule {
+    /// Whether it holds for what a key of this role, publisher and origin signs, at this level.
+    pub fn holds(&self, level: Classification, publisher: &str, origin: &str, roles: &[Role]) -> bool {
+        let any = |list: &[String], value: &str| list.is_empty() || list.iter().any(|it| it == value);
+        self.at.is_none_or(|at| level >= at)
+            && any(&self.origins, origin)
+            && any(&self.publishers, publisher)
+            && (self.roles.is_empty() || roles.iter().any(|role| self.roles.contains(role)))
+    }
+}
+
+impl Config {
+    /// What the rules ask of the artifacts of a bundle that these have signed.
+    /// Refusal: `origin-refused`, where a rule does not take the bundle at all.
+    pub fn demands(&self, manifest: &Manifest, signers: &[Signer]) -> Result<Vec<Demand>, Refusal> {
+        let roles: Vec<Role> = signers.iter().map(|signer| signer.role).collect();
+        let is_evaluated = roles.contains(&Role::Evaluator);
+        let mut demands = Vec::new();
+        for rule in &self.origins {
+            if !rule.holds(self.classification, &manifest.publisher, &manifest.origin, &roles) {
+                continue;
+            }
+            let asked = match rule.then {
+                Then::Refuse if rule.kinds.is_empty() => {
+                    let (name, level) = (rule.name.get_ref(), self.classification);
+                    let whose = format!("{} ({})", manifest.publisher, manifest.origin);
+                    let detail = format!("rule {name}, at {level}: nothing by {whose} is taken: {}", quoted(&rule.why));
+                    return Err(Refusal::new(Reason::OriginRefused, detail));
+                }
+                Then::Refuse => Asked::Without,
+                Then::Inert => Asked::Inert,
+                Then::Agreement if is_evaluated => continue,
+                Then::Agreement => Asked::Agreement,
+            };
+            demands.push(Demand { rule: rule.name.get_ref().clone(), kinds: rule.kinds.clone(), asked });
+        }
+        Ok(demands)
+    }
+
+    /// What is wrong with the rules about origins, and where in the text.
+    pub(super) fn origin_problems(&self) -> Vec<(usize, String)> {
+        let mut problems = Vec::new();
+        for (place, rule) in self.origins.iter().enumerate() {
+            let (at, shown) = (rule.name.span().start, quoted(rule.name.get_ref()));
+            let mut wrong = |what: String| problems.push((at, format!("origin rule \"{shown}\": {what}")));
+            if !name::is_name(rule.name.get_ref()) {
+                wrong(format!("it is not a name: {}", name::RULE));
+            }
+            if self.origins.iter().take(place).any(|other| other.name.get_ref() == rule.name.get_ref()) {
+                wrong("it stands twice".into());
+            }
+            if rule.origins.is_empty() && rule.publishers.is_empty() && rule.roles.is_empty() {
+                wrong("it needs origins, publishers or roles that it is about".into());
+            }
+            for origin in rule.origins.iter().filter(|origin| !is_country(origin)) {
+                wrong(format!("origin \"{}\" is not two capital letters", quoted(origin)));
+            }
+            if !rule.roles.iter().all(|role| matches!(role, Role::Vendor | Role::Custodian)) {
+                wrong("roles are vendor and custodian, who answer for an origin".into());
+            }
+            if !(1..=300).contains(&rule.why.trim().chars().count()) {
+                wrong("it needs its why, of at most 300 characters".into());
+            }
+        }
+        problems
+    }
+}

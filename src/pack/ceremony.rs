@@ -1,0 +1,197 @@
+//! From one keyring to the next on the connected side: drafted, compared, and put together from signatures that stock
+//! minisign made on machines of their own. No root key is ever given to this program.
+
+use std::path::{Path, PathBuf};
+
+use super::ring::{fault, key, public_key, threshold};
+use crate::base::error::IoContext as _;
+use crate::base::{Digest, Error, Fault, Limits, Reason, Refusal, Timestamp, durable, quoted};
+use crate::media::{Document, Medium};
+use crate::verify::keyring::{Epoch, RawKey, Revoked};
+use crate::verify::succession::{claimed_version, root_signers};
+use crate::verify::{Envelope, Keyring, SignatureFile, Successor, signature, succeed};
+
+/// What the next keyring has other than the former; see the command line.
+#[derive(Default)]
+pub struct Changes {
+    /// Keys to add, as fields.
+    pub add: Vec<String>,
+    /// Names of keys to leave out.
+    pub remove: Vec<String>,
+    /// Keys to revoke, by name or public key, each with the reason.
+    pub revoke: Vec<(String, String)>,
+    /// Root keys to add.
+    pub add_root: Vec<String>,
+    /// Root keys to leave out.
+    pub remove_root: Vec<String>,
+    /// The new root threshold.
+    pub root_threshold: Option<u64>,
+    /// Thresholds instead of all former ones, as fields.
+    pub require: Vec<String>,
+    /// Feeds to put back, each with the highest version that still counts.
+    pub epoch: Vec<(String, u64)>,
+    /// Denials to lift.
+    pub lift: Vec<Digest>,
+}
+
+/// Drafts the keyring that follows `former`. Refusals: `keyring-malformed`, `key-weak`.
+pub fn draft(former: &Keyring, changes: &Changes, on: Timestamp) -> Result<Keyring, Error> {
+    let mut next = Keyring { version: former.version + 1, ..former.clone() };
+    for name in &changes.remove {
+        let before = next.keys.len();
+        next.keys.retain(|key| key.name != *name);
+        if next.keys.len() == before {
+            return Err(fault(&format!("the keyring has no key of the name \"{}\"", quoted(name))));
+        }
+    }
+    for (which, reason) in &changes.revoke {
+        let named = next.keys.iter().find(|key| key.name == *which).map(|key| key.public.clone());
+        let public = named.map_or_else(|| public_key(which), Ok)?;
+        RawKey::parse(&public)?;
+        next.revoked.push(Revoked { public, on, reason: reason.clone() });
+    }
+    next.keys.extend(changes.add.iter().map(|text| key(text)).collect::<Result<Vec<_>, _>>()?);
+    let roots = |given: &[String]| given.iter().map(|root| public_key(root)).collect::<Result<Vec<_>, _>>();
+    let gone = roots(&changes.remove_root)?;
+    if let Some(unknown) = gone.iter().find(|root| !next.root.keys.contains(root)) {
+        return Err(fault(&format!("{unknown} is no root key of the keyring")));
+    }
+    next.root.keys.retain(|root| !gone.contains(root));
+    next.root.keys.extend(roots(&changes.add_root)?);
+    next.root.threshold = changes.root_threshold.unwrap_or(next.root.threshold);
+    if !changes.require.is_empty() {
+        next.thresholds = changes.require.iter().map(|text| threshold(text)).collect::<Result<_, _>>()?;
+    }
+    for (feed, highest) in &changes.epoch {
+        let number = next.epochs.iter().find(|epoch| epoch.feed == *feed).map_or(1, |epoch| epoch.number + 1);
+        next.epochs.retain(|epoch| epoch.feed != *feed);
+        next.epochs.push(Epoch { feed: feed.clone(), number, highest: *highest });
+    }
+    next.lifted.extend(&changes.lift);
+    next.check()?;
+    Ok(next)
+}
+
+/// A keyring and its signatures as a relay would read them from this folder.
+pub fn read(folder: &Path) -> Result<Envelope, Error> {
+    let mut medium = Medium::here(folder, &Limits { medium_depth: 0, ..Limits::default() })?;
+    let bundles = medium.survey()?.bundles;
+    let number = bundles.iter().position(|(document, _)| *document == Document::Keyring).ok_or_else(|| {
+        let detail = format!("{} holds no keyring.toml with a signature beside it", folder.display());
+        Refusal::new(Reason::NoBundle, detail)
+    })?;
+    medium.envelope(number)
+}
+
+/// What the relay would say to each of these, in the order of their versions; the first refusal ends it, and names
+/// the root keys that have signed.
+pub fn check(folders: &[PathBuf], former: &Keyring) -> Result<Vec<(Successor, Vec<String>)>, Error> {
+    let limits = Limits::default();
+    let mut found = folders.iter().map(|folder| read(folder)).collect::<Result<Vec<_>, _>>()?;
+    found.sort_by_key(|envelope| claimed_version(envelope, &limits));
+    let mut chain: Vec<(Successor, Vec<String>)> = Vec::new();
+    for envelope in found {
+        let before = chain.last().map_or(former, |(successor, _)| successor.keyring());
+        let have = root_signers(&envelope, before, &limits)?;
+        let next = succeed(envelope, before, &limits).map_err(|refusal| {
+            let have = if have.is_empty() { "none".to_owned() } else { have.join(", ") };
+            Refusal::new(
+                refusal.reason,
+                format!("{}; root keys of {} that signed: {have}", refusal.detail, before.version),
+            )
+        })?;
+        let changes = differences(before, next.keyring());
+        chain.push((next, changes));
+    }
+    Ok(chain)
+}
+
+/// Puts signatures beside a keyring, each under the id of its key; gives those ids. A signature that is by no root key
+/// of this keyring or the former, or that does not hold, is refused, and then nothing is put there.
+pub fn assemble(folder: &Path, former: &Keyring, signatures: &[PathBuf]) -> Result<Vec<String>, Error> {
+    let document = folder.join("keyring.toml");
+    let bytes = std::fs::read(&document).during("read", &document)?;
+    let next = Keyring::parse(&bytes)?;
+    let mut good = Vec::new();
+    for path in signatures {
+        let text = durable::read(path, signature::LONGEST as u64)?;
+        let id = SignatureFile::parse(&text)?.key_id();
+        let envelope =
+            Envelope { document: bytes.clone(), signatures: vec![(path.display().to_string(), text.clone())] };
+        let limits = Limits::default();
+        let by = [former, &next].map(|ring| root_signers(&envelope, ring, &limits));
+        let [old, new] = by;
+        let ids: Vec<String> = old?.into_iter().chain(new?).collect();
+        let Some(by) = ids.first() else {
+            let id = crate::verify::keyring::id_text(id);
+            let detail = format!("{} is by {id}, which is no root key of either keyring", path.display());
+            return Err(Error::refused(Reason::SignatureUnknownKey, detail));
+        };
+        good.push((by.clone(), text));
+    }
+    for (id, text) in &good {
+        durable::replace(&folder.join(format!("keyring.toml.{id}.minisig")), text)?;
+    }
+    Ok(good.into_iter().map(|(id, _)| id).collect())
+}
+
+/// What one keyring has other than the one before, in lines.
+pub fn differences(old: &Keyring, new: &Keyring) -> Vec<String> {
+    let mut lines = Vec::new();
+    let id = |public: &str| RawKey::parse(public).map_or_else(|_| "?".to_owned(), |raw| raw.id_text());
+    for (word, these, others) in [("added", new, old), ("taken out", old, new)] {
+        for root in these.root.keys.iter().filter(|root| !others.root.keys.contains(root)) {
+            lines.push(format!("root key {} {word}", id(root)));
+        }
+        for key in these.keys.iter().filter(|key| others.keys.iter().all(|other| other.public != key.public)) {
+            let origin = key.origin.as_ref().map_or(String::new(), |origin| format!(", origin {origin}"));
+            let feeds = key.feeds.join(" ");
+            lines.push(format!("{} {} ({}{origin}, feeds {feeds}) {word}", key.role, key.name, id(&key.public)));
+        }
+        let texts = |ring: &Keyring| ring.thresholds.iter().map(row).collect::<Vec<_>>();
+        let theirs = texts(others);
+        lines.extend(texts(these).into_iter().filter(|row| !theirs.contains(row)).map(|row| format!("{row}: {word}")));
+    }
+    for key in &new.keys {
+        if old.keys.iter().any(|other| other.public == key.public && toml_of(other) != toml_of(key)) {
+            lines.push(format!("{} {} ({}) changed", key.role, key.name, id(&key.public)));
+        }
+    }
+    if old.root.threshold != new.root.threshold {
+        lines.push(format!("root threshold {} instead of {}", new.root.threshold, old.root.threshold));
+    }
+    let is_new = |row: &&Revoked| RawKey::parse(&row.public).is_ok_and(|raw| old.revocation(raw).is_none());
+    lines.extend(
+        new.revoked.iter().filter(is_new).map(|row| format!("{} revoked: {}", id(&row.public), quoted(&row.reason))),
+    );
+    for epoch in new.epochs.iter().filter(|epoch| !old.epochs.contains(epoch)) {
+        let (feed, number, highest) = (&epoch.feed, epoch.number, epoch.highest);
+        lines.push(format!("feed {feed} begins epoch {number}: versions above {highest} are void"));
+    }
+    let lifted = new.lifted.iter().filter(|digest| !old.lifted.contains(digest));
+    lines.extend(lifted.map(|digest| format!("denial {digest} lifted")));
+    lines
+}
+
+fn row(row: &crate::verify::keyring::Threshold) -> String {
+    format!("{} {} signatures for {}", row.signers, row.role, row.feeds.join(" "))
+}
+
+fn toml_of(key: &crate::verify::keyring::Key) -> String {
+    toml::to_string(key).unwrap_or_default()
+}
+
+/// The former keyring, in its file or folder.
+pub fn former(path: &Path) -> Result<(Keyring, Digest), Error> {
+    let path = if path.is_dir() { path.join("keyring.toml") } else { path.to_owned() };
+    let bytes = std::fs::read(&path).during("read", &path)?;
+    Ok((Keyring::parse(&bytes)?, Digest::of(&bytes)))
+}
+
+/// `A=B` taken apart.
+pub fn pair(text: &str) -> Result<(String, String), Fault> {
+    let parts = text.split_once('=').map(|(one, other)| (one.to_owned(), other.to_owned()));
+    parts
+        .filter(|(one, other)| !one.is_empty() && !other.is_empty())
+        .ok_or_else(|| Fault::Config(format!("\"{}\" is not of the form A=B", quoted(text))))
+}

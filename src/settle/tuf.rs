@@ -1,0 +1,133 @@
+//! The repository for TUF clients, brought in line with what channels show, and signed anew before it runs out.
+
+use std::collections::BTreeMap;
+
+use ed25519_dalek::SigningKey;
+use serde_json::json;
+
+use crate::audit::Event;
+use crate::audit::check::read_vkey;
+use crate::audit::log::read_head;
+use crate::base::{Digest, Error, Fault, Reason, Refusal, durable};
+use crate::keeper::Keeper;
+use crate::publish::Set;
+use crate::publish::set::{File as Shown, Member};
+use crate::publish::tuf::{CHANNEL, Parts, Tree, claimed_version, metadata, noticed};
+use crate::store::State;
+
+/// Switches to a new tree if what it would say is new, or what is served runs out; gives its version.
+pub(super) fn publish(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
+    let Some(config) = keeper.config.tuf.clone() else { return Ok(None) };
+    // A time that nobody can vouch for dates nothing.
+    if keeper.check_clock().is_err() {
+        return Ok(None);
+    }
+    let (now, version) = (keeper.now, keeper.log.size() + 1);
+    let (former, sets) = (keeper.state.tree()?.map(|(_, tree)| tree), sets(&keeper.state)?);
+    let is_fresh = |tree: &Tree| tree.sets == sets && tree.made.age(now) < config.expires.0 / 3;
+    if former.as_ref().is_some_and(is_fresh) {
+        return Ok(None);
+    }
+    let Some(parts) = gather(keeper, &config.feed, sets)? else { return Ok(None) };
+    let made = key(&keeper.state)
+        .and_then(|key| Ok(Tree::make(&parts, former.as_ref(), &key, version, (now, now.plus(config.expires.0)))?));
+    let tree = match made {
+        Ok(tree) => tree,
+        Err(Error::Refused(refusal)) => return refuse(keeper, refusal),
+        Err(fault) => return Err(fault),
+    };
+    // The tree is on the disk before the intent, the intent before the switch, the outcome after. The intent is the
+    // entry that its version counts.
+    let next = keeper.state.keep_tree(&tree)?;
+    let shown = parts.feeds.iter().map(|(feed, text)| format!("{feed}/{}", claimed_version(text))).collect();
+    let (channel, generation) = (CHANNEL.to_owned(), version);
+    keeper.append(vec![Event::PublishStarted { channel, generation, set: next.set, releases: shown }])?;
+    keeper.state.switch_tree(next)?;
+    keeper.append(vec![Event::Published { channel: CHANNEL.into(), generation, set: next.set }])?;
+    durable::remove(&told(&keeper.state))?;
+    Ok(Some(version))
+}
+
+/// Told once, not at every tick of the timer.
+fn refuse(keeper: &mut Keeper, refusal: Refusal) -> Result<Option<u64>, Error> {
+    let (reason, detail) = (refusal.reason, refusal.detail.clone());
+    if !std::fs::read(told(&keeper.state)).is_ok_and(|told| told == detail.as_bytes()) {
+        keeper.append(vec![Event::PublishRefused { channel: CHANNEL.into(), reason, detail: detail.clone() }])?;
+        durable::replace(&told(&keeper.state), detail.as_bytes())?;
+    }
+    Err(refusal.into())
+}
+
+fn told(state: &State) -> std::path::PathBuf {
+    state.root().join("tuf/refused")
+}
+
+/// The relay's key. Refusal: there is none.
+fn key(state: &State) -> Result<SigningKey, Error> {
+    read_key(state)?.ok_or_else(|| {
+        Error::refused(Reason::TufRefused, "the relay has no key to sign with: gaprelay tuf key makes it")
+    })
+}
+
+/// The relay's key, if it was made.
+pub fn read_key(state: &State) -> Result<Option<SigningKey>, Fault> {
+    let path = state.tuf_key_path();
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = durable::read(&path, 4096)?;
+    let seed = data_encoding::HEXLOWER.decode(text.trim_ascii()).ok().and_then(|seed| seed.try_into().ok());
+    let seed: [u8; 32] = seed.ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it is no key"))?;
+    Ok(Some(SigningKey::from_bytes(&seed)))
+}
+
+/// Which set each channel shows.
+fn sets(state: &State) -> Result<BTreeMap<String, Digest>, Fault> {
+    let mut sets = BTreeMap::new();
+    for channel in state.channels()? {
+        if let Some(current) = state.current(&channel)? {
+            sets.insert(channel, current.set);
+        }
+    }
+    Ok(sets)
+}
+
+/// What was signed offline, and what channels show; none before the feed that brings the root is published.
+fn gather(keeper: &Keeper, root_feed: &str, sets: BTreeMap<String, Digest>) -> Result<Option<Parts>, Fault> {
+    let state = &keeper.state;
+    let (mut files, mut members): (Vec<Shown>, BTreeMap<String, Member>) = (Vec::new(), BTreeMap::new());
+    for channel in state.channels()? {
+        let Some(current) = state.current(&channel)? else { continue };
+        let (_, Set { releases, files: shown, .. }) = state.set(&channel, current)?;
+        files.extend(shown);
+        members.extend(releases.into_iter().map(|member| (member.feed.clone(), member)));
+    }
+    if !members.contains_key(root_feed) {
+        return Ok(None);
+    }
+    let (mut roots, mut targets, mut feeds) = (BTreeMap::new(), None, BTreeMap::new());
+    for member in members.values() {
+        for (path, text) in metadata(state, member)? {
+            if member.feed == root_feed && path.ends_with(".root.json") {
+                roots.insert(path, text);
+            } else if member.feed == root_feed && path == "targets.json" {
+                targets = Some(text);
+            } else if path == format!("tuf-{}.json", member.feed) {
+                feeds.insert(member.feed.clone(), text);
+            }
+        }
+    }
+    let Some(targets) = targets else { return Ok(None) };
+    let withheld = members.values().flat_map(|member| {
+        member.withheld.iter().map(|(path, why)| noticed(&member.feed, member.version, path, why.code()))
+    });
+    let version = |feed: &str| members.get(feed).map_or(0, |member| member.version);
+    let stripped = files.iter().filter(|file| file.stripped.is_some());
+    let stripped = stripped.map(|file| noticed(&file.feed, version(&file.feed), &file.path, "stripped"));
+    let served: BTreeMap<&String, u64> = members.iter().map(|(feed, member)| (feed, member.version)).collect();
+    let withheld: Vec<_> = withheld.chain(stripped).collect();
+    let notice = json!({ "relay": keeper.config.relay.get_ref(), "served": served, "not_as_signed": withheld });
+    let folder = state.import_log();
+    let (_, checkpoint) = read_head(&folder, &read_vkey(&folder)?)?;
+    Ok(Some(Parts { roots, targets, feeds, sets, files, notice, checkpoint }))
+}

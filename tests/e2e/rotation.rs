@@ -1,0 +1,751 @@
+//! The keyring's life: successors, revocation, denials, epochs, waivers; and each attack on it with its answer.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use gaprelay::base::Timestamp;
+use gaprelay::verify::Keyring;
+use gaprelay::verify::keyring::{Epoch, Key as Row, Revoked, Right, Role};
+use serde_json::Value;
+
+use super::serve::Server;
+use super::support::*;
+
+const ONE: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes")];
+const OTHER: &[File<'_>] = &[("a.hdb", b"44d88612fea8a8f36de82e1278abb02e:68:Other\n", "clamav-hashes")];
+
+/// The keyring that the world began with.
+pub(crate) fn keyring(world: &World) -> Keyring {
+    Keyring::parse(&fs::read(world.path("keyring.toml")).unwrap()).unwrap()
+}
+
+/// The same, a version on.
+pub(crate) fn successor(ring: &Keyring) -> Keyring {
+    Keyring { version: ring.version + 1, ..ring.clone() }
+}
+
+fn comment(version: u64) -> String {
+    format!("gaprelay-keyring/1 version={version}")
+}
+
+fn write(folder: &Path, text: &str, signatures: &[String]) {
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir_all(folder).unwrap();
+    fs::write(folder.join("keyring.toml"), text).unwrap();
+    for (number, signature) in signatures.iter().enumerate() {
+        fs::write(folder.join(format!("keyring.toml.{number}.minisig")), signature).unwrap();
+    }
+}
+
+/// A keyring on the stick, signed by these.
+pub(crate) fn put_keyring(world: &World, ring: &Keyring, roots: &[&Key]) -> PathBuf {
+    let folder = world.path("stick").join(format!("keyring-{}", ring.version));
+    let text = toml::to_string(ring).unwrap();
+    let signatures: Vec<String> = roots.iter().map(|root| root.sign(text.as_bytes(), &comment(ring.version))).collect();
+    write(&folder, &text, &signatures);
+    folder
+}
+
+pub(crate) fn row(name: &str, key: &Key, role: Role) -> Row {
+    let publishes = matches!(role, Role::Vendor | Role::Custodian);
+    Row {
+        name: name.into(),
+        algorithm: "minisign-ed25519".into(),
+        public: key.base64(),
+        role,
+        publisher: publishes.then(|| "example".into()),
+        origin: publishes.then(|| "CH".into()),
+        feeds: vec!["*".into()],
+        may: None,
+        not_before: None,
+        not_after: None,
+    }
+}
+
+fn revoke(ring: &mut Keyring, key: &Key) {
+    let on: Timestamp = "2026-06-01T00:00:00Z".parse().unwrap();
+    ring.revoked.push(Revoked { public: key.base64(), on, reason: "lost laptop".into() });
+}
+
+fn id(key: &Key) -> String {
+    gaprelay::verify::keyring::RawKey::parse(&key.base64()).unwrap().id_text()
+}
+
+/// Why the one bundle of an import was refused.
+#[track_caller]
+fn refused(ran: Ran) -> String {
+    let report = ran.expect(3).json();
+    report["bundles"][0]["refused"]["reason"].as_str().unwrap_or_else(|| panic!("{report}")).to_owned()
+}
+
+/// Has an officer sign a directive, and hands it in.
+fn direct(world: &World, officer: &str, key: &Key, order: &[&str]) -> Ran {
+    let args = [&["directive"], order, &["--officer", officer, "--reason", "test"]].concat();
+    let printed = world.relay(&args).expect(0).out;
+    hand_in(world, &printed, key)
+}
+
+fn hand_in(world: &World, text: &str, key: &Key) -> Ran {
+    let path = world.path("directive.txt");
+    fs::write(&path, text).unwrap();
+    fs::write(world.path("directive.txt.minisig"), key.sign(text.as_bytes(), "x")).unwrap();
+    let signature = world.path("directive.txt.minisig");
+    world.relay(&["directive", "hand-in", "--json", signature.to_str().unwrap()])
+}
+
+#[track_caller]
+fn statement_refused(ran: Ran) -> String {
+    let report = ran.expect(3).json();
+    report["refused"][0]["reason"].as_str().unwrap_or_else(|| panic!("{report}")).to_owned()
+}
+
+fn at(world: &World, time: &str, args: &[&str]) -> Ran {
+    let mut command = Command::new("faketime");
+    run(command.arg(time).arg(RELAY).env("GAPRELAY_STATE", world.state()).args(args))
+}
+
+fn forced(world: &World) -> Value {
+    world.relay(&["keyring", "show", "--json"]).expect(0).json()
+}
+
+/// Ten versions in one import: one of three root keys is lost at the beginning, and each version replaces one more; a
+/// bundle beside them is signed by a key that the last one brings.
+#[test]
+fn ten_versions_with_a_lost_root_key_are_walked_in_one_import() {
+    let world = World::new();
+    // Version 2 goes over to three root keys, of which two sign. The third is lost at once.
+    let mut roots = vec![Key::new(), Key::new(), Key::new()];
+    let mut ring = successor(&keyring(&world));
+    ring.root.keys = roots.iter().map(Key::base64).collect();
+    ring.root.threshold = 2;
+    put_keyring(&world, &ring, &[&world.root, &roots[0], &roots[1]]);
+    roots.swap_remove(2);
+    let newcomer = Key::new();
+    while ring.version < 11 {
+        let (kept, leaving, coming) = (&roots[0], &roots[1], Key::new());
+        let mut next = successor(&ring);
+        next.root.keys = vec![kept.base64(), coming.base64()];
+        if next.version == 11 {
+            next.keys.push(row("newcomer", &newcomer, Role::Custodian));
+        }
+        put_keyring(&world, &next, &[kept, leaving, &coming]);
+        roots = vec![coming, roots.swap_remove(0)];
+        ring = next;
+    }
+    good(&world.path("stick/feed-1"), &newcomer, "feed", 1, ONE);
+    let report = world.import(&world.path("stick")).expect(0).json();
+    let outcomes: Vec<&str> =
+        report["bundles"].as_array().unwrap().iter().map(|b| b["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, [["keyring-replaced"; 10].as_slice(), &["imported"]].concat());
+    assert_eq!(forced(&world)["keyring"]["version"], 11);
+    let log = world.log("import");
+    let replaced: Vec<u64> =
+        log.iter().filter(|e| e["type"] == "keyring-replaced").map(|e| e["version"].as_u64().unwrap()).collect();
+    assert_eq!(replaced, (2..=11).collect::<Vec<_>>());
+    world.fsck();
+    // All versions travel each time; those that were in force are known, and are not told of again.
+    let before = world.log("import").len();
+    let again = world.import(&world.path("stick")).expect(0).json();
+    assert!(again["bundles"].as_array().unwrap().iter().all(|bundle| bundle["outcome"] == "already-here"));
+    let since = &world.log("import")[before..];
+    assert!(since.iter().all(|event| event["type"] != "keyring-replaced"), "{since:#?}");
+    assert_eq!(since.iter().filter(|event| event["type"] == "import-started").count(), 1, "the bundle alone");
+}
+
+/// Each way to slip a keyring in, with its answer; none changes anything.
+#[test]
+fn a_keyring_that_does_not_follow_is_refused() {
+    let world = World::new();
+    let first = keyring(&world);
+    let stranger = Key::new();
+    let next = successor(&first);
+    let text = toml::to_string(&next).unwrap();
+    let (root, good) = (&world.root, comment(2));
+    let before = world.stored();
+    let try_it = |text: &str, signatures: &[String]| {
+        let folder = world.path("stick/keyring");
+        write(&folder, text, signatures);
+        let reason = refused(world.import(&folder));
+        assert_eq!(world.stored(), before, "{reason}");
+        reason
+    };
+    let signed = |ring: &Keyring, keys: &[&Key]| {
+        let text = toml::to_string(ring).unwrap();
+        let signatures: Vec<String> =
+            keys.iter().map(|key| key.sign(text.as_bytes(), &comment(ring.version))).collect();
+        try_it(&text, &signatures)
+    };
+
+    // By whom.
+    assert_eq!(signed(&next, &[&stranger]), "keyring-threshold");
+    assert_eq!(signed(&next, &[&world.officer]), "keyring-threshold");
+    let mut taken_over = next.clone();
+    taken_over.root.keys = vec![stranger.base64()];
+    assert_eq!(signed(&taken_over, &[&stranger]), "keyring-threshold", "the new root alone");
+    assert_eq!(signed(&taken_over, &[root]), "keyring-threshold", "the old root alone");
+    let mut two = next.clone();
+    two.root.keys.push(stranger.base64());
+    two.root.threshold = 2;
+    assert_eq!(signed(&two, &[root, root]), "keyring-threshold", "one key twice is one");
+    let mut revoked = next.clone();
+    revoked.root.keys.push(stranger.base64());
+    revoke(&mut revoked, root);
+    assert_eq!(
+        signed(&revoked, &[root]),
+        "keyring-threshold",
+        "a root key that the new one revokes counts for the old alone"
+    );
+    revoked.root.keys = vec![root.base64()];
+    assert_eq!(signed(&revoked, &[root]), "keyring-malformed", "nobody could replace it any more");
+
+    // What was signed.
+    assert_eq!(
+        try_it(&text.replace("version = 2", "version = 2 "), &[root.sign(text.as_bytes(), &good)]),
+        "signature-invalid"
+    );
+    for foreign in ["gaprelay-bundle/1 feed=feed version=2", "gaprelay-keyring/1 version=3", ""] {
+        assert_eq!(try_it(&text, &[root.sign(text.as_bytes(), foreign)]), "signature-foreign-statement", "{foreign}");
+    }
+    let garbage = "version = 2\n";
+    assert_eq!(try_it(garbage, &[root.sign(garbage.as_bytes(), &good)]), "keyring-malformed");
+    let legacy = root.sign(text.as_bytes(), &good).replacen("\nRU", "\nRW", 1);
+    assert_eq!(try_it(&text, &[legacy]), "signature-legacy");
+    let long = format!("{text}#{}\n", "x".repeat(1 << 20));
+    assert_eq!(try_it(&long, &[root.sign(long.as_bytes(), &good)]), "keyring-too-large");
+
+    // Which version.
+    assert_eq!(signed(&successor(&next), &[root]), "keyring-gap");
+    assert_eq!(signed(&Keyring { version: u64::MAX, ..next.clone() }, &[root]), "keyring-malformed");
+    let mut other = first.clone();
+    other.keys.pop();
+    assert_eq!(signed(&other, &[root]), "keyring-equivocation");
+
+    // Unsigned it is not even a bundle.
+    write(&world.path("stick/keyring"), &text, &[]);
+    let ran = world.import(&world.path("stick/keyring")).expect(3);
+    assert!(ran.err.contains("no-bundle"), "{}", ran.err);
+    assert_eq!(world.stored(), before);
+    let refusals = world.log("import").iter().filter(|event| event["type"] == "import-refused").count();
+    assert_eq!(refusals, 17, "each is in the log");
+}
+
+/// What was taken from somebody stays taken: a later keyring cannot leave it out.
+#[test]
+fn no_keyring_forgets() {
+    let world = World::new();
+    let mut second = successor(&keyring(&world));
+    revoke(&mut second, &world.custodian);
+    second.epochs.push(Epoch { feed: "feed".into(), number: 2, highest: 7 });
+    second.lifted.push(gaprelay::base::Digest::of(b"a denial"));
+    world.import(&put_keyring(&world, &second, &[&world.root])).expect(0);
+    let third = successor(&second);
+    let mut changed = third.clone();
+    changed.epochs[0].highest = 8;
+    let mut lower = third.clone();
+    lower.epochs[0].number = 1;
+    for forgetful in [
+        Keyring { revoked: Vec::new(), ..third.clone() },
+        Keyring { epochs: Vec::new(), ..third.clone() },
+        Keyring { lifted: Vec::new(), ..third.clone() },
+        changed,
+        lower,
+    ] {
+        assert_eq!(refused(world.import(&put_keyring(&world, &forgetful, &[&world.root]))), "keyring-forgets");
+    }
+    // Back to one that was in force once, exactly as it was: known. Another one of that number: refused.
+    let first = toml::to_string(&keyring(&world)).unwrap();
+    write(&world.path("stick/old"), &first, &[world.root.sign(first.as_bytes(), &comment(1))]);
+    assert_eq!(refused(world.import(&world.path("stick/old"))), "keyring-rollback");
+    world.import(&put_keyring(&world, &third, &[&world.root])).expect(0);
+    world.import(&put_keyring(&world, &second, &[&world.root])).expect(0);
+    assert_eq!(forced(&world)["keyring"]["version"], 3);
+}
+
+/// What a revoked key brought in is listed, and goes in one step; what it signs from then on is refused.
+#[test]
+fn what_a_revoked_key_brought_in_is_withdrawn_in_one_step() {
+    let world = World::new();
+    let other = Key::new();
+    let mut second = successor(&keyring(&world));
+    second.keys.push(row("other", &other, Role::Custodian));
+    world.import(&put_keyring(&world, &second, &[&world.root])).expect(0);
+    good(&world.path("stick/feed-1"), &other, "feed", 1, ONE);
+    world.import(&world.path("stick/feed-1")).expect(0);
+    world.decide("feed/1", "officer", &world.officer, "approve").expect(0);
+    world.publish("feed", 2, OTHER);
+    world.publish("auto", 1, &[("b.hdb", HASHES, "clamav-hashes")]);
+    assert_eq!(forced(&world)["parts"], serde_json::json!([]));
+
+    let mut third = successor(&second);
+    revoke(&mut third, &world.custodian);
+    world.import(&put_keyring(&world, &third, &[&world.root])).expect(0);
+    let shown = forced(&world);
+    let parts: Vec<_> =
+        shown["parts"].as_array().unwrap().iter().map(|part| part["release"].as_str().unwrap()).collect();
+    assert_eq!(parts, ["auto/1", "feed/2"]);
+    let text = world.relay(&["keyring", "show"]).expect(0);
+    let key = id(&world.custodian);
+    assert!(text.err.contains(&format!("gaprelay directive withdraw-key {key}")), "{}", text.err);
+    // What is served stays until somebody decides; what comes by that key does not come in.
+    assert_eq!(refused(world.import(&world.bundle("feed", 3, ONE))), "key-revoked");
+
+    let done = direct(&world, "officer", &world.officer, &["withdraw-key", &key]).expect(0).json();
+    let taken: Vec<_> = done["taken"].as_array().unwrap().iter().map(|it| it["release"].as_str().unwrap()).collect();
+    assert_eq!(taken, ["auto/1", "feed/2"]);
+    let status = world.relay(&["status", "--json"]).expect(0).json();
+    assert_eq!(status["channels"][0]["releases"][0]["version"], 1, "{status}");
+    assert_eq!(status["channels"][0]["releases"].as_array().unwrap().len(), 1);
+    assert_eq!(forced(&world)["parts"], serde_json::json!([]));
+    // Said again there is nothing left to say it of.
+    let again = world.relay(&["directive", "withdraw-key", &key, "--officer", "officer", "--reason", "x"]).expect(3);
+    assert!(again.err.contains("statement-listing"), "{}", again.err);
+    world.fsck();
+
+    // An officer's key that is revoked: what was approved with it is listed too.
+    let mut fourth = successor(&third);
+    revoke(&mut fourth, &world.officer);
+    world.import(&put_keyring(&world, &fourth, &[&world.root])).expect(0);
+    let shown = forced(&world);
+    assert_eq!((&shown["parts"][0]["release"], &shown["parts"][0]["part"]), (&"feed/1".into(), &"approved".into()));
+    let printed = world
+        .relay(&["approve", "feed/1", "--officer", "officer", "--reason", "x", "--decision", "withdraw"])
+        .expect(0);
+    let ran = world.hand_in("feed/1", &printed.out, &world.officer.sign(printed.out.as_bytes(), "x"));
+    assert_eq!(statement_refused(ran), "key-revoked");
+}
+
+/// Officers tighten and never loosen: a denial counts at once, and only a keyring lifts it.
+#[test]
+fn officers_deny_and_only_the_root_lifts() {
+    let world = World::new();
+    world.import(&world.bundle("feed", 1, ONE)).expect(0);
+    let (key, officer) = (id(&world.custodian), &world.officer);
+    direct(&world, "officer", officer, &["deny-key", &key]).expect(0);
+    assert_eq!(refused(world.import(&world.bundle("feed", 2, OTHER))), "key-denied");
+    assert_eq!(forced(&world)["parts"][0]["release"], "feed/1", "what it brought in is listed");
+    assert_eq!(statement_refused(direct(&world, "officer", officer, &["deny-key", &key])), "statement-repeated");
+    let lift = |world: &World, ring: &Keyring| {
+        let mut next = successor(ring);
+        next.lifted = forced(world)["denied"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|d| d["sha256"].as_str().unwrap().parse().unwrap())
+            .collect();
+        world.import(&put_keyring(world, &next, &[&world.root])).expect(0);
+        next
+    };
+    let second = lift(&world, &keyring(&world));
+    world.import(&world.bundle("feed", 2, OTHER)).expect(0);
+
+    direct(&world, "second", &world.second, &["deny-feed", "auto"]).expect(0);
+    assert_eq!(refused(world.import(&world.bundle("auto", 1, ONE))), "feed-denied");
+    world.import(&world.bundle("feed", 3, ONE)).expect(0);
+    direct(&world, "second", &world.second, &["deny-origin", "CH"]).expect(0);
+    assert_eq!(refused(world.import(&world.bundle("feed", 4, ONE))), "origin-denied");
+    lift(&world, &second);
+    world.import(&world.bundle("auto", 1, ONE)).expect(0);
+
+    // Denied officers decide nothing more; those who denied them are the root's to judge.
+    direct(&world, "second", &world.second, &["deny-key", &id(officer)]).expect(0);
+    let printed =
+        world.relay(&["directive", "deny-origin", "FR", "--officer", "officer", "--reason", "x"]).expect(0).out;
+    assert_eq!(statement_refused(hand_in(&world, &printed, officer)), "key-denied");
+    let log = world.log("import");
+    assert_eq!(log.iter().filter(|event| event["type"] == "directive").count(), 4);
+    world.fsck();
+}
+
+/// What is wrong with a directive, each with its answer; and what a key may sign is in the keyring.
+#[test]
+fn a_directive_counts_by_whom_where_and_for_what_it_was_signed() {
+    let world = World::new();
+    let printed =
+        world.relay(&["directive", "deny-origin", "RU", "--officer", "officer", "--reason", "law"]).expect(0).out;
+    let elsewhere = printed.replace("relay test/import/1", "relay other/import/1");
+    assert_eq!(statement_refused(hand_in(&world, &elsewhere, &world.officer)), "statement-foreign");
+    assert_eq!(statement_refused(hand_in(&world, &printed, &world.second)), "statement-signer");
+    assert_eq!(statement_refused(hand_in(&world, &printed, &world.custodian)), "statement-signer");
+    assert_eq!(statement_refused(hand_in(&world, &printed, &world.root)), "signature-unknown-key");
+    assert_eq!(
+        statement_refused(hand_in(&world, &printed.replace("deny", "allow"), &world.officer)),
+        "statement-malformed"
+    );
+    let mut ring = successor(&keyring(&world));
+    for key in &mut ring.keys {
+        if key.role == Role::Officer {
+            key.may = Some(vec![Right::Approve]);
+        }
+    }
+    world.import(&put_keyring(&world, &ring, &[&world.root])).expect(0);
+    assert_eq!(statement_refused(hand_in(&world, &printed, &world.officer)), "statement-right");
+    world.publish("feed", 1, ONE);
+    assert_eq!(statement_refused(world.decide("feed/1", "officer", &world.officer, "withdraw")), "statement-right");
+    for key in &mut ring.keys {
+        if key.role == Role::Officer {
+            (key.may, key.feeds) = (Some(vec![Right::Deny]), vec!["other*".into()]);
+        }
+    }
+    ring.version += 1;
+    world.import(&put_keyring(&world, &ring, &[&world.root])).expect(0);
+    let feed = world.relay(&["directive", "deny-feed", "feed", "--officer", "officer", "--reason", "x"]).expect(0).out;
+    assert_eq!(statement_refused(hand_in(&world, &feed, &world.officer)), "statement-signer");
+    let key = id(&world.custodian);
+    let all = world.relay(&["directive", "withdraw-key", &key, "--officer", "officer", "--reason", "x"]).expect(0).out;
+    assert_eq!(statement_refused(hand_in(&world, &all, &world.officer)), "statement-signer", "feed/1 is not theirs");
+    hand_in(&world, &printed, &world.officer).expect(0);
+    for bad in [
+        &["directive", "deny-key", "abc"][..],
+        &["directive", "deny-origin", "Russia"],
+        &["directive", "deny-feed", "../x"],
+    ] {
+        let ran = world.relay(&[bad, &["--officer", "officer", "--reason", "x"]].concat()).expect(3);
+        assert!(ran.err.contains("statement-malformed"), "{}", ran.err);
+    }
+}
+
+/// A stolen key that signs a version far ahead would use up the numbers: it is refused, officers may waive it, and the
+/// root can put the feed back.
+#[test]
+fn a_fast_forward_is_refused_waived_and_undone() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    let far = world.bundle("feed", 1 << 40, OTHER);
+    assert_eq!(refused(world.import(&far)), "version-jump");
+    let manifest = gaprelay::base::Digest::of(&fs::read(far.join("manifest.json")).unwrap()).to_string();
+    direct(&world, "officer", &world.officer, &["waive", &manifest, "--until", "2099-01-01T00:00:00Z"]).expect(0);
+    world.import(&far).expect(0);
+    world.decide(&format!("feed/{}", 1_u64 << 40), "officer", &world.officer, "approve").expect(0);
+    assert_eq!(refused(world.import(&world.bundle("feed", 2, OTHER))), "version-rollback", "the numbers are used up");
+
+    let mut ring = successor(&keyring(&world));
+    ring.epochs.push(Epoch { feed: "feed".into(), number: 1, highest: 1 });
+    world.import(&put_keyring(&world, &ring, &[&world.root])).expect(0);
+    let served = |world: &World| {
+        world.relay(&["status", "--json"]).expect(0).json()["channels"][0]["releases"][0]["version"].clone()
+    };
+    assert_eq!(served(&world), 1, "what is void is not served any more");
+    assert_eq!(refused(world.import(&far)), "version-void");
+    let third: &[File<'_>] = &[("a.hdb", b"44d88612fea8a8f36de82e1278abb02d:68:Third\n", "clamav-hashes")];
+    world.publish("feed", 2, third);
+    assert_eq!(served(&world), 2);
+    world.fsck();
+    world.relay(&["gc", "--yes"]).expect(0);
+    world.fsck();
+    let log = world.log("import");
+    let last = log.iter().rfind(|event| event["type"] == "keyring-replaced").unwrap();
+    assert_eq!(last["epochs"], serde_json::json!(["feed 1 1"]));
+}
+
+/// An expired bundle comes in only where as many officers as the feed asks for have said so, of exactly this one, and
+/// not for ever. No waiver helps against a rollback.
+#[test]
+fn expired_content_comes_in_by_waiver_alone() {
+    let world = World::new();
+    let expired = |feed: &str, version: u64| {
+        let folder = world.path("stick").join(format!("{feed}-{version}"));
+        let payload = gzip(&tar(ONE));
+        let mut manifest = manifest(feed, version, ONE, &payload);
+        manifest["expires"] = "2026-02-01T00:00:00Z".into();
+        let bytes = serde_json::to_vec(&manifest).unwrap();
+        let signature = world.custodian.sign(&bytes, &super::support::comment(feed, version));
+        write_bundle(&folder, &bytes, &payload, &[("manifest.json.minisig", signature)]);
+        (folder, gaprelay::base::Digest::of(&bytes).to_string())
+    };
+    let (folder, manifest) = expired("two", 5);
+    assert_eq!(refused(world.import(&folder)), "bundle-expired");
+    let waive = ["waive", &manifest, "--until", "2099-01-01T00:00:00Z"];
+    direct(&world, "officer", &world.officer, &waive).expect(0);
+    assert_eq!(refused(world.import(&folder)), "bundle-expired", "the feed asks for two officers");
+    direct(&world, "second", &world.second, &["waive", &manifest, "--until", "2026-03-01T00:00:00Z"]).expect(0);
+    assert_eq!(refused(world.import(&folder)), "bundle-expired", "one of the waivers is over");
+    direct(&world, "second", &world.second, &waive).expect(0);
+    world.import(&folder).expect(0);
+    let (older, manifest) = expired("two", 4);
+    let waive = ["waive", &manifest, "--until", "2099-01-01T00:00:00Z"];
+    direct(&world, "officer", &world.officer, &waive).expect(0);
+    direct(&world, "second", &world.second, &waive).expect(0);
+    assert_eq!(refused(world.import(&older)), "version-rollback");
+}
+
+/// A clock years ahead neither imports nor poisons the log: an officer confirms the time, or it is set right again.
+#[test]
+fn a_clock_years_ahead_needs_an_officers_word() {
+    if !has("faketime") {
+        return;
+    }
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    let folder = world.bundle("feed", 2, OTHER);
+    let far = "2031-05-01 12:00:00";
+    let ran = at(&world, far, &["import", "--operator", "operator", folder.to_str().unwrap()]).expect(1);
+    assert!(ran.err.contains("nobody has confirmed so long a step"), "{}", ran.err);
+    assert!(ran.err.contains("gaprelay directive clock"), "{}", ran.err);
+    // Settling goes on, and dates nothing by that clock.
+    at(&world, far, &["settle"]).expect(0);
+    world.import(&folder).expect(0);
+
+    let hand_in = |time: &str, when: &str| {
+        let order = ["directive", "clock", time, "--officer", "officer", "--reason", "battery"];
+        let printed = world.relay(&order).expect(0).out;
+        fs::write(world.path("c.txt"), &printed).unwrap();
+        fs::write(world.path("c.txt.minisig"), world.officer.sign(printed.as_bytes(), "x")).unwrap();
+        at(&world, when, &["directive", "hand-in", "--json", world.path("c.txt.minisig").to_str().unwrap()])
+    };
+    assert_eq!(statement_refused(hand_in("2030-01-01T00:00:00Z", far)), "statement-clock");
+    hand_in("2031-05-01T10:00:00Z", far).expect(0);
+    let third = world.bundle("feed", 3, ONE);
+    at(&world, far, &["import", "--operator", "operator", third.to_str().unwrap()]).expect(0);
+    let back = world.relay(&["import", third.to_str().unwrap()]).expect(1);
+    assert!(back.err.contains("the clock says"), "{}", back.err);
+}
+
+/// Damaged trust stops imports and approvals with a clear fault; what is published is served on.
+#[test]
+fn damaged_trust_stops_imports_and_keeps_serving() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    for damage in ["trust/trust.json", "keyring/1.toml"] {
+        let path = world.state().join(damage);
+        let good = fs::read(&path).unwrap();
+        for bad in [None, Some(&b""[..]), Some(&good[..good.len() / 2])] {
+            match bad {
+                None => fs::remove_file(&path).unwrap(),
+                Some(bytes) => fs::write(&path, bytes).unwrap(),
+            }
+            let ran = world.import(&world.bundle("feed", 2, OTHER)).expect(4);
+            assert!(ran.err.contains(damage.rsplit('/').next().unwrap()), "{}", ran.err);
+            world.relay(&["settle"]).expect(4);
+            let server = Server::start(&world, "serve");
+            let got = run(Command::new("curl").args(["-sf", &server.url("/c/a.hdb")])).expect(0);
+            assert_eq!(got.out.as_bytes(), HASHES);
+        }
+        fs::write(&path, &good).unwrap();
+        world.fsck();
+    }
+    world.import(&world.path("stick/feed-2")).expect(0);
+}
+
+/// What officers hand in to repair.
+fn repair(world: &World, officers: &[(&str, &Key)], more: &[&str]) -> Ran {
+    let mut args = vec!["repair".to_owned()];
+    for (name, key) in officers {
+        let printed = world.relay(&["repair", "--officer", name, "--reason", "disk"]).expect(0).out;
+        let path = world.path(&format!("repair.{name}.txt"));
+        fs::write(&path, &printed).unwrap();
+        let signature = world.path(&format!("repair.{name}.txt.minisig"));
+        fs::write(&signature, key.sign(printed.as_bytes(), "x")).unwrap();
+        args.extend(["--signature".into(), signature.to_str().unwrap().to_owned()]);
+    }
+    let args: Vec<&str> = args.iter().map(String::as_str).chain(more.iter().copied()).collect();
+    world.relay(&args)
+}
+
+/// The trust state comes back from the log, on the word of two officers, and is what it was: what was accepted, denied,
+/// and made void.
+#[test]
+fn trust_is_repaired_from_the_log_by_two_officers() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    world.publish("feed", 2, OTHER);
+    let mut ring = successor(&keyring(&world));
+    ring.epochs.push(Epoch { feed: "feed".into(), number: 1, highest: 1 });
+    let brought = put_keyring(&world, &ring, &[&world.root]).join("keyring.toml");
+    world.import(&world.path("stick/keyring-2")).expect(0);
+    direct(&world, "officer", &world.officer, &["deny-origin", "RU"]).expect(0);
+    world.import(&world.bundle("feed", 3, ONE)).expect(0);
+    world.fsck();
+    let (trust, kept) = (world.state().join("trust/trust.json"), world.state().join("keyring/2.toml"));
+    let before: Value = serde_json::from_slice(&fs::read(&trust).unwrap()).unwrap();
+    let both = [("officer", &world.officer), ("second", &world.second)];
+    let ran = repair(&world, &both, &[]).expect(3);
+    assert!(ran.err.contains("repair-not-needed"), "{}", ran.err);
+
+    fs::write(&trust, b"{}").unwrap();
+    fs::write(&kept, b"").unwrap();
+    let ran = repair(&world, &both, &[]).expect(3);
+    assert!(ran.err.contains("repair-keyring"), "{}", ran.err);
+    let wrong = world.path("keyring.toml");
+    let ran = repair(&world, &both, &["--keyring", wrong.to_str().unwrap()]).expect(3);
+    assert!(ran.err.contains("repair-keyring"), "{}", ran.err);
+    let given = ["--keyring", brought.to_str().unwrap()];
+    for (officers, reason) in [
+        (&both[..1], "repair-officers"),
+        (&[both[0], both[0]][..], "repair-officers"),
+        (&[both[0], ("second", &world.officer)], "statement-signer"),
+        (&[both[0], ("custodian", &world.custodian)], "statement-signer"),
+    ] {
+        let ran = repair(&world, officers, &given).expect(3);
+        assert!(ran.err.contains(reason), "{reason}: {}", ran.err);
+        assert_eq!(fs::read(&trust).unwrap(), b"{}");
+    }
+    repair(&world, &both, &given).expect(0);
+    let after: Value = serde_json::from_slice(&fs::read(&trust).unwrap()).unwrap();
+    for part in ["keyring", "feeds"] {
+        assert_eq!(after[part], before[part], "{part}");
+    }
+    let text = |trust: &Value| trust["directives"][0]["text"].clone();
+    assert_eq!(text(&after), text(&before));
+    world.fsck();
+    assert_eq!(world.log("import").last().unwrap()["type"], "repaired");
+    assert_eq!(refused(world.import(&world.bundle("feed", 2, ONE))), "version-void");
+    world.import(&world.bundle("feed", 4, OTHER)).expect(0);
+    // A damaged log tells nothing that could be trusted.
+    fs::write(&trust, b"{}").unwrap();
+    let bundle = world.state().join("log/import/tile/entries").read_dir().unwrap().next().unwrap().unwrap().path();
+    let bundle = bundle.read_dir().unwrap().next().unwrap().unwrap().path();
+    let mut bad = fs::read(&bundle).unwrap();
+    let at = bad.len() / 2;
+    bad[at] ^= 1;
+    fs::write(&bundle, bad).unwrap();
+    let ran = world.relay(&["repair", "--officer", "officer", "--reason", "x"]);
+    assert_eq!(ran.code, Some(4), "{}", ran.err);
+}
+
+/// A former copy of the trust state would let old content in again: it is told from the log, and stops the relay's
+/// imports.
+#[test]
+fn a_former_copy_of_the_trust_state_is_found() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    let trust = world.state().join("trust/trust.json");
+    let old = fs::read(&trust).unwrap();
+    world.publish("feed", 2, OTHER);
+    let now = fs::read(&trust).unwrap();
+    fs::write(&trust, &old).unwrap();
+    let ran = world.import(&world.bundle("feed", 2, ONE)).expect(4);
+    assert!(ran.err.contains("it is older than the import log"), "{}", ran.err);
+    let ran = world.relay(&["fsck"]).expect(4);
+    assert!(ran.err.contains("it is not what the import log tells"), "{}", ran.err);
+    fs::write(&trust, &now).unwrap();
+    // And a former copy of the log, beside what is trusted now.
+    let (log, saved) = (world.state().join("log/import"), world.path("log"));
+    run(Command::new("cp").arg("-a").arg(&log).arg(&saved)).expect(0);
+    world.publish("feed", 3, ONE);
+    fs::remove_dir_all(&log).unwrap();
+    run(Command::new("cp").arg("-a").arg(&saved).arg(&log)).expect(0);
+    let ran = world.import(&world.bundle("feed", 4, OTHER)).expect(4);
+    assert!(ran.err.contains("it is newer than the import log"), "{}", ran.err);
+}
+
+/// The ceremony with stock minisign: drafted, read aloud, signed on machines of their own, put together, checked, and
+/// taken by the relay.
+#[test]
+fn the_ceremony_is_done_with_stock_minisign() {
+    if !has("minisign") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let pack = |args: &[&str]| run(Command::new(PACK).args(args).current_dir(dir.path()));
+    for name in ["root1", "root2", "root3", "custodian", "officer", "new"] {
+        let (secret, public) = (path(&format!("{name}.key")), path(&format!("{name}.pub")));
+        run(Command::new("minisign").args(["-G", "-W", "-s", &secret, "-p", &public])).expect(0);
+    }
+    let made = pack(&[
+        "keyring",
+        "new",
+        "--root",
+        "root1.pub",
+        "--root",
+        "root2.pub",
+        "--root",
+        "root3.pub",
+        "--root-threshold",
+        "2",
+        "--key",
+        "name=custodian,role=custodian,public=custodian.pub,publisher=example,origin=CH",
+        "--key",
+        "name=officer,role=officer,public=officer.pub,may=approve+deny",
+        "--require",
+        "role=custodian,signers=1",
+        "--out",
+        "keyring.toml",
+    ])
+    .expect(0);
+    let words = |text: &str| {
+        let at = text.find("aloud:\n").unwrap();
+        text[at + 7..].lines().take(4).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(words(&made.out).len(), 4);
+    fs::write(dir.path().join("config.toml"), CONFIG).unwrap();
+    let relay = |args: &[&str]| {
+        run(Command::new(RELAY).args(args).env("GAPRELAY_STATE", path("state")).current_dir(dir.path()))
+    };
+    relay(&["init", "--keyring", "keyring.toml", "--config", "config.toml"]).expect(0);
+    assert_eq!(words(&relay(&["keyring", "show"]).expect(0).out), words(&made.out), "both sides read the same aloud");
+
+    let drafted = pack(&[
+        "keyring",
+        "draft",
+        "keyring.toml",
+        "--out",
+        "keyring-2",
+        "--add",
+        "name=new,role=custodian,public=new.pub,publisher=example,origin=CH",
+        "--revoke",
+        "custodian=lost laptop",
+        "--remove-root",
+        "root3.pub",
+        "--epoch",
+        "feed=41",
+    ])
+    .expect(0);
+    for line in
+        ["custodian new (", "revoked: lost laptop", "feed feed begins epoch 1: versions above 41 are void", "taken out"]
+    {
+        assert!(drafted.out.contains(line), "{line}: {}", drafted.out);
+    }
+    assert!(drafted.err.contains("-t 'gaprelay-keyring/1 version=2'"), "{}", drafted.err);
+    // Too few yet.
+    let sign = |key: &str, document: &str, version: u64| {
+        let out = path(&format!("{key}.{version}.minisig"));
+        let (key, comment) = (path(&format!("{key}.key")), comment(version));
+        run(Command::new("minisign").args(["-S", "-s", &key, "-m", &path(document), "-x", &out, "-t", &comment]))
+            .expect(0);
+        out
+    };
+    let (one, two) = (sign("root1", "keyring-2/keyring.toml", 2), sign("root2", "keyring-2/keyring.toml", 2));
+    pack(&["keyring", "assemble", "keyring-2", "--former", "keyring.toml", &one]).expect(0);
+    let few = pack(&["keyring", "check", "keyring-2", "--former", "keyring.toml"]).expect(3);
+    assert!(few.err.contains("1 of 2 signatures") && few.err.contains("keyring-threshold"), "{}", few.err);
+    let stranger = sign("officer", "keyring-2/keyring.toml", 2);
+    let ran = pack(&["keyring", "assemble", "keyring-2", "--former", "keyring.toml", &stranger]).expect(3);
+    assert!(ran.err.contains("no root key of either keyring"), "{}", ran.err);
+    pack(&["keyring", "assemble", "keyring-2", "--former", "keyring.toml", &two]).expect(0);
+    let checked = pack(&["keyring", "check", "keyring-2", "--former", "keyring.toml"]).expect(0);
+    assert_eq!(words(&checked.out), words(&drafted.out));
+
+    // A third on top of it; both go in at once.
+    pack(&["keyring", "draft", "keyring-2", "--out", "keyring-3", "--remove", "officer"]).expect(0);
+    let signatures = [sign("root1", "keyring-3/keyring.toml", 3), sign("root2", "keyring-3/keyring.toml", 3)];
+    pack(&["keyring", "assemble", "keyring-3", "--former", "keyring-2", &signatures[0], &signatures[1]]).expect(0);
+    let checked = pack(&["keyring", "check", "keyring-3", "keyring-2", "--former", "keyring.toml"]).expect(0);
+    assert!(
+        checked.out.contains("keyring 2, signed by") && checked.out.contains("keyring 3, signed by"),
+        "{}",
+        checked.out
+    );
+    fs::create_dir(dir.path().join("stick")).unwrap();
+    for folder in ["keyring-2", "keyring-3"] {
+        fs::rename(dir.path().join(folder), dir.path().join("stick").join(folder)).unwrap();
+    }
+    let taken = relay(&["import", "--operator", "op", "stick"]).expect(0);
+    assert!(taken.err.contains("keyring 3 is in force now"), "{}", taken.err);
+    let shown = relay(&["keyring", "show"]).expect(0);
+    assert_eq!(words(&shown.out), words(&pack(&["keyring", "show", "stick/keyring-3"]).expect(0).out));
+    // What is kept checks with stock minisign alone, by anyone.
+    let ran = run(Command::new("minisign")
+        .args(["-V", "-p", &path("root1.pub"), "-m", &path("state/keyring/3.toml"), "-x"])
+        .arg(
+            fs::read_dir(dir.path().join("state/keyring"))
+                .unwrap()
+                .map(|e| e.unwrap().path())
+                .find(|p| {
+                    p.to_str().unwrap().contains("3.toml.") && fs::read(p).unwrap() == fs::read(&signatures[0]).unwrap()
+                })
+                .unwrap(),
+        ));
+    assert!(ran.expect(0).out.contains("gaprelay-keyring/1 version=3"));
+}

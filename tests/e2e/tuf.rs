@@ -1,0 +1,492 @@
+//! The repository for TUF clients, with stock python-tuf: it pulls, follows rotations, and refuses what it must.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use gaprelay::base::Digest;
+use gaprelay::publish::tuf::Tree;
+use serde_json::Value;
+
+use super::serve::Server;
+use super::support::*;
+
+const NEVER: &str = "2098-01-01T00:00:00Z";
+const EICAR: &[u8] = b"44d88612fea8a8f36de82e1278abb02f:68:Eicar-Test\n";
+
+/// A relay with the feeds `trust` and `site`, and the keys of the offline half.
+struct Repository {
+    world: World,
+    relay: String,
+}
+
+impl Repository {
+    /// With a root and targets published, if the machine has what it takes.
+    fn new() -> Option<Self> {
+        if !has("openssl") || !has("curl") {
+            return None;
+        }
+        let feed = |name: &str| {
+            format!(
+                "[[feed]]\nname = \"{name}\"\nkinds = [\"tuf-metadata\", \"clamav-hashes\", \"suricata-rules\"]\nclean_without_approval = true\nbrake = 100\n"
+            )
+        };
+        let config = format!(
+            "relay = \"test\"\n[media]\nwritable = \"tests import from plain folders\"\n[serve]\nlisten = [\"127.0.0.1:0\"]\n[tuf]\nfeed = \"trust\"\n{}{}[[channel]]\nname = \"c\"\nfeeds = [\"trust\", \"site\"]\n",
+            feed("trust"),
+            feed("site")
+        );
+        let world = World::with_config(&config);
+        for key in ["root1", "root2", "root3", "targets", "site", "stranger"] {
+            let (secret, public) = (world.path(&format!("{key}.pem")), world.path(&format!("{key}.pub")));
+            run(Command::new("openssl").args(["genpkey", "-algorithm", "ed25519", "-out"]).arg(&secret)).expect(0);
+            run(Command::new("openssl").args(["pkey", "-pubout", "-in"]).arg(&secret).arg("-out").arg(&public))
+                .expect(0);
+        }
+        let relay = world.relay(&["tuf", "key"]).expect(0).out.trim().to_owned();
+        assert_eq!(world.relay(&["tuf", "key"]).expect(0).out.trim(), relay, "it is made once");
+        fs::create_dir(world.path("trust")).unwrap();
+        fs::create_dir(world.path("site")).unwrap();
+        let repository = Self { world, relay };
+        repository.root(
+            &["--root", "root1.pub", "--root", "root2.pub", "--root-threshold", "2", "--targets", "targets.pub"],
+            &["root1", "root2"],
+        );
+        repository.targets(&["--feed", "site=site.pub"]);
+        fs::write(repository.path("site/a.hdb"), EICAR).unwrap();
+        fs::create_dir(repository.path("site/rules")).unwrap();
+        fs::write(repository.path("site/rules/r.rules"), RULES).unwrap();
+        Some(repository)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.world.path(name)
+    }
+
+    fn pack(&self, args: &[&str]) -> Ran {
+        run(Command::new(PACK).args(args).current_dir(self.world.dir.path()))
+    }
+
+    /// The next root, signed by these keys.
+    fn root(&self, args: &[&str], keys: &[&str]) {
+        let number = fs::read_dir(self.path("trust"))
+            .unwrap()
+            .filter(|e| e.as_ref().unwrap().path().to_str().unwrap().ends_with(".root.json"))
+            .count();
+        let former = format!("trust/{number}.root.json");
+        let mut all = vec!["tuf", "root", "--relay", &self.relay, "--expires", NEVER, "--out", "trust"];
+        if number > 0 {
+            all.extend(["--former", &former]);
+        }
+        all.extend(args);
+        self.pack(&all).expect(0);
+        let file = format!("trust/{}.root.json", number + 1);
+        for key in keys {
+            self.pack(&["tuf", "sign", &file, "--key", &format!("{key}.pem")]).expect(0);
+        }
+    }
+
+    fn targets(&self, args: &[&str]) {
+        let mut all = vec![
+            "tuf",
+            "targets",
+            "--relay",
+            &self.relay,
+            "--expires",
+            NEVER,
+            "--sign",
+            "targets.pem",
+            "--out",
+            "trust",
+        ];
+        if self.path("trust/targets.json").exists() {
+            all.extend(["--former", "trust/targets.json"]);
+        }
+        all.extend(args);
+        self.pack(&all).expect(0);
+    }
+
+    /// Packs a folder as the next version of a feed, and imports it; what is clean is published.
+    fn bring(&self, folder: &str, version: u64, more: &[&str]) -> Ran {
+        let out = format!("stick/{folder}-{version}");
+        let number = version.to_string();
+        let mut args = vec![
+            "build",
+            folder,
+            "--feed",
+            folder,
+            "--version",
+            &number,
+            "--publisher",
+            "example",
+            "--origin",
+            "CH",
+            "--out",
+            &out,
+            "--expires",
+            NEVER,
+        ];
+        args.extend(more);
+        self.pack(&args).expect(0);
+        let manifest = fs::read(self.path(&out).join("manifest.json")).unwrap();
+        let signature = self.world.custodian.sign(&manifest, &comment(folder, version));
+        fs::write(self.path(&out).join("manifest.json.minisig"), signature).unwrap();
+        self.world.import(&self.path(&out))
+    }
+
+    /// Waits until a server that runs shows what was published last.
+    fn shown(&self, server: &Server) {
+        let version = self.tree().version;
+        for _ in 0..100 {
+            let ran = run(Command::new("curl").args(["-s", &server.url("/-/tuf/timestamp.json")]));
+            if ran.out.contains(&format!("\"version\":{version}")) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        panic!("version {version} is not served");
+    }
+
+    fn site(&self, version: u64) -> Ran {
+        self.bring("site", version, &["--tuf-sign", "site.pem"])
+    }
+
+    fn tree(&self) -> Tree {
+        let current = fs::read_to_string(self.world.state().join("tuf/current")).unwrap();
+        let version = current.split(' ').next().unwrap().to_owned();
+        serde_json::from_slice(&fs::read(self.world.state().join(format!("tuf/{version}.json"))).unwrap()).unwrap()
+    }
+
+    /// Stock python-tuf, with its memory in `folder`.
+    fn pull(&self, url: &str, folder: &str, names: &[&str]) -> Option<Ran> {
+        let python = python_with("tuf")?;
+        let mut command = Command::new(python);
+        Some(run(self.client(&mut command, url, folder, names)))
+    }
+
+    fn client<'a>(&self, command: &'a mut Command, url: &str, folder: &str, names: &[&str]) -> &'a mut Command {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/tuf_client.py");
+        command.arg(script).arg(url).arg(self.path(folder)).arg(self.path("trust/1.root.json")).args(names)
+    }
+
+    /// The repository as plain files, for an attacker who may change them, served by somebody else.
+    fn mirror(&self, name: &str) -> Mirror {
+        let folder = self.path(name);
+        fs::create_dir_all(folder.join("targets")).unwrap();
+        let tree = self.tree();
+        for (name, text) in &tree.metadata {
+            fs::write(folder.join(name), text).unwrap();
+        }
+        let server = Server::start(&self.world, "serve");
+        for name in tree.targets.keys() {
+            let url = server.url(&format!("/-/tuf/targets/{name}"));
+            run(Command::new("curl").args(["-sf", "-o"]).arg(folder.join("targets").join(name)).arg(url)).expect(0);
+        }
+        Mirror::serve(folder)
+    }
+}
+
+/// Somebody else's web server.
+struct Mirror {
+    folder: PathBuf,
+    child: Child,
+    url: String,
+}
+
+impl Mirror {
+    fn serve(folder: PathBuf) -> Self {
+        let mut child = Command::new("python3")
+            .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"])
+            .arg(&folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let line = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+        let port = line.split("port ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+        Self { folder, child, url: format!("http://127.0.0.1:{port}") }
+    }
+}
+
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Digest::of(bytes).to_string()
+}
+
+#[test]
+fn python_tuf_pulls_follows_a_rotation_and_is_told_what_is_withheld() {
+    let Some(repository) = Repository::new() else { return };
+    let world = &repository.world;
+    assert!(!world.state().join("tuf/current").exists());
+    repository.bring("trust", 1, &[]).expect(0);
+    fs::write(repository.path("site/tool.hdb"), b"#!/bin/sh\necho no\n").unwrap();
+    let report = repository.bring("site", 1, &["--tuf-sign", "site.pem", "--keep-unrecognised"]).expect(0).json();
+    assert_eq!(report["bundles"][0]["counts"]["withheld"], 1);
+    world.decide("site/1", "officer", &world.officer, "approve").expect(0);
+    let server = Server::start(world, "serve");
+    let url = server.url("/-/tuf");
+    let names = [
+        "site--a.hdb",
+        "site--rules--r.rules",
+        "site--tool.hdb",
+        "relay--notice.json",
+        "relay--checkpoint",
+        "other--x",
+    ];
+    let Some(ran) = repository.pull(&url, "agent", &names) else { return };
+    let out = ran.expect(0).out;
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[1], format!("site--a.hdb {}", sha256(EICAR)));
+    assert_eq!(lines[2], format!("site--rules--r.rules {}", sha256(RULES)));
+    assert!(
+        lines[3].starts_with("site--tool.hdb DownloadHTTPError") && lines[3].ends_with("404"),
+        "signed, and not served: {out}"
+    );
+    assert_eq!(lines[6], "other--x NotFound");
+    let read = |ending: &str| {
+        let path = fs::read_dir(repository.path("agent/targets")).unwrap().map(|e| e.unwrap().path());
+        fs::read_to_string(path.into_iter().find(|p| p.to_str().unwrap().ends_with(ending)).unwrap()).unwrap()
+    };
+    let notice: Value = serde_json::from_str(&read("relay--notice.json")).unwrap();
+    assert_eq!(notice["not_as_signed"][0]["target"], "site--tool.hdb");
+    assert_eq!(notice["not_as_signed"][0]["why"], "kind-script");
+    // The agent remembers the log's head: an outside memory.
+    assert!(read("relay--checkpoint").starts_with("test/import/1\n"));
+
+    // A rotation of root keys and of the feed's key; the agent follows with what it has.
+    repository.root(&["--root", "root2.pub", "--root", "root3.pub"], &["root1", "root2", "root3"]);
+    repository.targets(&["--feed", "site=stranger.pub"]);
+    repository.bring("trust", 2, &[]).expect(0);
+    repository.shown(&server);
+    // What the old key signed is not taken any more; with the new key it is.
+    let out = repository.pull(&url, "agent", &["site--a.hdb"]).unwrap().expect(0).out;
+    assert!(out.contains("site--a.hdb UnsignedMetadataError"), "{out}");
+    fs::remove_file(repository.path("site/tool.hdb")).unwrap();
+    repository.bring("site", 2, &["--tuf-sign", "stranger.pem"]).expect(0);
+    repository.shown(&server);
+    let out = repository.pull(&url, "agent", &["site--a.hdb"]).unwrap().expect(0).out;
+    assert!(out.contains(&format!("site--a.hdb {}", sha256(EICAR))), "{out}");
+    assert!(world.relay(&["tuf", "show"]).expect(0).out.contains("relay-notice"));
+    world.fsck();
+    world.relay(&["gc", "--yes"]).expect(0);
+    world.fsck();
+    // A second agent, from the first root on.
+    let out = repository.pull(&url, "second", &["site--rules--r.rules"]).unwrap().expect(0).out;
+    assert!(out.contains(&sha256(RULES)), "{out}");
+}
+
+/// A hostile relay or mirror: each attack on the agents' side, with the stock client's answer.
+#[test]
+fn python_tuf_refuses_a_hostile_mirror() {
+    let Some(repository) = Repository::new() else { return };
+    repository.bring("trust", 1, &[]).expect(0);
+    repository.site(1).expect(0);
+    let old = repository.mirror("old");
+    let Some(ran) = repository.pull(&old.url, "agent", &["site--a.hdb"]) else { return };
+    ran.expect(0);
+    fs::write(repository.path("site/a.hdb"), HASHES.repeat(2)).unwrap();
+    repository.site(2).expect(0);
+    let new = repository.mirror("new");
+    repository.pull(&new.url, "agent", &["site--a.hdb"]).unwrap().expect(0);
+
+    // Rolled back: the former repository as it was.
+    let ran = repository.pull(&old.url, "agent", &["site--a.hdb"]).unwrap().expect(1);
+    assert!(ran.err.contains("BadVersionNumberError"), "{}", ran.err);
+    // Frozen: whatever the mirror holds back, its timestamp runs out after three days.
+    if has("faketime") {
+        let python = python_with("tuf").unwrap();
+        let mut command = Command::new("faketime");
+        command.args(["-f", "+4d"]).arg(python);
+        let ran = run(repository.client(&mut command, &new.url, "agent", &["site--a.hdb"])).expect(1);
+        assert!(ran.err.contains("ExpiredMetadataError"), "{}", ran.err);
+    }
+    // Changed bytes of a target.
+    let tree = repository.tree();
+    let target = tree.targets.keys().find(|name| name.ends_with(".site--a.hdb")).unwrap();
+    let forged = String::from_utf8(HASHES.repeat(2)).unwrap().replace("44d88612", "44d88613");
+    fs::write(new.folder.join("targets").join(target), forged).unwrap();
+    let out = repository.pull(&new.url, "fresh", &["site--a.hdb"]).unwrap().expect(0).out;
+    assert!(out.contains("LengthOrHashMismatchError"), "{out}");
+    // Targets that the relay's own key signs: it can sign no content.
+    let forge = |name: &str, change: &dyn Fn(&mut Value)| {
+        let path = new.folder.join(name);
+        let mut metadata: Value = serde_json::from_str(tree.metadata.get(name).unwrap()).unwrap();
+        change(&mut metadata);
+        fs::write(&path, metadata.to_string()).unwrap();
+        let secret = fs::read_to_string(repository.world.state().join("log/tuf.key")).unwrap();
+        let seed: [u8; 32] = data_encoding::HEXLOWER.decode(secret.trim().as_bytes()).unwrap().try_into().unwrap();
+        let key = ed25519_dalek::SigningKey::from_bytes(&seed);
+        let signed = gaprelay::pack::tuf::sign(&fs::read_to_string(&path).unwrap(), &key).unwrap();
+        fs::write(&path, signed).unwrap();
+        let ran = repository.pull(&new.url, &format!("victim-{name}"), &["site--a.hdb"]).unwrap();
+        fs::write(&path, tree.metadata.get(name).unwrap()).unwrap();
+        format!("{} {}", ran.out, ran.err)
+    };
+    let said = forge("2.site.json", &|it| it["signed"]["targets"]["site--a.hdb"]["length"] = 5.into());
+    assert!(said.contains("UnsignedMetadataError"), "{said}");
+    let said = forge("1.targets.json", &|it| it["signed"]["delegations"]["roles"] = serde_json::json!([]));
+    assert!(said.contains("UnsignedMetadataError"), "{said}");
+    fs::write(
+        new.folder.join("2.root.json"),
+        tree.metadata.get("1.root.json").unwrap().replacen("\"version\":1", "\"version\":2", 1),
+    )
+    .unwrap();
+    let ran = repository.pull(&new.url, "victim-root", &["site--a.hdb"]).unwrap().expect(1);
+    assert!(ran.err.contains("UnsignedMetadataError"), "{}", ran.err);
+}
+
+/// A relay that was put back to an old backup, whole, goes on signing; every agent that has seen more refuses it.
+#[test]
+fn a_relay_restored_from_an_old_backup_is_refused_by_every_agent() {
+    let Some(repository) = Repository::new() else { return };
+    let state = repository.world.state();
+    repository.bring("trust", 1, &[]).expect(0);
+    repository.site(1).expect(0);
+    let backup = repository.path("backup");
+    run(Command::new("cp").arg("-a").arg(&state).arg(&backup)).expect(0);
+    for version in 2..4 {
+        fs::write(repository.path("site/a.hdb"), HASHES.repeat(usize::try_from(version).unwrap())).unwrap();
+        repository.site(version).expect(0);
+    }
+    let pull = |name: &str| {
+        let server = Server::start(&repository.world, "serve");
+        repository.pull(&server.url("/-/tuf"), "agent", &[name])
+    };
+    let Some(ran) = pull("site--a.hdb") else { return };
+    ran.expect(0);
+    fs::remove_dir_all(&state).unwrap();
+    run(Command::new("cp").arg("-a").arg(&backup).arg(&state)).expect(0);
+    let ran = pull("site--a.hdb").unwrap().expect(1);
+    assert!(ran.err.contains("BadVersionNumberError"), "{}", ran.err);
+    // It takes the same content in again, and signs anew; it is still behind what the agent has seen.
+    fs::write(repository.path("site/a.hdb"), HASHES.repeat(5)).unwrap();
+    let _ = fs::remove_dir_all(repository.path("stick/site-2"));
+    repository.site(2).expect(0);
+    let ran = pull("site--a.hdb").unwrap().expect(1);
+    assert!(ran.err.contains("BadVersionNumberError"), "{}", ran.err);
+}
+
+/// What a stock client would refuse is never published; the tree that is served stays.
+#[test]
+fn a_tree_that_clients_would_refuse_is_never_published() {
+    let Some(repository) = Repository::new() else { return };
+    let world = &repository.world;
+    repository.bring("trust", 1, &[]).expect(0);
+    repository.site(1).expect(0);
+    let before = repository.tree();
+    let good: Vec<(PathBuf, Vec<u8>)> = ["1.root.json", "targets.json"]
+        .iter()
+        .map(|name| (repository.path("trust").join(name), fs::read(repository.path("trust").join(name)).unwrap()))
+        .collect();
+    let mut version = 2;
+    let mut refused = |what: &str| {
+        let report = repository.bring("trust", version, &[]).expect(0).json();
+        version += 1;
+        let stuck = &report["stuck"]["-/tuf"];
+        assert_eq!(stuck["reason"], "tuf-refused", "{what}: {report}");
+        assert!(stuck["detail"].as_str().unwrap().contains(what), "{what}: {stuck}");
+        assert_eq!(repository.tree().version, before.version);
+        let _ = fs::remove_file(repository.path("trust/2.root.json"));
+        for (path, bytes) in &good {
+            fs::write(path, bytes).unwrap();
+        }
+    };
+    repository.root(&["--root", "root3.pub", "--root", "stranger.pub"], &["root3", "stranger"]);
+    refused("2.root.json: it has 0 of 2 signatures");
+    repository.root(&["--root", "root3.pub", "--root", "stranger.pub"], &["root1", "root2"]);
+    refused("2.root.json: it has 0 of 2 signatures");
+    repository
+        .pack(&[
+            "tuf",
+            "root",
+            "--former",
+            "trust/1.root.json",
+            "--relay",
+            &"ab".repeat(32),
+            "--expires",
+            NEVER,
+            "--out",
+            "trust",
+            "--sign",
+            "root1.pem",
+            "--sign",
+            "root2.pem",
+        ])
+        .expect(0);
+    refused("timestamp.json: it has 0 of 1 signatures");
+    repository
+        .pack(&[
+            "tuf",
+            "targets",
+            "--former",
+            "trust/targets.json",
+            "--expires",
+            "2026-01-01T00:00:00Z",
+            "--sign",
+            "targets.pem",
+            "--out",
+            "trust",
+        ])
+        .expect(0);
+    refused("2.targets.json expired");
+    repository
+        .pack(&[
+            "tuf",
+            "targets",
+            "--former",
+            "trust/targets.json",
+            "--expires",
+            NEVER,
+            "--sign",
+            "stranger.pem",
+            "--out",
+            "trust",
+        ])
+        .expect(0);
+    refused("2.targets.json: it has 0 of 1 signatures");
+    fs::rename(repository.path("trust/1.root.json"), repository.path("trust/3.root.json")).unwrap();
+    refused("there is no 1.root.json");
+    let _ = fs::remove_file(repository.path("trust/3.root.json"));
+    let told = world.log("import").iter().filter(|event| event["type"] == "publish-refused").count();
+    assert_eq!(told, 5, "each once, and two alike as one");
+    world.relay(&["settle"]).expect(3);
+    assert_eq!(world.log("import").iter().filter(|event| event["type"] == "publish-refused").count(), 5);
+    // Mended, it goes on.
+    repository.bring("trust", 9, &[]).expect(0);
+    assert!(repository.tree().version > before.version);
+    world.relay(&["settle"]).expect(0);
+    world.fsck();
+}
+
+/// After a withdrawal the role does not step back, and what it signed is not served; the timer signs anew.
+#[test]
+fn a_withdrawal_serves_nothing_of_it_and_the_timer_signs_anew() {
+    let Some(repository) = Repository::new() else { return };
+    let world = &repository.world;
+    repository.bring("trust", 1, &[]).expect(0);
+    repository.site(1).expect(0);
+    fs::write(repository.path("site/a.hdb"), HASHES.repeat(2)).unwrap();
+    repository.site(2).expect(0);
+    let has_target = |tree: &Tree, ending: &str| tree.targets.keys().any(|name| name.ends_with(ending));
+    assert!(has_target(&repository.tree(), ".site--a.hdb"));
+    world.decide("site/2", "officer", &world.officer, "withdraw").expect(0);
+    let tree = repository.tree();
+    assert!(tree.metadata.contains_key("2.site.json"));
+    assert!(!has_target(&tree, ".site--a.hdb"), "the former bytes are not what the newest role signs");
+    assert!(has_target(&tree, ".site--rules--r.rules"), "what did not change is had all the same");
+    if has("faketime") {
+        world.relay(&["settle"]).expect(0);
+        assert_eq!(repository.tree().version, tree.version, "nothing new, nothing signed");
+        let mut command = Command::new("faketime");
+        command.args(["-f", "+26h", RELAY, "settle"]).env("GAPRELAY_STATE", world.state());
+        run(&mut command).expect(0);
+        assert!(repository.tree().version > tree.version);
+    }
+}
