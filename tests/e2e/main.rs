@@ -42,3 +42,4 @@ mod tuf;
 mod vectors;
 mod weaker;
 mod witness;
+mod year;
