@@ -161,6 +161,7 @@ reasons! {
     StatementOwnImport "statement-own-import" "The officer imported this release." "Another officer must decide."
     StatementRepeated "statement-repeated" "This officer's statement was taken before." "Nothing to do; another officer may still be needed."
     StatementClosed "statement-closed" "The release was refused or withdrawn; that is final." "Bring the content again under a new version."
+    StatementTicket "statement-ticket" "Content that goes back to older content is let in by a downgrade ticket, and only that is." "Look with `gaprelay show --diff`. If going back is meant: gaprelay approve FEED/VERSION --decision downgrade --incident NUMBER --until TIME."
     StatementRight "statement-right" "The officer's key has not the right to sign this." "Compare the rights with `gaprelay keyring show`; another officer may have them."
     StatementForeign "statement-foreign" "The directive is for another relay." "Hand it in at the relay whose log it names, or print it again here: gaprelay directive."
     StatementClock "statement-clock" "The time that the directive confirms is not what this relay's clock says." "Set the clock; then print the directive again, and hand it in within a day."

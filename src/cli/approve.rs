@@ -14,6 +14,7 @@ use crate::base::error::IoContext as _;
 use crate::base::quoted::quoted_os;
 use crate::base::{Error, Fault, Reason, Refusal, Timestamp, clock};
 use crate::keeper::Keeper;
+use crate::publish::statement::Ticket;
 use crate::publish::{Decision, Examples, Statement, item_changes};
 use crate::sandbox::worker::end_with;
 use crate::sandbox::{Layer, probe};
@@ -106,11 +107,13 @@ fn print(state: &State, args: &Approve) -> Result<Ended, Error> {
         Decide::Approve => Decision::Approve,
         Decide::Refuse => Decision::Refuse,
         Decide::Withdraw => Decision::Withdraw,
+        Decide::Downgrade => Decision::Downgrade,
     };
+    let ticket = args.incident.clone().zip(args.until).map(|(incident, until)| Ticket { incident, until });
     let (officer, reason) = (args.officer.as_deref().unwrap_or_default(), args.reason.as_deref().unwrap_or_default());
     let release = state.release(id)?;
     let changes = item_changes(state, &release, Examples::Few)?.digest()?;
-    let statement = Statement::about(&release, changes, decision, officer, reason)?;
+    let statement = Statement::about(&release, changes, (decision, ticket), officer, reason)?;
     tui::say(statement.to_string().trim_end());
     tui::hint(
         "keep these eight lines as a file, say statement.txt; look at the release with gaprelay show --diff; then",

@@ -10,7 +10,7 @@ use super::args_keyring::{DirectiveCommand, KeyringCommand, Repair};
 use super::args_log::LogCommand;
 use super::args_policy::PolicyCommand;
 use super::args_tuf::TufCommand;
-use crate::base::span::Span;
+use crate::base::{Timestamp, span::Span};
 use crate::report::refusals::By;
 use crate::sandbox::{Layer, Role};
 use crate::store::ReleaseId;
@@ -303,6 +303,12 @@ pub struct Approve {
     /// What is decided.
     #[arg(long, value_enum, default_value_t = Decide::Approve)]
     pub decision: Decide,
+    /// For a downgrade: the number of the incident that it is for.
+    #[arg(long, value_name = "NUMBER", requires = "until")]
+    pub incident: Option<String>,
+    /// For a downgrade: when content that goes forward again is due.
+    #[arg(long, value_name = "TIME", requires = "incident")]
+    pub until: Option<Timestamp>,
     /// The officer's name in the keyring, for the statement.
     #[arg(long, value_name = "NAME", required_unless_present = "signature")]
     pub officer: Option<String>,
@@ -329,6 +335,8 @@ pub enum Decide {
     Refuse,
     /// It must no longer be published; final.
     Withdraw,
+    /// It may be published although it goes back to older content: a downgrade ticket.
+    Downgrade,
 }
 
 /// `serve` and `up`.

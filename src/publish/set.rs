@@ -57,6 +57,9 @@ pub struct Member {
     pub issued: Timestamp,
     /// When it expires.
     pub expires: Timestamp,
+    /// When content that goes forward again is due, where it was let back by a downgrade ticket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_until: Option<Timestamp>,
     /// Artifacts of the manifest that are not served, and why.
     pub withheld: BTreeMap<String, Reason>,
 }
@@ -163,6 +166,7 @@ impl Set {
                 signatures: release.signatures.clone(),
                 issued: release.issued,
                 expires: release.expires,
+                back_until: None,
                 withheld,
             });
         }

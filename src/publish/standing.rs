@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::statement::Decision;
+use super::statement::{Decision, Statement};
 use crate::base::{Digest, Fault, Timestamp, durable};
 use crate::config::Feed;
 use crate::store::release::read_json;
@@ -66,16 +66,17 @@ impl std::fmt::Display for Standing {
 
 /// Where `release` stands under the feed's rules: as many distinct officers as the feed asks for
 /// approve or withdraw; a single one refuses. What is clean may go without, where the feed says so; but what keeps
-/// something else from detecting needs its own number of officers, and what takes too much away needs one always.
+/// something else from detecting needs its own number of officers, what takes too much away needs one always, and what goes
+/// back to older content needs as many downgrade tickets as suppressing content needs officers.
 pub fn standing(release: &Release, taken: &[Taken], feed: &Feed) -> Standing {
-    let suppresses = release.suppressions > 0;
+    let (suppresses, goes_back) = (release.suppressions > 0, release.loss.goes_back());
     let usual = *feed.officers.get_ref();
-    let needed = if suppresses { feed.suppress.officers(feed) } else { usual };
+    let needed = if suppresses || goes_back { feed.suppress.officers(feed) } else { usual };
     let braked = suppresses || release.loss.is_above(*feed.brake.get_ref());
     let keys = |decision| {
         taken.iter().filter(|t| t.decision == decision).map(|t| &t.key).collect::<BTreeSet<_>>().len() as u64
     };
-    let approvals = keys(Decision::Approve);
+    let approvals = keys(if goes_back { Decision::Downgrade } else { Decision::Approve });
     if keys(Decision::Withdraw) >= usual {
         Standing::Withdrawn
     } else if keys(Decision::Refuse) > 0 {
@@ -85,6 +86,12 @@ pub fn standing(release: &Release, taken: &[Taken], feed: &Feed) -> Standing {
     } else {
         Standing::Held { approvals, needed }
     }
+}
+
+/// When content that goes forward again is due, by the downgrade tickets that let a release be published.
+pub fn back_until(taken: &[Taken]) -> Option<Timestamp> {
+    let tickets = taken.iter().filter(|t| t.decision == Decision::Downgrade);
+    tickets.filter_map(|t| Some(Statement::parse(t.text.as_bytes()).ok()?.ticket?.until)).min()
 }
 
 impl State {

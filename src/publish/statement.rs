@@ -29,6 +29,24 @@ pub enum Decision {
     Refuse,
     /// It must no longer be published; final.
     Withdraw,
+    /// It may be published although it goes back to older content, for a time: a downgrade ticket.
+    Downgrade,
+}
+
+/// What a downgrade is for, and until when it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Number of the incident: 1 to 64 visible ASCII characters.
+    pub incident: String,
+    /// When content that goes forward again is due.
+    pub until: Timestamp,
+}
+
+impl Ticket {
+    /// Whether it is one that can be read again.
+    fn is_sound(&self) -> bool {
+        (1..=64).contains(&self.incident.len()) && self.incident.bytes().all(|b| b.is_ascii_graphic())
+    }
 }
 
 impl Decision {
@@ -38,6 +56,7 @@ impl Decision {
             Self::Approve => "approve",
             Self::Refuse => "refuse",
             Self::Withdraw => "withdraw",
+            Self::Downgrade => "downgrade",
         }
     }
 }
@@ -55,6 +74,8 @@ pub struct Statement {
     pub changes: Digest,
     /// What is decided.
     pub decision: Decision,
+    /// What a downgrade is for; nothing for other decisions.
+    pub ticket: Option<Ticket>,
     /// By whom: the name in the keyring.
     pub officer: String,
     /// Why; one line of at most 500 characters.
@@ -68,7 +89,12 @@ impl fmt::Display for Statement {
         writeln!(f, "manifest sha256:{}", self.manifest)?;
         writeln!(f, "verdicts sha256:{}", self.verdicts)?;
         writeln!(f, "changes sha256:{}", self.changes)?;
-        writeln!(f, "decision {}", self.decision.word())?;
+        match &self.ticket {
+            Some(Ticket { incident, until }) => {
+                writeln!(f, "decision {} incident {incident} until {until}", self.decision.word())?;
+            }
+            None => writeln!(f, "decision {}", self.decision.word())?,
+        }
         writeln!(f, "officer {}", self.officer)?;
         writeln!(f, "reason {}", self.reason)
     }
@@ -79,7 +105,7 @@ impl Statement {
     pub fn about(
         release: &Release,
         changes: Digest,
-        decision: Decision,
+        (decision, ticket): (Decision, Option<Ticket>),
         officer: &str,
         reason: &str,
     ) -> Result<Self, Refusal> {
@@ -89,6 +115,7 @@ impl Statement {
             verdicts: release.verdicts,
             changes,
             decision,
+            ticket,
             officer: officer.to_owned(),
             reason: reason.to_owned(),
         };
@@ -113,17 +140,27 @@ impl Statement {
                 .ok_or_else(|| malformed(&format!("a line does not begin with \"{key}\"")))
         };
         let digest = |line, key| field(line, key)?.parse().map_err(malformed);
+        let (decided, ticket) = match field(decision, "decision ")?.split(' ').collect::<Vec<_>>()[..] {
+            ["approve"] => (Decision::Approve, None),
+            ["refuse"] => (Decision::Refuse, None),
+            ["withdraw"] => (Decision::Withdraw, None),
+            ["downgrade", "incident", incident, "until", until] => {
+                let ticket = Ticket { incident: incident.to_owned(), until: until.parse().map_err(malformed)? };
+                (Decision::Downgrade, Some(ticket).filter(Ticket::is_sound))
+            }
+            _ => {
+                return Err(malformed(
+                    "the decision is not approve, refuse, withdraw, or downgrade incident NUMBER until TIME",
+                ));
+            }
+        };
         let statement = Self {
             release: field(release, "release ")?.parse().map_err(malformed)?,
             manifest: digest(manifest, "manifest sha256:")?,
             verdicts: digest(verdicts, "verdicts sha256:")?,
             changes: digest(changes, "changes sha256:")?,
-            decision: match field(decision, "decision ")?.as_str() {
-                "approve" => Decision::Approve,
-                "refuse" => Decision::Refuse,
-                "withdraw" => Decision::Withdraw,
-                _ => return Err(malformed("the decision is not approve, refuse or withdraw")),
-            },
+            decision: decided,
+            ticket,
             officer: field(officer, "officer ")?,
             reason: field(reason, "reason ")?,
         };
@@ -137,6 +174,7 @@ impl Statement {
         let right = match self.decision {
             Decision::Approve => Right::Approve,
             Decision::Refuse | Decision::Withdraw => Right::Deny,
+            Decision::Downgrade => Right::Waive,
         };
         let (key, raw) = signed_by(&self.officer, right, (bytes, signature), keyring, now)?;
         if !key.is_for(&self.release.feed) {
@@ -171,6 +209,8 @@ mod tests {
             Digest::of(b"")
         );
         assert_eq!(Statement::parse(good.as_bytes()).unwrap().to_string(), good);
+        let ticket = good.replace("approve\n", "downgrade incident INC-7 until 2026-12-01T00:00:00Z\n");
+        assert_eq!(Statement::parse(ticket.as_bytes()).unwrap().to_string(), ticket);
         for (from, to) in [
             ("approve\n", "Approve\n"),
             ("\n", "\r\n"),
@@ -182,6 +222,10 @@ mod tests {
             ("routine", "\u{202e}enituor"),
             ("approval/1", "approval/2"),
             ("j.doe", "j doe"),
+            ("approve\n", "downgrade\n"),
+            ("approve\n", "downgrade incident \u{e9} until 2026-12-01T00:00:00Z\n"),
+            ("approve\n", "downgrade incident 7 until tomorrow\n"),
+            ("approve\n", "approve incident 7 until 2026-12-01T00:00:00Z\n"),
         ] {
             let bad = good.replace(from, to);
             assert_eq!(Statement::parse(bad.as_bytes()).unwrap_err().reason, Reason::StatementMalformed, "{to:?}");

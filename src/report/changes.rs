@@ -46,6 +46,13 @@ pub fn as_a_whole(state: &State, release: &Release, verdicts: &[Verdict]) -> Res
         let count = release.loss.twice;
         changes.weaker.push(format!("rules that stand in it more than once, of which an engine takes one: {count}"));
     }
+    if let Some(again) = release.loss.again {
+        changes
+            .weaker
+            .push(format!("it goes back to what {}/{again} had: that needs a downgrade ticket", release.feed));
+    } else if release.loss.older > 0 {
+        changes.weaker.push("it goes back to older databases: that needs a downgrade ticket".into());
+    }
     let Some(served) = state.served(&release.id())? else { return Ok(changes) };
     let former = state.release(&served)?;
     let before = state.verdicts(&former)?;

@@ -183,7 +183,7 @@ fn channel_status(state: &State, config: &Config, channel: &str, now: Timestamp)
         .map(|m| MemberStatus {
             feed: m.feed.clone(),
             version: m.version,
-            freshness: freshness_word(m.issued, m.expires, config.feed(&m.feed), now),
+            freshness: freshness_word(m, config.feed(&m.feed), now),
             issued: m.issued,
             expires: m.expires,
         })

@@ -66,6 +66,7 @@ pub struct FeedState {
     pub version: u64,
     issued: Timestamp,
     expires: Timestamp,
+    back_until: Option<Timestamp>,
     warn_after: Option<Duration>,
     stale_after: Option<Duration>,
     freshness: AtomicU8,
@@ -81,6 +82,7 @@ impl FeedState {
             version: member.version,
             issued: member.issued,
             expires: member.expires,
+            back_until: member.back_until,
             warn_after: feed.and_then(|f| f.warn_after).map(|span| span.0),
             stale_after: feed.and_then(|f| f.stale_after).map(|span| span.0),
             freshness: AtomicU8::new(0),
@@ -91,7 +93,7 @@ impl FeedState {
 
     /// Tells the freshness again.
     fn look(&self, now: Timestamp) {
-        let fresh = freshness(self.issued, self.expires, self.warn_after, self.stale_after, now);
+        let fresh = freshness(self.issued, (self.expires, self.back_until), self.warn_after, self.stale_after, now);
         self.freshness.store(fresh, Ordering::Relaxed);
     }
 
@@ -111,21 +113,17 @@ impl FeedState {
     }
 }
 
-/// The freshness in words of content issued and expiring then.
-pub fn freshness_word(
-    issued: Timestamp,
-    expires: Timestamp,
-    feed: Option<&crate::config::Feed>,
-    now: Timestamp,
-) -> &'static str {
+/// The freshness of a release in a set, in a word.
+pub fn freshness_word(member: &Member, feed: Option<&crate::config::Feed>, now: Timestamp) -> &'static str {
     let span = |span: Option<crate::base::span::Span>| span.map(|s| s.0);
     let (warn, stale) = feed.map_or((None, None), |f| (span(f.warn_after), span(f.stale_after)));
-    FRESHNESS.get(usize::from(freshness(issued, expires, warn, stale, now))).copied().unwrap_or("expired")
+    let fresh = freshness(member.issued, (member.expires, member.back_until), warn, stale, now);
+    FRESHNESS.get(usize::from(fresh)).copied().unwrap_or("expired")
 }
 
 fn freshness(
     issued: Timestamp,
-    expires: Timestamp,
+    (expires, back_until): (Timestamp, Option<Timestamp>),
     warn: Option<Duration>,
     stale: Option<Duration>,
     now: Timestamp,
@@ -133,7 +131,8 @@ fn freshness(
     let age = issued.age(now);
     match () {
         () if expires <= now => 3,
-        () if stale.is_some_and(|span| age > span) => 2,
+        // Content that was let back for a time is stale when that is over.
+        () if stale.is_some_and(|span| age > span) || back_until.is_some_and(|until| until <= now) => 2,
         () if warn.is_some_and(|span| age > span) => 1,
         () => 0,
     }

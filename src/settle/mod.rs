@@ -18,7 +18,7 @@ use crate::audit::{Event, Log, journal, proof};
 use crate::base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable};
 use crate::config::Channel;
 use crate::keeper::Keeper;
-use crate::publish::standing::Taken;
+use crate::publish::standing::{Taken, back_until};
 use crate::publish::tuf::CHANNEL;
 use crate::publish::{Current, Decision, Directive, Examples, Set, Standing, Statement, item_changes, standing};
 use crate::store::release::read_json;
@@ -262,8 +262,9 @@ fn take(keeper: &mut Keeper, handed_in: &HandedIn) -> Result<(ReleaseId, Decisio
     if closed {
         return Err(Error::refused(Reason::StatementClosed, format!("{id} was {stands}")));
     }
+    check_ticket(&statement, &release, keeper.now)?;
     // What was signed is what would happen now, or nobody has looked at it. Once published it happens no more.
-    if statement.decision == Decision::Approve
+    if matches!(statement.decision, Decision::Approve | Decision::Downgrade)
         && matches!(stands, Standing::Held { .. })
         && statement.changes != item_changes(&keeper.state, &release, Examples::Few)?.digest()?
     {
@@ -286,6 +287,20 @@ fn take(keeper: &mut Keeper, handed_in: &HandedIn) -> Result<(ReleaseId, Decisio
     let taken = Taken { taken: keeper.now, decision, officer: officer.clone(), key, text, signature };
     keeper.state.take_statement(id, &taken)?;
     Ok((id.clone(), decision, officer))
+}
+
+/// That older content comes by a downgrade ticket, which is not over, and nothing else does. Refusal: `statement-ticket`.
+fn check_ticket(statement: &Statement, release: &Release, now: Timestamp) -> Result<(), Refusal> {
+    let id = &statement.release;
+    let wrong = match (statement.decision, release.loss.goes_back(), &statement.ticket) {
+        (Decision::Approve, true, _) => format!("{id} goes back to older content, and an approval does not say so"),
+        (Decision::Downgrade, false, _) => format!("{id} does not go back to older content"),
+        (Decision::Downgrade, true, Some(ticket)) if ticket.until <= now => {
+            format!("its time was over {}", ticket.until)
+        }
+        _ => return Ok(()),
+    };
+    Err(Refusal::new(Reason::StatementTicket, wrong))
 }
 
 /// Appends, unless a cut run appended exactly these as its last act.
@@ -342,7 +357,13 @@ fn publish(keeper: &mut Keeper, channel: &Channel) -> Result<Option<u64>, Error>
     let generation = former.as_ref().map_or(0, |set| set.generation) + 1;
     let refused = keeper.state.channel_path(&name).join("refused");
     let set = match Set::make(&name, former.as_ref(), &releases, generation, keeper.now) {
-        Ok(set) => set,
+        Ok(mut set) => {
+            for member in &mut set.releases {
+                let id = ReleaseId { feed: member.feed.clone(), version: member.version };
+                member.back_until = back_until(&keeper.state.statements(&id)?);
+            }
+            set
+        }
         Err(refusal) => {
             // Told once, not at every tick of the timer.
             let (reason, detail) = (refusal.reason, refusal.detail.clone());

@@ -110,12 +110,20 @@ pub struct Loss {
     /// So many ClamAV databases are older than the served ones.
     #[serde(default)]
     pub older: u64,
+    /// The earlier release that has exactly the same content, where that is not the served one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<u64>,
 }
 
 impl Loss {
     /// Whether an officer must see it: more than this share, in percent, is lost, or something is that no share tells.
     pub fn is_above(self, percent: u64) -> bool {
-        self.lost.saturating_mul(100) > self.of.saturating_mul(percent) || self.twice > 0 || self.older > 0
+        self.lost.saturating_mul(100) > self.of.saturating_mul(percent) || self.twice > 0 || self.goes_back()
+    }
+
+    /// Whether agents would go back to older content: that needs a downgrade ticket.
+    pub fn goes_back(self) -> bool {
+        self.older > 0 || self.again.is_some()
     }
 }
 

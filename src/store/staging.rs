@@ -72,7 +72,7 @@ impl Staging {
         let mut lost: u64 = stripped.map(|stripped| stripped.places().len() as u64).sum();
         let twice = compare::twice(&new)?;
         let Some(served) = self.state.served(id)? else {
-            return Ok(Loss { lost, of: new.count().saturating_add(lost), twice, older: 0 });
+            return Ok(Loss { lost, of: new.count().saturating_add(lost), twice, ..Loss::default() });
         };
         let former = self.state.verdicts(&self.state.release(&served)?)?;
         let (sections, file) = self.state.items(&served)?;
@@ -83,7 +83,29 @@ impl Staging {
         let databases = verdicts.iter().filter(|verdict| verdict.database.is_some());
         let is_older = |new: &&Verdict| former.iter().any(|former| former.path == new.path && new.goes_back(former));
         let older = databases.filter(is_older).count() as u64;
-        Ok(Loss { lost, of: old.count(), twice, older })
+        Ok(Loss { lost, of: old.count(), twice, older, again: self.again(verdicts, &former, id)? })
+    }
+
+    /// The earlier release of the feed with exactly this content, where that is not what is served.
+    fn again(&self, verdicts: &[Verdict], served: &[Verdict], id: &ReleaseId) -> Result<Option<u64>, Fault> {
+        let same = |other: &[Verdict]| {
+            other.len() == verdicts.len()
+                && other.iter().zip(verdicts).all(|(a, b)| (&a.path, a.sha256) == (&b.path, b.sha256))
+        };
+        if same(served) {
+            return Ok(None);
+        }
+        let folder = self.state.root().join("releases").join(&id.feed);
+        let versions = durable::names(&folder)?.into_iter().filter_map(|name| name.parse::<u64>().ok());
+        let mut found = None;
+        for version in versions.filter(|version| *version < id.version) {
+            let earlier = self.state.release(&ReleaseId { feed: id.feed.clone(), version })?;
+            let Counts { cleared, stripped, withheld } = earlier.counts;
+            if cleared + stripped + withheld == verdicts.len() as u64 && same(&self.state.verdicts(&earlier)?) {
+                found = found.max(Some(version));
+            }
+        }
+        Ok(found)
     }
 
     /// Puts everything in place, durably; the release counts once the trust file names it.

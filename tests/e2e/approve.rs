@@ -235,3 +235,69 @@ fn damage_is_named_and_serving_goes_on() {
     fs::rename(world.path("gone"), world.state().join("trust/trust.json")).unwrap();
     world.import(&folder).expect(0);
 }
+
+/// Going back to older content is a statement of its own: with an incident, an end, and as many officers as content that
+/// suppresses needs. A flag does not do it, nor an approval of the usual kind.
+#[test]
+fn going_back_needs_a_downgrade_ticket() {
+    let world = World::new();
+    let other: &[File<'_>] = &[("a.hdb", b"44d88612fea8a8f36de82e1278abb02e:68:Other\n", "clamav-hashes")];
+    world.import(&world.bundle("auto", 1, ONE)).expect(0);
+    world.import(&world.bundle("auto", 2, other)).expect(0);
+    world.decide("auto/2", "officer", &world.officer, "approve").expect(0);
+    // Old content under a higher version; it is clean, and waits all the same.
+    let report = world.import(&world.bundle("auto", 3, ONE)).expect(0).json();
+    assert_eq!(report["bundles"][0]["standing"]["standing"], "held", "{report}");
+    assert_eq!(report["bundles"][0]["standing"]["needed"], 2);
+    let shown = world.relay(&["show", "auto/3", "--diff"]).expect(0).out;
+    assert!(shown.contains("it goes back to what auto/1 had: that needs a downgrade ticket"), "{shown}");
+    let reason = |ran: Ran| ran.expect(3).json()["refused"][0]["reason"].as_str().unwrap().to_owned();
+    assert_eq!(reason(world.decide("auto/3", "officer", &world.officer, "approve")), "statement-ticket");
+    let ticket = |officer: &str, key: &Key, release: &str, until: &str| {
+        let args = [
+            "approve",
+            release,
+            "--officer",
+            officer,
+            "--reason",
+            "false alarms",
+            "--decision",
+            "downgrade",
+            "--incident",
+            "INC-7",
+            "--until",
+            until,
+        ];
+        let printed = world.relay(&args).expect(0).out;
+        world.hand_in(release, &printed, &key.sign(printed.as_bytes(), "x"))
+    };
+    let fourth: &[File<'_>] = &[("a.hdb", b"44d88612fea8a8f36de82e1278abb02c:68:Fourth\n", "clamav-hashes")];
+    world.import(&world.bundle("feed", 1, fourth)).expect(0);
+    assert_eq!(reason(ticket("officer", &world.officer, "feed/1", "2099-01-01T00:00:00Z")), "statement-ticket");
+    assert_eq!(reason(ticket("officer", &world.officer, "auto/3", "2026-01-02T00:00:00Z")), "statement-ticket");
+    ticket("officer", &world.officer, "auto/3", "2098-01-01T00:00:00Z").expect(0);
+    let channel = |version: u64| {
+        world.relay(&["status", "--json"]).expect(0).json()["channels"][0]["releases"][0]["version"] == version
+    };
+    assert!(channel(2), "one of two");
+    ticket("second", &world.second, "auto/3", "2097-01-01T00:00:00Z").expect(0);
+    assert!(channel(3));
+    let log = world.log("import");
+    assert!(
+        log.iter().any(|event| event["type"] == "statement"
+            && event["text"].as_str().unwrap().contains("incident INC-7 until 2098"))
+    );
+    // Served on when its time is over, and marked.
+    if has("faketime") {
+        let mut late = std::process::Command::new("faketime");
+        late.args(["2097-06-01 00:00:00", RELAY, "status", "--json"]).env("GAPRELAY_STATE", world.state());
+        assert_eq!(run(&mut late).expect(0).json()["channels"][0]["releases"][0]["freshness"], "stale");
+    }
+    assert_eq!(world.relay(&["status", "--json"]).expect(0).json()["channels"][0]["releases"][0]["freshness"], "fresh");
+    // What goes forward again is published as ever; the same once more is no step back.
+    let third: &[File<'_>] = &[("a.hdb", b"44d88612fea8a8f36de82e1278abb02d:68:Third\n", "clamav-hashes")];
+    for (version, files) in [(4, third), (5, third)] {
+        world.relay(&["import", world.bundle("auto", version, files).to_str().unwrap(), "--operator", "o"]).expect(0);
+    }
+    world.fsck();
+}

@@ -622,7 +622,7 @@ fn a_former_copy_of_the_trust_state_is_found() {
     // And a former copy of the log, beside what is trusted now.
     let (log, saved) = (world.state().join("log/import"), world.path("log"));
     run(Command::new("cp").arg("-a").arg(&log).arg(&saved)).expect(0);
-    world.publish("feed", 3, ONE);
+    world.publish("feed", 3, &[("a.hdb", b"44d88612fea8a8f36de82e1278abb02d:68:Third\n", "clamav-hashes")]);
     fs::remove_dir_all(&log).unwrap();
     run(Command::new("cp").arg("-a").arg(&saved).arg(&log)).expect(0);
     let ran = world.import(&world.bundle("feed", 4, OTHER)).expect(4);

@@ -8,6 +8,7 @@ use crate::base::limits::human;
 use crate::base::quoted::whole;
 use crate::base::{Digest, Error, Reason, Refusal, clock};
 use crate::inspect::{Decision as Inspected, Verdict};
+use crate::publish::statement::Ticket;
 use crate::publish::{Decision, Items, Statement};
 use crate::report::changes::{Changes, changes};
 use crate::report::receipts::{bounded, medium_of, of_import};
@@ -218,9 +219,23 @@ fn draft(asked: &Asked, shown: &Shown, changes: Digest) -> Result<Statement, Ref
         "approve" => Decision::Approve,
         "refuse" => Decision::Refuse,
         "withdraw" => Decision::Withdraw,
-        _ => return Err(Refusal::new(Reason::StatementMalformed, "it decides nothing: approve, refuse or withdraw")),
+        "downgrade" => Decision::Downgrade,
+        _ => {
+            let words = "it decides nothing: approve, refuse, withdraw or downgrade";
+            return Err(Refusal::new(Reason::StatementMalformed, words));
+        }
     };
-    Statement::about(&shown.row.release, changes, decision, asked.field("officer").trim(), asked.field("reason").trim())
+    let ticket = (decision == Decision::Downgrade).then(|| asked.field("until").trim().parse());
+    let until = ticket.transpose().map_err(|e: &str| Refusal::new(Reason::StatementMalformed, e))?;
+    let ticket = until.map(|until| Ticket { incident: asked.field("incident").trim().to_owned(), until });
+    let (officer, reason) = (asked.field("officer"), asked.field("reason"));
+    Statement::about(&shown.row.release, changes, (decision, ticket), officer.trim(), reason.trim())
+}
+
+/// What can be decided: of what goes back to older content, whether it may.
+fn decisions(shown: &Shown) -> [&'static str; 3] {
+    let first = if shown.row.release.loss.goes_back() { "downgrade" } else { "approve" };
+    [first, "refuse", "withdraw"]
 }
 
 /// First what is decided, by whom and why; then the exact text, and where to hand it in.
@@ -235,7 +250,17 @@ fn form(desk: &Desk, reader: &Reader, asked: &Asked, shown: &Shown, changes: Dig
             p {
                 label for="decision" { "Decision" }
                 select id="decision" name="decision" {
-                    @for word in ["approve", "refuse", "withdraw"] { option value=(word) selected[decision == word] { (word) } }
+                    @for word in decisions(shown) { option value=(word) selected[decision == word] { (word) } }
+                }
+            }
+            @if shown.row.release.loss.goes_back() {
+                p {
+                    label for="incident" { "Incident that going back is for" }
+                    input id="incident" name="incident" value=(asked.field("incident")) maxlength="64";
+                }
+                p {
+                    label for="until" { "Until when, such as 2026-12-31T00:00:00Z" }
+                    input id="until" name="until" value=(asked.field("until")) maxlength="20";
                 }
             }
             p {
