@@ -157,6 +157,9 @@ pub struct Serve {
     pub tls_key: Option<PathBuf>,
     /// Certificates of the authorities that issue agents' certificates, in PEM.
     pub client_authorities: Option<PathBuf>,
+    /// Revocation lists of those authorities in PEM: the name of a file in the state's `tls` folder. It is read again when
+    /// it changes, while the server runs; a certificate on it, or of an authority without a list, is turned away.
+    pub client_revocations: Option<String>,
     /// Whether an agent without a certificate is turned away. Default false.
     pub client_certificate_required: bool,
     /// Where the channels hold a list of vendors' endpoints (kind `gaprelay-endpoints`), as
@@ -200,6 +203,10 @@ pub struct Channel {
     /// The feeds it joins. No two may bring the same path.
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub feeds: Vec<Spanned<String>>,
+    /// Names in the certificates of the agents that may read it, and what only it shows; needs `serve.client_authorities`.
+    /// For all others it is not there (404), and that they asked is recorded. Everybody may, if left out.
+    #[serde(default)]
+    pub certificates: Vec<String>,
 }
 
 impl Default for Clock {
@@ -223,6 +230,7 @@ impl Default for Serve {
             tls_certificate: None,
             tls_key: None,
             client_authorities: None,
+            client_revocations: None,
             client_certificate_required: false,
             endpoints: None,
             connections: 4096,
@@ -308,6 +316,9 @@ impl Config {
             if channel.feeds.is_empty() {
                 add(channel.name.span().start, "a channel needs at least one feed".into());
             }
+            if !channel.certificates.is_empty() && self.serve.client_authorities.is_none() {
+                add(channel.name.span().start, "channel.certificates needs serve.client_authorities".into());
+            }
             let mut joined = BTreeSet::new();
             for feed in &channel.feeds {
                 let shown = quoted(feed.get_ref());
@@ -325,6 +336,12 @@ impl Config {
         }
         if serve.tls_key.is_none() && serve.client_authorities.is_some() {
             add(relay, "serve.client_authorities needs serve.tls_certificate and serve.tls_key".into());
+        }
+        if serve.client_revocations.as_ref().is_some_and(|name| !is_name(name) || serve.client_authorities.is_none()) {
+            add(
+                relay,
+                "serve.client_revocations is the name of a file in tls/, and needs serve.client_authorities".into(),
+            );
         }
         let channel = serve.endpoints.as_ref().map(|path| path.split_once('/').map_or("", |(channel, _)| channel));
         if channel.is_some_and(|channel| !channels.contains(channel)) {

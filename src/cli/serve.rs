@@ -12,7 +12,8 @@ use crate::base::{Error, Fault};
 use crate::config::Config;
 use crate::sandbox::Role;
 use crate::sandbox::worker::end_with;
-use crate::serve::{Listeners, serve, tls};
+use crate::serve::tls::Tls;
+use crate::serve::{Listeners, serve};
 use crate::store::State;
 
 /// Listens and serves until told to stop.
@@ -24,7 +25,7 @@ pub fn run(state: &State, args: &Serve, sockets: Sockets) -> Result<Ended, Error
     let config = state.config()?;
     // A cage that does not hold is no cage: then nothing is served.
     let proof = selftest::before(state.root(), &[Role::Server], &config)?;
-    let tls = tls::load(&config.serve)?;
+    let tls = Tls::load(state, &config.serve)?;
     let all = |addresses: &[SocketAddr]| addresses.iter().map(bind).collect::<Result<Vec<_>, _>>();
     let (agents, tripwires) = if sockets.is_empty() {
         (all(&addresses(&config, args))?, all(&config.serve.tripwires)?)

@@ -9,7 +9,7 @@ use crate::base::{Fault, Timestamp};
 use crate::config::Config;
 use crate::publish::Standing;
 use crate::sandbox::Waiver;
-use crate::serve::index::freshness_word;
+use crate::serve::freshness::freshness_word;
 use crate::store::{State, Trust};
 
 /// `status --json`.

@@ -22,9 +22,14 @@ struct Form {
 /// Takes a statement and its signature from the form of a release's page.
 pub fn receive(desk: &Desk, reader: &Reader, asked: &Asked) -> Result<Answer, Error> {
     let id = asked.path().strip_prefix("/imports/").and_then(release);
-    let is_head = asked.path() == "/witnesses";
-    if id.is_none() && !is_head {
-        return Ok(notice(404, "There is no such page", "Statements are handed in on a release's page.", Next::Today));
+    let (is_head, is_directive) = (asked.path() == "/witnesses", asked.path() == "/keys");
+    if id.is_none() && !is_head && !is_directive {
+        return Ok(notice(
+            404,
+            "There is no such page",
+            "Statements are handed in on a release's page, directives on Keys and policy.",
+            Next::Today,
+        ));
     }
     if !reader.hands_in() {
         let text = "Only officers hand in what was signed. An officer can also do so by command on the relay.";
@@ -36,14 +41,14 @@ pub fn receive(desk: &Desk, reader: &Reader, asked: &Asked) -> Result<Answer, Er
     };
     let folder = desk.state.import_log();
     let from = log::read_checkpoint(&folder, &read_vkey(&folder)?)?.size;
-    let Some(id) = id else {
+    if is_head {
         let Some(cosigned) = String::from_utf8(form.signature).ok().filter(|text| !text.is_empty()) else {
             let text = "What the witness printed is wanted, as a file or as text.";
             return Ok(notice(400, "Nothing was handed in", text, Next::Back));
         };
         let letter = Letter::Cosigned(Cosigned { at: clock::now(), cosigned });
         return Ok(if desk.put(&letter)? { Answer::see(format!("/witnesses?from={from}")) } else { full() });
-    };
+    }
     if form.statement.trim().is_empty() || form.signature.is_empty() {
         let text = "Both are needed: the statement exactly as it was signed, and the .minisig file that minisign made.";
         return Ok(notice(400, "Something is missing", text, Next::Back));
@@ -54,7 +59,8 @@ pub fn receive(desk: &Desk, reader: &Reader, asked: &Asked) -> Result<Answer, Er
     if !desk.put(&letter)? {
         return Ok(full());
     }
-    Ok(Answer::see(format!("/handed-in/{statement}?from={from}&release={id}")))
+    let about = id.map(|id| format!("&release={id}")).unwrap_or_default();
+    Ok(Answer::see(format!("/handed-in/{statement}?from={from}{about}")))
 }
 
 fn full() -> Answer {
@@ -101,6 +107,12 @@ pub fn outcome(desk: &Desk, reader: &Reader, asked: &Asked, digest: &str) -> Res
                 (facts(&[("officer", said(&officer)), ("decision", said(&decision)), ("entry of the log", html! { (number) })]))
             });
         }
+        Event::Directive { text, officer, order, .. } if Digest::of(text.as_bytes()).to_string() == digest => {
+            found = Some(html! {
+                p { (mark("good", "It counts")) }
+                (facts(&[("officer", said(&officer)), ("order", said(&order)), ("entry of the log", html! { (number) })]))
+            });
+        }
         Event::StatementRefused { statement, reason, detail } if statement.to_string() == digest => {
             found = Some(html! {
                 p { (mark("bad", "It does not count")) }
@@ -124,7 +136,10 @@ pub fn outcome(desk: &Desk, reader: &Reader, asked: &Asked, digest: &str) -> Res
     });
     let body = html! {
         (body)
-        @if let Some(id) = id { p { a href={ "/imports/" (id) } { "Back to " (id) } } }
+        @match id {
+            Some(id) => p { a href={ "/imports/" (id) } { "Back to " (id) } },
+            None => p { a href="/keys" { "Back to keys and policy" } },
+        }
     };
     Ok(Answer::page(200, page(desk.config.relay.get_ref(), reader, "/imports", "What was handed in", again, &body)))
 }

@@ -180,7 +180,7 @@ fn plant_files(folder: &Path) -> io::Result<(UnixListener, UnixDatagram)> {
     };
     let folders = ["open/mount", "medium/empty", "state/spool", "state/blobs", "state/channels", "state/releases"];
     let more = ["state/inbox", "state/keyring", "state/trust", "state/log/import", "state/log/access", "state/logs"];
-    for name in folders.iter().chain(&more).chain(&["state/progress", "state/tuf"]) {
+    for name in folders.iter().chain(&more).chain(&["state/progress", "state/tuf", "state/tls"]) {
         durable::create_dir(&folder.join(name)).map_err(|e| io::Error::other(e.to_string()))?;
     }
     fs::set_permissions(folder.join("open"), Permissions::from_mode(0o1777))?;

@@ -97,6 +97,7 @@ pub const RIGHTS: [Rights; 9] = [
             State("log/import"),
             State("progress"),
             State("releases"),
+            State("tls"),
             State("tuf"),
         ],
         writes: &[],

@@ -162,7 +162,13 @@ impl Answerer<'_> {
 
     fn serve(&self, index: &Index, path: &str, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
         let head = *method == Method::HEAD;
-        if let Some(item) = index.get(path) {
+        let found = index.get(path);
+        let is_for_others = found.as_ref().is_some_and(|item| !item.is_for(self.peer.certificate.as_deref()));
+        if is_for_others {
+            let (label, target) = (Label::new("foreign-channel", false), uri.to_string());
+            self.service.evidence.record(attempt(self.peer, &label, method.as_str(), &target, headers, 404));
+        }
+        if let Some(item) = found.filter(|_| !is_for_others) {
             let now = clock::now();
             let response = response::file(&item, headers, head, now);
             let bytes = response.body().size_hint().exact().unwrap_or_default();

@@ -4,13 +4,15 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::HeaderValue;
 
 use super::Service;
+use super::freshness::FeedState;
+use super::tls::Tls;
 use crate::base::raw::map;
 use crate::base::{Digest, Fault, Timestamp, clock};
 use crate::config::Config;
@@ -34,6 +36,8 @@ pub struct Index {
     pub channels: Vec<(String, Current)>,
     /// The repository for TUF clients that is served.
     pub tree: Option<Current>,
+    /// For whom what is added next is there.
+    audience: Option<Arc<[String]>>,
     /// Knows submission clients; replaced with the sets, since a set may hold its list.
     pub guard: Arc<Guard>,
 }
@@ -56,85 +60,14 @@ pub struct Item {
     pub feed: Option<Arc<FeedState>>,
     /// Whether it is no artifact, but what we made beside one.
     pub is_side_file: bool,
+    /// The names in certificates for which it is there; for everybody, if none.
+    pub audience: Option<Arc<[String]>>,
 }
 
-/// How old a feed's content is.
-pub struct FeedState {
-    /// Its name.
-    pub name: String,
-    /// The version served.
-    pub version: u64,
-    issued: Timestamp,
-    expires: Timestamp,
-    back_until: Option<Timestamp>,
-    warn_after: Option<Duration>,
-    stale_after: Option<Duration>,
-    freshness: AtomicU8,
-}
-
-const FRESHNESS: [&str; 4] = ["fresh", "ageing", "stale", "expired"];
-
-impl FeedState {
-    fn new(member: &Member, config: &Config, now: Timestamp) -> Self {
-        let feed = config.feed(&member.feed);
-        let state = Self {
-            name: member.feed.clone(),
-            version: member.version,
-            issued: member.issued,
-            expires: member.expires,
-            back_until: member.back_until,
-            warn_after: feed.and_then(|f| f.warn_after).map(|span| span.0),
-            stale_after: feed.and_then(|f| f.stale_after).map(|span| span.0),
-            freshness: AtomicU8::new(0),
-        };
-        state.look(now);
-        state
-    }
-
-    /// Tells the freshness again.
-    fn look(&self, now: Timestamp) {
-        let fresh = freshness(self.issued, (self.expires, self.back_until), self.warn_after, self.stale_after, now);
-        self.freshness.store(fresh, Ordering::Relaxed);
-    }
-
-    /// When it was made.
-    pub fn issued(&self) -> Timestamp {
-        self.issued
-    }
-
-    /// When it expires.
-    pub fn expires(&self) -> Timestamp {
-        self.expires
-    }
-
-    /// fresh, ageing, stale or expired.
-    pub fn freshness(&self) -> &'static str {
-        FRESHNESS.get(usize::from(self.freshness.load(Ordering::Relaxed))).copied().unwrap_or("expired")
-    }
-}
-
-/// The freshness of a release in a set, in a word.
-pub fn freshness_word(member: &Member, feed: Option<&crate::config::Feed>, now: Timestamp) -> &'static str {
-    let span = |span: Option<crate::base::span::Span>| span.map(|s| s.0);
-    let (warn, stale) = feed.map_or((None, None), |f| (span(f.warn_after), span(f.stale_after)));
-    let fresh = freshness(member.issued, (member.expires, member.back_until), warn, stale, now);
-    FRESHNESS.get(usize::from(fresh)).copied().unwrap_or("expired")
-}
-
-fn freshness(
-    issued: Timestamp,
-    (expires, back_until): (Timestamp, Option<Timestamp>),
-    warn: Option<Duration>,
-    stale: Option<Duration>,
-    now: Timestamp,
-) -> u8 {
-    let age = issued.age(now);
-    match () {
-        () if expires <= now => 3,
-        // Content that was let back for a time is stale when that is over.
-        () if stale.is_some_and(|span| age > span) || back_until.is_some_and(|until| until <= now) => 2,
-        () if warn.is_some_and(|span| age > span) => 1,
-        () => 0,
+impl Item {
+    /// Whether it is there for an agent with this name in its certificate.
+    pub fn is_for(&self, certificate: Option<&str>) -> bool {
+        self.audience.as_ref().is_none_or(|names| certificate.is_some_and(|name| names.iter().any(|it| it == name)))
     }
 }
 
@@ -146,6 +79,7 @@ impl Index {
             feeds: Vec::new(),
             channels: Vec::new(),
             tree: None,
+            audience: None,
             guard: Arc::new(Guard::shipped()?),
         })
     }
@@ -158,7 +92,9 @@ impl Index {
             match Self::load_channel(state, config, &channel, now) {
                 Ok(part) => {
                     index.paths.extend(part.paths);
-                    index.blobs.extend(part.blobs);
+                    for (digest, item) in part.blobs {
+                        index.add_blob(digest, item);
+                    }
                     index.feeds.extend(part.feeds);
                     index.channels.extend(part.channels);
                 }
@@ -195,6 +131,8 @@ impl Index {
         let (bytes, set) = state.set(channel, current)?;
         let mut packs: HashMap<String, Bytes> = HashMap::new();
         let mut dates: HashMap<Timestamp, HeaderValue> = HashMap::new();
+        let names = config.channels.iter().find(|it| it.name.get_ref() == channel).map(|it| it.certificates.clone());
+        index.audience = names.filter(|names| !names.is_empty()).map(Into::into);
         index.feeds = set.releases.iter().map(|member| Arc::new(FeedState::new(member, config, now))).collect();
         for file in &set.files {
             let item = Arc::new(Item {
@@ -212,8 +150,9 @@ impl Index {
                 immutable: false,
                 feed: index.feeds.iter().find(|feed| feed.name == file.feed).cloned(),
                 is_side_file: matches!(file.place, Place::Inline(_) | Place::Sums),
+                audience: index.audience.clone(),
             });
-            index.blobs.entry(file.sha256).or_insert_with(|| Arc::clone(&item));
+            index.add_blob(file.sha256, Arc::clone(&item));
             index.paths.insert(format!("/{channel}/{}", file.path), item);
         }
         index.add(format!("/-/channels/{channel}/release.json"), bytes.into(), set.published);
@@ -241,13 +180,23 @@ impl Index {
         let mut packs = HashMap::new();
         for (name, kept) in &tree.targets {
             let bytes = content(state, kept.sha256, kept.size, &kept.place, &mut packs)?;
+            self.audience = self.blobs.get(&kept.sha256).and_then(|item| item.audience.clone());
             self.add(format!("/-/tuf/targets/{name}"), bytes, tree.made);
         }
+        self.audience = None;
         for (name, text) in tree.metadata {
             self.add(format!("/-/tuf/{name}"), Bytes::from(text), tree.made);
         }
         self.tree = Some(current);
         Ok(())
+    }
+
+    /// What one channel shows to everybody, another may not keep from anybody.
+    fn add_blob(&mut self, digest: Digest, item: Arc<Item>) {
+        let known = self.blobs.entry(digest).or_insert_with(|| Arc::clone(&item));
+        if item.audience.is_none() {
+            *known = item;
+        }
     }
 
     fn add(&mut self, path: String, bytes: Bytes, modified: Timestamp) {
@@ -264,6 +213,7 @@ impl Index {
             immutable: false,
             feed: None,
             is_side_file: false,
+            audience: self.audience.clone(),
         };
         self.paths.insert(path, Arc::new(item));
     }
@@ -284,6 +234,7 @@ impl Index {
             immutable: true,
             feed: item.feed.clone(),
             is_side_file: item.is_side_file,
+            audience: item.audience.clone(),
         }))
     }
 
@@ -331,7 +282,7 @@ fn http_date(at: Timestamp) -> HeaderValue {
 
 /// Follows the pointers on a thread of its own: a publish reaches agents within a fraction of a
 /// second. While something cannot be loaded the former sets stay, and it is tried again.
-pub fn follow(service: Arc<Service>, config: Config) -> Result<(), Fault> {
+pub fn follow(service: Arc<Service>, config: Config, tls: Option<Arc<Tls>>) -> Result<(), Fault> {
     let run = move || {
         let mut pause = LOOK;
         loop {
@@ -339,6 +290,9 @@ pub fn follow(service: Arc<Service>, config: Config) -> Result<(), Fault> {
             let now = clock::now();
             let index = service.index.load();
             index.feeds.iter().for_each(|feed| feed.look(now));
+            if tls.as_ref().is_some_and(|tls| tls.follow().is_err()) {
+                service.counts.load_faults.fetch_add(1, Ordering::Relaxed);
+            }
             pause = match is_current(&service.state, &index) {
                 Ok(true) => LOOK,
                 Ok(false) => match Index::load(&service.state, &config, now) {

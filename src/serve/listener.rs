@@ -1,12 +1,12 @@
 //! Accepts connections, within the limits, and hands each to its own task.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_nodelay};
-use rustls::ServerConfig;
 use rustls::server::Acceptor;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -16,7 +16,7 @@ use tokio_rustls::LazyConfigAcceptor;
 
 use super::connection::{self, Patience, Peer, attempt};
 use super::request::{Place, is_own};
-use super::tls::client_name;
+use super::tls::{REFUSED, Tls, client_name};
 use super::tripwire::trip;
 use super::{Listeners, Service};
 use crate::base::{Fault, quoted};
@@ -40,7 +40,7 @@ const PROBE: Duration = Duration::from_mins(1);
 pub fn run(
     service: &Arc<Service>,
     config: &Config,
-    tls: Option<&Arc<ServerConfig>>,
+    tls: Option<&Arc<Tls>>,
     listeners: Listeners,
     halfway: Halfway,
     told: &mut dyn FnMut(&str),
@@ -115,7 +115,7 @@ pub async fn watch_cage(filtered: bool) -> Fault {
 #[derive(Clone)]
 struct Entrance {
     service: Arc<Service>,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Arc<Tls>>,
     tripwire: bool,
     patience: Patience,
     stop: watch::Receiver<bool>,
@@ -176,7 +176,7 @@ async fn greet_tls(
     service: Arc<Service>,
     stream: TcpStream,
     mut peer: Peer,
-    tls: Arc<ServerConfig>,
+    tls: Arc<Tls>,
     patience: Patience,
     stop: watch::Receiver<bool>,
 ) {
@@ -198,7 +198,20 @@ async fn greet_tls(
         service.counts.refused.fetch_add(1, Relaxed);
         return service.evidence.record(attempt(&peer, &label, "", "", &hyper::HeaderMap::new(), 0));
     }
-    let Ok(Ok(stream)) = tokio::time::timeout(patience.head, start.into_stream(tls)).await else {
+    let handshake = tokio::time::timeout(patience.head, start.into_stream(tls.current.load_full()));
+    let (handshake, refused) = REFUSED
+        .scope(RefCell::default(), async {
+            let handshake = handshake.await;
+            (handshake, REFUSED.with(RefCell::take))
+        })
+        .await;
+    let Ok(Ok(stream)) = handshake else {
+        if refused.is_some() {
+            peer.certificate = refused;
+            service.counts.refused.fetch_add(1, Relaxed);
+            let label = Label::new("certificate-refused", false);
+            service.evidence.record(attempt(&peer, &label, "", "", &hyper::HeaderMap::new(), 0));
+        }
         return;
     };
     peer.certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(client_name);

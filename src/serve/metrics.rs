@@ -65,7 +65,7 @@ impl Numbers {
 
     fn feeds(&mut self, service: &Service) {
         let index = service.index.load();
-        let mut add = |name, help, value: &dyn Fn(&super::index::FeedState) -> u64, fresh: bool| {
+        let mut add = |name, help, value: &dyn Fn(&super::freshness::FeedState) -> u64, fresh: bool| {
             let values = index.feeds.iter().map(|feed| {
                 let mut labels = vec![("feed", feed.name.clone())];
                 labels.extend(fresh.then(|| ("freshness", feed.freshness().to_owned())));

@@ -4,6 +4,7 @@
 
 pub mod connection;
 pub mod evidence;
+pub mod freshness;
 pub mod index;
 pub mod listener;
 pub mod metrics;
@@ -22,7 +23,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 
 use crate::audit::entry::SelfTest;
 use crate::audit::journal::Journal;
@@ -34,6 +34,7 @@ use evidence::Evidence;
 use index::Index;
 use pulls::Pulls;
 use room::Room;
+use tls::Tls;
 
 /// All that a request is answered from.
 pub struct Service {
@@ -85,7 +86,7 @@ pub fn serve(
     state: &State,
     config: &Config,
     listeners: Listeners,
-    tls: Option<&Arc<ServerConfig>>,
+    tls: Option<&Arc<Tls>>,
     proof: SelfTest,
     told: &mut dyn FnMut(&str),
 ) -> Result<(), Fault> {
@@ -108,7 +109,7 @@ pub fn serve(
         room: Room::new(config.serve.connections, config.serve.connections_per_address),
         counts: Counts::default(),
     });
-    index::follow(Arc::clone(&service), config.clone())?;
+    index::follow(Arc::clone(&service), config.clone(), tls.cloned())?;
     pulls::follow(Arc::clone(&service))?;
     listener::run(&service, config, tls, listeners, halfway, told)?;
     service.evidence.flush();

@@ -12,7 +12,7 @@ use hyper::{Method, StatusCode};
 
 use super::Service;
 use super::connection::Peer;
-use super::index::FeedState;
+use super::freshness::FeedState;
 use crate::audit::journal::Journal;
 use crate::audit::pulls::Pull;
 use crate::base::{Fault, Timestamp, quoted};

@@ -187,6 +187,7 @@ mod tests {
             immutable: false,
             feed: None,
             is_side_file: false,
+            audience: None,
         })
     }
 

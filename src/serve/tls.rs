@@ -1,15 +1,22 @@
 //! TLS 1.2 and 1.3 with optional client certificates, from files in PEM.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
+use arc_swap::ArcSwap;
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
 
+use crate::base::error::IoContext as _;
 use crate::base::{Digest, Fault, quoted};
 use crate::config;
+use crate::store::State;
 
 /// Whether who connects must have a certificate of these authorities.
 #[derive(Clone, Copy)]
@@ -22,44 +29,173 @@ pub enum Clients<'a> {
     Required(&'a Path),
 }
 
-/// The TLS side of the server's config; `None` if the listeners are plain.
-pub fn load(serve: &config::Serve) -> Result<Option<Arc<ServerConfig>>, Fault> {
-    let (Some(certificate), Some(key)) = (&serve.tls_certificate, &serve.tls_key) else {
-        return Ok(None);
-    };
-    let clients = match &serve.client_authorities {
-        None => Clients::Anybody,
-        Some(path) if serve.client_certificate_required => Clients::Required(path),
-        Some(path) => Clients::Known(path),
-    };
-    server(certificate, key, clients).map(Some)
+/// What TLS is made from, read once; made anew when the list of revoked certificates changes.
+pub struct Tls {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    roots: Option<(Arc<RootCertStore>, bool)>,
+    /// The list of revoked certificates, and when it was last written.
+    revocations: Option<(PathBuf, Mutex<Option<SystemTime>>)>,
+    /// What connections are accepted with now.
+    pub current: ArcSwap<ServerConfig>,
+}
+
+impl Tls {
+    /// Reads what the config names; `None` if the listeners are plain. Fault: a file is not what it should be.
+    pub fn load(state: &State, serve: &config::Serve) -> Result<Option<Arc<Self>>, Fault> {
+        let (Some(certificate), Some(key)) = (&serve.tls_certificate, &serve.tls_key) else {
+            return Ok(None);
+        };
+        let clients = match &serve.client_authorities {
+            None => Clients::Anybody,
+            Some(path) if serve.client_certificate_required => Clients::Required(path),
+            Some(path) => Clients::Known(path),
+        };
+        // Whoever serves works in the state's folder: a path relative to where it was started would lead nowhere.
+        let root = std::path::absolute(state.root()).during("find", state.root())?;
+        let revocations = serve.client_revocations.as_ref().map(|name| root.join("tls").join(name));
+        Self::read(certificate, key, clients, revocations).map(|tls| Some(Arc::new(tls)))
+    }
+
+    fn read(certificate: &Path, key: &Path, clients: Clients<'_>, revocations: Option<PathBuf>) -> Result<Self, Fault> {
+        let wrong = |path: &Path, e: &dyn std::fmt::Display| Fault::Config(format!("{}: {e}", path.display()));
+        let chain = certificates(certificate)?;
+        let key = PrivateKeyDer::from_pem_file(key).map_err(|e| wrong(key, &e))?;
+        let roots = match clients {
+            Clients::Anybody => None,
+            Clients::Known(path) | Clients::Required(path) => {
+                let mut roots = RootCertStore::empty();
+                for authority in certificates(path)? {
+                    roots.add(authority).map_err(|e| wrong(path, &e))?;
+                }
+                Some((Arc::new(roots), matches!(clients, Clients::Required(_))))
+            }
+        };
+        let (listed, written) = match &revocations {
+            Some(path) => (revoked(path)?, Mutex::new(modified(path))),
+            None => (Vec::new(), Mutex::new(None)),
+        };
+        let current = make(&chain, &key, roots.as_ref(), listed)?;
+        let revocations = revocations.map(|path| (path, written));
+        Ok(Self { chain, key, roots, revocations, current: ArcSwap::new(current) })
+    }
+
+    /// Reads the list of revoked certificates again, if it was written since. Fault: it is not one; then what was known
+    /// before holds.
+    pub fn follow(&self) -> Result<(), Fault> {
+        let Some((path, written)) = &self.revocations else { return Ok(()) };
+        let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = modified(path);
+        if *written == now {
+            return Ok(());
+        }
+        let made = make(&self.chain, &self.key, self.roots.as_ref(), revoked(path)?)?;
+        self.current.store(made);
+        *written = now;
+        Ok(())
+    }
 }
 
 /// TLS 1.2 and 1.3 for HTTP/1.1. Fault: a file is not what it should be.
 pub fn server(certificate: &Path, key: &Path, clients: Clients<'_>) -> Result<Arc<ServerConfig>, Fault> {
-    let wrong = |path: &Path, e: &dyn std::fmt::Display| Fault::Config(format!("{}: {e}", path.display()));
-    let chain = certificates(certificate)?;
-    let key_der = PrivateKeyDer::from_pem_file(key).map_err(|e| wrong(key, &e))?;
+    Ok(Tls::read(certificate, key, clients, None)?.current.load_full())
+}
+
+fn make(
+    chain: &[CertificateDer<'static>],
+    key: &PrivateKeyDer<'static>,
+    roots: Option<&(Arc<RootCertStore>, bool)>,
+    revoked: Vec<CertificateRevocationListDer<'static>>,
+) -> Result<Arc<ServerConfig>, Fault> {
+    let wrong = |e: &dyn std::fmt::Display| Fault::Config(format!("TLS: {e}"));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|_| Fault::Internal("TLS 1.2 and 1.3 are not there"))?;
-    let builder = match clients {
-        Clients::Anybody => builder.with_no_client_auth(),
-        Clients::Known(path) | Clients::Required(path) => {
-            let mut roots = RootCertStore::empty();
-            for authority in certificates(path)? {
-                roots.add(authority).map_err(|e| wrong(path, &e))?;
-            }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            let required = matches!(clients, Clients::Required(_));
-            let verifier = if required { verifier } else { verifier.allow_unauthenticated() };
-            builder.with_client_cert_verifier(verifier.build().map_err(|e| wrong(path, &e))?)
+    let builder = match roots {
+        None => builder.with_no_client_auth(),
+        Some((roots, required)) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), provider);
+            let verifier = if *required { verifier } else { verifier.allow_unauthenticated() };
+            // A list that ran out still says who was revoked: it must not shut out everybody.
+            let verifier = verifier.with_crls(revoked).only_check_end_entity_revocation();
+            let inner = verifier.build().map_err(|e| wrong(&e))?;
+            builder.with_client_cert_verifier(Arc::new(Naming { inner }))
         }
     };
-    let mut tls = builder.with_single_cert(chain, key_der).map_err(|e| wrong(certificate, &e))?;
+    let mut tls = builder.with_single_cert(chain.to_vec(), key.clone_key()).map_err(|e| wrong(&e))?;
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(tls))
+}
+
+tokio::task_local! {
+    /// The name in the certificate that the handshake of this task was refused for.
+    pub static REFUSED: RefCell<Option<String>>;
+}
+
+/// Remembers whose certificate was refused: the handshake's error does not say.
+#[derive(Debug)]
+struct Naming {
+    inner: Arc<dyn ClientCertVerifier>,
+}
+
+impl ClientCertVerifier for Naming {
+    fn offer_client_auth(&self) -> bool {
+        self.inner.offer_client_auth()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.inner.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.inner.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        self.inner.verify_client_cert(end_entity, intermediates, now).inspect_err(|_| {
+            // Where nobody asks, nobody is told.
+            let _ = REFUSED.try_with(|name| *name.borrow_mut() = Some(client_name(end_entity)));
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    path.metadata().and_then(|meta| meta.modified()).ok()
+}
+
+fn revoked(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, Fault> {
+    let wrong = |e: &dyn std::fmt::Display| Fault::Config(format!("{}: {e}", path.display()));
+    let lists: Vec<_> =
+        CertificateRevocationListDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|e| wrong(&e))?;
+    if lists.is_empty() { Err(wrong(&"it holds no revocation list")) } else { Ok(lists) }
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {

@@ -9,6 +9,7 @@
 //! releases/<feed>/<version>/   manifest, signatures, verdicts, small artifacts in one pack
 //! channels/<name>/             numbered sets, and `current`, which names the one that is served
 //! tuf/                         the repository for TUF clients, and `current`, which names the tree that is served
+//! tls/                         lists of revoked agents' certificates, kept by the site
 //! inbox/                       statements handed in
 //! progress/                    how far an import is; nobody decides by it
 //! log/import/ log/access/      the transparency logs
@@ -173,7 +174,7 @@ impl State {
     }
 }
 
-const FOLDERS: [&str; 11] = [
+const FOLDERS: [&str; 12] = [
     "keyring",
     "trust",
     "spool",
@@ -185,4 +186,5 @@ const FOLDERS: [&str; 11] = [
     "log/access",
     "progress",
     "tuf",
+    "tls",
 ];

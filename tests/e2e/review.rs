@@ -78,7 +78,8 @@ impl Pages {
         fs::write(world.path("handed.minisig"), signature).unwrap();
         let statement = format!("statement=<{}", world.path("handed.txt").display());
         let signature = format!("signature=@{}", world.path("handed.minisig").display());
-        let answer = self.curl(&format!("/imports/{release}"), &["-F", &statement, "-F", &signature]);
+        let page = if release == "/keys" { release.to_owned() } else { format!("/imports/{release}") };
+        let answer = self.curl(&page, &["-F", &statement, "-F", &signature]);
         assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
         let place = answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap().trim().to_owned();
         assert!(self.get(&place).contains("It waits for the keeper"));
@@ -293,6 +294,35 @@ fn a_statement_handed_in_counts_only_by_its_signature() {
     let text = world.relay(&["approve", "feed/3", "--officer", "officer", "--reason", "mine"]).expect(0).out;
     let page = pages.hand_in(&world, "feed/3", &text, &sign(&text, &world.officer));
     assert!(page.contains("It does not count") && page.contains("statement-own-import"), "{page}");
+    pages.stop();
+    world.fsck();
+}
+
+/// A directive goes through the same slot; the page says what is denied, and what it brought in.
+#[test]
+fn a_directive_is_handed_in_where_the_keys_are_shown() {
+    let world = busy("officer");
+    let pages = Pages::start(&world);
+    let page = pages.get("/keys");
+    assert!(page.contains("Nothing, beyond what the keyring says.") && page.contains("sha256:"), "{page}");
+    let key = gaprelay::verify::keyring::RawKey::parse(&world.custodian.base64()).unwrap().id_text();
+    let order = ["directive", "deny-key", &key, "--officer", "officer", "--reason", "<b>stolen</b>"];
+    let text = world.relay(&order).expect(0).out;
+    let page = pages.hand_in(&world, "/keys", &text, &world.officer.sign(b"other", "x"));
+    assert!(page.contains("It does not count") && page.contains("signature-invalid"), "{page}");
+    let page = pages.hand_in(&world, "/keys", &text, &world.officer.sign(text.as_bytes(), "x"));
+    assert!(page.contains("It counts") && page.contains(&format!("deny key {key}")), "{page}");
+    let page = pages.get("/keys");
+    for words in [
+        &format!("key {key}"),
+        "&lt;b&gt;stolen&lt;/b&gt;",
+        "Brought in by keys that count no longer",
+        "feed/2",
+        "key-denied",
+    ] {
+        assert!(page.contains(words) || words == "key-denied" && page.contains("was denied here"), "{words}: {page}");
+    }
+    assert!(!page.contains("<b>stolen"), "{page}");
     pages.stop();
     world.fsck();
 }

@@ -119,3 +119,118 @@ fn tls_on_a_plain_port_shows_its_name() {
     let log = world.attempts();
     assert!(log.iter().any(|a| a["label"] == "tls-on-plain-port" && a["sni"] == "www.clamav.net"), "{log:#?}");
 }
+
+/// A list of these certificates, as the authority signs it.
+fn revoke(world: &World, ca: &Certificates, serials: &[u64]) {
+    use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevokedCertParams, SerialNumber, date_time_ymd};
+    let revoked = |serial: &u64| RevokedCertParams {
+        serial_number: SerialNumber::from(*serial),
+        revocation_time: date_time_ymd(2026, 1, 1),
+        reason_code: None,
+        invalidity_date: None,
+    };
+    let params = CertificateRevocationListParams {
+        this_update: date_time_ymd(2026, 1, 1),
+        // It has run out: it still says who was revoked, and shuts out nobody else.
+        next_update: date_time_ymd(2026, 1, 2),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: serials.iter().map(revoked).collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let text = params.signed_by(&ca.ca).unwrap().pem().unwrap();
+    let path = world.state().join("tls/revoked.pem");
+    fs::write(path.with_extension("new"), text).unwrap();
+    fs::rename(path.with_extension("new"), path).unwrap();
+}
+
+/// Who an agent is decides which channels are there for it; whose certificate was revoked is turned away as soon as the
+/// list says so, while the server runs, and both are in the record by name.
+#[test]
+fn certificates_open_channels_and_are_revoked_while_the_server_runs() {
+    if !has("curl") {
+        return;
+    }
+    let world = World::new();
+    let ours = Certificates::new();
+    ours.issue(&world, "relay", &["relay.example", "127.0.0.1", "localhost"]);
+    for (name, serial) in [("lab", 7_u64), ("office", 8)] {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![format!("{name}.example")]).unwrap();
+        params.serial_number = Some(serial.into());
+        params.use_authority_key_identifier_extension = true;
+        let certificate = params.signed_by(&key, &ours.ca).unwrap();
+        fs::write(world.path(&format!("{name}.pem")), certificate.pem()).unwrap();
+        fs::write(world.path(&format!("{name}.key")), key.serialize_pem()).unwrap();
+    }
+    fs::write(world.path("ca.pem"), ours.ca.pem()).unwrap();
+    let tls = format!(
+        "listen = [\"127.0.0.1:0\"]\ntls_certificate = \"{}\"\ntls_key = \"{}\"\nclient_authorities = \"{}\"\nclient_revocations = \"revoked.pem\"",
+        world.path("relay.pem").display(),
+        world.path("relay.key").display(),
+        world.path("ca.pem").display(),
+    );
+    let config = CONFIG.replace("listen = [\"127.0.0.1:0\"]", &tls).replace(
+        "name = \"c\"\nfeeds = [\"feed\", \"auto\"]",
+        "name = \"c\"\nfeeds = [\"feed\"]\ncertificates = [\"lab.example\"]\n[[channel]]\nname = \"open\"\nfeeds = [\"auto\"]",
+    );
+    fs::write(world.state().join("config.toml"), config).unwrap();
+    world.publish("feed", 1, &[("secret.hdb", HASHES, "clamav-hashes")]);
+    world.publish("auto", 1, &[("b.hdb", b"44d88612fea8a8f36de82e1278abb02e:68:Other\n", "clamav-hashes")]);
+    // Without the list it does not start: nobody could say who was revoked.
+    let ran = world.relay(&["serve", "--listen", "127.0.0.1:0"]).expect(2);
+    assert!(ran.err.contains("revoked.pem"), "{}", ran.err);
+    revoke(&world, &ours, &[99]);
+    let server = Server::start(&world, "serve");
+    let port = server.address.rsplit(':').next().unwrap().to_owned();
+    let get = |who: Option<&str>, path: &str| {
+        let mut command = Command::new("curl");
+        command.args(["-sSf", "--max-time", "10", "--cacert"]).arg(world.path("ca.pem"));
+        if let Some(who) = who {
+            command
+                .arg("--cert")
+                .arg(world.path(&format!("{who}.pem")))
+                .arg("--key")
+                .arg(world.path(&format!("{who}.key")));
+        }
+        run(command.arg(format!("https://localhost:{port}{path}")))
+    };
+    let digest = gaprelay::base::Digest::of(HASHES);
+    let only = [
+        "/c/secret.hdb".to_owned(),
+        "/c/SHA256SUMS".into(),
+        "/-/channels/c/release.json".into(),
+        "/-/feeds/feed/manifest.json".into(),
+        format!("/-/blobs/sha256/{digest}"),
+    ];
+    for path in &only {
+        get(Some("lab"), path).expect(0);
+        for who in [Some("office"), None] {
+            let ran = get(who, path).expect(22);
+            assert!(ran.err.contains("404"), "{path}: {}", ran.err);
+        }
+    }
+    for who in [Some("lab"), Some("office"), None] {
+        get(who, "/open/b.hdb").expect(0);
+    }
+    // The list changes; a damaged one changes nothing.
+    revoke(&world, &ours, &[7, 99]);
+    let gone = (0..100).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        get(Some("lab"), "/c/secret.hdb").code != Some(0)
+    });
+    assert!(gone, "revoked, and still served");
+    get(Some("office"), "/open/b.hdb").expect(0);
+    fs::write(world.state().join("tls/revoked.pem"), b"damaged").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    assert_ne!(get(Some("lab"), "/open/b.hdb").code, Some(0), "what was known holds");
+    get(Some("office"), "/open/b.hdb").expect(0);
+    server.stop();
+    world.relay(&["settle"]).expect(0);
+    let log = world.attempts();
+    assert!(log.iter().any(|a| a["label"] == "certificate-refused" && a["certificate"] == "lab.example"), "{log:#?}");
+    assert!(log.iter().any(|a| a["label"] == "foreign-channel" && a["certificate"] == "office.example"), "{log:#?}");
+    // The agents' page knows them by name.
+    let agents = world.relay(&["agents", "--json"]).expect(0).json();
+    assert!(agents.as_array().unwrap().iter().any(|agent| agent["certificate"] == "lab.example"), "{agents}");
+}

@@ -2,10 +2,12 @@
 
 use maud::{Markup, html};
 
+use crate::base::aloud::aloud;
 use crate::base::limits::human;
 use crate::base::{Error, Timestamp, clock};
 use crate::config::{Config, Feed};
 use crate::inspect::Action;
+use crate::report::trust::{Denial, Part, denials, parts};
 use crate::review::Desk;
 use crate::review::frame::{Answer, facts, mark, page as frame, said, told};
 use crate::review::readers::Reader;
@@ -15,9 +17,22 @@ use crate::verify::keyring::{Key, RawKey};
 
 /// The page.
 pub fn page(desk: &Desk, reader: &Reader) -> Result<Answer, Error> {
-    let keyring = desk.state.keyring(&Trust::load(&desk.state)?)?;
+    let trust = Trust::load(&desk.state)?;
+    let keyring = desk.state.keyring(&trust)?;
+    let parts = parts(&desk.state, &desk.config, &trust, &keyring)?;
     let body = html! {
-        section { h2 { "Keyring " (keyring.version) } (keys(&keyring, clock::now())) (thresholds(&keyring)) (revoked(&keyring)) }
+        section {
+            h2 { "Keyring " (keyring.version) }
+            (keys(&keyring, clock::now())) (thresholds(&keyring)) (revoked(&keyring))
+            details {
+                summary { "Its digest, to compare with others" }
+                p { code { "sha256:" (trust.keyring.sha256) } }
+                pre { (aloud(trust.keyring.sha256)) }
+            }
+        }
+        (part_in(&parts))
+        section { h2 { "Denied here" } (denied(&denials(&trust, &keyring))) (hand_in(reader)) }
+        section { h2 { "Origins" } (origins(&desk.config)) }
         section { h2 { "Feeds" } (feeds(&desk.config)) }
         section { h2 { "Limits" } (limits(&desk.config)) }
         section {
@@ -84,6 +99,95 @@ fn revoked(keyring: &Keyring) -> Markup {
         @if !keyring.revoked.is_empty() {
             h3 { "Revoked" }
             ul { @for key in &keyring.revoked { li { code { (said(&key.public)) } " on " (key.on) ": " (said(&key.reason)) } } }
+        }
+    }
+}
+
+/// What keys that count no longer had a part in.
+fn part_in(parts: &[Part]) -> Markup {
+    html! {
+        @if !parts.is_empty() {
+            section {
+                h2 { (mark("bad", "Brought in by keys that count no longer")) }
+                table tabindex="0" {
+                    thead { tr { th scope="col" { "Release" } th scope="col" { "Key" } th scope="col" { "Part" } th scope="col" { "Stands" } } }
+                    tbody {
+                        @for part in parts {
+                            tr {
+                                th scope="row" { a href={ "/imports/" (part.release) } { (part.release) } }
+                                td { code { (part.key) } }
+                                td { (part.part) }
+                                td { (part.standing) }
+                            }
+                        }
+                    }
+                }
+                p { "To withdraw all that a key had a part in, in one step: "
+                    code { "gaprelay directive withdraw-key KEY --officer NAME --reason TEXT" } }
+            }
+        }
+    }
+}
+
+fn denied(denials: &[Denial]) -> Markup {
+    html! {
+        @if denials.is_empty() { p { "Nothing, beyond what the keyring says." } }
+        ul {
+            @for denial in denials {
+                li {
+                    @if denial.lifted { (mark("good", "lifted")) } @else { (mark("warn", "denied")) }
+                    " " (said(&denial.what)) ", by " (told(&denial.by)) " " code { "sha256:" (denial.sha256) }
+                }
+            }
+        }
+    }
+}
+
+/// Where a signed directive is handed in.
+fn hand_in(reader: &Reader) -> Markup {
+    html! {
+        details {
+            summary { "Hand a directive in" }
+            p { code { "gaprelay directive" } " prints it, to deny a key, a feed or an origin, to withdraw what a key brought in, to waive a bundle's dates or to confirm the clock." }
+            @if reader.hands_in() {
+                form method="post" action="/keys" enctype="multipart/form-data" {
+                    p {
+                        label for="statement" { "Directive, exactly as signed" }
+                        textarea id="statement" name="statement" rows="5" cols="80" spellcheck="false" required {}
+                    }
+                    p {
+                        label for="signature" { "Signature file" }
+                        input id="signature" name="signature" type="file" accept=".minisig";
+                    }
+                    p {
+                        label for="signature-text" { "or its four lines" }
+                        textarea id="signature-text" name="signature-text" rows="4" cols="80" spellcheck="false" {}
+                    }
+                    button { "Hand in" }
+                }
+            } @else {
+                p { "Only officers hand in directives here." }
+            }
+        }
+    }
+}
+
+fn origins(config: &Config) -> Markup {
+    html! {
+        @if config.origins.is_empty() { p { "No rule about origins: content is taken from whom the keyring names." } }
+        ul {
+            @for rule in &config.origins {
+                li {
+                    (said(rule.name.get_ref()))
+                    @if let Some(at) = rule.at { ", from " (at) " on" }
+                    @if !rule.origins.is_empty() { ", of origin " (said(&rule.origins.join(", "))) }
+                    @if !rule.publishers.is_empty() { ", by " (said(&rule.publishers.join(", "))) }
+                    @for role in &rule.roles { ", signed by a " (role) }
+                    ": " @if rule.kinds.is_empty() { "everything" } @for kind in &rule.kinds { code { (kind) } " " }
+                    " " (rule.then.words()) ". " (told(&rule.why))
+                    @if let Some(source) = &rule.source { " (" (said(source)) ")" }
+                }
+            }
         }
     }
 }

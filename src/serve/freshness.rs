@@ -1,0 +1,89 @@
+//! How old what is served is: fresh, ageing, stale or expired. Expired content is served on, and says so.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use crate::base::Timestamp;
+use crate::config::Config;
+use crate::publish::set::Member;
+
+/// How old a feed's content is.
+pub struct FeedState {
+    /// Its name.
+    pub name: String,
+    /// The version served.
+    pub version: u64,
+    issued: Timestamp,
+    expires: Timestamp,
+    back_until: Option<Timestamp>,
+    warn_after: Option<Duration>,
+    stale_after: Option<Duration>,
+    freshness: AtomicU8,
+}
+
+const FRESHNESS: [&str; 4] = ["fresh", "ageing", "stale", "expired"];
+
+impl FeedState {
+    /// Of a release in a set.
+    pub fn new(member: &Member, config: &Config, now: Timestamp) -> Self {
+        let feed = config.feed(&member.feed);
+        let state = Self {
+            name: member.feed.clone(),
+            version: member.version,
+            issued: member.issued,
+            expires: member.expires,
+            back_until: member.back_until,
+            warn_after: feed.and_then(|f| f.warn_after).map(|span| span.0),
+            stale_after: feed.and_then(|f| f.stale_after).map(|span| span.0),
+            freshness: AtomicU8::new(0),
+        };
+        state.look(now);
+        state
+    }
+
+    /// Tells the freshness again.
+    pub fn look(&self, now: Timestamp) {
+        let fresh = freshness(self.issued, (self.expires, self.back_until), self.warn_after, self.stale_after, now);
+        self.freshness.store(fresh, Ordering::Relaxed);
+    }
+
+    /// When it was made.
+    pub fn issued(&self) -> Timestamp {
+        self.issued
+    }
+
+    /// When it expires.
+    pub fn expires(&self) -> Timestamp {
+        self.expires
+    }
+
+    /// fresh, ageing, stale or expired.
+    pub fn freshness(&self) -> &'static str {
+        FRESHNESS.get(usize::from(self.freshness.load(Ordering::Relaxed))).copied().unwrap_or("expired")
+    }
+}
+
+/// The freshness of a release in a set, in a word.
+pub fn freshness_word(member: &Member, feed: Option<&crate::config::Feed>, now: Timestamp) -> &'static str {
+    let span = |span: Option<crate::base::span::Span>| span.map(|s| s.0);
+    let (warn, stale) = feed.map_or((None, None), |f| (span(f.warn_after), span(f.stale_after)));
+    let fresh = freshness(member.issued, (member.expires, member.back_until), warn, stale, now);
+    FRESHNESS.get(usize::from(fresh)).copied().unwrap_or("expired")
+}
+
+fn freshness(
+    issued: Timestamp,
+    (expires, back_until): (Timestamp, Option<Timestamp>),
+    warn: Option<Duration>,
+    stale: Option<Duration>,
+    now: Timestamp,
+) -> u8 {
+    let age = issued.age(now);
+    match () {
+        () if expires <= now => 3,
+        // Content that was let back for a time is stale when that is over.
+        () if stale.is_some_and(|span| age > span) || back_until.is_some_and(|until| until <= now) => 2,
+        () if warn.is_some_and(|span| age > span) => 1,
+        () => 0,
+    }
+}
