@@ -71,7 +71,7 @@ pub struct TufTargets {
     /// The targets before these; their feeds stay, unless they are named here.
     #[arg(long, value_name = "FILE")]
     pub former: Option<PathBuf>,
-    /// A feed, the keys that sign its content, and how many must: NAME=PUB[+PUB][:N].
+    /// A feed, the keys that sign its content, and how many must: NAME=PUB, or NAME=PUB+PUB:N.
     #[arg(long, value_name = "FEED=KEYS")]
     pub feed: Vec<String>,
     /// The relay's key, as `gaprelay tuf key` prints it: it signs notices, and nothing else here.

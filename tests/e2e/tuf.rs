@@ -491,3 +491,64 @@ fn a_withdrawal_serves_nothing_of_it_and_the_timer_signs_anew() {
         assert!(repository.tree().version > tree.version);
     }
 }
+
+/// The other stock client, `tough`, beginning with this root: a target's bytes, or what it says.
+fn tough(folder: &Path, root: &Path, memory: &Path, name: &str) -> Result<Vec<u8>, String> {
+    use futures_util::TryStreamExt as _;
+    let url = |folder: &Path| url::Url::from_directory_path(folder).unwrap();
+    let root = fs::read(root).unwrap();
+    fs::create_dir_all(memory).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let said = |e: &dyn std::error::Error| {
+            let mut words = e.to_string();
+            let mut source = e.source();
+            while let Some(e) = source {
+                words = format!("{words}: {e}");
+                source = e.source();
+            }
+            words
+        };
+        let loader = tough::RepositoryLoader::new(&root, url(folder), url(&folder.join("targets"))).datastore(memory);
+        let repository = loader.load().await.map_err(|e| said(&e))?;
+        let name = tough::TargetName::new(name).map_err(|e| said(&e))?;
+        let stream = repository.read_target(&name).await.map_err(|e| said(&e))?.ok_or("NotFound")?;
+        let pieces: Vec<_> = stream.try_collect().await.map_err(|e| said(&e))?;
+        Ok(pieces.concat())
+    })
+}
+
+#[test]
+fn tough_pulls_follows_a_rotation_and_refuses_a_hostile_mirror() {
+    let Some(repository) = Repository::new() else { return };
+    repository.bring("trust", 1, &[]).expect(0);
+    repository.site(1).expect(0);
+    let first = repository.path("trust/1.root.json");
+    let (old, memory) = (repository.mirror("old"), repository.path("memory"));
+    assert_eq!(tough(&old.folder, &first, &memory, "site--a.hdb").unwrap(), EICAR);
+    assert_eq!(tough(&old.folder, &first, &memory, "site--rules--r.rules").unwrap(), RULES);
+    assert!(tough(&old.folder, &first, &memory, "relay--notice.json").is_ok());
+    // It follows a rotation of root keys to new content.
+    repository.root(&["--root", "root2.pub", "--root", "root3.pub"], &["root1", "root2", "root3"]);
+    fs::write(repository.path("site/a.hdb"), HASHES.repeat(2)).unwrap();
+    repository.bring("trust", 2, &[]).expect(0);
+    repository.site(2).expect(0);
+    let new = repository.mirror("new");
+    assert_eq!(tough(&new.folder, &first, &memory, "site--a.hdb").unwrap(), HASHES.repeat(2));
+    // Rolled back.
+    let said = tough(&old.folder, &first, &memory, "site--a.hdb").unwrap_err();
+    assert!(said.contains("version") || said.contains("older") || said.contains("older"), "{said}");
+    // Changed bytes, and content that the relay's key signs.
+    let tree = repository.tree();
+    let target = new.folder.join("targets").join(tree.targets.keys().find(|name| name.ends_with(".site--a.hdb")).unwrap());
+    let good = fs::read(&target).unwrap();
+    fs::write(&target, String::from_utf8(good.clone()).unwrap().replace("44d8", "44d9")).unwrap();
+    let said = tough(&new.folder, &first, &repository.path("m2"), "site--a.hdb").unwrap_err();
+    assert!(said.to_lowercase().contains("hash") || said.to_lowercase().contains("checksum"), "{said}");
+    fs::write(&target, good).unwrap();
+    let role = new.folder.join("2.site.json");
+    let text = fs::read_to_string(&role).unwrap();
+    fs::write(&role, text.replacen(&sha256(&HASHES.repeat(2)), &sha256(EICAR), 1)).unwrap();
+    let said = tough(&new.folder, &first, &repository.path("m3"), "site--a.hdb").unwrap_err();
+    assert!(said.to_lowercase().contains("signature"), "{said}");
+}
