@@ -362,6 +362,10 @@ impl Config {
             if !feeds.contains(&tuf.feed) {
                 add(relay, format!("tuf.feed: there is no feed \"{}\"", quoted(&tuf.feed)));
             }
+            let own = ["root", "targets", "snapshot", "timestamp", crate::verify::tuf::NOTICE];
+            for feed in self.feeds.iter().filter(|feed| own.contains(&feed.name.get_ref().as_str())) {
+                add(feed.name.span().start, "beside [tuf] a feed cannot have the name of a role of its own".into());
+            }
             if tuf.expires.0 < Duration::from_mins(3) {
                 add(relay, "tuf.expires must be at least 3 minutes".into());
             }

@@ -177,7 +177,7 @@ fn read(
     for (number, bundle) in of(Document::Manifest) {
         let envelope = medium.envelope(number);
         let manifest = envelope.as_ref().ok().map(|envelope| Digest::of(&envelope.document));
-        let verified = envelope.and_then(|envelope| Ok(believe(keeper, envelope)?));
+        let verified = envelope.and_then(|envelope| Ok(believe(keeper, envelope, operator)?));
         let release = verified.as_ref().ok().map(|v| (v.manifest().feed.clone(), v.manifest().version));
         let content = verified.and_then(|v| fetch(keeper, v, (&mut medium, number, &bundle), &mut pending, watch));
         taken.push(Taken { bundle, manifest, release, content });
@@ -199,8 +199,8 @@ fn check_mount(writable: bool, accepted: Option<&str>) -> Result<(), Error> {
 }
 
 /// A manifest that can be believed: signed by whom the keyring asks for, for a feed we want, today.
-fn believe(keeper: &Keeper, envelope: Envelope) -> Result<Verified, Refusal> {
-    let waived = |manifest: &Manifest, digest| keeper.is_waived(&manifest.feed, digest);
+fn believe(keeper: &Keeper, envelope: Envelope, operator: &Operator) -> Result<Verified, Refusal> {
+    let waived = |manifest: &Manifest, digest| keeper.is_waived(&manifest.feed, digest, operator);
     let rules = Rules {
         keyring: &keeper.keyring,
         limits: &keeper.config.limits,

@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use crate::audit::log::each_between;
 use crate::audit::{Event, Log};
 use crate::base::lock::Lock;
-use crate::base::{Digest, Fault, Timestamp, durable};
+use crate::base::{Digest, Fault, Operator, Timestamp, durable};
 use crate::config::Config;
 use crate::publish::directive::Given;
 use crate::publish::tuf::CHANNEL;
@@ -117,8 +117,8 @@ impl Keeper {
     }
 
     /// Whether as many officers as the feed asks for have waived the dates and the jump of the bundle with this
-    /// manifest, with keys that are theirs today.
-    pub fn is_waived(&self, feed: &str, manifest: Digest) -> bool {
+    /// manifest, with keys that are theirs today; whoever imports it does not count.
+    pub fn is_waived(&self, feed: &str, manifest: Digest, operator: &Operator) -> bool {
         let Some(needed) = self.config.feed(feed).map(|feed| *feed.officers.get_ref()) else { return false };
         let usable = |given: &&Given| {
             let Some(Directive { order: Order::Waive { manifest: waived, until }, officer, .. }) = given.directive()
@@ -132,7 +132,7 @@ impl Keeper {
                     && key.is_for(feed)
                     && self.keyring.check_usable(key, raw, self.now).is_ok()
             });
-            waived == manifest && self.now <= until && is_theirs
+            waived == manifest && self.now <= until && is_theirs && !operator.is(&officer)
         };
         let keys: BTreeSet<&String> = self.trust.directives.iter().filter(usable).map(|given| &given.key).collect();
         keys.len() as u64 >= needed

@@ -162,8 +162,11 @@ pub fn repair(
 
     // 4. First the log, then the keyring, then the one file that counts.
     let mut log = Log::open(&state.import_log())?;
-    let event = Event::Repaired { trust: Digest::of(&rebuilt.trust.to_bytes()?), officers };
-    log.append(now.max(log.floor()), vec![event])?;
+    // What was under way when the trust state was lost did not come to count.
+    let open = log.last().is_some_and(|entry| entry.event.is_intent());
+    let interrupted = open.then(|| Event::Interrupted { intent: log.size() - 1 });
+    let repaired = Event::Repaired { trust: Digest::of(&rebuilt.trust.to_bytes()?), officers };
+    log.append(now.max(log.floor()), interrupted.into_iter().chain([repaired]).collect())?;
     durable::replace(&path, &bytes)?;
     rebuilt.trust.save(state)?;
     Ok(rebuilt.trust)

@@ -45,6 +45,11 @@ impl State {
     /// Keeps a keyring and its signatures, durably; it counts once the trust file names it.
     pub fn keep_keyring(&self, successor: &Successor) -> Result<(), Fault> {
         let (version, envelope) = (successor.keyring().version, successor.envelope());
+        // What a cut attempt left there was by others, or over other bytes.
+        let (folder, prefix) = (self.root().join("keyring"), format!("{version}.toml."));
+        for name in durable::names(&folder)?.iter().filter(|name| name.starts_with(&prefix)) {
+            durable::remove(&folder.join(name))?;
+        }
         for (name, bytes) in &envelope.signatures {
             durable::replace(&self.root().join(format!("keyring/{version}{}", beside(name))), bytes)?;
         }

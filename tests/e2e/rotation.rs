@@ -461,6 +461,8 @@ fn expired_content_comes_in_by_waiver_alone() {
     direct(&world, "second", &world.second, &["waive", &manifest, "--until", "2026-03-01T00:00:00Z"]).expect(0);
     assert_eq!(refused(world.import(&folder)), "bundle-expired", "one of the waivers is over");
     direct(&world, "second", &world.second, &waive).expect(0);
+    let own = world.relay(&["import", "--operator", "second", "--json", folder.to_str().unwrap()]);
+    assert_eq!(refused(own), "bundle-expired", "nobody waives what they import");
     world.import(&folder).expect(0);
     let (older, manifest) = expired("two", 4);
     let waive = ["waive", &manifest, "--until", "2099-01-01T00:00:00Z"];
