@@ -234,3 +234,21 @@ fn certificates_open_channels_and_are_revoked_while_the_server_runs() {
     let agents = world.relay(&["agents", "--json"]).expect(0).json();
     assert!(agents.as_array().unwrap().iter().any(|agent| agent["certificate"] == "lab.example"), "{agents}");
 }
+
+/// The relay's own certificate ran out: agents may mind, the relay serves on, and starts again.
+#[test]
+fn an_expired_certificate_of_its_own_stops_nothing() {
+    if !has("curl") {
+        return;
+    }
+    let world = world(false);
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["relay.example".to_owned()]).unwrap();
+    (params.not_before, params.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
+    let ours = Certificates::new();
+    let certificate = params.signed_by(&key, &ours.ca).unwrap();
+    fs::write(world.path("relay.pem"), certificate.pem()).unwrap();
+    fs::write(world.path("relay.key"), key.serialize_pem()).unwrap();
+    let server = Server::start(&world, "serve");
+    assert_eq!(curl(&world, &server, "relay.example", &["-k"]).expect(0).out.as_bytes(), HASHES);
+}

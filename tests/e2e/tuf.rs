@@ -342,6 +342,108 @@ fn python_tuf_refuses_a_hostile_mirror() {
     assert!(ran.err.contains("UnsignedMetadataError"), "{}", ran.err);
 }
 
+/// Signs metadata of the mirror again, changed, with this key: what whoever stole the key could do.
+fn sign_again(folder: &Path, name: &str, key: &ed25519_dalek::SigningKey, change: &dyn Fn(&mut Value)) {
+    let path = folder.join(name);
+    let mut metadata: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    change(&mut metadata["signed"]);
+    fs::write(&path, gaprelay::pack::tuf::sign(&metadata.to_string(), key).unwrap()).unwrap();
+}
+
+impl Repository {
+    fn relay_key(&self) -> ed25519_dalek::SigningKey {
+        let secret = fs::read_to_string(self.world.state().join("log/tuf.key")).unwrap();
+        let seed: [u8; 32] = data_encoding::HEXLOWER.decode(secret.trim().as_bytes()).unwrap().try_into().unwrap();
+        ed25519_dalek::SigningKey::from_bytes(&seed)
+    }
+}
+
+/// TUF 1.0.34, section 1.5.2: endless data, mix and match, wrong software.
+#[test]
+fn python_tuf_answers_endless_data_mix_and_match_and_wrong_software() {
+    let Some(repository) = Repository::new() else { return };
+    repository.bring("trust", 1, &[]).expect(0);
+    repository.site(1).expect(0);
+    let old = repository.tree();
+    fs::write(repository.path("site/a.hdb"), HASHES.repeat(2)).unwrap();
+    repository.site(2).expect(0);
+    let mirror = repository.mirror("mirror");
+    let said = |agent: &str, name: &str| {
+        let ran = repository.pull(&mirror.url, agent, &[name])?;
+        Some(format!("{}{}", ran.out, ran.err))
+    };
+    let Some(good) = said("first", "site--a.hdb") else { return };
+    assert!(good.contains(&sha256(&HASHES.repeat(2))), "{good}");
+    // Endless data: a target, and a timestamp, that do not end.
+    let tree = repository.tree();
+    let target = mirror.folder.join("targets").join(tree.targets.keys().find(|n| n.ends_with(".site--a.hdb")).unwrap());
+    fs::write(&target, vec![b'x'; 1 << 20]).unwrap();
+    let words = said("endless", "site--a.hdb").unwrap();
+    assert!(words.contains("DownloadLengthMismatchError"), "{words}");
+    let timestamp = fs::read(mirror.folder.join("timestamp.json")).unwrap();
+    fs::write(mirror.folder.join("timestamp.json"), vec![b' '; 1 << 20]).unwrap();
+    let words = said("endless-2", "site--a.hdb").unwrap();
+    assert!(words.contains("DownloadLengthMismatchError"), "{words}");
+    fs::write(mirror.folder.join("timestamp.json"), timestamp).unwrap();
+    // Mix and match: the role as it was, under the number of today.
+    let now = fs::read(mirror.folder.join("2.site.json")).unwrap();
+    fs::write(mirror.folder.join("2.site.json"), &old.metadata["1.site.json"]).unwrap();
+    let words = said("mixed", "site--a.hdb").unwrap();
+    assert!(words.contains("BadVersionNumberError"), "{words}");
+    fs::write(mirror.folder.join("2.site.json"), now).unwrap();
+    // Wrong software: the site's key signs a file of another feed, which is not left to it; and the relay does not
+    // publish such a role.
+    let key = gaprelay::pack::tuf::secret(&repository.path("site.pem")).unwrap();
+    sign_again(&mirror.folder, "2.site.json", &key, &|signed| {
+        signed["targets"]["other--x"] = signed["targets"]["site--a.hdb"].clone();
+    });
+    let words = said("wrong", "other--x").unwrap();
+    assert!(words.contains("other--x NotFound"), "{words}");
+    let files: gaprelay::verify::tuf_client::Files = fs::read_dir(&mirror.folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap()))
+        .collect();
+    let checked = gaprelay::verify::tuf_client::check(&files, None, gaprelay::base::clock::now()).unwrap();
+    assert!(checked.unusable["site"].contains("it may not sign other--x"), "{:?}", checked.unusable);
+}
+
+/// A stolen relay key leads agents far ahead (fast-forward): the honest relay is refused by them, until the root takes
+/// that key away.
+#[test]
+fn a_stolen_relay_key_is_answered_by_a_new_root() {
+    let Some(repository) = Repository::new() else { return };
+    let world = &repository.world;
+    repository.bring("trust", 1, &[]).expect(0);
+    repository.site(1).expect(0);
+    let (mirror, tree, stolen) = (repository.mirror("mirror"), repository.tree(), repository.relay_key());
+    let far = 1_u64 << 40;
+    let snapshot = format!("{}.snapshot.json", tree.version);
+    sign_again(&mirror.folder, &snapshot, &stolen, &|signed| signed["version"] = far.into());
+    fs::rename(mirror.folder.join(&snapshot), mirror.folder.join(format!("{far}.snapshot.json"))).unwrap();
+    sign_again(&mirror.folder, "timestamp.json", &stolen, &|signed| {
+        signed["version"] = far.into();
+        signed["meta"]["snapshot.json"]["version"] = far.into();
+    });
+    let Some(ran) = repository.pull(&mirror.url, "agent", &["site--a.hdb"]) else { return };
+    assert!(ran.expect(0).out.contains(&sha256(EICAR)), "content it cannot forge");
+    let server = Server::start(world, "serve");
+    let ran = repository.pull(&server.url("/-/tuf"), "agent", &["site--a.hdb"]).unwrap().expect(1);
+    assert!(ran.err.contains("BadVersionNumberError"), "{}", ran.err);
+    // The relay gets a new key, the root names it, and agents drop what the old one signed.
+    fs::remove_file(world.state().join("log/tuf.key")).unwrap();
+    let new = world.relay(&["tuf", "key"]).expect(0).out.trim().to_owned();
+    assert_ne!(new, repository.relay);
+    let repository = Repository { world: repository.world, relay: new };
+    repository.root(&[], &["root1", "root2"]);
+    repository.targets(&[]);
+    repository.bring("trust", 2, &[]).expect(0);
+    repository.shown(&server);
+    let out = repository.pull(&server.url("/-/tuf"), "agent", &["site--a.hdb"]).unwrap().expect(0).out;
+    assert!(out.contains(&sha256(EICAR)), "{out}");
+}
+
 /// A relay that was put back to an old backup, whole, goes on signing; every agent that has seen more refuses it.
 #[test]
 fn a_relay_restored_from_an_old_backup_is_refused_by_every_agent() {
