@@ -210,6 +210,7 @@ fn believe(keeper: &Keeper, envelope: Envelope, operator: &Operator) -> Result<V
     };
     let verified = verify::verify(envelope, &rules)?;
     let feed = feed(keeper, &verified)?;
+    verify::check_algorithms(&verified, &feed.algorithms)?;
     keeper.config.demands(verified.manifest(), verified.signers())?;
     if !waived(verified.manifest(), verified.digest()) {
         trust::check_age(&verified, feed.refuse_after.map(|span| span.0), keeper.now)?;

@@ -51,6 +51,7 @@ reasons! {
     SignatureInvalid "signature-invalid" "A signature does not match the bytes or its trusted comment." "The bundle was changed after signing: keep the medium, tell an officer, and ask for a fresh copy."
     SignatureForeignStatement "signature-foreign-statement" "A signature was made for another kind of statement, feed or version." "Ask the sender to sign with the trusted comment that gaprelay-pack prints."
     SignatureThreshold "signature-threshold" "Fewer distinct keys signed than the keyring asks for this feed." "Ask for the missing signatures; each is one more file beside the manifest."
+    SignatureAlgorithm "signature-algorithm" "The feed asks for a signature by another algorithm as well, and there is none by a key of the keyring." "Ask the sender for it: one more file beside the manifest, manifest.json.NAME.mldsa65."
     KeyRevoked "key-revoked" "A signature is by a revoked key." "Do not use this bundle; tell an officer."
     KeyExpired "key-expired" "A signature is by a key whose validity has ended." "Ask the signer for a bundle signed by a current key."
     KeyNotYetValid "key-not-yet-valid" "A signature is by a key whose validity has not begun." "Check the clock of this machine; else import when the key is valid."

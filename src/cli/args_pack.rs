@@ -128,7 +128,7 @@ pub enum KeyringCommand {
             value_name = "FIELDS",
             required = true,
             help = "A key: name=…,role=vendor|custodian|evaluator|officer,\
-            public=…[,publisher=…,origin=…][,feeds=a+b*][,may=approve+deny+waive+repair][,not-before=…][,not-after=…]"
+            public=…[,publisher=…,origin=…][,feeds=a+b*][,may=approve+deny+waive+repair][,algorithm=ml-dsa-65][,not-before=…][,not-after=…]"
         )]
         key: Vec<String>,
         /// How many must sign, as fields.

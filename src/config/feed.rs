@@ -6,7 +6,7 @@ use toml::Spanned;
 use crate::base::Digest;
 use crate::base::span::Span;
 use crate::inspect::{Kind, Opaque};
-use crate::verify::{Role, Signer};
+use crate::verify::{Algorithm, Role, Signer};
 
 /// One feed: a publisher's stream.
 #[derive(Clone, Debug, Deserialize)]
@@ -40,6 +40,10 @@ pub struct Feed {
     /// any. More is taken only where officers waive it. Default 100 000 000.
     #[serde(default = "hundred_million")]
     pub jump: u64,
+    /// Algorithms by each of which at least one key of the keyring must have signed a bundle, beside the thresholds:
+    /// `ml-dsa-65`. None, if left out.
+    #[serde(default)]
+    pub algorithms: Vec<Algorithm>,
     /// What is asked for where content keeps something else from detecting (allow lists, `pass` and `config` rules,
     /// `bypass`, a global YARA rule, a Sigma filter, engine switches). It passes only where the policy permits
     /// `rule-weakens-detection`.

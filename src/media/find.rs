@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::digest::Hasher;
 use crate::base::quoted::quoted_os;
 use crate::base::{Digest, Limits, Reason, Refusal};
-use crate::verify::keyring;
+use crate::verify::{keyring, signature};
 
 /// What a bundle's signatures are over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,13 @@ impl Document {
     /// Whether this is the name of a signature over it: `manifest.json.minisig`, or `manifest.json.<anything>.minisig`.
     pub fn is_signed_by(self, name: &[u8]) -> bool {
         let beside = name.strip_prefix(self.name().as_bytes());
-        beside.is_some_and(|rest| rest.starts_with(b".") && rest.ends_with(b".minisig"))
+        let is_one = |rest: &[u8]| match self {
+            Self::Manifest => {
+                rest.ends_with(signature::ENDING.as_bytes()) || rest.ends_with(signature::ML_DSA_ENDING.as_bytes())
+            }
+            Self::Keyring => rest.ends_with(signature::ENDING.as_bytes()),
+        };
+        beside.is_some_and(|rest| rest.starts_with(b".") && is_one(rest))
     }
 
     /// How much of it is read, and why no more is.

@@ -174,9 +174,10 @@ fn hear_envelope(answers: &mut Receiver<Patient>, document: Document, limits: &L
         match answers.frame().map_err(|e| broken(&e))? {
             Frame::Message(Answer::File(name)) if files.len() < most => files.push((name, Vec::new())),
             Frame::Bytes(bytes) => {
-                let cap = if files.len() == 1 { longest } else { signature::LONGEST };
+                let is_document = files.len() == 1;
+                let cap = |name: &str| if is_document { longest } else { signature::longest(name) };
                 match files.last_mut() {
-                    Some((_, file)) if file.len() + bytes.len() <= cap => file.extend_from_slice(bytes),
+                    Some((name, file)) if file.len() + bytes.len() <= cap(name) => file.extend_from_slice(bytes),
                     _ => return Err(misbehaves("hands over more than was asked for").into()),
                 }
             }

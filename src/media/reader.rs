@@ -152,7 +152,8 @@ impl<W: Write> Reader<'_, W> {
         // One more than the limit is read, so that verify can say what is wrong; the rest stays unread.
         let most = usize::try_from(self.limits.signatures).unwrap_or(usize::MAX).saturating_add(1);
         for name in found.signatures.iter().take(most) {
-            self.small(&found, name, signature::LONGEST as u64, Reason::SignatureMalformed)?;
+            let longest = signature::longest(&name.to_string_lossy()) as u64;
+            self.small(&found, name, longest, Reason::SignatureMalformed)?;
         }
         Ok(self.to.message(&Answer::Done)?)
     }

@@ -50,6 +50,7 @@ pub fn check(
     let (kinds, policy, may_suppress) = match feed {
         None => (Kind::ALL, policy::shipped_for(Classification::default())?, true),
         Some((feed, config)) => {
+            verify::check_algorithms(&verified, &feed.algorithms)?;
             trust::check_age(&verified, feed.refuse_after.map(|span| span.0), now)?;
             (feed.kinds.get_ref().as_slice(), config.policy_of(feed)?, feed.may_suppress(verified.signers()))
         }

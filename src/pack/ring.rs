@@ -2,9 +2,18 @@
 
 use std::path::Path;
 
+use data_encoding::BASE64;
+use rustls::pki_types::SubjectPublicKeyInfoDer;
+use rustls::pki_types::pem::PemObject as _;
+
 use crate::base::error::IoContext as _;
 use crate::base::{Error, Fault, Reason, Refusal, Timestamp, quoted};
-use crate::verify::keyring::{ALGORITHM, FORMAT, Key, Keyring, Right, Role, Root, Threshold};
+use crate::verify::key::ML_DSA_KEY;
+use crate::verify::keyring::{Algorithm, FORMAT, Key, Keyring, Right, Role, Root, Threshold};
+
+/// What stands before the bytes of a public ML-DSA-65 key (RFC 9881, section 4).
+const ML_DSA_SPKI: &[u8] =
+    &[0x30, 0x82, 0x07, 0xb2, 0x30, 0x0b, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 0x12, 3, 0x82, 0x07, 0xa1, 0];
 
 /// Makes and checks a keyring of version 1.
 pub fn new(roots: &[String], root_threshold: u64, keys: &[String], thresholds: &[String]) -> Result<Keyring, Error> {
@@ -38,6 +47,17 @@ pub(super) fn public_key(text: &str) -> Result<String, Error> {
     Ok(line.to_owned())
 }
 
+/// An ML-DSA-65 public key: base64 of its bytes, or a PEM file as `openssl pkey -pubout` writes it.
+fn ml_dsa_key(text: &str) -> Result<String, Error> {
+    if BASE64.decode(text.as_bytes()).is_ok_and(|bytes| bytes.len() == ML_DSA_KEY) {
+        return Ok(text.to_owned());
+    }
+    let wrong = || fault(&format!("{} is no ML-DSA-65 public key in PEM", quoted(text)));
+    let der = SubjectPublicKeyInfoDer::from_pem_file(text).map_err(|_| wrong())?;
+    let raw = der.as_ref().strip_prefix(ML_DSA_SPKI).filter(|raw| raw.len() == ML_DSA_KEY);
+    raw.map(|raw| BASE64.encode(raw)).ok_or_else(wrong)
+}
+
 /// `name=…,role=…,public=…[,publisher=…,origin=…][,feeds=a+b][,not-before=…][,not-after=…]`.
 pub(super) fn key(text: &str) -> Result<Key, Error> {
     let fields = Fields::parse(
@@ -48,10 +68,19 @@ pub(super) fn key(text: &str) -> Result<Key, Error> {
         let parse = |text: &str| text.parse().map_err(|e: &str| fault(&format!("{field}: {e}")));
         fields.get(field).map(parse).transpose()
     };
+    let known = [Algorithm::MinisignEd25519, Algorithm::MlDsa65];
+    let named = |text: &str| known.into_iter().find(|algorithm| algorithm.name() == text);
+    let algorithm = match fields.get("algorithm") {
+        None => Algorithm::default(),
+        Some(text) => named(text).ok_or_else(|| fault("algorithm is minisign-ed25519 or ml-dsa-65"))?,
+    };
     Ok(Key {
         name: fields.need("name")?.to_owned(),
-        algorithm: ALGORITHM.into(),
-        public: public_key(fields.need("public")?)?,
+        algorithm,
+        public: match algorithm {
+            Algorithm::MinisignEd25519 => public_key(fields.need("public")?)?,
+            Algorithm::MlDsa65 => ml_dsa_key(fields.need("public")?)?,
+        },
         role: role(fields.need("role")?)?,
         publisher: fields.get("publisher").map(str::to_owned),
         origin: fields.get("origin").map(str::to_owned),

@@ -1,25 +1,63 @@
-//! Public keys as minisign writes them.
+//! Public keys: those of minisign, and those of a second algorithm.
 
 use data_encoding::{BASE64, HEXUPPER};
+use ml_dsa::{EncodedVerifyingKey, MlDsa65, Signature, VerifyingKey};
+use serde::{Deserialize, Serialize};
 
-use crate::base::{Reason, Refusal, quoted};
+use crate::base::{Digest, Reason, Refusal, quoted};
+
+/// By what a key signs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Algorithm {
+    /// Ed25519 over BLAKE2b-512, in minisign's form: what everything is signed with.
+    #[default]
+    MinisignEd25519,
+    /// ML-DSA-65 (FIPS 204), raw, with the trusted comment as its context: a second signature on a bundle, where a feed
+    /// asks for it.
+    #[serde(rename = "ml-dsa-65")]
+    MlDsa65,
+}
+
+impl Algorithm {
+    /// Its name, as the keyring has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MinisignEd25519 => "minisign-ed25519",
+            Self::MlDsa65 => "ml-dsa-65",
+        }
+    }
+}
+
+/// Length of a public ML-DSA-65 key, in bytes (FIPS 204, table 2).
+pub const ML_DSA_KEY: usize = 1952;
+/// Length of a signature, in bytes (FIPS 204, table 2).
+pub const ML_DSA_SIGNATURE: usize = 3309;
 
 /// A public key taken apart: its id, and the 32 raw bytes that are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawKey {
-    /// minisign's key id: a look-up aid.
+    /// minisign's key id: a look-up aid. Of another algorithm, the beginning of `key`.
     pub id: [u8; 8],
-    /// The Ed25519 public key.
+    /// The Ed25519 public key; of another algorithm, the SHA-256 of the public key.
     pub key: [u8; 32],
+    /// By what it signs.
+    pub algorithm: Algorithm,
 }
 
 impl RawKey {
-    /// Reads minisign base64 and refuses keys of small order, for which anyone can make signatures
+    /// Reads minisign base64, or base64 of an ML-DSA-65 key, and refuses keys of small order, for which anyone can make signatures
     /// that some verifiers take. Refusals: `keyring-malformed`, `key-weak`.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let malformed =
             || Refusal::new(Reason::KeyringMalformed, format!("\"{}\" is not a minisign public key", quoted(text)));
         let bytes = BASE64.decode(text.as_bytes()).map_err(|_| malformed())?;
+        if bytes.len() == ML_DSA_KEY {
+            let Digest(key) = Digest::of(&bytes);
+            let id = key.first_chunk().copied().ok_or_else(malformed)?;
+            return Ok(Self { id, key, algorithm: Algorithm::MlDsa65 });
+        }
         let (Some(b"Ed"), Some(id), Some(key), 42) =
             (bytes.first_chunk(), bytes.get(2..10), bytes.last_chunk(), bytes.len())
         else {
@@ -30,12 +68,25 @@ impl RawKey {
         if point.is_weak() {
             return Err(weak());
         }
-        Ok(Self { id: id.try_into().map_err(|_| malformed())?, key: *key })
+        let id = id.try_into().map_err(|_| malformed())?;
+        Ok(Self { id, key: *key, algorithm: Algorithm::MinisignEd25519 })
     }
 
     /// The key id as minisign prints it.
     pub fn id_text(&self) -> String {
         id_text(self.id)
+    }
+}
+
+/// Whether this ML-DSA-65 key, in base64, has signed exactly these bytes in this context.
+pub fn has_signed_ml_dsa(public: &str, message: &[u8], context: &str, signature: &[u8]) -> bool {
+    let Ok(bytes) = BASE64.decode(public.as_bytes()) else { return false };
+    let key =
+        EncodedVerifyingKey::<MlDsa65>::try_from(bytes.as_slice()).map(|key| VerifyingKey::<MlDsa65>::decode(&key));
+    let signature = Signature::<MlDsa65>::try_from(signature);
+    match (key, signature) {
+        (Ok(key), Ok(signature)) => key.verify_with_context(message, context.as_bytes(), &signature),
+        _ => false,
     }
 }
 

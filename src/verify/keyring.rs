@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use globset::Glob;
 use serde::{Deserialize, Serialize};
 
-pub use super::key::{RawKey, id_text};
+pub use super::key::{Algorithm, RawKey, id_text};
 
 use super::denied::Denied;
 use crate::base::name::{self, is_name};
@@ -13,8 +13,6 @@ use crate::base::{Digest, Reason, Refusal, Timestamp, quoted};
 
 /// The format this version reads and writes.
 pub const FORMAT: &str = "gaprelay-keyring/1";
-/// The one signature algorithm known so far: Ed25519 over BLAKE2b-512, in minisign's form.
-pub const ALGORITHM: &str = "minisign-ed25519";
 /// Longest keyring file, in bytes.
 pub const LONGEST: u64 = 1 << 20;
 
@@ -69,9 +67,9 @@ pub struct Root {
 pub struct Key {
     /// The person or service that holds it.
     pub name: String,
-    /// Always `minisign-ed25519`.
-    pub algorithm: String,
-    /// The public key, minisign base64 (56 characters, beginning `RW`).
+    /// `minisign-ed25519`; or `ml-dsa-65` for a second signature, which counts towards no threshold.
+    pub algorithm: Algorithm,
+    /// The public key: minisign base64 (56 characters, beginning `RW`), or base64 of the 1952 bytes of an ML-DSA-65 key.
     pub public: String,
     /// What it signs.
     pub role: Role,
@@ -233,6 +231,9 @@ impl Keyring {
         let mut seen = BTreeSet::new();
         for public in &self.root.keys {
             let raw = RawKey::parse(public)?;
+            if raw.algorithm != Algorithm::default() {
+                return malformed("a root key is one of minisign".into());
+            }
             if !seen.insert(raw.key) {
                 return malformed(format!("root key {} stands twice", raw.id_text()));
             }
@@ -253,8 +254,11 @@ impl Keyring {
             if !is_name(&key.name) {
                 return malformed(format!("\"{name}\" is not a name: {}", name::RULE));
             }
-            if key.algorithm != ALGORITHM {
-                return malformed(format!("{name}: the only known algorithm is {ALGORITHM}"));
+            if key.algorithm != raw.algorithm {
+                return malformed(format!("{name}: its public key is not one of {}", key.algorithm.name()));
+            }
+            if key.algorithm != Algorithm::default() && key.role == Role::Officer {
+                return malformed(format!("{name}: an officer signs with minisign"));
             }
             match (key.role.publishes(), &key.publisher, &key.origin) {
                 (true, Some(publisher), Some(origin)) if is_name(publisher) && is_country(origin) => {}
@@ -289,12 +293,15 @@ impl Keyring {
         self.revoked.iter().try_for_each(|row| RawKey::parse(&row.public).map(drop))
     }
 
-    /// The key with this id, whatever its state.
+    /// The keys of an algorithm, whatever their state.
+    pub fn of(&self, algorithm: Algorithm) -> impl Iterator<Item = (&Key, RawKey)> {
+        let keys = self.keys.iter().filter(move |key| key.algorithm == algorithm);
+        keys.filter_map(|key| Some((key, RawKey::parse(&key.public).ok()?)))
+    }
+
+    /// The minisign key with this id, whatever its state.
     pub fn by_id(&self, id: [u8; 8]) -> Option<(&Key, RawKey)> {
-        self.keys.iter().find_map(|key| {
-            let raw = RawKey::parse(&key.public).ok()?;
-            (raw.id == id).then_some((key, raw))
-        })
+        self.of(Algorithm::MinisignEd25519).find(|(_, raw)| raw.id == id)
     }
 
     /// The root keys that are not revoked.

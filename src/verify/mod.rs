@@ -20,6 +20,7 @@ use minisign_verify::PublicKey;
 use serde::{Deserialize, Serialize};
 
 pub use denied::Denied;
+pub use key::Algorithm;
 pub use keyring::{Keyring, Right, Role};
 pub use manifest::{Artifact, Manifest};
 pub use signature::SignatureFile;
@@ -40,7 +41,7 @@ impl Envelope {
     /// The signature files, each of the one form allowed, with its name.
     /// Refusals: `signature-missing`, `signature-too-many`, `signature-malformed`, `signature-legacy`.
     fn signature_files(&self, limits: &Limits) -> Result<Vec<(&str, SignatureFile)>, Refusal> {
-        if self.signatures.is_empty() {
+        if !self.signatures.iter().any(|(name, _)| name.ends_with(signature::ENDING)) {
             return Err(Refusal::new(Reason::SignatureMissing, "there is no signature file beside it"));
         }
         if self.signatures.len() as u64 > limits.signatures {
@@ -48,8 +49,8 @@ impl Envelope {
             return Err(Refusal::new(Reason::SignatureTooMany, detail));
         }
         let parse = |(name, bytes): &(String, Vec<u8>)| SignatureFile::parse(bytes).map_err(|r| named(name, r));
-        let files = self.signatures.iter().map(|file| Ok((file.0.as_str(), parse(file)?)));
-        files.collect()
+        let ours = self.signatures.iter().filter(|(name, _)| name.ends_with(signature::ENDING));
+        ours.map(|file| Ok((file.0.as_str(), parse(file)?))).collect()
     }
 }
 
@@ -83,6 +84,14 @@ pub struct Signer {
     pub role: Role,
     /// Its key id as minisign prints it.
     pub key_id: String,
+    /// By what it signed; by minisign, if left out.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub algorithm: Algorithm,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde asks for")]
+fn is_usual(algorithm: &Algorithm) -> bool {
+    *algorithm == Algorithm::default()
 }
 
 /// A manifest signed by whom the keyring asks for. Made by [`verify`] alone.
@@ -112,6 +121,20 @@ impl Verified {
     /// The distinct keys that signed.
     pub fn signers(&self) -> &[Signer] {
         &self.signers
+    }
+}
+
+/// That keys of all these algorithms have signed. Refusal: `signature-algorithm`.
+pub fn check_algorithms(verified: &Verified, asked: &[Algorithm]) -> Result<(), Refusal> {
+    let has = |algorithm: &&Algorithm| !verified.signers.iter().any(|signer| signer.algorithm == **algorithm);
+    match asked.iter().find(has) {
+        Some(missing) => {
+            let (feed, name) = (&verified.manifest.feed, missing.name());
+            let detail =
+                format!("feed {feed} asks for a signature by {name} too, and no usable key of the keyring made one");
+            Err(Refusal::new(Reason::SignatureAlgorithm, detail))
+        }
+        None => Ok(()),
     }
 }
 
@@ -192,10 +215,23 @@ pub fn verify(envelope: Envelope, rules: &Rules<'_>) -> Result<Verified, Refusal
         return Err(Refusal::new(Reason::BundleExpired, detail));
     }
 
-    let signers = signed
-        .iter()
-        .map(|(_, key, raw, _)| Signer { name: key.name.clone(), role: key.role, key_id: raw.id_text() })
-        .collect();
+    let told = |key: &keyring::Key, raw: keyring::RawKey| {
+        let (name, key_id, algorithm) = (key.name.clone(), raw.id_text(), raw.algorithm);
+        Signer { name, role: key.role, key_id, algorithm }
+    };
+    let mut signers: Vec<Signer> = signed.iter().map(|(_, key, raw, _)| told(key, *raw)).collect();
+
+    // 9. Signatures of another algorithm are noted beside those: they count towards no threshold, and a feed may ask
+    //    for one of them.
+    let usable = |(key, raw): &(&keyring::Key, keyring::RawKey)| {
+        key.is_for(&manifest.feed) && rules.keyring.check_usable(key, *raw, rules.now).is_ok()
+    };
+    for (key, raw) in rules.keyring.of(Algorithm::MlDsa65).filter(usable) {
+        let mut others = envelope.signatures.iter().filter(|(name, _)| name.ends_with(signature::ML_DSA_ENDING));
+        if others.any(|(_, bytes)| key::has_signed_ml_dsa(&key.public, &envelope.document, &expected, bytes)) {
+            signers.push(told(key, raw));
+        }
+    }
     Ok(Verified { envelope, manifest, digest, signers })
 }
 

@@ -9,10 +9,20 @@
 use data_encoding::BASE64;
 use minisign_verify::{PublicKey, Signature};
 
+use super::key::ML_DSA_SIGNATURE;
 use crate::base::{Reason, Refusal};
 
 /// Longest signature file, in bytes.
 pub const LONGEST: usize = 1024;
+/// How the name of one ends.
+pub const ENDING: &str = ".minisig";
+/// How the name of one of ML-DSA-65 ends, which is nothing but the signature's 3309 bytes.
+pub const ML_DSA_ENDING: &str = ".mldsa65";
+
+/// How much of a signature file with this name is read, in bytes.
+pub fn longest(name: &str) -> usize {
+    if name.ends_with(ML_DSA_ENDING) { ML_DSA_SIGNATURE } else { LONGEST }
+}
 
 const UNTRUSTED: &str = "untrusted comment: ";
 const TRUSTED: &str = "trusted comment: ";

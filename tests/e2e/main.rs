@@ -13,6 +13,7 @@
 )]
 
 mod agents;
+mod algorithms;
 mod approve;
 mod cage;
 mod clients;

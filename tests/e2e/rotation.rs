@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gaprelay::base::Timestamp;
-use gaprelay::verify::Keyring;
 use gaprelay::verify::keyring::{Epoch, Key as Row, Revoked, Right, Role};
+use gaprelay::verify::{Algorithm, Keyring};
 use serde_json::Value;
 
 use super::serve::Server;
@@ -51,7 +51,7 @@ pub(crate) fn row(name: &str, key: &Key, role: Role) -> Row {
     let publishes = matches!(role, Role::Vendor | Role::Custodian);
     Row {
         name: name.into(),
-        algorithm: "minisign-ed25519".into(),
+        algorithm: Algorithm::default(),
         public: key.base64(),
         role,
         publisher: publishes.then(|| "example".into()),
