@@ -1,10 +1,13 @@
 //! Keyrings off a medium: each follows the one before it, and each step is kept before the next is looked at.
 
 use crate::audit::Event;
-use crate::base::{Digest, Error, Fault, Operator};
+use crate::base::{Digest, Error, Fault, Operator, Reason};
 use crate::keeper::Keeper;
 use crate::media::Medium;
 use crate::verify::{Envelope, Successor, succeed, succession};
+
+/// Most bytes of keyrings that are held at one time: they are put in order before the first is judged.
+const MOST: usize = 64 << 20;
 
 /// What became of a keyring that was found.
 pub enum Rotated {
@@ -24,9 +27,12 @@ pub fn follow(
     folders: &[(usize, String)],
     operator: &Operator,
 ) -> Result<Outcomes, Fault> {
-    let mut found = Vec::new();
+    let (mut found, mut held) = (Vec::new(), 0);
     for (number, folder) in folders {
-        let envelope = medium.envelope(*number);
+        let envelope = if held <= MOST { medium.envelope(*number) } else { Err(too_much()) };
+        if let Ok(envelope) = &envelope {
+            held += envelope.document.len() + envelope.signatures.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+        }
         let claimed = envelope.as_ref().ok().and_then(|it| succession::claimed_version(it, &keeper.config.limits));
         found.push((claimed, folder.clone(), envelope));
     }
@@ -46,6 +52,11 @@ pub fn follow(
         outcomes.push((folder, outcome));
     }
     Ok(outcomes)
+}
+
+fn too_much() -> Error {
+    let detail = format!("there are more than {} MiB of keyrings on the medium", MOST >> 20);
+    Error::refused(Reason::MediumEntryLimit, detail)
 }
 
 /// Gives one keyring its outcome: intent, act, outcome.

@@ -154,7 +154,7 @@ reasons! {
     RuleCarriesFile "rule-carries-file" "An indicator carries the bytes of a file: a sample, an attachment, a key to one." "Samples never pass; ask the sender for the indicators alone."
     InspectionLimit "inspection-limit" "Reading the content took more time, or it has more rules, signatures or indicators, than an artifact is given." "Ask the sender to split it; if it is made to cost that much, ask how that came about."
     // statements
-    StatementMalformed "statement-malformed" "The statement is not of the documented form." "Print it again with `gaprelay approve FEED/VERSION`, and sign exactly that file."
+    StatementMalformed "statement-malformed" "The statement is not of the documented form." "Print it again with `gaprelay approve FEED/VERSION`, `gaprelay directive` or `gaprelay repair`, and sign exactly that file."
     StatementUnknownRelease "statement-unknown-release" "The statement is about a release this relay does not hold." "Check feed and version with `gaprelay releases`."
     StatementDigest "statement-digest" "The statement names another manifest or other verdicts than the release has." "Look at the release again with `gaprelay show`, and sign the statement printed now."
     StatementChanges "statement-changes" "What the release would change for agents is not what it was when the statement was printed: something else was published since." "Look at the release again with `gaprelay show --diff`, and sign the statement printed now."

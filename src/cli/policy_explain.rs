@@ -16,6 +16,9 @@ pub fn explain(config: &Config, keyring: &Keyring, name: &str) -> Result<Ended, 
         tui::say(format_args!("Nobody may bring anything: {}.", refusal.detail));
     }
     must_sign(keyring, name);
+    for algorithm in &feed.algorithms {
+        tui::say(format_args!("Beside those, a key of algorithm {} must have signed it.", algorithm.name()));
+    }
     for key in keyring.keys.iter().filter(|key| key.is_for(name) && key.role != Role::Officer) {
         may_bring(config, keyring, key);
     }
@@ -83,6 +86,7 @@ fn officers(keyring: &Keyring, feed: &Feed) {
     let names = if names.is_empty() { "NOBODY".to_owned() } else { names.join(", ") };
     tui::say(format_args!("Before agents get it, {needed} of these officers approve: {names}; never who imported it."));
     tui::say(format_args!("Where it keeps something else from detecting: {suppress} of them."));
+    tui::say(format_args!("Where it goes back to older content: {suppress} of them, each by a downgrade ticket."));
     if feed.clean_without_approval {
         let brake = feed.brake.get_ref();
         tui::say(format_args!("What is clean, and takes away no more than {brake} % of what is served, needs none."));

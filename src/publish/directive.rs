@@ -73,6 +73,8 @@ impl FromStr for Order {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = "it orders nothing that this relay knows";
+        let (no_id, no_feed, no_country) =
+            ("a key id is sixteen hex digits in capitals", "it names no feed", "an origin is two capital letters");
         let digest = |text: &str| text.strip_prefix("sha256:").ok_or(wrong)?.parse::<Digest>();
         match text.split(' ').collect::<Vec<_>>()[..] {
             ["deny", "key", key] if is_key_id(key) => Ok(Self::DenyKey(key.into())),
@@ -85,6 +87,9 @@ impl FromStr for Order {
                 Ok(Self::Waive { manifest: digest(manifest)?, until: until.parse()? })
             }
             ["clock", time] => Ok(Self::Clock(time.parse()?)),
+            ["deny" | "withdraw", "key", ..] => Err(no_id),
+            ["deny", "feed", ..] => Err(no_feed),
+            ["deny", "origin", ..] => Err(no_country),
             _ => Err(wrong),
         }
     }

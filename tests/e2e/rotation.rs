@@ -230,6 +230,25 @@ fn a_keyring_that_does_not_follow_is_refused() {
     assert_eq!(refusals, 17, "each is in the log");
 }
 
+/// A medium full of keyrings, however large, costs no more memory than a few of them.
+#[test]
+fn a_medium_full_of_keyrings_is_read_within_bounds() {
+    let world = World::new();
+    let next = successor(&keyring(&world));
+    let good = toml::to_string(&next).unwrap();
+    let long = format!("{good}#{}\n", "x".repeat((1 << 20) - good.len() - 100));
+    let signature = Key::new().sign(long.as_bytes(), &comment(2));
+    for number in 0..70 {
+        write(&world.path("stick").join(format!("junk-{number:02}")), &long, std::slice::from_ref(&signature));
+    }
+    let report = world.import(&world.path("stick")).expect(3).json();
+    let reasons: Vec<&str> =
+        report["bundles"].as_array().unwrap().iter().map(|b| b["refused"]["reason"].as_str().unwrap()).collect();
+    assert_eq!(reasons.iter().filter(|reason| **reason == "medium-entry-limit").count(), 6, "{reasons:?}");
+    assert_eq!(reasons.iter().filter(|reason| **reason == "keyring-threshold").count(), 64, "{reasons:?}");
+    assert_eq!(forced(&world)["keyring"]["version"], 1);
+}
+
 /// What was taken from somebody stays taken: a later keyring cannot leave it out.
 #[test]
 fn no_keyring_forgets() {

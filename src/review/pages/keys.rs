@@ -196,7 +196,7 @@ fn feeds(config: &Config) -> Markup {
     html! {
         table tabindex="0" {
             thead { tr {
-                th scope="col" { "Feed" } th scope="col" { "Kinds" } th scope="col" { "Policy" } th scope="col" { "Officers" } th scope="col" { "Clean without approval" } th scope="col" { "If it suppresses" }
+                th scope="col" { "Feed" } th scope="col" { "Kinds" } th scope="col" { "Policy" } th scope="col" { "Officers" } th scope="col" { "Clean without approval" } th scope="col" { "If it suppresses, or goes back" }
             } }
             tbody {
                 @for feed in &config.feeds {
