@@ -1,0 +1,19 @@
+//! What officers hand in: whatever is taken is of the one form that is printed.
+#![no_main]
+
+use gaprelay::publish::{Directive, Statement};
+use gaprelay::repair;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    if let Ok(statement) = Statement::parse(data) {
+        assert_eq!(statement.to_string().as_bytes(), data);
+    }
+    if let Ok(directive) = Directive::parse(data) {
+        assert!(Directive::is_one(data));
+        assert_eq!(directive.to_string().as_bytes(), data);
+    }
+    if let Ok(statement) = repair::Statement::parse(data) {
+        assert_eq!(statement.to_string().as_bytes(), data);
+    }
+});
