@@ -7,6 +7,7 @@ pub mod feed;
 pub mod origin;
 pub mod policy;
 pub mod review;
+pub mod tuf;
 pub mod witness;
 
 use std::collections::BTreeSet;
@@ -67,7 +68,7 @@ pub struct Config {
     pub witness: Option<witness::Witness>,
     /// The repository for TUF clients; none, if left out.
     #[serde(default)]
-    pub tuf: Option<Tuf>,
+    pub tuf: Option<tuf::Tuf>,
     /// Where the logs' entries go beside the logs; nowhere, if left out.
     #[serde(default)]
     pub export: Option<export::Export>,
@@ -119,23 +120,6 @@ pub struct Clock {
 pub struct Publish {
     /// Sets of each channel that `gc` keeps, the present one included. Default 5, at least 2.
     pub keep_sets: u64,
-}
-
-/// The repository for TUF clients, at `/-/tuf/`.
-#[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Tuf {
-    /// The feed that brings `1.root.json`, `2.root.json`, … and `targets.json`, as they were signed offline.
-    pub feed: String,
-    /// How long what the relay signs is good for: as long as a hostile relay can hide that there is something newer. It is
-    /// signed anew after a third of that. Default 3 days, at least 3 minutes.
-    #[serde(default = "three_days")]
-    pub expires: Span,
-}
-
-fn three_days() -> Span {
-    Span(Duration::from_hours(72))
 }
 
 /// How agents are served.
@@ -358,17 +342,8 @@ impl Config {
         for (at, message) in self.dns.problems().into_iter().chain(self.review.problems()) {
             add(at, message);
         }
-        if let Some(tuf) = &self.tuf {
-            if !feeds.contains(&tuf.feed) {
-                add(relay, format!("tuf.feed: there is no feed \"{}\"", quoted(&tuf.feed)));
-            }
-            let own = ["root", "targets", "snapshot", "timestamp", crate::verify::tuf::NOTICE];
-            for feed in self.feeds.iter().filter(|feed| own.contains(&feed.name.get_ref().as_str())) {
-                add(feed.name.span().start, "beside [tuf] a feed cannot have the name of a role of its own".into());
-            }
-            if tuf.expires.0 < Duration::from_mins(3) {
-                add(relay, "tuf.expires must be at least 3 minutes".into());
-            }
+        for message in self.tuf.iter().flat_map(|tuf| tuf.problems(&feeds)) {
+            add(relay, message);
         }
         if let Some(problem) = self.export.as_ref().and_then(export::Export::problem) {
             add(relay, problem.into());

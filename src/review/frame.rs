@@ -203,3 +203,24 @@ pub fn many(count: u64, what: &str) -> String {
 pub fn unix_lines(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
+
+/// Where a signed text of so many lines is handed in, with its signature.
+pub fn signed_form(action: &str, what: &str, rows: u8, text: &str) -> Markup {
+    html! {
+        form method="post" action=(action) enctype="multipart/form-data" {
+            p {
+                label for="statement" { (what) }
+                textarea id="statement" name="statement" rows=(rows) cols="80" spellcheck="false" required { (text) }
+            }
+            p {
+                label for="signature" { "Signature file" }
+                input id="signature" name="signature" type="file" accept=".minisig";
+            }
+            p {
+                label for="signature-text" { "or its four lines" }
+                textarea id="signature-text" name="signature-text" rows="4" cols="80" spellcheck="false" {}
+            }
+            button { "Hand in" }
+        }
+    }
+}

@@ -9,7 +9,7 @@ use crate::config::{Config, Feed};
 use crate::inspect::Action;
 use crate::report::trust::{Denial, Part, denials, parts};
 use crate::review::Desk;
-use crate::review::frame::{Answer, facts, mark, page as frame, said, told};
+use crate::review::frame::{Answer, facts, mark, page as frame, said, signed_form, told};
 use crate::review::readers::Reader;
 use crate::store::Trust;
 use crate::verify::Keyring;
@@ -150,21 +150,7 @@ fn hand_in(reader: &Reader) -> Markup {
             summary { "Hand a directive in" }
             p { code { "gaprelay directive" } " prints it, to deny a key, a feed or an origin, to withdraw what a key brought in, to waive a bundle's dates or to confirm the clock." }
             @if reader.hands_in() {
-                form method="post" action="/keys" enctype="multipart/form-data" {
-                    p {
-                        label for="statement" { "Directive, exactly as signed" }
-                        textarea id="statement" name="statement" rows="5" cols="80" spellcheck="false" required {}
-                    }
-                    p {
-                        label for="signature" { "Signature file" }
-                        input id="signature" name="signature" type="file" accept=".minisig";
-                    }
-                    p {
-                        label for="signature-text" { "or its four lines" }
-                        textarea id="signature-text" name="signature-text" rows="4" cols="80" spellcheck="false" {}
-                    }
-                    button { "Hand in" }
-                }
+                (signed_form("/keys", "Directive, exactly as signed", 5, ""))
             } @else {
                 p { "Only officers hand in directives here." }
             }

@@ -16,7 +16,7 @@ use crate::report::releases::{Shown, shown};
 use crate::report::words;
 use crate::review::Desk;
 use crate::review::chart::code;
-use crate::review::frame::{Answer, facts, mark, page as frame, said, told};
+use crate::review::frame::{Answer, facts, mark, page as frame, said, signed_form, told};
 use crate::review::readers::Reader;
 use crate::review::route::Asked;
 use crate::store::ReleaseId;
@@ -296,21 +296,7 @@ fn sign(reader: &Reader, id: &ReleaseId, statement: &Statement, query: &str) -> 
             li {
                 p { "Hand in " code { "statement.txt.minisig" } ":" }
                 @if reader.hands_in() {
-                    form method="post" action={ "/imports/" (id) } enctype="multipart/form-data" {
-                        p {
-                            label for="statement" { "Statement, exactly as signed" }
-                            textarea id="statement" name="statement" rows="8" cols="80" spellcheck="false" required { (statement) }
-                        }
-                        p {
-                            label for="signature" { "Signature file" }
-                            input id="signature" name="signature" type="file" accept=".minisig";
-                        }
-                        p {
-                            label for="signature-text" { "or its four lines" }
-                            textarea id="signature-text" name="signature-text" rows="4" cols="80" spellcheck="false" {}
-                        }
-                        button { "Hand in" }
-                    }
+                    (signed_form(&format!("/imports/{id}"), "Statement, exactly as signed", 8, &statement.to_string()))
                 } @else {
                     p { "Only officers hand in statements here." }
                 }
