@@ -152,9 +152,9 @@ impl Keeper {
         })
     }
 
-    /// One keeper at a time finishes each act before the next, so only the newest entry can be an
-    /// intent without an outcome, and beside it the medium that was being read. Whether the act happened is told from the one step that makes it
-    /// count: the trust file for an import, the pointer for a publication.
+    /// One keeper at a time finishes each act before the next, so only the newest entry can be an intent without an
+    /// outcome, and beside it the medium that was being read. Whether the act happened is told from the one step that
+    /// makes it count: the trust file for an import, the pointer for a publication.
     fn finish_interrupted(&mut self) -> Result<(), Fault> {
         let Some(entry) = self.log.last().cloned() else { return Ok(()) };
         let medium = self.open_medium()?;

@@ -31,7 +31,8 @@ pub fn affected(state: &State, config: &Config, trust: &Trust, key: &str) -> Res
         let is_by_key = |signature: &str| {
             SignatureFile::parse(signature.as_bytes()).is_ok_and(|file| id_text(file.key_id()) == key)
         };
-        let approved = statements.iter().any(|t| t.decision == Decision::Approve && is_by_key(&t.signature));
+        let lets_pass = |decision| matches!(decision, Decision::Approve | Decision::Downgrade);
+        let approved = statements.iter().any(|t| lets_pass(t.decision) && is_by_key(&t.signature));
         if (signed || approved) && matches!(stands, Standing::Held { .. } | Standing::Approved) {
             found.push(Affected { id, manifest: release.manifest, signed, standing: stands });
         }

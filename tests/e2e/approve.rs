@@ -287,6 +287,10 @@ fn going_back_needs_a_downgrade_ticket() {
         log.iter().any(|event| event["type"] == "statement"
             && event["text"].as_str().unwrap().contains("incident INC-7 until 2098"))
     );
+    // Whose key let it pass is listed, as of any approval, once the key counts no longer.
+    let key = gaprelay::verify::keyring::RawKey::parse(&world.officer.base64()).unwrap().id_text();
+    let listed = world.relay(&["directive", "withdraw-key", &key, "--officer", "second", "--reason", "x"]).expect(0);
+    assert!(listed.err.contains("auto/3 (approved), approved with it"), "{}", listed.err);
     // Served on when its time is over, and marked.
     if has("faketime") {
         let mut late = std::process::Command::new("faketime");

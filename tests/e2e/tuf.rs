@@ -320,9 +320,7 @@ fn python_tuf_refuses_a_hostile_mirror() {
         let mut metadata: Value = serde_json::from_str(tree.metadata.get(name).unwrap()).unwrap();
         change(&mut metadata);
         fs::write(&path, metadata.to_string()).unwrap();
-        let secret = fs::read_to_string(repository.world.state().join("log/tuf.key")).unwrap();
-        let seed: [u8; 32] = data_encoding::HEXLOWER.decode(secret.trim().as_bytes()).unwrap().try_into().unwrap();
-        let key = ed25519_dalek::SigningKey::from_bytes(&seed);
+        let key = repository.relay_key();
         let signed = gaprelay::pack::tuf::sign(&fs::read_to_string(&path).unwrap(), &key).unwrap();
         fs::write(&path, signed).unwrap();
         let ran = repository.pull(&new.url, &format!("victim-{name}"), &["site--a.hdb"]).unwrap();
