@@ -9,11 +9,12 @@
 //! they can go on from.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufReader, BufWriter, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::Digest;
 use super::digest::Hasher;
@@ -21,6 +22,9 @@ use super::error::{Fault, IoContext as _};
 
 /// Temporary files begin with this; nothing else of ours does.
 const TEMPORARY: &str = ".new-";
+
+/// Bytes in memory at once of a file that is read or written piece by piece.
+const PIECE: usize = 64 << 10;
 
 /// Replaces `path` by a file of these bytes, mode 0644, durably.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
@@ -32,11 +36,32 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
 pub fn replace_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<Digest, Fault> {
     let mut hasher = Hasher::new();
     put(path, 0o644, Sync::Durable, |file| {
-        let mut out = BufWriter::with_capacity(64 << 10, Hashing { file, hasher: &mut hasher });
+        let mut out = BufWriter::with_capacity(PIECE, Hashing { file, hasher: &mut hasher });
         serde_json::to_writer(&mut out, value)?;
         out.flush()
     })?;
     Ok(hasher.finish())
+}
+
+/// Reads the JSON at `path`, which must have this digest: that is shown first, and neither time are its bytes in memory
+/// as a whole. Fault: damage.
+pub fn read_json<T: DeserializeOwned>(path: &Path, digest: Digest) -> Result<T, Fault> {
+    let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
+    let mut file = match File::open(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Err(damaged("it is missing")),
+        opened => opened.during("open", path)?,
+    };
+    let (mut hasher, mut buffer) = (Hasher::new(), vec![0; PIECE]);
+    loop {
+        let got = file.read(&mut buffer).during("read", path)?;
+        let Some(bytes) = buffer.get(..got).filter(|bytes| !bytes.is_empty()) else { break };
+        hasher.update(bytes);
+    }
+    if hasher.finish() != digest {
+        return Err(damaged("it is not what was written there"));
+    }
+    file.rewind().during("read", path)?;
+    serde_json::from_reader(BufReader::with_capacity(PIECE, file)).map_err(|_| damaged("it cannot be read"))
 }
 
 /// Hashes what is written.

@@ -195,7 +195,7 @@ fn take(
     keep: &mut dyn Keep,
     step: Step<'_>,
 ) -> Told<Vec<Judged>> {
-    let mut verdicts = Vec::new();
+    let mut verdicts = Vec::with_capacity(artifacts.len());
     let mut failed: Option<Error> = None;
     for artifact in artifacts {
         if failed.is_none() {

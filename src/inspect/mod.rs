@@ -168,7 +168,7 @@ impl Finding {
                 // What the new bytes are, is told by whoever makes them.
                 let dropped = |flaw: Flaw| Dropped { line: flaw.line, reason: flaw.reason, member: flaw.member };
                 let dropped = flaws.into_iter().map(dropped).collect();
-                verdict.stripped = Some(Stripped { size: 0, sha256: Digest([0; 32]), dropped });
+                verdict.stripped = Some(Box::new(Stripped { size: 0, sha256: Digest([0; 32]), dropped }));
             }
         }
         let rule = verdict.reason.and_then(|reason| terms.decide(kind, reason).rule);

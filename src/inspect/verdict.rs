@@ -91,7 +91,7 @@ pub struct Verdict {
     pub rule: Option<String>,
     /// What is served in its place, if it was stripped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stripped: Option<Stripped>,
+    pub stripped: Option<Box<Stripped>>,
     /// What a ClamAV database says of itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<Database>,

@@ -7,13 +7,15 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::digest::Hasher;
 use crate::base::{Digest, Fault, Reason, Refusal, Timestamp, durable, quoted};
 use crate::inspect::{Decision, Dropped, Verdict};
-use crate::store::release::Place;
+use crate::store::release::{Packed, Place};
 use crate::store::{LONGEST, Release, ReleaseId, SMALL, State};
 
 /// The format of a set file, served as `/-/channels/<channel>/release.json`.
@@ -72,7 +74,7 @@ pub struct File {
     /// Path below the channel.
     pub path: String,
     /// The feed it came from.
-    pub feed: String,
+    pub feed: Arc<str>,
     /// Length in bytes.
     pub size: u64,
     /// SHA-256 of the bytes.
@@ -83,7 +85,7 @@ pub struct File {
     pub place: Place,
     /// What it was before lines were left out; nothing, if it is as the publisher signed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stripped: Option<From>,
+    pub stripped: Option<Box<From>>,
 }
 
 /// An artifact that lines were left out of.
@@ -124,14 +126,16 @@ impl Set {
     pub fn make(
         channel: &str,
         former: Option<&Self>,
-        releases: &[(Release, Vec<Verdict>, BTreeMap<Digest, u64>)],
+        releases: &[(Release, Vec<Verdict>, BTreeMap<Digest, Packed>)],
         generation: u64,
         now: Timestamp,
     ) -> Result<Self, Refusal> {
-        let mut files = Vec::new();
+        // One beside each, as a rule: of a hundred thousand files none is moved to make room for the next.
+        let mut files =
+            Vec::with_capacity(releases.iter().map(|(_, verdicts, _)| 2 * verdicts.len()).sum::<usize>() + 1);
         let mut members = Vec::new();
         for (release, verdicts, packed) in releases {
-            let id = release.id().to_string();
+            let (id, feed) = (release.id().to_string(), Arc::from(release.feed.as_str()));
             let mut withheld = BTreeMap::new();
             for verdict in verdicts {
                 let Some((sha256, size)) = verdict.kept() else {
@@ -143,12 +147,12 @@ impl Set {
                     continue;
                 }
                 let place = match packed.get(&sha256) {
-                    Some(offset) if size < SMALL => Place::Pack { release: id.clone(), offset: *offset },
+                    Some(packed) if size < SMALL => Place::Pack { release: id.clone(), offset: packed.offset },
                     _ => Place::Blob,
                 };
                 files.push(File {
                     path: verdict.path.clone(),
-                    feed: release.feed.clone(),
+                    feed: Arc::clone(&feed),
                     size,
                     sha256,
                     modified: now,
@@ -156,7 +160,7 @@ impl Set {
                     stripped: verdict
                         .stripped
                         .as_ref()
-                        .map(|stripped| From { sha256: verdict.sha256, dropped: stripped.dropped.clone() }),
+                        .map(|stripped| Box::new(From { sha256: verdict.sha256, dropped: stripped.dropped.clone() })),
                 });
             }
             members.push(Member {
@@ -178,8 +182,9 @@ impl Set {
         }
         let brought = files.len();
         for (release, verdicts, _) in releases {
+            let feed = Arc::from(release.feed.as_str());
             for verdict in verdicts.iter().filter(|verdict| verdict.kept().is_some()) {
-                for file in side_files(&release.feed, verdict, now) {
+                for file in side_files(&feed, verdict, now) {
                     let (brought, _) = files.split_at(brought);
                     if brought.binary_search_by(|other| by_path(other, &file)).is_err() {
                         files.push(file);
@@ -188,13 +193,16 @@ impl Set {
             }
         }
         files.sort_unstable_by(by_path);
-        let text = sums(&files);
-        let (size, sha256) = (text.len() as u64, Digest::of(text.as_bytes()));
+        let (mut hasher, mut size) = (Hasher::new(), 0);
+        for line in sum_lines(&files) {
+            hasher.update(line.as_bytes());
+            size += line.len() as u64;
+        }
         let listing = File {
             path: SUMS.into(),
-            feed: String::new(),
+            feed: Arc::from(""),
             size,
-            sha256,
+            sha256: hasher.finish(),
             modified: now,
             place: Place::Sums,
             stripped: None,
@@ -240,37 +248,43 @@ pub const SUMS: &str = "SHA256SUMS";
 
 /// What `sha256sum` would say of the files that publishers brought; what we made beside them is left out.
 pub fn sums(files: &[File]) -> String {
+    sum_lines(files).collect()
+}
+
+fn sum_lines(files: &[File]) -> impl Iterator<Item = String> {
     let brought = files.iter().filter(|file| matches!(file.place, Place::Blob | Place::Pack { .. }));
-    brought.map(|file| format!("{}  {}\n", file.sha256, file.path)).collect::<Vec<_>>().concat()
+    brought.map(|file| format!("{}  {}\n", file.sha256, file.path))
 }
 
 /// Endings of files that vouch for another one's bytes.
 const BESIDE: &[&str] = &[".asc", ".md5", ".minisig", ".sha256", ".sig", ".sign"];
 
 /// Whether the file at `path` vouches for an artifact that is not served as it was signed; or is a signature or an
-/// increment of a database that is withheld, with which it is one: `daily-7.cvd.sign`, `daily-7.cdiff`.
+/// increment of a database that is withheld, with which it is one: `daily-7.cvd.sign`, `daily-7.cdiff`. The verdicts
+/// are sorted by path.
 fn is_beside(path: &str, verdicts: &[Verdict]) -> bool {
+    let is = |path: &str, decision| {
+        let at = verdicts.binary_search_by(|verdict| verdict.path.as_str().cmp(path)).ok();
+        at.and_then(|at| verdicts.get(at)).is_some_and(|verdict| verdict.decision == decision)
+    };
     let stem = BESIDE.iter().find_map(|ending| path.strip_suffix(ending));
     let of_a_database = [".cvd.sign", ".cdiff", ".cdiff.sign"].iter().find_map(|ending| path.strip_suffix(ending));
     let database = of_a_database.and_then(|rest| rest.rsplit_once('-')).map(|(name, _)| format!("{name}.cvd"));
-    verdicts.iter().any(|verdict| match verdict.decision {
-        Decision::Cleared => false,
-        Decision::Stripped => stem == Some(verdict.path.as_str()),
-        Decision::Withheld => database.as_ref() == Some(&verdict.path),
-    })
+    stem.is_some_and(|stem| is(stem, Decision::Stripped))
+        || database.is_some_and(|database| is(&database, Decision::Withheld))
 }
 
 /// What agents read beside an artifact, where the publisher did not bring it: digests as bare hex
 /// without a line feed, which is the one form all their clients take; and an empty increment, which
 /// makes freshclam fetch the whole database instead of waiting for ever.
-fn side_files(feed: &str, verdict: &Verdict, now: Timestamp) -> impl Iterator<Item = File> {
+fn side_files(feed: &Arc<str>, verdict: &Verdict, now: Timestamp) -> impl Iterator<Item = File> {
     let digest = verdict.kept().map(|(sha256, _)| (format!("{}.sha256", verdict.path), sha256.to_string()));
     let md5 = verdict.md5.as_ref().map(|md5| (format!("{}.md5", verdict.path), md5.clone()));
     let database = verdict.database.zip(verdict.path.strip_suffix(".cvd"));
     let increment = database.map(|(of, stem)| (format!("{stem}-{}.cdiff", of.version), String::new()));
     [digest, md5, increment].into_iter().flatten().map(move |(path, text)| {
         let (size, sha256) = (text.len() as u64, Digest::of(text.as_bytes()));
-        File { path, feed: feed.to_owned(), size, sha256, modified: now, place: Place::Inline(text), stripped: None }
+        File { path, feed: Arc::clone(feed), size, sha256, modified: now, place: Place::Inline(text), stripped: None }
     })
 }
 
@@ -293,11 +307,9 @@ impl State {
     /// The release of the same feed that the channels show, if it is another.
     pub fn served(&self, id: &ReleaseId) -> Result<Option<ReleaseId>, Fault> {
         for channel in self.channels()? {
-            let Some(current) = self.current(&channel)? else { continue };
-            let (_, set) = self.set(&channel, current)?;
-            let member = set.releases.iter().find(|m| m.feed == id.feed && m.version != id.version);
-            if let Some(member) = member {
-                return Ok(Some(ReleaseId { feed: member.feed.clone(), version: member.version }));
+            let mut members = self.members(&channel)?.into_iter();
+            if let Some(member) = members.find(|m| m.feed == id.feed && m.version != id.version) {
+                return Ok(Some(ReleaseId { feed: member.feed, version: member.version }));
             }
         }
         Ok(None)
@@ -327,6 +339,19 @@ impl State {
         } else {
             Err(damaged("it is of another channel or format"))
         }
+    }
+
+    /// The releases that a channel shows; none before the first publication. Its files, of which there may be a
+    /// hundred thousand, are passed over.
+    pub fn members(&self, channel: &str) -> Result<Vec<Member>, Fault> {
+        #[derive(Deserialize)]
+        struct Members {
+            releases: Vec<Member>,
+        }
+        let Some(current) = self.current(channel)? else { return Ok(Vec::new()) };
+        let path = self.set_path(channel, current.generation);
+        let Members { releases } = durable::read_json(&path, current.set)?;
+        Ok(releases)
     }
 
     /// The channels that were ever published, sorted.

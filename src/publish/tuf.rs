@@ -157,7 +157,7 @@ impl Tree {
     fn take_targets(&mut self, checked: &Checked, files: &[File]) {
         for served in files {
             let name = target_name(&served.feed, &served.path);
-            let signed = checked.roles.get(&served.feed).and_then(|role| role.targets.get(&name));
+            let signed = checked.roles.get(&*served.feed).and_then(|role| role.targets.get(&name));
             let digest = served.sha256.to_string();
             if signed.is_some_and(|it| it.length == served.size && it.hashes.get("sha256") == Some(&digest)) {
                 let kept = Kept { size: served.size, sha256: served.sha256, place: served.place.clone() };

@@ -127,8 +127,7 @@ pub fn rows(state: &State, now: Timestamp) -> Result<Vec<AgentRow>, Fault> {
 fn published(state: &State) -> Result<BTreeMap<String, u64>, Fault> {
     let mut published = BTreeMap::new();
     for channel in state.channels()? {
-        let Some(current) = state.current(&channel)? else { continue };
-        for member in state.set(&channel, current)?.1.releases {
+        for member in state.members(&channel)? {
             let version = published.entry(member.feed).or_insert(member.version);
             *version = member.version.min(*version);
         }

@@ -41,9 +41,7 @@ pub struct Shown {
 pub fn channels_of(state: &State, id: &ReleaseId) -> Result<Vec<String>, Fault> {
     let mut channels = Vec::new();
     for channel in state.channels()? {
-        let Some(current) = state.current(&channel)? else { continue };
-        let (_, set) = state.set(&channel, current)?;
-        if set.releases.iter().any(|m| m.feed == id.feed && m.version == id.version) {
+        if state.members(&channel)?.iter().any(|m| m.feed == id.feed && m.version == id.version) {
             channels.push(channel);
         }
     }

@@ -148,7 +148,7 @@ impl Index {
                     _ => "application/octet-stream",
                 }),
                 immutable: false,
-                feed: index.feeds.iter().find(|feed| feed.name == file.feed).cloned(),
+                feed: index.feeds.iter().find(|feed| *feed.name == *file.feed).cloned(),
                 is_side_file: matches!(file.place, Place::Inline(_) | Place::Sums),
                 audience: index.audience.clone(),
             });

@@ -4,8 +4,6 @@
 mod directive;
 pub mod tuf;
 
-use std::collections::BTreeMap;
-
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
@@ -346,13 +344,8 @@ fn publish(keeper: &mut Keeper, channel: &Channel) -> Result<Option<u64>, Error>
     let mut releases = Vec::new();
     for release in due {
         let verdicts = keeper.state.verdicts(&release)?;
-        let offsets: BTreeMap<Digest, u64> = keeper
-            .state
-            .pack_index(&release.id())?
-            .into_iter()
-            .map(|(digest, packed)| (digest, packed.offset))
-            .collect();
-        releases.push((release, verdicts, offsets));
+        let packed = keeper.state.pack_index(&release.id())?;
+        releases.push((release, verdicts, packed));
     }
     let generation = former.as_ref().map_or(0, |set| set.generation) + 1;
     let refused = keeper.state.channel_path(&name).join("refused");

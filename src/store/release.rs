@@ -200,12 +200,7 @@ impl State {
     /// Reads a release's verdicts and proves them to be those it was accepted with.
     pub fn verdicts(&self, release: &Release) -> Result<Vec<Verdict>, Fault> {
         let path = self.release_path(&release.id()).join("verdicts.json");
-        let bytes = durable::read(&path, LONGEST)?;
-        let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
-        if Digest::of(&bytes) != release.verdicts {
-            return Err(damaged("the verdicts are not those of the release"));
-        }
-        serde_json::from_slice(&bytes).map_err(|_| damaged("the verdicts cannot be read"))
+        durable::read_json(&path, release.verdicts)
     }
 
     /// Digests of all that other publishers than this one have signed, of the releases that are kept.
