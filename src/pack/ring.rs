@@ -58,11 +58,11 @@ fn ml_dsa_key(text: &str) -> Result<String, Error> {
     raw.map(|raw| BASE64.encode(raw)).ok_or_else(wrong)
 }
 
-/// `name=…,role=…,public=…[,publisher=…,origin=…][,feeds=a+b][,not-before=…][,not-after=…]`.
+/// `name=…,role=…,public=…[,publisher=…,origin=…][,feeds=a+b][,may=…][,algorithm=…][,not-before=…][,not-after=…]`.
 pub(super) fn key(text: &str) -> Result<Key, Error> {
     let fields = Fields::parse(
         text,
-        &["name", "role", "public", "publisher", "origin", "feeds", "may", "not-before", "not-after"],
+        &["name", "role", "algorithm", "public", "publisher", "origin", "feeds", "may", "not-before", "not-after"],
     )?;
     let date = |field| -> Result<Option<Timestamp>, Error> {
         let parse = |text: &str| text.parse().map_err(|e: &str| fault(&format!("{field}: {e}")));

