@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use data_encoding::HEXLOWER;
 
 use crate::audit::log::each_between;
+use crate::audit::under_way::open_medium;
 use crate::audit::{Event, Log};
 use crate::base::lock::Lock;
 use crate::base::{Digest, Fault, Operator, Timestamp, durable};
@@ -15,7 +16,7 @@ use crate::publish::tuf::CHANNEL;
 use crate::publish::{Current, Directive, Order};
 use crate::store::{ReleaseId, State, Trust};
 use crate::verify::Keyring;
-use crate::verify::keyring::{RawKey, Revoked};
+use crate::verify::keyring::{Key, RawKey, Revoked};
 
 /// The state, open for changes.
 pub struct Keeper {
@@ -125,17 +126,19 @@ impl Keeper {
             else {
                 return false;
             };
-            let key = self.keyring.keys.iter().find(|key| key.name == officer);
-            let raw = key.and_then(|key| Some((key, RawKey::parse(&key.public).ok()?)));
-            let is_theirs = raw.is_some_and(|(key, raw)| {
-                HEXLOWER.encode(&raw.key) == given.key
-                    && key.is_for(feed)
-                    && self.keyring.check_usable(key, raw, self.now).is_ok()
-            });
+            let is_theirs = self.officer_of(given, &officer).is_some_and(|key| key.is_for(feed));
             waived == manifest && self.now <= until && is_theirs && !operator.is(&officer)
         };
         let keys: BTreeSet<&String> = self.trust.directives.iter().filter(usable).map(|given| &given.key).collect();
         keys.len() as u64 >= needed
+    }
+
+    /// The key of this officer, if it is the one that the directive was signed with, and is theirs today.
+    pub fn officer_of(&self, given: &Given, officer: &str) -> Option<&Key> {
+        let key = self.keyring.keys.iter().find(|key| key.name == officer)?;
+        let raw = RawKey::parse(&key.public).ok()?;
+        let is_theirs = HEXLOWER.encode(&raw.key) == given.key && self.keyring.check_usable(key, raw, self.now).is_ok();
+        is_theirs.then_some(key)
     }
 
     /// The entry that says which keyring is in force.
@@ -157,7 +160,7 @@ impl Keeper {
     /// makes it count: the trust file for an import, the pointer for a publication.
     fn finish_interrupted(&mut self) -> Result<(), Fault> {
         let Some(entry) = self.log.last().cloned() else { return Ok(()) };
-        let medium = self.open_medium()?;
+        let medium = open_medium(&self.state.import_log(), self.log.size())?;
         let interrupted = Event::Interrupted { intent: self.log.size().saturating_sub(1) };
         let outcome = match entry.event {
             Event::ImportStarted { manifest: Some(keyring), .. } if keyring == self.trust.keyring.sha256 => {
@@ -201,36 +204,5 @@ impl Keeper {
         };
         let medium = medium.filter(|intent| outcome != Event::Interrupted { intent: *intent });
         self.append(std::iter::once(outcome).chain(medium.map(|intent| Event::Interrupted { intent })).collect())
-    }
-
-    /// The medium that was being read when the relay was cut. Keyrings are put in force while it is, so that their
-    /// entries may stand between.
-    fn open_medium(&self) -> Result<Option<u64>, Fault> {
-        let (folder, mut end) = (self.state.import_log(), self.log.size());
-        let (mut closed, mut next) = (BTreeSet::new(), None);
-        while end > 0 {
-            let begin = end.saturating_sub(32);
-            let mut entries = Vec::new();
-            each_between(&folder, (begin, end), self.log.size(), |number, _, entry| {
-                entries.push((number, entry.event));
-                Ok(())
-            })?;
-            for (number, event) in entries.into_iter().rev() {
-                match &event {
-                    // Where it could not be searched, that is its outcome, with no other intent between.
-                    Event::MediumOpened { .. } if matches!(next, Some(Event::ImportFailed { .. })) => return Ok(None),
-                    Event::MediumOpened { .. } => return Ok(Some(number).filter(|number| !closed.contains(number))),
-                    Event::Interrupted { intent } => _ = closed.insert(*intent),
-                    Event::ImportStarted { .. }
-                    | Event::KeyringReplaced { .. }
-                    | Event::ImportRefused { .. }
-                    | Event::ImportFailed { .. } => {}
-                    _ => return Ok(None),
-                }
-                next = Some(event);
-            }
-            end = begin;
-        }
-        Ok(None)
     }
 }

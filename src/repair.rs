@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::audit::check::{Finding, check, read_vkey};
 use crate::audit::entry::Repairer;
+use crate::audit::under_way::open_medium;
 use crate::audit::{Event, Log};
 use crate::base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable};
 use crate::publish::directive;
@@ -92,8 +93,16 @@ impl Rebuilt {
     }
 }
 
-/// Reads the whole log, every entry hashed again, and makes the trust state from it.
+/// What the log tells, for an officer to sign.
 pub fn rebuild(state: &State) -> Result<Rebuilt, Fault> {
+    let _lock = state.lock(|| {})?;
+    // What a cut left in it without a head is promised first: it may tell something.
+    Log::open(&state.import_log())?;
+    read(state)
+}
+
+/// Reads the whole log, every entry hashed again, and makes the trust state from it.
+fn read(state: &State) -> Result<Rebuilt, Fault> {
     let folder = state.import_log();
     let damaged = |detail: String| Fault::damaged(folder.to_string_lossy(), detail);
     let vkey = read_vkey(&folder)?;
@@ -118,10 +127,11 @@ pub fn repair(
     now: Timestamp,
 ) -> Result<Trust, Error> {
     let _lock = state.lock(|| {})?;
+    let mut log = Log::open(&state.import_log())?;
 
     // 1. There is something to repair.
     let loaded = Trust::load(state).and_then(|trust| state.keyring(&trust).map(|_| trust));
-    let rebuilt = rebuild(state)?;
+    let rebuilt = read(state)?;
     if loaded.is_ok_and(|trust| trust.agrees_with(&rebuilt.trust)) {
         return Err(Error::refused(Reason::RepairNotNeeded, "the trust state is whole, and is what the log says"));
     }
@@ -161,12 +171,12 @@ pub fn repair(
     }
 
     // 4. First the log, then the keyring, then the one file that counts.
-    let mut log = Log::open(&state.import_log())?;
     // What was under way when the trust state was lost did not come to count.
-    let open = log.last().is_some_and(|entry| entry.event.is_intent());
-    let interrupted = open.then(|| Event::Interrupted { intent: log.size() - 1 });
+    let last = log.last().filter(|entry| entry.event.is_intent()).map(|_| log.size() - 1);
+    let medium = open_medium(&state.import_log(), log.size())?.filter(|intent| Some(*intent) != last);
+    let interrupted = last.into_iter().chain(medium).map(|intent| Event::Interrupted { intent });
     let repaired = Event::Repaired { trust: Digest::of(&rebuilt.trust.to_bytes()?), officers };
-    log.append(now.max(log.floor()), interrupted.into_iter().chain([repaired]).collect())?;
+    log.append(now.max(log.floor()), interrupted.chain([repaired]).collect())?;
     durable::replace(&path, &bytes)?;
     rebuilt.trust.save(state)?;
     Ok(rebuilt.trust)

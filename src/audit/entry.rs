@@ -164,6 +164,9 @@ pub enum Event {
         text: String,
         /// The signature file.
         signature: String,
+        /// What time it is now, where it was the last one needed to turn the relay's clock back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clock: Option<Timestamp>,
     },
     /// The trust state was damaged, and officers had it made anew from this log.
     Repaired {

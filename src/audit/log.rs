@@ -25,6 +25,8 @@ pub struct Log {
     /// The bytes of the unfinished bundle.
     bundle: Vec<u8>,
     last: Option<Entry>,
+    /// No entry is appended with an earlier time.
+    floor: Timestamp,
 }
 
 impl Log {
@@ -48,9 +50,17 @@ impl Log {
         let signer = signer.ok_or_else(|| Fault::damaged(&name, "the log's key cannot be read"))?;
         let head = read_checkpoint(folder, &signer.verifier())?;
         let edge = read_edge(folder, &head)?;
-        let mut log = Self { folder: folder.to_owned(), signer, edge, bundle: Vec::new(), last: None };
+        let mut log = Self {
+            folder: folder.to_owned(),
+            signer,
+            edge,
+            bundle: Vec::new(),
+            last: None,
+            floor: Timestamp::default(),
+        };
         log.load_bundle()?;
         log.complete()?;
+        log.floor = log.last.as_ref().map(|entry| entry.time).unwrap_or_default();
         Ok(log)
     }
 
@@ -72,16 +82,22 @@ impl Log {
 
     /// The latest moment the log knows to have passed.
     pub fn floor(&self) -> Timestamp {
-        self.last.as_ref().map(|entry| entry.time).unwrap_or_default()
+        self.floor
+    }
+
+    /// Lets the next entry be as early as this, where officers say that a clock had run ahead.
+    pub fn turn_back(&mut self, to: Timestamp) {
+        self.floor = self.floor.min(to);
     }
 
     /// Appends events in one step; when it returns they are promised by a durable, signed head. Time does not go
-    /// back in a log: where the clock does, they have the time of the entry before.
+    /// back in a log but by [`Self::turn_back`]: where the clock does, they have the time of the entry before.
     pub fn append(&mut self, time: Timestamp, events: Vec<Event>) -> Result<(), Fault> {
         if events.is_empty() {
             return Ok(());
         }
-        let time = time.max(self.floor());
+        let time = time.max(self.floor);
+        self.floor = time;
         let mut tiles = Vec::new();
         for event in events {
             let entry = Entry { time, event };

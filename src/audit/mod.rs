@@ -19,6 +19,7 @@ pub mod receipt;
 pub mod search;
 pub mod tiles;
 pub mod tree;
+pub mod under_way;
 
 pub use entry::{Entry, Event};
 pub use log::Log;

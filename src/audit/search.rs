@@ -87,7 +87,9 @@ pub fn newest(
     Ok(None)
 }
 
-/// The number of the first entry that was appended at `time` or later: time does not go back in a log.
+/// The number of the first entry that was appended at `time` or later. Time goes back in a log only where officers had a
+/// clock turned back: what the wrong one had dated may then be among the entries from there on, or not; what was
+/// appended at `time` or later is.
 pub fn first_since(folder: &Path, size: u64, time: Timestamp) -> Result<u64, Fault> {
     let (mut low, mut high) = (0, size);
     while low < high {

@@ -120,7 +120,9 @@ impl Fault {
             Self::Space { .. } => {
                 "Run `gaprelay gc` to remove what is no longer served, or give the state folder more room; then import again."
             }
-            Self::ClockBehind { .. } => "Set the clock of this machine right, then import again.",
+            Self::ClockBehind { .. } => {
+                "Set the clock of this machine right, then import again. If it is right now and had run ahead before, two officers say so: gaprelay directive clock-back."
+            }
             Self::ClockAhead { .. } => {
                 "Set the clock of this machine right, then import again. If it is right, an officer confirms it: gaprelay directive clock."
             }

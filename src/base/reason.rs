@@ -165,7 +165,7 @@ reasons! {
     StatementTicket "statement-ticket" "Content that goes back to older content is let in by a downgrade ticket, and only that is." "Look with `gaprelay show --diff`. If going back is meant: gaprelay approve FEED/VERSION --decision downgrade --incident NUMBER --until TIME."
     StatementRight "statement-right" "The officer's key has not the right to sign this." "Compare the rights with `gaprelay keyring show`; another officer may have them."
     StatementForeign "statement-foreign" "The directive is for another relay." "Hand it in at the relay whose log it names, or print it again here: gaprelay directive."
-    StatementClock "statement-clock" "The time that the directive confirms is not what this relay's clock says." "Set the clock; then print the directive again, and hand it in within a day."
+    StatementClock "statement-clock" "The time that the directive names does not go with this relay's clock." "Set the clock; then print the directive again, and hand it in within a day."
     StatementListing "statement-listing" "What the key brought in is not what it was when the directive was printed." "Look at it again with `gaprelay keyring show`, and sign what is printed now."
     RepairNotNeeded "repair-not-needed" "The trust state is whole: there is nothing to repair." "Nothing needs to be done. If something else is wrong: gaprelay fsck."
     RepairOfficers "repair-officers" "Fewer than two officers have signed the repair." "Have another officer print and sign a statement of their own, and give both signatures: gaprelay repair --signature ONE --signature OTHER."

@@ -71,6 +71,15 @@ pub enum DirectiveCommand {
         #[command(flatten)]
         by: By,
     },
+    /// Turn the clock back, where it had run ahead: the relay has seen moments that never were, and imports nothing until
+    /// they come. It takes two officers.
+    ClockBack {
+        /// The time, from a clock that is known to be right; this relay's must be right by now too.
+        time: Timestamp,
+        /// Who and why.
+        #[command(flatten)]
+        by: By,
+    },
     /// Hand a signed directive in.
     HandIn {
         /// The signature made with `minisign -S`.

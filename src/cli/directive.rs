@@ -22,6 +22,7 @@ pub fn run(root: &Path, now: Timestamp, command: &DirectiveCommand) -> Result<En
         DirectiveCommand::WithdrawKey { key, by } => (withdraw(&State::open(root)?, key)?, by),
         DirectiveCommand::Waive { manifest, until, by } => (Order::Waive { manifest: *manifest, until: *until }, by),
         DirectiveCommand::Clock { time, by } => (Order::Clock(*time), by),
+        DirectiveCommand::ClockBack { time, by } => (turn_back(&State::open(root)?, *time)?, by),
     };
     print(&State::open(root)?, order, by)
 }
@@ -38,6 +39,18 @@ fn withdraw(state: &State, key: &str) -> Result<Order, Error> {
         tui::note(format_args!("{} ({}), {part} with it", it.id, it.standing));
     }
     Ok(Order::WithdrawKey { key: key.to_owned(), releases: listing(&releases) })
+}
+
+/// The order to turn the clock back from the latest moment that the relay has seen.
+fn turn_back(state: &State, to: Timestamp) -> Result<Order, Error> {
+    let from = Trust::load(state)?.floor(state)?;
+    if to >= from {
+        let detail = format!("the latest that the relay has seen is {from}: there is nothing to turn back");
+        return Err(Error::refused(Reason::StatementClock, detail));
+    }
+    tui::note(format_args!("all that the relay has seen from {to} to {from} was dated by a clock that ran ahead"));
+    tui::note(format_args!("it takes two officers to say so"));
+    Ok(Order::TurnBack { to, from })
 }
 
 fn print(state: &State, order: Order, by: &By) -> Result<Ended, Error> {

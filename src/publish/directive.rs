@@ -43,6 +43,13 @@ pub enum Order {
     },
     /// It is this time now, however far that is from all that the relay has seen.
     Clock(Timestamp),
+    /// It is this time now, and the latest that the relay has seen never was: its clock had run ahead.
+    TurnBack {
+        /// What time it is.
+        to: Timestamp,
+        /// The latest moment that the relay has seen; later than `to`.
+        from: Timestamp,
+    },
 }
 
 impl Order {
@@ -50,7 +57,7 @@ impl Order {
     pub fn right(&self) -> Right {
         match self {
             Self::DenyKey(_) | Self::DenyFeed(_) | Self::DenyOrigin(_) | Self::WithdrawKey { .. } => Right::Deny,
-            Self::Waive { .. } | Self::Clock(_) => Right::Waive,
+            Self::Waive { .. } | Self::Clock(_) | Self::TurnBack { .. } => Right::Waive,
         }
     }
 }
@@ -64,6 +71,7 @@ impl fmt::Display for Order {
             Self::WithdrawKey { key, releases } => write!(f, "withdraw key {key} releases sha256:{releases}"),
             Self::Waive { manifest, until } => write!(f, "waive manifest sha256:{manifest} until {until}"),
             Self::Clock(time) => write!(f, "clock {time}"),
+            Self::TurnBack { to, from } => write!(f, "clock {to} instead of {from}"),
         }
     }
 }
@@ -87,6 +95,10 @@ impl FromStr for Order {
                 Ok(Self::Waive { manifest: digest(manifest)?, until: until.parse()? })
             }
             ["clock", time] => Ok(Self::Clock(time.parse()?)),
+            ["clock", to, "instead", "of", from] => match (to.parse()?, from.parse()?) {
+                (to, from) if to < from => Ok(Self::TurnBack { to, from }),
+                _ => Err("it turns no clock back"),
+            },
             ["deny" | "withdraw", "key", ..] => Err(no_id),
             ["deny", "feed", ..] => Err(no_feed),
             ["deny", "origin", ..] => Err(no_country),
@@ -208,7 +220,7 @@ pub fn denied(given: &[Given], keyring: &Keyring) -> Denied {
             Order::DenyKey(key) => denied.keys.insert(key, why),
             Order::DenyFeed(feed) => denied.feeds.insert(feed, why),
             Order::DenyOrigin(origin) => denied.origins.insert(origin, why),
-            Order::WithdrawKey { .. } | Order::Waive { .. } | Order::Clock(_) => None,
+            Order::WithdrawKey { .. } | Order::Waive { .. } | Order::Clock(_) | Order::TurnBack { .. } => None,
         };
     }
     denied
@@ -228,6 +240,7 @@ mod tests {
             format!("withdraw key 0123456789ABCDEF releases sha256:{digest}"),
             format!("waive manifest sha256:{digest} until 2026-12-01T00:00:00Z"),
             "clock 2026-12-01T00:00:00Z".into(),
+            "clock 2026-12-01T00:00:00Z instead of 2026-12-01T00:00:01Z".into(),
         ] {
             let good = format!("{FORMAT}\nrelay r/import/1\n{order}\nofficer j.doe\nreason lost\n");
             assert_eq!(Directive::parse(good.as_bytes()).unwrap().to_string(), good);

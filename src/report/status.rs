@@ -129,11 +129,13 @@ pub fn status(state: &State, config: &Config, now: Timestamp) -> Result<Status, 
     let mut faults: Vec<Fault> = Vec::new();
     match Trust::load(state) {
         Ok(trust) => {
-            status.floor = trust.floor;
+            // Where the log cannot be read, that is said below.
+            let floor = trust.floor(state).unwrap_or(trust.floor);
+            status.floor = floor;
             status.keyring = trust.keyring.version;
             faults.extend(state.keyring(&trust).err());
-            if now < trust.floor {
-                faults.push(Fault::ClockBehind { now, floor: trust.floor });
+            if now < floor {
+                faults.push(Fault::ClockBehind { now, floor });
             }
             for id in state.releases(&trust)? {
                 match releases::row(state, config, &id) {

@@ -42,6 +42,9 @@ pub fn words(event: &Event) -> String {
             let names: Vec<_> = officers.iter().map(|repairer| repairer.officer.as_str()).collect();
             format!("{} had the trust state made anew from this log", names.join(" and "))
         }
+        Event::Directive { order, officer, clock: Some(time), .. } => {
+            format!("{officer} orders: {order}; the clock is turned back, and it is {time} now")
+        }
         Event::Directive { order, officer, .. } => format!("{officer} orders: {order}"),
         Event::AlreadyHere { feed, version, .. } => format!("{feed}/{version} was here already"),
         Event::ImportRefused { reason, detail, .. } => format!("refused: {detail} [{reason}]"),

@@ -36,9 +36,14 @@ pub(super) fn take(keeper: &mut Keeper, handed_in: &HandedIn, settled: &mut Sett
     if let Order::WithdrawKey { key, .. } = &directive.order {
         return withdraw(keeper, &directive, key, raw, &given, settled);
     }
-    if let Order::Clock(time) = directive.order {
-        check_time(time, keeper.ahead.unwrap_or(keeper.now))?;
-    }
+    let clock = match directive.order {
+        Order::Clock(time) => {
+            check_time(time, keeper.ahead.unwrap_or(keeper.now))?;
+            None
+        }
+        Order::TurnBack { to, from } => turn_back(keeper, &given, to, from)?,
+        _ => None,
+    };
     let event = Event::Directive {
         order: directive.order.to_string(),
         officer: directive.officer.clone(),
@@ -46,13 +51,15 @@ pub(super) fn take(keeper: &mut Keeper, handed_in: &HandedIn, settled: &mut Sett
         key: given.key.clone(),
         text: given.text.clone(),
         signature: given.signature.clone(),
+        clock,
     };
+    if clock.is_some() {
+        keeper.log.turn_back(keeper.now);
+    }
     append_once(keeper, vec![event])?;
     let mut trust = keeper.trust.clone();
     trust.directives.push(given);
-    if let Order::Clock(time) = directive.order {
-        trust.floor = trust.floor.max(time);
-    }
+    trust.tell_time(&directive.order, clock);
     keeper.trust(trust)?;
     if let (Order::Clock(_), Some(now)) = (&directive.order, keeper.ahead.take()) {
         keeper.now = now.max(keeper.floor());
@@ -67,6 +74,30 @@ fn check_time(time: Timestamp, now: Timestamp) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::new(Reason::StatementClock, format!("it confirms {time}, and the clock says {now}")))
+}
+
+/// What time it is, if another officer has said as well that `from` never was; `None`: one more has to. The clock itself
+/// is right by now, so that it is behind what the relay has seen. Refusal: `statement-clock`.
+fn turn_back(keeper: &Keeper, given: &Given, to: Timestamp, from: Timestamp) -> Result<Option<Timestamp>, Refusal> {
+    let (now, floor) = (keeper.now, keeper.floor());
+    let wrong = |detail: String| Err(Refusal::new(Reason::StatementClock, detail));
+    if keeper.trust.turned_back.contains(&from) {
+        return wrong(format!("the clock was turned back from {from} before"));
+    }
+    if from != floor || now >= floor {
+        return wrong(format!("the clock says {now}, and the latest that the relay has seen is {floor}, not {from}"));
+    }
+    if to > now {
+        return wrong(format!("it is {to} already, and the clock says {now}"));
+    }
+    check_time(to, now)?;
+    let agreed = keeper.trust.directives.iter().filter_map(|other| match other.directive()? {
+        Directive { order: Order::TurnBack { to, from: same }, officer, .. } if same == from => {
+            (other.key != given.key && keeper.officer_of(other, &officer).is_some()).then_some(to)
+        }
+        _ => None,
+    });
+    Ok(agreed.max().map(|other| other.max(to)))
 }
 
 /// Withdraws all that a key had a part in: for each release it is as if the officer had said so of that one.

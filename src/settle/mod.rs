@@ -118,6 +118,10 @@ pub fn settle(keeper: &mut Keeper) -> Result<Settled, Fault> {
     let folder = keeper.state.access_log();
     durable::sweep(&folder)?;
     let mut access = Log::open(&folder)?;
+    if keeper.check_clock().is_ok() {
+        // It is later than all this relay has seen, so what is dated after it was dated by a clock that was turned back.
+        access.turn_back(keeper.now);
+    }
     settled.evidence = journal::drain(&folder, &mut access, keeper.now)?;
     anchor(keeper, &access.head())?;
 

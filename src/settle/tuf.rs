@@ -24,7 +24,7 @@ pub(super) fn publish(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
     }
     let (now, version) = (keeper.now, keeper.log.size() + 1);
     let (former, sets) = (keeper.state.tree()?.map(|(_, tree)| tree), sets(&keeper.state)?);
-    let is_fresh = |tree: &Tree| tree.sets == sets && tree.made.age(now) < config.expires.0 / 3;
+    let is_fresh = |tree: &Tree| tree.sets == sets && tree.made <= now && tree.made.age(now) < config.expires.0 / 3;
     if former.as_ref().is_some_and(is_fresh) {
         return Ok(None);
     }

@@ -1,11 +1,13 @@
 //! `trust/trust.json`: what the relay has accepted. It is replaced as a whole, and that step is what
 //! makes an import count: a release above its feed's highest version does not exist for anyone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::{LONGEST, State};
+use crate::audit::check::read_vkey;
+use crate::audit::log::{each_between, read_checkpoint};
 use crate::audit::{Entry, Event};
 use crate::base::{Digest, Fault, Timestamp, durable};
 use crate::publish::Order;
@@ -29,6 +31,10 @@ pub struct Trust {
     pub entries: u64,
     /// The latest moment a signer has vouched for: our clock must not be behind it.
     pub floor: Timestamp,
+    /// What the floor was each time officers turned the clock back: moments that never were, and none is turned back
+    /// from twice.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub turned_back: BTreeSet<Timestamp>,
     /// The access log's head that stands in the import log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchored: Option<Anchor>,
@@ -69,6 +75,7 @@ impl Trust {
             keyring: KeyringPin { version, sha256 },
             entries: 0,
             floor: Timestamp::default(),
+            turned_back: BTreeSet::new(),
             anchored: None,
             feeds: BTreeMap::new(),
             directives: Vec::new(),
@@ -112,11 +119,11 @@ impl Trust {
                     trust.feeds.entry(epoch.feed.clone()).or_default().enter(&epoch);
                 }
             }
-            Event::Directive { key, text, signature, .. } => {
+            Event::Directive { key, text, signature, clock, .. } => {
                 let given =
                     Given { taken: entry.time, key: key.clone(), text: text.clone(), signature: signature.clone() };
-                if let Some(Order::Clock(time)) = given.directive().map(|directive| directive.order) {
-                    trust.floor = trust.floor.max(time);
+                if let Some(directive) = given.directive() {
+                    trust.tell_time(&directive.order, *clock);
                 }
                 if !trust.knows(&given) {
                     trust.directives.push(given);
@@ -127,6 +134,20 @@ impl Trust {
         }
         (trust.entries, trust.floor) = (number + 1, trust.floor.max(entry.time));
         Some(trust)
+    }
+
+    /// Takes in what an officer's order says of the time, and the clock, if it was turned back by it.
+    pub fn tell_time(&mut self, order: &Order, clock: Option<Timestamp>) {
+        match (order, clock) {
+            (Order::Clock(time), _) => self.floor = self.floor.max(*time),
+            (Order::TurnBack { from, .. }, Some(clock)) => {
+                self.floor = clock;
+                self.turned_back.insert(*from);
+            }
+            // One officer alone changes nothing; another one may answer exactly this, whatever the log's last time is.
+            (Order::TurnBack { from, .. }, None) => self.floor = self.floor.max(*from),
+            _ => {}
+        }
     }
 
     /// Whether it holds what this entry of the log tells: if not, it is an older copy. A directive stands in the log
@@ -157,7 +178,7 @@ impl Trust {
         });
         let directives = told.directives.iter().all(|given| self.knows(given));
         let is_keyring = (self.keyring.version, self.keyring.sha256) == (told.keyring.version, told.keyring.sha256);
-        feeds && directives && is_keyring
+        feeds && directives && is_keyring && self.turned_back == told.turned_back
     }
 
     /// Whether an officer has ordered exactly this before.
@@ -172,6 +193,18 @@ impl Trust {
         for epoch in &keyring.epochs {
             self.feeds.entry(epoch.feed.clone()).or_default().enter(epoch);
         }
+    }
+
+    /// The latest moment the relay knows to have passed: from signers' dates and officers, and its own log.
+    pub fn floor(&self, state: &State) -> Result<Timestamp, Fault> {
+        let folder = state.import_log();
+        let size = read_checkpoint(&folder, &read_vkey(&folder)?)?.size;
+        let mut floor = self.floor;
+        each_between(&folder, (size.saturating_sub(1), size), size, |_, _, entry| {
+            floor = floor.max(entry.time);
+            Ok(())
+        })?;
+        Ok(floor)
     }
 
     /// What was accepted for a feed.

@@ -5,9 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use gaprelay::base::clock::now;
 use serde_json::{Value, json};
 
-use super::rotation::{keyring, put_keyring, successor};
+use super::clock::ran_ahead;
+use super::rotation::{direct, keyring, put_keyring, repair, successor};
 use super::support::*;
 
 fn copy(from: &Path, to: &Path) {
@@ -112,6 +114,33 @@ fn a_new_keyring_cut_anywhere_is_the_old_or_the_new_one() {
     assert_eq!(world.relay(&["status", "--json"]).expect(0).json()["keyring"], 2);
 }
 
+/// A disk that loses the trust state in the moment of the cut: after the repair every intent has an outcome all the same.
+#[test]
+fn a_new_keyring_cut_anywhere_and_repaired_leaves_nothing_open() {
+    let world = World::new();
+    let next = successor(&keyring(&world));
+    put_keyring(&world, &next, &[&world.root]);
+    let stick = world.path("stick");
+    let args = ["import", "--operator", "operator", stick.to_str().unwrap()];
+    let (library, saved) = (shim(world.dir.path(), "cuts"), world.path("saved"));
+    copy(&world.state(), &saved);
+    for at in 1.. {
+        copy(&saved, &world.state());
+        let mut command = world.command(&args);
+        let cut = run(command.env("LD_PRELOAD", &library).env("CUT_AT", at.to_string()).env("CUT_HOW", "kill"));
+        if cut.code == Some(0) {
+            assert!(at > 10, "only {at} steps");
+            break;
+        }
+        fs::write(world.state().join("trust/trust.json"), b"lost").unwrap();
+        repair(&world, &[("officer", &world.officer), ("second", &world.second)], &[]).expect(0);
+        world.relay(&args).expect(0);
+        let (intents, outcomes) = outcomes(&world);
+        assert_eq!(intents, outcomes, "at {at}\n{:#?}", world.log("import"));
+        world.fsck();
+    }
+}
+
 #[test]
 fn a_directive_cut_anywhere_counts_once_or_not_yet() {
     let world = World::new();
@@ -122,6 +151,30 @@ fn a_directive_cut_anywhere_counts_once_or_not_yet() {
     fs::write(&signature, world.officer.sign(printed.as_bytes(), "x")).unwrap();
     cut_everywhere(&world, &["directive", "hand-in", signature.to_str().unwrap()]);
     assert_eq!(world.log("import").iter().filter(|event| event["type"] == "directive").count(), 1);
+}
+
+/// The word of the second officer turns the clock back or not yet, and a former copy of the trust state is found.
+#[test]
+fn a_clock_turned_back_cut_anywhere_is_turned_back_once_or_not_yet() {
+    if !has("faketime") {
+        return;
+    }
+    let world = ran_ahead();
+    let time = now().to_string();
+    direct(&world, "officer", &world.officer, &["clock-back", &time]).expect(0);
+    let order = ["directive", "clock-back", &time, "--officer", "second", "--reason", "battery"];
+    let printed = world.relay(&order).expect(0).out;
+    let (statement, signature) = (world.path("s.txt"), world.path("s.txt.minisig"));
+    fs::write(&statement, &printed).unwrap();
+    fs::write(&signature, world.second.sign(printed.as_bytes(), "x")).unwrap();
+    let trust = world.state().join("trust/trust.json");
+    let before = fs::read(&trust).unwrap();
+    cut_everywhere(&world, &["directive", "hand-in", signature.to_str().unwrap()]);
+    assert_eq!(world.log("import").iter().filter(|event| !event["clock"].is_null()).count(), 1);
+    let third = world.bundle("feed", 3, &[("a.hdb", HASHES, "clamav-hashes")]);
+    world.import(&third).expect(0);
+    fs::write(&trust, before).unwrap();
+    assert!(world.relay(&["settle"]).expect(4).err.contains("somebody put a former copy back"));
 }
 
 #[test]

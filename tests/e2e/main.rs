@@ -17,6 +17,7 @@ mod algorithms;
 mod approve;
 mod cage;
 mod clients;
+mod clock;
 mod console;
 mod content;
 mod cuts;

@@ -68,7 +68,7 @@ fn revoke(ring: &mut Keyring, key: &Key) {
     ring.revoked.push(Revoked { public: key.base64(), on, reason: "lost laptop".into() });
 }
 
-fn id(key: &Key) -> String {
+pub(crate) fn id(key: &Key) -> String {
     gaprelay::verify::keyring::RawKey::parse(&key.base64()).unwrap().id_text()
 }
 
@@ -80,13 +80,13 @@ fn refused(ran: Ran) -> String {
 }
 
 /// Has an officer sign a directive, and hands it in.
-fn direct(world: &World, officer: &str, key: &Key, order: &[&str]) -> Ran {
+pub(crate) fn direct(world: &World, officer: &str, key: &Key, order: &[&str]) -> Ran {
     let args = [&["directive"], order, &["--officer", officer, "--reason", "test"]].concat();
     let printed = world.relay(&args).expect(0).out;
     hand_in(world, &printed, key)
 }
 
-fn hand_in(world: &World, text: &str, key: &Key) -> Ran {
+pub(crate) fn hand_in(world: &World, text: &str, key: &Key) -> Ran {
     let path = world.path("directive.txt");
     fs::write(&path, text).unwrap();
     fs::write(world.path("directive.txt.minisig"), key.sign(text.as_bytes(), "x")).unwrap();
@@ -95,12 +95,12 @@ fn hand_in(world: &World, text: &str, key: &Key) -> Ran {
 }
 
 #[track_caller]
-fn statement_refused(ran: Ran) -> String {
+pub(crate) fn statement_refused(ran: Ran) -> String {
     let report = ran.expect(3).json();
     report["refused"][0]["reason"].as_str().unwrap_or_else(|| panic!("{report}")).to_owned()
 }
 
-fn at(world: &World, time: &str, args: &[&str]) -> Ran {
+pub(crate) fn at(world: &World, time: &str, args: &[&str]) -> Ran {
     let mut command = Command::new("faketime");
     run(command.arg(time).arg(RELAY).env("GAPRELAY_STATE", world.state()).args(args))
 }
@@ -490,38 +490,6 @@ fn expired_content_comes_in_by_waiver_alone() {
     assert_eq!(refused(world.import(&older)), "version-rollback");
 }
 
-/// A clock years ahead neither imports nor poisons the log: an officer confirms the time, or it is set right again.
-#[test]
-fn a_clock_years_ahead_needs_an_officers_word() {
-    if !has("faketime") {
-        return;
-    }
-    let world = World::new();
-    world.publish("feed", 1, ONE);
-    let folder = world.bundle("feed", 2, OTHER);
-    let far = "2031-05-01 12:00:00";
-    let ran = at(&world, far, &["import", "--operator", "operator", folder.to_str().unwrap()]).expect(1);
-    assert!(ran.err.contains("nobody has confirmed so long a step"), "{}", ran.err);
-    assert!(ran.err.contains("gaprelay directive clock"), "{}", ran.err);
-    // Settling goes on, and dates nothing by that clock.
-    at(&world, far, &["settle"]).expect(0);
-    world.import(&folder).expect(0);
-
-    let hand_in = |time: &str, when: &str| {
-        let order = ["directive", "clock", time, "--officer", "officer", "--reason", "battery"];
-        let printed = world.relay(&order).expect(0).out;
-        fs::write(world.path("c.txt"), &printed).unwrap();
-        fs::write(world.path("c.txt.minisig"), world.officer.sign(printed.as_bytes(), "x")).unwrap();
-        at(&world, when, &["directive", "hand-in", "--json", world.path("c.txt.minisig").to_str().unwrap()])
-    };
-    assert_eq!(statement_refused(hand_in("2030-01-01T00:00:00Z", far)), "statement-clock");
-    hand_in("2031-05-01T10:00:00Z", far).expect(0);
-    let third = world.bundle("feed", 3, ONE);
-    at(&world, far, &["import", "--operator", "operator", third.to_str().unwrap()]).expect(0);
-    let back = world.relay(&["import", third.to_str().unwrap()]).expect(1);
-    assert!(back.err.contains("the clock says"), "{}", back.err);
-}
-
 /// Damaged trust stops imports and approvals with a clear fault; what is published is served on.
 #[test]
 fn damaged_trust_stops_imports_and_keeps_serving() {
@@ -549,7 +517,7 @@ fn damaged_trust_stops_imports_and_keeps_serving() {
 }
 
 /// What officers hand in to repair.
-fn repair(world: &World, officers: &[(&str, &Key)], more: &[&str]) -> Ran {
+pub(crate) fn repair(world: &World, officers: &[(&str, &Key)], more: &[&str]) -> Ran {
     let mut args = vec!["repair".to_owned()];
     for (name, key) in officers {
         let printed = world.relay(&["repair", "--officer", name, "--reason", "disk"]).expect(0).out;
