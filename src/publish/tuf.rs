@@ -51,6 +51,15 @@ pub struct Tree {
     pub targets: BTreeMap<String, Kept>,
 }
 
+/// What a repository was made of, and when: read where the rest does not matter.
+#[derive(Debug, Deserialize)]
+pub struct Outline {
+    /// When it was made.
+    pub made: Timestamp,
+    /// Which set each channel showed then.
+    pub sets: BTreeMap<String, Digest>,
+}
+
 /// Where a target's bytes lie.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -186,6 +195,12 @@ impl State {
         Current::parse(&durable::read(&path, 4096)?)
             .map(Some)
             .ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it cannot be read"))
+    }
+
+    /// What the tree that is served was made of, and when; none before the first.
+    pub fn tree_outline(&self) -> Result<Option<Outline>, Fault> {
+        let Some(current) = self.tree_current()? else { return Ok(None) };
+        durable::read_json(&self.tuf_path(&format!("{}.json", current.generation)), current.set).map(Some)
     }
 
     /// The tree that is served.

@@ -16,6 +16,7 @@ use crate::audit::{Event, Log, journal, proof};
 use crate::base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable};
 use crate::config::Channel;
 use crate::keeper::Keeper;
+use crate::publish::set::Member;
 use crate::publish::standing::{Taken, back_until};
 use crate::publish::tuf::CHANNEL;
 use crate::publish::{Current, Decision, Directive, Examples, Set, Standing, Statement, item_changes, standing};
@@ -333,18 +334,14 @@ fn publish(keeper: &mut Keeper, channel: &Channel) -> Result<Option<u64>, Error>
     let name = channel.name.get_ref().clone();
     let due = due(keeper, channel)?;
     let current = keeper.state.current(&name)?;
-    let former = current.map(|current| keeper.state.set(&name, current)).transpose()?.map(|(_, set)| set);
-    let same = |set: &Set| {
-        set.releases.len() == due.len()
-            && set
-                .releases
-                .iter()
-                .zip(&due)
-                .all(|(member, release)| member.feed == release.feed && member.manifest == release.manifest)
-    };
-    if former.as_ref().map_or(due.is_empty(), same) {
+    let same =
+        |(member, release): (&Member, &Release)| member.feed == release.feed && member.manifest == release.manifest;
+    // Looked at every few seconds, and hardly ever otherwise.
+    let shown = keeper.state.members(&name)?;
+    if shown.len() == due.len() && shown.iter().zip(&due).all(same) {
         return Ok(None);
     }
+    let former = current.map(|current| keeper.state.set(&name, current)).transpose()?.map(|(_, set)| set);
     let mut releases = Vec::new();
     for release in due {
         let verdicts = keeper.state.verdicts(&release)?;

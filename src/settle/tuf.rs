@@ -1,6 +1,8 @@
 //! The repository for TUF clients, brought in line with what channels show, and signed anew before it runs out.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
 
 use ed25519_dalek::SigningKey;
 use serde_json::json;
@@ -9,10 +11,11 @@ use crate::audit::Event;
 use crate::audit::check::read_vkey;
 use crate::audit::log::read_head;
 use crate::base::{Digest, Error, Fault, Reason, Refusal, durable};
+use crate::config::tuf::Tuf;
 use crate::keeper::Keeper;
 use crate::publish::Set;
 use crate::publish::set::{File as Shown, Member};
-use crate::publish::tuf::{CHANNEL, Parts, Tree, claimed_version, metadata, noticed};
+use crate::publish::tuf::{CHANNEL, Outline, Parts, Tree, claimed_version, metadata, noticed};
 use crate::store::State;
 
 /// Switches to a new tree if what it would say is new, or what is served runs out; gives its version.
@@ -23,17 +26,22 @@ pub(super) fn publish(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
         return Ok(None);
     }
     let (now, version) = (keeper.now, keeper.log.size() + 1);
-    let (former, sets) = (keeper.state.tree()?.map(|(_, tree)| tree), sets(&keeper.state)?);
-    let is_fresh = |tree: &Tree| tree.sets == sets && tree.made <= now && tree.made.age(now) < config.expires.0 / 3;
-    if former.as_ref().is_some_and(is_fresh) {
+    let sets = sets(&keeper.state)?;
+    let is_fresh = |tree: Outline| tree.sets == sets && tree.made <= now && tree.made.age(now) < config.expires.0 / 3;
+    if keeper.state.tree_outline()?.is_some_and(is_fresh) {
         return Ok(None);
     }
+    let told = Told { path: keeper.state.root().join("tuf/refused"), of: attempt(keeper, &config, &sets)? };
+    if let Some(refusal) = told.before() {
+        return Err(refusal.into());
+    }
+    let former = keeper.state.tree()?.map(|(_, tree)| tree);
     let Some(parts) = gather(keeper, &config.feed, sets)? else { return Ok(None) };
     let made = key(&keeper.state)
         .and_then(|key| Ok(Tree::make(&parts, former.as_ref(), &key, version, (now, now.plus(config.expires.0)))?));
     let tree = match made {
         Ok(tree) => tree,
-        Err(Error::Refused(refusal)) => return refuse(keeper, refusal),
+        Err(Error::Refused(refusal)) => return refuse(keeper, &told, refusal),
         Err(fault) => return Err(fault),
     };
     // The tree is on the disk before the intent, the intent before the switch, the outcome after. The intent is the
@@ -44,22 +52,43 @@ pub(super) fn publish(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
     keeper.append(vec![Event::PublishStarted { channel, generation, set: next.set, releases: shown }])?;
     keeper.state.switch_tree(next)?;
     keeper.append(vec![Event::Published { channel: CHANNEL.into(), generation, set: next.set }])?;
-    durable::remove(&told(&keeper.state))?;
+    durable::remove(&told.path)?;
     Ok(Some(version))
 }
 
-/// Told once, not at every tick of the timer.
-fn refuse(keeper: &mut Keeper, refusal: Refusal) -> Result<Option<u64>, Error> {
-    let (reason, detail) = (refusal.reason, refusal.detail.clone());
-    if !std::fs::read(told(&keeper.state)).is_ok_and(|told| told == detail.as_bytes()) {
-        keeper.append(vec![Event::PublishRefused { channel: CHANNEL.into(), reason, detail: detail.clone() }])?;
-        durable::replace(&told(&keeper.state), detail.as_bytes())?;
-    }
-    Err(refusal.into())
+/// The last refusal, and what it was of.
+struct Told {
+    path: PathBuf,
+    /// Digest of what a tree would be made from.
+    of: Digest,
 }
 
-fn told(state: &State) -> std::path::PathBuf {
-    state.root().join("tuf/refused")
+impl Told {
+    /// The refusal, if it was of the same: gathering all of it again would give none other.
+    fn before(&self) -> Option<Refusal> {
+        let text = fs::read_to_string(&self.path).ok()?;
+        let (of, detail) = text.split_once('\n')?;
+        (of == self.of.to_string()).then(|| Refusal::new(Reason::TufRefused, detail))
+    }
+}
+
+/// Digest of what decides whether there can be a tree: what channels show, the config, whether there is a key; and the
+/// hour, since what was signed offline runs out.
+fn attempt(keeper: &Keeper, config: &Tuf, sets: &BTreeMap<String, Digest>) -> Result<Digest, Fault> {
+    let (has_key, hour) = (keeper.state.tuf_key_path().exists(), keeper.now.secs() / 3600);
+    let bytes = serde_json::to_vec(&(sets, &config.feed, config.expires.0.as_secs(), has_key, hour));
+    Ok(Digest::of(&bytes.map_err(|_| Fault::Internal("a list of sets cannot be written"))?))
+}
+
+/// Told once, not at every tick of the timer.
+fn refuse(keeper: &mut Keeper, told: &Told, refusal: Refusal) -> Result<Option<u64>, Error> {
+    let (reason, detail) = (refusal.reason, refusal.detail.clone());
+    let before = fs::read_to_string(&told.path).unwrap_or_default();
+    if before.split_once('\n').is_none_or(|(_, before)| before != detail) {
+        keeper.append(vec![Event::PublishRefused { channel: CHANNEL.into(), reason, detail: detail.clone() }])?;
+    }
+    durable::replace(&told.path, format!("{}\n{detail}", told.of).as_bytes())?;
+    Err(refusal.into())
 }
 
 /// The relay's key. Refusal: there is none.
