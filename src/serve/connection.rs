@@ -163,7 +163,7 @@ impl Answerer<'_> {
     fn serve(&self, index: &Index, path: &str, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
         let head = *method == Method::HEAD;
         let found = index.get(path);
-        let is_for_others = found.as_ref().is_some_and(|item| !item.is_for(self.peer.certificate.as_deref()));
+        let is_for_others = found.as_ref().is_some_and(|item| !item.audience.has(self.peer.certificate.as_deref()));
         if is_for_others {
             let (label, target) = (Label::new("foreign-channel", false), uri.to_string());
             self.service.evidence.record(attempt(self.peer, &label, method.as_str(), &target, headers, 404));
@@ -191,7 +191,7 @@ impl Answerer<'_> {
             }
             return response;
         }
-        if let Some(mut response) = super::own::answer(self.service, path) {
+        if let Some(mut response) = super::own::answer(self.service, path, self.peer.certificate.as_deref()) {
             if head {
                 *response.body_mut() = Body::default();
             }

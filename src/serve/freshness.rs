@@ -3,14 +3,19 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use super::audience::Audience;
 use crate::base::Timestamp;
 use crate::config::Config;
 use crate::publish::set::Member;
 
-/// How old a feed's content is.
+/// How old a feed's content is, as a channel shows it.
 pub struct FeedState {
     /// Its name.
     pub name: String,
+    /// The channel.
+    pub channel: String,
+    /// For whom the channel is.
+    pub audience: Audience,
     /// The version served.
     pub version: u64,
     issued: Timestamp,
@@ -25,10 +30,12 @@ const FRESHNESS: [&str; 4] = ["fresh", "ageing", "stale", "expired"];
 
 impl FeedState {
     /// Of a release in a set.
-    pub fn new(member: &Member, config: &Config, now: Timestamp) -> Self {
+    pub fn new(member: &Member, (channel, audience): (&str, &Audience), config: &Config, now: Timestamp) -> Self {
         let feed = config.feed(&member.feed);
         let state = Self {
             name: member.feed.clone(),
+            channel: channel.to_owned(),
+            audience: audience.clone(),
             version: member.version,
             issued: member.issued,
             expires: member.expires,

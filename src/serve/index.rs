@@ -11,6 +11,7 @@ use bytes::Bytes;
 use hyper::header::HeaderValue;
 
 use super::Service;
+use super::audience::Audience;
 use super::freshness::FeedState;
 use super::tls::Tls;
 use crate::base::raw::map;
@@ -37,7 +38,7 @@ pub struct Index {
     /// The repository for TUF clients that is served.
     pub tree: Option<Current>,
     /// For whom what is added next is there.
-    audience: Option<Arc<[String]>>,
+    audience: Audience,
     /// Knows submission clients; replaced with the sets, since a set may hold its list.
     pub guard: Arc<Guard>,
 }
@@ -60,15 +61,8 @@ pub struct Item {
     pub feed: Option<Arc<FeedState>>,
     /// Whether it is no artifact, but what we made beside one.
     pub is_side_file: bool,
-    /// The names in certificates for which it is there; for everybody, if none.
-    pub audience: Option<Arc<[String]>>,
-}
-
-impl Item {
-    /// Whether it is there for an agent with this name in its certificate.
-    pub fn is_for(&self, certificate: Option<&str>) -> bool {
-        self.audience.as_ref().is_none_or(|names| certificate.is_some_and(|name| names.iter().any(|it| it == name)))
-    }
+    /// For whom it is there.
+    pub audience: Audience,
 }
 
 impl Index {
@@ -79,7 +73,7 @@ impl Index {
             feeds: Vec::new(),
             channels: Vec::new(),
             tree: None,
-            audience: None,
+            audience: Audience::default(),
             guard: Arc::new(Guard::shipped()?),
         })
     }
@@ -131,9 +125,13 @@ impl Index {
         let (bytes, set) = state.set(channel, current)?;
         let mut packs: HashMap<String, Bytes> = HashMap::new();
         let mut dates: HashMap<Timestamp, HeaderValue> = HashMap::new();
-        let names = config.channels.iter().find(|it| it.name.get_ref() == channel).map(|it| it.certificates.clone());
-        index.audience = names.filter(|names| !names.is_empty()).map(Into::into);
-        index.feeds = set.releases.iter().map(|member| Arc::new(FeedState::new(member, config, now))).collect();
+        let known = config.channels.iter().find(|it| it.name.get_ref() == channel);
+        index.audience = known.map(|it| Audience::of(&it.certificates)).unwrap_or_default();
+        index.feeds = set
+            .releases
+            .iter()
+            .map(|member| Arc::new(FeedState::new(member, (channel, &index.audience), config, now)))
+            .collect();
         for file in &set.files {
             let item = Arc::new(Item {
                 bytes: match file.place {
@@ -180,10 +178,10 @@ impl Index {
         let mut packs = HashMap::new();
         for (name, kept) in &tree.targets {
             let bytes = content(state, kept.sha256, kept.size, &kept.place, &mut packs)?;
-            self.audience = self.blobs.get(&kept.sha256).and_then(|item| item.audience.clone());
+            self.audience = self.blobs.get(&kept.sha256).map(|item| item.audience.clone()).unwrap_or_default();
             self.add(format!("/-/tuf/targets/{name}"), bytes, tree.made);
         }
-        self.audience = None;
+        self.audience = Audience::default();
         for (name, text) in tree.metadata {
             self.add(format!("/-/tuf/{name}"), Bytes::from(text), tree.made);
         }
@@ -194,7 +192,7 @@ impl Index {
     /// What one channel shows to everybody, another may not keep from anybody.
     fn add_blob(&mut self, digest: Digest, item: Arc<Item>) {
         let known = self.blobs.entry(digest).or_insert_with(|| Arc::clone(&item));
-        if item.audience.is_none() {
+        if item.audience.is_everybody() {
             *known = item;
         }
     }

@@ -41,7 +41,7 @@ impl Numbers {
         self.0.push(Metric { name, help, kind: MetricType::Gauge, values: vec![(Vec::new(), value)] });
     }
 
-    fn of(service: &Service) -> Self {
+    fn of(service: &Service, certificate: Option<&str>) -> Self {
         let (mut all, counts, now) = (Self(Vec::new()), &service.counts, clock::now());
         all.counter("connections", "Connections accepted.", counts.connections.load(Relaxed));
         all.gauge("connections_open", "Connections open now.", service.room.open());
@@ -53,7 +53,7 @@ impl Numbers {
         all.counter("load_faults", "Times a published set could not be loaded.", counts.load_faults.load(Relaxed));
         all.counter("evidence_dropped", "Attempts that were only counted.", service.evidence.dropped.load(Relaxed));
         all.counter("pulls_dropped", "Pulls that were not recorded.", service.pulls.dropped.load(Relaxed));
-        all.feeds(service);
+        all.feeds(service, certificate);
         all.import(service, now);
         let folder = service.state.import_log();
         let head = read_vkey(&folder).and_then(|vkey| read_checkpoint(&folder, &vkey));
@@ -63,11 +63,12 @@ impl Numbers {
         all
     }
 
-    fn feeds(&mut self, service: &Service) {
+    fn feeds(&mut self, service: &Service, certificate: Option<&str>) {
         let index = service.index.load();
         let mut add = |name, help, value: &dyn Fn(&super::freshness::FeedState) -> u64, fresh: bool| {
-            let values = index.feeds.iter().map(|feed| {
-                let mut labels = vec![("feed", feed.name.clone())];
+            let feeds = index.feeds.iter().filter(|feed| feed.audience.has(certificate));
+            let values = feeds.map(|feed| {
+                let mut labels = vec![("feed", feed.name.clone()), ("channel", feed.channel.clone())];
                 labels.extend(fresh.then(|| ("freshness", feed.freshness().to_owned())));
                 (labels, value(feed))
             });
@@ -112,10 +113,10 @@ fn one(kind: MetricType, value: u64, encoder: MetricEncoder<'_>) -> fmt::Result 
     }
 }
 
-/// All numbers as text.
-pub fn show(service: &Service) -> String {
+/// All numbers as text, for an agent with this name in its certificate.
+pub fn show(service: &Service, certificate: Option<&str>) -> String {
     let mut registry = Registry::with_prefix("gaprelay");
-    registry.register_collector(Box::new(Numbers::of(service)));
+    registry.register_collector(Box::new(Numbers::of(service, certificate)));
     let mut out = String::new();
     // Writing to a string cannot fail.
     let _ = text::encode(&mut out, &registry);

@@ -2,6 +2,7 @@
 //! holds; everything else is refused, its body never read, and recorded as evidence. A request's
 //! path never reaches the file system, and nothing here opens a connection.
 
+pub mod audience;
 pub mod connection;
 pub mod evidence;
 pub mod freshness;

@@ -1,6 +1,6 @@
 //! What the relay says of itself below `/-/`: health, metrics, and the import log's tiles.
 
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use hyper::header::{self, HeaderValue};
@@ -12,30 +12,30 @@ use super::response::{Body, text};
 use crate::audit::tiles;
 use crate::base::durable;
 
-/// The answer for a path below `/-/` that is not in the index, if there is one.
-pub fn answer(service: &Service, path: &str) -> Option<Response<Body>> {
+/// The answer for a path below `/-/` that is not in the index, if there is one; to an agent with this name in its
+/// certificate, which is told of no feed but those of its channels.
+pub fn answer(service: &Service, path: &str, certificate: Option<&str>) -> Option<Response<Body>> {
     match path {
-        "/-/health" => Some(health(service)),
-        "/-/metrics" => Some(numbers(service)),
+        "/-/health" => Some(health(service, certificate)),
+        "/-/metrics" => Some(numbers(service, certificate)),
         _ => log(service, path.strip_prefix("/-/log/import/")?),
     }
 }
 
-fn health(service: &Service) -> Response<Body> {
+fn health(service: &Service, certificate: Option<&str>) -> Response<Body> {
     let index = service.index.load();
     if !index.is_ready() {
         return text(StatusCode::SERVICE_UNAVAILABLE, "nothing is published yet\n");
     }
-    let mut words = String::from("ok\n");
-    for feed in &index.feeds {
-        // Writing to a string cannot fail.
-        let _ = writeln!(words, "{} {} {}", feed.name, feed.version, feed.freshness());
-    }
-    text(StatusCode::OK, &words)
+    // Several channels may show a feed.
+    let feeds = index.feeds.iter().filter(|feed| feed.audience.has(certificate));
+    let lines: BTreeSet<String> =
+        feeds.map(|feed| format!("{} {} {}\n", feed.name, feed.version, feed.freshness())).collect();
+    text(StatusCode::OK, &format!("ok\n{}", lines.into_iter().collect::<String>()))
 }
 
-fn numbers(service: &Service) -> Response<Body> {
-    let mut response = text(StatusCode::OK, &metrics::show(service));
+fn numbers(service: &Service, certificate: Option<&str>) -> Response<Body> {
+    let mut response = text(StatusCode::OK, &metrics::show(service, certificate));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(metrics::TYPE));
     response
 }

@@ -176,6 +176,7 @@ pub fn refusal(status: StatusCode) -> Response<Body> {
 mod tests {
     use super::*;
     use crate::base::Digest;
+    use crate::serve::audience::Audience;
 
     fn item() -> Arc<Item> {
         Arc::new(Item {
@@ -187,7 +188,7 @@ mod tests {
             immutable: false,
             feed: None,
             is_side_file: false,
-            audience: None,
+            audience: Audience::default(),
         })
     }
 

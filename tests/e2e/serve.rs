@@ -225,9 +225,9 @@ fn files_are_served_as_clients_need_them() {
     let metrics = server.get("/-/metrics", "");
     assert!(metrics.header("content-type").unwrap().starts_with("application/openmetrics-text; version=1.0.0"));
     for line in [
-        "gaprelay_feed_version{feed=\"feed\",freshness=\"fresh\"} 1\n",
+        "gaprelay_feed_version{feed=\"feed\",channel=\"c\",freshness=\"fresh\"} 1\n",
         "# TYPE gaprelay_requests counter\ngaprelay_requests_total ",
-        "gaprelay_feed_expires_timestamp_seconds{feed=\"feed\"} 4070908800\n",
+        "gaprelay_feed_expires_timestamp_seconds{feed=\"feed\",channel=\"c\"} 4070908800\n",
         "gaprelay_import_running 0\n",
         "# EOF\n",
     ] {
@@ -247,6 +247,20 @@ fn files_are_served_as_clients_need_them() {
     // R25: none of this was an attempt.
     assert_eq!(server.stop(), Some(0));
     assert_eq!(attempts(&world), Vec::<Value>::new());
+}
+
+/// What monitoring reads has each series once, though two channels show the same feed.
+#[test]
+fn a_feed_in_two_channels_is_told_of_by_channel() {
+    let world = World::with_config(&format!("{CONFIG}\n[[channel]]\nname = \"d\"\nfeeds = [\"feed\"]\n"));
+    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
+    let server = Server::start(&world, "serve");
+    assert_eq!(server.get("/-/health", "").body, "ok\nfeed 1 fresh\n");
+    let metrics = server.get("/-/metrics", "").body;
+    for channel in ["c", "d"] {
+        let line = format!("gaprelay_feed_version{{feed=\"feed\",channel=\"{channel}\",freshness=\"fresh\"}} 1\n");
+        assert_eq!(metrics.matches(&line).count(), 1, "{metrics}");
+    }
 }
 
 #[test]

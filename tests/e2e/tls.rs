@@ -212,6 +212,13 @@ fn certificates_open_channels_and_are_revoked_while_the_server_runs() {
     }
     for who in [Some("lab"), Some("office"), None] {
         get(who, "/open/b.hdb").expect(0);
+        // Nor does monitoring name what is not for it.
+        for (path, open, secret) in
+            [("/-/health", "auto 1", "feed 1"), ("/-/metrics", "feed=\"auto\"", "feed=\"feed\"")]
+        {
+            let said = get(who, path).expect(0).out;
+            assert_eq!((said.contains(open), said.contains(secret)), (true, who == Some("lab")), "{path}: {said}");
+        }
     }
     // The list changes; a damaged one changes nothing.
     revoke(&world, &ours, &[7, 99]);

@@ -1,0 +1,24 @@
+//! For whom something is there.
+
+use std::sync::Arc;
+
+/// Agents by the names in their certificates, or everybody.
+#[derive(Clone, Default)]
+pub struct Audience(Option<Arc<[String]>>);
+
+impl Audience {
+    /// Agents of these names; everybody, if there are none.
+    pub fn of(names: &[String]) -> Self {
+        Self((!names.is_empty()).then(|| names.into()))
+    }
+
+    /// Whether it is there for whoever asks.
+    pub fn is_everybody(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether it is there for an agent with this name in its certificate.
+    pub fn has(&self, certificate: Option<&str>) -> bool {
+        self.0.as_ref().is_none_or(|names| certificate.is_some_and(|name| names.iter().any(|it| it == name)))
+    }
+}
