@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::process::Signal;
-use rustls::ServerConfig;
 
 use super::args::Review;
 use super::sockets::Sockets;
@@ -20,7 +19,7 @@ use crate::review::readers::Readers;
 use crate::review::run as show;
 use crate::sandbox::Role;
 use crate::sandbox::worker::end_with;
-use crate::serve::tls::{Clients, server};
+use crate::serve::tls::{Clients, Tls};
 use crate::store::State;
 
 /// Shows the pages until told to stop.
@@ -36,7 +35,7 @@ pub fn run(state: &State, args: &Review, sockets: Sockets) -> Result<Ended, Erro
         tui::hint("add [[review.reader]] with user or certificate, and role to the config");
     }
     let proof = selftest::before(state.root(), &[Role::Review], &config)?;
-    let tls = tls(&config.review)?;
+    let tls = tls(state, &config.review)?;
     let (unix, tcp) = if sockets.is_empty() {
         let listens: &[SocketAddr] = if args.socket.is_some() { &[] } else { &config.review.listen };
         let bind_tcp =
@@ -62,13 +61,13 @@ pub fn run(state: &State, args: &Review, sockets: Sockets) -> Result<Ended, Erro
 }
 
 /// What TLS needs, where the config has it.
-fn tls(review: &crate::config::review::Review) -> Result<Option<Arc<ServerConfig>>, Fault> {
-    match (&review.tls_certificate, &review.tls_key, &review.client_authorities) {
-        (Some(certificate), Some(key), Some(authorities)) => {
-            server(certificate, key, Clients::Required(authorities)).map(Some)
-        }
-        _ => Ok(None),
-    }
+fn tls(state: &State, review: &crate::config::review::Review) -> Result<Option<Arc<Tls>>, Fault> {
+    let (Some(certificate), Some(key), Some(authorities)) =
+        (&review.tls_certificate, &review.tls_key, &review.client_authorities)
+    else {
+        return Ok(None);
+    };
+    Tls::read(state, (certificate, key), Clients::Required(authorities), review.client_revocations.as_deref()).map(Some)
 }
 
 /// A socket that every account of this host may knock at: the kernel says which one does. One that is

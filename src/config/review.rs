@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::base::name::is_name;
 use crate::base::quoted;
 
 /// The officers' pages. They hold no power: what decides is a signature.
@@ -27,6 +28,9 @@ pub struct Review {
     /// Certificates of the authorities that issue readers' certificates, in PEM. Without a certificate of theirs
     /// nobody is answered.
     pub client_authorities: Option<PathBuf>,
+    /// Revocation lists of those authorities, in PEM: the name of a file in the state's `tls` folder, which is read again
+    /// when it changes. It ends what a revoked certificate has open.
+    pub client_revocations: Option<String>,
     /// Host names that browsers call the pages by, beside `localhost`, `127.0.0.1` and `[::1]`. Ports
     /// are ignored; a page asked for by any other name is not shown.
     pub names: Vec<String>,
@@ -92,6 +96,10 @@ impl Review {
         let files = [&self.tls_certificate, &self.tls_key, &self.client_authorities];
         if !self.listen.is_empty() && files.iter().any(|file| file.is_none()) {
             let needs = "review.listen needs review.tls_certificate, review.tls_key and review.client_authorities";
+            problems.push((0, needs.to_owned()));
+        }
+        if self.client_revocations.as_ref().is_some_and(|name| !is_name(name) || self.client_authorities.is_none()) {
+            let needs = "review.client_revocations is the name of a file in tls/, and needs review.client_authorities";
             problems.push((0, needs.to_owned()));
         }
         problems

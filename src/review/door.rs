@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::net::TcpListener as StdTcp;
 use std::os::unix::net::UnixListener as StdUnix;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,12 +27,16 @@ use super::route::{Asked, answer};
 use crate::base::Fault;
 use crate::sandbox::Halfway;
 use crate::serve::listener::watch_cage;
-use crate::serve::tls::client_name;
+use crate::serve::tls::{Tls, client_name};
 
 /// Connections at one time by one door; more wait.
 const ROOM: usize = 64;
 /// How long a request's head, or what is handed in, may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a TLS handshake may take: until it is done, a seat is taken by nobody knows whom.
+const GREETING: Duration = Duration::from_secs(10);
+/// How often the list of revoked certificates is looked at.
+const LOOK: Duration = Duration::from_millis(500);
 /// Most bytes that are handed in: a statement, a signature, and what a form adds.
 const LONGEST: usize = 64 << 10;
 
@@ -42,14 +45,14 @@ pub struct Doors {
     /// Unix sockets: the kernel names the account.
     pub unix: Vec<StdUnix>,
     /// TCP sockets, with what TLS needs: a certificate names the person.
-    pub tls: Vec<(StdTcp, Arc<ServerConfig>)>,
+    pub tls: Vec<(StdTcp, Arc<Tls>)>,
 }
 
 /// A way in.
 #[derive(Clone)]
 enum Door {
     Unix(Arc<UnixListener>),
-    Tls(Arc<TcpListener>, TlsAcceptor),
+    Tls(Arc<TcpListener>, Arc<Tls>),
 }
 
 /// Shows the pages until SIGTERM or SIGINT.
@@ -68,7 +71,8 @@ pub fn open(desk: &Arc<Desk>, listeners: Doors, halfway: Halfway, told: &mut dyn
         for (listener, tls) in listeners.tls {
             listener.set_nonblocking(true).map_err(failed)?;
             let listener = TcpListener::from_std(listener).map_err(failed)?;
-            doors.push(Door::Tls(Arc::new(listener), TlsAcceptor::from(tls)));
+            tokio::spawn(follow(Arc::clone(&tls)));
+            doors.push(Door::Tls(Arc::new(listener), tls));
         }
         let held = halfway.finish()?;
         told(&held.to_string());
@@ -108,23 +112,34 @@ impl Door {
             Self::Unix(door) => {
                 let (stream, _) = door.accept().await?;
                 let uid = stream.peer_cred()?.uid();
-                Ok(Box::pin(converse(stream, Who::Account(uid), desk)))
+                Ok(Box::pin(converse(stream, Who::Account(uid), desk, std::future::pending())))
             }
             Self::Tls(door, tls) => {
                 let (stream, _) = door.accept().await?;
-                let hello = tls.accept(stream);
+                let (config, mut changes) = tls.accept();
+                let hello = TlsAcceptor::from(config).accept(stream);
                 Ok(Box::pin(async move {
                     // Who has no certificate of the right authority, or takes too long, gets no further.
-                    let Ok(Ok(stream)) = tokio::time::timeout(PATIENCE, hello).await else { return };
+                    let Ok(Ok(stream)) = tokio::time::timeout(GREETING, hello).await else { return };
                     let Some(name) =
                         stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(client_name)
                     else {
                         return;
                     };
-                    converse(stream, Who::Certificate(name), desk).await;
+                    converse(stream, Who::Certificate(name), desk, async move { _ = changes.changed().await }).await;
                 }))
             }
         }
+    }
+}
+
+/// Reads the list of revoked certificates again when it changes. One that is damaged changes nothing.
+async fn follow(tls: Arc<Tls>) {
+    let mut timer = tokio::time::interval(LOOK);
+    loop {
+        timer.tick().await;
+        let tls = Arc::clone(&tls);
+        let _ = tokio::task::spawn_blocking(move || tls.follow()).await;
     }
 }
 
@@ -142,18 +157,26 @@ async fn accept(door: Door, desk: Arc<Desk>, room: Arc<Semaphore>) {
     }
 }
 
-async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, who: Who, desk: Arc<Desk>) {
+/// Answers on one connection until it ends, or until it is `over`, after the answer that is under way.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    who: Who,
+    desk: Arc<Desk>,
+    over: impl Future<Output = ()>,
+) {
     let service = service_fn(move |request| {
         let (desk, who) = (Arc::clone(&desk), who.clone());
         async move { Ok::<_, Infallible>(receive(request, who, desk).await.into_response()) }
     });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(32 << 10);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     // However a connection ends, there is nobody to tell.
-    let _ = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
-        .max_buf_size(32 << 10)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = over => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
 }
 
 async fn receive(request: Request<Incoming>, who: Who, desk: Arc<Desk>) -> Answer {

@@ -139,6 +139,7 @@ pub const RIGHTS: [Rights; 9] = [
             State("progress"),
             State("releases"),
             State("trust"),
+            State("tls"),
             State("tuf"),
         ],
         writes: &[],

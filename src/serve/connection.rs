@@ -55,8 +55,33 @@ pub struct Patience {
     pub stall: Duration,
 }
 
+/// What asks for a connection's end, after the answer that is under way.
+#[derive(Clone)]
+pub struct Stop {
+    /// The server stops: it is true.
+    pub server: watch::Receiver<bool>,
+    /// What the connection was accepted with has changed, where something can.
+    pub accepted: Option<watch::Receiver<()>>,
+}
+
+impl Stop {
+    async fn asked(&mut self) {
+        let Self { server, accepted } = self;
+        let changed = async {
+            match accepted {
+                Some(accepted) => _ = accepted.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = server.changed() => {}
+            () = changed => {}
+        }
+    }
+}
+
 /// Serves one connection until it ends, `stop` asks for its end, or it is too slow.
-pub async fn run<S>(service: Arc<Service>, stream: S, peer: Peer, patience: Patience, mut stop: watch::Receiver<bool>)
+pub async fn run<S>(service: Arc<Service>, stream: S, peer: Peer, patience: Patience, mut stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -68,7 +93,7 @@ where
         ready(Ok(answerer.answer(&request)))
     });
     let mut connection = http1::Builder::new().half_close(true).max_buf_size(16 << 10).serve_connection(io, answer);
-    let mut stopping = *stop.borrow();
+    let mut stopping = *stop.server.borrow();
     if stopping {
         Pin::new(&mut connection).graceful_shutdown();
     }
@@ -81,7 +106,7 @@ where
                     return;
                 }
             }
-            _ = stop.changed(), if !stopping => {
+            () = stop.asked(), if !stopping => {
                 stopping = true;
                 Pin::new(&mut connection).graceful_shutdown();
             }

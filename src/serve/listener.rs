@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_rustls::LazyConfigAcceptor;
 
-use super::connection::{self, Patience, Peer, attempt};
+use super::connection::{self, Patience, Peer, Stop, attempt};
 use super::request::{Place, is_own};
 use super::tls::{REFUSED, Tls, client_name};
 use super::tripwire::trip;
@@ -166,7 +166,7 @@ async fn greet(stream: TcpStream, agent: SocketAddr, entrance: Entrance) {
     let peer = Peer { agent, listener, sni: None, certificate: None };
     let Entrance { service, tls, patience, stop, .. } = entrance;
     match tls {
-        None => connection::run(service, stream, peer, patience, stop).await,
+        None => connection::run(service, stream, peer, patience, Stop { server: stop, accepted: None }).await,
         // Boxed: the larger half would make every plain connection as large.
         Some(tls) => Box::pin(greet_tls(service, stream, peer, tls, patience, stop)).await,
     }
@@ -198,7 +198,8 @@ async fn greet_tls(
         service.counts.refused.fetch_add(1, Relaxed);
         return service.evidence.record(attempt(&peer, &label, "", "", &hyper::HeaderMap::new(), 0));
     }
-    let handshake = tokio::time::timeout(patience.head, start.into_stream(tls.current.load_full()));
+    let (config, changes) = tls.accept();
+    let handshake = tokio::time::timeout(patience.head, start.into_stream(config));
     let (handshake, refused) = REFUSED
         .scope(RefCell::default(), async {
             let handshake = handshake.await;
@@ -215,6 +216,7 @@ async fn greet_tls(
         return;
     };
     peer.certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(client_name);
+    let stop = Stop { server: stop, accepted: Some(changes) };
     Box::pin(connection::run(service, stream, peer, patience, stop)).await;
 }
 

@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKey
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
+use tokio::sync::watch;
 
 use crate::base::error::IoContext as _;
 use crate::base::{Digest, Fault, quoted};
@@ -37,7 +38,9 @@ pub struct Tls {
     /// The list of revoked certificates, and when it was last written.
     revocations: Option<(PathBuf, Mutex<Option<SystemTime>>)>,
     /// What connections are accepted with now.
-    pub current: ArcSwap<ServerConfig>,
+    current: ArcSwap<ServerConfig>,
+    /// Tells those that were accepted with another that they were.
+    changes: watch::Sender<()>,
 }
 
 impl Tls {
@@ -51,13 +54,20 @@ impl Tls {
             Some(path) if serve.client_certificate_required => Clients::Required(path),
             Some(path) => Clients::Known(path),
         };
-        // Whoever serves works in the state's folder: a path relative to where it was started would lead nowhere.
-        let root = std::path::absolute(state.root()).during("find", state.root())?;
-        let revocations = serve.client_revocations.as_ref().map(|name| root.join("tls").join(name));
-        Self::read(certificate, key, clients, revocations).map(|tls| Some(Arc::new(tls)))
+        Self::read(state, (certificate, key), clients, serve.client_revocations.as_deref()).map(Some)
     }
 
-    fn read(certificate: &Path, key: &Path, clients: Clients<'_>, revocations: Option<PathBuf>) -> Result<Self, Fault> {
+    /// Reads a certificate's chain and its key, the clients' authorities, and the list of revoked certificates of this
+    /// name in the state's `tls` folder. Fault: a file is not what it should be.
+    pub fn read(
+        state: &State,
+        (certificate, key): (&Path, &Path),
+        clients: Clients<'_>,
+        revocations: Option<&str>,
+    ) -> Result<Arc<Self>, Fault> {
+        // Whoever serves works in the state's folder: a path relative to where it was started would lead nowhere.
+        let root = std::path::absolute(state.root()).during("find", state.root())?;
+        let revocations = revocations.map(|name| root.join("tls").join(name));
         let wrong = |path: &Path, e: &dyn std::fmt::Display| Fault::Config(format!("{}: {e}", path.display()));
         let chain = certificates(certificate)?;
         let key = PrivateKeyDer::from_pem_file(key).map_err(|e| wrong(key, &e))?;
@@ -77,7 +87,8 @@ impl Tls {
         };
         let current = make(&chain, &key, roots.as_ref(), listed)?;
         let revocations = revocations.map(|path| (path, written));
-        Ok(Self { chain, key, roots, revocations, current: ArcSwap::new(current) })
+        let (current, (changes, _)) = (ArcSwap::new(current), watch::channel(()));
+        Ok(Arc::new(Self { chain, key, roots, revocations, current, changes }))
     }
 
     /// Reads the list of revoked certificates again, if it was written since. Fault: it is not one; then what was known
@@ -92,13 +103,16 @@ impl Tls {
         let made = make(&self.chain, &self.key, self.roots.as_ref(), revoked(path)?)?;
         self.current.store(made);
         *written = now;
+        self.changes.send_replace(());
         Ok(())
     }
-}
 
-/// TLS 1.2 and 1.3 for HTTP/1.1. Fault: a file is not what it should be.
-pub fn server(certificate: &Path, key: &Path, clients: Clients<'_>) -> Result<Arc<ServerConfig>, Fault> {
-    Ok(Tls::read(certificate, key, clients, None)?.current.load_full())
+    /// What a connection is to be accepted with, and what tells it that this is so no more: whoever was let in may have
+    /// been revoked, and is to come in anew.
+    pub fn accept(&self) -> (Arc<ServerConfig>, watch::Receiver<()>) {
+        let changes = self.changes.subscribe();
+        (self.current.load_full(), changes)
+    }
 }
 
 fn make(

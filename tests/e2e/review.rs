@@ -548,13 +548,14 @@ fn officers_carry_heads_to_a_witness_and_back() {
 /// By TLS, to people with a certificate: who has none of the right authority gets no further than the handshake.
 #[test]
 fn people_with_certificates_read_by_tls() {
-    use super::tls::Certificates;
+    use super::tls::{Certificates, Open, revoke};
     let world = world("officer");
     let ours = Certificates::new();
     ours.issue(&world, "pages", &["relay.site.example", "127.0.0.1"]);
-    for name in ["officer", "auditor", "nobody"] {
-        ours.issue(&world, name, &[&format!("{name}.site.example")]);
+    for (name, number) in [("officer", 7), ("auditor", 8), ("nobody", 9)] {
+        ours.issue_numbered(&world, name, &[&format!("{name}.site.example")], Some(number));
     }
+    revoke(&world, &ours, &[99]);
     ours.issue(&world, "nameless", &[]);
     Certificates::new().issue(&world, "stranger", &["officer.site.example"]);
     fs::write(world.path("ca.pem"), ours.ca.pem()).unwrap();
@@ -568,8 +569,9 @@ fn people_with_certificates_read_by_tls() {
     fs::write(&path, text.replace("[review]\n", listen)).unwrap();
     assert!(world.relay(&["check-config"]).expect(2).err.contains("review.listen needs"));
     let (certificate, key, ca) = (file("pages.pem"), file("pages.key"), file("ca.pem"));
-    let tls =
-        format!("{listen}tls_certificate = \"{certificate}\"\ntls_key = \"{key}\"\nclient_authorities = \"{ca}\"\n");
+    let tls = format!(
+        "{listen}tls_certificate = \"{certificate}\"\ntls_key = \"{key}\"\nclient_authorities = \"{ca}\"\nclient_revocations = \"revoked.pem\"\n"
+    );
     let pem = fs::read_to_string(world.path("nameless.pem")).unwrap();
     let der = data_encoding::BASE64.decode(pem.lines().filter(|l| !l.starts_with('-')).collect::<String>().as_bytes());
     let nameless = format!("sha256:{}", gaprelay::base::Digest::of(&der.unwrap()));
@@ -622,6 +624,20 @@ fn people_with_certificates_read_by_tls() {
     assert_eq!(status(&get(Some("officer"), name, "/imports/feed/2", &form).expect(0).out), "303");
     world.relay(&["settle"]).expect(0);
     assert!(!world.relay(&["status"]).out.contains("held"));
+    // Revoked: what is open ends, and nothing is opened anew; the others read on.
+    let mut open = has("openssl").then(|| Open::new(&world, "officer", &port));
+    if let Some(open) = &mut open {
+        assert_eq!(open.head(name, "/log").as_deref(), Some("HTTP/1.1 200 OK"));
+        assert_eq!(open.head(name, "/log").as_deref(), Some("HTTP/1.1 200 OK"));
+    }
+    revoke(&world, &ours, &[7, 99]);
+    let gone = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        get(Some("officer"), name, "/log", &[]).out.is_empty()
+    });
+    assert!(gone, "revoked, and still shown");
+    assert_eq!(open.and_then(|mut open| open.head(name, "/log")), None);
+    assert_eq!(status(&get(Some("auditor"), name, "/log", &[]).expect(0).out), "200");
     // No plain HTTP, and a stop in order.
     assert_ne!(run(Command::new("curl").args(["-s", &format!("http://127.0.0.1:{port}/")])).code, Some(0));
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();

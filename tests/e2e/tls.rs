@@ -1,7 +1,8 @@
 //! TLS 1.2 and 1.3, agents' certificates, and names asked for that are not ours.
 
 use std::fs;
-use std::process::Command;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
@@ -21,9 +22,16 @@ impl Certificates {
     }
 
     pub(crate) fn issue(&self, world: &World, name: &str, hosts: &[&str]) {
+        self.issue_numbered(world, name, hosts, None);
+    }
+
+    /// One that can be revoked by its number.
+    pub(crate) fn issue_numbered(&self, world: &World, name: &str, hosts: &[&str], serial: Option<u64>) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(hosts.iter().map(|h| (*h).to_owned()).collect::<Vec<_>>()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
+        params.serial_number = serial.map(Into::into);
+        params.use_authority_key_identifier_extension = serial.is_some();
         let certificate = params.signed_by(&key, &self.ca).unwrap();
         fs::write(world.path(&format!("{name}.pem")), certificate.pem()).unwrap();
         fs::write(world.path(&format!("{name}.key")), key.serialize_pem()).unwrap();
@@ -121,7 +129,42 @@ fn tls_on_a_plain_port_shows_its_name() {
 }
 
 /// A list of these certificates, as the authority signs it.
-fn revoke(world: &World, ca: &Certificates, serials: &[u64]) {
+/// A connection that stays open, made by openssl.
+pub(crate) struct Open {
+    child: Child,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Open {
+    pub(crate) fn new(world: &World, who: &str, port: &str) -> Self {
+        let mut openssl = Command::new("openssl");
+        openssl.args(["s_client", "-quiet", "-connect", &format!("127.0.0.1:{port}"), "-CAfile"]);
+        openssl.arg(world.path("ca.pem")).arg("-cert").arg(world.path(&format!("{who}.pem")));
+        openssl.arg("-key").arg(world.path(&format!("{who}.key"))).stderr(Stdio::null());
+        let mut child = openssl.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let answers = BufReader::new(child.stdout.take().unwrap());
+        Self { child, answers }
+    }
+
+    /// The first line of the answer to HEAD; `None`: the connection is over.
+    pub(crate) fn head(&mut self, host: &str, path: &str) -> Option<String> {
+        let mut stdin = self.child.stdin.as_ref()?;
+        write!(stdin, "HEAD {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").ok()?;
+        let head: Vec<String> =
+            self.answers.by_ref().lines().map_while(|line| line.ok().filter(|line| !line.is_empty())).collect();
+        head.into_iter().next()
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Puts a list of revoked certificates where the relay reads it.
+pub(crate) fn revoke(world: &World, ca: &Certificates, serials: &[u64]) {
     use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevokedCertParams, SerialNumber, date_time_ymd};
     let revoked = |serial: &u64| RevokedCertParams {
         serial_number: SerialNumber::from(*serial),
@@ -154,14 +197,8 @@ fn certificates_open_channels_and_are_revoked_while_the_server_runs() {
     let world = World::new();
     let ours = Certificates::new();
     ours.issue(&world, "relay", &["relay.example", "127.0.0.1", "localhost"]);
-    for (name, serial) in [("lab", 7_u64), ("office", 8)] {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec![format!("{name}.example")]).unwrap();
-        params.serial_number = Some(serial.into());
-        params.use_authority_key_identifier_extension = true;
-        let certificate = params.signed_by(&key, &ours.ca).unwrap();
-        fs::write(world.path(&format!("{name}.pem")), certificate.pem()).unwrap();
-        fs::write(world.path(&format!("{name}.key")), key.serialize_pem()).unwrap();
+    for (name, serial) in [("lab", 7), ("office", 8)] {
+        ours.issue_numbered(&world, name, &[&format!("{name}.example")], Some(serial));
     }
     fs::write(world.path("ca.pem"), ours.ca.pem()).unwrap();
     let tls = format!(
@@ -220,13 +257,19 @@ fn certificates_open_channels_and_are_revoked_while_the_server_runs() {
             assert_eq!((said.contains(open), said.contains(secret)), (true, who == Some("lab")), "{path}: {said}");
         }
     }
-    // The list changes; a damaged one changes nothing.
+    // The list changes, which ends what is open; a damaged one changes nothing.
+    let mut open = has("openssl").then(|| Open::new(&world, "lab", &port));
+    if let Some(open) = &mut open {
+        assert_eq!(open.head("localhost", "/c/secret.hdb").as_deref(), Some("HTTP/1.1 200 OK"));
+        assert_eq!(open.head("localhost", "/c/secret.hdb").as_deref(), Some("HTTP/1.1 200 OK"));
+    }
     revoke(&world, &ours, &[7, 99]);
     let gone = (0..100).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(100));
         get(Some("lab"), "/c/secret.hdb").code != Some(0)
     });
     assert!(gone, "revoked, and still served");
+    assert_eq!(open.and_then(|mut open| open.head("localhost", "/c/secret.hdb")), None);
     get(Some("office"), "/open/b.hdb").expect(0);
     fs::write(world.state().join("tls/revoked.pem"), b"damaged").unwrap();
     std::thread::sleep(std::time::Duration::from_millis(600));
