@@ -39,6 +39,12 @@ pub fn kind_of(extension: &str) -> Option<Kind> {
     ALL.iter().find(|(endings, _)| endings.contains(&extension)).map(|(_, kind)| *kind)
 }
 
+/// Whether a file of this name and ending may stand in a container; bytecode is another matter.
+pub fn may_stand(name: &str, extension: &str) -> bool {
+    let others = ["info", "pdb", "gdb", "ioc", "yar", "yara"];
+    name == "COPYING" || others.contains(&extension) || kind_of(extension).is_some()
+}
+
 /// A database container: a 512-byte header of `:`-separated fields.
 pub fn is_cvd(seen: &Seen<'_>) -> bool {
     seen.extension == "cvd" && seen.head.len() >= 512 && cvd_version(seen.head).is_some()

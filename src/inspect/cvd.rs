@@ -1,7 +1,7 @@
 //! ClamAV's database containers. Sources: the ClamAV manual, "Signatures" and "CVD"; `libclamav/cvd.c` and `dsig.c` for
 //! the header and the signature. In scope: the header, the signature as a hint of who made it, the inner `.info` with
 //! its list of files and digests, which files there are, and their items. The vendor signed it as a whole: its lines
-//! are not judged one by one, and none can be left out. Out of scope: increments (`.cdiff`), which edit a database.
+//! are not judged one by one, and none can be left out. Out of scope: increments, which are [`super::cdiff`]'s.
 //!
 //! ```text
 //! header, 512 bytes: ClamAV-VDB:TIME:VERSION:SIGNATURES:LEVEL:MD5:SIGNATURE:BUILDER:SECONDS, filled up with blanks
@@ -105,12 +105,11 @@ impl Members for Contents {
         self.notes.enter(Some(name));
         let extension = kind::extension(name);
         self.inside = clamav::kind_of(&extension).map(Inside::of);
-        match extension.as_str() {
+        if extension == "cbc" {
             // Programs for the engine's interpreter.
-            "cbc" => self.notes.flaw(Reason::RuleBytecode, 1, None),
-            "info" | "pdb" | "gdb" | "ioc" | "yar" | "yara" => {}
-            _ if name == "COPYING" || self.inside.is_some() => {}
-            _ => self.notes.flaw(Reason::ArchiveMember, 1, None),
+            self.notes.flaw(Reason::RuleBytecode, 1, None);
+        } else if !clamav::may_stand(name, &extension) {
+            self.notes.flaw(Reason::ArchiveMember, 1, None);
         }
     }
 

@@ -1,8 +1,9 @@
 //! What an artifact is, and whether it may pass: default deny. An artifact is cleared only if the
 //! kind that the manifest declares is the kind that its bytes show and one that the feed may carry, and that kind's
 //! inspector finds nothing in it that the feed does not permit. In scope: the kind, that a text is plain text, what
-//! each rule, signature or indicator does in an engine, and which lines to leave out. Out of scope: the inside of
-//! containers (`.cvd`, `.cdiff`), which their vendor signed as a whole; whether an engine of some version takes a line.
+//! each rule, signature or indicator does in an engine, and which lines to leave out. Out of scope: single
+//! lines of containers (`.cvd`, `.cdiff`), which their vendor signed as a whole; whether an engine of some version takes
+//! a line.
 //!
 //! ```text
 //! bytes ─► text ─► kind ─► the format's own file ─► flaws, by reason and line ─► verdict
@@ -11,6 +12,7 @@
 
 pub mod archive;
 pub mod beside;
+pub mod cdiff;
 pub mod clamav;
 pub mod cvd;
 pub mod examination;
@@ -202,6 +204,7 @@ enum Inside {
     Json(json::Reading),
     Sigma(sigma::Reading),
     Archive(archive::Reading),
+    Cdiff(cdiff::Reading),
     Cvd(Box<cvd::Reading>),
 }
 
@@ -227,7 +230,8 @@ impl Inside {
             }
             Kind::RulesArchive => Self::archive(),
             Kind::ClamavCvd => Self::cvd(),
-            Kind::ClamavCdiff | Kind::ClamavSign | Kind::GaprelayEndpoints | Kind::TufMetadata => Self::Nothing,
+            Kind::ClamavCdiff => Self::Cdiff(cdiff::Reading::default()),
+            Kind::ClamavSign | Kind::GaprelayEndpoints | Kind::TufMetadata => Self::Nothing,
         }
     }
 
@@ -239,6 +243,7 @@ impl Inside {
             Self::Json(reading) => reading.take(bytes),
             Self::Sigma(reading) => reading.take(bytes),
             Self::Archive(reading) => reading.take(bytes, notes),
+            Self::Cdiff(reading) => reading.take(bytes),
             Self::Cvd(reading) => reading.take(bytes, notes),
         }
     }
@@ -251,6 +256,7 @@ impl Inside {
             Self::Json(reading) => reading.finish(notes),
             Self::Sigma(reading) => reading.finish(notes),
             Self::Archive(reading) => reading.finish(notes),
+            Self::Cdiff(reading) => reading.finish(notes),
             Self::Cvd(reading) => reading.finish(notes),
         }
     }

@@ -90,6 +90,17 @@ fn vendor_databases_pass_whole_and_changed_ones_do_not() {
             "{at}: {all:?}"
         );
     }
+    // Increments are read too: all of the vendor's pass, and one that was changed does not.
+    for version in 2..=6 {
+        let name = format!("test-{version}.cdiff");
+        let diff = read(&name);
+        let all = verdicts(&world, "clamav", 20 + 2 * version, &[(&name, &diff, "clamav-cdiff")]);
+        assert_eq!((&all[0]["decision"], &all[0]["reason"]), (&"cleared".into(), &Value::Null), "{all:?}");
+        let head = format!("ClamAV-Diff:{version}:1:");
+        let shorter = [head.as_bytes(), diff.splitn(4, |b| *b == b':').nth(3).unwrap()].concat();
+        let all = verdicts(&world, "clamav", 21 + 2 * version, &[(&name, &shorter, "clamav-cdiff")]);
+        assert_eq!((&all[0]["decision"], &all[0]["reason"]), (&"withheld".into(), &"archive-form".into()), "{all:?}");
+    }
     // Its signature and increments do not stay behind.
     let mut changed = good.clone();
     changed[600] ^= 1;
@@ -99,8 +110,8 @@ fn vendor_databases_pass_whole_and_changed_ones_do_not() {
         ("test-6.cvd.sign", &sign, "clamav-sign"),
         ("test.cvd", &changed, "clamav-cvd"),
     ];
-    verdicts(&world, "clamav", 15, files);
-    world.decide("clamav/15", "officer", &world.officer, "approve").expect(0);
+    verdicts(&world, "clamav", 40, files);
+    world.decide("clamav/40", "officer", &world.officer, "approve").expect(0);
     let server = super::serve::Server::start(&world, "serve");
     for path in ["/c/test.cvd", "/c/test-6.cvd.sign", "/c/test-6.cdiff"] {
         assert_eq!(server.get(path, "").status, 404, "{path}");
