@@ -112,7 +112,7 @@ impl Fault {
             }
             Self::Io { .. } => "Mend the cause, then run the same command again; nothing was lost.",
             Self::Damaged { .. } => {
-                "Run `gaprelay fsck` to see all that is wrong. What is published keeps being served. Restore from a backup, or ask for help before you change anything."
+                "Run `gaprelay fsck` to see all that is wrong. What is published keeps being served. Damaged trust state is made anew by two officers: `gaprelay repair`. For anything else ask for help before you change anything."
             }
             Self::Config(_) => {
                 "Mend what is named, then run the same command again; `gaprelay check-config` checks a config."

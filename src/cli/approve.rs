@@ -15,10 +15,10 @@ use crate::base::quoted::quoted_os;
 use crate::base::{Error, Fault, Reason, Refusal, Timestamp, clock};
 use crate::keeper::Keeper;
 use crate::publish::statement::Ticket;
-use crate::publish::{Decision, Examples, Statement, item_changes};
+use crate::publish::{Decision, Examples, Order, Statement, item_changes};
 use crate::sandbox::worker::end_with;
 use crate::sandbox::{Layer, probe};
-use crate::settle::{self, HandedIn, Settled};
+use crate::settle::{self, Directed, HandedIn, Settled};
 use crate::store::{ReleaseId, State, Trust};
 
 /// Between two settles, for `up`.
@@ -176,7 +176,11 @@ pub fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
             directives: settled
                 .directives
                 .iter()
-                .map(|(order, officer)| json::DirectedNow { order: order.clone(), officer: officer.clone() })
+                .map(|it| json::DirectedNow {
+                    order: it.order.to_string(),
+                    officer: it.officer.clone(),
+                    clock: it.clock,
+                })
                 .collect(),
             refused: settled.refused.iter().map(Into::into).collect(),
             published: settled.published.iter().cloned().collect(),
@@ -203,8 +207,15 @@ pub fn tell(settled: &Settled) {
     for (id, decision, officer) in &settled.taken {
         tui::say(format_args!("{officer}: {} {id}", decision.word()));
     }
-    for (order, officer) in &settled.directives {
+    for Directed { order, officer, clock } in &settled.directives {
         tui::say(format_args!("{officer} orders: {order}"));
+        match (order, clock) {
+            (Order::TurnBack { .. }, Some(time)) => {
+                tui::say(format_args!("two officers have said so: the clock is turned back, and it is {time} now"));
+            }
+            (Order::TurnBack { .. }, None) => tui::hint("it counts once another officer says so too"),
+            _ => {}
+        }
     }
     for (size, witnesses, quorum) in &settled.cosigned {
         let met = if *quorum { "the quorum is met" } else { "the quorum is not met yet" };

@@ -22,7 +22,7 @@ pub fn run(root: &Path, now: Timestamp, command: &DirectiveCommand) -> Result<En
         DirectiveCommand::WithdrawKey { key, by } => (withdraw(&State::open(root)?, key)?, by),
         DirectiveCommand::Waive { manifest, until, by } => (Order::Waive { manifest: *manifest, until: *until }, by),
         DirectiveCommand::Clock { time, by } => (Order::Clock(*time), by),
-        DirectiveCommand::ClockBack { time, by } => (turn_back(&State::open(root)?, *time)?, by),
+        DirectiveCommand::ClockBack { time, by } => (turn_back(&State::open(root)?, *time, now)?, by),
     };
     print(&State::open(root)?, order, by)
 }
@@ -42,10 +42,11 @@ fn withdraw(state: &State, key: &str) -> Result<Order, Error> {
 }
 
 /// The order to turn the clock back from the latest moment that the relay has seen.
-fn turn_back(state: &State, to: Timestamp) -> Result<Order, Error> {
+fn turn_back(state: &State, to: Timestamp, now: Timestamp) -> Result<Order, Error> {
     let from = Trust::load(state)?.floor(state)?;
-    if to >= from {
-        let detail = format!("the latest that the relay has seen is {from}: there is nothing to turn back");
+    if to >= from || now >= from {
+        let detail =
+            format!("the clock says {now}, the latest that the relay has seen is {from}: nothing is to turn back");
         return Err(Error::refused(Reason::StatementClock, detail));
     }
     tui::note(format_args!("all that the relay has seen from {to} to {from} was dated by a clock that ran ahead"));

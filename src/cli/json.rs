@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::audit::Entry;
 use crate::audit::compare::Verdict;
-use crate::base::{Digest, Reason};
+use crate::base::{Digest, Reason, Timestamp};
 use crate::doctor::Finding;
 use crate::inspect::Counts;
 use crate::publish::Standing;
@@ -143,6 +143,9 @@ pub struct DirectedNow {
     pub order: String,
     /// The officer.
     pub officer: String,
+    /// What time it is now, where it was the last one needed to turn the relay's clock back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<Timestamp>,
 }
 
 /// `selftest --json`.

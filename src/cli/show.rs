@@ -194,7 +194,7 @@ fn print(status: &Status) {
     for fault in &status.faults {
         tui::note(format_args!("fault: {fault}"));
     }
-    if !status.faults.is_empty() {
-        tui::hint("gaprelay fsck names all that is damaged; what is published keeps being served");
+    for next in &status.next {
+        tui::hint(next);
     }
 }

@@ -1,5 +1,7 @@
 //! The state at a glance: what is served, held and stale.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::releases;
@@ -39,6 +41,9 @@ pub struct Status {
     pub witness: Option<WitnessStatus>,
     /// What is wrong; empty if nothing is.
     pub faults: Vec<String>,
+    /// What to do about them, each once.
+    #[serde(skip)]
+    pub next: BTreeSet<&'static str>,
 }
 
 /// What the witnesses remember, in `status --json`.
@@ -125,6 +130,7 @@ pub fn status(state: &State, config: &Config, now: Timestamp) -> Result<Status, 
         without: config.waivers(),
         witness: None,
         faults: Vec::new(),
+        next: BTreeSet::new(),
     };
     let mut faults: Vec<Fault> = Vec::new();
     match Trust::load(state) {
@@ -168,6 +174,7 @@ pub fn status(state: &State, config: &Config, now: Timestamp) -> Result<Status, 
         }
     }
     status.faults = faults.iter().map(ToString::to_string).collect();
+    status.next = faults.iter().map(Fault::hint).collect();
     Ok(status)
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 
-use super::{HandedIn, Settled, append_once};
+use super::{Directed, HandedIn, Settled, append_once};
 use crate::audit::Event;
 use crate::audit::check::read_vkey;
 use crate::base::{Error, Fault, Reason, Refusal, Timestamp};
@@ -64,7 +64,7 @@ pub(super) fn take(keeper: &mut Keeper, handed_in: &HandedIn, settled: &mut Sett
     if let (Order::Clock(_), Some(now)) = (&directive.order, keeper.ahead.take()) {
         keeper.now = now.max(keeper.floor());
     }
-    settled.directives.push((directive.order.to_string(), directive.officer));
+    settled.directives.push(Directed { order: directive.order, officer: directive.officer, clock });
     Ok(())
 }
 

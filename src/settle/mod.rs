@@ -19,7 +19,7 @@ use crate::keeper::Keeper;
 use crate::publish::set::Member;
 use crate::publish::standing::{Taken, back_until};
 use crate::publish::tuf::CHANNEL;
-use crate::publish::{Current, Decision, Directive, Examples, Set, Standing, Statement, item_changes, standing};
+use crate::publish::{Current, Decision, Directive, Examples, Order, Set, Standing, Statement, item_changes, standing};
 use crate::store::release::read_json;
 use crate::store::{Anchor, Release, ReleaseId, SLOT, State};
 use crate::verify::keyring;
@@ -41,8 +41,8 @@ pub struct HandedIn {
 pub struct Settled {
     /// Statements that count from now on: release, decision, officer.
     pub taken: Vec<(ReleaseId, Decision, String)>,
-    /// Directives that count from now on: what is ordered, officer.
-    pub directives: Vec<(String, String)>,
+    /// Directives that count from now on.
+    pub directives: Vec<Directed>,
     /// Statements that do not count, and why.
     pub refused: Vec<Refusal>,
     /// Channels that were switched, with the new generation.
@@ -53,6 +53,17 @@ pub struct Settled {
     pub cosigned: Vec<(u64, Vec<String>, bool)>,
     /// Lines of evidence taken from the server's journal.
     pub evidence: usize,
+}
+
+/// A directive that counts from now on.
+#[derive(Debug)]
+pub struct Directed {
+    /// What is ordered.
+    pub order: Order,
+    /// The officer.
+    pub officer: String,
+    /// What time it is now, where it was the last one needed to turn the clock back.
+    pub clock: Option<Timestamp>,
 }
 
 /// What lies in the inbox.

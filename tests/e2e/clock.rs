@@ -83,7 +83,7 @@ fn a_clock_that_had_run_ahead_is_turned_back_by_two_officers() {
     let world = World::new();
     let late = now().plus(Duration::from_mins(1)).to_string();
     let ran = world.relay(&["directive", "clock-back", &late, "--officer", "officer", "--reason", "x"]).expect(3);
-    assert!(ran.err.contains("nothing to turn back"), "{}", ran.err);
+    assert!(ran.err.contains("nothing is to turn back"), "{}", ran.err);
     let time = now().to_string();
 
     let world = ran_ahead();
@@ -113,12 +113,17 @@ fn a_clock_that_had_run_ahead_is_turned_back_by_two_officers() {
     assert_eq!(statement_refused(hand_in(&world, &good, &world.custodian)), "statement-signer");
 
     // One officer, however often, is one.
-    hand_in(&world, &good, &world.officer).expect(0);
+    let first = hand_in(&world, &good, &world.officer).expect(0).json();
+    assert!(first["directives"][0]["clock"].is_null(), "{first}");
     assert_eq!(statement_refused(hand_in(&world, &good, &world.officer)), "statement-repeated");
     hand_in(&world, &good.replace("battery", "once more"), &world.officer).expect(0);
     stopped(&world);
     let second = print("second", &time);
-    hand_in(&world, &second, &world.second).expect(0);
+    let turned = hand_in(&world, &second, &world.second).expect(0).json();
+    assert!(turned["directives"][0]["clock"].is_string(), "{turned}");
+    // Nobody prints what would not count.
+    let again = ["directive", "clock-back", &time, "--officer", "officer", "--reason", "x"];
+    assert!(world.relay(&again).expect(3).err.contains("nothing is to turn back"));
 
     // It is today again: for what comes in, and in both logs.
     world.import(&third).expect(0);
