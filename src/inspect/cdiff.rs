@@ -16,6 +16,7 @@ use flate2::bufread::GzDecoder;
 
 use super::lines::{Grammar, Line, Lines};
 use super::notes::Notes;
+use super::text::{State, Text};
 use super::whole::Whole;
 use super::{clamav, kind};
 use crate::base::Reason;
@@ -47,7 +48,13 @@ impl Reading {
     /// What was found in all of it.
     pub fn finish(self, notes: &mut Notes) {
         let Some(bytes) = self.0.finish(notes) else { return };
-        if let Err(wrong) = read(&bytes, notes) {
+        let mut inner = Notes::default();
+        let told = read(&bytes, &mut inner);
+        // Where a line stands in the script is no place in the file: nothing can be left out of it.
+        for flaw in inner.into_flaws().into_vec() {
+            notes.flaw(flaw.reason, flaw.line, None);
+        }
+        if let Err(wrong) = told {
             notes.enter(Some(wrong));
             notes.flaw(Reason::ArchiveForm, 1, None);
             notes.enter(None);
@@ -78,11 +85,13 @@ fn read(bytes: &[u8], notes: &mut Notes) -> Result<(), &'static str> {
         return Err("its script is too long");
     }
     let mut inflating = GzDecoder::new(Cursor::new(packed));
-    let (mut lines, mut left, mut piece) = (Lines::new(Script::default()), size, vec![0; PIECE]);
+    let (mut lines, mut text) = (Lines::new(Script::default()), Text::default());
+    let (mut left, mut piece) = (size, vec![0; PIECE]);
     loop {
         let got = inflating.read(&mut piece).map_err(|_| "its script cannot be inflated")?;
         let Some(inflated) = piece.get(..got).filter(|inflated| !inflated.is_empty()) else { break };
         left = left.checked_sub(got as u64).ok_or("its script is longer than its header says")?;
+        text.take(inflated);
         lines.take(inflated, notes);
         if notes.is_over(1) {
             return Ok(());
@@ -92,6 +101,10 @@ fn read(bytes: &[u8], notes: &mut Notes) -> Result<(), &'static str> {
         return Err("its script is shorter than its header says");
     }
     lines.finish(notes);
+    // A line that is no text is passed over as a line.
+    if text.state() != State::Plain {
+        return Err("its script is no plain text");
+    }
     let packed = inflating.into_inner();
     let at = usize::try_from(packed.position()).unwrap_or(usize::MAX);
     let is_signature = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
@@ -159,7 +172,6 @@ impl Grammar for Script {
         if line.text.starts_with('#') {
             return;
         }
-        // What is wrong with a line concerns all of it: nothing can be left out.
         let Some(named) = self.command(line.text) else {
             return notes.flaw(Reason::RuleSyntax, line.number, None);
         };
@@ -185,9 +197,9 @@ mod tests {
     use super::*;
     use crate::inspect::{Kind, flaws_of};
 
-    fn packed(script: &str, size: usize, behind: &str) -> Vec<u8> {
+    fn packed(script: impl AsRef<[u8]>, size: usize, behind: &str) -> Vec<u8> {
         let mut packing = GzEncoder::new(Vec::new(), Compression::fast());
-        packing.write_all(script.as_bytes()).unwrap();
+        packing.write_all(script.as_ref()).unwrap();
         [format!("ClamAV-Diff:7:{size}:").as_bytes(), &packing.finish().unwrap(), behind.as_bytes()].concat()
     }
 
@@ -219,8 +231,12 @@ mod tests {
             ("MOVE a.hdb a.cbc 1 a 2 b\n", Reason::RuleBytecode, 1),
             ("OPEN freshclam.conf\n", Reason::ArchiveMember, 1),
             ("UNLINK mirrors.dat\n", Reason::ArchiveMember, 1),
+            ("OPEN a.hdb\nADD a\rUNLINK b.hdb\nCLOSE\n", Reason::RuleSyntax, 2),
+            (&format!("OPEN a.hdb\nADD {}\nCLOSE\n", "x".repeat(LONGEST_LINE)), Reason::RuleTooLong, 2),
         ] {
             assert_eq!(of(script), [(reason, line, None)], "{script}");
+            let bytes = packed(script, script.len(), ":abc+/Z9");
+            assert!(flaws_of(Kind::ClamavCdiff, &bytes).iter().all(|flaw| flaw.span.is_none()), "{script}");
         }
     }
 
@@ -230,8 +246,12 @@ mod tests {
         let whole = packed(script, script.len(), ":abc");
         assert_eq!(found(&whole), []);
         let form = |wrong: &str| [(Reason::ArchiveForm, 1, Some(wrong.to_owned()))];
+        let latin = script.replace("CLOSE", "UNLINK é");
+        let latin = latin.chars().map(|c| u8::try_from(c).unwrap()).collect::<Vec<_>>();
         let behind = "what stands behind its script is no signature";
         for (bytes, wrong) in [
+            (packed(&latin, latin.len(), ":abc"), "its script is no plain text"),
+            (packed("OPEN a.hdb\nADD \x1b[2J\nCLOSE\n", 26, ":abc"), "its script is no plain text"),
             (packed(script, 3, ":abc"), "its script is longer than its header says"),
             (packed(script, 30, ":abc"), "its script is shorter than its header says"),
             (packed(script, 1 << 40, ":abc"), "its script is too long"),
