@@ -43,8 +43,8 @@ pub fn replace_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<Dig
     Ok(hasher.finish())
 }
 
-/// Reads the JSON at `path`, which must have this digest: that is shown first, and neither time are its bytes in memory
-/// as a whole. Fault: damage.
+/// Reads the JSON at `path`, whose bytes must have this digest: they are read twice, first to show that they have, and
+/// are never in memory as a whole. Fault: damage.
 pub fn read_json<T: DeserializeOwned>(path: &Path, digest: Digest) -> Result<T, Fault> {
     let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
     let mut file = match File::open(path) {

@@ -1,7 +1,8 @@
 //! Increments of ClamAV's database containers: a script that makes one version of a database from the one before. Source:
-//! `cdiff.c` of ClamAV (in `common/`, before 1.0 in `shared/`), and increments that the vendor signed. In scope: the form, the script's commands, which files it edits. The vendor signed it as a whole: the lines
-//! that it adds are not judged one by one, as those of a container are not. Out of scope: its signature, and whether the
-//! database comes out that the container beside it is.
+//! `cdiff.c` of ClamAV (in `common/`, before 1.0 in `shared/`), and increments that the vendor signed. In scope: the
+//! form, the script's commands, which files it edits. The vendor signed it as a whole: the lines that it adds are not
+//! judged one by one, as those of a container are not. Out of scope: its signature, and whether the database comes out
+//! that the container beside it is.
 //!
 //! ```text
 //! ClamAV-Diff:VERSION:SIZE:    SIZE bytes of script
@@ -62,12 +63,10 @@ impl Reading {
     }
 }
 
-/// What its header says: its version, and how long its script is.
-fn header(bytes: &[u8]) -> Option<(u64, u64, &[u8])> {
-    let rest = bytes.strip_prefix(b"ClamAV-Diff:")?;
-    let (version, rest) = number(rest)?;
-    let (size, rest) = number(rest)?;
-    Some((version, size, rest))
+/// How long its header says that its script is, and what stands behind the header.
+fn header(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (_, rest) = number(bytes.strip_prefix(b"ClamAV-Diff:")?)?;
+    number(rest)
 }
 
 /// Digits up to a colon, and what stands behind it.
@@ -80,7 +79,7 @@ fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 fn read(bytes: &[u8], notes: &mut Notes) -> Result<(), &'static str> {
-    let (_, size, packed) = header(bytes).ok_or("its header is of no known form")?;
+    let (size, packed) = header(bytes).ok_or("its header is of no known form")?;
     if size > LONGEST_SCRIPT {
         return Err("its script is too long");
     }

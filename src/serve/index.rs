@@ -78,12 +78,12 @@ impl Index {
         })
     }
 
-    /// Loads what the pointers name. A channel that is damaged is left out, and its fault given: the
-    /// others keep being served.
+    /// Loads what the pointers of the config's channels name: one that was taken out of it is served to nobody. One that
+    /// is damaged is left out, and its fault given: the others keep being served.
     pub fn load(state: &State, config: &Config, now: Timestamp) -> Result<(Self, Vec<Fault>), Fault> {
         let (mut index, mut faults) = (Self::empty()?, Vec::new());
-        for channel in state.channels()? {
-            match Self::load_channel(state, config, &channel, now) {
+        for channel in &config.channels {
+            match Self::load_channel(state, config, channel.name.get_ref(), now) {
                 Ok(part) => {
                     index.paths.extend(part.paths);
                     for (digest, item) in part.blobs {
@@ -95,7 +95,7 @@ impl Index {
                 Err(fault) => faults.push(fault),
             }
         }
-        if let Err(fault) = index.add_tree(state) {
+        if let Err(fault) = config.tuf.as_ref().map_or(Ok(()), |_| index.add_tree(state)) {
             faults.push(fault);
         }
         match index.published_guard(config) {
@@ -126,7 +126,8 @@ impl Index {
         let mut packs: HashMap<String, Bytes> = HashMap::new();
         let mut dates: HashMap<Timestamp, HeaderValue> = HashMap::new();
         let known = config.channels.iter().find(|it| it.name.get_ref() == channel);
-        index.audience = known.map(|it| Audience::of(&it.certificates)).unwrap_or_default();
+        let Some(known) = known else { return Ok(index) };
+        index.audience = Audience::of(&known.certificates);
         index.feeds = set
             .releases
             .iter()
@@ -177,8 +178,9 @@ impl Index {
         let Some((current, tree)) = state.tree()? else { return Ok(()) };
         let mut packs = HashMap::new();
         for (name, kept) in &tree.targets {
+            let Some(audience) = self.audience_of(name, kept.sha256) else { continue };
             let bytes = content(state, kept.sha256, kept.size, &kept.place, &mut packs)?;
-            self.audience = self.blobs.get(&kept.sha256).map(|item| item.audience.clone()).unwrap_or_default();
+            self.audience = audience;
             self.add(format!("/-/tuf/targets/{name}"), bytes, tree.made);
         }
         self.audience = Audience::default();
@@ -187,6 +189,21 @@ impl Index {
         }
         self.tree = Some(current);
         Ok(())
+    }
+
+    /// For whom a target is there: as the channels have its bytes, or its feed, where they have moved on since the
+    /// repository was made. Nobody, where no channel has either; what the relay says itself is for everybody.
+    fn audience_of(&self, name: &str, digest: Digest) -> Option<Audience> {
+        if let Some(item) = self.blobs.get(&digest) {
+            return Some(item.audience.clone());
+        }
+        let (_, name) = name.split_once('.')?;
+        if matches!(name, "relay--notice.json" | "relay--checkpoint") {
+            return Some(Audience::default());
+        }
+        let is_of = |feed: &&Arc<FeedState>| name.strip_prefix(&*feed.name).is_some_and(|rest| rest.starts_with("--"));
+        let feeds = self.feeds.iter().filter(is_of);
+        feeds.max_by_key(|feed| (feed.name.len(), feed.audience.is_everybody())).map(|feed| feed.audience.clone())
     }
 
     /// What one channel shows to everybody, another may not keep from anybody.
@@ -291,7 +308,7 @@ pub fn follow(service: Arc<Service>, config: Config, tls: Option<Arc<Tls>>) -> R
             if tls.as_ref().is_some_and(|tls| tls.follow().is_err()) {
                 service.counts.load_faults.fetch_add(1, Ordering::Relaxed);
             }
-            pause = match is_current(&service.state, &index) {
+            pause = match is_current(&service.state, &config, &index) {
                 Ok(true) => LOOK,
                 Ok(false) => match Index::load(&service.state, &config, now) {
                     Ok((index, faults)) if faults.is_empty() => {
@@ -312,12 +329,14 @@ pub fn follow(service: Arc<Service>, config: Config, tls: Option<Arc<Tls>>) -> R
 }
 
 /// Whether the pointers still name what is served.
-fn is_current(state: &State, index: &Index) -> Result<bool, Fault> {
+fn is_current(state: &State, config: &Config, index: &Index) -> Result<bool, Fault> {
     let mut pointers = Vec::new();
-    for channel in state.channels()? {
-        if let Some(current) = state.current(&channel)? {
-            pointers.push((channel, current));
+    for channel in &config.channels {
+        let name = channel.name.get_ref();
+        if let Some(current) = state.current(name)? {
+            pointers.push((name.clone(), current));
         }
     }
-    Ok(pointers == index.channels && state.tree_current()? == index.tree)
+    let tree = if config.tuf.is_some() { state.tree_current()? } else { None };
+    Ok(pointers == index.channels && tree == index.tree)
 }

@@ -26,7 +26,7 @@ pub(super) fn publish(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
         return Ok(None);
     }
     let (now, version) = (keeper.now, keeper.log.size() + 1);
-    let sets = sets(&keeper.state)?;
+    let sets = sets(keeper)?;
     let is_fresh = |tree: Outline| tree.sets == sets && tree.made <= now && tree.made.age(now) < config.expires.0 / 3;
     if keeper.state.tree_outline()?.is_some_and(is_fresh) {
         return Ok(None);
@@ -110,12 +110,13 @@ pub fn read_key(state: &State) -> Result<Option<SigningKey>, Fault> {
     Ok(Some(SigningKey::from_bytes(&seed)))
 }
 
-/// Which set each channel shows.
-fn sets(state: &State) -> Result<BTreeMap<String, Digest>, Fault> {
+/// Which set each of the config's channels shows.
+fn sets(keeper: &Keeper) -> Result<BTreeMap<String, Digest>, Fault> {
     let mut sets = BTreeMap::new();
-    for channel in state.channels()? {
-        if let Some(current) = state.current(&channel)? {
-            sets.insert(channel, current.set);
+    for channel in &keeper.config.channels {
+        let name = channel.name.get_ref();
+        if let Some(current) = keeper.state.current(name)? {
+            sets.insert(name.clone(), current.set);
         }
     }
     Ok(sets)
@@ -125,9 +126,10 @@ fn sets(state: &State) -> Result<BTreeMap<String, Digest>, Fault> {
 fn gather(keeper: &Keeper, root_feed: &str, sets: BTreeMap<String, Digest>) -> Result<Option<Parts>, Fault> {
     let state = &keeper.state;
     let (mut files, mut members): (Vec<Shown>, BTreeMap<String, Member>) = (Vec::new(), BTreeMap::new());
-    for channel in state.channels()? {
-        let Some(current) = state.current(&channel)? else { continue };
-        let (_, Set { releases, files: shown, .. }) = state.set(&channel, current)?;
+    for channel in &keeper.config.channels {
+        let name = channel.name.get_ref();
+        let Some(current) = state.current(name)? else { continue };
+        let (_, Set { releases, files: shown, .. }) = state.set(name, current)?;
         files.extend(shown);
         members.extend(releases.into_iter().map(|member| (member.feed.clone(), member)));
     }

@@ -276,6 +276,25 @@ fn certificates_open_channels_and_are_revoked_while_the_server_runs() {
     assert_ne!(get(Some("lab"), "/open/b.hdb").code, Some(0), "what was known holds");
     get(Some("office"), "/open/b.hdb").expect(0);
     server.stop();
+    // A channel that is taken out of the config is there for nobody, not for everybody.
+    let path = world.state().join("config.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    let channel = "[[channel]]\nname = \"c\"\nfeeds = [\"feed\"]\ncertificates = [\"lab.example\"]\n";
+    assert!(config.contains(channel), "{config}");
+    fs::write(&path, config.replace(channel, "")).unwrap();
+    revoke(&world, &ours, &[99]);
+    let server = Server::start(&world, "serve");
+    let port = server.address.rsplit(':').next().unwrap().to_owned();
+    for path in &only {
+        for who in ["lab", "office"] {
+            let mut curl = Command::new("curl");
+            curl.args(["-sSf", "--max-time", "10", "--cacert"]).arg(world.path("ca.pem"));
+            curl.arg("--cert").arg(world.path(&format!("{who}.pem")));
+            curl.arg("--key").arg(world.path(&format!("{who}.key")));
+            run(curl.arg(format!("https://localhost:{port}{path}"))).expect(22);
+        }
+    }
+    server.stop();
     world.relay(&["settle"]).expect(0);
     let log = world.attempts();
     assert!(log.iter().any(|a| a["label"] == "certificate-refused" && a["certificate"] == "lab.example"), "{log:#?}");

@@ -407,6 +407,64 @@ fn python_tuf_answers_endless_data_mix_and_match_and_wrong_software() {
     assert!(checked.unusable["site"].contains("it may not sign other--x"), "{:?}", checked.unusable);
 }
 
+/// What a channel for certain certificates shows is nobody else's target either: not while the repository is current, not
+/// where the channel has moved on and it has not; and without `[tuf]`, or without the channel, it is nobody's.
+#[test]
+fn targets_of_a_channel_for_certificates_are_for_those_alone() {
+    let Some(repository) = Repository::new() else { return };
+    let world = &repository.world;
+    let ours = super::tls::Certificates::new();
+    ours.issue(world, "relay", &["localhost", "127.0.0.1"]);
+    ours.issue(world, "lab", &["lab.example"]);
+    fs::write(world.path("ca.pem"), ours.ca.pem()).unwrap();
+    let file = |name: &str| world.path(name).to_str().unwrap().to_owned();
+    let path = world.state().join("config.toml");
+    let tls = format!(
+        "[serve]\ntls_certificate = \"{}\"\ntls_key = \"{}\"\nclient_authorities = \"{}\"\n",
+        file("relay.pem"),
+        file("relay.key"),
+        file("ca.pem")
+    );
+    let lab = "[[channel]]\nname = \"lab\"\nfeeds = [\"site\"]\ncertificates = [\"lab.example\"]\n";
+    let config = fs::read_to_string(&path).unwrap().replace("[serve]\n", &tls);
+    let config = config.replace("feeds = [\"trust\", \"site\"]\n", &format!("feeds = [\"trust\"]\n{lab}"));
+    fs::write(&path, &config).unwrap();
+    repository.bring("trust", 1, &[]).expect(0);
+    repository.site(1).expect(0);
+
+    let target = format!("/-/tuf/targets/{}.site--a.hdb", sha256(EICAR));
+    let status = |server: &Server, who: Option<&str>, path: &str| {
+        let port = server.address.rsplit(':').next().unwrap().to_owned();
+        let mut curl = Command::new("curl");
+        curl.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "10", "--cacert", &file("ca.pem")]);
+        if let Some(who) = who {
+            curl.args(["--cert", &file(&format!("{who}.pem")), "--key", &file(&format!("{who}.key"))]);
+        }
+        run(curl.arg(format!("https://localhost:{port}{path}"))).expect(0).out
+    };
+    let both = |path: &str| {
+        let server = Server::start(world, "serve");
+        (status(&server, Some("lab"), path), status(&server, None, path))
+    };
+    let codes = |lab: &str, other: &str| (lab.to_owned(), other.to_owned());
+    assert_eq!(both(&target), codes("200", "404"));
+    assert_eq!(both("/-/tuf/timestamp.json"), codes("200", "200"));
+    let notice = repository.tree().targets.into_keys().find(|name| name.ends_with("relay--notice.json")).unwrap();
+    assert_eq!(both(&format!("/-/tuf/targets/{notice}")), codes("200", "200"));
+
+    // The channel moves on, and the repository cannot.
+    fs::rename(world.state().join("log/tuf.key"), world.path("tuf.key")).unwrap();
+    fs::write(repository.path("site/a.hdb"), HASHES).unwrap();
+    repository.site(2);
+    assert_eq!(both(&target), codes("200", "404"));
+    // Neither is there without a channel, nor without a repository.
+    fs::write(&path, config.replace(lab, "")).unwrap();
+    assert_eq!(both(&target), codes("404", "404"));
+    fs::write(&path, config.replace("[tuf]\nfeed = \"trust\"\n", "")).unwrap();
+    assert_eq!(both(&target), codes("404", "404"));
+    assert_eq!(both("/-/tuf/timestamp.json"), codes("404", "404"));
+}
+
 /// A stolen relay key leads agents far ahead (fast-forward): the honest relay is refused by them, until the root takes
 /// that key away.
 #[test]
