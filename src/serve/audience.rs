@@ -3,13 +3,20 @@
 use std::sync::Arc;
 
 /// Agents by the names in their certificates, or everybody.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Audience(Option<Arc<[String]>>);
 
 impl Audience {
     /// Agents of these names; everybody, if there are none.
     pub fn of(names: &[String]) -> Self {
         Self((!names.is_empty()).then(|| names.into()))
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        let both = |(ours, theirs): (&Arc<[String]>, &Arc<[String]>)| ours.iter().chain(&**theirs).cloned().collect();
+        Self(self.0.as_ref().zip(other.0.as_ref()).map(both))
     }
 
     /// Whether it is there for whoever asks.

@@ -2,6 +2,8 @@
 //! a channel's pointer changes and swapped in as a whole; a download goes on with what it began with.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::Hash;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -44,6 +46,7 @@ pub struct Index {
 }
 
 /// One file, ready to be handed out.
+#[derive(Clone)]
 pub struct Item {
     /// Its bytes.
     pub bytes: Bytes,
@@ -85,10 +88,8 @@ impl Index {
         for channel in &config.channels {
             match Self::load_channel(state, config, channel.name.get_ref(), now) {
                 Ok(part) => {
-                    index.paths.extend(part.paths);
-                    for (digest, item) in part.blobs {
-                        index.add_blob(digest, item);
-                    }
+                    part.paths.into_iter().for_each(|(path, item)| join(&mut index.paths, path, item));
+                    part.blobs.into_iter().for_each(|(digest, item)| join(&mut index.blobs, digest, item));
                     index.feeds.extend(part.feeds);
                     index.channels.extend(part.channels);
                 }
@@ -151,7 +152,7 @@ impl Index {
                 is_side_file: matches!(file.place, Place::Inline(_) | Place::Sums),
                 audience: index.audience.clone(),
             });
-            index.add_blob(file.sha256, Arc::clone(&item));
+            join(&mut index.blobs, file.sha256, Arc::clone(&item));
             index.paths.insert(format!("/{channel}/{}", file.path), item);
         }
         index.add(format!("/-/channels/{channel}/release.json"), bytes.into(), set.published);
@@ -206,14 +207,6 @@ impl Index {
         feeds.max_by_key(|feed| (feed.name.len(), feed.audience.is_everybody())).map(|feed| feed.audience.clone())
     }
 
-    /// What one channel shows to everybody, another may not keep from anybody.
-    fn add_blob(&mut self, digest: Digest, item: Arc<Item>) {
-        let known = self.blobs.entry(digest).or_insert_with(|| Arc::clone(&item));
-        if item.audience.is_everybody() {
-            *known = item;
-        }
-    }
-
     fn add(&mut self, path: String, bytes: Bytes, modified: Timestamp) {
         let item = Item {
             etag: etag(Digest::of(&bytes)),
@@ -240,17 +233,8 @@ impl Index {
         }
         let digest = path.strip_prefix("/-/blobs/sha256/")?.parse().ok()?;
         let item = self.blobs.get(&digest)?;
-        Some(Arc::new(Item {
-            bytes: item.bytes.clone(),
-            etag: item.etag.clone(),
-            modified: item.modified,
-            last_modified: item.last_modified.clone(),
-            content_type: HeaderValue::from_static("application/octet-stream"),
-            immutable: true,
-            feed: item.feed.clone(),
-            is_side_file: item.is_side_file,
-            audience: item.audience.clone(),
-        }))
+        let content_type = HeaderValue::from_static("application/octet-stream");
+        Some(Arc::new(Item { content_type, immutable: true, ..Item::clone(item) }))
     }
 
     /// Whether anything was ever published.
@@ -328,6 +312,23 @@ pub fn follow(service: Arc<Service>, config: Config, tls: Option<Arc<Tls>>) -> R
     started.map(drop).map_err(|_| Fault::Internal("a thread cannot be started"))
 }
 
+/// Puts an item in its place. What another channel has there too is for whoever either is for: what one shows, the other
+/// may not keep from anybody. Where they show two versions, what is for everybody stays.
+fn join<K: Eq + Hash>(items: &mut HashMap<K, Arc<Item>>, place: K, item: Arc<Item>) {
+    match items.entry(place) {
+        Entry::Vacant(free) => drop(free.insert(item)),
+        Entry::Occupied(mut known) => {
+            let ours = Arc::clone(known.get());
+            if ours.audience == item.audience || ours.audience.is_everybody() {
+                return;
+            }
+            let audience = ours.audience.with(&item.audience);
+            let is_same = ours.etag == item.etag;
+            known.insert(if is_same { Arc::new(Item { audience, ..Item::clone(&ours) }) } else { item });
+        }
+    }
+}
+
 /// Whether the pointers still name what is served.
 fn is_current(state: &State, config: &Config, index: &Index) -> Result<bool, Fault> {
     let mut pointers = Vec::new();
@@ -339,4 +340,42 @@ fn is_current(state: &State, config: &Config, index: &Index) -> Result<bool, Fau
     }
     let tree = if config.tuf.is_some() { state.tree_current()? } else { None };
     Ok(pointers == index.channels && tree == index.tree)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(text: &'static str, names: &[&str]) -> Arc<Item> {
+        let mut index = Index::empty().unwrap();
+        index.audience = Audience::of(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        index.add("/a".into(), Bytes::from(text), Timestamp::default());
+        index.get("/a").unwrap()
+    }
+
+    /// Whom of `a`, `b` and nobody in particular the item is for, after these came.
+    fn joined(all: &[(&'static str, &[&str])]) -> (Bytes, [bool; 3]) {
+        let mut items = HashMap::new();
+        for (text, names) in all {
+            join(&mut items, "/a", item(text, names));
+        }
+        let item = &items["/a"];
+        (item.bytes.clone(), [Some("a"), Some("b"), None].map(|name| item.audience.has(name)))
+    }
+
+    #[test]
+    fn what_two_channels_show_is_for_both() {
+        for (all, bytes, whom) in [
+            (&[("x", &["a"][..]), ("x", &["b"])][..], "x", [true, true, false]),
+            (&[("x", &["a"]), ("x", &[])], "x", [true, true, true]),
+            (&[("x", &[]), ("x", &["a"])], "x", [true, true, true]),
+            (&[("x", &["a"]), ("x", &["a"])], "x", [true, false, false]),
+            // Two versions: nobody gets the one that is not for them.
+            (&[("x", &["a"]), ("y", &[])], "y", [true, true, true]),
+            (&[("x", &[]), ("y", &["a"])], "x", [true, true, true]),
+            (&[("x", &["a"]), ("y", &["b"])], "y", [false, true, false]),
+        ] {
+            assert_eq!(joined(all), (Bytes::from(bytes), whom), "{all:?}");
+        }
+    }
 }
