@@ -72,11 +72,12 @@ impl Told {
     }
 }
 
-/// Digest of what decides whether there can be a tree: what channels show, the config, whether there is a key; and the
-/// hour, since what was signed offline runs out.
+/// Digest of what decides whether there can be a tree: what channels show, the config, the relay's key; and the hour, since
+/// what was signed offline runs out.
 fn attempt(keeper: &Keeper, config: &Tuf, sets: &BTreeMap<String, Digest>) -> Result<Digest, Fault> {
-    let (has_key, hour) = (keeper.state.tuf_key_path().exists(), keeper.now.secs() / 3600);
-    let bytes = serde_json::to_vec(&(sets, &config.feed, config.expires.0.as_secs(), has_key, hour));
+    let key = read_key(&keeper.state)?.map(|key| key.verifying_key().to_bytes());
+    let hour = keeper.now.secs() / 3600;
+    let bytes = serde_json::to_vec(&(sets, &config.feed, config.expires.0.as_secs(), key, hour));
     Ok(Digest::of(&bytes.map_err(|_| Fault::Internal("a list of sets cannot be written"))?))
 }
 

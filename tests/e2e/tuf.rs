@@ -407,6 +407,33 @@ fn python_tuf_answers_endless_data_mix_and_match_and_wrong_software() {
     assert!(checked.unusable["site"].contains("it may not sign other--x"), "{:?}", checked.unusable);
 }
 
+/// A refusal is not looked into again while nothing changes; a key that is put back is such a change.
+#[test]
+fn a_key_that_is_put_back_signs_at_once() {
+    let Some(repository) = Repository::new() else { return };
+    repository.bring("trust", 1, &[]).expect(0);
+    repository.site(1).expect(0);
+    let (key, before) = (repository.world.state().join("log/tuf.key"), repository.tree().version);
+    let good = fs::read(&key).unwrap();
+    fs::write(repository.path("site/a.hdb"), HASHES).unwrap();
+    fs::remove_file(&key).unwrap();
+    repository.site(2);
+    let stuck = || repository.world.relay(&["settle", "--json"]).expect(3).json()["stuck"].to_string();
+    for _ in 0..2 {
+        assert!(stuck().contains("gaprelay tuf key makes it"), "{}", stuck());
+    }
+    fs::write(&key, "ab".repeat(32)).unwrap();
+    for _ in 0..2 {
+        assert!(stuck().contains("timestamp.json"), "{}", stuck());
+    }
+    assert_eq!(repository.tree().version, before);
+    fs::write(&key, good).unwrap();
+    repository.world.relay(&["settle"]).expect(0);
+    assert!(repository.tree().version > before);
+    let told = repository.world.log("import").iter().filter(|event| event["type"] == "publish-refused").count();
+    assert_eq!(told, 2, "each once");
+}
+
 /// What a channel for certain certificates shows is nobody else's target either: not while the repository is current, not
 /// where the channel has moved on and it has not; and without `[tuf]`, or without the channel, it is nobody's.
 #[test]
