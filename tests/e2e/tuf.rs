@@ -703,6 +703,14 @@ fn tough(folder: &Path, root: &Path, memory: &Path, name: &str) -> Result<Vec<u8
     })
 }
 
+/// The same in a process of its own, which the other test runs at another time.
+#[test]
+#[ignore = "run by tough_pulls_follows_a_rotation_and_refuses_a_hostile_mirror"]
+fn tough_at_another_time() {
+    let path = |name: &str| PathBuf::from(std::env::var_os(name).unwrap());
+    println!("{:?}", tough(&path("TOUGH_FOLDER"), &path("TOUGH_ROOT"), &path("TOUGH_MEMORY"), "site--a.hdb"));
+}
+
 #[test]
 fn tough_pulls_follows_a_rotation_and_refuses_a_hostile_mirror() {
     let Some(repository) = Repository::new() else { return };
@@ -720,6 +728,23 @@ fn tough_pulls_follows_a_rotation_and_refuses_a_hostile_mirror() {
     repository.site(2).expect(0);
     let new = repository.mirror("new");
     assert_eq!(tough(&new.folder, &first, &memory, "site--a.hdb").unwrap(), HASHES.repeat(2));
+    // Frozen: what was good is held out to it for days, until it has run out. Two days are not so long.
+    if has("faketime") {
+        let at = |time: &str, memory: &str| {
+            let mut faketime = Command::new("faketime");
+            faketime.arg(time).arg(std::env::current_exe().unwrap());
+            faketime.args(["--ignored", "--exact", "tuf::tough_at_another_time", "--nocapture"]);
+            faketime.env("TOUGH_FOLDER", &new.folder).env("TOUGH_ROOT", &first);
+            run(faketime.env("TOUGH_MEMORY", repository.path(memory))).expect(0).out
+        };
+        let said = at("+2 days", "m4");
+        assert!(said.contains("Ok("), "{said}");
+        let said = at("+4 days", "m5");
+        assert!(said.contains("Err(") && said.contains("timestamp metadata is expired"), "{said}");
+        // And all of it has, one day.
+        let said = at("2098-06-01 00:00:00", "m6");
+        assert!(said.contains("Err(") && said.contains("expired"), "{said}");
+    }
     // Rolled back.
     let said = tough(&old.folder, &first, &memory, "site--a.hdb").unwrap_err();
     assert!(said.contains("previously fetched version"), "{said}");
