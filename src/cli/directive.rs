@@ -43,7 +43,7 @@ fn withdraw(state: &State, key: &str) -> Result<Order, Error> {
 
 /// The order to turn the clock back from the latest moment that the relay has seen.
 fn turn_back(state: &State, to: Timestamp, now: Timestamp) -> Result<Order, Error> {
-    let from = Trust::load(state)?.floor(state)?;
+    let from = Trust::load(state)?.latest(state)?;
     if to >= from || now >= from {
         let detail =
             format!("the clock says {now}, the latest that the relay has seen is {from}: nothing is to turn back");

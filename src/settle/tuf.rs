@@ -31,8 +31,8 @@ pub(super) fn publish(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
     if keeper.state.tree_outline()?.is_some_and(is_fresh) {
         return Ok(None);
     }
-    let told = Told { path: keeper.state.root().join("tuf/refused"), of: attempt(keeper, &config, &sets)? };
-    if let Some(refusal) = told.before() {
+    let attempt = Attempt::of(keeper, &config, &sets)?;
+    if let Some(refusal) = attempt.refused_before() {
         return Err(refusal.into());
     }
     let former = keeper.state.tree()?.map(|(_, tree)| tree);
@@ -41,7 +41,7 @@ pub(super) fn publish(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
         .and_then(|key| Ok(Tree::make(&parts, former.as_ref(), &key, version, (now, now.plus(config.expires.0)))?));
     let tree = match made {
         Ok(tree) => tree,
-        Err(Error::Refused(refusal)) => return refuse(keeper, &told, refusal),
+        Err(Error::Refused(refusal)) => return attempt.refuse(keeper, refusal),
         Err(fault) => return Err(fault),
     };
     // The tree is on the disk before the intent, the intent before the switch, the outcome after. The intent is the
@@ -52,44 +52,45 @@ pub(super) fn publish(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
     keeper.append(vec![Event::PublishStarted { channel, generation, set: next.set, releases: shown }])?;
     keeper.state.switch_tree(next)?;
     keeper.append(vec![Event::Published { channel: CHANNEL.into(), generation, set: next.set }])?;
-    durable::remove(&told.path)?;
+    durable::remove(&attempt.refused)?;
     Ok(Some(version))
 }
 
-/// The last refusal, and what it was of.
-struct Told {
-    path: PathBuf,
-    /// Digest of what a tree would be made from.
+/// An attempt at a tree, which is refused for what it would be made from.
+struct Attempt {
+    /// Digest of what decides whether there can be a tree.
     of: Digest,
+    /// Where the last refusal is kept, behind the digest of the attempt.
+    refused: PathBuf,
 }
 
-impl Told {
-    /// The refusal, if it was of the same: gathering all of it again would give none other.
-    fn before(&self) -> Option<Refusal> {
-        let text = fs::read_to_string(&self.path).ok()?;
+impl Attempt {
+    /// With what channels show, the config and the relay's key; and the hour, since what was signed offline runs out.
+    fn of(keeper: &Keeper, config: &Tuf, sets: &BTreeMap<String, Digest>) -> Result<Self, Fault> {
+        let key = read_key(&keeper.state)?.map(|key| key.verifying_key().to_bytes());
+        let hour = keeper.now.secs() / 3600;
+        let bytes = serde_json::to_vec(&(sets, &config.feed, config.expires.0.as_secs(), key, hour));
+        let of = Digest::of(&bytes.map_err(|_| Fault::Internal("a list of sets cannot be written"))?);
+        Ok(Self { of, refused: keeper.state.root().join("tuf/refused") })
+    }
+
+    /// The refusal of the same attempt before: to gather all of it again would give none other.
+    fn refused_before(&self) -> Option<Refusal> {
+        let text = fs::read_to_string(&self.refused).ok()?;
         let (of, detail) = text.split_once('\n')?;
         (of == self.of.to_string()).then(|| Refusal::new(Reason::TufRefused, detail))
     }
-}
 
-/// Digest of what decides whether there can be a tree: what channels show, the config, the relay's key; and the hour, since
-/// what was signed offline runs out.
-fn attempt(keeper: &Keeper, config: &Tuf, sets: &BTreeMap<String, Digest>) -> Result<Digest, Fault> {
-    let key = read_key(&keeper.state)?.map(|key| key.verifying_key().to_bytes());
-    let hour = keeper.now.secs() / 3600;
-    let bytes = serde_json::to_vec(&(sets, &config.feed, config.expires.0.as_secs(), key, hour));
-    Ok(Digest::of(&bytes.map_err(|_| Fault::Internal("a list of sets cannot be written"))?))
-}
-
-/// Told once, not at every tick of the timer.
-fn refuse(keeper: &mut Keeper, told: &Told, refusal: Refusal) -> Result<Option<u64>, Error> {
-    let (reason, detail) = (refusal.reason, refusal.detail.clone());
-    let before = fs::read_to_string(&told.path).unwrap_or_default();
-    if before.split_once('\n').is_none_or(|(_, before)| before != detail) {
-        keeper.append(vec![Event::PublishRefused { channel: CHANNEL.into(), reason, detail: detail.clone() }])?;
+    /// Keeps the refusal; the log has it once, not at every attempt.
+    fn refuse(&self, keeper: &mut Keeper, refusal: Refusal) -> Result<Option<u64>, Error> {
+        let (reason, detail) = (refusal.reason, refusal.detail.clone());
+        let before = fs::read_to_string(&self.refused).unwrap_or_default();
+        if before.split_once('\n').is_none_or(|(_, before)| before != detail) {
+            keeper.append(vec![Event::PublishRefused { channel: CHANNEL.into(), reason, detail: detail.clone() }])?;
+        }
+        durable::replace(&self.refused, format!("{}\n{detail}", self.of).as_bytes())?;
+        Err(refusal.into())
     }
-    durable::replace(&told.path, format!("{}\n{detail}", told.of).as_bytes())?;
-    Err(refusal.into())
 }
 
 /// The relay's key. Refusal: there is none.

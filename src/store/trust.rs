@@ -196,15 +196,15 @@ impl Trust {
     }
 
     /// The latest moment the relay knows to have passed: from signers' dates and officers, and its own log.
-    pub fn floor(&self, state: &State) -> Result<Timestamp, Fault> {
+    pub fn latest(&self, state: &State) -> Result<Timestamp, Fault> {
         let folder = state.import_log();
         let size = read_checkpoint(&folder, &read_vkey(&folder)?)?.size;
-        let mut floor = self.floor;
+        let mut latest = self.floor;
         each_between(&folder, (size.saturating_sub(1), size), size, |_, _, entry| {
-            floor = floor.max(entry.time);
+            latest = latest.max(entry.time);
             Ok(())
         })?;
-        Ok(floor)
+        Ok(latest)
     }
 
     /// What was accepted for a feed.
