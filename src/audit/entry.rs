@@ -164,7 +164,7 @@ pub enum Event {
         text: String,
         /// The signature file.
         signature: String,
-        /// What time it is now, where it was the last one needed to turn the relay's clock back.
+        /// The time that it is or later, where this was the last one needed to turn the relay's clock back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         clock: Option<Timestamp>,
     },

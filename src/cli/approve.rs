@@ -211,7 +211,7 @@ pub fn tell(settled: &Settled) {
         tui::say(format_args!("{officer} orders: {order}"));
         match (order, clock) {
             (Order::TurnBack { .. }, Some(time)) => {
-                tui::say(format_args!("two officers have said so: the clock is turned back, and it is {time} now"));
+                tui::say(format_args!("two officers have said so: the clock is turned back to {time} or later"));
             }
             (Order::TurnBack { .. }, None) => tui::hint("it counts once another officer says so too"),
             _ => {}

@@ -143,7 +143,7 @@ pub struct DirectedNow {
     pub order: String,
     /// The officer.
     pub officer: String,
-    /// What time it is now, where it was the last one needed to turn the relay's clock back.
+    /// The time that it is or later, where this was the last one needed to turn the relay's clock back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock: Option<Timestamp>,
 }

@@ -43,7 +43,7 @@ pub fn words(event: &Event) -> String {
             format!("{} had the trust state made anew from this log", names.join(" and "))
         }
         Event::Directive { order, officer, clock: Some(time), .. } => {
-            format!("{officer} orders: {order}; the clock is turned back, and it is {time} now")
+            format!("{officer} orders: {order}; the clock is turned back to {time} or later")
         }
         Event::Directive { order, officer, .. } => format!("{officer} orders: {order}"),
         Event::AlreadyHere { feed, version, .. } => format!("{feed}/{version} was here already"),

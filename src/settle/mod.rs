@@ -62,7 +62,7 @@ pub struct Directed {
     pub order: Order,
     /// The officer.
     pub officer: String,
-    /// What time it is now, where it was the last one needed to turn the clock back.
+    /// The time that it is or later, where this was the last one needed to turn the clock back.
     pub clock: Option<Timestamp>,
 }
 
