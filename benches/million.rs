@@ -4,8 +4,8 @@
 
 use std::path::PathBuf;
 
-use gaprelay::audit::{Event, Log};
-use gaprelay::base::Timestamp;
+use base::Timestamp;
+use gaprelay::log::{Event, Log};
 
 fn main() {
     let folder: PathBuf = std::env::args().nth(1).unwrap().into();

@@ -1,9 +1,9 @@
 //! What must hold of content however it comes: cut into other pieces, the same is found; what an honest examiner could
 //! say is all that is said; what is left out are whole lines, and an archive can be made anew without them.
 
-use gaprelay::inspect::flaw::cuts;
-use gaprelay::inspect::rebuild::rebuild;
-use gaprelay::inspect::{Finding, Kind, Look};
+use inspect::flaw::cuts;
+use inspect::rebuild::rebuild;
+use inspect::{Finding, Kind, Look};
 
 /// The first byte of `data` chooses one of the paths; gives what is found in the rest.
 pub fn check(paths: &[&str], data: &[u8]) -> Option<Finding> {

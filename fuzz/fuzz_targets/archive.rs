@@ -4,9 +4,9 @@
 use std::io::Write as _;
 
 use flate2::{Compression, GzBuilder};
-use gaprelay::base::Digest;
-use gaprelay::unpack::{diagnose, gzip};
-use gaprelay::verify::Artifact;
+use base::Digest;
+use bundle::payload::{diagnose, gzip};
+use bundle::Artifact;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

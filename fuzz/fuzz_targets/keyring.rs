@@ -1,8 +1,8 @@
 //! Keyrings and configs: what is taken holds no contradiction that a second look would find.
 #![no_main]
 
-use gaprelay::config::Config;
-use gaprelay::verify::Keyring;
+use config::Config;
+use bundle::Keyring;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

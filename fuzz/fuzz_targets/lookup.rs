@@ -4,10 +4,11 @@
 
 use std::sync::LazyLock;
 
-use gaprelay::config::dns::Dns;
-use gaprelay::guard::Guard;
+use config::dns::Dns;
+use guard::Guard;
 use gaprelay::sinkhole::answer::{LARGEST_UDP, Way, answer};
-use gaprelay::sinkhole::{post, zones::Zones};
+use gaprelay::sinkhole::post;
+use gaprelay::sinkhole::zones::Zones;
 use hickory_proto::op::{Message, MessageType};
 use libfuzzer_sys::fuzz_target;
 

@@ -1,8 +1,8 @@
 //! Manifests: what is taken can be written and read again as the same, and its paths are safe.
 #![no_main]
 
-use gaprelay::base::Limits;
-use gaprelay::verify::Manifest;
+use base::Limits;
+use bundle::Manifest;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -12,10 +12,10 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(Manifest::parse(again.as_bytes(), &limits).as_ref(), Ok(&manifest));
     for artifact in &manifest.artifacts {
         assert!(!artifact.path.starts_with('/') && !artifact.path.split('/').any(|part| part == ".."));
-        assert!(gaprelay::unpack::ustar::header(&artifact.path, artifact.size).is_some());
+        assert!(bundle::payload::ustar::header(&artifact.path, artifact.size).is_some());
     }
 });
 
 fn serde_json_of(manifest: &Manifest) -> String {
-    gaprelay::cli::tui::json(manifest)
+    terminal::json(manifest)
 }

@@ -3,9 +3,9 @@
 
 use std::net::IpAddr;
 
-use gaprelay::guard::Guard;
-use gaprelay::serve::request::{Decision, Place, decide, missing};
-use gaprelay::serve::{range, tap};
+use guard::Guard;
+use serve::request::{Decision, Place, decide, missing};
+use serve::{range, tap};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, Request, Uri};
 use libfuzzer_sys::fuzz_target;

@@ -1,8 +1,8 @@
 //! Signature files and officers' statements: nothing panics, and what is taken is in the one form.
 #![no_main]
 
-use gaprelay::publish::Statement;
-use gaprelay::verify::SignatureFile;
+use bundle::statement::Statement;
+use bundle::SignatureFile;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

@@ -1,8 +1,9 @@
 //! What officers hand in: whatever is taken is of the one form that is printed.
 #![no_main]
 
-use gaprelay::publish::{Directive, Statement};
-use gaprelay::repair;
+use bundle::directive::Directive;
+use bundle::statement::Statement;
+use gaprelay::settle::repair;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

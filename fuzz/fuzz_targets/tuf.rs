@@ -1,8 +1,8 @@
 //! TUF metadata: a repository of pieces of the input is taken or refused, and unsigned it is never taken.
 #![no_main]
 
-use gaprelay::base::Timestamp;
-use gaprelay::verify::tuf_client::{Files, check};
+use base::Timestamp;
+use bundle::tuf::client::{Files, check};
 use libfuzzer_sys::fuzz_target;
 
 const NAMES: [&str; 5] = ["1.root.json", "timestamp.json", "1.snapshot.json", "1.targets.json", "2.root.json"];

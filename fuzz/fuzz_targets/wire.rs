@@ -1,9 +1,9 @@
 //! What a worker says to the keeper: frames, and the messages in them.
 #![no_main]
 
-use gaprelay::base::quoted::printable;
-use gaprelay::base::wire::{Frame, LONGEST_BYTES, Receiver};
-use gaprelay::{inspect, media};
+use base::quoted::printable;
+use base::wire::{Frame, LONGEST_BYTES, Receiver};
+
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

@@ -1,9 +1,8 @@
 //! The two families of error. A [`Refusal`]: the input is not acceptable, the relay is fine.
 //! A [`Fault`]: we could not do our work.
 
-use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use super::quoted::{quoted, quoted_os};
 use super::reason::Reason;
@@ -61,16 +60,16 @@ pub enum Fault {
     /// The clock is behind what the relay has already seen.
     ClockBehind {
         /// What the clock says.
-        now: super::Timestamp,
+        now: crate::Timestamp,
         /// The latest moment the relay knows to have passed.
-        floor: super::Timestamp,
+        floor: crate::Timestamp,
     },
     /// The clock is so far ahead of all that the relay has seen that nobody can say whether it is right.
     ClockAhead {
         /// What the clock says.
-        now: super::Timestamp,
+        now: crate::Timestamp,
         /// The latest moment the relay knows to have passed.
-        floor: super::Timestamp,
+        floor: crate::Timestamp,
     },
     /// A layer of the confinement cannot be had.
     Unconfined {
@@ -161,7 +160,7 @@ impl fmt::Display for Fault {
             }
             Self::Config(text) => f.write_str(text),
             Self::Space { needed, free } => {
-                let (needed, free) = (super::limits::human(*needed), super::limits::human(*free));
+                let (needed, free) = (crate::limits::human(*needed), crate::limits::human(*free));
                 write!(f, "not enough space: {needed} needed, {free} free")
             }
             Self::ClockBehind { now, floor } => {

@@ -58,7 +58,7 @@ pub fn human(bytes: u64) -> impl fmt::Display {
 
 /// What one import may cost. Every limit can be set in `[limits]`; each has a default.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Longest `manifest.json`. Default 16 MiB; more is refused as `manifest-too-large`.

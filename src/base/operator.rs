@@ -9,7 +9,7 @@ use super::quoted;
 /// Who imports: by the name given, and by the account the system knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Operator {
     /// The name given, escaped.
     pub name: String,

@@ -78,7 +78,7 @@ impl Write for Patient {
 mod tests {
     use std::io::Seek as _;
 
-    use super::*;
+    use crate::patient::*;
 
     #[test]
     fn an_end_that_does_nothing_is_not_waited_for() {

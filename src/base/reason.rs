@@ -9,7 +9,7 @@ macro_rules! reasons {
     ($($name:ident $code:literal $meaning:literal $next:literal)*) => {
         /// Why something was refused, withheld or reported; a stable kebab-case code.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[cfg_attr(test, derive(schemars::JsonSchema))]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub enum Reason { $(#[doc = $meaning] #[serde(rename = $code)] $name),* }
 
         impl Reason {

@@ -10,15 +10,15 @@ use toml::Spanned;
 /// The DNS sinkhole: what it answers is here, and everything else is refused and, where it shows
 /// something, recorded. It asks no other server.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Dns {
     /// Addresses to answer look-ups on, by UDP and TCP. None, if left out: then there is no sinkhole.
-    #[cfg_attr(test, schemars(with = "Vec<SocketAddr>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<SocketAddr>"))]
     pub listen: Vec<Spanned<SocketAddr>>,
     /// Networks whose look-ups are answered; others are recorded only, since an answer to them would
     /// leave. Default: the private, link-local and loopback ones (RFC 1918, 3927, 4193, 4291).
-    #[cfg_attr(test, schemars(with = "Vec<String>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub agents: Vec<IpNet>,
     /// Zones of this site.
     #[serde(rename = "zone")]
@@ -30,11 +30,11 @@ pub struct Dns {
 
 /// A zone of this site.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Zone {
     /// Its name, such as `site.example`.
-    #[cfg_attr(test, schemars(with = "String"))]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub name: Spanned<String>,
     /// Its records, as a master file (RFC 1035, section 5). A relative path begins at the state folder.
     pub file: PathBuf,
@@ -42,11 +42,11 @@ pub struct Zone {
 
 /// A single name.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Name {
     /// The name; `*.` stands for every name below.
-    #[cfg_attr(test, schemars(with = "String"))]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub name: Spanned<String>,
     /// Where it leads. With no address and no text the answer is that there is no such name.
     #[serde(default)]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 /// An export that `up` keeps running: for a collector (SIEM) that reads a file, or listens at the local syslog
 /// socket. The relay opens no connection.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Export {
     /// `ocsf`, `cef` or `json`.
@@ -32,7 +32,7 @@ impl Export {
 
 /// The words of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// Open Cybersecurity Schema Framework 1.5.0, one JSON object a line.

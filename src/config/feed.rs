@@ -1,31 +1,32 @@
 //! `[[feed]]`: what a publisher's stream may carry, and what is asked for before agents get it.
 
 use serde::Deserialize;
+use serve::plan::Ageing;
 use toml::Spanned;
 
-use crate::base::Digest;
-use crate::base::span::Span;
-use crate::inspect::{Kind, Opaque};
-use crate::verify::{Algorithm, Role, Signer};
+use base::Digest;
+use base::span::Span;
+use bundle::{Algorithm, Role, Signer};
+use inspect::{Kind, Opaque};
 
 /// One feed: a publisher's stream.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Feed {
     /// Its name, as in the manifests.
-    #[cfg_attr(test, schemars(with = "String"))]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub name: Spanned<String>,
     /// The kinds it may carry; all others are withheld. See `schemas/kinds.md`.
-    #[cfg_attr(test, schemars(with = "Vec<Kind>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<Kind>"))]
     pub kinds: Spanned<Vec<Kind>>,
     /// The policy that says what becomes of what its content does: one of the config's `[[policy]]`, or one that
     /// ships with the program (`gaprelay policy show`). That of the config's `classification`, if left out.
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub policy: Option<Spanned<String>>,
     /// How many officers must approve a release; at least 1. Default 1.
     #[serde(default = "one")]
-    #[cfg_attr(test, schemars(with = "u64"))]
+    #[cfg_attr(feature = "schema", schemars(with = "u64"))]
     pub officers: Spanned<u64>,
     /// Whether a release in which nothing was withheld or stripped, nothing keeps something else from detecting, and
     /// no more than `brake` is lost, is published without an officer. Default false.
@@ -34,7 +35,7 @@ pub struct Feed {
     /// Share of the served rules, signatures and indicators, in percent, that a release may remove, switch off or
     /// have stripped and still be published without an officer. Default 10.
     #[serde(default = "ten")]
-    #[cfg_attr(test, schemars(with = "u64"))]
+    #[cfg_attr(feature = "schema", schemars(with = "u64"))]
     pub brake: Spanned<u64>,
     /// How far a version may be above the highest one accepted, so that nobody can use up the numbers; the first may be
     /// any. More is taken only where officers waive it. Default 100 000 000.
@@ -62,7 +63,7 @@ pub struct Feed {
 
 /// What is asked for where content keeps something else from detecting.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Suppress {
     /// How many officers must approve such a release. Default one more than the feed's `officers`.
@@ -75,7 +76,7 @@ pub struct Suppress {
 /// Content that nobody here can look into: named by its digest, or vouched for. What is of a kind that never passes (a
 /// program, a script, an archive, a document) does not pass so either.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct OpaqueFrom {
     /// SHA-256 of exactly what may pass, in hex.
@@ -86,6 +87,11 @@ pub struct OpaqueFrom {
 }
 
 impl Feed {
+    /// When its content ages, counted from when it was made.
+    pub fn ageing(&self) -> Ageing {
+        Ageing { warn_after: self.warn_after.map(|it| it.0), stale_after: self.stale_after.map(|it| it.0) }
+    }
+
     /// The content that passes unseen, of what these have signed.
     pub fn opaque(&self, signers: &[Signer]) -> Opaque<'_> {
         let has_signed = |role: &Role| signers.iter().any(|signer| signer.role == *role);

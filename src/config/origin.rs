@@ -5,18 +5,18 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Classification, Config};
-use crate::base::{Reason, Refusal, name, quoted};
-use crate::inspect::{Asked, Demand, Kind};
-use crate::verify::keyring::is_country;
-use crate::verify::{Manifest, Role, Signer};
+use base::{Reason, Refusal, name, quoted};
+use bundle::keyring::is_country;
+use bundle::{Manifest, Role, Signer};
+use inspect::{Asked, Demand, Kind};
 
 /// A rule about origins. It holds for a bundle that all of its conditions fit; of several that do, each is asked.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OriginRule {
     /// Its name, which refusals and verdicts carry: 1 to 64 of `a-z 0-9 . _ -`.
-    #[cfg_attr(test, schemars(with = "String"))]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub name: Spanned<String>,
     /// The classification from which on it holds; every one, if left out.
     #[serde(default)]
@@ -44,7 +44,7 @@ pub struct OriginRule {
 
 /// What a rule about origins says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Then {
     /// The bundle is refused; where the rule is about some kinds, artifacts of those are withheld.

@@ -3,13 +3,13 @@
 use serde::Deserialize;
 
 use super::{Config, Feed};
-use crate::base::{Fault, quoted};
-use crate::inspect::{Demands, Policy, Terms};
-use crate::verify::Signer;
+use base::{Fault, quoted};
+use bundle::Signer;
+use inspect::{Demands, Policy, Terms};
 
 /// How secret what this relay's network holds is: the name of the policy that feeds have without one of their own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Classification {
     /// Open.
@@ -92,8 +92,8 @@ impl Config {
             let (at, policy) = (policy.span().start, policy.get_ref());
             problems.extend(policy.problem().map(|problem| (at, problem)));
             let name = quoted(&policy.name);
-            if !crate::base::name::is_name(&policy.name) {
-                problems.push((at, format!("policy \"{name}\" is not a name: {}", crate::base::name::RULE)));
+            if !base::name::is_name(&policy.name) {
+                problems.push((at, format!("policy \"{name}\" is not a name: {}", base::name::RULE)));
             } else if shipped.contains(&policy.name) {
                 problems.push((at, format!("policy \"{name}\" has the name of one that ships with the program")));
             } else if self.policies.iter().take(place).any(|other| other.get_ref().name == policy.name) {
@@ -124,8 +124,8 @@ pub fn terms<'a>(feed: &'a Feed, policy: &'a Policy, signers: &[Signer], demands
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Reason;
-    use crate::inspect::Action;
+    use base::Reason;
+    use inspect::Action;
 
     #[test]
     fn each_level_has_its_policy_and_none_is_laxer_than_the_one_below() {

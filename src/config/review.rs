@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::base::name::is_name;
-use crate::base::quoted;
+use base::name::is_name;
+use base::quoted;
 
 /// The officers' pages. They hold no power: what decides is a signature.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Review {
     /// The Unix socket to show them on, such as `/run/gaprelay/review.sock`. A relative path begins at
@@ -41,15 +41,15 @@ pub struct Review {
 
 /// A person who may read the pages.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Reader {
     /// The person's account on this host: its name, or its number. For the Unix socket.
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub user: Option<Spanned<String>>,
     /// The name in the person's certificate: its first DNS name, or `sha256:` and the digest of the certificate
     /// where it has none. For TLS. A reader has an account, a certificate, or both.
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub certificate: Option<Spanned<String>>,
     /// What they may see and do.
     pub role: ReaderRole,
@@ -57,7 +57,7 @@ pub struct Reader {
 
 /// What a reader may see and do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ReaderRole {
     /// Sees everything and hands in signed statements.

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::base::quoted;
-use crate::base::span::Span;
-use crate::verify::tuf::NOTICE;
+use base::quoted;
+use base::span::Span;
+use bundle::tuf::NOTICE;
 
 /// The repository for TUF clients, at `/-/tuf/`.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Tuf {
     /// The feed that brings `1.root.json`, `2.root.json`, … and `targets.json`, as they were signed offline.

@@ -2,22 +2,22 @@
 
 use serde::Deserialize;
 
-use crate::audit::policy::Policy;
-use crate::base::span::Span;
+use base::span::Span;
+use tlog::policy::Policy;
 
 /// Witnesses: officers' machines that cosign the import log's head.
 #[derive(Clone, Debug, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Witness {
     /// Their keys and their quorum, in the form of C2SP tlog-policy without `log` lines: `witness NAME VKEY`,
     /// `group NAME N MEMBER…`, `quorum NAME`, a line each.
-    #[cfg_attr(test, schemars(with = "String"))]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub policy: Policy,
     /// For how long a head that the quorum has cosigned counts as seen; then `status` and the pages ask for
     /// the next.
     #[serde(default = "week")]
-    #[cfg_attr(test, schemars(with = "String"))]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub fresh: Span,
 }
 

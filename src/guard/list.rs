@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::Endpoint;
-use crate::base::name::is_name;
-use crate::base::quoted;
+use base::name::is_name;
+use base::quoted;
 
 /// What ships with the program.
 const SHIPPED: &str = include_str!("endpoints.json");

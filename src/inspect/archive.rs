@@ -1,5 +1,5 @@
 //! Archives of rules as vendors ship them (`emerging.rules.tar.gz`): each file in it is inspected as if it had come by
-//! itself. In scope: what [`super::tar`] and [`super::zip`] read.
+//! itself. In scope: what [`crate::tar`] and [`crate::zip`] read.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::tar::{End, Members, Noting, Zipped};
 use super::text::State;
 use super::whole::Whole;
 use super::{Inside, Look, zip};
-use crate::base::Reason;
+use base::Reason;
 
 /// By its name, and its first bytes.
 pub fn is_archive(seen: &Seen<'_>) -> bool {
@@ -169,11 +169,11 @@ impl Inside {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::inspect::flaw::Flaw;
-    use crate::inspect::zipping::tests::zip as zipped;
-    use crate::unpack::ustar;
+    use crate::flaw::Flaw;
+    use crate::zipping::tests::zip as zipped;
+    use bundle::payload::ustar;
 
-    pub(in crate::inspect) fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+    pub(crate) fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
         let mut out = Vec::new();
         for (name, bytes) in files {
             out.extend_from_slice(&ustar::header(name, bytes.len() as u64).unwrap());
@@ -184,7 +184,7 @@ pub(super) mod tests {
         out
     }
 
-    pub(in crate::inspect) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
         use std::io::Write as _;
         let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         out.write_all(bytes).unwrap();

@@ -20,7 +20,7 @@ use super::notes::Notes;
 use super::text::{State, Text};
 use super::whole::Whole;
 use super::{clamav, kind};
-use crate::base::Reason;
+use base::Reason;
 
 /// Longest increment, in bytes: a tenth of the largest database, of which it is a day's difference.
 const LONGEST: usize = 32 << 20;
@@ -193,8 +193,8 @@ mod tests {
     use flate2::Compression;
     use flate2::write::GzEncoder;
 
-    use super::*;
-    use crate::inspect::{Kind, flaws_of};
+    use crate::cdiff::*;
+    use crate::{Kind, flaws_of};
 
     fn packed(script: impl AsRef<[u8]>, size: usize, behind: &str) -> Vec<u8> {
         let mut packing = GzEncoder::new(Vec::new(), Compression::fast());

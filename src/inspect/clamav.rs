@@ -9,7 +9,7 @@ use super::kind::{Kind, Seen};
 use super::lines::{Grammar, Line};
 use super::notes::Notes;
 use super::regex;
-use crate::base::Reason;
+use base::Reason;
 
 const HASHES: &[&str] = &["hdb", "hdu", "hsb", "hsu", "mdb", "mdu", "msb", "msu", "imp"];
 const BODIES: &[&str] = &["ndb", "ndu"];
@@ -332,7 +332,7 @@ fn settings(line: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inspect::lines::Lines;
+    use crate::lines::Lines;
 
     fn flaws(kind: Kind, text: &str) -> Vec<(Reason, u64)> {
         let (mut lines, mut notes) = (Lines::new(Database::new(kind)), Notes::default());

@@ -1,7 +1,7 @@
 //! ClamAV's database containers. Sources: the ClamAV manual, "Signatures" and "CVD"; `libclamav/cvd.c` and `dsig.c` for
 //! the header and the signature. In scope: the header, the signature as a hint of who made it, the inner `.info` with
 //! its list of files and digests, which files there are, and their items. The vendor signed it as a whole: its lines
-//! are not judged one by one, and none can be left out. Out of scope: increments, which are [`super::cdiff`]'s.
+//! are not judged one by one, and none can be left out. Out of scope: increments, which are [`crate::cdiff`]'s.
 //!
 //! ```text
 //! header, 512 bytes: ClamAV-VDB:TIME:VERSION:SIGNATURES:LEVEL:MD5:SIGNATURE:BUILDER:SECONDS, filled up with blanks
@@ -16,12 +16,11 @@ use md5::Digest as _;
 use num_bigint::BigUint;
 use serde::{Deserialize, Serialize};
 
-use super::kind;
 use super::notes::Notes;
 use super::tar::{End, Members, Noting, Tar, Zipped};
-use super::{Inside, clamav};
-use crate::base::digest::Hasher;
-use crate::base::{Digest, Reason, Timestamp};
+use super::{Inside, clamav, kind};
+use base::digest::Hasher;
+use base::{Digest, Reason, Timestamp};
 
 /// Length of the header, in bytes.
 const HEADER: usize = 512;
@@ -34,7 +33,7 @@ const EXPONENT: u32 = 100_001_027;
 
 /// What a database says of itself in its header, which nobody but its vendor vouches for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Database {
     /// Its version.

@@ -13,15 +13,15 @@ use super::flaw::{Cut, MOST_IN_ALL};
 use super::item::{MOST, RECORD};
 use super::rebuild::most;
 use super::{Decision, Keep, Terms, Verdict, strip};
-use crate::base::digest::Hasher;
-use crate::base::error::IoContext as _;
-use crate::base::patient::Patient;
-use crate::base::quoted::printable;
-use crate::base::talk::{self, Talk};
-use crate::base::wire::{Frame, Receiver, Sender};
-use crate::base::{Digest, Error, Fault, Limits, Reason, durable, quoted};
-use crate::media::{Spooled, Step};
-use crate::verify::Artifact;
+use base::digest::Hasher;
+use base::error::IoContext as _;
+use base::patient::Patient;
+use base::quoted::printable;
+use base::talk::{self, Talk};
+use base::wire::{Frame, Receiver, Sender};
+use base::{Digest, Error, Fault, Limits, Reason, durable, quoted};
+use bundle::Artifact;
+use media::{Spooled, Step};
 
 /// Whom the faults are told of.
 const EXAMINER: &str = "examiner";

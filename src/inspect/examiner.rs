@@ -11,11 +11,11 @@ use super::flaw::{Cut, Flaw};
 use super::item::RECORD;
 use super::rebuild::{most, rebuild};
 use super::{Finding, Look};
-use crate::base::quoted::printable;
-use crate::base::wire::{Frame, LONGEST_BYTES, Receiver, Sender};
-use crate::base::{Error, Fault, Limits, Reason};
-use crate::unpack::{self, Sink};
-use crate::verify::{Artifact, Manifest};
+use base::quoted::printable;
+use base::wire::{Frame, LONGEST_BYTES, Receiver, Sender};
+use base::{Error, Fault, Limits, Reason};
+use bundle::payload::{self, Sink};
+use bundle::{Artifact, Manifest};
 
 /// What the keeper asks. The bytes to be looked at follow, outside of any frame, so that the kernel
 /// can move them from the spool into the pipe.
@@ -69,7 +69,7 @@ pub fn run(limits: &Limits, asks: impl Read + Send, answers: impl Write) -> io::
                 let manifest = Manifest::parse(&manifest, limits).map_err(|_| ErrorKind::InvalidData)?;
                 let mut payload = asks.raw().take(manifest.payload.size);
                 let mut out = Out::new(&mut to);
-                let ended = unpack::unpack(&manifest, &mut payload, &mut out);
+                let ended = payload::unpack(&manifest, &mut payload, &mut out);
                 // What a refused payload still has, so that the next question is read as one.
                 io::copy(&mut payload, &mut io::sink())?;
                 to.message(&match ended {

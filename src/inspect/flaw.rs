@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::Reason;
+use base::Reason;
 
 /// Something that may not pass, unless the policy permits it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 //! their first bytes (the `magic` numbers of file(1)) or, for scripts, by what they begin with or
 //! how they are called.
 
-use crate::base::Reason;
+use base::Reason;
 
 const MAGIC: &[(&[u8], Reason)] = &[
     (b"\x7fELF", Reason::KindExecutable),

@@ -6,8 +6,8 @@
 //! key (16 bytes) · content (16) · offset (8, little endian) · effect (1)
 //! ```
 
-use crate::base::Digest;
-use crate::base::digest::Hasher;
+use base::Digest;
+use base::digest::Hasher;
 
 /// Length of a record, in bytes.
 pub const RECORD: usize = 41;

@@ -11,8 +11,7 @@ use super::kind::{Kind, Seen};
 use super::notes::Notes;
 use super::whole::Whole;
 use super::{misp, stix};
-use crate::base::Reason;
-use crate::guard;
+use base::Reason;
 
 /// Longest file, in bytes: it is held whole, its objects one at a time.
 const LONGEST: usize = 64 << 20;

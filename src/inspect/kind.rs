@@ -2,14 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{archive, clamav, foreign, json, lists, rules, submission, text::State};
-use crate::base::Reason;
+use super::text::State;
+use super::{archive, clamav, foreign, json, lists, rules, submission};
+use base::Reason;
 
 macro_rules! kinds {
     ($($name:ident $code:literal $meaning:literal $recognise:expr;)*) => {
         /// A kind of content that may pass where a feed allows it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-        #[cfg_attr(test, derive(schemars::JsonSchema))]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub enum Kind { $(#[doc = $meaning] #[serde(rename = $code)] $name),* }
 
         impl Kind {
@@ -111,7 +112,7 @@ pub fn recognise(path: &str, head: &[u8], state: State) -> Result<Kind, (Reason,
     if let Some(reason) = foreign::recognise(&extension, head).filter(|_| !is_archive(path, head)) {
         return Err((reason, None));
     }
-    let whole = if head.len() < super::HEAD {
+    let whole = if head.len() < crate::HEAD {
         head
     } else {
         head.get(..head.iter().rposition(|b| *b == b'\n').unwrap_or(0)).unwrap_or_default()

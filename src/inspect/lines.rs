@@ -3,7 +3,7 @@
 use super::flaw::Span;
 use super::notes::Notes;
 use super::submission::submits;
-use crate::base::Reason;
+use base::Reason;
 
 /// A line, without its end.
 #[derive(Clone, Copy, Debug)]

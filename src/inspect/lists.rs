@@ -7,7 +7,7 @@ use super::item::{Effect, Item};
 use super::kind::{Kind, Seen};
 use super::lines::{Grammar, Line};
 use super::notes::Notes;
-use crate::base::Reason;
+use base::Reason;
 
 const ANY: &[&str] = &["txt", "list"];
 

@@ -5,13 +5,12 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Kind;
 use super::item::{Effect, Item};
 use super::json::{Fields, Json, Unread, line, offset, parse, value};
 use super::notes::Notes;
-use super::pattern;
 use super::stix::embedded;
-use crate::base::Reason;
+use super::{Kind, pattern};
+use base::Reason;
 
 /// Types whose values are looked for, or describe: text that no engine runs.
 const TYPES: &[&str] = &[

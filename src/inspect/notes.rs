@@ -6,8 +6,8 @@ use super::Kind;
 use super::cvd::Database;
 use super::flaw::{Flaws, Span};
 use super::item::{Item, MOST, RECORD};
-use crate::base::Reason;
-use crate::base::clock::Stopwatch;
+use base::Reason;
+use base::clock::Stopwatch;
 
 /// How long one artifact may be inspected, in seconds of its own: far above what honest content takes.
 const MOST_SECONDS: u64 = 60;
@@ -71,7 +71,7 @@ impl Notes {
 
     /// Takes over others' notes.
     pub fn absorb(&mut self, others: Self) {
-        self.absorb_of(others, &super::flaw::CONTENT);
+        self.absorb_of(others, &crate::flaw::CONTENT);
     }
 
     /// Takes over others' items, and flaws of these reasons.
@@ -114,10 +114,10 @@ impl Notes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Digest;
-    use crate::inspect::item::Effect;
-    use crate::inspect::{Action, Decision, Demands, Look, Opaque, Policy, Terms};
-    use crate::verify::Artifact;
+    use crate::item::Effect;
+    use crate::{Action, Decision, Demands, Look, Opaque, Policy, Terms};
+    use base::Digest;
+    use bundle::Artifact;
 
     /// Whatever the format, and however lax the policy: what could not be looked at to its end is withheld.
     #[test]

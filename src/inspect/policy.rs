@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Kind;
 use super::flaw::{Flaw, PERMITTABLE, can_be_stripped};
-use crate::base::{Digest, Reason, Refusal, quoted};
+use base::{Digest, Reason, Refusal, quoted};
 
 /// What a rule says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// It may pass.
@@ -37,7 +37,7 @@ impl Action {
 
 /// One rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Its name, which verdicts carry. 1 to 64 of `a-z 0-9 . _ -`.
@@ -55,7 +55,7 @@ pub struct Rule {
 
 /// A policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     /// Its name. A site's policy may not have the name of one that ships with the program.
@@ -104,8 +104,8 @@ impl Policy {
         let mut seen = BTreeSet::new();
         for rule in &self.rules {
             let wrong = |what: String| Some(format!("policy \"{name}\", rule \"{}\": {what}", quoted(&rule.name)));
-            if !crate::base::name::is_name(&rule.name) {
-                return wrong(crate::base::name::RULE.to_owned());
+            if !base::name::is_name(&rule.name) {
+                return wrong(base::name::RULE.to_owned());
             }
             if !seen.insert(&rule.name) {
                 return wrong("it stands twice".into());

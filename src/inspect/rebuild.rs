@@ -1,4 +1,4 @@
-//! An archive without what may not pass: a new one, in the normal form that bundles have too ([`crate::unpack`]): plain
+//! An archive without what may not pass: a new one, in the normal form that bundles have too ([`bundle::payload`]): plain
 //! headers, no folders, no owners, no times. Files stay in their order; of each the lines to be left out are, and a
 //! file of which nothing is left is not in it. In scope: making it. Out of scope: whether it may pass, which its own
 //! examination says.
@@ -15,7 +15,7 @@ use super::strip::Leaving;
 use super::tar::{End, Members, Tar};
 use super::zip;
 use super::zipping::Zipping;
-use crate::unpack::ustar::{end_after, header, padding};
+use bundle::payload::ustar::{end_after, header, padding};
 
 /// Most bytes that a new archive may have, made of one of so many. Packed again it may be longer, but not by much.
 pub fn most(size: u64) -> u64 {
@@ -184,9 +184,9 @@ impl<F: Form> Members for Making<'_, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inspect::archive::tests::{gzip, tar};
-    use crate::inspect::zipping::tests::zip;
-    use crate::unpack::ustar::RECORD;
+    use crate::archive::tests::{gzip, tar};
+    use crate::zipping::tests::zip;
+    use bundle::payload::ustar::RECORD;
 
     fn cut(member: &str, from: u64, size: u64) -> Cut {
         Cut { member: Some(member.into()), span: Span { from, size } }

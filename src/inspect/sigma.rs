@@ -10,7 +10,7 @@ use super::item::{Effect, Item};
 use super::notes::Notes;
 use super::regex;
 use super::whole::Whole;
-use crate::base::Reason;
+use base::Reason;
 
 /// Longest file, in bytes.
 const LONGEST: usize = 1 << 20;

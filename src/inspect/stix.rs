@@ -1,17 +1,16 @@
 //! STIX bundles (OASIS STIX 2.1; 2.0 where it differs in form alone). An object is read at a time. Its
-//! patterns are read by [`super::pattern`]. Out of scope: relationships, and properties that begin with `x_`, which are
+//! patterns are read by [`crate::pattern`]. Out of scope: relationships, and properties that begin with `x_`, which are
 //! inert.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Kind;
 use super::flaw::Flaw;
 use super::item::{Effect, Item};
 use super::json::{Json, Unread, line, offset, parse, value};
 use super::notes::Notes;
-use super::pattern;
-use crate::base::Reason;
+use super::{Kind, pattern};
+use base::Reason;
 
 /// Objects that describe (STIX 2.1, sections 4, 5 and 7).
 const DESCRIBE: &[&str] = &[
@@ -143,7 +142,7 @@ fn reasons(object: &Json) -> Vec<Reason> {
             "snort" | "suricata" => reasons.extend(embedded(Kind::SuricataRules, pattern)),
             "yara" => reasons.extend(embedded(Kind::YaraSource, pattern)),
             "sigma" => reasons.extend(embedded(Kind::SigmaYaml, pattern)),
-            "pcre" if super::regex::explodes(pattern) => reasons.push(Reason::RuleCostly),
+            "pcre" if crate::regex::explodes(pattern) => reasons.push(Reason::RuleCostly),
             "pcre" => {}
             "stix" | "" => reasons.push(Reason::RuleSyntax),
             _ => reasons.push(Reason::RuleModule),
@@ -154,7 +153,7 @@ fn reasons(object: &Json) -> Vec<Reason> {
 
 /// What may not pass in a text that is content of another kind.
 pub fn embedded(kind: Kind, text: &str) -> Vec<Reason> {
-    let flaws: Vec<Flaw> = super::flaws_of(kind, text.as_bytes());
+    let flaws: Vec<Flaw> = crate::flaws_of(kind, text.as_bytes());
     flaws.into_iter().map(|flaw| flaw.reason).collect()
 }
 

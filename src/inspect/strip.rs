@@ -1,7 +1,7 @@
 //! Leaving lines out of an artifact. Whoever holds the signed bytes does it, not the examiner: that one only says which
 //! lines, and lines that are not whole are refused. So what it could do, taken over, is leave lines out: in formats in
 //! which each line is read by itself, that forges nothing. An archive is the exception: the examiner makes the new one
-//! ([`super::rebuild`]), which then is examined as if it had come in so.
+//! ([`crate::rebuild`]), which then is examined as if it had come in so.
 
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use super::flaw::{Cut, Span};
 use super::{Keep, Kind, Verdict};
-use crate::base::digest::Hasher;
-use crate::base::error::IoContext as _;
-use crate::base::{Digest, Fault, durable};
-use crate::verify::Artifact;
+use base::digest::Hasher;
+use base::error::IoContext as _;
+use base::{Digest, Fault, durable};
+use bundle::Artifact;
 
 /// Leaves whole lines out of bytes that come by.
 pub struct Leaving<'a> {

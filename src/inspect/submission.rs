@@ -50,8 +50,8 @@ pub fn line_that_submits(lines: &[&str]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Reason;
-    use crate::inspect::Kind;
+    use crate::Kind;
+    use base::Reason;
 
     #[test]
     fn settings_however_they_are_written() {
@@ -75,8 +75,7 @@ mod tests {
             (Kind::SuricataConfig, "config classification: a,b,1"),
             (Kind::ClamavHashes, "d41d8cd98f00b204e9800998ecf8427e:1:a"),
         ] {
-            let flaws =
-                crate::inspect::flaws_of(kind, format!("{first}\nUploadURL https://vendor.example\n").as_bytes());
+            let flaws = crate::flaws_of(kind, format!("{first}\nUploadURL https://vendor.example\n").as_bytes());
             let told: Vec<_> = flaws.iter().map(|flaw| (flaw.reason, flaw.line, flaw.span.is_some())).collect();
             assert_eq!(told, [(Reason::RuleSubmits, 2, true)], "{kind}");
         }

@@ -17,7 +17,7 @@ use super::item::{Effect, Item};
 use super::lines::{Grammar, Line};
 use super::notes::Notes;
 use super::{keywords, regex};
-use crate::base::Reason;
+use base::Reason;
 
 /// Longest line with its end, in bytes, comments too: Suricata reads at most 8191 at a time, and takes what is left
 /// of a longer line, of a comment say, for a line of its own.
@@ -264,9 +264,9 @@ fn option(text: &str) -> Option<Option<(Option_<'_>, &str)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inspect::flaw::{Flaw, Span};
-    use crate::inspect::item::RECORD;
-    use crate::inspect::lines::Lines;
+    use crate::flaw::{Flaw, Span};
+    use crate::item::RECORD;
+    use crate::lines::Lines;
 
     fn flaws(text: &str) -> Vec<(Reason, u64)> {
         let whole = read(text, text.len().max(1));

@@ -10,9 +10,9 @@ use flate2::{Decompress, FlushDecompress, Status};
 use super::beside::{Beside, Work};
 use super::notes::Notes;
 
-use crate::base::Limits;
-use crate::unpack::ustar::{BLOCK, checksum, padding};
-use crate::verify::paths;
+use base::Limits;
+use bundle::paths;
+use bundle::payload::ustar::{BLOCK, checksum, padding};
 
 /// Most files in an archive.
 const MOST: usize = 20_000;

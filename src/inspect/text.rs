@@ -1,7 +1,7 @@
 //! Whether a stream of bytes is plain text: UTF-8 with no control, invisible or bidirectional
 //! characters but tab, line feed and carriage return.
 
-use crate::verify::paths::is_invisible;
+use bundle::paths::is_invisible;
 
 /// What the bytes so far are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Database, Kind};
-use crate::base::{Digest, Reason, quoted};
+use base::{Digest, Reason, quoted};
 
 /// What inspection decided.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Decision {
     /// Passed whole.
@@ -33,7 +33,7 @@ impl Decision {
 /// What became of an artifact by leaving lines out: new bytes, of which the publisher signed each but not their sum. Of
 /// an archive, its files in a new one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Stripped {
     /// Length in bytes.
@@ -46,7 +46,7 @@ pub struct Stripped {
 
 /// A line, or a rule of several, that was left out; once for each reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Dropped {
     /// The line at fault, in the artifact as it came, counted from 1.
@@ -60,7 +60,7 @@ pub struct Dropped {
 
 /// What inspection decided about one artifact, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {
     /// The artifact's path in the manifest.
@@ -140,7 +140,7 @@ impl Stripped {
 
 /// How many artifacts got which verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
     /// Passed whole.

@@ -1,7 +1,7 @@
 //! Formats that are read as a whole: the file is kept until it is complete, up to a length of its format.
 
 use super::notes::Notes;
-use crate::base::Reason;
+use base::Reason;
 
 /// A file in the making.
 pub struct Whole {

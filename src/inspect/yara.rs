@@ -13,7 +13,7 @@ use super::flaw::Span;
 use super::item::{Effect, Item};
 use super::notes::Notes;
 use super::whole::Whole;
-use crate::base::Reason;
+use base::Reason;
 
 /// Longest file, in bytes. The parser holds one rule at a time, in up to three hundred times its length: a file that
 /// is a single rule made for that takes 600 MB, and the cage gives the examiner 1 GiB.
@@ -218,7 +218,7 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inspect::flaw::Flaw;
+    use crate::flaw::Flaw;
 
     fn flaws(text: &str) -> Vec<(Reason, u64)> {
         let mut reading = Reading::default();

@@ -12,7 +12,7 @@
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 use super::tar::{Members, Names, Wrong, most_from};
-use crate::base::wire::LONGEST_BYTES;
+use base::wire::LONGEST_BYTES;
 
 /// Longest archive, in bytes: it is held whole, since it begins with its end.
 pub const LONGEST: usize = 64 << 20;
@@ -222,7 +222,7 @@ fn unpack(data: &[u8], header: &Header<'_>, give: &mut dyn FnMut(&[u8])) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inspect::zipping::tests::zip;
+    use crate::zipping::tests::zip;
 
     #[derive(Default)]
     struct Kept(Vec<(String, Vec<u8>)>);

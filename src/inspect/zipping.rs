@@ -1,4 +1,4 @@
-//! Making a zip that [`super::zip`] reads, in normal form: files alone, deflated, of no time, mode 0644.
+//! Making a zip that [`crate::zip`] reads, in normal form: files alone, deflated, of no time, mode 0644.
 
 use std::io::{self, Write};
 
@@ -92,7 +92,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A zip of these files.
-    pub(in crate::inspect) fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
+    pub(crate) fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
         let mut zipping = Zipping::new(Vec::new());
         for (name, bytes) in files {
             zipping.begin(name);

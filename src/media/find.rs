@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
 use serde::{Deserialize, Serialize};
 
-use crate::base::digest::Hasher;
-use crate::base::quoted::quoted_os;
-use crate::base::{Digest, Limits, Reason, Refusal};
-use crate::verify::{keyring, signature};
+use base::digest::Hasher;
+use base::quoted::quoted_os;
+use base::{Digest, Limits, Reason, Refusal};
+use bundle::{keyring, signature};
 
 /// What a bundle's signatures are over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,14 +10,14 @@ use std::thread;
 
 use super::find::Document;
 use super::reader::{self, Answer, Ask};
-use crate::base::digest::Hasher;
-use crate::base::error::IoContext as _;
-use crate::base::patient::Patient;
-use crate::base::quoted::printable;
-use crate::base::talk::{self, Talk};
-use crate::base::wire::{Frame, Receiver};
-use crate::base::{Digest, Error, Fault, Limits, Reason, Refusal, durable};
-use crate::verify::{Envelope, Verified, signature};
+use base::digest::Hasher;
+use base::error::IoContext as _;
+use base::patient::Patient;
+use base::quoted::printable;
+use base::talk::{self, Talk};
+use base::wire::{Frame, Receiver};
+use base::{Digest, Error, Fault, Limits, Reason, Refusal, durable};
+use bundle::{Envelope, Verified, signature};
 
 /// Whom the faults are told of.
 const READER: &str = "reader";
@@ -81,7 +81,7 @@ impl Medium {
 
     /// A medium that this process reads itself.
     pub fn here(root: &Path, limits: &Limits) -> Result<Self, Error> {
-        let opened = super::find::open_root(root).map_err(|e| unlistable(&e))?;
+        let opened = crate::find::open_root(root).map_err(|e| unlistable(&e))?;
         let theirs = limits.clone();
         let talk = Talk::here(move |asks, answers| reader::run(&opened, &theirs, asks, answers))?;
         Ok(Self { talk: Some(talk), limits: limits.clone(), bundles: Vec::new(), tree: None })

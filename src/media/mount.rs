@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{StatVfsMountFlags, major, minor, statvfs};
 
-use crate::base::error::IoContext as _;
-use crate::base::{Fault, raw};
+use base::error::IoContext as _;
+use base::{Fault, raw};
 
 /// How a medium is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -88,7 +88,7 @@ fn plain(text: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::durable;
+    use base::durable;
 
     #[test]
     fn media_are_told_by_their_place_or_their_disk() {

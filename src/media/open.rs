@@ -9,8 +9,8 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use super::find::{Found, open_folder};
-use crate::base::quoted::quoted_os;
-use crate::base::{Reason, Refusal};
+use base::quoted::quoted_os;
+use base::{Reason, Refusal};
 
 /// The file `name` of the bundle and its length; `None` if there is none of that name.
 ///

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::find::{Document, Found, Survey, find};
 use super::open::{open, unreadable};
-use crate::base::quoted::quoted_os;
-use crate::base::wire::{LONGEST_BYTES, Receiver, Sender};
-use crate::base::{Limits, Reason, Refusal};
-use crate::verify::signature;
+use base::quoted::quoted_os;
+use base::wire::{LONGEST_BYTES, Receiver, Sender};
+use base::{Limits, Reason, Refusal};
+use bundle::signature;
 
 /// Most unreadable folders named; the rest is counted.
 const UNREADABLE: usize = 20;

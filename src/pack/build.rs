@@ -11,13 +11,13 @@ use flate2::{Compression, GzBuilder};
 use walkdir::WalkDir;
 
 use super::lines;
-use crate::base::digest::Hasher;
-use crate::base::error::IoContext as _;
-use crate::base::{Digest, Error, Fault, Limits, Reason, Refusal, Timestamp, durable, quoted};
-use crate::inspect::rebuild::rebuild;
-use crate::inspect::{Decision, Demands, Finding, Kind, Look, Opaque, Policy, Terms, Verdict, strip};
-use crate::unpack::ustar;
-use crate::verify::manifest::{Artifact, FORMAT, Manifest, Payload};
+use base::digest::Hasher;
+use base::error::IoContext as _;
+use base::{Digest, Error, Fault, Limits, Reason, Refusal, Timestamp, durable, quoted};
+use bundle::manifest::{Artifact, FORMAT, Manifest, Payload};
+use bundle::payload::ustar;
+use inspect::rebuild::rebuild;
+use inspect::{Decision, Demands, Finding, Kind, Look, Opaque, Policy, Terms, Verdict, strip};
 
 /// What to make.
 pub struct Plan {
@@ -109,7 +109,7 @@ pub fn build(plan: &Plan) -> Result<Made, Error> {
         payload: Payload { size: u64::MAX, sha256: Digest([0; 32]) },
         artifacts,
     };
-    let unbounded = Limits { payload: crate::base::limits::Bytes(u64::MAX), ..plan.limits.clone() };
+    let unbounded = Limits { payload: base::limits::Bytes(u64::MAX), ..plan.limits.clone() };
     manifest.check(&unbounded)?;
     let most = to_bytes(&manifest)?.len();
     if most as u64 > plan.limits.manifest.0 {
@@ -163,7 +163,7 @@ fn survey(plan: &Plan) -> Result<Survey, Error> {
         return Err(Error::refused(*reason, detail));
     }
     if let Some((key, file)) = &plan.tuf {
-        let metadata = super::tuf::feed(&plan.feed, plan.version, plan.expires, &survey.artifacts, key)?;
+        let metadata = crate::tuf::feed(&plan.feed, plan.version, plan.expires, &survey.artifacts, key)?;
         durable::replace(file, metadata.as_bytes())?;
         let path = format!("tuf-{}.json", plan.feed);
         take(plan, &path, file, &mut survey)?;

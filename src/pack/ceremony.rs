@@ -4,12 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use super::ring::{fault, key, public_key, threshold};
-use crate::base::error::IoContext as _;
-use crate::base::{Digest, Error, Fault, Limits, Reason, Refusal, Timestamp, durable, quoted};
-use crate::media::{Document, Medium};
-use crate::verify::keyring::{Epoch, RawKey, Revoked};
-use crate::verify::succession::{claimed_version, root_signers};
-use crate::verify::{Envelope, Keyring, SignatureFile, Successor, signature, succeed};
+use base::error::IoContext as _;
+use base::{Digest, Error, Fault, Limits, Reason, Refusal, Timestamp, durable, quoted};
+use bundle::keyring::{Epoch, RawKey, Revoked};
+use bundle::succession::{claimed_version, root_signers};
+use bundle::{Envelope, Keyring, SignatureFile, Successor, signature, succeed};
+use media::{Document, Medium};
 
 /// What the next keyring has other than the former; see the command line.
 #[derive(Default)]
@@ -123,7 +123,7 @@ pub fn assemble(folder: &Path, former: &Keyring, signatures: &[PathBuf]) -> Resu
         let [old, new] = by;
         let ids: Vec<String> = old?.into_iter().chain(new?).collect();
         let Some(by) = ids.first() else {
-            let id = crate::verify::keyring::id_text(id);
+            let id = bundle::keyring::id_text(id);
             let detail = format!("{} is by {id}, which is no root key of either keyring", path.display());
             return Err(Error::refused(Reason::SignatureUnknownKey, detail));
         };
@@ -173,11 +173,11 @@ pub fn differences(old: &Keyring, new: &Keyring) -> Vec<String> {
     lines
 }
 
-fn row(row: &crate::verify::keyring::Threshold) -> String {
+fn row(row: &bundle::keyring::Threshold) -> String {
     format!("{} {} signatures for {}", row.signers, row.role, row.feeds.join(" "))
 }
 
-fn toml_of(key: &crate::verify::keyring::Key) -> String {
+fn toml_of(key: &bundle::keyring::Key) -> String {
     toml::to_string(key).unwrap_or_default()
 }
 

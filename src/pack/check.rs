@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::base::quoted::quoted_os;
-use crate::base::{Error, Limits, Reason, Refusal, Timestamp, quoted};
-use crate::config::{Classification, Config, policy};
-use crate::inspect::strip::Scratch;
-use crate::inspect::{Demands, Examination, Kind, Terms, Verdict};
-use crate::media::Medium;
-use crate::verify::{self, Keyring, Rules, Signer, trust};
+use base::quoted::quoted_os;
+use base::{Error, Limits, Reason, Refusal, Timestamp, quoted};
+use bundle::{Keyring, Rules, Signer, trust};
+use config::{Classification, Config, policy};
+use inspect::strip::Scratch;
+use inspect::{Demands, Examination, Kind, Terms, Verdict};
+use media::Medium;
 
 /// What a dry run found.
 pub struct Checked {
@@ -39,7 +39,7 @@ pub fn check(
     }
     let tolerance = config.map_or(Duration::from_mins(10), |c| c.clock.tolerance.0);
     let rules = Rules { keyring, limits: &limits, clock_tolerance: tolerance, now, waived: &|_, _| false };
-    let verified = verify::verify(medium.envelope(0)?, &rules)?;
+    let verified = bundle::verify(medium.envelope(0)?, &rules)?;
     let name = verified.manifest().feed.clone();
     let feed = config.map(|config| {
         let unknown = || Refusal::new(Reason::FeedUnknown, format!("the config has no feed {name}"));
@@ -50,7 +50,7 @@ pub fn check(
     let (kinds, policy, may_suppress) = match feed {
         None => (Kind::ALL, policy::shipped_for(Classification::default())?, true),
         Some((feed, config)) => {
-            verify::check_algorithms(&verified, &feed.algorithms)?;
+            bundle::check_algorithms(&verified, &feed.algorithms)?;
             trust::check_age(&verified, feed.refuse_after.map(|span| span.0), now)?;
             (feed.kinds.get_ref().as_slice(), config.policy_of(feed)?, feed.may_suppress(verified.signers()))
         }

@@ -6,10 +6,10 @@ use data_encoding::BASE64;
 use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use crate::base::error::IoContext as _;
-use crate::base::{Error, Fault, Reason, Refusal, Timestamp, quoted};
-use crate::verify::key::ML_DSA_KEY;
-use crate::verify::keyring::{Algorithm, FORMAT, Key, Keyring, Right, Role, Root, Threshold};
+use base::error::IoContext as _;
+use base::{Error, Fault, Reason, Refusal, Timestamp, quoted};
+use bundle::key::ML_DSA_KEY;
+use bundle::keyring::{Algorithm, FORMAT, Key, Keyring, Right, Role, Root, Threshold};
 
 /// What stands before the bytes of a public ML-DSA-65 key (RFC 9881, section 4).
 const ML_DSA_SPKI: &[u8] =

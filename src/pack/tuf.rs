@@ -10,10 +10,10 @@ use rustls::pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 use serde_json::{Value, json};
 
 use super::ring::fault;
-use crate::base::error::IoContext as _;
-use crate::base::{Error, Reason, Refusal, Timestamp, quoted};
-use crate::verify::Artifact;
-use crate::verify::tuf::{
+use base::error::IoContext as _;
+use base::{Error, Reason, Refusal, Timestamp, quoted};
+use bundle::Artifact;
+use bundle::tuf::{
     Delegated, Delegations, Key, NOTICE, NOTICES, Role, Root, Target, Targets, canonical, file, refuse, signed_part,
     target_name,
 };

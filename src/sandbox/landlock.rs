@@ -10,8 +10,8 @@ use rustix::fs::{Mode, OFlags, open};
 
 use super::rights::{Place, Rights};
 use super::{Grants, Layer, missing};
-use crate::base::Fault;
-use crate::base::error::IoContext as _;
+use base::Fault;
+use base::error::IoContext as _;
 
 /// The newest version that this program knows rules for.
 const NEWEST: ABI = ABI::V7;

@@ -11,7 +11,7 @@ use rustix::thread::{
 
 use super::rights::{Rights, User};
 use super::{Grants, Layer, missing};
-use crate::base::{Fault, raw};
+use base::{Fault, raw};
 
 /// What `nobody` and `nogroup` are everywhere.
 const NOBODY: u32 = 65534;
@@ -33,7 +33,7 @@ pub fn enter(rights: &Rights, grants: &Grants<'_>) -> Result<Vec<String>, Fault>
     drop_privileges().map_err(|e| missing(Layer::Namespaces, &format!("privileges cannot be dropped: {e}")))?;
     if let (Some(signal), Some(parent)) = (death, parent) {
         // Changing the user made the kernel forget it.
-        super::worker::end_with(parent.as_raw_nonzero().get(), signal)?;
+        crate::worker::end_with(parent.as_raw_nonzero().get(), signal)?;
     }
     limit(rights).map_err(|e| missing(Layer::Namespaces, &format!("limits cannot be set: {e}")))?;
     Ok(weaker)
@@ -83,7 +83,7 @@ fn become_user(rights: &Rights, state: &Path, weaker: &mut Vec<String>) -> Resul
         User::Own(name) => {
             let own = uzers::get_user_by_name(name).map(|user| (user.uid(), user.primary_group_id()));
             own.unwrap_or_else(|| {
-                weaker.push(format!("there is no user {name}: the {} runs as nobody", rights.role));
+                weaker.push(format!("there is no user {name}: the {} runs as nobody", rights.name));
                 (NOBODY, NOBODY)
             })
         }
@@ -96,7 +96,7 @@ fn become_user(rights: &Rights, state: &Path, weaker: &mut Vec<String>) -> Resul
             if meta.uid() == 0 {
                 weaker.push(format!(
                     "root owns the state folder: the {} runs as root, without root's privileges",
-                    rights.role
+                    rights.name
                 ));
             }
             (meta.uid(), meta.gid())

@@ -7,8 +7,8 @@ use std::process::{Child, Command};
 
 use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
 
-use crate::base::Fault;
-use crate::base::error::IoContext as _;
+use base::Fault;
+use base::error::IoContext as _;
 
 /// What we are, whatever happened to the file we were started from.
 const OURSELVES: &str = "/proc/self/exe";

@@ -24,9 +24,9 @@ use super::pulls::Answered;
 use super::request::{Decision, Place, decide, missing};
 use super::response::{self, Body};
 use super::tap::{Tap, Watched};
-use crate::audit::entry::Attempt;
-use crate::base::{clock, quoted};
-use crate::guard::Label;
+use crate::journal::Attempt;
+use base::{clock, quoted};
+use guard::Label;
 
 /// How long, and how many bytes of, a refused body are let run out so that the other side gets to
 /// read the answer. They are thrown away as they come.
@@ -150,7 +150,7 @@ fn record_broken(service: &Service, peer: &Peer, watched: &Watched, broken: bool
     };
     service.counts.refused.fetch_add(1, Relaxed);
     let beginning = watched.beginning();
-    let sni = super::listener::sni_of(&beginning);
+    let sni = crate::listener::sni_of(&beginning);
     let first = if label.name == "malformed-request" { beginning.as_slice() } else { &[] };
     let mut attempt = attempt(peer, &label, "", &String::from_utf8_lossy(first), &HeaderMap::new(), status);
     attempt.sni = attempt.sni.or(sni);
@@ -216,7 +216,7 @@ impl Answerer<'_> {
             }
             return response;
         }
-        if let Some(mut response) = super::own::answer(self.service, path, self.peer.certificate.as_deref()) {
+        if let Some(mut response) = crate::own::answer(self.service, path, self.peer.certificate.as_deref()) {
             if head {
                 *response.body_mut() = Body::default();
             }

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use crate::audit::entry::{Attempt, SelfTest};
-use crate::audit::journal::Journal;
-use crate::base::Fault;
-use crate::base::error::IoContext as _;
-use crate::guard::FOREIGN_LOOK_UP;
+use crate::journal::{Attempt, Journal};
+use base::Fault;
+use base::error::IoContext as _;
+use guard::FOREIGN_LOOK_UP;
+use sandbox::report::SelfTest;
 
 /// Attempts waiting for the thread; more are only counted.
 const WAITING: usize = 4096;
@@ -54,7 +54,7 @@ impl Evidence {
         let next = u64::from_le_bytes(id) >> 12;
         // What the server proved of itself is the first line it writes.
         let proof = SelfTest { id: Some(next), ..proof };
-        journal.append(&[proof]).during("write to", Path::new(crate::audit::journal::NAME))?;
+        journal.append(&[proof]).during("write to", Path::new(crate::journal::NAME))?;
         let (sender, receiver) = sync_channel(WAITING);
         let recorder = Recorder { journal, next, minute: Instant::now(), seen: HashMap::new() };
         std::thread::Builder::new()
@@ -177,7 +177,7 @@ mod tests {
         drop(sender);
         let long_ago = Instant::now().checked_sub(MINUTE).unwrap();
         Recorder { journal, next: 0, minute: long_ago, seen: HashMap::new() }.run(&receiver);
-        let text = std::fs::read_to_string(folder.path().join(crate::audit::journal::NAME)).unwrap();
+        let text = std::fs::read_to_string(folder.path().join(crate::journal::NAME)).unwrap();
         let counts: Vec<u64> = text.lines().map(|line| serde_json::from_str::<Attempt>(line).unwrap().count).collect();
         // The first at once, then what came until the minute was over, then the rest.
         assert_eq!(counts, [1, WAITING as u64, WAITING as u64 - 1]);

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use super::audience::Audience;
-use crate::base::Timestamp;
-use crate::config::Config;
-use crate::publish::set::Member;
+use super::plan::Ageing;
+use crate::set::Member;
+use base::Timestamp;
 
 /// How old a feed's content is, as a channel shows it.
 pub struct FeedState {
@@ -30,8 +30,7 @@ const FRESHNESS: [&str; 4] = ["fresh", "ageing", "stale", "expired"];
 
 impl FeedState {
     /// Of a release in a set.
-    pub fn new(member: &Member, (channel, audience): (&str, &Audience), config: &Config, now: Timestamp) -> Self {
-        let feed = config.feed(&member.feed);
+    pub fn new(member: &Member, (channel, audience): (&str, &Audience), ageing: Ageing, now: Timestamp) -> Self {
         let state = Self {
             name: member.feed.clone(),
             channel: channel.to_owned(),
@@ -40,8 +39,8 @@ impl FeedState {
             issued: member.issued,
             expires: member.expires,
             back_until: member.back_until,
-            warn_after: feed.and_then(|f| f.warn_after).map(|span| span.0),
-            stale_after: feed.and_then(|f| f.stale_after).map(|span| span.0),
+            warn_after: ageing.warn_after,
+            stale_after: ageing.stale_after,
             freshness: AtomicU8::new(0),
         };
         state.look(now);
@@ -71,10 +70,9 @@ impl FeedState {
 }
 
 /// The freshness of a release in a set, in a word.
-pub fn freshness_word(member: &Member, feed: Option<&crate::config::Feed>, now: Timestamp) -> &'static str {
-    let span = |span: Option<crate::base::span::Span>| span.map(|s| s.0);
-    let (warn, stale) = feed.map_or((None, None), |f| (span(f.warn_after), span(f.stale_after)));
-    let fresh = freshness(member.issued, (member.expires, member.back_until), warn, stale, now);
+pub fn freshness_word(member: &Member, ageing: Ageing, now: Timestamp) -> &'static str {
+    let fresh =
+        freshness(member.issued, (member.expires, member.back_until), ageing.warn_after, ageing.stale_after, now);
     FRESHNESS.get(usize::from(fresh)).copied().unwrap_or("expired")
 }
 

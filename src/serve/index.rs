@@ -15,14 +15,14 @@ use hyper::header::HeaderValue;
 use super::Service;
 use super::audience::Audience;
 use super::freshness::FeedState;
+use super::plan::Plan;
+use super::published::Published;
 use super::tls::Tls;
-use crate::base::raw::map;
-use crate::base::{Digest, Fault, Timestamp, clock};
-use crate::config::Config;
-use crate::guard::Guard;
-use crate::publish::Current;
-use crate::publish::set::{Member, sums};
-use crate::store::{Place, ReleaseId, State};
+use crate::set::{Current, Member, Place, sums};
+use base::raw::map;
+use base::{Digest, Fault, Timestamp, clock};
+use bundle::ReleaseId;
+use guard::Guard;
 
 /// How often the pointers are looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -83,10 +83,10 @@ impl Index {
 
     /// Loads what the pointers of the config's channels name: one that was taken out of it is served to nobody. One that
     /// is damaged is left out, and its fault given: the others keep being served.
-    pub fn load(state: &State, config: &Config, now: Timestamp) -> Result<(Self, Vec<Fault>), Fault> {
+    pub fn load(published: &Published, plan: &Plan, now: Timestamp) -> Result<(Self, Vec<Fault>), Fault> {
         let (mut index, mut faults) = (Self::empty()?, Vec::new());
-        for channel in &config.channels {
-            match Self::load_channel(state, config, channel.name.get_ref(), now) {
+        for channel in &plan.channels {
+            match Self::load_channel(published, plan, &channel.name, now) {
                 Ok(part) => {
                     part.paths.into_iter().for_each(|(path, item)| join(&mut index.paths, path, item));
                     part.blobs.into_iter().for_each(|(digest, item)| join(&mut index.blobs, digest, item));
@@ -96,10 +96,11 @@ impl Index {
                 Err(fault) => faults.push(fault),
             }
         }
-        if let Err(fault) = config.tuf.as_ref().map_or(Ok(()), |_| index.add_tree(state)) {
+        let tree = if plan.has_tuf { index.add_tree(published) } else { Ok(()) };
+        if let Err(fault) = tree {
             faults.push(fault);
         }
-        match index.published_guard(config) {
+        match index.published_guard(plan) {
             Ok(guard) => index.guard = Arc::new(guard),
             // What is published must not depend on the record: the list that ships does for now.
             Err(fault) => faults.push(fault),
@@ -108,37 +109,40 @@ impl Index {
     }
 
     /// What knows submission clients, by the list that ships and the published one.
-    pub fn published_guard(&self, config: &Config) -> Result<Guard, Fault> {
-        let item = config.serve.endpoints.as_ref().and_then(|path| self.get(&format!("/{path}")));
+    pub fn published_guard(&self, plan: &Plan) -> Result<Guard, Fault> {
+        let item = plan.settings.endpoints.as_ref().and_then(|path| self.get(&format!("/{path}")));
         item.map_or_else(Guard::shipped, |item| Guard::with(&item.bytes))
     }
 
     /// Only the channel that holds the list of endpoints, for whoever shows the record.
-    pub fn guard_of(state: &State, config: &Config, now: Timestamp) -> Result<Guard, Fault> {
-        let channel = config.serve.endpoints.as_ref().and_then(|path| Some(path.split_once('/')?.0));
+    pub fn guard_of(published: &Published, plan: &Plan, now: Timestamp) -> Result<Guard, Fault> {
+        let channel = plan.settings.endpoints.as_ref().and_then(|path| Some(path.split_once('/')?.0));
         let Some(channel) = channel else { return Guard::shipped() };
-        Self::load_channel(state, config, channel, now)?.published_guard(config)
+        Self::load_channel(published, plan, channel, now)?.published_guard(plan)
     }
 
-    fn load_channel(state: &State, config: &Config, channel: &str, now: Timestamp) -> Result<Self, Fault> {
+    fn load_channel(published: &Published, plan: &Plan, channel: &str, now: Timestamp) -> Result<Self, Fault> {
         let mut index = Self::empty()?;
-        let Some(current) = state.current(channel)? else { return Ok(index) };
-        let (bytes, set) = state.set(channel, current)?;
+        let Some(current) = published.current(channel)? else { return Ok(index) };
+        let (bytes, set) = published.set(channel, current)?;
         let mut packs: HashMap<String, Bytes> = HashMap::new();
         let mut dates: HashMap<Timestamp, HeaderValue> = HashMap::new();
-        let known = config.channels.iter().find(|it| it.name.get_ref() == channel);
+        let known = plan.channels.iter().find(|it| it.name == channel);
         let Some(known) = known else { return Ok(index) };
         index.audience = Audience::of(&known.certificates);
         index.feeds = set
             .releases
             .iter()
-            .map(|member| Arc::new(FeedState::new(member, (channel, &index.audience), config, now)))
+            .map(|member| {
+                let ageing = plan.feeds.get(&member.feed).copied().unwrap_or_default();
+                Arc::new(FeedState::new(member, (channel, &index.audience), ageing, now))
+            })
             .collect();
         for file in &set.files {
             let item = Arc::new(Item {
                 bytes: match file.place {
                     Place::Sums => Bytes::from(sums(&set.files)),
-                    _ => content(state, file.sha256, file.size, &file.place, &mut packs)?,
+                    _ => content(published, file.sha256, file.size, &file.place, &mut packs)?,
                 },
                 etag: etag(file.sha256),
                 modified: file.modified,
@@ -157,16 +161,16 @@ impl Index {
         }
         index.add(format!("/-/channels/{channel}/release.json"), bytes.into(), set.published);
         for member in &set.releases {
-            index.add_evidence(state, member, set.published)?;
+            index.add_evidence(published, member, set.published)?;
         }
         index.channels.push((channel.to_owned(), current));
         Ok(index)
     }
 
     /// The manifest and its signatures, as they came: an agent can check any artifact end to end.
-    fn add_evidence(&mut self, state: &State, member: &Member, modified: Timestamp) -> Result<(), Fault> {
+    fn add_evidence(&mut self, published: &Published, member: &Member, modified: Timestamp) -> Result<(), Fault> {
         let id = ReleaseId { feed: member.feed.clone(), version: member.version };
-        let folder = state.release_path(&id);
+        let folder = published.release_path(&id);
         for name in member.signatures.iter().map(String::as_str).chain(["manifest.json"]) {
             let bytes = map(&folder.join(name), None)?;
             self.add(format!("/-/feeds/{}/{name}", member.feed), bytes, modified);
@@ -175,12 +179,12 @@ impl Index {
     }
 
     /// The repository for TUF clients.
-    fn add_tree(&mut self, state: &State) -> Result<(), Fault> {
-        let Some((current, tree)) = state.tree()? else { return Ok(()) };
+    fn add_tree(&mut self, published: &Published) -> Result<(), Fault> {
+        let Some((current, tree)) = published.tree()? else { return Ok(()) };
         let mut packs = HashMap::new();
         for (name, kept) in &tree.targets {
             let Some(audience) = self.audience_of(name, kept.sha256) else { continue };
-            let bytes = content(state, kept.sha256, kept.size, &kept.place, &mut packs)?;
+            let bytes = content(published, kept.sha256, kept.size, &kept.place, &mut packs)?;
             self.audience = audience;
             self.add(format!("/-/tuf/targets/{name}"), bytes, tree.made);
         }
@@ -244,7 +248,7 @@ impl Index {
 }
 
 fn content(
-    state: &State,
+    published: &Published,
     sha256: Digest,
     size: u64,
     place: &Place,
@@ -253,11 +257,11 @@ fn content(
     match place {
         Place::Inline(text) => Ok(Bytes::from(text.clone())),
         Place::Sums => Err(Fault::Internal("a list of a set's files stands in no set")),
-        Place::Blob => map(&state.blob_path(sha256), Some(size)),
+        Place::Blob => map(&published.blob_path(sha256), Some(size)),
         Place::Pack { release, offset } => {
             if !packs.contains_key(release) {
                 let id: ReleaseId = release.parse().map_err(|e: &str| Fault::damaged(release, e))?;
-                let path: PathBuf = state.release_path(&id).join("pack");
+                let path: PathBuf = published.release_path(&id).join("pack");
                 packs.insert(release.clone(), map(&path, None)?);
             }
             let pack = packs.get(release).ok_or(Fault::Internal("a pack is gone"))?;
@@ -281,7 +285,7 @@ fn http_date(at: Timestamp) -> HeaderValue {
 
 /// Follows the pointers on a thread of its own: a publish reaches agents within a fraction of a
 /// second. While something cannot be loaded the former sets stay, and it is tried again.
-pub fn follow(service: Arc<Service>, config: Config, tls: Option<Arc<Tls>>) -> Result<(), Fault> {
+pub fn follow(service: Arc<Service>, plan: Plan, tls: Option<Arc<Tls>>) -> Result<(), Fault> {
     let run = move || {
         let mut pause = LOOK;
         loop {
@@ -292,9 +296,9 @@ pub fn follow(service: Arc<Service>, config: Config, tls: Option<Arc<Tls>>) -> R
             if tls.as_ref().is_some_and(|tls| tls.follow().is_err()) {
                 service.counts.load_faults.fetch_add(1, Ordering::Relaxed);
             }
-            pause = match is_current(&service.state, &config, &index) {
+            pause = match is_current(&service.published, &plan, &index) {
                 Ok(true) => LOOK,
-                Ok(false) => match Index::load(&service.state, &config, now) {
+                Ok(false) => match Index::load(&service.published, &plan, now) {
                     Ok((index, faults)) if faults.is_empty() => {
                         service.index.store(Arc::new(index));
                         LOOK
@@ -330,15 +334,14 @@ fn join<K: Eq + Hash>(items: &mut HashMap<K, Arc<Item>>, place: K, item: Arc<Ite
 }
 
 /// Whether the pointers still name what is served.
-fn is_current(state: &State, config: &Config, index: &Index) -> Result<bool, Fault> {
+fn is_current(published: &Published, plan: &Plan, index: &Index) -> Result<bool, Fault> {
     let mut pointers = Vec::new();
-    for channel in &config.channels {
-        let name = channel.name.get_ref();
-        if let Some(current) = state.current(name)? {
-            pointers.push((name.clone(), current));
+    for channel in &plan.channels {
+        if let Some(current) = published.current(&channel.name)? {
+            pointers.push((channel.name.clone(), current));
         }
     }
-    let tree = if config.tuf.is_some() { state.tree_current()? } else { None };
+    let tree = if plan.has_tuf { published.tree_current()? } else { None };
     Ok(pointers == index.channels && tree == index.tree)
 }
 

@@ -16,13 +16,13 @@ use tokio_rustls::LazyConfigAcceptor;
 
 use super::connection::{self, Patience, Peer, Stop, attempt};
 use super::request::{Place, is_own};
+use super::settings::Settings;
 use super::tls::{REFUSED, Tls, client_name};
 use super::tripwire::trip;
 use super::{Listeners, Service};
-use crate::base::{Fault, quoted};
-use crate::config::Config;
-use crate::guard::Label;
-use crate::sandbox::{Halfway, probe};
+use base::{Fault, quoted};
+use guard::Label;
+use sandbox::{PartlyConfined, probe};
 
 /// The answer to a connection for which there is no room: not 429, which makes freshclam sleep.
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 35\r\n\
@@ -39,10 +39,10 @@ const PROBE: Duration = Duration::from_mins(1);
 /// Serves on `listeners` until SIGTERM or SIGINT, then waits for what is under way.
 pub fn run(
     service: &Arc<Service>,
-    config: &Config,
+    settings: &Settings,
     tls: Option<&Arc<Tls>>,
     listeners: Listeners,
-    halfway: Halfway,
+    confined: PartlyConfined,
     told: &mut dyn FnMut(&str),
 ) -> Result<(), Fault> {
     let failed = |source| Fault::Io { operation: "serve", path: "the network".into(), source };
@@ -50,7 +50,7 @@ pub fn run(
     runtime.block_on(async {
         let (stop, stopped) = watch::channel(false);
         let mut entrances = Vec::new();
-        let patience = Patience { head: config.serve.header_timeout.0, stall: config.serve.stall_timeout.0 };
+        let patience = Patience { head: settings.header_timeout.0, stall: settings.stall_timeout.0 };
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
         let Listeners { agents, tripwires } = listeners;
@@ -72,7 +72,7 @@ pub fn run(
             entrances.push((listener, entrance));
         }
         // All that needs a socket or a descriptor of its own is there; from here on none is made.
-        let held = halfway.finish()?;
+        let held = confined.finish()?;
         told(&held.to_string());
         for (listener, entrance) in entrances {
             // The line that scripts wait for; the port may have been chosen by the system.
@@ -92,7 +92,7 @@ pub fn run(
         told("stopping: no new connections; downloads under way may finish");
         // Receivers live in the tasks; if none is left there is nothing to stop.
         let _ = stop.send(true);
-        let end = tokio::time::Instant::now() + config.serve.grace.0;
+        let end = tokio::time::Instant::now() + settings.grace.0;
         while service.room.open() > 0 && tokio::time::Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

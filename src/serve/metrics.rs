@@ -10,11 +10,10 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::Service;
-use crate::audit::check::read_vkey;
-use crate::audit::log::read_checkpoint;
-use crate::base::{Timestamp, clock};
-use crate::store::progress;
+use super::{ImportStep, Service};
+use base::{Timestamp, clock};
+use tlog::check::read_vkey;
+use tlog::stored::read_checkpoint;
 
 /// The media type of what [`text`] gives.
 pub const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -55,7 +54,7 @@ impl Numbers {
         all.counter("pulls_dropped", "Pulls that were not recorded.", service.pulls.dropped.load(Relaxed));
         all.feeds(service, certificate);
         all.import(service, now);
-        let folder = service.state.import_log();
+        let folder = service.published.import_log();
         let head = read_vkey(&folder).and_then(|vkey| read_checkpoint(&folder, &vkey));
         if let Ok(head) = head {
             all.gauge("import_log_entries", "Entries under the import log's signed head.", head.size);
@@ -65,7 +64,7 @@ impl Numbers {
 
     fn feeds(&mut self, service: &Service, certificate: Option<&str>) {
         let index = service.index.load();
-        let mut add = |name, help, value: &dyn Fn(&super::freshness::FeedState) -> u64, fresh: bool| {
+        let mut add = |name, help, value: &dyn Fn(&crate::freshness::FeedState) -> u64, fresh: bool| {
             let feeds = index.feeds.iter().filter(|feed| feed.audience.has(certificate));
             let values = feeds.map(|feed| {
                 let mut labels = vec![("feed", feed.name.clone()), ("channel", feed.channel.clone())];
@@ -81,9 +80,9 @@ impl Numbers {
 
     /// How far an import is, where one runs.
     fn import(&mut self, service: &Service, now: Timestamp) {
-        let running = progress::read(&service.state).ok().flatten().filter(|progress| progress.is_running(now));
+        let running = (service.import)(now);
         self.gauge("import_running", "Whether an import runs now.", u64::from(running.is_some()));
-        let (done, all) = running.map_or((0, 0), |progress| (progress.bytes, progress.total));
+        let ImportStep { done, all } = running.unwrap_or_default();
         self.gauge("import_step_bytes", "Bytes of the present step that are done.", done);
         self.gauge("import_step_total_bytes", "Bytes of the present step.", all);
     }

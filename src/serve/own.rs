@@ -6,11 +6,10 @@ use bytes::Bytes;
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 
-use super::Service;
-use super::metrics;
 use super::response::{Body, text};
-use crate::audit::tiles;
-use crate::base::durable;
+use super::{Service, metrics};
+use base::durable;
+use tlog::tiles;
 
 /// The answer for a path below `/-/` that is not in the index, if there is one; to an agent with this name in its
 /// certificate, which is told of no feed but those of its channels.
@@ -47,7 +46,7 @@ fn log(service: &Service, path: &str) -> Option<Response<Body>> {
     if !tile && !matches!(path, "checkpoint" | "vkey") {
         return None;
     }
-    let bytes = durable::read(&service.state.import_log().join(path), tiles::LONGEST).ok()?;
+    let bytes = durable::read(&service.published.import_log().join(path), tiles::LONGEST).ok()?;
     let length = HeaderValue::from(bytes.len());
     let mut response = Response::new(Body::new(Bytes::from(bytes)));
     let headers = response.headers_mut();

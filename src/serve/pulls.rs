@@ -13,9 +13,8 @@ use hyper::{Method, StatusCode};
 use super::Service;
 use super::connection::Peer;
 use super::freshness::FeedState;
-use crate::audit::journal::Journal;
-use crate::audit::pulls::Pull;
-use crate::base::{Fault, Timestamp, quoted};
+use crate::journal::{Journal, Pull};
+use base::{Fault, Timestamp, quoted};
 
 /// Agents, programs and feeds told apart within a minute; more are not recorded.
 const KINDS: usize = 4096;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::{Method, Request, StatusCode, Version};
 
-use crate::guard::{Ask, Guard, Label, is_git_push};
+use guard::{Ask, Guard, Label, is_git_push};
 
 /// Where a request came in.
 #[derive(Clone, Debug)]

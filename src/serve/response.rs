@@ -10,7 +10,7 @@ use hyper::{Response, StatusCode};
 
 use super::index::Item;
 use super::range::{Wanted, wanted};
-use crate::base::Timestamp;
+use base::Timestamp;
 
 /// The body of every answer: bytes that are all there before the first is sent.
 pub type Body = Full<Bytes>;
@@ -175,8 +175,8 @@ pub fn refusal(status: StatusCode) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Digest;
-    use crate::serve::audience::Audience;
+    use crate::audience::Audience;
+    use base::Digest;
 
     fn item() -> Arc<Item> {
         Arc::new(Item {

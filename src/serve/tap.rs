@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use crate::audit::entry::Attempt;
+use crate::journal::Attempt;
 
 /// How much of a broken request's beginning is remembered, in bytes.
 const REMEMBERED: usize = 256;

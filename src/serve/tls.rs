@@ -14,10 +14,10 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
 use tokio::sync::watch;
 
-use crate::base::error::IoContext as _;
-use crate::base::{Digest, Fault, quoted};
-use crate::config;
-use crate::store::State;
+use base::error::IoContext as _;
+use base::{Digest, Fault, quoted};
+
+use super::settings::Settings;
 
 /// Whether who connects must have a certificate of these authorities.
 #[derive(Clone, Copy)]
@@ -45,7 +45,7 @@ pub struct Tls {
 
 impl Tls {
     /// Reads what the config names; `None` if the listeners are plain. Fault: a file is not what it should be.
-    pub fn load(state: &State, serve: &config::Serve) -> Result<Option<Arc<Self>>, Fault> {
+    pub fn load(folder: &Path, serve: &Settings) -> Result<Option<Arc<Self>>, Fault> {
         let (Some(certificate), Some(key)) = (&serve.tls_certificate, &serve.tls_key) else {
             return Ok(None);
         };
@@ -54,20 +54,20 @@ impl Tls {
             Some(path) if serve.client_certificate_required => Clients::Required(path),
             Some(path) => Clients::Known(path),
         };
-        Self::read(state, (certificate, key), clients, serve.client_revocations.as_deref()).map(Some)
+        Self::read(folder, (certificate, key), clients, serve.client_revocations.as_deref()).map(Some)
     }
 
     /// Reads a certificate's chain and its key, the clients' authorities, and the list of revoked certificates of this
-    /// name in the state's `tls` folder. Fault: a file is not what it should be.
+    /// name in `folder`. Fault: a file is not what it should be.
     pub fn read(
-        state: &State,
+        folder: &Path,
         (certificate, key): (&Path, &Path),
         clients: Clients<'_>,
         revocations: Option<&str>,
     ) -> Result<Arc<Self>, Fault> {
-        // Whoever serves works in the state's folder: a path relative to where it was started would lead nowhere.
-        let root = std::path::absolute(state.root()).during("find", state.root())?;
-        let revocations = revocations.map(|name| root.join("tls").join(name));
+        // Whoever serves works in another folder: a path relative to where it was started would lead nowhere.
+        let folder = std::path::absolute(folder).during("find", folder)?;
+        let revocations = revocations.map(|name| folder.join(name));
         let wrong = |path: &Path, e: &dyn std::fmt::Display| Fault::Config(format!("{}: {e}", path.display()));
         let chain = certificates(certificate)?;
         let key = PrivateKeyDer::from_pem_file(key).map_err(|e| wrong(key, &e))?;

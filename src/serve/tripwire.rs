@@ -17,8 +17,8 @@ use super::connection::{Peer, attempt};
 use super::listener::sni_of;
 use super::request::{Place, is_own, without_port};
 use super::tap::alien;
-use crate::audit::entry::Attempt;
-use crate::guard::{Guard, Label};
+use crate::journal::Attempt;
+use guard::{Guard, Label};
 
 /// How long the first bytes may take: some protocols wait for us to begin.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -130,6 +130,6 @@ fn request(first: &[u8], peer: &Peer, place: &Place, guard: &Guard) -> Option<At
         .or_else(|| (method == "CONNECT").then(|| Label::new("proxy-connect", true)))
         .unwrap_or_else(|| Label::new("tripwire", true));
     let mut attempt = attempt(peer, &label, method, target, &headers, 0);
-    attempt.host = attempt.host.or_else(|| asked.map(|name| crate::base::quoted(&name).to_string()));
+    attempt.host = attempt.host.or_else(|| asked.map(|name| base::quoted(&name).to_string()));
     Some(attempt)
 }

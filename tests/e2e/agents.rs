@@ -68,7 +68,7 @@ fn agents_that_are_behind_ahead_and_current_are_told_apart() {
     let told = world.relay(&["agents"]).expect(0).out;
     assert!(told.contains("behind") && told.contains("It takes the published version"), "{told}");
     a_moment();
-    let etag = format!("If-None-Match: \"{}\"", gaprelay::base::Digest::of(rules(2).as_bytes()));
+    let etag = format!("If-None-Match: \"{}\"", base::Digest::of(rules(2).as_bytes()));
     curl(&server, "updater/1.0 (x)", "/c/a.rules", &["-H", &etag]);
     // In the same minute: told together at its end, and at the latest when the server stops.
     assert_eq!(server.stop(), Some(0));

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use bundle::{Algorithm, Keyring, Role};
 use data_encoding::BASE64;
 use fips204::ml_dsa_65::{self, PrivateKey, PublicKey};
 use fips204::traits::{SerDes as _, Signer as _};
-use gaprelay::verify::{Algorithm, Keyring, Role};
 
 use super::rotation::{keyring, put_keyring, row, successor};
 use super::support::*;
@@ -84,7 +84,7 @@ fn a_feed_can_ask_for_a_second_signature_of_another_algorithm() {
     // Revoked, it counts no longer, and what it signed is listed.
     let mut revoked = successor(&ring);
     let public = ring.keys.iter().find(|key| key.name == "lattice").unwrap().public.clone();
-    revoked.revoked.push(gaprelay::verify::keyring::Revoked {
+    revoked.revoked.push(bundle::keyring::Revoked {
         public,
         on: "2026-06-01T00:00:00Z".parse().unwrap(),
         reason: "test".into(),

@@ -154,9 +154,7 @@ fn gc_keeps_what_can_still_be_shown() {
     let world = World::with_config(&format!("{CONFIG}\n[publish]\nkeep_sets = 2\n"));
     let large = |n: u8| -> Vec<u8> {
         (0..9000_u32)
-            .flat_map(|i| {
-                format!("{:02x}{}\n", n, &gaprelay::base::Digest::of(&i.to_be_bytes()).to_string()[2..]).into_bytes()
-            })
+            .flat_map(|i| format!("{:02x}{}\n", n, &base::Digest::of(&i.to_be_bytes()).to_string()[2..]).into_bytes())
             .collect()
     };
     for version in 1..=4 {
@@ -288,7 +286,7 @@ fn going_back_needs_a_downgrade_ticket() {
             && event["text"].as_str().unwrap().contains("incident INC-7 until 2098"))
     );
     // Whose key let it pass is listed, as of any approval, once the key counts no longer.
-    let key = gaprelay::verify::keyring::RawKey::parse(&world.officer.base64()).unwrap().id_text();
+    let key = bundle::keyring::RawKey::parse(&world.officer.base64()).unwrap().id_text();
     let listed = world.relay(&["directive", "withdraw-key", &key, "--officer", "second", "--reason", "x"]).expect(0);
     assert!(listed.err.contains("auto/3 (approved), approved with it"), "{}", listed.err);
     // Served on when its time is over, and marked.

@@ -222,9 +222,8 @@ fn hostile_code_inside_each_worker_gets_nowhere() {
 fn a_worker_that_lies_brings_nothing_in() {
     let world = World::new();
     let library = shim(world.dir.path(), "hostile");
-    let lines: Vec<u8> = (0..5_000_u32)
-        .flat_map(|i| format!("{}\n", gaprelay::base::Digest::of(&i.to_be_bytes())).into_bytes())
-        .collect();
+    let lines: Vec<u8> =
+        (0..5_000_u32).flat_map(|i| format!("{}\n", base::Digest::of(&i.to_be_bytes())).into_bytes()).collect();
     world.bundle("auto", 1, &[("a.hdb", HASHES, "clamav-hashes"), ("l.txt", &lines, "sha256-list")]);
     world.bundle("auto", 2, ONE);
     let stick = world.path("stick");

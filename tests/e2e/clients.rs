@@ -178,9 +178,8 @@ fn curl_and_wget() {
         return;
     }
     let world = World::new();
-    let list: Vec<u8> = (0..30_000_u32)
-        .flat_map(|i| format!("{}\n", gaprelay::base::Digest::of(&i.to_be_bytes())).into_bytes())
-        .collect();
+    let list: Vec<u8> =
+        (0..30_000_u32).flat_map(|i| format!("{}\n", base::Digest::of(&i.to_be_bytes())).into_bytes()).collect();
     world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes"), ("l.txt", &list, "sha256-list")]);
     let server = Server::start(&world, "serve");
     let out = world.path("out");
@@ -432,8 +431,7 @@ fn the_recipe_of_the_readme_checks_end_to_end() {
     fs::write(mirror.join("c/a.hdb"), &forged).unwrap();
     assert!(recipe(&here, "custodian.pub").0.expect(1).out.contains("a.hdb: FAILED"));
     let good = fs::read_to_string(mirror.join("c/SHA256SUMS")).unwrap();
-    let (one, other) =
-        (gaprelay::base::Digest::of(HASHES).to_string(), gaprelay::base::Digest::of(forged.as_bytes()).to_string());
+    let (one, other) = (base::Digest::of(HASHES).to_string(), base::Digest::of(forged.as_bytes()).to_string());
     fs::write(mirror.join("c/SHA256SUMS"), good.replacen(&one, &other, 1)).unwrap();
     assert!(recipe(&here, "custodian.pub").0.expect(1).out.contains("NOT SIGNED"));
     fs::write(mirror.join("c/SHA256SUMS"), &good).unwrap();

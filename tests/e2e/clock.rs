@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use gaprelay::base::Timestamp;
-use gaprelay::base::clock::now;
+use base::Timestamp;
+use base::clock::now;
 
 use super::rotation::{at, direct, hand_in, id, repair, statement_refused};
 use super::serve::Server;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use gaprelay::base::clock::now;
+use base::clock::now;
 use serde_json::{Value, json};
 
 use super::clock::ran_ahead;
@@ -96,9 +96,8 @@ fn cut_everywhere(world: &World, args: &[&str]) {
 #[test]
 fn an_import_cut_anywhere_is_the_old_or_the_new_state() {
     let world = World::new();
-    let large: Vec<u8> = (0..5000_u32)
-        .flat_map(|i| format!("{}\n", gaprelay::base::Digest::of(&i.to_be_bytes())).into_bytes())
-        .collect();
+    let large: Vec<u8> =
+        (0..5000_u32).flat_map(|i| format!("{}\n", base::Digest::of(&i.to_be_bytes())).into_bytes()).collect();
     let files: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes"), ("l.txt", &large, "sha256-list")];
     let folder = world.bundle("auto", 1, files);
     cut_everywhere(&world, &["import", "--operator", "operator", folder.to_str().unwrap()]);

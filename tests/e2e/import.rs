@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use gaprelay::base::Digest;
+use base::Digest;
 use serde_json::json;
 
 use super::support::*;
@@ -291,7 +291,7 @@ fn a_manifest_too_large_for_a_relay_is_refused_where_it_is_made() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("vendor")).unwrap();
     fs::write(folder.path().join("vendor/a.hdb"), HASHES).unwrap();
-    let mut plan = gaprelay::pack::Plan {
+    let mut plan = pack::Plan {
         folder: folder.path().join("vendor"),
         out: folder.path().join("made"),
         feed: "feed".into(),
@@ -302,22 +302,22 @@ fn a_manifest_too_large_for_a_relay_is_refused_where_it_is_made() {
         issued: "2026-01-01T00:00:00Z".parse().unwrap(),
         expires: "2099-01-01T00:00:00Z".parse().unwrap(),
         base: vec![],
-        policy: gaprelay::config::policy::shipped_for(gaprelay::config::Classification::Secret).unwrap(),
-        kinds: gaprelay::inspect::Kind::ALL.to_vec(),
+        policy: config::policy::shipped_for(config::Classification::Secret).unwrap(),
+        kinds: inspect::Kind::ALL.to_vec(),
         strip: None,
         tuf: None,
         keep_unrecognised: false,
         sign: None,
-        limits: gaprelay::base::Limits::default(),
+        limits: base::Limits::default(),
     };
-    plan.limits.manifest = gaprelay::base::limits::Bytes(300);
-    match gaprelay::pack::build(&plan) {
-        Err(gaprelay::base::Error::Refused(refusal)) => assert_eq!(refusal.reason.code(), "manifest-too-large"),
+    plan.limits.manifest = base::limits::Bytes(300);
+    match pack::build(&plan) {
+        Err(base::Error::Refused(refusal)) => assert_eq!(refusal.reason.code(), "manifest-too-large"),
         other => panic!("{:?}", other.map(|made| made.manifest)),
     }
     assert!(!plan.out.exists(), "half a bundle was left");
-    plan.limits.manifest = gaprelay::base::limits::Bytes(1000);
-    gaprelay::pack::build(&plan).unwrap();
+    plan.limits.manifest = base::limits::Bytes(1000);
+    pack::build(&plan).unwrap();
 }
 
 #[test]
@@ -386,7 +386,7 @@ fn the_binaries_are_what_they_claim() {
         assert!(run(Command::new(RELAY).args(["completions", shell])).expect(0).out.contains("gaprelay"));
     }
     let example = run(Command::new(RELAY).args(["init", "--print-config"])).expect(0).out;
-    assert!(gaprelay::config::Config::parse(&example).is_ok() && example.contains("limits"));
+    assert!(config::Config::parse(&example).is_ok() && example.contains("limits"));
     run(Command::new(RELAY).args(["init"])).expect(2);
     let dir = tempfile::tempdir().unwrap();
     run(Command::new(RELAY).args(["man", dir.path().to_str().unwrap()])).expect(0);

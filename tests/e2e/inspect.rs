@@ -110,7 +110,7 @@ fn each_trick_is_withheld_for_its_reason_and_line() {
     world.decide("rules/1", "officer", &world.officer, "approve").expect(0);
     let stored = world.stored();
     for (name, text, ..) in &tricks {
-        let digest = gaprelay::base::Digest::of(text.as_bytes()).to_string();
+        let digest = base::Digest::of(text.as_bytes()).to_string();
         assert!(!stored.values().any(|what| what.contains(&digest)), "{name}");
     }
     let words = world.relay(&["show", "rules/1"]).expect(0).out;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gaprelay::guard::{FOREIGN_LOOK_UP, Guard};
-use gaprelay::serve::tap::alien;
+use guard::{FOREIGN_LOOK_UP, Guard};
+use serve::tap::alien;
 
 /// Each module, and the modules of ours it may use.
 const MAY_USE: &[(&str, &[&str])] = &[

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gaprelay::audit::check::{Finding, check, read_vkey};
-use gaprelay::audit::{Event, Log};
-use gaprelay::base::{Fault, Timestamp};
+use base::{Fault, Timestamp};
+use gaprelay::log::{Event, Log};
+use tlog::check::{Finding, check, read_vkey};
 
 use super::support::*;
 
@@ -60,8 +60,8 @@ fn a_changed_log_is_found_and_the_entry_named() {
     let tile = folder.join("tile/0/001");
     let hashes = fs::read(&tile).unwrap();
     let mut forged = hashes.clone();
-    let start = gaprelay::audit::tiles::entries(&edited).unwrap()[300 - 256].to_vec();
-    forged[44 * 32..45 * 32].copy_from_slice(&gaprelay::audit::tree::leaf(&start));
+    let start = tlog::tiles::entries(&edited).unwrap()[300 - 256].to_vec();
+    forged[44 * 32..45 * 32].copy_from_slice(&tlog::tree::leaf(&start));
     fs::write(&tile, &forged).unwrap();
     assert!(matches!(finding(&folder), Finding::Bad { entry: None, .. }), "{:?}", finding(&folder));
     fs::write(&tile, &hashes).unwrap();
@@ -167,7 +167,7 @@ fn an_append_that_was_cut_is_finished() {
 /// `--since` looks for a moment by halves: so time must not go back, whatever the clock does.
 #[test]
 fn time_does_not_go_back_in_a_log() {
-    use gaprelay::audit::search::first_since;
+    use gaprelay::log::search::first_since;
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("log");
     Log::create(&folder, "test/import/1").unwrap();
@@ -227,8 +227,8 @@ fn the_command_names_the_damage() {
 /// stops.
 #[test]
 fn a_journal_cut_at_every_byte_is_taken_in() {
-    use gaprelay::audit::entry::Attempt;
-    use gaprelay::audit::journal::{Journal, drain};
+    use gaprelay::log::journal::drain;
+    use serve::journal::{Attempt, Journal};
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("log");
     Log::create(&folder, "test/access/1").unwrap();
@@ -254,7 +254,7 @@ fn a_journal_cut_at_every_byte_is_taken_in() {
         assert_eq!(fs::metadata(&path).unwrap().len(), 0);
     }
     let mut found = Vec::new();
-    gaprelay::audit::log::each_from(&folder, &read_vkey(&folder).unwrap(), 0, |_, entry| {
+    gaprelay::log::writer::each_from(&folder, &read_vkey(&folder).unwrap(), 0, |_, entry| {
         if let Event::Attempt(attempt) = entry.event {
             found.push(attempt.label);
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::rotation::{keyring, put_keyring, row, successor};
 use super::support::*;
-use gaprelay::verify::Role;
+use bundle::Role;
 
 const FILES: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes"), ("r.rules", RULES, "suricata-rules")];
 

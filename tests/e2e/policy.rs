@@ -182,7 +182,7 @@ fn the_connected_side_says_the_same_and_strips_before_it_signs() {
     assert!(said.err.contains("\"a.rules\" was stripped"), "{}", said.err);
     let manifest: serde_json::Value =
         serde_json::from_slice(&fs::read(world.path("stick/ids-2/manifest.json")).unwrap()).unwrap();
-    let digest = gaprelay::base::Digest::of(good.as_bytes()).to_string();
+    let digest = base::Digest::of(good.as_bytes()).to_string();
     assert_eq!(manifest["artifacts"][0]["sha256"], digest);
     // The relay has nothing left to do: what agents get is what was signed.
     world.import(&world.path("stick/ids-2")).expect(0);
@@ -200,7 +200,7 @@ fn the_connected_side_says_the_same_and_strips_before_it_signs() {
 #[test]
 fn content_of_no_known_kind_passes_only_where_it_is_vouched_for() {
     let (named, other): (&[u8], &[u8]) = (b"\x01engine model v7\0", b"\x01engine model v8\0");
-    let digest = gaprelay::base::Digest::of(named).to_string();
+    let digest = base::Digest::of(named).to_string();
     let world = World::with_config(&SITE.replace("DIGEST", &digest));
     let files: &[File<'_>] =
         &[("a.bin", named, "unknown"), ("b.bin", other, "unknown"), ("c.bin", b"\x7fELF", "unknown")];

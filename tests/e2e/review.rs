@@ -305,7 +305,7 @@ fn a_directive_is_handed_in_where_the_keys_are_shown() {
     let pages = Pages::start(&world);
     let page = pages.get("/keys");
     assert!(page.contains("Nothing, beyond what the keyring says.") && page.contains("sha256:"), "{page}");
-    let key = gaprelay::verify::keyring::RawKey::parse(&world.custodian.base64()).unwrap().id_text();
+    let key = bundle::keyring::RawKey::parse(&world.custodian.base64()).unwrap().id_text();
     let order = ["directive", "deny-key", &key, "--officer", "officer", "--reason", "<b>stolen</b>"];
     let text = world.relay(&order).expect(0).out;
     let page = pages.hand_in(&world, "/keys", &text, &world.officer.sign(b"other", "x"));
@@ -574,7 +574,7 @@ fn people_with_certificates_read_by_tls() {
     );
     let pem = fs::read_to_string(world.path("nameless.pem")).unwrap();
     let der = data_encoding::BASE64.decode(pem.lines().filter(|l| !l.starts_with('-')).collect::<String>().as_bytes());
-    let nameless = format!("sha256:{}", gaprelay::base::Digest::of(&der.unwrap()));
+    let nameless = format!("sha256:{}", base::Digest::of(&der.unwrap()));
     let readers = [
         reader("officer.site.example", "officer"),
         reader("auditor.site.example", "auditor"),

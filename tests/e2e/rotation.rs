@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use gaprelay::base::Timestamp;
-use gaprelay::verify::keyring::{Epoch, Key as Row, Revoked, Right, Role};
-use gaprelay::verify::{Algorithm, Keyring};
+use base::Timestamp;
+use bundle::keyring::{Epoch, Key as Row, Revoked, Right, Role};
+use bundle::{Algorithm, Keyring};
 use serde_json::Value;
 
 use super::serve::Server;
@@ -69,7 +69,7 @@ fn revoke(ring: &mut Keyring, key: &Key) {
 }
 
 pub(crate) fn id(key: &Key) -> String {
-    gaprelay::verify::keyring::RawKey::parse(&key.base64()).unwrap().id_text()
+    bundle::keyring::RawKey::parse(&key.base64()).unwrap().id_text()
 }
 
 /// Why the one bundle of an import was refused.
@@ -256,7 +256,7 @@ fn no_keyring_forgets() {
     let mut second = successor(&keyring(&world));
     revoke(&mut second, &world.custodian);
     second.epochs.push(Epoch { feed: "feed".into(), number: 2, highest: 7 });
-    second.lifted.push(gaprelay::base::Digest::of(b"a denial"));
+    second.lifted.push(base::Digest::of(b"a denial"));
     world.import(&put_keyring(&world, &second, &[&world.root])).expect(0);
     let third = successor(&second);
     let mut changed = third.clone();
@@ -432,7 +432,7 @@ fn a_fast_forward_is_refused_waived_and_undone() {
     world.publish("feed", 1, ONE);
     let far = world.bundle("feed", 1 << 40, OTHER);
     assert_eq!(refused(world.import(&far)), "version-jump");
-    let manifest = gaprelay::base::Digest::of(&fs::read(far.join("manifest.json")).unwrap()).to_string();
+    let manifest = base::Digest::of(&fs::read(far.join("manifest.json")).unwrap()).to_string();
     direct(&world, "officer", &world.officer, &["waive", &manifest, "--until", "2099-01-01T00:00:00Z"]).expect(0);
     world.import(&far).expect(0);
     world.decide(&format!("feed/{}", 1_u64 << 40), "officer", &world.officer, "approve").expect(0);
@@ -470,7 +470,7 @@ fn expired_content_comes_in_by_waiver_alone() {
         let bytes = serde_json::to_vec(&manifest).unwrap();
         let signature = world.custodian.sign(&bytes, &super::support::comment(feed, version));
         write_bundle(&folder, &bytes, &payload, &[("manifest.json.minisig", signature)]);
-        (folder, gaprelay::base::Digest::of(&bytes).to_string())
+        (folder, base::Digest::of(&bytes).to_string())
     };
     let (folder, manifest) = expired("two", 5);
     assert_eq!(refused(world.import(&folder)), "bundle-expired");

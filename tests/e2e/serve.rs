@@ -123,9 +123,8 @@ fn until(mut done: impl FnMut() -> bool) {
 
 fn world() -> World {
     let world = World::new();
-    let list: Vec<u8> = (0..2000)
-        .flat_map(|i: u32| format!("{}\n", gaprelay::base::Digest::of(&i.to_be_bytes())).into_bytes())
-        .collect();
+    let list: Vec<u8> =
+        (0..2000).flat_map(|i: u32| format!("{}\n", base::Digest::of(&i.to_be_bytes())).into_bytes()).collect();
     let files: &[File<'_>] = &[
         ("a.hdb", HASHES, "clamav-hashes"),
         ("odd name+%;[x]é.hdb", HASHES, "clamav-hashes"),
@@ -207,16 +206,16 @@ fn files_are_served_as_clients_need_them() {
     // R18: digests beside the file, bare.
     let md5 = server.get("/c/r/site.rules.md5", "").body;
     assert!(md5.len() == 32 && md5.bytes().all(|b| b.is_ascii_hexdigit()), "{md5}");
-    assert_eq!(server.get("/c/a.hdb.sha256", "").body, gaprelay::base::Digest::of(HASHES).to_string());
+    assert_eq!(server.get("/c/a.hdb.sha256", "").body, base::Digest::of(HASHES).to_string());
     // End to end: manifest and signatures as they came, blobs by digest, the log.
     let manifest = server.get("/-/feeds/feed/manifest.json", "").body;
     assert_eq!(manifest.as_bytes(), fs::read(world.path("stick/feed-1/manifest.json")).unwrap());
     assert_eq!(server.get("/-/feeds/feed/manifest.json.minisig", "").status, 200);
-    let blob = server.get(&format!("/-/blobs/sha256/{}", gaprelay::base::Digest::of(HASHES)), "");
+    let blob = server.get(&format!("/-/blobs/sha256/{}", base::Digest::of(HASHES)), "");
     assert_eq!((blob.body.as_bytes(), blob.header("cache-control")), (HASHES, Some("max-age=31536000, immutable")));
     let set = server.get("/-/channels/c/release.json", "").body;
     let logged = world.log("import").iter().rfind(|e| e["type"] == "published").unwrap()["set"].clone();
-    assert_eq!(logged, gaprelay::base::Digest::of(set.as_bytes()).to_string());
+    assert_eq!(logged, base::Digest::of(set.as_bytes()).to_string());
     assert!(server.get("/-/log/import/checkpoint", "").body.starts_with("test/import/1\n"));
     assert_eq!(server.get("/-/log/import.key", "").status, 404);
     assert_eq!(server.get("/-/log/import/../import.key", "").status, 404);
@@ -405,7 +404,7 @@ fn a_publish_reaches_a_running_server_without_a_wrong_byte() {
     let world = World::new();
     let content = |version: u64| -> Vec<u8> {
         (0..8000_u64)
-            .flat_map(|i| format!("{}\n", gaprelay::base::Digest::of(&(i * 1000 + version).to_be_bytes())).into_bytes())
+            .flat_map(|i| format!("{}\n", base::Digest::of(&(i * 1000 + version).to_be_bytes())).into_bytes())
             .collect()
     };
     let names = |version: u64| -> Vec<u8> { format!("44d88612fea8a8f36de82e1278abb02f:{version}:Test\n").into_bytes() };
@@ -432,7 +431,7 @@ fn a_publish_reaches_a_running_server_without_a_wrong_byte() {
                         let version = (1..=6).find(|v| content(*v) == answer.body.as_bytes());
                         let version =
                             version.unwrap_or_else(|| panic!("bytes of no version, {} of them", answer.body.len()));
-                        let digest = gaprelay::base::Digest::of(answer.body.as_bytes()).to_string();
+                        let digest = base::Digest::of(answer.body.as_bytes()).to_string();
                         assert_eq!(answer.header("etag"), Some(format!("\"{digest}\"").as_str()));
                         seen.insert(version);
                     }
@@ -474,9 +473,8 @@ fn limits_hold_and_a_stop_lets_downloads_finish() {
         "listen = [\"127.0.0.1:0\"]\nconnections_per_address = 3\nheader_timeout = \"1s\"\nstall_timeout = \"2s\"",
     );
     let world = World::with_config(&config);
-    let list: Vec<u8> = (0..200_000_u32)
-        .flat_map(|i| format!("{}\n", gaprelay::base::Digest::of(&i.to_be_bytes())).into_bytes())
-        .collect();
+    let list: Vec<u8> =
+        (0..200_000_u32).flat_map(|i| format!("{}\n", base::Digest::of(&i.to_be_bytes())).into_bytes()).collect();
     world.publish("feed", 1, &[("l.txt", &list, "sha256-list")]);
     let server = Server::start(&world, "serve");
     // A fourth connection gets 503, and a slow head is closed.

@@ -48,9 +48,8 @@ fn a_lying_or_failing_stick_is_refused_and_another_copy_imports() {
 #[test]
 fn each_byte_is_read_off_the_medium_once() {
     let world = World::new();
-    let lines: Vec<u8> = (0..20_000_u32)
-        .flat_map(|i| format!("{}\n", gaprelay::base::Digest::of(&i.to_be_bytes())).into_bytes())
-        .collect();
+    let lines: Vec<u8> =
+        (0..20_000_u32).flat_map(|i| format!("{}\n", base::Digest::of(&i.to_be_bytes())).into_bytes()).collect();
     let folder = world.bundle("feed", 1, &[("a.hdb", HASHES, "clamav-hashes"), ("l.txt", &lines, "sha256-list")]);
     fs::write(world.path("stick/unrelated.bin"), vec![0; 1 << 20]).unwrap();
     let mut command = world.command(&["import", "--operator", "operator", world.path("stick").to_str().unwrap()]);

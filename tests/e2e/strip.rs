@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use gaprelay::base::Digest;
+use base::Digest;
 
 use super::support::*;
 

@@ -6,9 +6,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use base::Digest;
+use bundle::payload::ustar;
 use flate2::{Compression, GzBuilder};
-use gaprelay::base::Digest;
-use gaprelay::unpack::ustar;
 use minisign::{KeyPair, PublicKey, SecretKey};
 use serde_json::{Value, json};
 use tempfile::TempDir;

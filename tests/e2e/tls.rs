@@ -232,7 +232,7 @@ fn certificates_open_channels_and_are_revoked_while_the_server_runs() {
         }
         run(command.arg(format!("https://localhost:{port}{path}")))
     };
-    let digest = gaprelay::base::Digest::of(HASHES);
+    let digest = base::Digest::of(HASHES);
     let only = [
         "/c/secret.hdb".to_owned(),
         "/c/SHA256SUMS".into(),

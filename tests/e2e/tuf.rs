@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use gaprelay::base::Digest;
+use base::Digest;
 use gaprelay::publish::tuf::Tree;
 use serde_json::Value;
 
@@ -321,7 +321,7 @@ fn python_tuf_refuses_a_hostile_mirror() {
         change(&mut metadata);
         fs::write(&path, metadata.to_string()).unwrap();
         let key = repository.relay_key();
-        let signed = gaprelay::pack::tuf::sign(&fs::read_to_string(&path).unwrap(), &key).unwrap();
+        let signed = pack::tuf::sign(&fs::read_to_string(&path).unwrap(), &key).unwrap();
         fs::write(&path, signed).unwrap();
         let ran = repository.pull(&new.url, &format!("victim-{name}"), &["site--a.hdb"]).unwrap();
         fs::write(&path, tree.metadata.get(name).unwrap()).unwrap();
@@ -345,7 +345,7 @@ fn sign_again(folder: &Path, name: &str, key: &ed25519_dalek::SigningKey, change
     let path = folder.join(name);
     let mut metadata: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     change(&mut metadata["signed"]);
-    fs::write(&path, gaprelay::pack::tuf::sign(&metadata.to_string(), key).unwrap()).unwrap();
+    fs::write(&path, pack::tuf::sign(&metadata.to_string(), key).unwrap()).unwrap();
 }
 
 impl Repository {
@@ -391,19 +391,19 @@ fn python_tuf_answers_endless_data_mix_and_match_and_wrong_software() {
     fs::write(mirror.folder.join("2.site.json"), now).unwrap();
     // Wrong software: the site's key signs a file of another feed, which is not left to it; and the relay does not
     // publish such a role.
-    let key = gaprelay::pack::tuf::secret(&repository.path("site.pem")).unwrap();
+    let key = pack::tuf::secret(&repository.path("site.pem")).unwrap();
     sign_again(&mirror.folder, "2.site.json", &key, &|signed| {
         signed["targets"]["other--x"] = signed["targets"]["site--a.hdb"].clone();
     });
     let words = said("wrong", "other--x").unwrap();
     assert!(words.contains("other--x NotFound"), "{words}");
-    let files: gaprelay::verify::tuf_client::Files = fs::read_dir(&mirror.folder)
+    let files: bundle::tuf::client::Files = fs::read_dir(&mirror.folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.is_file())
         .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap()))
         .collect();
-    let checked = gaprelay::verify::tuf_client::check(&files, None, gaprelay::base::clock::now()).unwrap();
+    let checked = bundle::tuf::client::check(&files, None, base::clock::now()).unwrap();
     assert!(checked.unusable["site"].contains("it may not sign other--x"), "{:?}", checked.unusable);
 }
 

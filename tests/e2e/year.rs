@@ -5,8 +5,8 @@ use std::fs;
 use std::process::Command;
 use std::time::Instant;
 
-use gaprelay::base::{Digest, Timestamp};
-use gaprelay::verify::Role;
+use base::{Digest, Timestamp};
+use bundle::Role;
 use serde_json::Value;
 
 use super::rotation::{keyring, put_keyring, row, successor};
@@ -74,7 +74,7 @@ fn a_year_of_daily_bundles_ends_in_the_right_set() {
             let mut following = successor(&ring);
             let old: Vec<_> = following.keys.iter().filter(|key| key.role == Role::Custodian).cloned().collect();
             for key in old {
-                following.revoked.push(gaprelay::verify::keyring::Revoked {
+                following.revoked.push(bundle::keyring::Revoked {
                     public: key.public,
                     on: at(day),
                     reason: "monthly".into(),

@@ -8,73 +8,73 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, mknodat, setxattr, utimensat};
 
-use super::{Attempt, NULL, Targets, never, numbers, only, path_bytes, wrong};
-use crate::base::raw::{self, Arg};
+use super::{Attempt, NULL, Targets, attempt, numbers, path_bytes, wrong};
+use base::raw::{self, Arg};
 
 /// In the order of the table.
 pub const ATTEMPTS: &[Attempt] = &[
     // Reading.
-    never("read a secret file", |t| read(&t.folder.join("secret"))),
-    never("read a file that anybody may read", |_| read(Path::new("/etc/passwd"))),
-    never("read another process's environment", |t| read(Path::new(&format!("/proc/{}/environ", t.victim)))),
-    never("read another process's memory map", |t| read(Path::new(&format!("/proc/{}/maps", t.victim)))),
-    never("list the root folder", |_| fs::read_dir("/")?.next().transpose().map(drop)),
-    never("list the processes", |_| fs::read_dir("/proc")?.next().transpose().map(drop)),
-    never("read the kernel's log", kernel_log),
-    never("open a file by its handle", by_handle),
-    only("K", "read the log's key", |t| read(&t.state().join("log/import.key"))),
-    only("K", "read what was handed in", |t| read(&t.state().join("inbox/file"))),
-    only("K", "read the spool", |t| read(&t.state().join("spool/file"))),
-    only("K", "read the config", |t| read(&t.state().join("config.toml"))),
-    only("KSDV", "read the published sets", |t| read(&t.state().join("channels/file"))),
-    only("KSVX", "read the import log's tiles", |t| read(&t.state().join("log/import/file"))),
-    only("KVX", "read the access log", |t| read(&t.state().join("log/access/file"))),
-    only("KSV", "see how far an import is", |t| read(&t.state().join("progress/file"))),
-    only("R", "read the medium", |t| read(&t.medium().join("file"))),
+    attempt("read a secret file", |t| read(&t.folder.join("secret"))),
+    attempt("read a file that anybody may read", |_| read(Path::new("/etc/passwd"))),
+    attempt("read another process's environment", |t| read(Path::new(&format!("/proc/{}/environ", t.victim)))),
+    attempt("read another process's memory map", |t| read(Path::new(&format!("/proc/{}/maps", t.victim)))),
+    attempt("list the root folder", |_| fs::read_dir("/")?.next().transpose().map(drop)),
+    attempt("list the processes", |_| fs::read_dir("/proc")?.next().transpose().map(drop)),
+    attempt("read the kernel's log", kernel_log),
+    attempt("open a file by its handle", by_handle),
+    attempt("read the log's key", |t| read(&t.state().join("log/import.key"))),
+    attempt("read what was handed in", |t| read(&t.state().join("inbox/file"))),
+    attempt("read the spool", |t| read(&t.state().join("spool/file"))),
+    attempt("read the config", |t| read(&t.state().join("config.toml"))),
+    attempt("read the published sets", |t| read(&t.state().join("channels/file"))),
+    attempt("read the import log's tiles", |t| read(&t.state().join("log/import/file"))),
+    attempt("read the access log", |t| read(&t.state().join("log/access/file"))),
+    attempt("see how far an import is", |t| read(&t.state().join("progress/file"))),
+    attempt("read the medium", |t| read(&t.medium().join("file"))),
     // Writing to the medium, in every way there is.
-    never("create a file on the medium", |t| create(&t.medium())),
-    never("overwrite a file on the medium", |t| overwrite(&t.medium().join("file"))),
-    never("append to a file on the medium", |t| append(&t.medium().join("file"))),
-    never("truncate a file on the medium", |t| truncate(&t.medium().join("file"))),
-    never("remove a file from the medium", |t| fs::remove_file(t.medium().join("spare-1"))),
-    never("rename a file on the medium", |t| fs::rename(t.medium().join("spare-2"), t.medium().join("renamed"))),
-    never("make a folder on the medium", |t| fresh_folder(&t.medium())),
-    never("remove a folder from the medium", |t| fs::remove_dir(t.medium().join("empty"))),
-    never("make a symbolic link on the medium", |t| symlink("secret", fresh(&t.medium()))),
-    never("make a hard link on the medium", |t| fs::hard_link(t.medium().join("file"), fresh(&t.medium()))),
-    never("make a FIFO on the medium", |t| node(&t.medium(), FileType::Fifo)),
-    never("make a device on the medium", |t| node(&t.medium(), FileType::CharacterDevice)),
-    never("change modes on the medium", |t| {
+    attempt("create a file on the medium", |t| create(&t.medium())),
+    attempt("overwrite a file on the medium", |t| overwrite(&t.medium().join("file"))),
+    attempt("append to a file on the medium", |t| append(&t.medium().join("file"))),
+    attempt("truncate a file on the medium", |t| truncate(&t.medium().join("file"))),
+    attempt("remove a file from the medium", |t| fs::remove_file(t.medium().join("spare-1"))),
+    attempt("rename a file on the medium", |t| fs::rename(t.medium().join("spare-2"), t.medium().join("renamed"))),
+    attempt("make a folder on the medium", |t| fresh_folder(&t.medium())),
+    attempt("remove a folder from the medium", |t| fs::remove_dir(t.medium().join("empty"))),
+    attempt("make a symbolic link on the medium", |t| symlink("secret", fresh(&t.medium()))),
+    attempt("make a hard link on the medium", |t| fs::hard_link(t.medium().join("file"), fresh(&t.medium()))),
+    attempt("make a FIFO on the medium", |t| node(&t.medium(), FileType::Fifo)),
+    attempt("make a device on the medium", |t| node(&t.medium(), FileType::CharacterDevice)),
+    attempt("change modes on the medium", |t| {
         fs::set_permissions(t.medium().join("file"), Permissions::from_mode(0o646))
     }),
-    never("change owners on the medium", |t| chown(t.medium().join("file"), Some(12345), None)),
-    never("change times on the medium", |t| touch(&t.medium().join("file"))),
-    never("set an attribute on the medium", |t| {
+    attempt("change owners on the medium", |t| chown(t.medium().join("file"), Some(12345), None)),
+    attempt("change times on the medium", |t| touch(&t.medium().join("file"))),
+    attempt("set an attribute on the medium", |t| {
         Ok(setxattr(t.medium().join("file"), c"user.x", b"x", XattrFlags::empty())?)
     }),
-    never("open a file of the medium again, for writing", reopen),
+    attempt("open a file of the medium again, for writing", reopen),
     // Writing elsewhere.
-    never("create a file in an open folder", |t| create(&t.folder.join("open"))),
-    never("create a file in shared memory", |_| create(Path::new("/dev/shm"))),
-    never("make a file in memory (memfd)", memfd),
-    never("make a file without a name (O_TMPFILE)", nameless),
-    only("KW", "read what a witness remembers", |t| read(&t.state().join("logs/file"))),
-    only("W", "remember what a witness signed", |t| overwrite(&t.state().join("logs/file"))),
-    only("K", "store an artifact", |t| create(&t.state().join("blobs"))),
-    only("K", "publish a set", |t| overwrite(&t.state().join("channels/file"))),
-    only("K", "say how far an import is", |t| overwrite(&t.state().join("progress/file"))),
-    only("K", "change what is trusted", |t| overwrite(&t.state().join("trust/file"))),
-    only("K", "append to the import log", |t| append(&t.state().join("log/import/file"))),
-    only("K", "remove from the spool", |t| {
+    attempt("create a file in an open folder", |t| create(&t.folder.join("open"))),
+    attempt("create a file in shared memory", |_| create(Path::new("/dev/shm"))),
+    attempt("make a file in memory (memfd)", memfd),
+    attempt("make a file without a name (O_TMPFILE)", nameless),
+    attempt("read what a witness remembers", |t| read(&t.state().join("logs/file"))),
+    attempt("remember what a witness signed", |t| overwrite(&t.state().join("logs/file"))),
+    attempt("store an artifact", |t| create(&t.state().join("blobs"))),
+    attempt("publish a set", |t| overwrite(&t.state().join("channels/file"))),
+    attempt("say how far an import is", |t| overwrite(&t.state().join("progress/file"))),
+    attempt("change what is trusted", |t| overwrite(&t.state().join("trust/file"))),
+    attempt("append to the import log", |t| append(&t.state().join("log/import/file"))),
+    attempt("remove from the spool", |t| {
         create(&t.state().join("spool"))?;
         fs::remove_file(fresh(&t.state().join("spool")))
     }),
-    never("change the config", |t| overwrite(&t.state().join("config.toml"))),
-    never("write to a disk or terminal device", |_| {
+    attempt("change the config", |t| overwrite(&t.state().join("config.toml"))),
+    attempt("write to a disk or terminal device", |_| {
         let tty = writing().open("/dev/tty0").or_else(|_| writing().open("/dev/vda"));
         tty.or_else(|_| writing().open("/dev/kmsg")).map(drop)
     }),
-    never("change a kernel setting", |_| writing().open("/proc/sys/kernel/core_pattern").map(drop)),
+    attempt("change a kernel setting", |_| writing().open("/proc/sys/kernel/core_pattern").map(drop)),
 ];
 
 fn read(path: &Path) -> io::Result<()> {

@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Role;
-use crate::base::raw::{self, Arg};
+use base::raw::{self, Arg};
 
 /// What was planted to be reached, so that "stopped" cannot mean "nothing there".
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -52,25 +51,12 @@ impl Targets {
 pub struct Attempt {
     /// What is tried.
     pub name: &'static str,
-    /// Letters of the roles whose rights allow it: there it must succeed.
-    pub allowed: &'static str,
     /// Tries it. An error says that it did not succeed, and how.
     pub run: fn(&Targets) -> io::Result<()>,
 }
 
-impl Attempt {
-    /// Whether it is part of this role's work.
-    pub fn is_allowed(&self, role: Role) -> bool {
-        self.allowed.contains(role.letter())
-    }
-}
-
-const fn never(name: &'static str, run: fn(&Targets) -> io::Result<()>) -> Attempt {
-    Attempt { name, allowed: "", run }
-}
-
-const fn only(allowed: &'static str, name: &'static str, run: fn(&Targets) -> io::Result<()>) -> Attempt {
-    Attempt { name, allowed, run }
+const fn attempt(name: &'static str, run: fn(&Targets) -> io::Result<()>) -> Attempt {
+    Attempt { name, run }
 }
 
 /// All of them, numbered by their place.

@@ -5,73 +5,73 @@ use std::io;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, setrlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, Uid, UnshareFlags, set_capabilities, set_thread_res_uid};
 
-use super::{Attempt, NULL, Targets, never, numbers, path_bytes, wrong};
-use crate::base::raw::{self, Arg};
+use super::{Attempt, NULL, Targets, attempt, numbers, path_bytes, wrong};
+use base::raw::{self, Arg};
 
 /// In the order of the table.
 pub const ATTEMPTS: &[Attempt] = &[
-    never("execute a program", execute),
-    never("execute a program by descriptor (execveat)", execute_at),
-    never("fork", |_| child(libc::SYS_clone, i64::from(libc::SIGCHLD))),
-    never("fork by clone3", |_| clone3()),
-    never("trace another process (ptrace)", trace),
-    never("signal another process", |t| Ok(kill_process(victim(t)?, Signal::CONT)?)),
-    never("signal another process by descriptor (pidfd)", signal_by_descriptor),
-    never("read another process's memory", |t| memory(t, libc::SYS_process_vm_readv)),
-    never("write another process's memory", |t| memory(t, libc::SYS_process_vm_writev)),
-    never("a user namespace of its own", |_| raw::unshare(UnshareFlags::NEWUSER)),
-    never("a mount namespace of its own", |_| raw::unshare(UnshareFlags::NEWNS)),
-    never("another process's network (setns)", enter),
-    never("another root folder (chroot)", |t| by_path(libc::SYS_chroot, &t.folder)),
-    never("mount", mount),
-    never("memory that can be executed", |_| map_memory(0x7)),
-    never("memory made executable", protect),
-    never("shared memory (System V)", |_| numbers(libc::SYS_shmget, [0, 4096, 0o1600]).map(drop)),
-    never("message queue (System V)", |_| numbers(libc::SYS_msgget, [0, 0o1600]).map(drop)),
-    never("message queue (POSIX)", queue),
-    never("key in the kernel's keyring", key),
-    never("kernel program (bpf)", bpf),
-    never("performance counters", counters),
-    never("page faults of its own (userfaultfd)", |_| numbers(libc::SYS_userfaultfd, [1]).map(drop)),
-    never("another filter of system calls", |_| another_filter()),
-    never("another personality", |_| numbers(libc::SYS_personality, [0x004_0000]).map(drop)),
-    never("another user", |t| {
+    attempt("execute a program", execute),
+    attempt("execute a program by descriptor (execveat)", execute_at),
+    attempt("fork", |_| child(libc::SYS_clone, i64::from(libc::SIGCHLD))),
+    attempt("fork by clone3", |_| clone3()),
+    attempt("trace another process (ptrace)", trace),
+    attempt("signal another process", |t| Ok(kill_process(victim(t)?, Signal::CONT)?)),
+    attempt("signal another process by descriptor (pidfd)", signal_by_descriptor),
+    attempt("read another process's memory", |t| memory(t, libc::SYS_process_vm_readv)),
+    attempt("write another process's memory", |t| memory(t, libc::SYS_process_vm_writev)),
+    attempt("a user namespace of its own", |_| raw::unshare(UnshareFlags::NEWUSER)),
+    attempt("a mount namespace of its own", |_| raw::unshare(UnshareFlags::NEWNS)),
+    attempt("another process's network (setns)", enter),
+    attempt("another root folder (chroot)", |t| by_path(libc::SYS_chroot, &t.folder)),
+    attempt("mount", mount),
+    attempt("memory that can be executed", |_| map_memory(0x7)),
+    attempt("memory made executable", protect),
+    attempt("shared memory (System V)", |_| numbers(libc::SYS_shmget, [0, 4096, 0o1600]).map(drop)),
+    attempt("message queue (System V)", |_| numbers(libc::SYS_msgget, [0, 0o1600]).map(drop)),
+    attempt("message queue (POSIX)", queue),
+    attempt("key in the kernel's keyring", key),
+    attempt("kernel program (bpf)", bpf),
+    attempt("performance counters", counters),
+    attempt("page faults of its own (userfaultfd)", |_| numbers(libc::SYS_userfaultfd, [1]).map(drop)),
+    attempt("another filter of system calls", |_| another_filter()),
+    attempt("another personality", |_| numbers(libc::SYS_personality, [0x004_0000]).map(drop)),
+    attempt("another user", |t| {
         let uid = Uid::from_raw(u32::from(t.root));
         Ok(set_thread_res_uid(uid, uid, uid)?)
     }),
-    never("a capability", |_| {
+    attempt("a capability", |_| {
         let one = CapabilitySet::NET_ADMIN;
         Ok(set_capabilities(
             None,
             CapabilitySets { effective: one, permitted: one, inheritable: CapabilitySet::empty() },
         )?)
     }),
-    never("readable by others again (dumpable)", |_| numbers(libc::SYS_prctl, [4, 1]).map(drop)),
-    never("a limit raised", |_| {
+    attempt("readable by others again (dumpable)", |_| numbers(libc::SYS_prctl, [4, 1]).map(drop)),
+    attempt("a limit raised", |_| {
         let most = Rlimit { current: Some(1 << 40), maximum: Some(1 << 40) };
         Ok(setrlimit(Resource::Data, most)?)
     }),
-    never("a watch on others' files (inotify)", |_| {
+    attempt("a watch on others' files (inotify)", |_| {
         let watch = numbers(libc::SYS_inotify_init1, [0])?;
         let mut path = *b"/etc\0";
         let args = [Arg::Number(watch), Arg::Bytes(&mut path), Arg::Number(2), NULL, NULL, NULL];
         raw::call(libc::SYS_inotify_add_watch, args).map(drop)
     }),
     // To what it is.
-    never("the host's name", |t| {
+    attempt("the host's name", |t| {
         let mut name = t.host.clone().into_bytes();
         let length = i64::try_from(name.len()).unwrap_or(0);
         let args = [Arg::Bytes(&mut name), Arg::Number(length), NULL, NULL, NULL, NULL];
         raw::call(libc::SYS_sethostname, args).map(drop)
     }),
-    never("a device's control (ioctl)", |_| {
+    attempt("a device's control (ioctl)", |_| {
         // FIONREAD, on its own input: of no use, and not on the list.
         let mut count = [0; 8];
         let args = [Arg::Number(0), Arg::Number(0x541b), Arg::Bytes(&mut count), NULL, NULL, NULL];
         raw::call(libc::SYS_ioctl, args).map(drop)
     }),
-    never("calls by the 32-bit gate (int 0x80)", |_| gate()),
-    never("calls by x32 numbers", |_| numbers(0x4000_0000 + libc::SYS_getpid, []).map(drop)),
+    attempt("calls by the 32-bit gate (int 0x80)", |_| gate()),
+    attempt("calls by x32 numbers", |_| numbers(0x4000_0000 + libc::SYS_getpid, []).map(drop)),
 ];
 
 fn victim(targets: &Targets) -> io::Result<Pid> {

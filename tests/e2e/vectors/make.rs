@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use bundle::payload::ustar;
 use data_encoding::BASE64;
-use gaprelay::unpack::ustar;
 use serde_json::{Value, json};
 
 use super::super::support::*;

@@ -1,5 +1,0 @@
-//! The connected side.
-
-fn main() -> std::process::ExitCode {
-    gaprelay::cli::pack()
-}

@@ -1,0 +1,44 @@
+//! What this relay's officers refuse beyond what the keyring says. They can only tighten: a denial ends where a new
+//! keyring says so, and nowhere else.
+
+use std::collections::BTreeMap;
+
+use base::{Reason, Refusal};
+
+/// Keys, feeds and origins that count for nothing here, each with who said so and why, escaped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Denied {
+    /// By key id, as minisign prints it.
+    pub keys: BTreeMap<String, String>,
+    /// By name.
+    pub feeds: BTreeMap<String, String>,
+    /// By country, ISO 3166-1 alpha-2.
+    pub origins: BTreeMap<String, String>,
+}
+
+impl Denied {
+    /// That a key was not denied. Refusal: `key-denied`.
+    pub fn check_key(&self, id: &str, name: &str) -> Result<(), Refusal> {
+        let what = || format!("the key {id} of {name} was denied here");
+        check(&self.keys, id, Reason::KeyDenied, what)
+    }
+
+    /// That a feed was not denied. Refusal: `feed-denied`.
+    pub fn check_feed(&self, feed: &str) -> Result<(), Refusal> {
+        check(&self.feeds, feed, Reason::FeedDenied, || format!("feed {feed} was denied here"))
+    }
+
+    /// That an origin was not denied. Refusal: `origin-denied`.
+    pub fn check_origin(&self, origin: &str) -> Result<(), Refusal> {
+        check(&self.origins, origin, Reason::OriginDenied, || format!("origin {origin} was denied here"))
+    }
+}
+
+fn check(
+    denied: &BTreeMap<String, String>,
+    name: &str,
+    reason: Reason,
+    what: impl FnOnce() -> String,
+) -> Result<(), Refusal> {
+    denied.get(name).map_or(Ok(()), |why| Err(Refusal::new(reason, format!("{} by {why}", what()))))
+}

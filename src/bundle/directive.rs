@@ -1,0 +1,261 @@
+//! An officer's directive: five lines that tighten what this relay accepts, or answer for one exception. See
+//! `schemas/directive.md`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::officer::signed_by;
+use super::statement::check_who_and_why;
+use crate::keyring::{RawKey, is_country};
+use crate::{Denied, Keyring, Right};
+use base::name::is_name;
+use base::{Digest, Reason, Refusal, Timestamp};
+
+/// The first line: no other kind of statement begins so.
+pub const FORMAT: &str = "gaprelay-directive/1";
+/// Longest directive, in bytes.
+const LONGEST: usize = 4096;
+
+/// What is ordered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Nothing that the key with this id signs counts any more.
+    DenyKey(String),
+    /// No bundle of the feed is taken any more.
+    DenyFeed(String),
+    /// Nothing counts that is signed by a key of this origin.
+    DenyOrigin(String),
+    /// All that the key with this id had a part in is withdrawn.
+    WithdrawKey {
+        /// The key's id.
+        key: String,
+        /// Digest of the list of releases and their manifests, as it was printed.
+        releases: Digest,
+    },
+    /// The bundle with this manifest is taken although it is expired, stale, or runs far ahead.
+    Waive {
+        /// Digest of its manifest.
+        manifest: Digest,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// It is this time now, however far that is from all that the relay has seen.
+    Clock(Timestamp),
+    /// It is this time now, and the latest that the relay has seen never was: its clock had run ahead.
+    TurnBack {
+        /// What time it is.
+        to: Timestamp,
+        /// The latest moment that the relay has seen; later than `to`.
+        from: Timestamp,
+    },
+}
+
+impl Order {
+    /// The right that it needs.
+    pub fn right(&self) -> Right {
+        match self {
+            Self::DenyKey(_) | Self::DenyFeed(_) | Self::DenyOrigin(_) | Self::WithdrawKey { .. } => Right::Deny,
+            Self::Waive { .. } | Self::Clock(_) | Self::TurnBack { .. } => Right::Waive,
+        }
+    }
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DenyKey(key) => write!(f, "deny key {key}"),
+            Self::DenyFeed(feed) => write!(f, "deny feed {feed}"),
+            Self::DenyOrigin(origin) => write!(f, "deny origin {origin}"),
+            Self::WithdrawKey { key, releases } => write!(f, "withdraw key {key} releases sha256:{releases}"),
+            Self::Waive { manifest, until } => write!(f, "waive manifest sha256:{manifest} until {until}"),
+            Self::Clock(time) => write!(f, "clock {time}"),
+            Self::TurnBack { to, from } => write!(f, "clock {to} instead of {from}"),
+        }
+    }
+}
+
+impl FromStr for Order {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "it orders nothing that this relay knows";
+        let (no_id, no_feed, no_country) =
+            ("a key id is sixteen hex digits in capitals", "it names no feed", "an origin is two capital letters");
+        let digest = |text: &str| text.strip_prefix("sha256:").ok_or(wrong)?.parse::<Digest>();
+        match text.split(' ').collect::<Vec<_>>()[..] {
+            ["deny", "key", key] if is_key_id(key) => Ok(Self::DenyKey(key.into())),
+            ["deny", "feed", feed] if is_name(feed) => Ok(Self::DenyFeed(feed.into())),
+            ["deny", "origin", origin] if is_country(origin) => Ok(Self::DenyOrigin(origin.into())),
+            ["withdraw", "key", key, "releases", releases] if is_key_id(key) => {
+                Ok(Self::WithdrawKey { key: key.into(), releases: digest(releases)? })
+            }
+            ["waive", "manifest", manifest, "until", until] => {
+                Ok(Self::Waive { manifest: digest(manifest)?, until: until.parse()? })
+            }
+            ["clock", time] => Ok(Self::Clock(time.parse()?)),
+            ["clock", to, "instead", "of", from] => match (to.parse()?, from.parse()?) {
+                (to, from) if to < from => Ok(Self::TurnBack { to, from }),
+                _ => Err("it turns no clock back"),
+            },
+            ["deny" | "withdraw", "key", ..] => Err(no_id),
+            ["deny", "feed", ..] => Err(no_feed),
+            ["deny", "origin", ..] => Err(no_country),
+            _ => Err(wrong),
+        }
+    }
+}
+
+/// A key id as minisign prints it: sixteen hex digits.
+pub fn is_key_id(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b))
+}
+
+/// What the five lines say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directive {
+    /// Origin of the import log of the relay that it is for.
+    pub relay: String,
+    /// What is ordered.
+    pub order: Order,
+    /// By whom: the name in the keyring.
+    pub officer: String,
+    /// Why; one line of at most 500 characters.
+    pub reason: String,
+}
+
+impl fmt::Display for Directive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{FORMAT}")?;
+        writeln!(f, "relay {}", self.relay)?;
+        writeln!(f, "{}", self.order)?;
+        writeln!(f, "officer {}", self.officer)?;
+        writeln!(f, "reason {}", self.reason)
+    }
+}
+
+impl Directive {
+    /// Whether these bytes are meant to be one, by their first line.
+    pub fn is_one(bytes: &[u8]) -> bool {
+        bytes.split(|b| *b == b'\n').next() == Some(FORMAT.as_bytes())
+    }
+
+    /// Reads the five lines. Refusal: `statement-malformed`.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        let malformed = |what: &str| Refusal::new(Reason::StatementMalformed, what);
+        if bytes.len() > LONGEST {
+            return Err(malformed("it is longer than 4096 bytes"));
+        }
+        let text = str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
+        let lines: Vec<&str> = text.strip_suffix('\n').unwrap_or_default().split('\n').collect();
+        let [FORMAT, relay, order, officer, reason] = lines[..] else {
+            return Err(malformed("it is not the five lines of gaprelay-directive/1"));
+        };
+        let field = |line: &str, key: &str| {
+            line.strip_prefix(key)
+                .map(str::to_owned)
+                .ok_or_else(|| malformed(&format!("a line does not begin with \"{key}\"")))
+        };
+        let directive = Self {
+            relay: field(relay, "relay ")?,
+            order: order.parse().map_err(malformed)?,
+            officer: field(officer, "officer ")?,
+            reason: field(reason, "reason ")?,
+        };
+        check_who_and_why(&directive.officer, &directive.reason)?;
+        if directive.to_string() == text { Ok(directive) } else { Err(malformed("it is not in the one form")) }
+    }
+
+    /// Proves who signed `bytes`, and that this officer may order this; gives the raw key.
+    /// Refusals: `signature-*`, `key-*`, `statement-signer`, `statement-right`.
+    pub fn verify(&self, bytes: &[u8], signature: &[u8], keyring: &Keyring, now: Timestamp) -> Result<RawKey, Refusal> {
+        let (key, raw) = signed_by(&self.officer, self.order.right(), (bytes, signature), keyring, now)?;
+        if let Order::DenyFeed(feed) = &self.order
+            && !key.is_for(feed)
+        {
+            let detail = format!("{} may not decide on feed {feed}", key.name);
+            return Err(Refusal::new(Reason::StatementSigner, detail));
+        }
+        Ok(raw)
+    }
+}
+
+/// A directive that was verified and counts, as the trust file keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Given {
+    /// When it was taken.
+    pub taken: Timestamp,
+    /// The officer's raw public key, hex.
+    pub key: String,
+    /// The directive as signed.
+    pub text: String,
+    /// The signature file.
+    pub signature: String,
+}
+
+impl Given {
+    /// What it says. It was verified before it was kept.
+    pub fn directive(&self) -> Option<Directive> {
+        Directive::parse(self.text.as_bytes()).ok()
+    }
+
+    /// The SHA-256 of its text: how a keyring names it to lift it.
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.text.as_bytes())
+    }
+}
+
+/// What these directives deny, but for what the keyring has lifted.
+pub fn denied(given: &[Given], keyring: &Keyring) -> Denied {
+    let mut denied = Denied::default();
+    for (directive, given) in given.iter().filter_map(|given| Some((given.directive()?, given))) {
+        if keyring.lifted.contains(&given.digest()) {
+            continue;
+        }
+        let why = format!("{} on {}: {}", directive.officer, given.taken, directive.reason);
+        match directive.order {
+            Order::DenyKey(key) => denied.keys.insert(key, why),
+            Order::DenyFeed(feed) => denied.feeds.insert(feed, why),
+            Order::DenyOrigin(origin) => denied.origins.insert(origin, why),
+            Order::WithdrawKey { .. } | Order::Waive { .. } | Order::Clock(_) | Order::TurnBack { .. } => None,
+        };
+    }
+    denied
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_form_only() {
+        let digest = Digest::of(b"");
+        for order in [
+            "deny key 0123456789ABCDEF".to_owned(),
+            "deny feed a-b".into(),
+            "deny origin RU".into(),
+            format!("withdraw key 0123456789ABCDEF releases sha256:{digest}"),
+            format!("waive manifest sha256:{digest} until 2026-12-01T00:00:00Z"),
+            "clock 2026-12-01T00:00:00Z".into(),
+            "clock 2026-12-01T00:00:00Z instead of 2026-12-01T00:00:01Z".into(),
+        ] {
+            let good = format!("{FORMAT}\nrelay r/import/1\n{order}\nofficer j.doe\nreason lost\n");
+            assert_eq!(Directive::parse(good.as_bytes()).unwrap().to_string(), good);
+            for (from, to) in [
+                (order.as_str(), "deny all"),
+                (order.as_str(), "deny key 0123456789abcdef"),
+                (order.as_str(), "deny origin Ru"),
+                ("\n", "\r\n"),
+                ("reason lost\n", "reason lost\nmore\n"),
+                ("directive/1", "directive/2"),
+                ("j.doe", "j doe"),
+            ] {
+                let bad = good.replacen(from, to, 1);
+                assert_eq!(Directive::parse(bad.as_bytes()).unwrap_err().reason, Reason::StatementMalformed, "{bad}");
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The ustar header (POSIX.1-1988, IEEE Std 1003.1 `pax`, "ustar Interchange Format") in the one
+//! form allowed: regular file, mode 0644, owner and time zero, no names. GNU tar writes the same
+//! bytes with `--format=ustar --owner=0 --group=0 --numeric-owner --mode=0644 --mtime=@0`.
+
+use crate::paths::ustar_split;
+
+/// A tar block, in bytes.
+pub const BLOCK: usize = 512;
+/// A tar record: the archive's length is a multiple of it, as GNU tar pads by default.
+pub const RECORD: u64 = 10_240;
+
+/// The header block of a file; `None` if path or size do not fit one.
+pub fn header(path: &str, size: u64) -> Option<[u8; BLOCK]> {
+    let (prefix, name) = ustar_split(path)?;
+    if size >= 1 << 33 || prefix.len() > 155 {
+        return None;
+    }
+    let mut block = [0; BLOCK];
+    let mut put = |at: usize, bytes: &[u8]| -> Option<()> {
+        block.get_mut(at..at + bytes.len())?.copy_from_slice(bytes);
+        Some(())
+    };
+    put(0, name.as_bytes())?;
+    put(100, b"0000644\0")?;
+    put(108, b"0000000\0")?;
+    put(116, b"0000000\0")?;
+    put(124, format!("{size:011o}\0").as_bytes())?;
+    put(136, b"00000000000\0")?;
+    put(148, b"        ")?;
+    put(156, b"0")?;
+    put(257, b"ustar\x0000")?;
+    put(329, b"0000000\x000000000\0")?;
+    put(345, prefix.as_bytes())?;
+    let sum = checksum(&block);
+    block.get_mut(148..156)?.copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    Some(block)
+}
+
+/// The header checksum: the sum of all bytes, with the checksum field taken as spaces.
+pub fn checksum(block: &[u8; BLOCK]) -> u32 {
+    block.iter().enumerate().map(|(i, b)| if (148..156).contains(&i) { 32 } else { u32::from(*b) }).sum()
+}
+
+/// Zeros between a file's bytes and the next block.
+pub fn padding(size: u64) -> u64 {
+    size.next_multiple_of(BLOCK as u64) - size
+}
+
+/// Length of the archive of files of these sizes.
+pub fn archive_size(sizes: impl Iterator<Item = u64>) -> u64 {
+    let files = files_size(sizes);
+    files + end_after(files)
+}
+
+/// Length of the zeros at its end.
+pub fn end_size(sizes: impl Iterator<Item = u64>) -> u64 {
+    end_after(files_size(sizes))
+}
+
+/// Length of the zeros behind so many bytes of files: two blocks, and up to a whole record.
+pub fn end_after(files: u64) -> u64 {
+    (files + 2 * BLOCK as u64).next_multiple_of(RECORD) - files
+}
+
+fn files_size(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.map(|size| BLOCK as u64 + size + padding(size)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(archive_size([].into_iter()), RECORD);
+        assert_eq!(archive_size([1, 512].into_iter()), RECORD);
+        assert_eq!(end_size([1, 512].into_iter()), RECORD - 4 * 512);
+        assert_eq!(header(&"n".repeat(101), 1), None);
+        assert_eq!(header("a", 1 << 33), None);
+    }
+}

@@ -1,0 +1,217 @@
+//! An officer's statement: eight lines that say what is decided about which bytes. See
+//! `schemas/statement.md`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::officer::signed_by;
+use crate::keyring::RawKey;
+use crate::paths::is_invisible;
+use crate::{Keyring, ReleaseId, Right};
+use base::name::is_name;
+use base::{Digest, Reason, Refusal, Timestamp};
+
+/// The first line: no other kind of statement begins so, and no manifest does.
+pub const FORMAT: &str = "gaprelay-approval/1";
+/// Longest statement, in bytes.
+pub const LONGEST: usize = 4096;
+
+/// What an officer decides about a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// It may be published.
+    Approve,
+    /// It must not be published; final.
+    Refuse,
+    /// It must no longer be published; final.
+    Withdraw,
+    /// It may be published although it goes back to older content, for a time: a downgrade ticket.
+    Downgrade,
+}
+
+/// What a downgrade is for, and until when it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Number of the incident: 1 to 64 visible ASCII characters.
+    pub incident: String,
+    /// When content that goes forward again is due.
+    pub until: Timestamp,
+}
+
+impl Ticket {
+    /// Whether it is one that can be read again.
+    fn is_sound(&self) -> bool {
+        (1..=64).contains(&self.incident.len()) && self.incident.bytes().all(|b| b.is_ascii_graphic())
+    }
+}
+
+impl Decision {
+    /// The word in the statement.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Refuse => "refuse",
+            Self::Withdraw => "withdraw",
+            Self::Downgrade => "downgrade",
+        }
+    }
+}
+
+/// What the eight lines say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// Which release.
+    pub release: ReleaseId,
+    /// Digest of its manifest.
+    pub manifest: Digest,
+    /// Digest of its verdicts.
+    pub verdicts: Digest,
+    /// Digest of what it changes against what is served when it is signed.
+    pub changes: Digest,
+    /// What is decided.
+    pub decision: Decision,
+    /// What a downgrade is for; nothing for other decisions.
+    pub ticket: Option<Ticket>,
+    /// By whom: the name in the keyring.
+    pub officer: String,
+    /// Why; one line of at most 500 characters.
+    pub reason: String,
+}
+
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{FORMAT}")?;
+        writeln!(f, "release {}", self.release)?;
+        writeln!(f, "manifest sha256:{}", self.manifest)?;
+        writeln!(f, "verdicts sha256:{}", self.verdicts)?;
+        writeln!(f, "changes sha256:{}", self.changes)?;
+        match &self.ticket {
+            Some(Ticket { incident, until }) => {
+                writeln!(f, "decision {} incident {incident} until {until}", self.decision.word())?;
+            }
+            None => writeln!(f, "decision {}", self.decision.word())?,
+        }
+        writeln!(f, "officer {}", self.officer)?;
+        writeln!(f, "reason {}", self.reason)
+    }
+}
+
+impl Statement {
+    /// The same, if it can be read again from its text: what we print must be what we read. Refusal:
+    /// `statement-malformed`.
+    pub fn checked(self) -> Result<Self, Refusal> {
+        Self::parse(self.to_string().as_bytes())
+    }
+
+    /// Reads the eight lines. Refusal: `statement-malformed`.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        let malformed = |what: &str| Refusal::new(Reason::StatementMalformed, what);
+        if bytes.len() > LONGEST {
+            return Err(malformed("it is longer than 4096 bytes"));
+        }
+        let text = str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
+        let lines: Vec<&str> = text.strip_suffix('\n').unwrap_or_default().split('\n').collect();
+        let [FORMAT, release, manifest, verdicts, changes, decision, officer, reason] = lines[..] else {
+            return Err(malformed("it is not the eight lines of gaprelay-approval/1"));
+        };
+        let field = |line: &str, key: &str| {
+            line.strip_prefix(key)
+                .map(str::to_owned)
+                .ok_or_else(|| malformed(&format!("a line does not begin with \"{key}\"")))
+        };
+        let digest = |line, key| field(line, key)?.parse().map_err(malformed);
+        let (decided, ticket) = match field(decision, "decision ")?.split(' ').collect::<Vec<_>>()[..] {
+            ["approve"] => (Decision::Approve, None),
+            ["refuse"] => (Decision::Refuse, None),
+            ["withdraw"] => (Decision::Withdraw, None),
+            ["downgrade", "incident", incident, "until", until] => {
+                let ticket = Ticket { incident: incident.to_owned(), until: until.parse().map_err(malformed)? };
+                (Decision::Downgrade, Some(ticket).filter(Ticket::is_sound))
+            }
+            _ => {
+                return Err(malformed(
+                    "the decision is not approve, refuse, withdraw, or downgrade incident NUMBER until TIME",
+                ));
+            }
+        };
+        let statement = Self {
+            release: field(release, "release ")?.parse().map_err(malformed)?,
+            manifest: digest(manifest, "manifest sha256:")?,
+            verdicts: digest(verdicts, "verdicts sha256:")?,
+            changes: digest(changes, "changes sha256:")?,
+            decision: decided,
+            ticket,
+            officer: field(officer, "officer ")?,
+            reason: field(reason, "reason ")?,
+        };
+        check_who_and_why(&statement.officer, &statement.reason)?;
+        if statement.to_string() == text { Ok(statement) } else { Err(malformed("it is not in the one form")) }
+    }
+
+    /// Proves who signed `bytes`, and that this officer may decide on this release; gives the raw
+    /// key. Refusals: `signature-*`, `key-*`, `statement-signer`, `statement-right`.
+    pub fn verify(&self, bytes: &[u8], signature: &[u8], keyring: &Keyring, now: Timestamp) -> Result<RawKey, Refusal> {
+        let right = match self.decision {
+            Decision::Approve => Right::Approve,
+            Decision::Refuse | Decision::Withdraw => Right::Deny,
+            Decision::Downgrade => Right::Waive,
+        };
+        let (key, raw) = signed_by(&self.officer, right, (bytes, signature), keyring, now)?;
+        if !key.is_for(&self.release.feed) {
+            let detail = format!("{} may not decide on feed {}", key.name, self.release.feed);
+            return Err(Refusal::new(Reason::StatementSigner, detail));
+        }
+        Ok(raw)
+    }
+}
+
+/// That an officer's name is one, and that the reason is a line to read. Refusal: `statement-malformed`.
+pub fn check_who_and_why(officer: &str, reason: &str) -> Result<(), Refusal> {
+    let malformed = |what: &str| Err(Refusal::new(Reason::StatementMalformed, what));
+    let plain = |c: char| !c.is_control() && !is_invisible(c);
+    if !is_name(officer) {
+        return malformed("the officer is not a name");
+    }
+    if reason.trim().is_empty() || reason.chars().count() > 500 || !reason.chars().all(plain) {
+        return malformed("the reason is empty, longer than 500 characters or not printable");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_form_only() {
+        let good = format!(
+            "{FORMAT}\nrelease a-b/7\nmanifest sha256:{0}\nverdicts sha256:{0}\nchanges sha256:{0}\ndecision approve\nofficer j.doe\nreason routine\n",
+            Digest::of(b"")
+        );
+        assert_eq!(Statement::parse(good.as_bytes()).unwrap().to_string(), good);
+        let ticket = good.replace("approve\n", "downgrade incident INC-7 until 2026-12-01T00:00:00Z\n");
+        assert_eq!(Statement::parse(ticket.as_bytes()).unwrap().to_string(), ticket);
+        for (from, to) in [
+            ("approve\n", "Approve\n"),
+            ("\n", "\r\n"),
+            ("a-b/7", "a-b/07"),
+            ("a-b/7", "../7"),
+            ("reason routine\n", "reason \n"),
+            ("reason routine\n", "reason routine"),
+            ("reason routine\n", "reason routine\nmore\n"),
+            ("routine", "\u{202e}enituor"),
+            ("approval/1", "approval/2"),
+            ("j.doe", "j doe"),
+            ("approve\n", "downgrade\n"),
+            ("approve\n", "downgrade incident \u{e9} until 2026-12-01T00:00:00Z\n"),
+            ("approve\n", "downgrade incident 7 until tomorrow\n"),
+            ("approve\n", "approve incident 7 until 2026-12-01T00:00:00Z\n"),
+        ] {
+            let bad = good.replace(from, to);
+            assert_eq!(Statement::parse(bad.as_bytes()).unwrap_err().reason, Reason::StatementMalformed, "{to:?}");
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! `config.toml`: the doc comment of each field is its manual. Unknown keys are refused; each fault
+//! is shown with line and column. `gaprelay init` writes an annotated example.
+
+pub mod dns;
+pub mod export;
+pub mod feed;
+pub mod origin;
+pub mod policy;
+pub mod review;
+pub mod tuf;
+pub mod witness;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use base::name::{self, is_name};
+use base::span::Span;
+use base::{Fault, Limits, quoted};
+use sandbox::{Layer, Terms, Waiver};
+
+pub use feed::{Feed, Suppress};
+pub use policy::Classification;
+
+/// The annotated example that `init` writes.
+pub const EXAMPLE: &str = include_str!("config.example.toml");
+
+/// The whole config.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name of this relay: part of its logs' origins, fixed at `init`. 1 to 64 of `a-z 0-9 . _ -`.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub relay: Spanned<String>,
+    /// How secret what this relay's network holds is: `unclassified`, `restricted`, `confidential`, `secret` or
+    /// `top-secret`. The policy of that name holds for feeds that name none. Default `secret`.
+    #[serde(default)]
+    pub classification: Classification,
+    /// How much of anything an import takes.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How media must be mounted.
+    #[serde(default)]
+    pub media: Media,
+    /// How dates are judged.
+    #[serde(default)]
+    pub clock: Clock,
+    /// What is kept of former sets.
+    #[serde(default)]
+    pub publish: Publish,
+    /// How agents are served.
+    #[serde(default)]
+    pub serve: serve::Settings,
+    /// Which look-ups are answered.
+    #[serde(default)]
+    pub dns: dns::Dns,
+    /// The officers' pages.
+    #[serde(default)]
+    pub review: review::Review,
+    /// Who keeps an outside memory of the import log; nobody, if left out.
+    #[serde(default)]
+    pub witness: Option<witness::Witness>,
+    /// The repository for TUF clients; none, if left out.
+    #[serde(default)]
+    pub tuf: Option<tuf::Tuf>,
+    /// Where the logs' entries go beside the logs; nowhere, if left out.
+    #[serde(default)]
+    pub export: Option<export::Export>,
+    /// Layers of the confinement that this site does without, each with the reason.
+    #[serde(default)]
+    pub without: Vec<Without>,
+    /// The site's own policies, beside those that ship with the program.
+    #[serde(rename = "policy", default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<inspect::Policy>"))]
+    pub policies: Vec<Spanned<inspect::Policy>>,
+    /// From whom this site takes what, by its classification. No rule, if left out; `init` writes one.
+    #[serde(rename = "origin", default)]
+    pub origins: Vec<origin::OriginRule>,
+    /// The feeds this relay takes; all others are refused.
+    #[serde(rename = "feed", default)]
+    pub feeds: Vec<Feed>,
+    /// The folders agents read.
+    #[serde(rename = "channel", default)]
+    pub channels: Vec<Channel>,
+}
+
+/// How media must be mounted.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Media {
+    /// Why this site takes media that are mounted writable, and who decided: 1 to 300 characters. Such a
+    /// medium is refused, if left out. The reason is logged with each one.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub writable: Option<Spanned<String>>,
+}
+
+/// How dates are judged.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Clock {
+    /// How far ahead of our clock a bundle may be dated. Default 10 minutes.
+    pub tolerance: Span,
+    /// How far our clock may be ahead of all that the relay has seen (signers' dates, its own log). Beyond that imports
+    /// stop until an officer confirms the time, and the log goes on with the last time it had. Default 365 days.
+    pub ahead: Span,
+}
+
+/// What is kept of former sets.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Publish {
+    /// Sets of each channel that `gc` keeps, the present one included. Default 5, at least 2.
+    pub keep_sets: u64,
+}
+
+/// A layer of the confinement that this host may lack. Without such an entry a missing layer is a
+/// fault at start. The reason is logged, and shown by `status`.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Without {
+    /// `namespaces`, `landlock` or `seccomp`.
+    pub layer: Layer,
+    /// Why the site accepts it, and who decided: 1 to 300 characters.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub reason: Spanned<String>,
+}
+
+/// One channel: a folder agents read.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    /// Its name: the first part of the URL's path.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub name: Spanned<String>,
+    /// The feeds it joins. No two may bring the same path.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+    pub feeds: Vec<Spanned<String>>,
+    /// Names in the certificates of the agents that may read it, and what only it shows; needs `serve.client_authorities`.
+    /// For all others it is not there (404), and that they asked is recorded. Everybody may, if left out.
+    #[serde(default)]
+    pub certificates: Vec<String>,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { tolerance: Span(Duration::from_mins(10)), ahead: Span(Duration::from_hours(365 * 24)) }
+    }
+}
+
+impl Default for Publish {
+    fn default() -> Self {
+        Self { keep_sets: 5 }
+    }
+}
+
+/// A fault in the config, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Counted from 1.
+    pub line: usize,
+    /// In characters, counted from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.message)
+    }
+}
+
+impl Config {
+    /// Reads and checks a config; the problems are all that could be found.
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        let config: Self = toml::from_str(text)
+            .map_err(|e| vec![problem(text, e.span().unwrap_or_default().start, quoted(e.message()).to_string())])?;
+        let problems = config.problems(text);
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+
+    /// As [`Config::parse`], with the faults as one, each line naming the file.
+    pub fn parse_file(text: &str, path: &Path) -> Result<Self, Fault> {
+        Self::parse(text).map_err(|problems| {
+            let shown: Vec<_> = problems.iter().map(|p| format!("{}: {p}", path.display())).collect();
+            Fault::Config(shown.join("\n"))
+        })
+    }
+
+    /// The feed of this name.
+    pub fn feed(&self, name: &str) -> Option<&Feed> {
+        self.feeds.iter().find(|feed| feed.name.get_ref() == name)
+    }
+
+    /// What the confinement must hold.
+    pub fn terms(&self) -> Terms {
+        Terms { only: None, waived: self.without.iter().map(|without| without.layer).collect() }
+    }
+
+    /// What is served, and to whom.
+    pub fn plan(&self) -> serve::Plan {
+        let channel = |channel: &Channel| serve::plan::Channel {
+            name: channel.name.get_ref().clone(),
+            certificates: channel.certificates.clone(),
+        };
+        serve::Plan {
+            settings: self.serve.clone(),
+            channels: self.channels.iter().map(channel).collect(),
+            feeds: self.feeds.iter().map(|feed| (feed.name.get_ref().clone(), feed.ageing())).collect(),
+            has_tuf: self.tuf.is_some(),
+        }
+    }
+
+    /// The layers it does without, for the log and for every status.
+    pub fn waivers(&self) -> Vec<Waiver> {
+        self.without.iter().map(|w| Waiver { layer: w.layer, reason: quoted(w.reason.get_ref()).to_string() }).collect()
+    }
+
+    fn problems(&self, text: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut add = |at: usize, message: String| problems.push(problem(text, at, message));
+        let mut check_name = |name: &Spanned<String>, what: &str, seen: &mut BTreeSet<String>| {
+            let shown = quoted(name.get_ref());
+            if !is_name(name.get_ref()) {
+                add(name.span().start, format!("{what} \"{shown}\" is not a name: {}", name::RULE));
+            } else if !seen.insert(name.get_ref().clone()) {
+                add(name.span().start, format!("{what} \"{shown}\" stands twice"));
+            }
+        };
+        check_name(&self.relay, "relay", &mut BTreeSet::new());
+        let (mut feeds, mut channels) = (BTreeSet::new(), BTreeSet::new());
+        self.feeds.iter().for_each(|feed| check_name(&feed.name, "feed", &mut feeds));
+        self.channels.iter().for_each(|channel| check_name(&channel.name, "channel", &mut channels));
+        for (at, message) in
+            self.feeds.iter().flat_map(Feed::problems).chain(self.policy_problems()).chain(self.origin_problems())
+        {
+            add(at, message);
+        }
+        for channel in &self.channels {
+            if channel.feeds.is_empty() {
+                add(channel.name.span().start, "a channel needs at least one feed".into());
+            }
+            if !channel.certificates.is_empty() && self.serve.client_authorities.is_none() {
+                add(channel.name.span().start, "channel.certificates needs serve.client_authorities".into());
+            }
+            let mut joined = BTreeSet::new();
+            for feed in &channel.feeds {
+                let shown = quoted(feed.get_ref());
+                if !feeds.contains(feed.get_ref()) {
+                    add(feed.span().start, format!("there is no feed \"{shown}\""));
+                } else if !joined.insert(feed.get_ref()) {
+                    add(feed.span().start, format!("feed \"{shown}\" stands twice in the channel"));
+                }
+            }
+        }
+        let serve = &self.serve;
+        let relay = self.relay.span().start;
+        if serve.tls_certificate.is_some() != serve.tls_key.is_some() {
+            add(relay, "serve.tls_certificate and serve.tls_key belong together".into());
+        }
+        if serve.tls_key.is_none() && serve.client_authorities.is_some() {
+            add(relay, "serve.client_authorities needs serve.tls_certificate and serve.tls_key".into());
+        }
+        if serve.client_revocations.as_ref().is_some_and(|name| !is_name(name) || serve.client_authorities.is_none()) {
+            add(
+                relay,
+                "serve.client_revocations is the name of a file in tls/, and needs serve.client_authorities".into(),
+            );
+        }
+        let channel = serve.endpoints.as_ref().map(|path| path.split_once('/').map_or("", |(channel, _)| channel));
+        if channel.is_some_and(|channel| !channels.contains(channel)) {
+            add(relay, "serve.endpoints is not the path of a file in one of the channels, as CHANNEL/PATH".into());
+        }
+        if serve.client_certificate_required && serve.client_authorities.is_none() {
+            add(relay, "serve.client_certificate_required needs serve.client_authorities".into());
+        }
+        for reason in self.without.iter().map(|without| &without.reason).chain(&self.media.writable) {
+            if !(1..=300).contains(&reason.get_ref().trim().chars().count()) {
+                add(reason.span().start, "what weakens the relay needs its reason, of at most 300 characters".into());
+            }
+        }
+        for (at, message) in self.dns.problems().into_iter().chain(self.review.problems()) {
+            add(at, message);
+        }
+        for message in self.tuf.iter().flat_map(|tuf| tuf.problems(&feeds)) {
+            add(relay, message);
+        }
+        if let Some(problem) = self.export.as_ref().and_then(export::Export::problem) {
+            add(relay, problem.into());
+        }
+        if self.publish.keep_sets < 2 {
+            add(relay, "publish.keep_sets must be at least 2, so that a release can be withdrawn".into());
+        }
+        if serve.connections == 0 || serve.connections_per_address == 0 || self.limits.ratio == 0 {
+            add(relay, "serve.connections, serve.connections_per_address and limits.ratio must be at least 1".into());
+        }
+        problems
+    }
+}
+
+fn problem(text: &str, at: usize, message: String) -> Problem {
+    let before = text.get(..at).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    Problem { line: before.matches('\n').count() + 1, column: line.chars().count() + 1, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_a_config() {
+        let config = Config::parse(EXAMPLE).unwrap();
+        assert_eq!(config.serve.connections, serve::Settings::default().connections);
+        assert_eq!(config.limits.manifest, Limits::default().manifest);
+    }
+
+    #[test]
+    fn every_fault_has_its_place() {
+        let text = "relay = \"r\"\n[[feed]]\nname = \"A\"\nkinds = []\n[[channel]]\nname = \"c\"\nfeeds = [\"x\"]\n";
+        let shown: Vec<_> = Config::parse(text).unwrap_err().iter().map(ToString::to_string).collect();
+        assert!(shown[0].starts_with("line 3, column 8: feed \"A\" is not a name"), "{shown:?}");
+        assert_eq!(shown[1], "line 4, column 9: a feed must allow at least one kind");
+        assert_eq!(shown[2], "line 7, column 10: there is no feed \"x\"");
+        let unknown = Config::parse("relay = \"r\"\nrelais = 1\n").unwrap_err();
+        assert_eq!((unknown[0].line, unknown[0].column), (2, 1));
+        let kind = Config::parse("relay = \"r\"\n[[feed]]\nname = \"a\"\nkinds = [\"exe\"]\n").unwrap_err();
+        assert_eq!(kind[0].line, 4);
+    }
+}

@@ -1,0 +1,180 @@
+//! Recognises attempts to send something out, or to reach someone else through the relay. In scope:
+//! a name for what was tried. Out of scope: answering and logging. The vendors' endpoints are data
+//! (`endpoints.json`; the form is in `schemas/endpoints.json`), the rules for shapes are here.
+
+pub mod list;
+
+use serde::Deserialize;
+
+use base::Fault;
+
+/// One product's endpoints, or a shape of request that is told apart without any.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// The name in the record.
+    pub label: String,
+    /// Whether it is an attempt to send; `false` for a misdirected update.
+    pub submission: bool,
+    /// Host names; `*.` stands for any sub-domain.
+    pub hosts: Vec<String>,
+    /// Beginnings of paths on the relay's own name.
+    pub paths: Vec<String>,
+    /// Names of headers that only such a client sends, lower case.
+    pub headers: Vec<String>,
+    /// What it means, in a sentence.
+    pub meaning: String,
+    /// What to do on the agent's side so that it does not happen again.
+    pub remedy: String,
+}
+
+/// The label of look-ups of names that show nothing: any in the world.
+pub const FOREIGN_LOOK_UP: &str = "dns-foreign";
+
+/// The name of what was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// For the record.
+    pub name: String,
+    /// Whether it is an attempt to send something out.
+    pub submission: bool,
+}
+
+impl Label {
+    /// A label that is no endpoint's.
+    pub fn new(name: &str, submission: bool) -> Self {
+        Self { name: name.into(), submission }
+    }
+}
+
+/// What a request shows of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// Its method.
+    pub method: &'a str,
+    /// The name asked for, if it is not one of the relay's own.
+    pub foreign: Option<&'a str>,
+    /// Its path.
+    pub path: &'a str,
+    /// Its query, empty if there is none.
+    pub query: &'a str,
+    /// Content-Type as declared, empty if there is none.
+    pub content_type: &'a str,
+}
+
+/// The endpoints known.
+pub struct Guard {
+    endpoints: Vec<Endpoint>,
+}
+
+impl Guard {
+    /// The endpoints that ship with the program.
+    pub fn shipped() -> Result<Self, Fault> {
+        let endpoints = list::shipped().map_err(|_| Fault::Internal("the list of endpoints cannot be read"))?;
+        Ok(Self { endpoints })
+    }
+
+    /// Those, with the ones of a published list added. Fault: it is none.
+    pub fn with(bytes: &[u8]) -> Result<Self, Fault> {
+        let newer = list::parse(bytes).map_err(|wrong| Fault::damaged("the published list of endpoints", wrong))?;
+        Ok(Self { endpoints: list::merge(Self::shipped()?.endpoints, newer) })
+    }
+
+    /// The label of a name that is not ours.
+    pub fn host(&self, host: &str) -> Option<Label> {
+        let host = host.to_ascii_lowercase();
+        self.find(|e| e.hosts.iter().any(|pattern| matches_host(pattern, &host)))
+    }
+
+    /// The label of a path on our own name that only a submission client asks for.
+    pub fn path(&self, path: &str) -> Option<Label> {
+        self.find(|e| e.paths.iter().any(|begin| path.starts_with(begin.as_str())))
+    }
+
+    /// The label of a header that only a submission client sends. `has` tells whether one is there.
+    pub fn header(&self, has: impl Fn(&str) -> bool) -> Option<Label> {
+        self.find(|e| e.headers.iter().any(|name| has(name)))
+    }
+
+    /// The label of a request that is refused: by name, then by path, then by its shape.
+    pub fn label(&self, ask: Ask<'_>, has_header: impl Fn(&str) -> bool) -> Label {
+        ask.foreign
+            .and_then(|host| self.host(host))
+            .or_else(|| self.path(ask.path))
+            .or_else(|| self.header(has_header))
+            .or_else(|| is_git_push(ask.query).then(|| Label::new("git-push", true)))
+            .unwrap_or_else(|| shape(ask))
+    }
+
+    /// All of them.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// What is known of a label.
+    pub fn about(&self, label: &str) -> Option<&Endpoint> {
+        self.endpoints.iter().find(|e| e.label == label)
+    }
+
+    fn find(&self, fits: impl Fn(&Endpoint) -> bool) -> Option<Label> {
+        self.endpoints.iter().find(|e| fits(e)).map(|e| Label::new(&e.label, e.submission))
+    }
+}
+
+/// Whether a query asks to push into a repository: the files behind it may well be served.
+pub fn is_git_push(query: &str) -> bool {
+    query.split('&').any(|pair| pair == "service=git-receive-pack")
+}
+
+fn shape(ask: Ask<'_>) -> Label {
+    match ask.method {
+        "CONNECT" => Label::new("proxy-connect", true),
+        "PROPFIND" | "PROPPATCH" | "MKCOL" | "COPY" | "MOVE" | "LOCK" | "UNLOCK" | "REPORT" | "SEARCH" => {
+            Label::new("webdav", true)
+        }
+        "GET" | "HEAD" if ask.foreign.is_some() => Label::new("foreign-name", false),
+        "GET" | "HEAD" => Label::new("request-body", true),
+        "OPTIONS" | "TRACE" => Label::new("method", false),
+        _ if ask.content_type.starts_with("multipart/form-data") => Label::new("form-upload", true),
+        "PUT" | "POST" | "PATCH" => Label::new("upload", true),
+        _ => Label::new("method", false),
+    }
+}
+
+fn matches_host(pattern: &str, host: &str) -> bool {
+    match pattern.strip_prefix('*') {
+        Some(end) => host.ends_with(end) && host.len() > end.len(),
+        None => pattern == host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label(ask: Ask<'_>) -> (String, bool) {
+        let label = Guard::shipped().unwrap().label(ask, |_| false);
+        (label.name, label.submission)
+    }
+
+    const GET: Ask<'_> = Ask { method: "GET", foreign: None, path: "/", query: "", content_type: "" };
+
+    #[test]
+    fn labels() {
+        let vt = Ask { path: "/api/v3/files/upload_url", ..GET };
+        assert_eq!(label(vt), ("virustotal".into(), true));
+        let clam = Ask { method: "CONNECT", foreign: Some("WWW.ClamAV.net"), ..GET };
+        assert_eq!(label(clam), ("clamav-submit".into(), true));
+        let update = Ask { foreign: Some("database.clamav.net"), path: "/daily.cvd", ..GET };
+        assert_eq!(label(update), ("clamav-update".into(), false));
+        assert_eq!(label(Ask { foreign: Some("evilclamav.net"), ..GET }), ("foreign-name".into(), false));
+        assert_eq!(label(Ask { query: "service=git-receive-pack", ..GET }), ("git-push".into(), true));
+        let form = Ask { method: "POST", content_type: "multipart/form-data; boundary=x", ..GET };
+        assert_eq!(label(form), ("form-upload".into(), true));
+        assert_eq!(label(Ask { method: "PUT", ..GET }), ("upload".into(), true));
+        assert_eq!(label(Ask { method: "PROPFIND", ..GET }), ("webdav".into(), true));
+        let otx = Guard::shipped().unwrap().label(GET, |name| name == "x-otx-api-key");
+        assert_eq!(otx.name, "otx");
+    }
+}

@@ -1,0 +1,126 @@
+//! `gaprelay-pack keyring`: the first keyring, and the ceremony that leads from one to the next.
+
+use crate::ceremony::{self, Changes, pair};
+use crate::cli::args::{Draft, KeyringCommand};
+use crate::ring;
+use base::aloud::aloud;
+use base::{Digest, Error, Fault, clock, durable};
+use bundle::Keyring;
+use bundle::keyring::RawKey;
+use bundle::succession::trusted_comment;
+use terminal::Ended;
+
+/// Does what the arguments say.
+pub(super) fn run(command: &KeyringCommand) -> Result<Ended, Error> {
+    match command {
+        KeyringCommand::New { root, root_threshold, key, require, out } => {
+            if out.exists() {
+                return Err(Fault::Config(format!("{} exists already", out.display())).into());
+            }
+            let keyring = ring::new(root, *root_threshold, key, require)?;
+            let text = ring::to_text(&keyring)?;
+            durable::replace(out, text.as_bytes())?;
+            terminal::say(format_args!("made {}: version 1, {} keys", out.display(), keyring.keys.len()));
+            say_aloud(Digest::of(text.as_bytes()));
+            terminal::hint(format_args!("on the relay: gaprelay init --keyring {}", out.display()));
+            Ok(Ended::Well)
+        }
+        KeyringCommand::Draft(args) => draft(args),
+        KeyringCommand::Show { keyring } => {
+            let (keyring, digest) = ceremony::former(keyring)?;
+            show(&keyring);
+            say_aloud(digest);
+            Ok(Ended::Well)
+        }
+        KeyringCommand::Assemble { dir, former, signatures } => {
+            let (former, _) = ceremony::former(former)?;
+            let ids = ceremony::assemble(dir, &former, signatures)?;
+            terminal::say(format_args!("put beside {}: signatures by {}", dir.display(), ids.join(", ")));
+            terminal::hint(format_args!("gaprelay-pack keyring check '{}' --former FILE", dir.display()));
+            Ok(Ended::Well)
+        }
+        KeyringCommand::Check { dirs, former } => {
+            let (former, _) = ceremony::former(former)?;
+            for (next, changes) in ceremony::check(dirs, &former)? {
+                let (version, signers) = (next.keyring().version, next.signers().join(", "));
+                terminal::say(format_args!(
+                    "keyring {version}, signed by root keys {signers}: a relay that has {} would take it",
+                    version - 1
+                ));
+                for change in changes {
+                    terminal::say(format_args!("  {change}"));
+                }
+                say_aloud(next.digest());
+            }
+            terminal::hint("copy each folder to the medium; a relay that is behind takes them one after the other");
+            Ok(Ended::Well)
+        }
+    }
+}
+
+fn draft(args: &Draft) -> Result<Ended, Error> {
+    if args.out.exists() {
+        return Err(Fault::Config(format!("{} exists; name another folder with --out", args.out.display())).into());
+    }
+    let (former, _) = ceremony::former(&args.former)?;
+    let number = |(feed, text): (String, String)| match text.parse() {
+        Ok(highest) => Ok((feed, highest)),
+        Err(_) => Err(Fault::Config(format!("--epoch {feed}: the highest version is not a number"))),
+    };
+    let changes = Changes {
+        add: args.add.clone(),
+        remove: args.remove.clone(),
+        revoke: args.revoke.iter().map(|text| pair(text)).collect::<Result<_, _>>()?,
+        add_root: args.add_root.clone(),
+        remove_root: args.remove_root.clone(),
+        root_threshold: args.root_threshold,
+        require: args.require.clone(),
+        epoch: args.epoch.iter().map(|text| pair(text).and_then(number)).collect::<Result<_, _>>()?,
+        lift: args.lift.clone(),
+    };
+    let next = ceremony::draft(&former, &changes, args.on.unwrap_or_else(clock::now))?;
+    let (path, text) = (args.out.join("keyring.toml"), ring::to_text(&next)?);
+    durable::create_dir(&args.out)?;
+    durable::replace(&path, text.as_bytes())?;
+    terminal::say(format_args!("drafted {}: version {}", path.display(), next.version));
+    for change in ceremony::differences(&former, &next) {
+        terminal::say(format_args!("  {change}"));
+    }
+    say_aloud(Digest::of(text.as_bytes()));
+    let (old, new) = (former.root.threshold, next.root.threshold);
+    terminal::hint(format_args!(
+        "{old} root keys of version {} and {new} of version {} must sign it, each where it is kept:",
+        former.version, next.version
+    ));
+    terminal::hint(format_args!(
+        "minisign -S -s ROOT.key -m keyring.toml -x NAME.minisig -t '{}'",
+        trusted_comment(next.version)
+    ));
+    terminal::hint(format_args!("gaprelay-pack keyring assemble '{}' --former FILE NAME.minisig…", args.out.display()));
+    Ok(Ended::Well)
+}
+
+fn say_aloud(digest: Digest) {
+    terminal::say(format_args!("sha256:{digest}, aloud:"));
+    terminal::say(aloud(digest));
+}
+
+fn show(keyring: &Keyring) {
+    let id = |public: &str| RawKey::parse(public).map_or_else(|_| "?".into(), |raw| raw.id_text());
+    terminal::say(format_args!("keyring version {}", keyring.version));
+    let roots: Vec<String> = keyring.root.keys.iter().map(|root| id(root)).collect();
+    terminal::say(format_args!("root: {} of {}", keyring.root.threshold, roots.join(", ")));
+    let rows = keyring.keys.iter().map(|key| {
+        let revoked = RawKey::parse(&key.public).is_ok_and(|raw| keyring.revocation(raw).is_some());
+        vec![
+            key.name.clone(),
+            key.role.to_string(),
+            id(&key.public),
+            key.origin.clone().unwrap_or_else(|| "-".into()),
+            key.feeds.join(" "),
+            key.not_after.map_or("-".into(), |end| end.to_string()),
+            if revoked { "REVOKED".into() } else { "-".into() },
+        ]
+    });
+    terminal::table(&["name", "role", "key id", "origin", "feeds", "until", ""], rows.collect());
+}

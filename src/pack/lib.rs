@@ -1,0 +1,13 @@
+//! The connected side: makes bundles and keyrings, and says what the relay would say. It runs as whoever started it, with
+//! the files and the terminal that they have; the relay does not link it, and so holds no code that signs bundles.
+
+pub mod build;
+pub mod ceremony;
+pub mod check;
+pub mod cli;
+mod lines;
+pub mod ring;
+pub mod tuf;
+
+pub use build::{Made, Plan, build};
+pub use check::check;

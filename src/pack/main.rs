@@ -1,0 +1,5 @@
+//! The connected side.
+
+fn main() -> std::process::ExitCode {
+    pack::cli::main()
+}

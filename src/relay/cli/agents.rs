@@ -1,0 +1,46 @@
+//! `gaprelay agents`: who pulled what and when, and who is behind.
+
+use std::collections::BTreeSet;
+
+use crate::report::agents::{AgentRow, AgentStanding, rows};
+use crate::state::State;
+use base::{Error, clock};
+use terminal::Ended;
+
+/// Shows them.
+pub fn run(state: &State, json: bool) -> Result<Ended, Error> {
+    let rows = rows(state, clock::now())?;
+    if json {
+        terminal::say_json(&rows);
+        return Ok(Ended::Well);
+    }
+    if rows.is_empty() {
+        terminal::note("no agent has pulled anything; what came in the last seconds is known with the next settle");
+        return Ok(Ended::Well);
+    }
+    terminal::table(
+        &["agent", "program", "feed", "has", "published", "standing", "last", "times"],
+        rows.iter().map(cells).collect(),
+    );
+    let mut told = BTreeSet::new();
+    for row in rows.iter().filter(|row| row.standing != AgentStanding::Current && told.insert(row.standing)) {
+        terminal::say(format_args!("\n{}: {}", row.standing.word(), row.standing.next()));
+    }
+    Ok(Ended::Well)
+}
+
+fn cells(row: &AgentRow) -> Vec<String> {
+    let version = |version: Option<u64>| version.map_or("-".into(), |version| version.to_string());
+    let name = row.certificate.as_ref().map_or_else(|| row.agent.clone(), |name| format!("{} ({name})", row.agent));
+    let silent = if row.silent { ", silent" } else { "" };
+    vec![
+        name,
+        row.program.clone(),
+        row.feed.clone(),
+        version(row.has),
+        version(row.published),
+        format!("{}{silent}", row.standing.word()),
+        row.last.to_string(),
+        row.count.to_string(),
+    ]
+}

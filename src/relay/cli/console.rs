@@ -1,0 +1,48 @@
+//! `gaprelay import` without a path, and `gaprelay up --kiosk`: the full-screen form.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+
+use super::args::{Import, Up};
+use crate::console::{Done, run as show};
+use crate::state::State;
+use base::{Error, Fault};
+use config::Config;
+use terminal::Ended;
+
+/// Asks for the medium on the terminal. Fault: there is none.
+pub fn import(root: &Path, args: &Import, operator: &str) -> Result<Ended, Error> {
+    if args.json || !is_at_terminal() {
+        let usage = "no PATH was given, and there is no terminal to ask at: gaprelay import PATH";
+        return Err(Fault::Config(usage.into()).into());
+    }
+    let state = State::open(root)?;
+    let last = show(&state, &state.config()?, operator.to_owned(), None)?;
+    Ok(last.map_or(Ended::Well, |done| tell(&done)))
+}
+
+/// Keeps the relay running under the screen.
+pub fn kiosk(root: &Path, config: &Config, args: &Up) -> Result<Ended, Error> {
+    if !is_at_terminal() {
+        return Err(
+            Fault::Config("a kiosk needs a terminal: start `gaprelay up` without --kiosk elsewhere".into()).into()
+        );
+    }
+    let mut up = vec!["--prove".to_owned(), String::from(args.prove)];
+    up.extend(args.serve.listen.iter().flat_map(|address| ["--listen".to_owned(), address.to_string()]));
+    show(&State::open(root)?, config, String::new(), Some(up))?;
+    Ok(Ended::Well)
+}
+
+fn is_at_terminal() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
+/// What stays on the terminal when the screen is gone: the last receipt.
+fn tell(done: &Done) -> Ended {
+    if let Some(outcome) = &done.outcome {
+        terminal::say(outcome.receipt.trim_end());
+    }
+    done.said.iter().for_each(terminal::note);
+    done.code.and_then(|code| u8::try_from(code).ok()).map_or(Ended::Failed, Ended::As)
+}

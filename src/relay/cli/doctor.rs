@@ -1,0 +1,63 @@
+//! `gaprelay doctor`, and the files it compares with.
+
+use std::path::Path;
+
+use super::{args, json};
+use crate::doctor::{Finding, Health, Patient, deployment, examine};
+use crate::log::search::{Wanted, search};
+use crate::state::State;
+use base::{Error, Fault, Timestamp, clock};
+use terminal::Ended;
+use tlog::check::read_vkey;
+
+/// Looks, and says what to do. Failed: something breaks what the relay promises.
+pub fn run(state: &State, args: &args::Doctor) -> Result<Ended, Error> {
+    let config = state.config()?;
+    let mut newest = Timestamp::from_secs(0);
+    for folder in [state.import_log(), state.access_log()] {
+        let last = search(&folder, &read_vkey(&folder)?, &Wanted::default(), 1)?.hits.pop();
+        newest = newest.max(last.map(|hit| hit.entry.time).unwrap_or_default());
+    }
+    let host = args.host.clone().unwrap_or_else(|| "/".into());
+    let patient = Patient { host, state: state.root(), config: &config, newest, now: clock::now() };
+    let findings = examine(&patient);
+    let worst = findings.iter().map(|finding| finding.health).max();
+    if args.json {
+        terminal::say_json(&json::Doctor { findings });
+    } else {
+        show(&findings);
+    }
+    Ok(if worst == Some(Health::Bad) { Ended::Failed } else { Ended::Well })
+}
+
+fn show(findings: &[Finding]) {
+    let word = |health| match health {
+        Health::Good => "good",
+        Health::Unseen => "not seen",
+        Health::Weak => "weak",
+        Health::Bad => "BAD",
+    };
+    let row =
+        |finding: &Finding| vec![finding.check.to_owned(), word(finding.health).to_owned(), finding.found.clone()];
+    terminal::table(&["check", "state", "found"], findings.iter().map(row).collect());
+    let wrong: Vec<&Finding> = findings.iter().filter(|finding| finding.next.is_some()).collect();
+    // What has the same remedy is told together.
+    for alike in wrong.chunk_by(|one, other| one.check == other.check && one.next == other.next) {
+        let found: Vec<&str> = alike.iter().map(|finding| finding.found.as_str()).collect();
+        let Some(Finding { check, next: Some(next), .. }) = alike.first() else { continue };
+        terminal::say(format_args!("\n{check}: {}\n  what to do: {next}", found.join("; ")));
+    }
+}
+
+/// Writes the files that make a host a relay.
+pub fn deployment(out: &Path) -> Result<Ended, Error> {
+    if !out.is_dir() {
+        return Err(Fault::Config(format!("{} is no folder", out.display())).into());
+    }
+    let count = deployment::write(out)?;
+    terminal::say(format_args!("wrote {count} files into {}", out.display()));
+    terminal::hint(
+        "read them, then: systemd-sysusers, systemd-tmpfiles --create, nft -f gaprelay.nft, systemctl daemon-reload",
+    );
+    Ok(Ended::Well)
+}

@@ -1,0 +1,205 @@
+//! `gaprelay log export`, and `log verify --export`.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::args_log::{LogExport, LogVerify, WhichLog};
+use super::{log, selftest};
+use crate::export::check::{Checked, Checking, Whole};
+use crate::export::feed::Feed;
+use crate::export::sink::{Cursor, Sink};
+use crate::rights::Role;
+use crate::state::State;
+use base::error::IoContext as _;
+use base::{Error, Fault, durable};
+use config::export::{Export, Format};
+use sandbox::Grants;
+use sandbox::worker::end_with;
+use terminal::Ended;
+use tlog::check::{Finding, check, read_vkey};
+use tlog::note::Verifier;
+
+/// Between two looks at the logs.
+const LOOK: Duration = Duration::from_millis(500);
+/// Between two proofs that the cage holds.
+const PROBE: Duration = Duration::from_mins(1);
+/// Entries of each log between two savings of the cursor.
+const MANY: u64 = 1000;
+/// Longest line of an export that is read, in bytes.
+const LONGEST: u64 = 1 << 20;
+
+/// Tells entries, once or for as long as it runs.
+pub fn run(state: &State, args: &LogExport) -> Result<Ended, Error> {
+    if let Some(supervisor) = args.supervised {
+        end_with(supervisor, Signal::TERM)?;
+    }
+    let config = state.config()?;
+    let plan = if args.configured { Plan::of(state, config.export.as_ref())? } else { Plan::asked(args) };
+    let sink = plan.sink.open()?;
+    let cursor = plan.cursor.as_deref().map(Cursor::open).transpose()?;
+    if plan.follows {
+        // One that goes on for long proves itself before it begins; the timer's self-test logs it.
+        let _ = selftest::before(state.root(), &[Role::Exporter], &config)?;
+    }
+    // What it writes to is open; from here on it can open nothing but the logs.
+    std::env::set_current_dir(state.root()).during("enter", state.root())?;
+    let inside = State::open(Path::new("."))?;
+    let held =
+        sandbox::enter(Role::Exporter.rights(), &Grants { state: inside.root(), medium: None }, &config.terms())?;
+    if plan.follows {
+        terminal::note(&held);
+    }
+    let which = [WhichLog::Import, WhichLog::Access].into_iter().filter(|log| args.log.is_none_or(|only| only == *log));
+    let folders: Vec<PathBuf> = which.map(|which| log::folder(&inside, which)).collect();
+    let feed = Feed::open(&inside, (plan.format, plan.framed), &folders, args.since, |log| cursor.as_ref()?.of(log))?;
+    match go(feed, sink, cursor, plan.follows.then_some(held.filter.is_some())) {
+        // Nobody reads any more.
+        Err(Fault::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => Ok(Ended::Well),
+        ended => Ok(ended.map(|()| Ended::Well)?),
+    }
+}
+
+/// Tells what is new, again and again if `follow` says so, which knows whether there is a filter to prove.
+fn go(mut feed: Feed, mut sink: Sink, mut cursor: Option<Cursor>, follow: Option<bool>) -> Result<(), Fault> {
+    let mut proven = Instant::now();
+    loop {
+        let (told, more) = feed.tell(MANY, |line| sink.put(line))?;
+        if told > 0 {
+            sink.sync()?;
+            if let Some(cursor) = &mut cursor {
+                cursor.save(feed.places())?;
+            }
+        }
+        if more {
+            continue;
+        }
+        let Some(has_filter) = follow else { return Ok(()) };
+        std::thread::sleep(LOOK);
+        if has_filter && proven.elapsed() >= PROBE {
+            proven = Instant::now();
+            sandbox::probe()?;
+        }
+    }
+}
+
+/// What is to be done: as the command line says, or as the config does.
+struct Plan {
+    format: Format,
+    framed: bool,
+    follows: bool,
+    sink: Place,
+    cursor: Option<PathBuf>,
+}
+
+/// Where lines go.
+enum Place {
+    Out,
+    File(PathBuf),
+    Syslog(PathBuf),
+}
+
+impl Plan {
+    fn asked(args: &LogExport) -> Self {
+        let sink = match (&args.out, &args.syslog) {
+            (Some(path), _) => Place::File(path.clone()),
+            (None, Some(path)) => Place::Syslog(path.clone()),
+            (None, None) => Place::Out,
+        };
+        let framed = args.framed || args.syslog.is_some();
+        Self { format: args.format, framed, follows: args.follow, sink, cursor: args.cursor.clone() }
+    }
+
+    fn of(state: &State, export: Option<&Export>) -> Result<Self, Fault> {
+        let none = || Fault::Config("the config has no [export]: say where lines go, with --out or --syslog".into());
+        let export = export.ok_or_else(none)?;
+        let beside = |path: &PathBuf| state.root().join(path);
+        let sink = match (&export.file, &export.syslog) {
+            (Some(path), _) => Place::File(beside(path)),
+            (None, Some(path)) => Place::Syslog(beside(path)),
+            (None, None) => return Err(none()),
+        };
+        let framed = export.syslog.is_some();
+        Ok(Self { format: export.format, framed, follows: true, sink, cursor: Some(beside(&export.cursor)) })
+    }
+}
+
+impl Place {
+    fn open(self) -> Result<Sink, Fault> {
+        Ok(match self {
+            Self::File(path) => Sink::File(durable::open_append_lines(&path)?, path),
+            Self::Syslog(path) => Sink::Datagrams(connect(&path)?, path),
+            Self::Out => Sink::Out,
+        })
+    }
+}
+
+/// The local syslog socket: the one thing outside that is ever connected to, by its path, before this process
+/// is confined.
+#[expect(clippy::disallowed_methods, reason = "a socket of this host by its path, for the export alone")]
+fn connect(path: &Path) -> Result<File, Fault> {
+    let socket = UnixDatagram::unbound().during("make", Path::new("a socket"))?;
+    socket.connect(path).during("send to", path)?;
+    Ok(File::from(OwnedFd::from(socket)))
+}
+
+/// Compares an export with the logs, which are checked first.
+pub fn verify(state: &State, path: &Path, key: Option<&Verifier>, args: &LogVerify) -> Result<Ended, Error> {
+    let mut logs = Vec::new();
+    for folder in [state.import_log(), state.access_log()] {
+        let beside = read_vkey(&folder)?;
+        let vkey = key.filter(|key| key.name() == beside.name()).unwrap_or(&beside);
+        match check(&folder, vkey, |_, _, _| {})? {
+            Finding::Whole { size, .. } => logs.push(Whole { origin: vkey.name().to_owned(), folder, size }),
+            Finding::Bad { detail, .. } => return Err(Fault::damaged(folder.to_string_lossy(), detail).into()),
+        }
+    }
+    let reader: Box<dyn Read> = if path.as_os_str() == "-" {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(path).during("read", path)?)
+    };
+    let mut checking = Checking::new(Some(state), &logs, args.filtered);
+    let mut reader = BufReader::new(reader);
+    let mut line = Vec::new();
+    while reader.by_ref().take(LONGEST).read_until(b'\n', &mut line).during("read", path)? > 0 {
+        checking.line(String::from_utf8_lossy(&line).trim_end_matches('\n'))?;
+        line.clear();
+    }
+    let checked = checking.finish();
+    if args.json {
+        terminal::say_json(&checked);
+    } else {
+        tell(path, &checked);
+    }
+    Ok(if checked.findings.is_empty() { Ended::Well } else { Ended::Damaged })
+}
+
+fn tell(path: &Path, checked: &Checked) {
+    let path = base::quoted::quoted_os(path);
+    for (log, (first, last)) in &checked.logs {
+        terminal::say(format_args!("{path}: entries {first} to {last} of {log}"));
+    }
+    let repeated = if checked.repeated > 0 { format!(", {} of them again", checked.repeated) } else { String::new() };
+    if checked.findings.is_empty() {
+        terminal::say(format_args!("{path}: {} lines{repeated}, all as the logs say", checked.lines));
+    }
+    if checked.not_compared > 0 {
+        let many = checked.not_compared;
+        terminal::note(format_args!("{many} lines about files of releases that are no longer here were not compared"));
+    }
+    for finding in &checked.findings {
+        terminal::note(format_args!("{path}: {finding}"));
+    }
+    if checked.more > 0 {
+        terminal::note(format_args!("and {} more", checked.more));
+    }
+    if !checked.findings.is_empty() {
+        terminal::hint("the logs were found whole: export anew, and find out who could write to the file");
+    }
+}

@@ -1,0 +1,329 @@
+//! `gaprelay import`: progress while it reads, a table when it is done.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use rustix::process::Signal;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::Import;
+use super::{console, json, receipt, worker};
+use crate::import::progress_writer::LookedAt;
+use crate::import::{Judged, Outcome, Progress, import};
+use crate::keeper::Keeper;
+use crate::publish::{Standing, standing};
+use crate::settle::{Settled, settle};
+use crate::state::progress::Step;
+use base::error::IoContext as _;
+use base::limits::human;
+use base::quoted::quoted_os;
+use base::{Error, Fault, Operator, Reason, Timestamp, quoted};
+use media::mount::Guarded;
+use sandbox::worker::{end_with, our_id, ourselves, start_awaited, stop};
+use terminal::Ended;
+use tlog::receipt::paper;
+
+/// Imports, settles, and tells what became of it.
+pub fn run(root: &Path, now: Timestamp, args: &Import) -> Result<Ended, Error> {
+    let operator = operator(args.operator.as_deref())?;
+    if args.paths.is_empty() {
+        return console::import(root, args, &operator.name);
+    }
+    let Some(supervisor) = args.supervised else { return supervise(root, args) };
+    end_with(supervisor, Signal::KILL)?;
+    let (mut keeper, workers) = worker::keeper(root, now, args)?;
+    let keeper = &mut keeper;
+    let mut shown = Shown { bar: None, quiet: args.json };
+    let mut looked_at = LookedAt::begin(&keeper.state, &operator);
+    let judged = import(keeper, workers, &operator, &mut |progress| {
+        looked_at.show(&progress);
+        shown.show(&progress);
+    })?;
+    looked_at.step(Step::Settling);
+    let settled = settle(keeper)?;
+    drop(looked_at);
+    let report = report(keeper, &judged, &settled)?;
+    if args.json {
+        terminal::say_json(&report);
+    } else {
+        table(&report);
+        receipt::show(&keeper.log.head());
+    }
+    if judged.is_empty() {
+        let paths: Vec<_> = args.paths.iter().map(quoted_os).collect();
+        return Err(Error::refused(Reason::NoBundle, format!("no bundle under {}", paths.join(", "))));
+    }
+    let ended = judged.iter().map(|j| match &j.outcome {
+        Outcome::Failed(Fault::Damaged { .. }) => Ended::Damaged,
+        Outcome::Failed(_) => Ended::Failed,
+        Outcome::Refused(_) => Ended::Refused,
+        Outcome::Imported(_) | Outcome::KeyringReplaced(_) | Outcome::AlreadyHere => Ended::Well,
+    });
+    let rank = |ended: &Ended| match ended {
+        Ended::Well | Ended::As(_) => 0,
+        Ended::Refused => 1,
+        Ended::Failed => 2,
+        Ended::Damaged => 3,
+    };
+    Ok(ended.max_by_key(rank).unwrap_or(Ended::Well))
+}
+
+/// Sets the media's disks read-only where we are root, starts the keeper and waits for it. This process
+/// reads nothing: not the medium, not what the keeper says.
+fn supervise(root: &Path, args: &Import) -> Result<Ended, Error> {
+    let mut guarded: Vec<Guarded> = Vec::new();
+    if rustix::process::geteuid().is_root() {
+        for path in &args.paths {
+            guarded.extend(Guarded::guard(path)?);
+        }
+    }
+    let mut command = ourselves(root);
+    command.args(["import", "--supervised", &our_id()]);
+    if args.json {
+        command.arg("--json");
+    }
+    if let Some(operator) = &args.operator {
+        command.arg("--operator").arg(operator);
+    }
+    for disk in &guarded {
+        command.arg("--disk").arg(&disk.name);
+    }
+    command.arg("--").args(&args.paths);
+    let ended = wait_for(command)?;
+    // Whatever it ended with: the disks are as they were.
+    drop(guarded);
+    match (ended.code().and_then(|code| u8::try_from(code).ok()), ended.signal()) {
+        (Some(code), _) => Ok(Ended::As(code)),
+        (None, Some(libc::SIGINT | libc::SIGTERM | libc::SIGHUP)) => Err(Fault::Interrupted.into()),
+        (None, signal) => {
+            let what = format!("was stopped by signal {}", signal.unwrap_or_default());
+            Err(Fault::Worker { role: "keeper", what }.into())
+        }
+    }
+}
+
+/// Waits for the keeper. An interruption stops it in order, and whatever it is, we go on to restore the
+/// disks.
+fn wait_for(command: Command) -> Result<ExitStatus, Fault> {
+    let keeper = Path::new("the keeper");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().during("wait for", keeper)?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt()).during("wait for", keeper)?;
+        let mut terminate = signal(SignalKind::terminate()).during("wait for", keeper)?;
+        let mut hangup = signal(SignalKind::hangup()).during("wait for", keeper)?;
+        let mut child = start_awaited(command)?;
+        loop {
+            tokio::select! {
+                ended = child.wait() => return ended.during("wait for", keeper),
+                _ = interrupt.recv() => stop(&child),
+                _ = terminate.recv() => stop(&child),
+                _ = hangup.recv() => stop(&child),
+            }
+        }
+    })
+}
+
+/// Who imports: the person behind `sudo`, else the user; by another name if one is given.
+fn operator(said: Option<&str>) -> Result<Operator, Fault> {
+    let behind_sudo = || std::env::var("SUDO_UID").ok()?.parse().ok();
+    let uid = match rustix::process::getuid().as_raw() {
+        0 => behind_sudo().unwrap_or(0),
+        uid => uid,
+    };
+    let user = uzers::get_user_by_uid(uid).map_or(format!("uid {uid}"), |u| u.name().to_string_lossy().into_owned());
+    let name = said.unwrap_or(&user);
+    if name.trim().is_empty() || name.len() > 100 {
+        return Err(Fault::Config("the operator's name is empty or too long".into()));
+    }
+    Ok(Operator::new(name, &user))
+}
+
+/// Bars on a terminal, plain lines elsewhere, nothing with `--json`.
+struct Shown {
+    bar: Option<ProgressBar>,
+    quiet: bool,
+}
+
+impl Shown {
+    fn show(&mut self, progress: &Progress<'_>) {
+        if self.quiet {
+            return;
+        }
+        match progress {
+            Progress::Surveyed(survey) => {
+                let (found, other) = (survey.bundles.len(), survey.unrelated);
+                let bundles = if found == 1 { "bundle" } else { "bundles" };
+                terminal::note(format_args!("found {found} {bundles}, and {other} other files and folders"));
+                for folder in &survey.unreadable {
+                    terminal::note(format_args!("could not look into {folder}"));
+                }
+            }
+            Progress::Reading(bundle, size) => self.begin("reading", bundle, *size),
+            Progress::Unpacking(bundle, size) => self.begin("inspecting", bundle, *size),
+            Progress::Bytes(bytes) => {
+                if let Some(bar) = &self.bar {
+                    bar.inc(*bytes);
+                }
+            }
+            Progress::Mounted(mount) if mount.lacks.is_empty() => {}
+            Progress::Mounted(mount) => {
+                terminal::note(format_args!("the medium is mounted without {}", mount.lacks.join(", ")));
+            }
+            Progress::Unchanged(true) => {}
+            Progress::Unchanged(false) => {
+                self.clear();
+                terminal::note("the medium is gone, or its tree is not what it was: something else has written to it");
+            }
+            Progress::MediaDone => {
+                self.clear();
+                terminal::note("you may remove the medium now");
+            }
+            Progress::Judged(judged) => {
+                self.clear();
+                tell(judged);
+            }
+        }
+    }
+
+    fn begin(&mut self, verb: &str, bundle: &str, size: u64) {
+        self.clear();
+        if !terminal::is_watched() {
+            return terminal::note(format_args!("{verb} {bundle} ({})", human(size)));
+        }
+        let style = ProgressStyle::with_template(
+            "{prefix} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}",
+        );
+        let bar = ProgressBar::new(size).with_prefix(format!("{verb} {bundle}"));
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        self.bar = Some(bar);
+    }
+
+    fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Tells at once what went wrong; the table at the end has the rest.
+fn tell(judged: &Judged) {
+    let name = match &judged.release {
+        Some((feed, version)) => format!("{feed} {version}"),
+        None => judged.bundle.clone(),
+    };
+    match &judged.outcome {
+        Outcome::Refused(refusal) => {
+            terminal::note(format_args!("refused: {name}: {refusal}"));
+            terminal::hint(refusal.reason.next());
+        }
+        Outcome::Failed(fault) => {
+            terminal::note(format_args!("fault: {name}: {fault}"));
+            terminal::hint(fault.hint());
+        }
+        Outcome::KeyringReplaced(version) => {
+            terminal::note(format_args!("keyring {version} is in force now"));
+            terminal::hint("what it revokes, and what such keys brought in: gaprelay keyring show");
+        }
+        Outcome::Imported(_) | Outcome::AlreadyHere => {}
+    }
+}
+
+fn report(keeper: &Keeper, judged: &[Judged], settled: &Settled) -> Result<json::Imported, Fault> {
+    let bundles = judged.iter().map(|judged| bundle(keeper, judged)).collect::<Result<_, _>>()?;
+    Ok(json::Imported {
+        bundles,
+        published: settled.published.iter().cloned().collect(),
+        stuck: settled.stuck.iter().map(|(channel, refusal)| (channel.clone(), refusal.into())).collect(),
+        receipt: paper(&keeper.log.head()),
+    })
+}
+
+fn bundle(keeper: &Keeper, judged: &Judged) -> Result<json::Bundle, Fault> {
+    let mut bundle = json::Bundle {
+        bundle: judged.bundle.clone(),
+        feed: judged.release.as_ref().map(|(feed, _)| feed.clone()),
+        version: judged.release.as_ref().map(|(_, version)| *version),
+        keyring: None,
+        outcome: "imported",
+        standing: None,
+        published: false,
+        signers: Vec::new(),
+        counts: None,
+        refused: None,
+        fault: None,
+    };
+    match &judged.outcome {
+        Outcome::Imported(release) => {
+            let id = release.id();
+            let feed = keeper.config.feed(&release.feed);
+            let statements = keeper.state.statements(&id)?;
+            bundle.standing = feed.map(|feed| standing(release, &statements, feed));
+            bundle.published = !crate::report::releases::channels_of(&keeper.state, &id)?.is_empty();
+            bundle.signers.clone_from(&release.signers);
+            bundle.counts = Some(release.counts);
+        }
+        Outcome::KeyringReplaced(version) => {
+            bundle.outcome = "keyring-replaced";
+            bundle.keyring = Some(*version);
+        }
+        Outcome::AlreadyHere => bundle.outcome = "already-here",
+        Outcome::Refused(refusal) => {
+            bundle.outcome = "refused";
+            bundle.refused = Some(refusal.into());
+        }
+        Outcome::Failed(fault) => {
+            bundle.outcome = "failed";
+            bundle.fault = Some(quoted(&fault.to_string()).to_string());
+        }
+    }
+    Ok(bundle)
+}
+
+fn table(report: &json::Imported) {
+    if report.bundles.is_empty() {
+        return;
+    }
+    let rows = report.bundles.iter().map(|bundle| {
+        let counts = bundle.counts.unwrap_or_default();
+        let count = |n: u64| if bundle.counts.is_some() { n.to_string() } else { "-".into() };
+        let signers: Vec<_> = bundle.signers.iter().map(|s| format!("{} ({})", s.name, s.role)).collect();
+        let outcome = match (&bundle.refused, &bundle.standing) {
+            (Some(why), _) => format!("refused: {}", why.reason),
+            (None, _) if bundle.published => "published".into(),
+            (None, Some(standing)) => standing.to_string(),
+            (None, None) => bundle.outcome.replace('-', " "),
+        };
+        let version = bundle.version.or(bundle.keyring);
+        vec![
+            bundle.feed.clone().unwrap_or_else(|| bundle.bundle.clone()),
+            version.map_or("-".into(), |v| v.to_string()),
+            if signers.is_empty() { "-".into() } else { signers.join(", ") },
+            count(counts.cleared),
+            count(counts.stripped),
+            count(counts.withheld),
+            outcome,
+        ]
+    });
+    terminal::table(&["feed", "version", "signed by", "cleared", "stripped", "withheld", "outcome"], rows.collect());
+    for (channel, generation) in &report.published {
+        terminal::note(format_args!("channel {channel} now shows set {generation}"));
+    }
+    for (channel, why) in &report.stuck {
+        terminal::note(format_args!("channel {channel} stays as it was: {} [{}]", why.detail, why.reason));
+        terminal::hint(why.next);
+    }
+    for bundle in &report.bundles {
+        let (Some(feed), Some(version)) = (&bundle.feed, bundle.version) else { continue };
+        if matches!(bundle.standing, Some(Standing::Held { .. })) {
+            terminal::hint(format_args!(
+                "an officer reviews it: gaprelay show {feed}/{version}, then gaprelay approve {feed}/{version}"
+            ));
+        } else if bundle.counts.is_some_and(|counts| !counts.is_clean()) {
+            terminal::hint(format_args!("see what was withheld or stripped, and why: gaprelay show {feed}/{version}"));
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `gaprelay keyring`: who may sign what, and what came in by keys that count no longer.
+
+use serde::Serialize;
+
+use crate::report::trust::{Denial, Part, denials, parts};
+use crate::state::{State, Trust};
+use base::aloud::aloud;
+use base::{Digest, Error, clock, quoted};
+use bundle::Keyring;
+use bundle::keyring::RawKey;
+use terminal::Ended;
+
+/// `keyring show --json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Shown {
+    /// The keyring in force.
+    pub keyring: Keyring,
+    /// The SHA-256 of its file.
+    pub sha256: Digest,
+    /// What officers denied here.
+    pub denied: Vec<Denial>,
+    /// What keys had a part in that count no longer.
+    pub parts: Vec<Part>,
+}
+
+/// Shows the keyring in force.
+pub fn show(state: &State, as_json: bool) -> Result<Ended, Error> {
+    let trust = Trust::load(state)?;
+    let ring = state.keyring(&trust)?;
+    let (denied, parts) = (denials(&trust, &ring), parts(state, &state.config()?, &trust, &ring)?);
+    let sha256 = trust.keyring.sha256;
+    if as_json {
+        terminal::say_json(&Shown { keyring: ring, sha256, denied, parts });
+        return Ok(Ended::Well);
+    }
+    let (needed, roots) = (ring.root.threshold, ring.root.keys.len());
+    terminal::say(format_args!("keyring version {}; {needed} of {roots} root keys replace it", ring.version));
+    terminal::say(format_args!("sha256:{sha256}, aloud:"));
+    terminal::say(aloud(sha256));
+    table(&ring);
+    for row in &ring.thresholds {
+        terminal::say(format_args!("{}: {} distinct {} signatures", row.feeds.join(" "), row.signers, row.role));
+    }
+    for epoch in &ring.epochs {
+        let (feed, number, highest) = (&epoch.feed, epoch.number, epoch.highest);
+        terminal::say(format_args!(
+            "{feed}: epoch {number}; what was accepted above version {highest} before it is void"
+        ));
+    }
+    for row in &ring.revoked {
+        let id = RawKey::parse(&row.public).map_or_else(|_| "?".into(), |raw| raw.id_text());
+        terminal::say(format_args!("revoked: {id} on {}: {}", row.on, quoted(&row.reason)));
+    }
+    for Denial { what, by, sha256, lifted } in &denied {
+        let lifted = if *lifted { ", lifted by the keyring" } else { "" };
+        terminal::say(format_args!("denied here: {what}, by {by}{lifted} (sha256:{sha256})"));
+    }
+    for Part { release, key, part, standing } in &parts {
+        terminal::note(format_args!("{release} ({standing}) was {part} with {key}, which counts no longer"));
+    }
+    let mut keys: Vec<&String> = parts.iter().map(|part| &part.key).collect();
+    keys.dedup();
+    for key in keys {
+        terminal::hint(format_args!(
+            "to withdraw all of them: gaprelay directive withdraw-key {key} --officer NAME --reason TEXT"
+        ));
+    }
+    Ok(Ended::Well)
+}
+
+fn table(ring: &Keyring) {
+    let rows = ring.keys.iter().map(|key| {
+        let raw = RawKey::parse(&key.public).ok();
+        let usable = raw.map(|raw| ring.check_usable(key, raw, clock::now()));
+        vec![
+            key.name.clone(),
+            key.role.to_string(),
+            raw.map_or("?".into(), |raw| raw.id_text()),
+            key.publisher.clone().unwrap_or_else(|| "-".into()),
+            key.origin.clone().unwrap_or_else(|| "-".into()),
+            key.feeds.join(" "),
+            key.may
+                .as_ref()
+                .map_or("-".into(), |may| may.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
+            match usable {
+                Some(Ok(())) => "usable".into(),
+                Some(Err(refusal)) => refusal.reason.to_string(),
+                None => "unreadable".into(),
+            },
+        ]
+    });
+    terminal::table(&["name", "role", "key id", "publisher", "origin", "feeds", "may only", "today"], rows.collect());
+}

@@ -1,0 +1,91 @@
+//! `gaprelay log show`, `prove` and `receipt`.
+
+use std::path::PathBuf;
+
+use super::args_log::{LogProve, LogReceipt, LogShow, WhichLog};
+use super::{json, receipt as paper};
+use crate::log::Entry;
+use crate::log::search::first_since;
+use crate::log::writer::each_from;
+use crate::report;
+use crate::report::receipts::of_import;
+use crate::state::State;
+use base::quoted::printable;
+use base::{Error, Fault, Reason};
+use terminal::Ended;
+use tlog::check::read_vkey;
+use tlog::compare::{growth, receipt as prove_entry};
+use tlog::stored::read_checkpoint;
+
+/// The folder of a log.
+pub fn folder(state: &State, log: WhichLog) -> PathBuf {
+    match log {
+        WhichLog::Import => state.import_log(),
+        WhichLog::Access => state.access_log(),
+    }
+}
+
+/// Prints entries. They are read under the signed head; `verify` proves them.
+pub fn show(state: &State, args: &LogShow) -> Result<Ended, Error> {
+    let folder = folder(state, args.log);
+    let vkey = read_vkey(&folder)?;
+    let size = read_checkpoint(&folder, &vkey)?.size;
+    let first = match (args.since, args.last) {
+        (Some(time), _) => first_since(&folder, size, time)?,
+        (None, Some(last)) => size.saturating_sub(last),
+        (None, None) => 0,
+    };
+    let mut any = false;
+    each_from(&folder, &vkey, first, |number, entry| {
+        print(number, entry, args.json);
+        any = true;
+    })?;
+    if !any {
+        terminal::note(if size == 0 { "the log has no entry yet" } else { "the log has no such entry" });
+    }
+    Ok(Ended::Well)
+}
+
+fn print(number: u64, entry: Entry, as_json: bool) {
+    if as_json {
+        terminal::say(serde_json::to_string(&json::LogLine { number, entry }).unwrap_or_default());
+    } else {
+        terminal::say(line(number, &entry));
+    }
+}
+
+/// An entry in a line.
+pub fn line(number: u64, entry: &Entry) -> String {
+    format!("{number:>6}  {}  {}", entry.time, printable(&report::words(&entry.event)))
+}
+
+/// Prints a proof that outsiders check without us.
+pub fn prove(state: &State, args: &LogProve) -> Result<Ended, Error> {
+    let folder = folder(state, args.log);
+    let vkey = read_vkey(&folder)?;
+    let proof = match (args.entry, args.grown_from) {
+        (Some(entry), _) => prove_entry(&folder, &vkey, entry)?.map(|receipt| receipt.to_text()),
+        (None, old) => growth(&folder, &vkey, old.unwrap_or_default())?.map(|growth| growth.to_text()),
+    };
+    let wanted = args.entry.or(args.grown_from).unwrap_or_default();
+    let Some(proof) = proof else {
+        let size = read_checkpoint(&folder, &vkey)?.size;
+        return Err(Fault::Config(format!("the log has {size} entries, counted from 0: there is no {wanted}")).into());
+    };
+    terminal::say(proof.trim_end());
+    Ok(Ended::Well)
+}
+
+/// Prints the receipt of a release, or of the log.
+pub fn receipt(state: &State, args: &LogReceipt) -> Result<Ended, Error> {
+    let Some(id) = &args.release else {
+        let folder = state.import_log();
+        paper::show(&read_checkpoint(&folder, &read_vkey(&folder)?)?);
+        return Ok(Ended::Well);
+    };
+    let Some(receipt) = of_import(state, id)? else {
+        return Err(Error::refused(Reason::StatementUnknownRelease, format!("no release {id} was ever imported here")));
+    };
+    terminal::say(receipt.to_text().trim_end());
+    Ok(Ended::Well)
+}

@@ -1,0 +1,142 @@
+//! `gaprelay init`, `check-config`, `fsck` and `gc`.
+
+use std::path::Path;
+
+use super::args::Init;
+use super::json;
+use crate::keeper::Keeper;
+use crate::log::Event;
+use crate::publish::set::make as make_set;
+use crate::publish::{Standing, standing};
+use crate::sinkhole::zones::Zones;
+use crate::state::{State, Trust, fsck as store_fsck, gc as store_gc};
+use base::error::IoContext as _;
+use base::limits::human;
+use base::{Digest, Error, clock};
+use bundle::Keyring;
+use config::{Config, EXAMPLE};
+use terminal::Ended;
+
+/// Makes the state, or prints the example of a config.
+pub fn init(root: &Path, args: &Init) -> Result<Ended, Error> {
+    let Some(keyring) = &args.keyring else {
+        terminal::say(EXAMPLE.trim_end());
+        return Ok(Ended::Well);
+    };
+    let keyring = std::fs::read(keyring).during("read", keyring)?;
+    let ring = Keyring::parse(&keyring)?;
+    let config = match &args.config {
+        Some(path) => std::fs::read_to_string(path).during("read", path)?,
+        None => EXAMPLE.to_owned(),
+    };
+    let parsed = Config::parse_file(&config, args.config.as_deref().unwrap_or(Path::new("config.toml")))?;
+    let state = State::create(root, &config, &parsed, &keyring, &ring)?;
+    let now = clock::now();
+    let mut keeper = Keeper::open(state, now, || {})?;
+    let event = Event::Initialised {
+        relay: parsed.relay.get_ref().clone(),
+        keyring_version: ring.version,
+        keyring: Digest::of(&keyring),
+    };
+    keeper.append(vec![event])?;
+    terminal::say(format_args!("made {}", root.display()));
+    terminal::hint(format_args!("edit {}, then gaprelay check-config", root.join("config.toml").display()));
+    terminal::hint("keep a copy of log/import/vkey elsewhere: it is what proves the log");
+    Ok(Ended::Well)
+}
+
+/// Checks a config.
+pub fn check_config(root: &Path, file: Option<&Path>) -> Result<Ended, Error> {
+    let path = file.map_or_else(|| root.join("config.toml"), Path::to_owned);
+    let text = std::fs::read_to_string(&path).during("read", &path)?;
+    let config = Config::parse_file(&text, &path)?;
+    Zones::load(&config.dns, root)?;
+    let (feeds, channels) = (config.feeds.len(), config.channels.len());
+    terminal::say(format_args!("{}: no fault; {feeds} feeds, {channels} channels", path.display()));
+    if let Ok(state) = State::open(root) {
+        check_clashes(&state, &config)?;
+    }
+    Ok(Ended::Well)
+}
+
+/// That no two feeds of a channel hold the same path in what they would show.
+fn check_clashes(state: &State, config: &Config) -> Result<(), Error> {
+    let trust = Trust::load(state)?;
+    for channel in &config.channels {
+        let mut releases = Vec::new();
+        for name in &channel.feeds {
+            let newest = state.releases(&trust)?.into_iter().rev().find(|id| id.feed == *name.get_ref());
+            if let Some(id) = newest {
+                let release = state.release(&id)?;
+                let verdicts = state.verdicts(&release)?;
+                releases.push((release, verdicts, std::collections::BTreeMap::new()));
+            }
+        }
+        make_set(channel.name.get_ref(), None, &releases, 1, clock::now())?;
+    }
+    Ok(())
+}
+
+/// Checks everything.
+pub fn fsck(state: &State, as_json: bool) -> Result<Ended, Error> {
+    let report = store_fsck::fsck(state);
+    let ended = if report.faults.is_empty() { Ended::Well } else { Ended::Damaged };
+    if as_json {
+        let store_fsck::Report { releases, artifacts, bytes, entries, faults } = report;
+        terminal::say_json(&json::Fsck { releases, artifacts, bytes, entries, faults });
+        return Ok(ended);
+    }
+    for fault in &report.faults {
+        terminal::note(fault);
+    }
+    terminal::say(format_args!(
+        "{} releases, {} artifacts of {}, {} log entries: {}",
+        report.releases,
+        report.artifacts,
+        human(report.bytes),
+        report.entries,
+        if report.faults.is_empty() { "all well".to_owned() } else { format!("{} FAULTS", report.faults.len()) }
+    ));
+    if ended == Ended::Damaged {
+        terminal::hint(
+            "what is published keeps being served; restore what is named from a backup, or import the bundle again",
+        );
+    }
+    Ok(ended)
+}
+
+/// Says what is no longer needed, and removes it if told so.
+pub fn gc(keeper: &Keeper, yes: bool, as_json: bool) -> Result<Ended, Error> {
+    let keep = keeper.config.publish.keep_sets;
+    let plan = store_gc::plan(&keeper.state, &keeper.trust, keep, |id| {
+        let Some(feed) = keeper.config.feed(&id.feed) else { return Ok(false) };
+        let stands = standing(&keeper.state.release(id)?, &keeper.state.statements(id)?, feed);
+        Ok(matches!(stands, Standing::Held { .. }))
+    })?;
+    if yes {
+        store_gc::collect(&keeper.state, &plan)?;
+    }
+    if as_json {
+        let name = |path: &std::path::PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        terminal::say_json(&json::Gc {
+            removed: yes,
+            sets: plan.sets.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
+            releases: plan.releases.iter().map(ToString::to_string).collect(),
+            blobs: plan.blobs.iter().filter_map(|path| name(path).parse().ok()).collect(),
+            bytes: plan.bytes,
+        });
+        return Ok(Ended::Well);
+    }
+    let verb = if yes { "removed" } else { "would remove" };
+    for path in &plan.sets {
+        terminal::say(format_args!("{verb} set {}", path.display()));
+    }
+    for id in &plan.releases {
+        terminal::say(format_args!("{verb} release {id}"));
+    }
+    terminal::say(format_args!("{verb} {} blobs; {} in all", plan.blobs.len(), human(plan.bytes)));
+    if !yes && plan.bytes > 0 {
+        terminal::hint("gaprelay gc --yes");
+    }
+    Ok(Ended::Well)
+}

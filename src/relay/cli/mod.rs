@@ -1,0 +1,122 @@
+//! What people type and read: the subcommands, and every line of output.
+
+pub mod agents;
+pub mod approve;
+pub mod args;
+pub mod args_keyring;
+pub mod args_log;
+pub mod args_policy;
+pub mod args_tuf;
+pub mod console;
+pub mod directive;
+pub mod doctor;
+pub mod export;
+pub mod import;
+pub mod json;
+pub mod keyring;
+pub mod log;
+pub mod maintain;
+pub mod policy;
+pub mod policy_explain;
+pub mod receipt;
+pub mod refusals;
+pub mod repair;
+pub mod review;
+pub mod selftest;
+pub mod serve;
+pub mod show;
+pub mod sinkhole;
+pub mod sockets;
+pub mod tuf;
+pub mod up;
+pub mod verify;
+pub mod witness;
+pub mod worker;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::keeper::Keeper;
+use crate::publish::Examples;
+use crate::rights::Role;
+use crate::state::State;
+use args::{Command, Relay};
+use args_keyring::KeyringCommand;
+use args_log::LogCommand;
+use base::error::IoContext as _;
+use base::{Error, Fault, Timestamp, clock};
+use sandbox::Grants;
+use sockets::Sockets;
+use terminal::Ended;
+
+/// The relay's command line.
+pub fn relay() -> ExitCode {
+    let relay = Relay::parse();
+    let sockets = Sockets::take(&relay.command).map_err(Error::from);
+    terminal::exit(sockets.and_then(|sockets| run(relay, sockets)))
+}
+
+fn run(relay: Relay, sockets: Sockets) -> Result<Ended, Error> {
+    let root = &relay.state;
+    let now = clock::now();
+    match relay.command {
+        Command::Init(init) => maintain::init(root, &init),
+        Command::Import(import) => import::run(root, now, &import),
+        Command::Approve(approve) => approve::run(root, now, &approve),
+        Command::Settle(settle) => approve::settle(root, &settle),
+        Command::Status { json } => show::status(&State::open(root)?, now, json),
+        Command::Releases { json } => show::releases(&State::open(root)?, json),
+        Command::Show { release, diff, full, json } => {
+            let wanted = diff.then_some(if full { Examples::All } else { Examples::Few });
+            show::show(&State::open(root)?, &release, wanted, json)
+        }
+        Command::Policy { command } => policy::run(root, &command),
+        Command::Serve(serve) => serve::run(&State::open(root)?, &serve, sockets),
+        Command::Review(args) => review::run(&State::open(root)?, &args, sockets),
+        Command::Sinkhole(args) => sinkhole::run(&State::open(root)?, &args, sockets),
+        Command::Up(args) => up::run(root, &args),
+        Command::Log { command } => match command {
+            LogCommand::Show(show) => log::show(&State::open(root)?, &show),
+            LogCommand::Verify(verify) => verify::run(root, &verify),
+            LogCommand::Prove(prove) => log::prove(&State::open(root)?, &prove),
+            LogCommand::Export(export) => export::run(&State::open(root)?, &export),
+            LogCommand::Witness { command } => witness::run(root, now, &command),
+            LogCommand::Receipt(receipt) => log::receipt(&State::open(root)?, &receipt),
+        },
+        Command::Agents { json } => agents::run(&State::open(root)?, json),
+        Command::Refusals(refusals) => refusals::run(&State::open(root)?, &refusals),
+        Command::Selftest(args) => selftest::run(root, now, &args),
+        Command::Doctor(args) => doctor::run(&State::open(root)?, &args),
+        Command::Deployment { out } => doctor::deployment(&out),
+        Command::Keyring { command: KeyringCommand::Show { json } } => keyring::show(&State::open(root)?, json),
+        Command::Tuf { command } => tuf::run(root, now, &command),
+        Command::Repair(args) => repair::run(root, now, &args),
+        Command::Directive { command } => directive::run(root, now, &command),
+        Command::CheckConfig { file } => maintain::check_config(root, file.as_deref()),
+        Command::Fsck { json } => maintain::fsck(&State::open(root)?, json),
+        Command::Gc { yes, json } => maintain::gc(&here(root, now)?, yes, json),
+        Command::Offline(offline) => terminal::offline::run::<Relay>(&offline, "gaprelay"),
+        Command::Worker { worker } => worker::run(root, &worker),
+    }
+}
+
+/// Confines this process as the keeper, for good, and gives the state from inside: what the folders
+/// above it allow to its owner does not matter.
+fn confined(root: &Path) -> Result<State, Fault> {
+    let terms = State::open(root)?.config()?.terms();
+    std::env::set_current_dir(root).during("enter", root)?;
+    let inside = Path::new(".");
+    sandbox::enter(Role::Keeper.rights(), &Grants { state: inside, medium: None }, &terms)?;
+    State::open(inside)
+}
+
+/// This process as the keeper: the state, open for changes.
+fn here(root: &Path, now: Timestamp) -> Result<Keeper, Fault> {
+    Keeper::open(confined(root)?, now, wait)
+}
+
+fn wait() {
+    terminal::note("another gaprelay is at work on this state; waiting for it");
+}

@@ -1,0 +1,200 @@
+//! `gaprelay policy`: what the policies say, and what one would do with content, without importing it.
+
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use super::args_policy::{PolicyCommand, PolicyTest};
+use super::worker;
+use crate::state::fsck::digest_of;
+use crate::state::{SMALL, State, Trust};
+use base::error::IoContext as _;
+use base::quoted::quoted_os;
+use base::{Digest, Error, Fault, Reason, Refusal, durable, quoted};
+use bundle::{Artifact, ReleaseId};
+use config::{Config, policy as policies};
+use inspect::flaw::PERMITTABLE;
+use inspect::strip::Scratch;
+use inspect::{Action, Decision, Demands, Examination, Kind, Policy, Terms, Verdict};
+use terminal::Ended;
+
+/// Shows or tries policies.
+pub fn run(root: &Path, command: &PolicyCommand) -> Result<Ended, Error> {
+    let state = State::open(root)?;
+    let config = state.config()?;
+    match command {
+        PolicyCommand::Show { name } => show(&config, name.as_deref()),
+        PolicyCommand::Explain { feed } => {
+            crate::cli::policy_explain::explain(&config, &state.keyring(&Trust::load(&state)?)?, feed)
+        }
+        PolicyCommand::Test(args) => test(&state, &config, args),
+    }
+}
+
+fn show(config: &Config, name: Option<&str>) -> Result<Ended, Error> {
+    let Some(name) = name else {
+        let own = config.policies.iter().map(|policy| policy.get_ref().clone());
+        let rows = own.chain(policies::shipped()?).map(|policy| {
+            let used = |feed: &&config::Feed| config.policy_of(feed).is_ok_and(|used| used.name == policy.name);
+            let feeds: Vec<&str> = config.feeds.iter().filter(used).map(|feed| feed.name.get_ref().as_str()).collect();
+            vec![policy.name.clone(), feeds.join(" "), policy.about]
+        });
+        terminal::table(&["policy", "feeds", "what it is for"], rows.collect());
+        terminal::hint("each rule and why: gaprelay policy show NAME");
+        return Ok(Ended::Well);
+    };
+    say(&config.policy(name)?);
+    let may: Vec<&str> = PERMITTABLE.iter().map(|reason| reason.code()).collect();
+    terminal::hint(format_args!("only these may be permitted: {}", may.join(", ")));
+    Ok(Ended::Well)
+}
+
+/// A policy, rule by rule.
+fn say(policy: &Policy) {
+    terminal::say(format_args!("{}  {}", policy.name, quoted(&policy.about)));
+    for rule in &policy.rules {
+        let reasons: Vec<&str> = rule.reasons.iter().map(|reason| reason.code()).collect();
+        let kinds: Vec<&str> = rule.kinds.iter().map(|kind| kind.name()).collect();
+        let kinds = if kinds.is_empty() { String::new() } else { format!(" in {}", kinds.join(", ")) };
+        terminal::say(format_args!("  {:<8} {}{kinds}  [{}]", rule.then.word(), reasons.join(", "), rule.name));
+        terminal::say(format_args!("           {}", quoted(&rule.why)));
+    }
+    terminal::say(format_args!("  {:<8} everything else that may not pass by itself", policy.otherwise.word()));
+}
+
+/// What is to be looked at: how it is called, where it lies, and its kind, if somebody has declared it.
+struct Target {
+    path: String,
+    file: PathBuf,
+    offset: u64,
+    size: u64,
+    sha256: Digest,
+    declared: Option<String>,
+}
+
+fn test(state: &State, config: &Config, args: &PolicyTest) -> Result<Ended, Error> {
+    let feed = args.feed.as_ref().map(|name| {
+        let unknown = || Refusal::new(Reason::FeedUnknown, format!("the config has no feed {}", quoted(name)));
+        config.feed(name).ok_or_else(unknown)
+    });
+    let feed = feed.transpose()?;
+    let policy = match (&args.policy, &args.file, feed) {
+        (Some(name), ..) => config.policy(name)?,
+        (_, Some(path), _) => policies::parse(&std::fs::read_to_string(path).during("read", path)?)?,
+        (_, _, Some(feed)) => config.policy_of(feed)?,
+        _ => policies::shipped_for(config.classification)?,
+    };
+    let kinds = feed.map_or(Kind::ALL, |feed| feed.kinds.get_ref());
+    let terms = Terms {
+        kinds,
+        policy: &policy,
+        may_suppress: true,
+        opaque: feed.map(|feed| feed.opaque(&[])).unwrap_or_default(),
+        // Files by themselves have no origin.
+        demands: Demands::default(),
+    };
+    let mut targets = Vec::new();
+    for target in &args.targets {
+        targets.extend(find(state, target)?);
+    }
+    let folder = std::env::temp_dir().join(format!("gaprelay-policy-{}", std::process::id()));
+    durable::create_dir(&folder)?;
+    let verdicts = judge(state, &targets, terms, &folder);
+    durable::remove(&folder)?;
+    let (verdicts, refused) = verdicts?;
+    if args.json {
+        terminal::say_json(&verdicts);
+        return Ok(Ended::Well);
+    }
+    terminal::say(format_args!("under policy {}:", policy.name));
+    terminal::verdicts::tell(&verdicts);
+    for refusal in &refused {
+        terminal::note(format_args!("{} [{}]", refusal.detail, refusal.reason));
+    }
+    terminal::verdicts::explain(
+        verdicts.iter().filter_map(|verdict| verdict.reason).chain(refused.iter().map(|refusal| refusal.reason)),
+    );
+    terminal::hint(
+        "nothing was imported or kept; who must approve, and what is lost against what is served, is not judged here",
+    );
+    Ok(Ended::Well)
+}
+
+/// A release that is kept here, or the files at a path.
+fn find(state: &State, target: &Path) -> Result<Vec<Target>, Error> {
+    if !target.exists()
+        && let Some(id) = target.to_str().and_then(|text| text.parse::<ReleaseId>().ok())
+    {
+        return stored(state, &id);
+    }
+    let mut found = Vec::new();
+    for entry in WalkDir::new(target).follow_links(false).follow_root_links(true).sort_by_file_name() {
+        let entry = entry.map_err(|e| Fault::Config(format!("cannot read {}: {e}", quoted_os(target))))?;
+        if entry.file_type().is_file() {
+            let below = entry.path().strip_prefix(target).ok().filter(|below| below.components().next().is_some());
+            let path = below.unwrap_or(Path::new(entry.file_name())).to_string_lossy().into_owned();
+            let size = entry.path().metadata().during("measure", entry.path())?.len();
+            let sha256 = digest_of(entry.path(), 0, size)?;
+            found.push(Target { path, file: entry.path().to_owned(), offset: 0, size, sha256, declared: None });
+        }
+    }
+    Ok(found)
+}
+
+/// What is kept of a release: what was withheld is not here any more.
+fn stored(state: &State, id: &ReleaseId) -> Result<Vec<Target>, Error> {
+    if !state.release_path(id).is_dir() {
+        return Err(Error::refused(Reason::StatementUnknownRelease, format!("there is no release {id} here")));
+    }
+    let packed = state.pack_index(id)?;
+    let mut found = Vec::new();
+    for verdict in state.verdicts(&state.release(id)?)? {
+        let Some((sha256, size)) = verdict.kept() else { continue };
+        let (file, offset) = if size < SMALL {
+            let offset = packed.get(&sha256).map_or(0, |packed| packed.offset);
+            (state.release_path(id).join("pack"), offset)
+        } else {
+            (state.blob_path(sha256), 0)
+        };
+        found.push(Target { path: verdict.path, file, offset, size, sha256, declared: Some(verdict.declared) });
+    }
+    Ok(found)
+}
+
+/// Has each looked at by a confined examiner; what would refuse a release is told beside the verdicts.
+fn judge(
+    state: &State,
+    targets: &[Target],
+    terms: Terms<'_>,
+    folder: &Path,
+) -> Result<(Vec<Verdict>, Vec<Refusal>), Error> {
+    let mut examination: Examination = worker::examination(state.root())?;
+    let mut keep = Scratch::new(folder);
+    let (mut verdicts, mut refused) = (Vec::new(), Vec::new());
+    // Of what nobody has declared the kind is what the bytes show: a policy without rules tells it.
+    let curious = Policy { name: "any".into(), about: String::new(), rules: Vec::new(), otherwise: Action::Withhold };
+    for target in targets {
+        let file = File::open(&target.file).during("open", &target.file)?;
+        let mut look = |kind: &str, terms: Terms<'_>| {
+            (&file).seek(SeekFrom::Start(target.offset)).during("read", &target.file)?;
+            let (path, kind) = (target.path.clone(), kind.to_owned());
+            let artifact = Artifact { path, size: target.size, sha256: target.sha256, kind, carried: true };
+            examination.look(&artifact, &file, terms, &mut keep)
+        };
+        let declared = if let Some(declared) = &target.declared {
+            declared.clone()
+        } else {
+            let seen = look("", Terms { policy: &curious, ..terms })?;
+            seen.shown.map_or("unknown", Kind::name).to_owned()
+        };
+        match look(&declared, terms) {
+            Ok(verdict) => verdicts.push(verdict),
+            Err(Error::Refused(refusal)) => refused.push(refusal),
+            Err(fault) => return Err(fault),
+        }
+    }
+    verdicts.sort_by_key(|verdict| verdict.decision != Decision::Withheld);
+    Ok((verdicts, refused))
+}

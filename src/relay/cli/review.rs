@@ -1,0 +1,84 @@
+//! `gaprelay review`: the officers' pages.
+
+use std::fs::Permissions;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::process::Signal;
+
+use super::args::Review;
+use super::selftest;
+use super::sockets::Sockets;
+use crate::review::door::Doors;
+use crate::review::readers::Readers;
+use crate::review::run as show;
+use crate::rights::Role;
+use crate::state::State;
+use base::error::IoContext as _;
+use base::{Error, Fault};
+use sandbox::worker::end_with;
+use serve::tls::{Clients, Tls};
+use terminal::Ended;
+
+/// Shows the pages until told to stop.
+pub fn run(state: &State, args: &Review, sockets: Sockets) -> Result<Ended, Error> {
+    if let Some(supervisor) = args.supervised {
+        end_with(supervisor, Signal::TERM)?;
+    }
+    let config = state.config()?;
+    let socket = args.socket.clone().or_else(|| config.review.socket.as_ref().map(|path| state.root().join(path)));
+    let readers = Readers::find(&config.review)?;
+    if config.review.readers.is_empty() {
+        terminal::note("the config names no reader: nobody is shown anything");
+        terminal::hint("add [[review.reader]] with user or certificate, and role to the config");
+    }
+    let proof = selftest::before(state.root(), &[Role::Review], &config)?;
+    let tls = tls(state, &config.review)?;
+    let (unix, tcp) = if sockets.is_empty() {
+        let listens: &[SocketAddr] = if args.socket.is_some() { &[] } else { &config.review.listen };
+        let bind_tcp =
+            |address: &SocketAddr| TcpListener::bind(address).during("listen on", Path::new(&address.to_string()));
+        let tcp = listens.iter().map(bind_tcp).collect::<Result<_, _>>()?;
+        (socket.iter().map(|path| bind(path)).collect::<Result<_, _>>()?, tcp)
+    } else {
+        sockets.pages()?
+    };
+    if unix.is_empty() && tcp.is_empty() {
+        let wrong = "review.socket names no path, and review.listen no address: there is nothing to show the pages on";
+        return Err(Fault::Config(wrong.into()).into());
+    }
+    let with_tls = |listener| Some((listener, Arc::clone(tls.as_ref()?)));
+    let without =
+        || Fault::Config("an address for the pages was passed, but the config has no certificate for it".into());
+    let tls = tcp.into_iter().map(|listener| with_tls(listener).ok_or_else(without)).collect::<Result<_, _>>()?;
+    let doors = Doors { unix, tls };
+    std::env::set_current_dir(state.root()).during("enter", state.root())?;
+    let inside = State::open(Path::new("."))?;
+    show(&inside, &config, readers, doors, proof, &mut |told| terminal::note(told))?;
+    Ok(Ended::Well)
+}
+
+/// What TLS needs, where the config has it.
+fn tls(state: &State, review: &config::review::Review) -> Result<Option<Arc<Tls>>, Fault> {
+    let (Some(certificate), Some(key), Some(authorities)) =
+        (&review.tls_certificate, &review.tls_key, &review.client_authorities)
+    else {
+        return Ok(None);
+    };
+    Tls::read(&state.tls(), (certificate, key), Clients::Required(authorities), review.client_revocations.as_deref())
+        .map(Some)
+}
+
+/// A socket that every account of this host may knock at: the kernel says which one does. One that is
+/// left from before is replaced; anything else at its place is not.
+fn bind(path: &Path) -> Result<UnixListener, Fault> {
+    if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
+        std::fs::remove_file(path).during("replace", path)?;
+    }
+    let listener = UnixListener::bind(path).during("listen on", path)?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o666)).during("open to all accounts", path)?;
+    Ok(listener)
+}

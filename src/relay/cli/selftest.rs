@@ -1,0 +1,204 @@
+//! `gaprelay selftest`: tries every way out of every role, and shows what stopped it.
+
+use std::path::Path;
+
+use super::{args, here, json};
+use crate::log::Event;
+use crate::rights::Role;
+use crate::state::State;
+use base::{Error, Fault, Timestamp};
+use config::Config;
+use sandbox::Layer;
+use sandbox::report::{SelfTest, SelfTested};
+use sandbox::rights::Rights;
+use sandbox::selftest::{Findings, Form, Outcome, Part, Row, run as try_all};
+use sandbox::trial::Tried;
+use terminal::Ended;
+
+/// Most findings of a kind in the log's entry.
+const LOGGED: usize = 50;
+
+/// Tries, tells, and writes the result to the log.
+pub fn run(root: &Path, now: Timestamp, args: &args::SelfTest) -> Result<Ended, Error> {
+    let config = State::open(root)?.config()?;
+    let roles = if args.role.is_empty() { Role::ALL.to_vec() } else { args.role.clone() };
+    let form = match args.layer {
+        Some(layer) => Form::Alone(layer),
+        None if args.short => Form::Short,
+        None => Form::Full,
+    };
+    let parts = try_all(root, &rights(&roles), form)?;
+    let found = if let Form::Alone(_) = form { Findings::default() } else { Findings::of(&parts) };
+    if args.json {
+        terminal::say_json(&json::SelfTest {
+            kernel: kernel(),
+            parts: &parts,
+            findings: &found.faults,
+            exposed: &found.exposed,
+        });
+    } else if form != Form::Short {
+        for part in &parts {
+            show(part, form);
+        }
+    }
+    if let Form::Alone(_) = form {
+        // One layer alone is a demonstration, not the relay's state.
+        return Ok(Ended::Well);
+    }
+    here(root, now)?.append(vec![Event::SelfTest(result(&config, form, &parts, &found))])?;
+    tell(&parts, &found)?;
+    Ok(Ended::Well)
+}
+
+/// In its short form, for roles that are about to start. Fault: they must not.
+pub fn before(root: &Path, roles: &[Role], config: &Config) -> Result<SelfTest, Fault> {
+    let parts = try_all(root, &rights(roles), Form::Short)?;
+    let found = Findings::of(&parts);
+    tell(&parts, &found)?;
+    Ok(result(config, Form::Short, &parts, &found))
+}
+
+fn rights(roles: &[Role]) -> Vec<&'static Rights> {
+    roles.iter().map(|role| role.rights()).collect()
+}
+
+fn tell(parts: &[Part], found: &Findings) -> Result<(), Fault> {
+    for what in &found.exposed {
+        terminal::note(format_args!("exposed, as the config accepts: {what}"));
+    }
+    for what in &found.faults {
+        terminal::note(format_args!("NOT STOPPED: {what}"));
+    }
+    let tried: usize = parts.iter().map(|part| part.rows.len()).sum();
+    if found.faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Fault::Escape(format!("{} of {tried} attempts", found.faults.len())))
+    }
+}
+
+fn result(config: &Config, form: Form, parts: &[Part], found: &Findings) -> SelfTest {
+    let roles = parts.iter().map(|part| SelfTested {
+        role: part.role.to_owned(),
+        held: part.held.clone(),
+        attempts: part.rows.len() as u64,
+        stopped: count(part, Outcome::Stopped),
+        not_here: count(part, Outcome::NotHere),
+    });
+    SelfTest {
+        id: None,
+        full: form == Form::Full,
+        kernel: kernel(),
+        roles: roles.collect(),
+        without: config.waivers(),
+        exposed: few(&found.exposed),
+        findings: few(&found.faults),
+    }
+}
+
+/// As many as an entry takes; the rest is counted.
+fn few(found: &[String]) -> Vec<String> {
+    let mut few: Vec<String> = found.iter().take(LOGGED).cloned().collect();
+    if found.len() > LOGGED {
+        few.push(format!("and {} more", found.len() - LOGGED));
+    }
+    few
+}
+
+fn kernel() -> String {
+    let name = rustix::system::uname();
+    let part = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+    format!("{} {} {}", part(name.sysname()), part(name.release()), part(name.machine()))
+}
+
+fn count(part: &Part, outcome: Outcome) -> u64 {
+    part.rows.iter().filter(|row| row.outcome() == outcome).count() as u64
+}
+
+fn show(part: &Part, form: Form) {
+    terminal::say(format_args!("{}: {}\n{}", part.role, part.may, part.held));
+    let with = match form {
+        Form::Alone(layer) => format!("with {layer} alone"),
+        _ => "stopped by".into(),
+    };
+    let rows = part.rows.iter().map(|row| {
+        let outside = row.outside.map_or("-".into(), |tried| match tried {
+            Tried::Done => "succeeds".into(),
+            other => format!("not here: {}", words(other)),
+        });
+        match form {
+            Form::Alone(_) => vec![row.attempt.to_owned(), outside, words(row.inside)],
+            _ => vec![row.attempt.to_owned(), outside, layers(row), words(row.inside)],
+        }
+    });
+    let mut header = vec!["attempt", "outside", with.as_str()];
+    if form == Form::Full {
+        header.push("with all");
+    }
+    terminal::table(&header, rows.collect());
+    let stopped: Vec<&Row> = part.rows.iter().filter(|row| row.outcome() == Outcome::Stopped).collect();
+    let twice = stopped.iter().filter(|row| row.alone.len() > 1).count();
+    match form {
+        Form::Alone(layer) => terminal::say(format_args!("{}: {layer} alone stops {}\n", part.role, stopped.len())),
+        _ => terminal::say(format_args!(
+            "{}: {} stopped, {twice} of them by two layers or more; {} do not apply here; its own work, {} acts, succeeds\n",
+            part.role,
+            stopped.len(),
+            count(part, Outcome::NotHere),
+            count(part, Outcome::Works),
+        )),
+    }
+}
+
+fn layers(row: &Row) -> String {
+    match row.outcome() {
+        Outcome::Works => "its own work".into(),
+        Outcome::NotHere => "-".into(),
+        Outcome::Escape => "NOTHING".into(),
+        Outcome::Broken => "its work is STOPPED".into(),
+        Outcome::Stopped => row.alone.iter().map(Layer::to_string).collect::<Vec<_>>().join(" "),
+    }
+}
+
+fn words(tried: Tried) -> String {
+    match tried {
+        Tried::Done => "succeeds".into(),
+        Tried::Signal(31) => "SIGSYS".into(),
+        Tried::Signal(25) => "SIGXFSZ".into(),
+        Tried::Signal(number) => format!("signal {number}"),
+        Tried::Errno(number) => NAMES
+            .iter()
+            .find(|(errno, _)| *errno == number)
+            .map_or_else(|| format!("errno {number}"), |(_, name)| (*name).to_owned()),
+    }
+}
+
+/// Names of the errors that attempts meet (errno-base.h, errno.h).
+const NAMES: &[(i32, &str)] = &[
+    (libc::EPERM, "EPERM"),
+    (libc::ENOENT, "ENOENT"),
+    (libc::ENXIO, "ENXIO"),
+    (libc::EBADF, "EBADF"),
+    (libc::EAGAIN, "EAGAIN"),
+    (libc::ENOMEM, "ENOMEM"),
+    (libc::EACCES, "EACCES"),
+    (libc::EFAULT, "EFAULT"),
+    (libc::EBUSY, "EBUSY"),
+    (libc::EEXIST, "EEXIST"),
+    (libc::EXDEV, "EXDEV"),
+    (libc::ENODEV, "ENODEV"),
+    (libc::EINVAL, "EINVAL"),
+    (libc::ENOSPC, "ENOSPC"),
+    (libc::EROFS, "EROFS"),
+    (libc::ENOSYS, "ENOSYS"),
+    (libc::ENODATA, "ENODATA"),
+    (libc::EOPNOTSUPP, "EOPNOTSUPP"),
+    (libc::EAFNOSUPPORT, "EAFNOSUPPORT"),
+    (libc::EPROTONOSUPPORT, "EPROTONOSUPPORT"),
+    (libc::ESOCKTNOSUPPORT, "ESOCKTNOSUPPORT"),
+    (libc::EADDRNOTAVAIL, "EADDRNOTAVAIL"),
+    (libc::ENETUNREACH, "ENETUNREACH"),
+    (libc::ECONNREFUSED, "ECONNREFUSED"),
+    (libc::EUSERS, "EUSERS"),
+    (libc::ECANCELED, "not tried"),
+];

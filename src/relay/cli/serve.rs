@@ -1,0 +1,61 @@
+//! `gaprelay serve`.
+
+use std::net::{SocketAddr, TcpListener};
+
+use rustix::process::Signal;
+
+use super::args::Serve;
+use super::selftest;
+use super::sockets::Sockets;
+use crate::rights::Role;
+use crate::state::{State, progress};
+use base::error::IoContext as _;
+use base::{Error, Fault};
+use config::Config;
+use sandbox::Grants;
+use sandbox::worker::end_with;
+use serve::tls::Tls;
+use serve::{Given, ImportStep, Listeners, serve};
+use terminal::Ended;
+
+/// Listens and serves until told to stop.
+pub fn run(state: &State, args: &Serve, sockets: Sockets) -> Result<Ended, Error> {
+    if let Some(supervisor) = args.supervised {
+        // A server must not outlive its supervisor, however that ends.
+        end_with(supervisor, Signal::TERM)?;
+    }
+    let config = state.config()?;
+    // A cage that does not hold is no cage: then nothing is served.
+    let proof = selftest::before(state.root(), &[Role::Server], &config)?;
+    let tls = Tls::load(&state.tls(), &config.serve)?;
+    let all = |addresses: &[SocketAddr]| addresses.iter().map(bind).collect::<Result<Vec<_>, _>>();
+    let (agents, tripwires) = if sockets.is_empty() {
+        (all(&addresses(&config, args))?, all(&config.serve.tripwires)?)
+    } else {
+        sockets.listeners()?
+    };
+    let listeners = Listeners { agents, tripwires };
+    // From inside, whatever the folders above allow to the server's user.
+    std::env::set_current_dir(state.root()).during("enter", state.root())?;
+    let inside = State::open(std::path::Path::new("."))?;
+    let (journal, shown) = (inside.access_journal(), inside.clone());
+    let import = Box::new(move |now| {
+        let running = progress::read(&shown).ok().flatten().filter(|progress| progress.is_running(now))?;
+        Some(ImportStep { done: running.bytes, all: running.total })
+    });
+    let confine = || {
+        let grants = Grants { state: inside.root(), medium: None };
+        sandbox::begin(Role::Server.rights(), &grants, &config.terms())
+    };
+    let given = Given { listeners, tls, proof, import };
+    serve(inside.published(), &config.plan(), &journal, given, confine, &mut |told| terminal::note(told))?;
+    Ok(Ended::Well)
+}
+
+fn addresses(config: &Config, args: &Serve) -> Vec<SocketAddr> {
+    if args.listen.is_empty() { config.serve.listen.clone() } else { args.listen.clone() }
+}
+
+fn bind(address: &SocketAddr) -> Result<TcpListener, Fault> {
+    TcpListener::bind(address).during("listen on", std::path::Path::new(&address.to_string()))
+}

@@ -1,0 +1,76 @@
+//! `gaprelay sinkhole`.
+
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::Stdio;
+
+use rustix::process::Signal;
+
+use super::sockets::{LookUps, Sockets};
+use super::{args, selftest};
+use crate::rights::Role;
+use crate::sinkhole::zones::Zones;
+use crate::sinkhole::{Doors, post, run as answer};
+use crate::state::State;
+use base::error::IoContext as _;
+use base::{Error, Fault};
+use config::Config;
+use sandbox::worker::{end_with, our_id, ourselves, start};
+use terminal::Ended;
+
+/// Answers look-ups until told to stop.
+pub fn run(state: &State, args: &args::Sinkhole, sockets: Sockets) -> Result<Ended, Error> {
+    if let Some(supervisor) = args.supervised {
+        end_with(supervisor, Signal::TERM)?;
+    }
+    let config = state.config()?;
+    if sockets.is_empty() && config.dns.listen.is_empty() {
+        return Err(Fault::Config("dns.listen names no address: there is nothing to answer on".into()).into());
+    }
+    let zones = Zones::load(&config.dns, state.root())?;
+    let proof = selftest::before(state.root(), &[Role::Sinkhole, Role::Post], &config)?;
+    let (packets, listeners) = if sockets.is_empty() { bind_all(&config)? } else { sockets.look_ups()? };
+    let post = |(address, socket)| Ok((address, start_post(state.root(), socket)?));
+    let posts = packets.into_iter().map(post).collect::<Result<_, Fault>>()?;
+    let doors = Doors { posts, listeners };
+    std::env::set_current_dir(state.root()).during("enter", state.root())?;
+    let inside = State::open(Path::new("."))?;
+    answer(&inside, &config, zones, doors, proof, &mut |told| terminal::note(told))?;
+    Ok(Ended::Well)
+}
+
+fn bind_all(config: &Config) -> Result<LookUps, Fault> {
+    let (mut packets, mut listeners) = (Vec::new(), Vec::new());
+    for address in &config.dns.listen {
+        let (socket, listener) = bind(*address.get_ref())?;
+        packets.push((listener.local_addr().during("listen on", Path::new("the network"))?, socket));
+        listeners.push(listener);
+    }
+    Ok((packets, listeners))
+}
+
+/// One port for both ways. Where the system chooses it, it is free for UDP, and may not be for TCP.
+#[expect(clippy::disallowed_methods, reason = "the post's socket, made before it is confined")]
+fn bind(address: SocketAddr) -> Result<(OwnedFd, TcpListener), Fault> {
+    let mut tries = if address.port() == 0 { 20 } else { 1 };
+    loop {
+        let both = UdpSocket::bind(address).and_then(|socket| {
+            let listener = TcpListener::bind(socket.local_addr()?)?;
+            Ok((socket.into(), listener))
+        });
+        tries -= 1;
+        if both.is_ok() || tries == 0 {
+            return both.during("listen on", Path::new(&address.to_string()));
+        }
+    }
+}
+
+/// Gives it the socket, and keeps one end of the pair. It ends with us.
+fn start_post(root: &Path, socket: OwnedFd) -> Result<OwnedFd, Fault> {
+    let (ours, theirs) = post::pair().during("make", Path::new("a pair of sockets"))?;
+    let mut command = ourselves(root);
+    command.args(["worker", "post", "--supervisor", &our_id()]);
+    start(command.stdin(Stdio::from(socket)).stdout(Stdio::from(theirs)))?;
+    Ok(ours)
+}

@@ -1,0 +1,157 @@
+//! Processes of ours that the console starts: an import, and the relay itself. What they say is read here; what a
+//! medium says they alone read.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+
+use base::error::IoContext as _;
+use base::quoted::printable;
+use base::{Fault, Reason, Timestamp, clock};
+use sandbox::worker::{our_id, ourselves, start};
+
+/// Lines that are remembered of what a process said.
+const LINES: usize = 100;
+/// How long the relay may take to end in order.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// What an import came to: what `import --json` prints, as much of it as is shown.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Outcome {
+    /// Each bundle.
+    pub bundles: Vec<Bundle>,
+    /// Channels that were switched, with their new generation.
+    pub published: BTreeMap<String, u64>,
+    /// Channels that could not be.
+    pub stuck: BTreeMap<String, Why>,
+    /// The bounded receipt.
+    pub receipt: String,
+}
+
+/// One bundle.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Bundle {
+    /// Its folder, escaped.
+    pub bundle: String,
+    /// Its feed, once it could be believed.
+    pub feed: Option<String>,
+    /// Its version.
+    pub version: Option<u64>,
+    /// `imported`, `already-here`, `refused` or `failed`.
+    pub outcome: String,
+    /// Whether a channel shows it now.
+    pub published: bool,
+    /// How many verdicts of which.
+    pub counts: Option<inspect::Counts>,
+    /// Why it was refused.
+    pub refused: Option<Why>,
+    /// What failed, escaped.
+    pub fault: Option<String>,
+}
+
+/// Why something was refused.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Why {
+    /// The code.
+    pub reason: Reason,
+    /// The facts, escaped.
+    pub detail: String,
+    /// What to do next.
+    pub next: String,
+}
+
+/// A process of ours, with what it says to people.
+pub struct Job {
+    /// When it was started.
+    pub since: Timestamp,
+    child: Child,
+    out: Option<JoinHandle<String>>,
+    said: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl Job {
+    /// Starts an import of `medium` by `operator`.
+    pub fn import(state: &Path, medium: &Path, operator: &str) -> Result<Self, Fault> {
+        let mut command = ourselves(state);
+        command.args(["import", "--json", &format!("--operator={operator}"), "--"]).arg(medium);
+        Self::begin(command)
+    }
+
+    /// Starts the relay: `up` with these arguments.
+    pub fn relay(state: &Path, args: &[String]) -> Result<Self, Fault> {
+        let mut command = ourselves(state);
+        command.args(["up", "--supervised", &our_id()]).args(args);
+        Self::begin(command)
+    }
+
+    fn begin(mut command: Command) -> Result<Self, Fault> {
+        let mut child = start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+        let gone = || Fault::Internal("a process of ours has no pipe");
+        let (mut out, err) = (child.stdout.take().ok_or_else(gone)?, child.stderr.take().ok_or_else(gone)?);
+        let said = Arc::new(Mutex::new(VecDeque::new()));
+        let hears = Arc::clone(&said);
+        // Both end with the process.
+        std::thread::spawn(move || {
+            for line in BufReader::new(err).lines().map_while(Result::ok) {
+                let mut said = hears.lock().unwrap_or_else(PoisonError::into_inner);
+                if said.len() == LINES {
+                    said.pop_front();
+                }
+                said.push_back(printable(line.trim_start_matches("gaprelay: ")));
+            }
+        });
+        let out = std::thread::spawn(move || {
+            let mut text = String::new();
+            // What cannot be read is told as an import that said nothing.
+            let _ = out.read_to_string(&mut text);
+            text
+        });
+        Ok(Self { since: clock::now(), child, out: Some(out), said })
+    }
+
+    /// Whether it has ended, and how.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>, Fault> {
+        self.child.try_wait().during("wait for", Path::new("a process of ours"))
+    }
+
+    /// What it printed, once it has ended.
+    pub fn outcome(&mut self) -> Option<Outcome> {
+        let text = self.out.take()?.join().ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// The newest lines it said, the newest last.
+    pub fn said(&self, most: usize) -> Vec<String> {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.iter().skip(said.len().saturating_sub(most)).cloned().collect()
+    }
+
+    /// Asks it to end in order.
+    pub fn stop(&self) {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+    }
+}
+
+impl Drop for Job {
+    /// It does not outlive the console.
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.stop();
+            let end = Instant::now() + GRACE;
+            while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}

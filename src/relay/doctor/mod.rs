@@ -1,0 +1,107 @@
+//! Compares this host with what the relay's promise needs of it, and says what to do. Only looks:
+//! nothing is changed. What it looks at are files, so another host's can be looked at in its place.
+
+pub mod deployment;
+mod firewall;
+mod host;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use base::{Timestamp, quoted};
+use config::Config;
+
+/// How a thing stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// As it should be.
+    Good,
+    /// It could not be seen.
+    Unseen,
+    /// Weaker than it could be.
+    Weak,
+    /// It breaks what the relay promises, or will soon.
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Finding {
+    /// What was looked at: mounts, auto-mounters, usb, firewall, network, users, modes, units, clock, space.
+    pub check: &'static str,
+    /// How it stands.
+    pub health: Health,
+    /// What was found, escaped.
+    pub found: String,
+    /// What to do; absent where it is good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// What is compared.
+pub struct Patient<'a> {
+    /// Where the host's files lie: `/`, or a copy of another's.
+    pub host: PathBuf,
+    /// The state folder.
+    pub state: &'a Path,
+    /// Its config.
+    pub config: &'a Config,
+    /// The date of the newest entry of its logs.
+    pub newest: Timestamp,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What was found, check by check.
+#[derive(Default)]
+struct Report {
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    fn good(&mut self, check: &'static str, found: impl AsRef<str>) {
+        self.add(check, Health::Good, found.as_ref(), None);
+    }
+
+    fn unseen(&mut self, check: &'static str, found: impl AsRef<str>, next: &str) {
+        self.add(check, Health::Unseen, found.as_ref(), Some(next));
+    }
+
+    fn weak(&mut self, check: &'static str, found: impl AsRef<str>, next: &str) {
+        self.add(check, Health::Weak, found.as_ref(), Some(next));
+    }
+
+    fn bad(&mut self, check: &'static str, found: impl AsRef<str>, next: &str) {
+        self.add(check, Health::Bad, found.as_ref(), Some(next));
+    }
+
+    fn add(&mut self, check: &'static str, health: Health, found: &str, next: Option<&str>) {
+        let found = quoted(found).to_string();
+        self.findings.push(Finding { check, health, found, next: next.map(str::to_owned) });
+    }
+
+    /// Whether anything was said of it.
+    fn has(&self, check: &str) -> bool {
+        self.findings.iter().any(|finding| finding.check == check)
+    }
+}
+
+/// Looks at everything.
+pub fn examine(patient: &Patient<'_>) -> Vec<Finding> {
+    let mut report = Report::default();
+    host::mounts(patient, &mut report);
+    host::mounters(patient, &mut report);
+    host::usb(patient, &mut report);
+    firewall::firewall(patient, &mut report);
+    host::network(patient, &mut report);
+    host::users(patient, &mut report);
+    host::modes(patient, &mut report);
+    host::units(patient, &mut report);
+    host::clock(patient, &mut report);
+    host::space(patient, &mut report);
+    report.findings
+}

@@ -1,0 +1,90 @@
+//! Keyrings off a medium: each follows the one before it, and each step is kept before the next is looked at.
+
+use crate::keeper::Keeper;
+use crate::log::Event;
+use base::{Digest, Error, Fault, Operator, Reason};
+use bundle::{Envelope, Successor, succeed, succession};
+use media::Medium;
+
+/// Most bytes of keyrings that are held at one time: they are put in order before the first is judged.
+const MOST: usize = 64 << 20;
+
+/// What became of a keyring that was found.
+pub enum Rotated {
+    /// It is in force now.
+    InForce(u64),
+    /// It is in force, or was: a medium carries all versions, for relays that were away for long.
+    AlreadyHere(u64),
+}
+
+/// Each keyring's folder, and what became of it.
+pub type Outcomes = Vec<(String, Result<Rotated, Error>)>;
+
+/// Takes the keyrings in these folders of a medium, in the order of their versions. Each gets its own outcome.
+pub fn follow(
+    keeper: &mut Keeper,
+    medium: &mut Medium,
+    folders: &[(usize, String)],
+    operator: &Operator,
+) -> Result<Outcomes, Fault> {
+    let (mut found, mut held) = (Vec::new(), 0);
+    for (number, folder) in folders {
+        let envelope = if held <= MOST { medium.envelope(*number) } else { Err(too_much()) };
+        if let Ok(envelope) = &envelope {
+            held += envelope.document.len() + envelope.signatures.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+        }
+        let claimed = envelope.as_ref().ok().and_then(|it| succession::claimed_version(it, &keeper.config.limits));
+        found.push((claimed, folder.clone(), envelope));
+    }
+    // By what they claim to be; what they are is judged one by one.
+    found.sort_by_key(|(claimed, ..)| *claimed);
+    let mut outcomes = Vec::new();
+    for (claimed, folder, envelope) in found {
+        let outcome = match (claimed, &envelope) {
+            // The same bytes need no second judgement, and no entry each time.
+            (Some(version), Ok(envelope))
+                if version <= keeper.keyring.version && keeper.state.has_keyring(version, &envelope.document) =>
+            {
+                Ok(Rotated::AlreadyHere(version))
+            }
+            _ => judge(keeper, &folder, envelope, operator)?.map(Rotated::InForce),
+        };
+        outcomes.push((folder, outcome));
+    }
+    Ok(outcomes)
+}
+
+fn too_much() -> Error {
+    let detail = format!("there are more than {} MiB of keyrings on the medium", MOST >> 20);
+    Error::refused(Reason::MediumEntryLimit, detail)
+}
+
+/// Gives one keyring its outcome: intent, act, outcome.
+fn judge(
+    keeper: &mut Keeper,
+    folder: &str,
+    envelope: Result<Envelope, Error>,
+    operator: &Operator,
+) -> Result<Result<u64, Error>, Fault> {
+    let digest = envelope.as_ref().ok().map(|envelope| Digest::of(&envelope.document));
+    let started = Event::ImportStarted { bundle: folder.to_owned(), manifest: digest, operator: operator.clone() };
+    keeper.append(vec![started])?;
+    let taken = envelope
+        .and_then(|envelope| Ok(succeed(envelope, &keeper.keyring, &keeper.config.limits)?))
+        .and_then(|successor| Ok(put_in_force(keeper, &successor)?));
+    let outcome = match &taken {
+        Ok(event) => event.clone(),
+        Err(error) => Event::failure(error, None),
+    };
+    keeper.append(vec![outcome])?;
+    Ok(taken.map(|_| keeper.keyring.version))
+}
+
+/// The keyring is on the disk before the trust file names it, and that one step puts it in force.
+fn put_in_force(keeper: &mut Keeper, successor: &Successor) -> Result<Event, Fault> {
+    keeper.state.keep_keyring(successor)?;
+    let mut trust = keeper.trust.clone();
+    trust.follow(successor);
+    keeper.trust(trust)?;
+    keeper.keyring_event(false)
+}

@@ -1,0 +1,57 @@
+//! Thin bundles: what they leave out, since the relay holds it, is as good as what they carry.
+
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom};
+
+use crate::keeper::Keeper;
+use crate::state::Staging;
+use base::error::IoContext as _;
+use base::{Error, Reason, Refusal, quoted};
+use bundle::Verified;
+use inspect::{Examination, Terms, Verdict};
+
+/// That what a thin bundle leaves out is here; the refusal lists what is not.
+pub fn check_held(keeper: &Keeper, verified: &Verified) -> Result<(), Error> {
+    let left_out: Vec<_> = verified.manifest().artifacts.iter().filter(|a| !a.carried).collect();
+    if left_out.is_empty() {
+        return Ok(());
+    }
+    let packs = keeper.state.packs(&keeper.trust)?;
+    let missing: Vec<String> = left_out
+        .iter()
+        .filter(|a| keeper.state.find_held(a.sha256, a.size, &packs).is_none())
+        .map(|a| format!("{} (sha256:{})", quoted(&a.path), a.sha256))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let shown = missing.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+    let more = missing.len().saturating_sub(20);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Err(Error::refused(Reason::BlobMissing, format!("not held here: {shown}{more}")))
+}
+
+/// What a thin bundle leaves out is inspected again from our own store, on this feed's terms,
+/// and proven to have the signed digest.
+pub fn take_held(
+    keeper: &Keeper,
+    verified: &Verified,
+    terms: Terms<'_>,
+    examination: &mut Examination,
+    staging: &mut Staging,
+) -> Result<Vec<Verdict>, Error> {
+    let left_out: Vec<_> = verified.manifest().artifacts.iter().filter(|a| !a.carried).collect();
+    if left_out.is_empty() {
+        return Ok(Vec::new());
+    }
+    let packs = keeper.state.packs(&keeper.trust)?;
+    let mut verdicts = Vec::new();
+    for artifact in left_out {
+        let missing = || Refusal::new(Reason::BlobMissing, format!("not held here: {}", quoted(&artifact.path)));
+        let (path, offset) = keeper.state.find_held(artifact.sha256, artifact.size, &packs).ok_or_else(missing)?;
+        let mut file = File::open(&path).during("open", &path)?;
+        file.seek(SeekFrom::Start(offset)).during("read", &path)?;
+        verdicts.push(examination.look(artifact, &file, terms, staging)?);
+    }
+    Ok(verdicts)
+}

@@ -1,0 +1,208 @@
+//! Whoever changes the state: it holds the lock, the log and what is trusted. Opening it finishes
+//! what a cut left, so that every intent in the log has an outcome before anything else happens.
+
+use std::collections::BTreeSet;
+
+use data_encoding::HEXLOWER;
+
+use crate::log::under_way::open_medium;
+use crate::log::writer::each_between;
+use crate::log::{Event, Log};
+use crate::publish::tuf::CHANNEL;
+use crate::state::{State, Trust};
+use base::lock::Lock;
+use base::{Digest, Fault, Operator, Timestamp, durable};
+use bundle::directive::{Directive, Given, Order};
+use bundle::keyring::{Key, RawKey, Revoked};
+use bundle::{Keyring, ReleaseId};
+use config::Config;
+use serve::set::Current;
+
+/// The state, open for changes.
+pub struct Keeper {
+    /// The state folder.
+    pub state: State,
+    /// The config.
+    pub config: Config,
+    /// The keyring in force.
+    pub keyring: Keyring,
+    /// What was accepted.
+    pub trust: Trust,
+    /// The import log.
+    pub log: Log,
+    /// What time it is; where the clock is too far ahead to be believed, the latest moment known to have passed.
+    pub now: Timestamp,
+    /// What the clock says, where it is too far ahead.
+    pub ahead: Option<Timestamp>,
+    _lock: Lock,
+}
+
+impl Keeper {
+    /// Takes the lock, calling `wait` once if another must finish first, opens everything, and
+    /// finishes what a cut left.
+    pub fn open(state: State, now: Timestamp, wait: impl FnOnce()) -> Result<Self, Fault> {
+        let lock = state.lock(wait)?;
+        Self::open_locked(state, now, lock)
+    }
+
+    /// Opens everything if no other keeper is at work.
+    pub fn try_open(state: State, now: Timestamp) -> Result<Option<Self>, Fault> {
+        let lock = state.try_lock()?;
+        lock.map(|lock| Self::open_locked(state, now, lock)).transpose()
+    }
+
+    fn open_locked(state: State, now: Timestamp, lock: Lock) -> Result<Self, Fault> {
+        let config = state.config()?;
+        let trust = Trust::load(&state)?;
+        let keyring = state.keyring(&trust)?;
+        let log = Log::open(&state.import_log())?;
+        let mut keeper = Self { state, config, keyring, trust, log, now, ahead: None, _lock: lock };
+        let floor = keeper.floor();
+        if floor > Timestamp::default() && now > floor.plus(keeper.config.clock.ahead.0) {
+            (keeper.now, keeper.ahead) = (floor, Some(now));
+        }
+        keeper.check_trust()?;
+        for folder in ["", "spool", "trust", "tuf", "keyring", "inbox", "log/import"] {
+            durable::sweep(&keeper.state.root().join(folder))?;
+        }
+        keeper.finish_interrupted()?;
+        Ok(keeper)
+    }
+
+    /// Appends to the log.
+    pub fn append(&mut self, events: Vec<Event>) -> Result<(), Fault> {
+        self.log.append(self.now, events)
+    }
+
+    /// Replaces what is trusted: the one step by which it counts.
+    pub fn trust(&mut self, mut trust: Trust) -> Result<(), Fault> {
+        trust.entries = self.log.size();
+        // A fault may come when the file is replaced already: then nobody could tell what counts. So once more.
+        trust.save(&self.state).or_else(|_| trust.save(&self.state))?;
+        self.keyring = self.state.keyring(&trust)?;
+        self.trust = trust;
+        Ok(())
+    }
+
+    /// That what is trusted is not older than the log: a copy from before would let old content in again.
+    fn check_trust(&self) -> Result<(), Fault> {
+        let damaged =
+            |detail: &str| Fault::damaged(self.state.root().join("trust/trust.json").to_string_lossy(), detail);
+        let size = self.log.size();
+        if self.trust.entries > size {
+            return Err(damaged("it is newer than the import log, which was put back or cut"));
+        }
+        each_between(&self.state.import_log(), (self.trust.entries, size), size, |number, _, entry| {
+            let holds = self.trust.holds(&entry, number + 1 == size);
+            if holds {
+                Ok(())
+            } else {
+                Err(damaged("it is older than the import log: somebody put a former copy back"))
+            }
+        })
+    }
+
+    /// The latest moment the relay knows to have passed: from signers' dates, its own log, and officers.
+    pub fn floor(&self) -> Timestamp {
+        self.trust.floor.max(self.log.floor())
+    }
+
+    /// That the clock can be believed: not behind what the relay has already seen, and not too far ahead of it.
+    pub fn check_clock(&self) -> Result<(), Fault> {
+        let floor = self.floor();
+        match self.ahead {
+            Some(now) => Err(Fault::ClockAhead { now, floor }),
+            None if self.now < floor => Err(Fault::ClockBehind { now: self.now, floor }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether as many officers as the feed asks for have waived the dates and the jump of the bundle with this
+    /// manifest, with keys that are theirs today; whoever imports it does not count.
+    pub fn is_waived(&self, feed: &str, manifest: Digest, operator: &Operator) -> bool {
+        let Some(needed) = self.config.feed(feed).map(|feed| *feed.officers.get_ref()) else { return false };
+        let usable = |given: &&Given| {
+            let Some(Directive { order: Order::Waive { manifest: waived, until }, officer, .. }) = given.directive()
+            else {
+                return false;
+            };
+            let is_theirs = self.officer_of(given, &officer).is_some_and(|key| key.is_for(feed));
+            waived == manifest && self.now <= until && is_theirs && !operator.is(&officer)
+        };
+        let keys: BTreeSet<&String> = self.trust.directives.iter().filter(usable).map(|given| &given.key).collect();
+        keys.len() as u64 >= needed
+    }
+
+    /// The key of this officer, if it is the one that the directive was signed with, and is theirs today.
+    pub fn officer_of(&self, given: &Given, officer: &str) -> Option<&Key> {
+        let key = self.keyring.keys.iter().find(|key| key.name == officer)?;
+        let raw = RawKey::parse(&key.public).ok()?;
+        let is_theirs = HEXLOWER.encode(&raw.key) == given.key && self.keyring.check_usable(key, raw, self.now).is_ok();
+        is_theirs.then_some(key)
+    }
+
+    /// The entry that says which keyring is in force.
+    pub fn keyring_event(&self, after_interruption: bool) -> Result<Event, Fault> {
+        let keyring = &self.keyring;
+        let id = |row: &Revoked| RawKey::parse(&row.public).map_or_else(|_| row.public.clone(), |raw| raw.id_text());
+        Ok(Event::KeyringReplaced {
+            version: keyring.version,
+            keyring: self.trust.keyring.sha256,
+            signers: self.state.keyring_signers(keyring.version)?,
+            revoked: keyring.revoked.iter().map(id).collect(),
+            epochs: keyring.epochs.iter().map(ToString::to_string).collect(),
+            after_interruption,
+        })
+    }
+
+    /// One keeper at a time finishes each act before the next, so only the newest entry can be an intent without an
+    /// outcome, and beside it the medium that was being read. Whether the act happened is told from the one step that
+    /// makes it count: the trust file for an import, the pointer for a publication.
+    fn finish_interrupted(&mut self) -> Result<(), Fault> {
+        let Some(entry) = self.log.last().cloned() else { return Ok(()) };
+        let medium = open_medium(&self.state.import_log(), self.log.size())?;
+        let interrupted = Event::Interrupted { intent: self.log.size().saturating_sub(1) };
+        let outcome = match entry.event {
+            Event::ImportStarted { manifest: Some(keyring), .. } if keyring == self.trust.keyring.sha256 => {
+                self.keyring_event(true)?
+            }
+            Event::ImportStarted { manifest: Some(manifest), .. } => {
+                let accepted = self.trust.feeds.iter().find_map(|(feed, trust)| {
+                    let version = trust.accepted.iter().find(|(_, digest)| **digest == manifest)?.0;
+                    Some(ReleaseId { feed: feed.clone(), version: *version })
+                });
+                match accepted {
+                    Some(id) if self.state.release_path(&id).is_dir() => {
+                        let release = self.state.release(&id)?;
+                        Event::Imported {
+                            feed: release.feed,
+                            version: release.version,
+                            manifest: release.manifest,
+                            verdicts: release.verdicts,
+                            counts: release.counts,
+                            signers: release.signers,
+                            after_interruption: true,
+                        }
+                    }
+                    _ => interrupted,
+                }
+            }
+            Event::PublishStarted { channel, generation, set, .. } => {
+                let shown =
+                    if channel == CHANNEL { self.state.tree_current()? } else { self.state.current(&channel)? };
+                if shown == Some(Current { generation, set }) {
+                    Event::Published { channel, generation, set }
+                } else {
+                    interrupted
+                }
+            }
+            event if event.is_intent() => interrupted,
+            _ => match medium {
+                Some(intent) => Event::Interrupted { intent },
+                None => return Ok(()),
+            },
+        };
+        let medium = medium.filter(|intent| outcome != Event::Interrupted { intent: *intent });
+        self.append(std::iter::once(outcome).chain(medium.map(|intent| Event::Interrupted { intent })).collect())
+    }
+}

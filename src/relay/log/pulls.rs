@@ -1,0 +1,185 @@
+//! Who pulls what: lines of the server's journal put together into one small file beside the access log. It is
+//! no log: nothing is proven by it, it is what the server says, and the oldest of it is let go. Attempts to
+//! send something are another matter ([`Attempt`](serve::journal::Attempt)).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use base::{Fault, Timestamp, durable};
+use serve::journal::Pull;
+
+/// Name of the file in the access log's folder.
+pub const NAME: &str = "agents.json";
+/// Most agents that are remembered.
+const AGENTS: usize = 10_000;
+/// Most feeds that are remembered of one.
+const FEEDS: usize = 64;
+/// Longest file that is read, in bytes.
+const LONGEST: u64 = 256 << 20;
+
+/// An agent, as one program at one address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// Its address.
+    pub agent: String,
+    /// Name in its certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// Its program.
+    pub program: String,
+    /// What it pulled, by feed.
+    pub feeds: BTreeMap<String, Pulled>,
+}
+
+/// What an agent pulled of a feed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Pulled {
+    /// The first time.
+    pub first: Timestamp,
+    /// The last time.
+    pub last: Timestamp,
+    /// How often.
+    pub count: u64,
+    /// The version that was served the last time.
+    pub version: u64,
+    /// The version that it has, if it ever got one whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub has: Option<u64>,
+    /// The highest version that it ever had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highest: Option<u64>,
+    /// The newest path.
+    pub path: String,
+}
+
+/// All that is remembered.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Agents {
+    /// Number of the journal's line that was taken last.
+    pub newest: u64,
+    /// The agents, in no order.
+    pub agents: Vec<Agent>,
+}
+
+impl Agents {
+    /// Reads them from the access log's folder; none where nobody pulled yet. Fault: they cannot be read.
+    pub fn load(folder: &Path) -> Result<Self, Fault> {
+        let path = folder.join(NAME);
+        if !path.exists() {
+            return Ok(Self::default());
+        }
+        let damaged = |_| {
+            Fault::damaged(path.to_string_lossy(), "who pulled what cannot be read; remove it, and it is made anew")
+        };
+        serde_json::from_slice(&durable::read(&path, LONGEST)?).map_err(damaged)
+    }
+
+    /// Takes lines of the journal in, and keeps the file. Lines that were taken before a cut are known by the
+    /// number of the newest.
+    pub fn take(folder: &Path, mut pulls: Vec<Pull>) -> Result<(), Fault> {
+        // What cannot be read is no evidence; it must not stop the keeper.
+        let mut agents = Self::load(folder).unwrap_or_default();
+        if let Some(known) = pulls.iter().position(|pull| pull.id == agents.newest) {
+            pulls.drain(..=known);
+        }
+        if pulls.is_empty() {
+            return Ok(());
+        }
+        for pull in pulls {
+            agents.add(pull);
+        }
+        agents.shorten();
+        let bytes = serde_json::to_vec(&agents).map_err(|_| Fault::Internal("who pulled what cannot be written"))?;
+        durable::replace_derived(&folder.join(NAME), &bytes)
+    }
+
+    fn add(&mut self, pull: Pull) {
+        self.newest = pull.id;
+        let same = |a: &Agent| a.agent == pull.agent && a.program == pull.program && a.certificate == pull.certificate;
+        let place = self.agents.iter().position(same).unwrap_or_else(|| {
+            self.agents.push(Agent {
+                agent: pull.agent.clone(),
+                certificate: pull.certificate.clone(),
+                program: pull.program.clone(),
+                feeds: BTreeMap::new(),
+            });
+            self.agents.len() - 1
+        });
+        let Some(agent) = self.agents.get_mut(place) else { return };
+        if agent.feeds.len() >= FEEDS && !agent.feeds.contains_key(&pull.feed) {
+            return;
+        }
+        let pulled = agent.feeds.entry(pull.feed).or_insert_with(|| Pulled { first: pull.pulled, ..Pulled::default() });
+        pulled.last = pulled.last.max(pull.pulled);
+        pulled.count += pull.count;
+        pulled.version = pull.version;
+        pulled.path = pull.path;
+        if pull.whole {
+            pulled.has = Some(pull.version);
+            pulled.highest = pulled.highest.max(pulled.has);
+        }
+    }
+
+    /// Lets those go that came last the longest ago.
+    fn shorten(&mut self) {
+        if self.agents.len() > AGENTS {
+            let last = |agent: &Agent| agent.feeds.values().map(|pulled| pulled.last).max();
+            self.agents.sort_by_key(|agent| std::cmp::Reverse(last(agent)));
+            self.agents.truncate(AGENTS);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pull(id: u64, agent: &str, version: u64, whole: bool) -> Pull {
+        Pull {
+            id,
+            pulled: Timestamp::from_secs(1000 + id),
+            count: 2,
+            agent: agent.into(),
+            certificate: None,
+            program: "curl".into(),
+            feed: "f".into(),
+            version,
+            path: "/c/a".into(),
+            whole,
+        }
+    }
+
+    #[test]
+    fn lines_are_taken_once_and_the_highest_version_is_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let lines = vec![pull(7, "10.0.0.1", 3, true), pull(8, "10.0.0.1", 2, false), pull(9, "10.0.0.2", 2, true)];
+        Agents::take(folder.path(), lines.clone()).unwrap();
+        // A cut before the journal was emptied: the same lines again, and one more.
+        Agents::take(folder.path(), [lines, vec![pull(10, "10.0.0.1", 2, true)]].concat()).unwrap();
+        let agents = Agents::load(folder.path()).unwrap();
+        assert_eq!((agents.newest, agents.agents.len()), (10, 2));
+        let pulled = &agents.agents[0].feeds["f"];
+        assert_eq!((pulled.count, pulled.version, pulled.has, pulled.highest), (6, 2, Some(2), Some(3)));
+        assert_eq!((pulled.first.secs(), pulled.last.secs()), (1007, 1010));
+    }
+
+    #[test]
+    fn those_seen_longest_ago_are_let_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let lines = (1..=AGENTS as u64 + 50).map(|id| pull(id, &format!("a{id}"), 1, true)).collect();
+        Agents::take(folder.path(), lines).unwrap();
+        let agents = Agents::load(folder.path()).unwrap();
+        assert_eq!(agents.agents.len(), AGENTS);
+        assert!(
+            !agents.agents.iter().any(|agent| agent.agent == "a1") && agents.agents.iter().any(|a| a.agent == "a51")
+        );
+    }
+}

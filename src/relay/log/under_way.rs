@@ -1,0 +1,39 @@
+//! What was under way when the relay was cut: intents of the import log without an outcome.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::Event;
+use crate::log::writer::each_between;
+use base::Fault;
+
+/// The medium that was being read when the relay was cut. Keyrings are put in force while it is, so that their
+/// entries may stand between.
+pub fn open_medium(folder: &Path, size: u64) -> Result<Option<u64>, Fault> {
+    let mut end = size;
+    let (mut closed, mut next) = (BTreeSet::new(), None);
+    while end > 0 {
+        let begin = end.saturating_sub(32);
+        let mut entries = Vec::new();
+        each_between(folder, (begin, end), size, |number, _, entry| {
+            entries.push((number, entry.event));
+            Ok(())
+        })?;
+        for (number, event) in entries.into_iter().rev() {
+            match &event {
+                // Where it could not be searched, that is its outcome, with no other intent between.
+                Event::MediumOpened { .. } if matches!(next, Some(Event::ImportFailed { .. })) => return Ok(None),
+                Event::MediumOpened { .. } => return Ok(Some(number).filter(|number| !closed.contains(number))),
+                Event::Interrupted { intent } => _ = closed.insert(*intent),
+                Event::ImportStarted { .. }
+                | Event::KeyringReplaced { .. }
+                | Event::ImportRefused { .. }
+                | Event::ImportFailed { .. } => {}
+                _ => return Ok(None),
+            }
+            next = Some(event);
+        }
+        end = begin;
+    }
+    Ok(None)
+}

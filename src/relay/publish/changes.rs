@@ -1,0 +1,176 @@
+//! What a release changes against the one that agents have now, item by item: counts, and examples to look at.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+
+use serde::{Deserialize, Serialize};
+
+use crate::state::compare::{Change, Pair, Placed, Side, compare};
+use crate::state::release::Packed;
+use crate::state::{Release, SMALL, State};
+use base::error::IoContext as _;
+use base::{Digest, Fault};
+use bundle::ReleaseId;
+use inspect::{Kind, Verdict};
+
+/// Most examples of one change, unless all are wanted.
+const MOST: usize = 20;
+/// Longest text of an example, in bytes.
+const LONGEST: u64 = 300;
+
+/// What became of the items, from one release to another.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Items {
+    /// The release that it is compared with, as FEED/VERSION; none where none is served.
+    pub served: Option<String>,
+    /// How many items that one has.
+    pub before: u64,
+    /// How many this one has.
+    pub after: u64,
+    /// What changed, what makes detection weaker first; what does not occur is left out.
+    pub changes: Vec<Group>,
+}
+
+/// One kind of change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Which.
+    pub change: Change,
+    /// How many items.
+    pub count: u64,
+    /// The first of them, by path and place; at most 20, unless all were asked for.
+    pub examples: Vec<Example>,
+}
+
+/// An item as it stands in its artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    /// The artifact; the new one, where it is in both.
+    pub path: String,
+    /// The beginning of its line before, at most 300 bytes; none where it was not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<String>,
+    /// And now; none where it is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<String>,
+}
+
+impl Items {
+    /// Its digest: what an officer's statement names.
+    pub fn digest(&self) -> Result<Digest, Fault> {
+        let bytes = serde_json::to_vec(self).map_err(|_| Fault::Internal("changes cannot be written"))?;
+        Ok(Digest::of(&bytes))
+    }
+
+    /// The kinds of change that make detection weaker.
+    pub fn weaker(&self) -> impl Iterator<Item = &Group> {
+        self.changes.iter().filter(|group| group.change.is_weaker())
+    }
+}
+
+/// How many examples are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Examples {
+    /// The first 20 of each change, which is what the digest is of.
+    Few,
+    /// All.
+    All,
+}
+
+/// A release whose items can be looked up.
+struct Open<'a> {
+    state: &'a State,
+    id: ReleaseId,
+    verdicts: &'a [Verdict],
+    packed: BTreeMap<Digest, Packed>,
+}
+
+/// Compares `release` with what is served of its feed now.
+pub fn item_changes(state: &State, release: &Release, wanted: Examples) -> Result<Items, Fault> {
+    let (id, verdicts) = (release.id(), state.verdicts(release)?);
+    let (sections, file) = state.items(&id)?;
+    let new = Side { verdicts: &verdicts, sections, file };
+    let Some(served) = state.served(&id)? else {
+        return Ok(Items { after: new.count(), ..Items::default() });
+    };
+    let former = state.verdicts(&state.release(&served)?)?;
+    let (sections, file) = state.items(&served)?;
+    let old = Side { verdicts: &former, sections, file };
+    let mut found: BTreeMap<Change, (u64, Few)> = BTreeMap::new();
+    let most = if wanted == Examples::All { usize::MAX } else { MOST };
+    compare(&old, &new, &mut |change, pair| {
+        let (count, few) = found.entry(change).or_default();
+        *count += 1;
+        few.put(pair, most);
+    })?;
+    let olds = Open { state, verdicts: &former, packed: state.pack_index(&served)?, id: served.clone() };
+    let news = Open { state, verdicts: &verdicts, packed: state.pack_index(&id)?, id };
+    let changes = found
+        .into_iter()
+        .map(|(change, (count, Few(pairs)))| {
+            let examples = pairs.into_values().map(|pair| example(pair, &olds, &news)).collect::<Result<_, _>>()?;
+            Ok(Group { change, count, examples })
+        })
+        .collect::<Result<_, Fault>>()?;
+    Ok(Items { served: Some(served.to_string()), before: old.count(), after: new.count(), changes })
+}
+
+/// The first pairs by artifact and place, so that the same releases always give the same examples.
+#[derive(Default)]
+struct Few(BTreeMap<(u32, u64, u32, u64), Pair>);
+
+impl Few {
+    fn put(&mut self, pair: Pair, most: usize) {
+        let place = |placed: Option<Placed>| placed.map_or((u32::MAX, u64::MAX), |p| (p.artifact, p.item.offset));
+        let ((artifact, offset), (was_artifact, was_offset)) = (place(pair.1), place(pair.0));
+        self.0.insert((artifact, offset, was_artifact, was_offset), pair);
+        if self.0.len() > most {
+            self.0.pop_last();
+        }
+    }
+}
+
+fn example((old, new): Pair, olds: &Open<'_>, news: &Open<'_>) -> Result<Example, Fault> {
+    let read = |placed: Option<Placed>, open: &Open<'_>| placed.map(|placed| open.read(placed)).transpose();
+    let (old, new) = (read(old, olds)?, read(new, news)?);
+    let path = new.as_ref().or(old.as_ref()).map(|(path, _)| path.clone()).unwrap_or_default();
+    Ok(Example { path, old: old.map(|(_, text)| text), new: new.map(|(_, text)| text) })
+}
+
+impl Open<'_> {
+    /// The path and the beginning of an item's line.
+    fn read(&self, placed: Placed) -> Result<(String, String), Fault> {
+        let at = usize::try_from(placed.artifact).unwrap_or(usize::MAX);
+        let damaged = || Fault::damaged(format!("the items of {}", self.id), "one of them is in no artifact");
+        let verdict = self.verdicts.get(at).ok_or_else(damaged)?;
+        let (sha256, size) = verdict.kept().ok_or_else(damaged)?;
+        if matches!(verdict.shown, Some(Kind::RulesArchive | Kind::ClamavCvd)) {
+            return Ok((verdict.path.clone(), "in the archive".into()));
+        }
+        let (path, begin) = if size < SMALL {
+            let packed = self.packed.get(&sha256).ok_or_else(damaged)?;
+            (self.state.release_path(&self.id).join("pack"), packed.offset)
+        } else {
+            (self.state.blob_path(sha256), 0)
+        };
+        let mut file = File::open(&path).during("open", &path)?;
+        file.seek(SeekFrom::Start(begin.saturating_add(placed.item.offset))).during("read", &path)?;
+        let mut bytes = Vec::new();
+        let left = size.saturating_sub(placed.item.offset);
+        file.take(LONGEST.min(left)).read_to_end(&mut bytes).during("read", &path)?;
+        let text = String::from_utf8_lossy(&bytes);
+        // An object of JSON has its name in one of the next lines.
+        let text = match verdict.shown {
+            Some(Kind::StixJson | Kind::MispJson) => text.split_whitespace().collect::<Vec<_>>().join(" "),
+            _ => text.lines().next().unwrap_or_default().to_owned(),
+        };
+        Ok((verdict.path.clone(), text.trim_end_matches('\u{fffd}').to_owned()))
+    }
+}

@@ -1,0 +1,236 @@
+//! Makes a channel's sets, and switches a channel to one. Their form is `serve::set`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::state::release::Packed;
+use crate::state::{Release, SMALL, State};
+use base::digest::Hasher;
+use base::{Digest, Fault, Reason, Refusal, Timestamp, durable, quoted};
+use bundle::ReleaseId;
+use inspect::{Decision, Stripped, Verdict};
+use serve::set::{Current, Dropped, FORMAT, File, From, Member, Place, SUMS, Set, sum_lines};
+
+/// The next set of `channel` from these releases, each with its verdicts. Refusal: `path-clash`.
+pub fn make(
+    channel: &str,
+    former: Option<&Set>,
+    releases: &[(Release, Vec<Verdict>, BTreeMap<Digest, Packed>)],
+    generation: u64,
+    now: Timestamp,
+) -> Result<Set, Refusal> {
+    // One beside each, as a rule: of a hundred thousand files none is moved to make room for the next.
+    let mut files = Vec::with_capacity(releases.iter().map(|(_, verdicts, _)| 2 * verdicts.len()).sum::<usize>() + 1);
+    let mut members = Vec::new();
+    for (release, verdicts, packed) in releases {
+        let (id, feed) = (release.id().to_string(), Arc::from(release.feed.as_str()));
+        let mut withheld = BTreeMap::new();
+        for verdict in verdicts {
+            let Some((sha256, size)) = verdict.kept() else {
+                withheld.insert(verdict.path.clone(), verdict.reason.unwrap_or(Reason::KindUnknown));
+                continue;
+            };
+            // What a publisher brings beside a file is about the bytes that were signed, not those that are left.
+            if is_beside(&verdict.path, verdicts) {
+                continue;
+            }
+            let place = match packed.get(&sha256) {
+                Some(packed) if size < SMALL => Place::Pack { release: id.clone(), offset: packed.offset },
+                _ => Place::Blob,
+            };
+            files.push(File {
+                path: verdict.path.clone(),
+                feed: Arc::clone(&feed),
+                size,
+                sha256,
+                modified: now,
+                place,
+                stripped: verdict
+                    .stripped
+                    .as_ref()
+                    .map(|stripped| Box::new(From { sha256: verdict.sha256, dropped: dropped(stripped) })),
+            });
+        }
+        members.push(Member {
+            feed: release.feed.clone(),
+            version: release.version,
+            manifest: release.manifest,
+            signatures: release.signatures.clone(),
+            issued: release.issued,
+            expires: release.expires,
+            back_until: None,
+            withheld,
+        });
+    }
+    let by_path = |a: &File, b: &File| a.path.cmp(&b.path);
+    files.sort_unstable_by(by_path);
+    if let Some([one, other]) = files.array_windows().find(|[one, other]| one.path == other.path) {
+        let detail = format!("\"{}\" comes from {} and from {}", quoted(&one.path), one.feed, other.feed);
+        return Err(Refusal::new(Reason::PathClash, detail));
+    }
+    let brought = files.len();
+    for (release, verdicts, _) in releases {
+        let feed = Arc::from(release.feed.as_str());
+        for verdict in verdicts.iter().filter(|verdict| verdict.kept().is_some()) {
+            for file in side_files(&feed, verdict, now) {
+                let (brought, _) = files.split_at(brought);
+                if brought.binary_search_by(|other| by_path(other, &file)).is_err() {
+                    files.push(file);
+                }
+            }
+        }
+    }
+    files.sort_unstable_by(by_path);
+    let (mut hasher, mut size) = (Hasher::new(), 0);
+    for line in sum_lines(&files) {
+        hasher.update(line.as_bytes());
+        size += line.len() as u64;
+    }
+    let listing = File {
+        path: SUMS.into(),
+        feed: Arc::from(""),
+        size,
+        sha256: hasher.finish(),
+        modified: now,
+        place: Place::Sums,
+        stripped: None,
+    };
+    if let Err(at) = files.binary_search_by(|other| by_path(other, &listing)) {
+        files.insert(at, listing);
+    }
+    let mut set = Set {
+        format: FORMAT.into(),
+        channel: channel.to_owned(),
+        generation,
+        published: now,
+        releases: members,
+        files,
+        gone: BTreeMap::new(),
+    };
+    if let Some(former) = former {
+        follow(&mut set, former);
+    }
+    Ok(set)
+}
+
+/// Gives unchanged files their former date, changed ones a later one than they ever had.
+fn follow(set: &mut Set, former: &Set) {
+    let mut gone: BTreeMap<String, Timestamp> = former.gone.clone();
+    let mut old: BTreeMap<&str, &File> = former.files.iter().map(|f| (f.path.as_str(), f)).collect();
+    for file in &mut set.files {
+        let before = old.remove(file.path.as_str());
+        if let Some(before) = before.filter(|before| before.sha256 == file.sha256) {
+            file.modified = before.modified;
+        } else if let Some(last) = before.map(|b| b.modified).or_else(|| gone.get(&file.path).copied()) {
+            file.modified = file.modified.max(last.plus(Duration::from_secs(1)));
+        }
+        gone.remove(&file.path);
+    }
+    gone.extend(old.into_values().map(|file| (file.path.clone(), file.modified)));
+    set.gone = gone;
+}
+
+/// What was left out, as a set says it.
+fn dropped(stripped: &Stripped) -> Vec<Dropped> {
+    let lines = stripped.dropped.iter();
+    lines.map(|it| Dropped { line: it.line, reason: it.reason, member: it.member.clone() }).collect()
+}
+
+/// Endings of files that vouch for another one's bytes.
+const BESIDE: &[&str] = &[".asc", ".md5", ".minisig", ".sha256", ".sig", ".sign"];
+
+/// Whether the file at `path` vouches for an artifact that is not served as it was signed; or is a signature or an
+/// increment of a database that is withheld, with which it is one: `daily-7.cvd.sign`, `daily-7.cdiff`. The verdicts
+/// are sorted by path.
+fn is_beside(path: &str, verdicts: &[Verdict]) -> bool {
+    let is = |path: &str, decision| {
+        let at = verdicts.binary_search_by(|verdict| verdict.path.as_str().cmp(path)).ok();
+        at.and_then(|at| verdicts.get(at)).is_some_and(|verdict| verdict.decision == decision)
+    };
+    let stem = BESIDE.iter().find_map(|ending| path.strip_suffix(ending));
+    let of_a_database = [".cvd.sign", ".cdiff", ".cdiff.sign"].iter().find_map(|ending| path.strip_suffix(ending));
+    let database = of_a_database.and_then(|rest| rest.rsplit_once('-')).map(|(name, _)| format!("{name}.cvd"));
+    stem.is_some_and(|stem| is(stem, Decision::Stripped))
+        || database.is_some_and(|database| is(&database, Decision::Withheld))
+}
+
+/// What agents read beside an artifact, where the publisher did not bring it: digests as bare hex
+/// without a line feed, which is the one form all their clients take; and an empty increment, which
+/// makes freshclam fetch the whole database instead of waiting for ever.
+fn side_files(feed: &Arc<str>, verdict: &Verdict, now: Timestamp) -> impl Iterator<Item = File> {
+    let digest = verdict.kept().map(|(sha256, _)| (format!("{}.sha256", verdict.path), sha256.to_string()));
+    let md5 = verdict.md5.as_ref().map(|md5| (format!("{}.md5", verdict.path), md5.clone()));
+    let database = verdict.database.zip(verdict.path.strip_suffix(".cvd"));
+    let increment = database.map(|(of, stem)| (format!("{stem}-{}.cdiff", of.version), String::new()));
+    [digest, md5, increment].into_iter().flatten().map(move |(path, text)| {
+        let (size, sha256) = (text.len() as u64, Digest::of(text.as_bytes()));
+        File { path, feed: Arc::clone(feed), size, sha256, modified: now, place: Place::Inline(text), stripped: None }
+    })
+}
+
+impl State {
+    /// The release of the same feed that the channels show, if it is another.
+    pub fn served(&self, id: &ReleaseId) -> Result<Option<ReleaseId>, Fault> {
+        for channel in self.channels()? {
+            let mut members = self.members(&channel)?.into_iter();
+            if let Some(member) = members.find(|m| m.feed == id.feed && m.version != id.version) {
+                return Ok(Some(ReleaseId { feed: member.feed, version: member.version }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Switches a channel: the one step by which agents see another set.
+    pub fn switch(&self, channel: &str, current: Current) -> Result<(), Fault> {
+        durable::replace(&self.channel_path(channel).join("current"), current.to_text().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(generation: u64, now: u64, files: &[(&str, &str)]) -> Set {
+        let now = Timestamp::from_secs(now);
+        let files = files
+            .iter()
+            .map(|(path, text)| File {
+                path: (*path).into(),
+                feed: "f".into(),
+                size: text.len() as u64,
+                sha256: Digest::of(text.as_bytes()),
+                modified: now,
+                place: Place::Inline((*text).into()),
+                stripped: None,
+            })
+            .collect();
+        Set {
+            format: FORMAT.into(),
+            channel: "c".into(),
+            generation,
+            published: now,
+            releases: vec![],
+            files,
+            gone: BTreeMap::new(),
+        }
+    }
+
+    /// R4: freshclam compares with the time of its own last download.
+    #[test]
+    fn last_modified_only_moves_forward() {
+        let first = set(1, 1000, &[("a", "one"), ("b", "same")]);
+        let mut second = set(2, 2000, &[("a", "two"), ("b", "same")]);
+        follow(&mut second, &first);
+        assert_eq!(second.files.iter().map(|f| f.modified.secs()).collect::<Vec<_>>(), [2000, 1000]);
+        // Back to the first content, with a clock that went back, and `b` gone.
+        let mut third = set(3, 1500, &[("a", "one")]);
+        follow(&mut third, &second);
+        assert_eq!(third.files[0].modified.secs(), 2001);
+        // `b` comes again: later than it ever was.
+        let mut fourth = set(4, 900, &[("a", "one"), ("b", "same")]);
+        follow(&mut fourth, &third);
+        assert_eq!(fourth.files.iter().map(|f| f.modified.secs()).collect::<Vec<_>>(), [2001, 1001]);
+        assert!(fourth.gone.is_empty());
+    }
+}

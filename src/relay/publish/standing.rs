@@ -1,0 +1,114 @@
+//! What the statements taken so far make of a release. Nothing is stored but the statements: the
+//! standing is always derived.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::state::release::read_json;
+use crate::state::{Release, State};
+use base::{Digest, Fault, Timestamp, durable};
+use bundle::ReleaseId;
+use bundle::statement::{Decision, Statement};
+use config::Feed;
+
+/// A statement that was verified and counts: a file in the release's `statements/`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Taken {
+    /// When it was taken.
+    pub taken: Timestamp,
+    /// What was decided.
+    pub decision: Decision,
+    /// The officer's name.
+    pub officer: String,
+    /// The officer's raw public key, hex.
+    pub key: String,
+    /// The statement as signed.
+    pub text: String,
+    /// The signature file.
+    pub signature: String,
+}
+
+/// Where a release stands.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(tag = "standing", rename_all = "kebab-case")]
+pub enum Standing {
+    /// Waits for officers.
+    Held {
+        /// Distinct officers who approved.
+        approvals: u64,
+        /// How many are needed.
+        needed: u64,
+    },
+    /// May be published.
+    Approved,
+    /// Was refused; final.
+    Refused,
+    /// Was withdrawn; final.
+    Withdrawn,
+}
+
+impl std::fmt::Display for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Held { approvals, needed } => {
+                write!(f, "held ({approvals} of {needed} approvals)")
+            }
+            Self::Approved => f.write_str("approved"),
+            Self::Refused => f.write_str("refused"),
+            Self::Withdrawn => f.write_str("withdrawn"),
+        }
+    }
+}
+
+/// Where `release` stands under the feed's rules: as many distinct officers as the feed asks for
+/// approve or withdraw; a single one refuses. What is clean may go without, where the feed says so; but what keeps
+/// something else from detecting needs its own number of officers, what takes too much away needs one always, and what goes
+/// back to older content needs as many downgrade tickets as suppressing content needs officers.
+pub fn standing(release: &Release, taken: &[Taken], feed: &Feed) -> Standing {
+    let (suppresses, goes_back) = (release.suppressions > 0, release.loss.goes_back());
+    let usual = *feed.officers.get_ref();
+    let needed = if suppresses || goes_back { feed.suppress.officers(feed) } else { usual };
+    let braked = suppresses || release.loss.is_above(*feed.brake.get_ref());
+    let keys = |decision| {
+        taken.iter().filter(|t| t.decision == decision).map(|t| &t.key).collect::<BTreeSet<_>>().len() as u64
+    };
+    let approvals = keys(if goes_back { Decision::Downgrade } else { Decision::Approve });
+    if keys(Decision::Withdraw) >= usual {
+        Standing::Withdrawn
+    } else if keys(Decision::Refuse) > 0 {
+        Standing::Refused
+    } else if approvals >= needed || (feed.clean_without_approval && release.counts.is_clean() && !braked) {
+        Standing::Approved
+    } else {
+        Standing::Held { approvals, needed }
+    }
+}
+
+/// When content that goes forward again is due, by the downgrade tickets that let a release be published.
+pub fn back_until(taken: &[Taken]) -> Option<Timestamp> {
+    let tickets = taken.iter().filter(|t| t.decision == Decision::Downgrade);
+    tickets.filter_map(|t| Some(Statement::parse(t.text.as_bytes()).ok()?.ticket?.until)).min()
+}
+
+impl State {
+    /// The statements on a release that count, oldest first.
+    pub fn statements(&self, id: &ReleaseId) -> Result<Vec<Taken>, Fault> {
+        let folder = self.release_path(id).join("statements");
+        let mut taken: Vec<Taken> =
+            durable::names(&folder)?.iter().map(|name| read_json(&folder.join(name))).collect::<Result<_, _>>()?;
+        taken.sort_by_key(|t| t.taken);
+        Ok(taken)
+    }
+
+    /// Keeps a statement, by the digest of its text and key.
+    pub fn take_statement(&self, id: &ReleaseId, taken: &Taken) -> Result<(), Fault> {
+        let name = Digest::of(format!("{}\n{}", taken.key, taken.text).as_bytes());
+        let bytes = serde_json::to_vec(taken).map_err(|_| Fault::Internal("a statement cannot be written"))?;
+        durable::replace(&self.release_path(id).join("statements").join(format!("{name}.json")), &bytes)
+    }
+}

@@ -1,0 +1,184 @@
+//! Makes the repository that TUF clients read, and switches to it. Its form is `serve::tree`.
+//!
+//! Root, targets and the roles of feeds are signed offline and stand in it byte for byte. The relay signs timestamp,
+//! snapshot and its notices, with a key that can sign no content.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::PathBuf;
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use serde_json::{Value, json};
+
+use crate::state::{SMALL, State};
+use base::error::IoContext as _;
+use base::{Digest, Fault, Refusal, Timestamp, durable};
+use bundle::ReleaseId;
+use bundle::tuf::client::{Checked, Files, check};
+use bundle::tuf::{Key, Listing, Meta, NOTICE, Target, Targets, canonical, file, signed_part, target_name};
+use inspect::{Kind, Verdict};
+use serve::set::{Current, File, Member, Place};
+use serve::tree::{FORMAT, Kept, Tree};
+
+/// Longest metadata file, in bytes.
+const LONGEST_METADATA: u64 = 64 << 20;
+/// What the log calls the tree.
+pub const CHANNEL: &str = "-/tuf";
+
+/// What was signed offline, and what is published.
+pub struct Parts {
+    /// `1.root.json`, … by name.
+    pub roots: Files,
+    /// `targets.json`.
+    pub targets: String,
+    /// The metadata of each feed's role, of the releases that are published.
+    pub feeds: BTreeMap<String, String>,
+    /// Which set each channel shows.
+    pub sets: BTreeMap<String, Digest>,
+    /// The files that channels show.
+    pub files: Vec<File>,
+    /// What is withheld, stripped or behind, for the relay's notice.
+    pub notice: Value,
+    /// The import log's signed head, for agents as its outside memory.
+    pub checkpoint: String,
+}
+
+/// The version that metadata says it has, before anybody has checked it: good to name it by.
+pub fn claimed_version(text: &str) -> u64 {
+    let file: Option<Value> = serde_json::from_str(text).ok();
+    file.and_then(|file| file.get("signed")?.get("version")?.as_u64()).unwrap_or_default()
+}
+
+/// Makes the tree of this version, signed by the relay until `expires`, and runs the rules of a client on it that
+/// knows the former one. Refusal: `tuf-refused`.
+pub fn make(
+    parts: &Parts,
+    former: Option<&Tree>,
+    key: &SigningKey,
+    version: u64,
+    (now, expires): (Timestamp, Timestamp),
+) -> Result<Tree, Refusal> {
+    let public = Key::ed25519(key.verifying_key().as_bytes());
+    let sign = |signed: Value| -> Result<String, Refusal> {
+        let bytes = canonical(&signed)?;
+        Ok(file(&signed, &[(public.id(), key.sign(&bytes).to_bytes())]))
+    };
+    let (metadata, sets) = (parts.roots.clone(), parts.sets.clone());
+    let mut tree = Tree { format: FORMAT.into(), version, made: now, sets, metadata, targets: BTreeMap::new() };
+    let mut snapshot = BTreeMap::new();
+    let mut add = |tree: &mut Tree, role: &str, text: String, version: u64| {
+        snapshot.insert(format!("{role}.json"), Meta { version });
+        tree.metadata.insert(format!("{version}.{role}.json"), text);
+    };
+    add(&mut tree, "targets", parts.targets.clone(), claimed_version(&parts.targets));
+
+    // The role of a feed never steps back: after a withdrawal the newest that clients know stays, and what it
+    // signed is not served.
+    let known = former.map(feeds).unwrap_or_default();
+    for (feed, text) in known.iter().chain(&parts.feeds) {
+        let newest =
+            [known.get(feed), parts.feeds.get(feed)].into_iter().flatten().max_by_key(|it| claimed_version(it));
+        let text = newest.unwrap_or(text);
+        add(&mut tree, feed, text.clone(), claimed_version(text));
+    }
+
+    // What the relay says itself.
+    let said = [("relay--notice.json", parts.notice.to_string()), ("relay--checkpoint", parts.checkpoint.clone())];
+    let mut targets = BTreeMap::new();
+    for (name, text) in said {
+        let (size, sha256) = (text.len() as u64, Digest::of(text.as_bytes()));
+        let hashes = BTreeMap::from([("sha256".to_owned(), sha256.to_string())]);
+        targets.insert(name.to_owned(), Target { length: size, hashes });
+        tree.targets.insert(format!("{sha256}.{name}"), Kept { size, sha256, place: Place::Inline(text) });
+    }
+    let notice = Targets { version, expires, targets, delegations: None };
+    add(&mut tree, NOTICE, sign(signed_part("targets", &notice)?)?, version);
+    let listing = Listing { version, expires, meta: snapshot };
+    tree.metadata.insert(format!("{version}.snapshot.json"), sign(signed_part("snapshot", &listing)?)?);
+    let listing = Listing { version, expires, meta: BTreeMap::from([("snapshot.json".into(), Meta { version })]) };
+    tree.metadata.insert("timestamp.json".into(), sign(signed_part("timestamp", &listing)?)?);
+
+    let checked = check(&tree.metadata, former.map(|former| &former.metadata), now)?;
+    take_targets(&mut tree, &checked, &parts.files);
+    Ok(tree)
+}
+
+/// The metadata of feeds' roles, by feed.
+fn feeds(tree: &Tree) -> BTreeMap<String, String> {
+    let of = |(name, text): (&String, &String)| {
+        let (_, role) = name.strip_suffix(".json")?.split_once('.')?;
+        let is_feed = !matches!(role, "root" | "targets" | "snapshot" | NOTICE);
+        is_feed.then(|| (role.to_owned(), text.clone()))
+    };
+    tree.metadata.iter().filter_map(of).collect()
+}
+
+/// What is served: files that a role has signed under the name of their feed and path, byte for byte.
+fn take_targets(tree: &mut Tree, checked: &Checked, files: &[File]) {
+    for served in files {
+        let name = target_name(&served.feed, &served.path);
+        let signed = checked.roles.get(&*served.feed).and_then(|role| role.targets.get(&name));
+        let digest = served.sha256.to_string();
+        if signed.is_some_and(|it| it.length == served.size && it.hashes.get("sha256") == Some(&digest)) {
+            let kept = Kept { size: served.size, sha256: served.sha256, place: served.place.clone() };
+            tree.targets.insert(format!("{digest}.{name}"), kept);
+        }
+    }
+}
+
+impl State {
+    /// The relay's key for TUF: its secret seed, hex. It lies beside the logs' keys.
+    pub fn tuf_key_path(&self) -> PathBuf {
+        self.root().join("log/tuf.key")
+    }
+
+    /// Keeps a tree, durably; it is served once the pointer names it.
+    pub fn keep_tree(&self, tree: &Tree) -> Result<Current, Fault> {
+        let set = durable::replace_json(&self.tuf_path(&format!("{}.json", tree.version)), tree)?;
+        Ok(Current { generation: tree.version, set })
+    }
+
+    /// Switches to a tree, and removes all but it and the one before.
+    pub fn switch_tree(&self, current: Current) -> Result<(), Fault> {
+        let former = self.tree_current()?;
+        durable::replace(&self.tuf_path("current"), current.to_text().as_bytes())?;
+        for name in durable::names(&self.root().join("tuf"))? {
+            let version = name.strip_suffix(".json").and_then(|version| version.parse::<u64>().ok());
+            let stays = [Some(current.generation), former.map(|former| former.generation)];
+            if version.is_some_and(|version| !stays.contains(&Some(version))) {
+                durable::remove(&self.tuf_path(&name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An artifact in the relay's notice.
+pub fn noticed(feed: &str, version: u64, path: &str, why: &str) -> Value {
+    json!({ "feed": feed, "version": version, "target": target_name(feed, path), "why": why })
+}
+
+/// Paths and texts of a release's TUF metadata.
+pub fn metadata(state: &State, member: &Member) -> Result<Vec<(String, String)>, Fault> {
+    let id = ReleaseId { feed: member.feed.clone(), version: member.version };
+    let verdicts = state.verdicts(&state.release(&id)?)?;
+    let mut found = Vec::new();
+    let is_tuf = |verdict: &&Verdict| verdict.shown == Some(Kind::TufMetadata);
+    let packed = state.pack_index(&id)?;
+    for verdict in verdicts.iter().filter(is_tuf) {
+        let Some((sha256, size)) = verdict.kept().filter(|(_, size)| *size <= LONGEST_METADATA) else { continue };
+        let (path, offset) = if size < SMALL {
+            let missing = || Fault::damaged(id.to_string(), "its pack lacks a file");
+            (state.release_path(&id).join("pack"), packed.get(&sha256).ok_or_else(missing)?.offset)
+        } else {
+            (state.blob_path(sha256), 0)
+        };
+        let mut file = fs::File::open(&path).during("open", &path)?;
+        file.seek(SeekFrom::Start(offset)).during("read", &path)?;
+        let mut text = Vec::new();
+        file.take(size).read_to_end(&mut text).during("read", &path)?;
+        found.push((verdict.path.clone(), String::from_utf8_lossy(&text).into_owned()));
+    }
+    Ok(found)
+}

@@ -1,0 +1,201 @@
+//! The state at a glance: what is served, held and stale.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::releases;
+use crate::publish::Standing;
+use crate::state::{State, Trust};
+use base::{Fault, Timestamp};
+use config::Config;
+use sandbox::Waiver;
+use serve::freshness::freshness_word;
+use tlog::stored::read_checkpoint;
+use tlog::{check, cosigned};
+
+/// `status --json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Status {
+    /// The relay's name.
+    pub relay: String,
+    /// What time it is here.
+    pub now: Timestamp,
+    /// The latest moment the relay knows to have passed.
+    pub floor: Timestamp,
+    /// Version of the keyring in force.
+    pub keyring: u64,
+    /// Each channel.
+    pub channels: Vec<ChannelStatus>,
+    /// Releases that wait for officers, as FEED/VERSION.
+    pub held: Vec<String>,
+    /// Entries in the import log.
+    pub import_entries: u64,
+    /// Entries in the access log.
+    pub access_entries: u64,
+    /// Layers of the confinement that the config does without, each with its reason.
+    pub without: Vec<Waiver>,
+    /// The newest head that the quorum of witnesses cosigned; none where the config names no witness.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub witness: Option<WitnessStatus>,
+    /// What is wrong; empty if nothing is.
+    pub faults: Vec<String>,
+    /// What to do about them, each once.
+    #[serde(skip)]
+    pub next: BTreeSet<&'static str>,
+}
+
+/// What the witnesses remember, in `status --json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct WitnessStatus {
+    /// Entries under the newest head that the quorum cosigned; 0 where there is none.
+    pub size: u64,
+    /// When the last of the quorum saw it.
+    pub time: Option<Timestamp>,
+    /// Who cosigned it, by the policy's names.
+    pub by: Vec<String>,
+    /// Whether that is long enough ago for the config to want another, or never was.
+    pub due: bool,
+}
+
+impl std::fmt::Display for WitnessStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.time {
+            Some(time) => write!(f, "{} cosigned the first {} entries, {time}", self.by.join(", "), self.size),
+            None => f.write_str("the quorum of witnesses has cosigned nothing yet"),
+        }
+    }
+}
+
+/// What the witnesses remember; none where the config names none.
+pub fn witnesses(state: &State, config: &Config, now: Timestamp) -> Result<Option<WitnessStatus>, Fault> {
+    let Some(witness) = &config.witness else { return Ok(None) };
+    let folder = state.import_log();
+    let kept = cosigned::kept(&folder, &check::read_vkey(&folder)?, &witness.policy)?;
+    let met = kept.into_iter().find(|cosigned| cosigned.is_met);
+    let time = met.as_ref().and_then(|met| met.by.iter().map(|(_, time)| *time).max());
+    Ok(Some(WitnessStatus {
+        size: met.as_ref().map_or(0, |met| met.head.size),
+        time,
+        by: met.map(|met| met.by.into_iter().map(|(name, _)| name).collect()).unwrap_or_default(),
+        due: time.is_none_or(|time| time.age(now) > witness.fresh.0),
+    }))
+}
+
+/// A channel in `status --json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ChannelStatus {
+    /// Its name.
+    pub channel: String,
+    /// Number of the set served; 0 before the first publication.
+    pub generation: u64,
+    /// When it was published.
+    pub published: Option<Timestamp>,
+    /// Number of files.
+    pub files: u64,
+    /// The releases in it.
+    pub releases: Vec<MemberStatus>,
+}
+
+/// A release in a channel.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct MemberStatus {
+    /// Feed.
+    pub feed: String,
+    /// Version.
+    pub version: u64,
+    /// fresh, ageing, stale or expired.
+    pub freshness: &'static str,
+    /// When it was made.
+    pub issued: Timestamp,
+    /// When it expires.
+    pub expires: Timestamp,
+}
+
+/// What is served, held and stale. What is damaged is named, and the rest still shown.
+pub fn status(state: &State, config: &Config, now: Timestamp) -> Result<Status, Fault> {
+    let mut status = Status {
+        relay: config.relay.get_ref().clone(),
+        now,
+        floor: Timestamp::default(),
+        keyring: 0,
+        channels: Vec::new(),
+        held: Vec::new(),
+        import_entries: 0,
+        access_entries: 0,
+        without: config.waivers(),
+        witness: None,
+        faults: Vec::new(),
+        next: BTreeSet::new(),
+    };
+    let mut faults: Vec<Fault> = Vec::new();
+    match Trust::load(state) {
+        Ok(trust) => {
+            // Where the log cannot be read, that is said below.
+            let floor = trust.latest(state).unwrap_or(trust.floor);
+            status.floor = floor;
+            status.keyring = trust.keyring.version;
+            faults.extend(state.keyring(&trust).err());
+            if now < floor {
+                faults.push(Fault::ClockBehind { now, floor });
+            }
+            for id in state.releases(&trust)? {
+                match releases::row(state, config, &id) {
+                    Ok(row) if matches!(row.standing, Some(Standing::Held { .. })) => status.held.push(id.to_string()),
+                    Ok(_) => {}
+                    Err(fault) => faults.push(fault),
+                }
+            }
+        }
+        Err(fault) => faults.push(fault),
+    }
+    let mut size =
+        |folder: std::path::PathBuf| match check::read_vkey(&folder).and_then(|vkey| read_checkpoint(&folder, &vkey)) {
+            Ok(head) => head.size,
+            Err(fault) => {
+                faults.push(fault);
+                0
+            }
+        };
+    status.import_entries = size(state.import_log());
+    status.access_entries = size(state.access_log());
+    match witnesses(state, config, now) {
+        Ok(witness) => status.witness = witness,
+        Err(fault) => faults.push(fault),
+    }
+    for channel in &config.channels {
+        match channel_status(state, config, channel.name.get_ref(), now) {
+            Ok(channel) => status.channels.push(channel),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    status.faults = faults.iter().map(ToString::to_string).collect();
+    status.next = faults.iter().map(Fault::hint).collect();
+    Ok(status)
+}
+
+fn channel_status(state: &State, config: &Config, channel: &str, now: Timestamp) -> Result<ChannelStatus, Fault> {
+    let mut status =
+        ChannelStatus { channel: channel.to_owned(), generation: 0, published: None, files: 0, releases: Vec::new() };
+    let Some(current) = state.current(channel)? else { return Ok(status) };
+    let (_, set) = state.set(channel, current)?;
+    status.generation = current.generation;
+    status.published = Some(set.published);
+    status.files = set.files.len() as u64;
+    status.releases = set
+        .releases
+        .iter()
+        .map(|m| MemberStatus {
+            feed: m.feed.clone(),
+            version: m.version,
+            freshness: freshness_word(m, config.feed(&m.feed).map(config::Feed::ageing).unwrap_or_default(), now),
+            issued: m.issued,
+            expires: m.expires,
+        })
+        .collect();
+    Ok(status)
+}

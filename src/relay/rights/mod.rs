@@ -1,0 +1,262 @@
+//! The one table: what each process of the relay may do. The system calls of each role are in `calls`.
+
+mod calls;
+
+use std::fmt;
+
+use sandbox::rights::{Place, Rights, User};
+use serde::{Deserialize, Serialize};
+
+use calls::CALLS;
+
+/// A confined process of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Reads a medium.
+    Reader,
+    /// Unpacks and inspects.
+    Examiner,
+    /// Changes the state.
+    Keeper,
+    /// Answers agents.
+    Server,
+    /// Answers look-ups.
+    Sinkhole,
+    /// Carries the packets of look-ups.
+    Post,
+    /// Shows officers the state.
+    Review,
+    /// Remembers logs, on an officer's machine.
+    Witness,
+    /// Tells the logs to a collector.
+    Exporter,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Reader,
+        Self::Examiner,
+        Self::Keeper,
+        Self::Server,
+        Self::Sinkhole,
+        Self::Post,
+        Self::Review,
+        Self::Witness,
+        Self::Exporter,
+    ];
+
+    /// Its row of the table.
+    pub fn rights(self) -> &'static Rights {
+        match self {
+            Self::Reader => const { &RIGHTS[0] },
+            Self::Examiner => const { &RIGHTS[1] },
+            Self::Keeper => const { &RIGHTS[2] },
+            Self::Server => const { &RIGHTS[3] },
+            Self::Sinkhole => const { &RIGHTS[4] },
+            Self::Post => const { &RIGHTS[5] },
+            Self::Review => const { &RIGHTS[6] },
+            Self::Witness => const { &RIGHTS[7] },
+            Self::Exporter => const { &RIGHTS[8] },
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.rights().name)
+    }
+}
+
+use Place::{Medium, State};
+
+/// Most bytes that wait in the slot of the inbox until the keeper has taken them.
+pub const SLOT: u64 = 4 << 20;
+
+/// The table.
+pub const RIGHTS: [Rights; 9] = [
+    Rights {
+        name: "reader",
+        letter: 'R',
+        may: "reads the medium and tells the keeper its bytes",
+        reads: &[Medium],
+        writes: &[],
+        appends: None,
+        longest_file: Some(0),
+        user: User::Own("gaprelay-reader"),
+        memory: 256 << 20,
+        calls: CALLS,
+        work: &["read the medium"],
+    },
+    Rights {
+        name: "examiner",
+        letter: 'E',
+        may: "unpacks and inspects what it is given, and opens nothing",
+        reads: &[],
+        writes: &[],
+        appends: None,
+        longest_file: Some(0),
+        user: User::Own("gaprelay-examiner"),
+        memory: 1 << 30,
+        calls: CALLS,
+        work: &[],
+    },
+    Rights {
+        name: "keeper",
+        letter: 'K',
+        may: "verifies, logs, stores and publishes; never parses what is not signed, never sees the medium",
+        reads: &[State("")],
+        writes: &[
+            State("blobs"),
+            State("channels"),
+            State("inbox"),
+            State("keyring"),
+            State("log"),
+            State("progress"),
+            State("releases"),
+            State("spool"),
+            State("trust"),
+            State("tuf"),
+        ],
+        appends: None,
+        longest_file: None,
+        user: User::OwnerOfState,
+        memory: 4 << 30,
+        calls: CALLS,
+        work: &[
+            "read the log's key",
+            "read what was handed in",
+            "read the spool",
+            "read the config",
+            "read the published sets",
+            "read the import log's tiles",
+            "read the access log",
+            "see how far an import is",
+            "read what a witness remembers",
+            "store an artifact",
+            "publish a set",
+            "say how far an import is",
+            "change what is trusted",
+            "append to the import log",
+            "remove from the spool",
+        ],
+    },
+    Rights {
+        name: "server",
+        letter: 'S',
+        may: "answers agents from the published sets and appends to its journal",
+        reads: &[
+            State("blobs"),
+            State("channels"),
+            State("log/import"),
+            State("progress"),
+            State("releases"),
+            State("tls"),
+            State("tuf"),
+        ],
+        writes: &[],
+        appends: Some("log/access/journal"),
+        longest_file: None,
+        user: User::Own("gaprelay-server"),
+        memory: 4 << 30,
+        calls: CALLS,
+        work: &[
+            "accept and answer on the connection it was given",
+            "read the published sets",
+            "read the import log's tiles",
+            "see how far an import is",
+        ],
+    },
+    Rights {
+        name: "sinkhole",
+        letter: 'D',
+        may: "answers look-ups from the config and appends to the server's journal; reads the published list of endpoints",
+        reads: &[State("blobs"), State("channels"), State("releases")],
+        writes: &[],
+        appends: Some("log/access/journal"),
+        longest_file: None,
+        user: User::Own("gaprelay-sinkhole"),
+        memory: 512 << 20,
+        calls: CALLS,
+        work: &["accept and answer on the connection it was given", "read the published sets"],
+    },
+    Rights {
+        name: "post",
+        letter: 'P',
+        may: "carries look-ups from its UDP socket to the sinkhole and answers back, to an address: the firewall \
+              must let it only reply",
+        reads: &[],
+        writes: &[],
+        appends: None,
+        longest_file: Some(0),
+        user: User::Own("gaprelay-post"),
+        memory: 64 << 20,
+        calls: CALLS,
+        work: &["send to an address on the socket it was given"],
+    },
+    Rights {
+        name: "review",
+        letter: 'V',
+        may: "shows officers the state, but no key, and appends what they hand in to the slot of the inbox",
+        reads: &[
+            State("blobs"),
+            State("channels"),
+            State("keyring"),
+            State("log/access"),
+            State("log/import"),
+            State("progress"),
+            State("releases"),
+            State("trust"),
+            State("tls"),
+            State("tuf"),
+        ],
+        writes: &[],
+        appends: Some("inbox/slot"),
+        longest_file: Some(SLOT),
+        user: User::Own("gaprelay-review"),
+        memory: 1 << 30,
+        calls: CALLS,
+        work: &[
+            "accept and answer on the connection it was given",
+            "read the published sets",
+            "read the import log's tiles",
+            "read the access log",
+            "see how far an import is",
+        ],
+    },
+    Rights {
+        name: "witness",
+        letter: 'W',
+        may: "on an officer's machine: answers who asks for a cosignature, and remembers what it signed",
+        reads: &[State("lock")],
+        writes: &[State("logs")],
+        appends: None,
+        longest_file: Some(1 << 20),
+        user: User::OwnerOfState,
+        memory: 256 << 20,
+        calls: CALLS,
+        work: &[
+            "accept and answer on the connection it was given",
+            "read what a witness remembers",
+            "remember what a witness signed",
+        ],
+    },
+    Rights {
+        name: "exporter",
+        letter: 'X',
+        may: "tells the logs' entries to what was opened for it: a file, or the local syslog socket",
+        reads: &[State("log/access"), State("log/import"), State("releases")],
+        writes: &[],
+        appends: None,
+        longest_file: None,
+        user: User::Own("gaprelay-export"),
+        memory: 256 << 20,
+        calls: CALLS,
+        work: &["read the import log's tiles", "read the access log"],
+    },
+];
+
+#[cfg(test)]
+mod tests;

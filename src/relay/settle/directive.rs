@@ -1,0 +1,159 @@
+//! Directives: judged as statements are, and kept in the trust file, where they tighten what counts from then on.
+
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+
+use super::{Directed, HandedIn, Settled, append_once};
+use crate::keeper::Keeper;
+use crate::log::Event;
+use crate::publish::affected::{affected, listing};
+use crate::publish::standing::Taken;
+use base::{Error, Fault, Reason, Refusal, Timestamp};
+use bundle::directive::{Directive, Given, Order};
+use bundle::keyring::{RawKey, id_text};
+use bundle::statement::Decision;
+use tlog::check::read_vkey;
+
+/// How far the time that an officer confirms may be from the clock's.
+const NEAR: Duration = Duration::from_hours(24);
+
+/// Judges a directive: form, relay, signer, right, and only then what it orders.
+pub(super) fn take(keeper: &mut Keeper, handed_in: &HandedIn, settled: &mut Settled) -> Result<(), Error> {
+    let directive = Directive::parse(&handed_in.text)?;
+    let ours = read_vkey(&keeper.state.import_log())?;
+    if directive.relay != ours.name() {
+        let detail = format!("it is for {}, and this is {}", base::quoted(&directive.relay), ours.name());
+        return Err(Error::refused(Reason::StatementForeign, detail));
+    }
+    let raw = directive.verify(&handed_in.text, &handed_in.signature, &keeper.keyring, keeper.now)?;
+    let text = String::from_utf8(handed_in.text.clone()).map_err(|_| Fault::Internal("a directive changed"))?;
+    let signature = String::from_utf8_lossy(&handed_in.signature).into_owned();
+    let given = Given { taken: keeper.now, key: HEXLOWER.encode(&raw.key), text, signature };
+    if keeper.trust.knows(&given) {
+        return Err(Error::refused(Reason::StatementRepeated, format!("{} ordered so before", directive.officer)));
+    }
+    if let Order::WithdrawKey { key, .. } = &directive.order {
+        return withdraw(keeper, &directive, key, raw, &given, settled);
+    }
+    let clock = match directive.order {
+        Order::Clock(time) => {
+            check_time(time, keeper.ahead.unwrap_or(keeper.now))?;
+            None
+        }
+        Order::TurnBack { to, from } => turn_back(keeper, &given, to, from)?,
+        _ => None,
+    };
+    let event = Event::Directive {
+        order: directive.order.to_string(),
+        officer: directive.officer.clone(),
+        key_id: id_text(raw.id),
+        key: given.key.clone(),
+        text: given.text.clone(),
+        signature: given.signature.clone(),
+        clock,
+    };
+    if clock.is_some() {
+        keeper.log.turn_back(keeper.now);
+    }
+    append_once(keeper, vec![event])?;
+    let mut trust = keeper.trust.clone();
+    trust.directives.push(given);
+    trust.tell_time(&directive.order, clock);
+    keeper.trust(trust)?;
+    if let (Order::Clock(_), Some(now)) = (&directive.order, keeper.ahead.take()) {
+        keeper.now = now.max(keeper.floor());
+    }
+    settled.directives.push(Directed { order: directive.order, officer: directive.officer, clock });
+    Ok(())
+}
+
+/// That the officer's time is the clock's. Refusal: `statement-clock`.
+fn check_time(time: Timestamp, now: Timestamp) -> Result<(), Refusal> {
+    if time.age(now) <= NEAR && now.age(time) <= NEAR {
+        return Ok(());
+    }
+    Err(Refusal::new(Reason::StatementClock, format!("it confirms {time}, and the clock says {now}")))
+}
+
+/// What time it is, if another officer has said as well that `from` never was; `None`: one more has to. The clock itself
+/// is right by now, so that it is behind what the relay has seen. Refusal: `statement-clock`.
+fn turn_back(keeper: &Keeper, given: &Given, to: Timestamp, from: Timestamp) -> Result<Option<Timestamp>, Refusal> {
+    let (now, floor) = (keeper.now, keeper.floor());
+    let wrong = |detail: String| Err(Refusal::new(Reason::StatementClock, detail));
+    if keeper.trust.turned_back.contains(&from) {
+        return wrong(format!("the clock was turned back from {from} before"));
+    }
+    if from != floor || now >= floor {
+        return wrong(format!("the clock says {now}, and the latest that the relay has seen is {floor}, not {from}"));
+    }
+    if to > now {
+        return wrong(format!("it is {to} already, and the clock says {now}"));
+    }
+    check_time(to, now)?;
+    let agreed = keeper.trust.directives.iter().filter_map(|other| match other.directive()? {
+        Directive { order: Order::TurnBack { to, from: same }, officer, .. } if same == from => {
+            (other.key != given.key && keeper.officer_of(other, &officer).is_some()).then_some(to)
+        }
+        _ => None,
+    });
+    Ok(agreed.max().map(|other| other.max(to)))
+}
+
+/// Withdraws all that a key had a part in: for each release it is as if the officer had said so of that one.
+fn withdraw(
+    keeper: &mut Keeper,
+    directive: &Directive,
+    key: &str,
+    raw: RawKey,
+    given: &Given,
+    settled: &mut Settled,
+) -> Result<(), Error> {
+    let releases = affected(&keeper.state, &keeper.config, &keeper.trust, key)?;
+    let now = listing(&releases);
+    if !matches!(&directive.order, Order::WithdrawKey { releases, .. } if *releases == now) || releases.is_empty() {
+        let detail = format!("{} releases are concerned now, with the digest sha256:{now}", releases.len());
+        return Err(Error::refused(Reason::StatementListing, detail));
+    }
+    let officer = keeper.keyring.by_id(raw.id).map(|(key, _)| key.clone());
+    if let Some(other) = releases.iter().find(|it| !officer.as_ref().is_some_and(|key| key.is_for(&it.id.feed))) {
+        let detail = format!("{} may not decide on feed {}", directive.officer, other.id.feed);
+        return Err(Error::refused(Reason::StatementSigner, detail));
+    }
+    let said = |keeper: &Keeper, id| {
+        let statements = keeper.state.statements(id)?;
+        Ok::<_, Fault>(statements.iter().any(|t| t.key == given.key && t.decision == Decision::Withdraw))
+    };
+    let mut open = Vec::new();
+    for it in &releases {
+        if !said(keeper, &it.id)? {
+            open.push(it.id.clone());
+        }
+    }
+    if open.is_empty() {
+        return Err(Error::refused(Reason::StatementRepeated, format!("{} ordered so before", directive.officer)));
+    }
+    let event = |id: &bundle::ReleaseId| Event::Statement {
+        feed: id.feed.clone(),
+        version: id.version,
+        decision: Decision::Withdraw.word().into(),
+        officer: directive.officer.clone(),
+        key_id: id_text(raw.id),
+        text: given.text.clone(),
+        signature: given.signature.clone(),
+    };
+    append_once(keeper, open.iter().map(event).collect())?;
+    for id in open {
+        let taken = Taken {
+            taken: keeper.now,
+            decision: Decision::Withdraw,
+            officer: directive.officer.clone(),
+            key: given.key.clone(),
+            text: given.text.clone(),
+            signature: given.signature.clone(),
+        };
+        keeper.state.take_statement(&id, &taken)?;
+        settled.taken.push((id, Decision::Withdraw, directive.officer.clone()));
+    }
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! Damaged trust state is made anew from the import log, which tells all of it, and only on the word of two officers:
+//! never skipped, never begun from nothing. See `schemas/repair.md`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::log::facts::Repairer;
+use crate::log::under_way::open_medium;
+use crate::log::{Event, Log};
+use crate::state::{State, Told, Trust};
+use base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable};
+use bundle::keyring::LONGEST;
+use bundle::officer::signed_by;
+use bundle::statement::check_who_and_why;
+use bundle::{Keyring, Right, directive};
+use tlog::check::{Finding, check, read_vkey};
+
+/// The first line: no other kind of statement begins so.
+pub const FORMAT: &str = "gaprelay-repair/1";
+/// How many distinct officers it takes.
+const OFFICERS: usize = 2;
+
+/// What an officer signs: six lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// Origin of the import log.
+    pub relay: String,
+    /// Number of entries that the trust state is made from, and the root of their tree.
+    pub log: (u64, Digest),
+    /// Digest of the trust file that comes of it.
+    pub trust: Digest,
+    /// By whom: the name in the keyring.
+    pub officer: String,
+    /// Why; one line of at most 500 characters.
+    pub reason: String,
+}
+
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{FORMAT}")?;
+        writeln!(f, "relay {}", self.relay)?;
+        writeln!(f, "log {} sha256:{}", self.log.0, self.log.1)?;
+        writeln!(f, "trust sha256:{}", self.trust)?;
+        writeln!(f, "officer {}", self.officer)?;
+        writeln!(f, "reason {}", self.reason)
+    }
+}
+
+impl Statement {
+    /// Reads the six lines. Refusal: `statement-malformed`.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        let malformed = |what: &str| Refusal::new(Reason::StatementMalformed, what);
+        let text = str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
+        let lines: Vec<&str> = text.strip_suffix('\n').unwrap_or_default().split('\n').collect();
+        let wrong = || malformed("it is not the six lines of gaprelay-repair/1");
+        let [FORMAT, relay, log, trust, officer, reason] = lines[..] else { return Err(wrong()) };
+        let digest = |text: &str| text.parse::<Digest>().map_err(malformed);
+        let (size, root) = log.strip_prefix("log ").and_then(|rest| rest.split_once(" sha256:")).ok_or_else(wrong)?;
+        let statement = Self {
+            relay: relay.strip_prefix("relay ").ok_or_else(wrong)?.into(),
+            log: (size.parse().map_err(|_| wrong())?, digest(root)?),
+            trust: digest(trust.strip_prefix("trust sha256:").ok_or_else(wrong)?)?,
+            officer: officer.strip_prefix("officer ").ok_or_else(wrong)?.into(),
+            reason: reason.strip_prefix("reason ").ok_or_else(wrong)?.into(),
+        };
+        check_who_and_why(&statement.officer, &statement.reason)?;
+        if statement.to_string() == text { Ok(statement) } else { Err(malformed("it is not in the one form")) }
+    }
+}
+
+/// What the log tells.
+pub struct Rebuilt {
+    /// Origin of the log.
+    pub relay: String,
+    /// The trust state.
+    pub trust: Trust,
+    /// The number of entries that it is made from, and the root of their tree. What stands behind them adds nothing.
+    pub log: (u64, Digest),
+}
+
+impl Rebuilt {
+    /// What an officer is to sign.
+    pub fn statement(&self, officer: &str, reason: &str) -> Result<Statement, Error> {
+        let statement = Statement {
+            relay: self.relay.clone(),
+            log: self.log,
+            trust: Digest::of(&self.trust.to_bytes()?),
+            officer: officer.to_owned(),
+            reason: reason.to_owned(),
+        };
+        Ok(Statement::parse(statement.to_string().as_bytes())?)
+    }
+}
+
+/// What the log tells, for an officer to sign.
+pub fn rebuild(state: &State) -> Result<Rebuilt, Fault> {
+    let _lock = state.lock(|| {})?;
+    // What a cut left in it without a head is promised first: it may tell something.
+    Log::open(&state.import_log())?;
+    read(state)
+}
+
+/// Reads the whole log, every entry hashed again, and makes the trust state from it.
+fn read(state: &State) -> Result<Rebuilt, Fault> {
+    let folder = state.import_log();
+    let damaged = |detail: String| Fault::damaged(folder.to_string_lossy(), detail);
+    let vkey = read_vkey(&folder)?;
+    let mut told = Told::default();
+    if let Finding::Bad { detail, .. } = check(&folder, &vkey, |number, bytes, edge| told.take(number, bytes, edge))? {
+        return Err(damaged(detail));
+    }
+    if let Some(number) = told.unread {
+        return Err(damaged(format!("entry {number} cannot be read, so nobody can say what is trusted")));
+    }
+    let trust = told.trust.ok_or_else(|| damaged("it does not begin with the making of this relay".into()))?;
+    Ok(Rebuilt { relay: vkey.name().to_owned(), trust, log: (told.head.0, Digest(told.head.1)) })
+}
+
+/// Makes the trust state anew. `signed`: statements and their signatures; `keyring`: the keyring in force, where the
+/// state's own copy is damaged. The log has it before it is done.
+/// Refusals: `repair-not-needed`, `repair-keyring`, `repair-officers`, `statement-*`, `signature-*`, `key-*`.
+pub fn repair(
+    state: &State,
+    signed: &[(Vec<u8>, Vec<u8>)],
+    keyring: Option<Vec<u8>>,
+    now: Timestamp,
+) -> Result<Trust, Error> {
+    let _lock = state.lock(|| {})?;
+    let mut log = Log::open(&state.import_log())?;
+
+    // 1. There is something to repair.
+    let loaded = Trust::load(state).and_then(|trust| state.keyring(&trust).map(|_| trust));
+    let rebuilt = read(state)?;
+    if loaded.is_ok_and(|trust| trust.agrees_with(&rebuilt.trust)) {
+        return Err(Error::refused(Reason::RepairNotNeeded, "the trust state is whole, and is what the log says"));
+    }
+
+    // 2. The keyring is the one that the log names.
+    let pin = rebuilt.trust.keyring.clone();
+    let path = state.keyring_path(pin.version);
+    // A copy that cannot be read is as good as a wrong one.
+    let bytes = keyring.unwrap_or_else(|| durable::read(&path, LONGEST).unwrap_or_default());
+    if Digest::of(&bytes) != pin.sha256 {
+        let detail = format!("what is here is not keyring {} with sha256:{}", pin.version, pin.sha256);
+        return Err(Error::refused(Reason::RepairKeyring, detail));
+    }
+    let mut ring = Keyring::parse(&bytes)?;
+    ring.denied = directive::denied(&rebuilt.trust.directives, &ring);
+
+    // 3. Two officers who may do so have signed exactly this.
+    let (mut officers, mut keys) = (Vec::new(), BTreeSet::new());
+    for (text, signature) in signed {
+        let statement = Statement::parse(text)?;
+        let (key, raw) = signed_by(&statement.officer, Right::Repair, (text, signature), &ring, now)?;
+        if statement != rebuilt.statement(&statement.officer, &statement.reason)? {
+            let detail = format!("the statement of {} is not about what this relay's log tells", key.name);
+            return Err(Error::refused(Reason::StatementDigest, detail));
+        }
+        keys.insert(raw.key);
+        officers.push(Repairer {
+            officer: key.name.clone(),
+            key_id: raw.id_text(),
+            text: String::from_utf8_lossy(text).into_owned(),
+            signature: String::from_utf8_lossy(signature).into_owned(),
+        });
+    }
+    if keys.len() < OFFICERS {
+        let detail = format!("it has the word of {} of {OFFICERS} officers", keys.len());
+        return Err(Error::refused(Reason::RepairOfficers, detail));
+    }
+
+    // 4. First the log, then the keyring, then the one file that counts.
+    // What was under way when the trust state was lost did not come to count.
+    let last = log.last().filter(|entry| entry.event.is_intent()).map(|_| log.size() - 1);
+    let medium = open_medium(&state.import_log(), log.size())?.filter(|intent| Some(*intent) != last);
+    let interrupted = last.into_iter().chain(medium).map(|intent| Event::Interrupted { intent });
+    let repaired = Event::Repaired { trust: Digest::of(&rebuilt.trust.to_bytes()?), officers };
+    log.append(now.max(log.floor()), interrupted.chain([repaired]).collect())?;
+    durable::replace(&path, &bytes)?;
+    rebuilt.trust.save(state)?;
+    Ok(rebuilt.trust)
+}

@@ -1,0 +1,166 @@
+//! The repository for TUF clients, brought in line with what channels show, and signed anew before it runs out.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use ed25519_dalek::SigningKey;
+use serde_json::json;
+
+use crate::keeper::Keeper;
+use crate::log::Event;
+use crate::publish::tuf::{CHANNEL, Parts, claimed_version, make, metadata, noticed};
+use crate::state::State;
+use base::{Digest, Error, Fault, Reason, Refusal, durable};
+use config::tuf::Tuf;
+use serve::set::{File as Shown, Member, Set};
+use serve::tree::Outline;
+use tlog::check::read_vkey;
+use tlog::stored::read_head;
+
+/// Switches to a new tree if what it would say is new, or what is served runs out; gives its version.
+pub(super) fn publish(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
+    let Some(config) = keeper.config.tuf.clone() else { return Ok(None) };
+    // A time that nobody can vouch for dates nothing.
+    if keeper.check_clock().is_err() {
+        return Ok(None);
+    }
+    let (now, version) = (keeper.now, keeper.log.size() + 1);
+    let sets = sets(keeper)?;
+    let is_fresh = |tree: Outline| tree.sets == sets && tree.made <= now && tree.made.age(now) < config.expires.0 / 3;
+    if keeper.state.tree_outline()?.is_some_and(is_fresh) {
+        return Ok(None);
+    }
+    let attempt = Attempt::of(keeper, &config, &sets)?;
+    if let Some(refusal) = attempt.refused_before() {
+        return Err(refusal.into());
+    }
+    let former = keeper.state.tree()?.map(|(_, tree)| tree);
+    let Some(parts) = gather(keeper, &config.feed, sets)? else { return Ok(None) };
+    let made = key(&keeper.state)
+        .and_then(|key| Ok(make(&parts, former.as_ref(), &key, version, (now, now.plus(config.expires.0)))?));
+    let tree = match made {
+        Ok(tree) => tree,
+        Err(Error::Refused(refusal)) => return attempt.refuse(keeper, refusal),
+        Err(fault) => return Err(fault),
+    };
+    // The tree is on the disk before the intent, the intent before the switch, the outcome after. The intent is the
+    // entry that its version counts.
+    let next = keeper.state.keep_tree(&tree)?;
+    let shown = parts.feeds.iter().map(|(feed, text)| format!("{feed}/{}", claimed_version(text))).collect();
+    let (channel, generation) = (CHANNEL.to_owned(), version);
+    keeper.append(vec![Event::PublishStarted { channel, generation, set: next.set, releases: shown }])?;
+    keeper.state.switch_tree(next)?;
+    keeper.append(vec![Event::Published { channel: CHANNEL.into(), generation, set: next.set }])?;
+    durable::remove(&attempt.refused)?;
+    Ok(Some(version))
+}
+
+/// An attempt at a tree, which is refused for what it would be made from.
+struct Attempt {
+    /// Digest of what decides whether there can be a tree.
+    of: Digest,
+    /// Where the last refusal is kept, behind the digest of the attempt.
+    refused: PathBuf,
+}
+
+impl Attempt {
+    /// With what channels show, the config and the relay's key; and the hour, since what was signed offline runs out.
+    fn of(keeper: &Keeper, config: &Tuf, sets: &BTreeMap<String, Digest>) -> Result<Self, Fault> {
+        let key = read_key(&keeper.state)?.map(|key| key.verifying_key().to_bytes());
+        let hour = keeper.now.secs() / 3600;
+        let bytes = serde_json::to_vec(&(sets, &config.feed, config.expires.0.as_secs(), key, hour));
+        let of = Digest::of(&bytes.map_err(|_| Fault::Internal("a list of sets cannot be written"))?);
+        Ok(Self { of, refused: keeper.state.root().join("tuf/refused") })
+    }
+
+    /// The refusal of the same attempt before: to gather all of it again would give none other.
+    fn refused_before(&self) -> Option<Refusal> {
+        let text = fs::read_to_string(&self.refused).ok()?;
+        let (of, detail) = text.split_once('\n')?;
+        (of == self.of.to_string()).then(|| Refusal::new(Reason::TufRefused, detail))
+    }
+
+    /// Keeps the refusal; the log has it once, not at every attempt.
+    fn refuse(&self, keeper: &mut Keeper, refusal: Refusal) -> Result<Option<u64>, Error> {
+        let (reason, detail) = (refusal.reason, refusal.detail.clone());
+        let before = fs::read_to_string(&self.refused).unwrap_or_default();
+        if before.split_once('\n').is_none_or(|(_, before)| before != detail) {
+            keeper.append(vec![Event::PublishRefused { channel: CHANNEL.into(), reason, detail: detail.clone() }])?;
+        }
+        durable::replace(&self.refused, format!("{}\n{detail}", self.of).as_bytes())?;
+        Err(refusal.into())
+    }
+}
+
+/// The relay's key. Refusal: there is none.
+fn key(state: &State) -> Result<SigningKey, Error> {
+    read_key(state)?.ok_or_else(|| {
+        Error::refused(Reason::TufRefused, "the relay has no key to sign with: gaprelay tuf key makes it")
+    })
+}
+
+/// The relay's key, if it was made.
+pub fn read_key(state: &State) -> Result<Option<SigningKey>, Fault> {
+    let path = state.tuf_key_path();
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = durable::read(&path, 4096)?;
+    let seed = data_encoding::HEXLOWER.decode(text.trim_ascii()).ok().and_then(|seed| seed.try_into().ok());
+    let seed: [u8; 32] = seed.ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it is no key"))?;
+    Ok(Some(SigningKey::from_bytes(&seed)))
+}
+
+/// Which set each of the config's channels shows.
+fn sets(keeper: &Keeper) -> Result<BTreeMap<String, Digest>, Fault> {
+    let mut sets = BTreeMap::new();
+    for channel in &keeper.config.channels {
+        let name = channel.name.get_ref();
+        if let Some(current) = keeper.state.current(name)? {
+            sets.insert(name.clone(), current.set);
+        }
+    }
+    Ok(sets)
+}
+
+/// What was signed offline, and what channels show; none before the feed that brings the root is published.
+fn gather(keeper: &Keeper, root_feed: &str, sets: BTreeMap<String, Digest>) -> Result<Option<Parts>, Fault> {
+    let state = &keeper.state;
+    let (mut files, mut members): (Vec<Shown>, BTreeMap<String, Member>) = (Vec::new(), BTreeMap::new());
+    for channel in &keeper.config.channels {
+        let name = channel.name.get_ref();
+        let Some(current) = state.current(name)? else { continue };
+        let (_, Set { releases, files: shown, .. }) = state.set(name, current)?;
+        files.extend(shown);
+        members.extend(releases.into_iter().map(|member| (member.feed.clone(), member)));
+    }
+    if !members.contains_key(root_feed) {
+        return Ok(None);
+    }
+    let (mut roots, mut targets, mut feeds) = (BTreeMap::new(), None, BTreeMap::new());
+    for member in members.values() {
+        for (path, text) in metadata(state, member)? {
+            if member.feed == root_feed && path.ends_with(".root.json") {
+                roots.insert(path, text);
+            } else if member.feed == root_feed && path == "targets.json" {
+                targets = Some(text);
+            } else if path == format!("tuf-{}.json", member.feed) {
+                feeds.insert(member.feed.clone(), text);
+            }
+        }
+    }
+    let Some(targets) = targets else { return Ok(None) };
+    let withheld = members.values().flat_map(|member| {
+        member.withheld.iter().map(|(path, why)| noticed(&member.feed, member.version, path, why.code()))
+    });
+    let version = |feed: &str| members.get(feed).map_or(0, |member| member.version);
+    let stripped = files.iter().filter(|file| file.stripped.is_some());
+    let stripped = stripped.map(|file| noticed(&file.feed, version(&file.feed), &file.path, "stripped"));
+    let served: BTreeMap<&String, u64> = members.iter().map(|(feed, member)| (feed, member.version)).collect();
+    let withheld: Vec<_> = withheld.chain(stripped).collect();
+    let notice = json!({ "relay": keeper.config.relay.get_ref(), "served": served, "not_as_signed": withheld });
+    let folder = state.import_log();
+    let (_, checkpoint) = read_head(&folder, &read_vkey(&folder)?)?;
+    Ok(Some(Parts { roots, targets, feeds, sets, files, notice, checkpoint }))
+}

@@ -1,0 +1,237 @@
+//! The DNS sinkhole: answers look-ups of the names in the config, refuses all others without asking
+//! anybody, and records those that show something: a digest in the name, a vendor's endpoint. Two
+//! kinds of process: the resolver reads look-ups and answers connections; for each UDP address a
+//! [`post`] carries packets, and cannot read them.
+
+pub mod answer;
+pub mod post;
+pub mod zones;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram as StdDatagram;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream, UnixDatagram};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::rights::Role;
+use crate::state::State;
+use answer::{Way, answer};
+use base::{Fault, clock};
+use config::Config;
+use config::dns::Dns;
+use guard::Guard;
+use sandbox::Grants;
+use sandbox::report::SelfTest;
+use serve::evidence::Evidence;
+use serve::index::Index;
+use serve::journal::{Attempt, Journal};
+use serve::listener::watch_cage;
+use serve::room::Room;
+use zones::Zones;
+
+/// How long a connection may be silent, and how long its answer may wait to be taken.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it may last.
+const LONGEST: Duration = Duration::from_mins(1);
+/// Most connections at one time; more are closed.
+const CONNECTIONS: u64 = 1024;
+/// Most at one time from one address.
+const CONNECTIONS_EACH: u64 = 16;
+/// How often the list of endpoints is looked at.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Where look-ups come in.
+pub struct Doors {
+    /// Our ends of the pairs to the posts, each with the UDP address it stands at.
+    pub posts: Vec<(SocketAddr, OwnedFd)>,
+    /// For look-ups by TCP.
+    pub listeners: Vec<StdListener>,
+}
+
+/// What every look-up is answered from.
+struct Desk {
+    zones: Zones,
+    guard: ArcSwap<Guard>,
+    evidence: Evidence,
+    dns: Dns,
+}
+
+impl Desk {
+    /// The answer to a look-up from there, if there is to be one; records what it shows.
+    fn look_up(&self, packet: &[u8], way: Way, from: SocketAddr, listener: SocketAddr) -> Option<Vec<u8>> {
+        let looked = answer(packet, way, &self.zones, &self.guard.load());
+        if let Some(noted) = looked.noted {
+            self.evidence.record(Attempt {
+                at: clock::now(),
+                count: 1,
+                label: noted.label.name,
+                submission: noted.label.submission,
+                agent: from.ip().to_canonical().to_string(),
+                port: from.port(),
+                listener: listener.to_string(),
+                method: noted.asked,
+                host: Some(noted.name).filter(|name| !name.is_empty()),
+                bytes_received: packet.len() as u64,
+                ..Attempt::default()
+            });
+        }
+        looked.answer
+    }
+}
+
+/// Confines this process for good, then answers until a stop is asked for (SIGTERM, SIGINT).
+pub fn run(
+    state: &State,
+    config: &Config,
+    zones: Zones,
+    doors: Doors,
+    proof: SelfTest,
+    told: &mut dyn FnMut(&str),
+) -> Result<(), Fault> {
+    let failed = |source: io::Error| Fault::Io { operation: "answer look-ups on", path: "the network".into(), source };
+    let journal = Journal::open(&state.access_journal(), config.serve.journal.0)?;
+    let confined =
+        sandbox::begin(Role::Sinkhole.rights(), &Grants { state: state.root(), medium: None }, &config.terms())?;
+    let guard = Index::guard_of(state.published(), &config.plan(), clock::now()).or_else(|fault| {
+        // Answers must not depend on the record: the list that ships does for now.
+        told(&format!("fault: {fault}; only the list of endpoints that ships with the program is used"));
+        Guard::shipped()
+    })?;
+    let desk = Arc::new(Desk {
+        zones,
+        guard: ArcSwap::from_pointee(guard),
+        evidence: Evidence::start(journal, proof)?,
+        dns: config.dns.clone(),
+    });
+    follow(Arc::clone(&desk), state.clone(), config.clone())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let ended = runtime.block_on(async {
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
+        let (gone, mut lost) = mpsc::channel(1);
+        let (mut listeners, mut posts) = (Vec::new(), Vec::new());
+        for listener in doors.listeners {
+            listener.set_nonblocking(true).map_err(failed)?;
+            let address = listener.local_addr().map_err(failed)?;
+            listeners.push((address, TcpListener::from_std(listener).map_err(failed)?));
+        }
+        for (address, fd) in doors.posts {
+            let pair = StdDatagram::from(fd);
+            pair.set_nonblocking(true).map_err(failed)?;
+            posts.push((address, UnixDatagram::from_std(pair).map_err(failed)?));
+        }
+        let held = confined.finish()?;
+        told(&held.to_string());
+        for (address, pair) in posts {
+            told(&format!("look-ups answered on {address} by UDP"));
+            let (desk, gone) = (Arc::clone(&desk), gone.clone());
+            tokio::spawn(async move {
+                let end = correspond(&desk, &pair, address).await;
+                // Whoever waits for it has stopped, or learns it from another post.
+                let _ = gone.try_send(end);
+            });
+        }
+        for (address, listener) in listeners {
+            told(&format!("look-ups answered on {address} by TCP"));
+            tokio::spawn(accept(Arc::clone(&desk), listener, address));
+        }
+        tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => Ok(()),
+            fault = watch_cage(held.filter.is_some()) => Err(fault),
+            Some(end) = lost.recv() => Err(failed(end)),
+        }
+    });
+    desk.evidence.flush();
+    ended
+}
+
+/// Answers what a post brings, in its order; gives why that ended.
+async fn correspond(desk: &Desk, pair: &UnixDatagram, address: SocketAddr) -> io::Error {
+    let mut message = vec![0; post::LARGEST + 64];
+    loop {
+        let length = match pair.recv(&mut message).await {
+            Ok(0) => return io::ErrorKind::UnexpectedEof.into(),
+            Ok(length) => length,
+            Err(e) => return e,
+        };
+        let Some(letter) = post::open(message.get(..length).unwrap_or_default()) else {
+            return io::ErrorKind::InvalidData.into();
+        };
+        let looked = desk.look_up(letter.packet, Way::Udp, letter.from, address);
+        let Some(packet) = looked.filter(|_| letter.ticket != 0) else { continue };
+        if let Err(e) = pair.send(&[letter.ticket.to_be_bytes().as_slice(), &packet].concat()).await {
+            return e;
+        }
+    }
+}
+
+async fn accept(desk: Arc<Desk>, listener: TcpListener, address: SocketAddr) {
+    let room = Room::new(CONNECTIONS, CONNECTIONS_EACH);
+    loop {
+        let Ok((stream, from)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        // Where there is no room the connection ends; whoever asks will ask again.
+        let Some(seat) = room.enter(from.ip()) else { continue };
+        let desk = Arc::clone(&desk);
+        tokio::spawn(async move {
+            // A connection that breaks off has nothing to tell.
+            let _ = tokio::time::timeout(LONGEST, converse(&desk, stream, from, address)).await;
+            drop(seat);
+        });
+    }
+}
+
+/// Look-ups with their lengths before them (RFC 1035, section 4.2.2).
+async fn converse(desk: &Desk, mut stream: TcpStream, from: SocketAddr, address: SocketAddr) -> io::Result<()> {
+    let mut packet = Vec::new();
+    loop {
+        let read = async {
+            let length = stream.read_u16().await?;
+            packet.resize(usize::from(length), 0);
+            stream.read_exact(&mut packet).await
+        };
+        tokio::time::timeout(PATIENCE, read).await??;
+        let Some(answer) = desk.look_up(&packet, Way::Tcp, from, address) else { return Ok(()) };
+        if !desk.dns.is_agent(from.ip()) {
+            return Ok(());
+        }
+        let length = u16::try_from(answer.len()).map_err(io::Error::other)?;
+        let whole = [length.to_be_bytes().as_slice(), &answer].concat();
+        tokio::time::timeout(PATIENCE, stream.write_all(&whole)).await??;
+    }
+}
+
+/// Takes over a new list of endpoints soon after it was published.
+fn follow(desk: Arc<Desk>, state: State, config: Config) -> Result<(), Fault> {
+    let Some(channel) = config.serve.endpoints.as_ref().and_then(|path| Some(path.split_once('/')?.0.to_owned()))
+    else {
+        return Ok(());
+    };
+    let run = move || {
+        let mut known = None;
+        loop {
+            std::thread::sleep(LOOK);
+            let current = state.current(&channel).ok().flatten();
+            if current.is_none() || current == known {
+                continue;
+            }
+            // Else the former list does, until this one can be read.
+            if let Ok(guard) = Index::guard_of(state.published(), &config.plan(), clock::now()) {
+                desk.guard.store(Arc::new(guard));
+                known = current;
+            }
+        }
+    };
+    let started = std::thread::Builder::new().name("follow".into()).spawn(run);
+    started.map(drop).map_err(|_| Fault::Internal("a thread cannot be started"))
+}

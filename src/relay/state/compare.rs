@@ -1,0 +1,348 @@
+//! Two releases of a feed, item by item: what came, what went, what changed, and first of all what became weaker. It
+//! reads the records of items alone (see `inspect/item.rs`), no format's text; and those in portions, so that memory
+//! stays flat however many there are: an item is in the same portion in both releases, since its key says which.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
+
+use serde::{Deserialize, Serialize};
+
+use super::items::Section;
+use base::error::IoContext as _;
+use base::{Digest, Fault};
+use inspect::item::{Effect, Item, RECORD};
+use inspect::{Kind, Verdict};
+
+/// About how many items are held at a time: some 12 MB.
+const PORTION: u64 = 250_000;
+
+/// Most items of one release that are held at a time. More than that in one portion have one key, which no honest
+/// content has: those are told as gone and as new, which says too much and never too little.
+const MOST: usize = 2_000_000;
+
+/// What became of an item. What makes detection weaker comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// It detected, and is gone.
+    Removed,
+    /// It was in force, and is written down only.
+    SwitchedOff,
+    /// It keeps something else from detecting, and did not before, or was not there.
+    Suppresses,
+    /// It stopped or changed traffic, and only detects now.
+    ActsNoMore,
+    /// Something narrows when or whether it speaks, and did not before.
+    Limited,
+    /// It says something else under the same name.
+    Changed,
+    /// It is new, and detects.
+    Added,
+    /// It was written down only, and is in force.
+    SwitchedOn,
+    /// It stops or changes traffic, and only detected before.
+    Acts,
+    /// It kept something else from detecting, and is gone or does no more.
+    SuppressesNoMore,
+    /// It came, went or changed and is not in force: a rule behind a comment sign.
+    NotInForce,
+}
+
+impl Change {
+    /// Whether it makes detection weaker.
+    pub fn is_weaker(self) -> bool {
+        self <= Self::Limited
+    }
+
+    /// In words, of several items.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Removed => "removed",
+            Self::SwitchedOff => "switched off",
+            Self::Suppresses => "newly keep others from detecting",
+            Self::ActsNoMore => "no longer stop traffic",
+            Self::Limited => "newly limited (threshold, noalert, private)",
+            Self::Changed => "changed",
+            Self::Added => "added",
+            Self::SwitchedOn => "switched on",
+            Self::Acts => "newly stop traffic",
+            Self::SuppressesNoMore => "no longer keep others from detecting",
+            Self::NotInForce => "not in force, came, went or changed",
+        }
+    }
+}
+
+/// An item and the artifact it stands in, by its place among the release's verdicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The item.
+    pub item: Item,
+    /// The artifact.
+    pub artifact: u32,
+}
+
+/// What an item was, and what it is.
+pub type Pair = (Option<Placed>, Option<Placed>);
+
+/// One release's items.
+pub struct Side<'a> {
+    /// Its verdicts.
+    pub verdicts: &'a [Verdict],
+    /// Which records belong to which artifact.
+    pub sections: Vec<Section>,
+    /// The records.
+    pub file: File,
+}
+
+/// Records to be read, and whose they are.
+struct Part {
+    first: u64,
+    count: u64,
+    artifact: u32,
+}
+
+impl Side<'_> {
+    /// The sections that `other` has not as they are; all, without one. An artifact that is the same in both changes
+    /// nothing.
+    fn parts(&self, other: Option<&Self>) -> Vec<Part> {
+        let digests = |side: &Self| -> BTreeMap<Digest, usize> {
+            let mut digests = BTreeMap::new();
+            for (sha256, _) in side.verdicts.iter().filter_map(Verdict::kept) {
+                *digests.entry(sha256).or_default() += 1;
+            }
+            digests
+        };
+        let (mine, theirs) = (digests(self), other.map(digests).unwrap_or_default());
+        let sections: BTreeMap<Digest, &Section> = self.sections.iter().map(|s| (s.sha256, s)).collect();
+        let mut parts = Vec::new();
+        for (place, verdict) in self.verdicts.iter().enumerate() {
+            let Some((sha256, _)) = verdict.kept() else { continue };
+            if let Some(section) = sections.get(&sha256).filter(|_| mine.get(&sha256) != theirs.get(&sha256)) {
+                let artifact = u32::try_from(place).unwrap_or(u32::MAX);
+                parts.push(Part { first: section.first, count: section.count, artifact });
+            }
+        }
+        parts
+    }
+
+    /// How many items it has in all.
+    pub fn count(&self) -> u64 {
+        self.sections.iter().map(|section| section.count).sum()
+    }
+
+    /// The items of one portion, in the order of their keys; what is too much of it goes to `spill`.
+    fn portion(
+        &self,
+        parts: &[Part],
+        (portion, portions): (u64, u64),
+        spill: &mut dyn FnMut(Placed),
+    ) -> Result<Vec<Placed>, Fault> {
+        let mut found = Vec::new();
+        for part in parts {
+            let mut file = &self.file;
+            let path = std::path::Path::new("a release's items");
+            file.seek(SeekFrom::Start(part.first.saturating_mul(RECORD as u64))).during("read", path)?;
+            let mut reader = BufReader::with_capacity(1 << 20, file);
+            let mut record = [0; RECORD];
+            for _ in 0..part.count {
+                reader.read_exact(&mut record).during("read", path)?;
+                let item = Item::parse(&record).ok_or_else(|| Fault::damaged("items", "it is none"))?;
+                let [high, low, ..] = item.key;
+                let place = u64::from(u16::from_be_bytes([high, low]));
+                let placed = Placed { item, artifact: part.artifact };
+                if (place * portions) >> 16 == portion {
+                    if found.len() < MOST { found.push(placed) } else { spill(placed) }
+                }
+            }
+        }
+        found.sort_unstable_by(by_key);
+        Ok(found)
+    }
+}
+
+fn by_key(one: &Placed, other: &Placed) -> Ordering {
+    let order = |placed: &Placed| {
+        let Item { key, content, effect, is_limited, offset } = placed.item;
+        (key, content, effect, is_limited, placed.artifact, offset)
+    };
+    order(one).cmp(&order(other))
+}
+
+/// Tells each change from `old` to `new`, in no order that matters. Faults: a file of items is damaged.
+pub fn compare(old: &Side<'_>, new: &Side<'_>, tell: &mut dyn FnMut(Change, Pair)) -> Result<(), Fault> {
+    let (olds, news) = (old.parts(Some(new)), new.parts(Some(old)));
+    let count = |parts: &[Part]| parts.iter().map(|part| part.count).sum::<u64>();
+    let portions = (count(&olds) + count(&news)).div_ceil(PORTION).clamp(1, 1 << 16);
+    for portion in 0..portions {
+        let part = (portion, portions);
+        let olds = old.portion(&olds, part, &mut |placed| tell(went(&placed.item), (Some(placed), None)))?;
+        let news = new.portion(&news, part, &mut |placed| tell(came(&placed.item), (None, Some(placed))))?;
+        merge(&olds, &news, tell);
+    }
+    Ok(())
+}
+
+/// How many rules of one release stand more than once in its files, or in one of its archives. An engine that loads
+/// those takes one of each, and no word says which. Faults: its file of items is damaged.
+pub fn twice(side: &Side<'_>) -> Result<u64, Fault> {
+    // An archive is loaded in place of the files, and not beside them.
+    let loaded_with = |artifact: u32| {
+        let verdict = usize::try_from(artifact).ok().and_then(|at| side.verdicts.get(at));
+        match verdict.filter(|verdict| verdict.kept().is_some())?.shown? {
+            Kind::SuricataRules | Kind::YaraSource => Some(u32::MAX),
+            Kind::RulesArchive => Some(artifact),
+            _ => None,
+        }
+    };
+    let mut parts = side.parts(None);
+    parts.retain(|part| loaded_with(part.artifact).is_some());
+    let portions = parts.iter().map(|part| part.count).sum::<u64>().div_ceil(PORTION).clamp(1, 1 << 16);
+    let mut twice = 0;
+    for portion in 0..portions {
+        let items = side.portion(&parts, (portion, portions), &mut |_| twice += 1)?;
+        // A value in two lists is one value.
+        let in_force = items.iter().map(|placed| (placed.item, loaded_with(placed.artifact)));
+        let in_force = in_force.filter(|(item, _)| item.effect != Effect::Off && item.key != item.content);
+        let mut keys: Vec<_> = in_force.map(|(item, with)| (with, item.key)).collect();
+        keys.sort_unstable();
+        twice += keys.chunk_by(|one, other| one == other).filter(|these| these.len() > 1).count() as u64;
+    }
+    Ok(twice)
+}
+
+/// Both are in the order of their keys.
+fn merge(mut olds: &[Placed], mut news: &[Placed], tell: &mut dyn FnMut(Change, Pair)) {
+    while let Some(key) = [olds.first(), news.first()].into_iter().flatten().map(|placed| placed.item.key).min() {
+        let split = |all: &mut &[Placed]| {
+            let (these, rest) = all.split_at(all.partition_point(|placed| placed.item.key == key));
+            *all = rest;
+            these.to_vec()
+        };
+        let (mut before, mut after) = (split(&mut olds), split(&mut news));
+        // What is the same went nowhere, whatever file it stands in; then what says the same; then what is left.
+        drop(pair(&mut before, &mut after, |item| (item.content, item.effect, item.is_limited)));
+        let mut pairs = pair(&mut before, &mut after, |item| item.content);
+        let left = before.len().min(after.len());
+        pairs.extend(before.drain(..left).zip(after.drain(..left)));
+        for (one, other) in pairs {
+            tell(changed(&one.item, &other.item), (Some(one), Some(other)));
+        }
+        for placed in before {
+            tell(went(&placed.item), (Some(placed), None));
+        }
+        for placed in after {
+            tell(came(&placed.item), (None, Some(placed)));
+        }
+    }
+}
+
+/// Takes out pairs that are alike in what `by` gives, in whose order both are.
+fn pair<K: Ord>(before: &mut Vec<Placed>, after: &mut Vec<Placed>, by: impl Fn(&Item) -> K) -> Vec<(Placed, Placed)> {
+    let mut pairs = Vec::new();
+    let mut others = std::mem::take(after).into_iter().peekable();
+    before.retain(|one| {
+        let key = by(&one.item);
+        after.extend(std::iter::from_fn(|| others.next_if(|other| by(&other.item) < key)));
+        match others.next_if(|other| by(&other.item) == key) {
+            Some(other) => {
+                pairs.push((*one, other));
+                false
+            }
+            None => true,
+        }
+    });
+    after.extend(others);
+    pairs
+}
+
+fn went(item: &Item) -> Change {
+    match item.effect {
+        Effect::Off => Change::NotInForce,
+        Effect::Suppresses => Change::SuppressesNoMore,
+        Effect::Detects | Effect::Acts => Change::Removed,
+    }
+}
+
+fn came(item: &Item) -> Change {
+    match item.effect {
+        Effect::Off => Change::NotInForce,
+        Effect::Suppresses => Change::Suppresses,
+        Effect::Detects | Effect::Acts => Change::Added,
+    }
+}
+
+fn changed(before: &Item, after: &Item) -> Change {
+    match (before.effect, after.effect) {
+        (Effect::Off, Effect::Off) => Change::NotInForce,
+        (Effect::Suppresses, Effect::Suppresses) => Change::Changed,
+        (_, Effect::Suppresses) => Change::Suppresses,
+        (Effect::Suppresses, _) => Change::SuppressesNoMore,
+        (_, Effect::Off) => Change::SwitchedOff,
+        (Effect::Off, _) => Change::SwitchedOn,
+        (Effect::Acts, Effect::Detects) => Change::ActsNoMore,
+        (Effect::Detects, Effect::Acts) => Change::Acts,
+        _ if after.is_limited && !before.is_limited => Change::Limited,
+        _ => Change::Changed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn placed(key: &str, content: &str, effect: Effect, is_limited: bool) -> Placed {
+        let item = Item::new("t", key.as_bytes(), content.as_bytes(), 0, effect);
+        Placed { item: Item { is_limited, ..item }, artifact: 0 }
+    }
+
+    fn told(mut olds: Vec<Placed>, mut news: Vec<Placed>) -> Vec<Change> {
+        olds.sort_unstable_by(by_key);
+        news.sort_unstable_by(by_key);
+        let mut told = Vec::new();
+        merge(&olds, &news, &mut |change, _| told.push(change));
+        told.sort_unstable();
+        told
+    }
+
+    #[test]
+    fn each_change_by_its_name() {
+        use Effect::{Acts, Detects, Off, Suppresses};
+        for (before, after, change) in [
+            (Some((Detects, "a", false)), None, Change::Removed),
+            (Some((Detects, "a", false)), Some((Off, "a", false)), Change::SwitchedOff),
+            (Some((Detects, "a", false)), Some((Suppresses, "b", false)), Change::Suppresses),
+            (None, Some((Suppresses, "b", false)), Change::Suppresses),
+            (Some((Off, "a", false)), Some((Suppresses, "a", false)), Change::Suppresses),
+            (Some((Acts, "a", false)), Some((Detects, "b", false)), Change::ActsNoMore),
+            (Some((Detects, "a", false)), Some((Detects, "b", true)), Change::Limited),
+            (Some((Detects, "a", true)), Some((Detects, "b", true)), Change::Changed),
+            (None, Some((Detects, "a", false)), Change::Added),
+            (Some((Off, "a", false)), Some((Detects, "a", false)), Change::SwitchedOn),
+            (Some((Detects, "a", false)), Some((Acts, "b", false)), Change::Acts),
+            (Some((Suppresses, "a", false)), None, Change::SuppressesNoMore),
+            (Some((Off, "a", false)), None, Change::NotInForce),
+        ] {
+            let side = |one: Option<(Effect, &str, bool)>| -> Vec<Placed> {
+                let other = placed("same", "same", Detects, false);
+                one.map(|(effect, content, limited)| placed("k", content, effect, limited))
+                    .into_iter()
+                    .chain([other])
+                    .collect()
+            };
+            assert_eq!(told(side(before), side(after)), [change], "{before:?} {after:?}");
+        }
+    }
+
+    #[test]
+    fn items_of_one_name_are_paired_and_none_is_lost() {
+        let one = |content| placed("k", content, Effect::Detects, false);
+        assert_eq!(
+            told(vec![one("a"), one("b"), one("c")], vec![one("b"), one("d")]),
+            [Change::Removed, Change::Changed]
+        );
+        assert_eq!(told(vec![one("a")], vec![one("a"), one("a")]), [Change::Added]);
+    }
+}

@@ -1,0 +1,165 @@
+//! Checks the whole state: every blob and pack against its digests, every record against the one
+//! that names it, every pointer, both logs. Changes nothing.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use super::{LONGEST, Release, SMALL, State, Told, Trust};
+use base::digest::Hasher;
+use base::error::IoContext as _;
+use base::{Digest, Fault, durable};
+use inspect::item::RECORD;
+use serve::set::{Place, sums};
+use tlog::check::{self, Finding};
+use tlog::cosigned;
+
+/// What a check of the state found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Releases looked at.
+    pub releases: u64,
+    /// Artifacts whose bytes were hashed.
+    pub artifacts: u64,
+    /// Bytes hashed.
+    pub bytes: u64,
+    /// Entries in both logs.
+    pub entries: u64,
+    /// What is wrong, a sentence each; empty if all is well.
+    pub faults: Vec<String>,
+}
+
+impl Report {
+    fn note<T>(&mut self, outcome: Result<T, Fault>) -> Option<T> {
+        outcome.map_err(|fault| self.faults.push(fault.to_string())).ok()
+    }
+}
+
+/// Looks at everything.
+pub fn fsck(state: &State) -> Report {
+    let mut report = Report::default();
+    let mut seen = BTreeSet::new();
+    let mut told = Told::default();
+    for folder in [state.import_log(), state.access_log()] {
+        let is_import = folder == state.import_log();
+        let found = check::read_vkey(&folder).and_then(|vkey| {
+            check::check(&folder, &vkey, |number, bytes, edge| {
+                if is_import {
+                    told.take(number, bytes, edge);
+                }
+            })
+        });
+        match report.note(found) {
+            Some(Finding::Whole { size, .. }) => report.entries += size,
+            Some(Finding::Bad { entry, detail }) => {
+                let place = entry.map_or(String::new(), |entry| format!(", entry {entry}"));
+                report.faults.push(format!("log {}{place}: {detail}", folder.display()));
+            }
+            None => {}
+        }
+    }
+    let folder = state.import_log();
+    let found = check::read_vkey(&folder).and_then(|vkey| cosigned::damaged(&folder, &vkey));
+    for name in report.note(found).unwrap_or_default() {
+        let what =
+            "it is not a head of this log that a witness cosigned; remove it, and hand the witness's copy in again";
+        report.faults.push(Fault::damaged(folder.join("cosigned").join(name).to_string_lossy(), what).to_string());
+    }
+    let trust = report.note(Trust::load(state));
+    if let Some(trust) = &trust {
+        if told.trust.is_some_and(|told| !trust.agrees_with(&told)) {
+            let path = state.root().join("trust/trust.json");
+            let detail = "it is not what the import log tells; two officers can have it made anew: gaprelay repair";
+            report.faults.push(Fault::damaged(path.to_string_lossy(), detail).to_string());
+        }
+        report.note(state.keyring(trust));
+        for id in report.note(state.releases(trust)).unwrap_or_default() {
+            let checked = state.release(&id).and_then(|release| {
+                if trust.accepted(&id.feed, id.version) != Some(release.manifest) {
+                    return Err(Fault::damaged(id.to_string(), "it is not the manifest that was accepted"));
+                }
+                check_release(state, &release, &mut seen, &mut report)
+            });
+            if report.note(checked).is_some() {
+                report.releases += 1;
+            }
+        }
+    }
+    for channel in report.note(state.channels()).unwrap_or_default() {
+        let Some(Some(current)) = report.note(state.current(&channel)) else { continue };
+        let Some((_, set)) = report.note(state.set(&channel, current)) else { continue };
+        for file in &set.files {
+            let there = match &file.place {
+                Place::Blob => state.blob_path(file.sha256).is_file(),
+                Place::Pack { release, .. } => state.root().join("releases").join(release).join("pack").is_file(),
+                Place::Inline(text) => Digest::of(text.as_bytes()) == file.sha256,
+                Place::Sums => Digest::of(sums(&set.files).as_bytes()) == file.sha256,
+            };
+            if !there {
+                report.faults.push(format!("channel {channel}: the bytes of {} are missing", file.path));
+            }
+        }
+    }
+    report
+}
+
+fn check_release(
+    state: &State,
+    release: &Release,
+    seen: &mut BTreeSet<Digest>,
+    report: &mut Report,
+) -> Result<(), Fault> {
+    let id = release.id();
+    let folder = state.release_path(&id);
+    let manifest = folder.join("manifest.json");
+    if Digest::of(&durable::read(&manifest, LONGEST)?) != release.manifest {
+        return Err(Fault::damaged(manifest.to_string_lossy(), "it is not the manifest that was accepted"));
+    }
+    for name in &release.signatures {
+        durable::read(&folder.join(name), 4096)?;
+    }
+    state.statements(&id)?;
+    let index = state.pack_index(&id)?;
+    let pack = folder.join("pack");
+    let (sections, items) = state.items(&id)?;
+    let count: u64 = sections.iter().map(|section| section.count).sum();
+    if items.metadata().during("measure", &folder.join("items"))?.len() != count * RECORD as u64 {
+        let damaged = Fault::damaged(folder.join("items").to_string_lossy(), "it has not the length that is written");
+        report.faults.push(damaged.to_string());
+    }
+    for verdict in &state.verdicts(release)? {
+        let Some((sha256, size)) = verdict.kept() else { continue };
+        let (path, offset) = if size < SMALL {
+            let missing = || Fault::damaged(pack.to_string_lossy(), format!("{} is not in it", verdict.path));
+            (pack.clone(), index.get(&sha256).ok_or_else(missing)?.offset)
+        } else {
+            (state.blob_path(sha256), 0)
+        };
+        if size >= SMALL && !seen.insert(sha256) {
+            continue;
+        }
+        if digest_of(&path, offset, size)? != sha256 {
+            let detail = format!("the bytes of {} do not have their digest", verdict.path);
+            report.faults.push(Fault::damaged(path.to_string_lossy(), detail).to_string());
+        }
+        report.artifacts += 1;
+        report.bytes += size;
+    }
+    Ok(())
+}
+
+/// The digest of so many bytes of a file, or of all there are.
+pub fn digest_of(path: &Path, offset: u64, size: u64) -> Result<Digest, Fault> {
+    let mut file = File::open(path).during("open", path)?;
+    file.seek(SeekFrom::Start(offset)).during("read", path)?;
+    let mut reader = file.take(size);
+    let (mut hasher, mut buffer) = (Hasher::new(), vec![0; 256 << 10]);
+    loop {
+        let got = reader.read(&mut buffer).during("read", path)?;
+        if got == 0 {
+            return Ok(hasher.finish());
+        }
+        hasher.update(buffer.get(..got).unwrap_or_default());
+    }
+}

@@ -1,0 +1,123 @@
+//! What is no longer needed: sets beyond those kept, releases in none of them that are neither held
+//! nor the newest of their feed, and blobs of no release that stays. First a plan, then the act.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::{SMALL, State, Trust};
+use crate::state::release::read_json;
+use base::{Digest, Fault, durable};
+use bundle::ReleaseId;
+use inspect::Verdict;
+use serve::set::Place;
+
+/// What would be removed.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Set files.
+    pub sets: Vec<PathBuf>,
+    /// Releases.
+    pub releases: Vec<ReleaseId>,
+    /// Blobs.
+    pub blobs: Vec<PathBuf>,
+    /// Bytes that this frees.
+    pub bytes: u64,
+}
+
+/// Plans the removal of what is not needed, keeping `keep_sets` sets of each channel. `waiting`
+/// says of a release whether it still waits for officers.
+pub fn plan(
+    state: &State,
+    trust: &Trust,
+    keep_sets: u64,
+    waiting: impl Fn(&ReleaseId) -> Result<bool, Fault>,
+) -> Result<Plan, Fault> {
+    let mut plan = Plan::default();
+    let mut needed: BTreeSet<String> = BTreeSet::new();
+    let mut blobs: BTreeSet<Digest> = BTreeSet::new();
+    for channel in state.channels()? {
+        let folder = state.channel_path(&channel);
+        let Some(current) = state.current(&channel)? else { continue };
+        for name in durable::names(&folder)? {
+            let Some(generation) = name.strip_suffix(".json").and_then(|n| n.parse::<u64>().ok()) else {
+                continue;
+            };
+            let path = folder.join(&name);
+            // A set above the pointer was never switched to.
+            if generation > current.generation || generation + keep_sets <= current.generation {
+                plan.bytes += path.metadata().map_or(0, |meta| meta.len());
+                plan.sets.push(path);
+                continue;
+            }
+            let set: serve::set::Set = read_json(&path)?;
+            needed.extend(set.releases.iter().map(|m| format!("{}/{}", m.feed, m.version)));
+            for file in set.files {
+                match file.place {
+                    Place::Blob => drop(blobs.insert(file.sha256)),
+                    Place::Pack { release, .. } => drop(needed.insert(release)),
+                    Place::Inline(_) | Place::Sums => {}
+                }
+            }
+        }
+    }
+    if let Some((_, tree)) = state.tree()? {
+        for kept in tree.targets.into_values() {
+            match kept.place {
+                Place::Blob => drop(blobs.insert(kept.sha256)),
+                Place::Pack { release, .. } => drop(needed.insert(release)),
+                Place::Inline(_) | Place::Sums => {}
+            }
+        }
+    }
+    for id in state.releases(trust)? {
+        let newest = trust.feeds.get(&id.feed).is_some_and(|feed| feed.highest == id.version);
+        if newest || needed.contains(&id.to_string()) || waiting(&id)? {
+            let release = state.release(&id)?;
+            let verdicts = state.verdicts(&release)?;
+            let kept = verdicts.iter().filter_map(Verdict::kept).filter(|(_, size)| *size >= SMALL);
+            blobs.extend(kept.map(|(sha256, _)| sha256));
+        } else {
+            let pack = state.release_path(&id).join("pack");
+            plan.bytes += pack.metadata().map_or(0, |meta| meta.len());
+            plan.releases.push(id);
+        }
+    }
+    // What a cut import left in place was never accepted; what an epoch made void may still stand in a former set.
+    let releases = state.root().join("releases");
+    for feed in durable::names(&releases)? {
+        for version in durable::names(&releases.join(&feed))? {
+            let id = version.parse().map(|version| ReleaseId { feed: feed.clone(), version });
+            let is_left =
+                |id: &ReleaseId| trust.accepted(&id.feed, id.version).is_none() && !needed.contains(&id.to_string());
+            if let Some(id) = id.ok().filter(is_left) {
+                plan.releases.push(id);
+            }
+        }
+    }
+    let root = state.root().join("blobs/sha256");
+    for two in durable::names(&root)? {
+        for name in durable::names(&root.join(&two))? {
+            let path = root.join(&two).join(&name);
+            if !name.parse().is_ok_and(|digest| blobs.contains(&digest)) {
+                plan.bytes += path.metadata().map_or(0, |meta| meta.len());
+                plan.blobs.push(path);
+            }
+        }
+    }
+    Ok(plan)
+}
+
+/// Carries the plan out: sets first, then releases, then blobs, so that whatever is left names
+/// nothing that is gone.
+pub fn collect(state: &State, plan: &Plan) -> Result<(), Fault> {
+    for path in &plan.sets {
+        durable::remove(path)?;
+    }
+    for id in &plan.releases {
+        durable::remove(&state.release_path(id))?;
+    }
+    for path in &plan.blobs {
+        durable::remove(path)?;
+    }
+    Ok(())
+}

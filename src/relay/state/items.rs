@@ -1,0 +1,105 @@
+//! The items of a release (see `inspect/item.rs`), as the examiner told them, for the comparison of releases:
+//! `items` holds their records, `items.json` says which belong to which artifact.
+
+use std::fs::File;
+use std::io::{BufWriter, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::State;
+use super::release::read_json;
+use base::error::IoContext as _;
+use base::{Digest, Fault, durable};
+use bundle::ReleaseId;
+use inspect::item::{Effect, Item, RECORD};
+
+/// The records of one artifact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Section {
+    /// Digest of what is kept of the artifact.
+    pub sha256: Digest,
+    /// Number of its first record, counted from 0.
+    pub first: u64,
+    /// How many records it has.
+    pub count: u64,
+}
+
+/// Writes the items of a release in the making.
+pub struct Writer {
+    folder: PathBuf,
+    records: BufWriter<File>,
+    sections: Vec<Section>,
+    /// The section at hand.
+    open: Section,
+    /// How many items in it keep something else from detecting.
+    suppress: u64,
+    suppressions: u64,
+}
+
+impl Writer {
+    /// Into this folder.
+    pub fn new(folder: &Path) -> Result<Self, Fault> {
+        let records = BufWriter::with_capacity(256 << 10, durable::create(&folder.join("items"), 0o644)?);
+        let open = Section { sha256: Digest([0; 32]), first: 0, count: 0 };
+        Ok(Self { folder: folder.to_owned(), records, sections: Vec::new(), open, suppress: 0, suppressions: 0 })
+    }
+
+    /// The next artifact begins.
+    pub fn begin(&mut self, sha256: Digest) {
+        self.open = Section { sha256, first: self.open.first, count: 0 };
+        self.suppress = 0;
+    }
+
+    /// More of its records.
+    pub fn take(&mut self, records: &[u8]) -> Result<(), Fault> {
+        self.open.count += (records.len() / RECORD) as u64;
+        let suppress = |record: &&[u8]| Item::parse(record).is_some_and(|item| item.effect == Effect::Suppresses);
+        self.suppress += records.chunks(RECORD).filter(suppress).count() as u64;
+        self.records.write_all(records).during("write", &self.folder.join("items"))
+    }
+
+    /// It ended; of what is not kept no item is. Whether its suppressions ask for more officers is for the caller to say.
+    pub fn end(&mut self, is_kept: bool, suppresses: bool) -> Result<(), Fault> {
+        let path = self.folder.join("items");
+        if !is_kept && self.open.count > 0 {
+            self.records.flush().during("write", &path)?;
+            let file = self.records.get_mut();
+            let end = self.open.first * RECORD as u64;
+            file.set_len(end).during("cut", &path)?;
+            file.seek(SeekFrom::Start(end)).during("cut", &path)?;
+        } else if self.open.count > 0 {
+            self.sections.push(self.open);
+            self.open.first += self.open.count;
+            self.suppressions += if suppresses { self.suppress } else { 0 };
+        }
+        self.open.count = 0;
+        Ok(())
+    }
+
+    /// How many items keep something else from detecting.
+    pub fn suppressions(&self) -> u64 {
+        self.suppressions
+    }
+
+    /// All is on the disk; gives the sections, and the records to read.
+    pub fn finish(&mut self) -> Result<(Vec<Section>, File), Fault> {
+        let path = self.folder.join("items");
+        self.records.flush().during("write", &path)?;
+        self.records.get_ref().sync_all().during("sync", &path)?;
+        durable::replace_json(&self.folder.join("items.json"), &self.sections)?;
+        Ok((self.sections.clone(), File::open(&path).during("open", &path)?))
+    }
+}
+
+impl State {
+    /// Which records belong to which artifact of a release, and the file of the records.
+    pub fn items(&self, id: &ReleaseId) -> Result<(Vec<Section>, File), Fault> {
+        let folder = self.release_path(id);
+        let path = folder.join("items");
+        let file = File::open(&path).during("open", &path)?;
+        Ok((read_json(&folder.join("items.json"))?, file))
+    }
+}

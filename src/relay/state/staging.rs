@@ -1,0 +1,246 @@
+//! A release in the making. Cleared bytes go into a staging folder in the spool; what is withheld is
+//! dropped at once; of what is stripped the new bytes wait there until they were looked at. [`Staging::commit`] puts everything in place; until the trust file names the
+//! release it does not exist for anyone, and a cut leaves nothing but what the next start sweeps.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::compare::{self, Change, Side, compare};
+use super::release::{FORMAT, Loss, Packed, Release};
+use super::{SMALL, State, items};
+use base::error::IoContext as _;
+use base::{Digest, Fault, Operator, Timestamp, durable};
+use bundle::{Artifact, ReleaseId, Verified};
+use inspect::flaw::Cut;
+use inspect::{Counts, Decision, Keep, Kind, Verdict, strip};
+
+/// Where the bytes of the current artifact go.
+enum Current {
+    /// Into memory, and from there into the pack.
+    Small,
+    /// Into a file that becomes a blob.
+    Large(File, PathBuf),
+    /// Nowhere: the relay holds this blob already.
+    Held(Digest),
+}
+
+/// What is neither kept nor cleared: the artifacts without their stripped lines, by path.
+type Waiting = Vec<(String, PathBuf)>;
+
+/// The release in the making.
+pub struct Staging {
+    state: State,
+    folder: PathBuf,
+    pack: BufWriter<File>,
+    packed: Vec<Packed>,
+    offset: u64,
+    small: Vec<u8>,
+    current: Current,
+    blobs: Vec<(PathBuf, Digest)>,
+    waiting: Waiting,
+    items: items::Writer,
+}
+
+impl Staging {
+    /// An empty folder in the spool for this release.
+    pub fn new(state: &State, id: &ReleaseId) -> Result<Self, Fault> {
+        let folder = durable::beside(&state.spool(), &format!("{}-{}", id.feed, id.version));
+        durable::remove(&folder)?;
+        durable::create_dir(&folder)?;
+        let pack = BufWriter::with_capacity(1 << 20, durable::create(&folder.join("pack"), 0o644)?);
+        let items = items::Writer::new(&folder)?;
+        Ok(Self {
+            state: state.clone(),
+            folder,
+            pack,
+            packed: Vec::new(),
+            offset: 0,
+            small: Vec::new(),
+            current: Current::Small,
+            blobs: Vec::new(),
+            waiting: Vec::new(),
+            items,
+        })
+    }
+
+    /// What agents would lose of what is served now, and what was stripped on the way.
+    fn loss(&mut self, verdicts: &[Verdict], id: &ReleaseId) -> Result<Loss, Fault> {
+        let (sections, file) = self.items.finish()?;
+        let new = Side { verdicts, sections, file };
+        let stripped = verdicts.iter().filter_map(|verdict| verdict.stripped.as_ref());
+        let mut lost: u64 = stripped.map(|stripped| stripped.places().len() as u64).sum();
+        let twice = compare::twice(&new)?;
+        let Some(served) = self.state.served(id)? else {
+            return Ok(Loss { lost, of: new.count().saturating_add(lost), twice, ..Loss::default() });
+        };
+        let former = self.state.verdicts(&self.state.release(&served)?)?;
+        let (sections, file) = self.state.items(&served)?;
+        let old = Side { verdicts: &former, sections, file };
+        compare(&old, &new, &mut |change, _| {
+            lost += u64::from(matches!(change, Change::Removed | Change::SwitchedOff));
+        })?;
+        let databases = verdicts.iter().filter(|verdict| verdict.database.is_some());
+        let is_older = |new: &&Verdict| former.iter().any(|former| former.path == new.path && new.goes_back(former));
+        let older = databases.filter(is_older).count() as u64;
+        Ok(Loss { lost, of: old.count(), twice, older, again: self.again(verdicts, &former, id)? })
+    }
+
+    /// The earlier release of the feed with exactly this content, where that is not what is served.
+    fn again(&self, verdicts: &[Verdict], served: &[Verdict], id: &ReleaseId) -> Result<Option<u64>, Fault> {
+        let same = |other: &[Verdict]| {
+            other.len() == verdicts.len()
+                && other.iter().zip(verdicts).all(|(a, b)| (&a.path, a.sha256) == (&b.path, b.sha256))
+        };
+        if same(served) {
+            return Ok(None);
+        }
+        let folder = self.state.root().join("releases").join(&id.feed);
+        let versions = durable::names(&folder)?.into_iter().filter_map(|name| name.parse::<u64>().ok());
+        let mut found = None;
+        for version in versions.filter(|version| *version < id.version) {
+            let earlier = self.state.release(&ReleaseId { feed: id.feed.clone(), version })?;
+            let Counts { cleared, stripped, withheld } = earlier.counts;
+            if cleared + stripped + withheld == verdicts.len() as u64 && same(&self.state.verdicts(&earlier)?) {
+                found = found.max(Some(version));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Puts everything in place, durably; the release counts once the trust file names it.
+    ///
+    /// The order does not matter to a reader, since nobody looks before that; but all of it must be
+    /// on the disk when this returns.
+    pub fn commit(
+        mut self,
+        verified: &Verified,
+        verdicts: &[Verdict],
+        operator: &Operator,
+        now: Timestamp,
+    ) -> Result<Release, Fault> {
+        let manifest = verified.manifest();
+        let pack = self.folder.join("pack");
+        self.pack.flush().during("write", &pack)?;
+        self.pack.get_ref().sync_all().during("sync", &pack)?;
+        let loss = self.loss(verdicts, &ReleaseId { feed: manifest.feed.clone(), version: manifest.version })?;
+        for (_, path) in std::mem::take(&mut self.waiting) {
+            durable::remove(&path)?;
+        }
+        for (from, digest) in std::mem::take(&mut self.blobs) {
+            File::open(&from).during("open", &from)?.sync_all().during("sync", &from)?;
+            let to = self.state.blob_path(digest);
+            durable::create_dir(to.parent().unwrap_or(&to))?;
+            durable::settle(&from, &to)?;
+        }
+        let counts = Counts::of(verdicts);
+        let verdicts = durable::replace_json(&self.folder.join("verdicts.json"), verdicts)?;
+        let envelope = verified.envelope();
+        let release = Release {
+            format: FORMAT.into(),
+            feed: manifest.feed.clone(),
+            version: manifest.version,
+            label: manifest.label.clone(),
+            publisher: manifest.publisher.clone(),
+            origin: manifest.origin.clone(),
+            issued: manifest.issued,
+            expires: manifest.expires,
+            manifest: verified.digest(),
+            verdicts,
+            counts,
+            loss,
+            suppressions: self.items.suppressions(),
+            signers: verified.signers().to_vec(),
+            signatures: envelope.signatures.iter().map(|(name, _)| name.clone()).collect(),
+            operator: operator.clone(),
+            imported: now,
+        };
+        durable::create_dir(&self.folder.join("statements"))?;
+        for (name, bytes) in &envelope.signatures {
+            durable::replace(&self.folder.join(name), bytes)?;
+        }
+        durable::replace(&self.folder.join("manifest.json"), &envelope.document)?;
+        durable::replace_json(&self.folder.join("pack.json"), &self.packed)?;
+        durable::replace_json(&self.folder.join("release.json"), &release)?;
+        let to = self.state.release_path(&release.id());
+        durable::create_dir(to.parent().unwrap_or(&to))?;
+        // What a cut run left there was never accepted.
+        durable::remove(&to)?;
+        durable::settle(&self.folder, &to)?;
+        Ok(release)
+    }
+}
+
+impl Keep for Staging {
+    fn begin(&mut self, artifact: &Artifact) -> Result<(), Fault> {
+        self.small.clear();
+        self.items.begin(artifact.sha256);
+        self.current = if artifact.size < SMALL {
+            Current::Small
+        } else if self.state.blob_path(artifact.sha256).metadata().is_ok_and(|meta| meta.len() == artifact.size) {
+            Current::Held(artifact.sha256)
+        } else {
+            let path = self.folder.join(format!("blob-{}", self.blobs.len()));
+            Current::Large(durable::create(&path, 0o644)?, path)
+        };
+        Ok(())
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        match &mut self.current {
+            Current::Small => self.small.extend_from_slice(bytes),
+            Current::Large(file, path) => file.write_all(bytes).during("write", path)?,
+            Current::Held(_) => {}
+        }
+        Ok(())
+    }
+
+    fn items(&mut self, records: &[u8]) -> Result<(), Fault> {
+        self.items.take(records)
+    }
+
+    fn end(&mut self, verdict: &mut Verdict, cuts: &[Cut]) -> Result<(), Fault> {
+        let current = std::mem::replace(&mut self.current, Current::Small);
+        if verdict.decision == Decision::Stripped {
+            let to = self.folder.join(format!("stripped-{}", self.waiting.len()));
+            let open = |path: &Path| File::open(path).during("open", path);
+            match &current {
+                Current::Small => strip::strip(verdict, self.small.as_slice(), cuts, &to)?,
+                Current::Large(_, path) => strip::strip(verdict, open(path)?, cuts, &to)?,
+                Current::Held(digest) => strip::strip(verdict, open(&self.state.blob_path(*digest))?, cuts, &to)?,
+            }
+            self.waiting.push((verdict.path.clone(), to));
+        }
+        // A vendor's database has always had both, signed as one.
+        let suppresses = verdict.shown != Some(Kind::ClamavCvd);
+        self.items.end(verdict.decision == Decision::Cleared, suppresses)?;
+        match (current, verdict.decision) {
+            (Current::Small, Decision::Cleared) => {
+                self.pack.write_all(&self.small).during("write", &self.folder.join("pack"))?;
+                let (offset, size) = (self.offset, self.small.len() as u64);
+                self.packed.push(Packed { sha256: verdict.sha256, offset, size });
+                self.offset += size;
+            }
+            (Current::Large(file, path), Decision::Cleared) => {
+                // Synced when all is written; not kept open, since there may be more than a process may open.
+                drop(file);
+                self.blobs.push((path, verdict.sha256));
+            }
+            (Current::Large(_, path), Decision::Withheld | Decision::Stripped) => durable::remove(&path)?,
+            (Current::Small, Decision::Withheld | Decision::Stripped) | (Current::Held(_), _) => {}
+        }
+        Ok(())
+    }
+
+    fn stripped(&self, path: &str) -> PathBuf {
+        let waiting = self.waiting.iter().rev().find(|(known, _)| known == path);
+        waiting.map_or_else(|| self.folder.join("stripped"), |(_, file)| file.clone())
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // After a commit there is nothing here; else the next start sweeps what could not be removed.
+        let _ = durable::remove(&self.folder);
+    }
+}

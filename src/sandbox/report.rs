@@ -1,0 +1,47 @@
+//! Results of a self-test, as a log keeps them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Held, Waiver};
+
+/// The result of a self-test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SelfTest {
+    /// The line's number in the server's journal, where it came from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<u64>,
+    /// Whether each layer was tried alone, and everything without any.
+    pub full: bool,
+    /// The kernel.
+    pub kernel: String,
+    /// Each role tried.
+    pub roles: Vec<SelfTested>,
+    /// The layers that the config does without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<Waiver>,
+    /// What got through where a layer is missing that the config does without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exposed: Vec<String>,
+    /// What got through, or does not work: none of it is as it should be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
+}
+
+/// One role in a self-test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SelfTested {
+    /// The role's name.
+    pub role: String,
+    /// The layers it holds: Landlock's version, the filter's digest, what is weaker.
+    pub held: Held,
+    /// How much was tried.
+    pub attempts: u64,
+    /// How much of it was stopped.
+    pub stopped: u64,
+    /// How much this kernel or user cannot do, confined or not; counted in the full form only.
+    pub not_here: u64,
+}

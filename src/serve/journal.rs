@@ -1,0 +1,131 @@
+//! The server's journal: a file that the server can only append lines to, and that the keeper takes into the access log. A
+//! server that was broken into can neither sign nor take back.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+
+use base::{Fault, Timestamp, durable};
+use rustix::fs::{FlockOperation, flock};
+use sandbox::report::SelfTest;
+use serde::{Deserialize, Serialize};
+
+/// Longest line the keeper believes, in bytes.
+pub const LONGEST_LINE: usize = 16 << 10;
+/// Name of the journal in the access log's folder.
+pub const NAME: &str = "journal";
+
+/// One line.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Line {
+    /// What somebody attempted.
+    Attempt(Box<Attempt>),
+    /// What somebody pulled: no evidence, and no entry of the log.
+    Pull(Box<Pull>),
+    /// What the server proved of itself before it began.
+    SelfTest(Box<SelfTest>),
+}
+
+/// The server's end: one descriptor that can only append.
+pub struct Journal {
+    file: File,
+    most: u64,
+}
+
+impl Journal {
+    /// Opens the journal at `path`; it takes no more than `most` bytes until the keeper has emptied it.
+    pub fn open(path: &Path, most: u64) -> Result<Self, Fault> {
+        Ok(Self { file: durable::open_append(path)?, most })
+    }
+
+    /// Appends lines and puts them on the disk. `false` if the journal is full and they were dropped.
+    pub fn append<T: Serialize>(&mut self, records: &[T]) -> std::io::Result<bool> {
+        let mut lines = Vec::new();
+        for record in records {
+            serde_json::to_writer(&mut lines, record)?;
+            lines.push(b'\n');
+        }
+        flock(&self.file, FlockOperation::LockExclusive)?;
+        let room = self.file.metadata()?.len().saturating_add(lines.len() as u64) <= self.most;
+        let written = if room { self.file.write_all(&lines).and_then(|()| self.file.sync_data()) } else { Ok(()) };
+        flock(&self.file, FlockOperation::Unlock)?;
+        written.map(|()| room)
+    }
+}
+
+/// A line of the journal: pulls alike, since the last such line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pull {
+    /// The line's number in the server's journal.
+    pub id: u64,
+    /// When the newest came.
+    pub pulled: Timestamp,
+    /// How many.
+    pub count: u64,
+    /// The agent's address.
+    pub agent: String,
+    /// Name in its certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// Its program: the first word of its User-Agent, without the version; escaped.
+    pub program: String,
+    /// The feed.
+    pub feed: String,
+    /// The version that was served.
+    pub version: u64,
+    /// The newest path.
+    pub path: String,
+    /// Whether it has that version now: one was answered in whole, or it said that it has it.
+    pub whole: bool,
+}
+
+/// An attempt to send something out, or to use the relay for it. Never a byte of what was sent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Attempt {
+    /// The line's number in the server's journal; rises, with gaps where the server restarted.
+    pub id: u64,
+    /// When the first of them came.
+    pub at: Timestamp,
+    /// How many alike came since the last such entry.
+    pub count: u64,
+    /// What it was, for instance `virustotal` or `generic-upload`.
+    pub label: String,
+    /// Whether it tried to send something out; `false` for a misdirected update or a broken request.
+    pub submission: bool,
+    /// The agent's address.
+    pub agent: String,
+    /// Its port, in the first of them.
+    pub port: u16,
+    /// Name in the agent's certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// The address it came to.
+    pub listener: String,
+    /// Server name asked for in TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sni: Option<String>,
+    /// Method, escaped.
+    pub method: String,
+    /// Target with its query, escaped, credentials redacted.
+    pub target: String,
+    /// Host header, escaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// User-Agent header, escaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// Content-Length or `chunked`, as declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_length: Option<String>,
+    /// Content-Type, as declared, escaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_type: Option<String>,
+    /// The answer's status; 0 where the connection was closed without one.
+    pub status: u16,
+    /// Bytes that came on the connection, the request's head included.
+    pub bytes_received: u64,
+}

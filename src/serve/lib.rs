@@ -1,0 +1,164 @@
+//! The published sets, over HTTP/1.1 and 1.0, plain or TLS. GET and HEAD of what an index in memory
+//! holds; everything else is refused, its body never read, and recorded as evidence. A request's
+//! path never reaches the file system, and nothing here opens a connection.
+
+// What is published, and to whom it is served.
+pub mod audience;
+pub mod freshness;
+pub mod index;
+pub mod plan;
+pub mod published;
+pub mod set;
+pub mod settings;
+pub mod tree;
+
+// Connections: who may come in, and how.
+pub mod connection;
+pub mod listener;
+pub mod room;
+pub mod tap;
+pub mod tls;
+pub mod tripwire;
+
+// Requests and answers.
+pub mod metrics;
+pub mod own;
+pub mod range;
+pub mod request;
+pub mod response;
+
+// What is written down.
+pub mod evidence;
+pub mod journal;
+pub mod pulls;
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use arc_swap::ArcSwap;
+use base::{Fault, Timestamp};
+use sandbox::PartlyConfined;
+use sandbox::report::SelfTest;
+
+pub use plan::Plan;
+pub use settings::Settings;
+
+use evidence::Evidence;
+use index::Index;
+use journal::Journal;
+use published::Published;
+use pulls::Pulls;
+use room::Room;
+use tls::Tls;
+
+/// All that a request is answered from.
+pub struct Service {
+    /// The published sets.
+    pub index: ArcSwap<Index>,
+    /// Names the relay is called by, lower case, without ports.
+    pub names: Arc<[String]>,
+    /// Takes the record of what was refused.
+    pub evidence: Evidence,
+    /// Takes who pulls what.
+    pub pulls: Pulls,
+    /// Where the log lies, which is served too.
+    pub published: Published,
+    /// Tells how far an import is, where one runs.
+    pub import: ImportProgress,
+    /// Who is connected.
+    pub room: Arc<Room>,
+    /// What was counted.
+    pub counts: Counts,
+}
+
+/// What `/-/metrics` shows.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Connections accepted.
+    pub connections: AtomicU64,
+    /// Connections turned away for want of room.
+    pub turned_away: AtomicU64,
+    /// Requests answered.
+    pub requests: AtomicU64,
+    /// Requests refused.
+    pub refused: AtomicU64,
+    /// Answers 404.
+    pub missing: AtomicU64,
+    /// Bytes of bodies handed to the network.
+    pub bytes: AtomicU64,
+    /// Times a published set could not be loaded.
+    pub load_faults: AtomicU64,
+}
+
+/// How far the present step of an import is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ImportStep {
+    /// Bytes of the step that are done.
+    pub done: u64,
+    /// Bytes of the step.
+    pub all: u64,
+}
+
+/// Tells how far an import is at a moment; nothing where none runs. For the metrics.
+pub type ImportProgress = Box<dyn Fn(Timestamp) -> Option<ImportStep> + Send + Sync>;
+
+/// What a server is given that nobody but its supervisor can give it.
+pub struct Given {
+    /// What it accepts on.
+    pub listeners: Listeners,
+    /// TLS, where the listeners speak it.
+    pub tls: Option<Arc<Tls>>,
+    /// What it proved of its confinement before it began.
+    pub proof: SelfTest,
+    /// Tells how far an import is.
+    pub import: ImportProgress,
+}
+
+/// What this process was given to accept on; nothing else is ever bound.
+pub struct Listeners {
+    /// Where agents are served.
+    pub agents: Vec<TcpListener>,
+    /// Where nothing is served and every knock is recorded.
+    pub tripwires: Vec<TcpListener>,
+}
+
+/// Confines this process for good by `confine`, then serves until a stop is asked for (SIGTERM, SIGINT); then lets
+/// downloads finish. `journal` is where it writes down what it saw.
+pub fn serve(
+    published: &Published,
+    plan: &Plan,
+    journal: &Path,
+    given: Given,
+    confine: impl FnOnce() -> Result<PartlyConfined, Fault>,
+    told: &mut dyn FnMut(&str),
+) -> Result<(), Fault> {
+    let settings = &plan.settings;
+    // What only this process may still open: the journal, to append to it. Who pulls what must leave room for who tries
+    // to send something.
+    let open = |most| Journal::open(journal, most);
+    let (attempts, pulls) = (open(settings.journal.0)?, open(settings.journal.0 / 2)?);
+    // From here on nothing but the published sets can be opened, and no thread can shed the confinement.
+    let confined = confine()?;
+    let (index, faults) = Index::load(published, plan, base::clock::now())?;
+    for fault in &faults {
+        told(&format!("fault: {fault}; its channel is not served, the others are"));
+    }
+    let service = Arc::new(Service {
+        index: ArcSwap::from_pointee(index),
+        names: settings.names.iter().map(|name| name.to_ascii_lowercase()).collect(),
+        evidence: Evidence::start(attempts, given.proof)?,
+        pulls: Pulls::new(pulls)?,
+        published: published.clone(),
+        import: given.import,
+        room: Room::new(settings.connections, settings.connections_per_address),
+        counts: Counts::default(),
+    });
+    index::follow(Arc::clone(&service), plan.clone(), given.tls.clone())?;
+    pulls::follow(Arc::clone(&service))?;
+    listener::run(&service, settings, given.tls.as_ref(), given.listeners, confined, told)?;
+    service.evidence.flush();
+    service.pulls.tell(true);
+    Ok(())
+}

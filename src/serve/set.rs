@@ -1,0 +1,163 @@
+//! A channel's sets as they are published: numbered, never changed, and one small file that names the one agents see.
+//!
+//! ```text
+//! channels/<channel>/<generation>.json     a set
+//! channels/<channel>/current               "<generation> <digest of the set file>\n"
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base::{Digest, Reason, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// The format of a set file, served as `/-/channels/<channel>/release.json`.
+pub const FORMAT: &str = "gaprelay-set/1";
+
+/// What a channel serves.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Set {
+    /// Always `gaprelay-set/1`.
+    pub format: String,
+    /// The channel.
+    pub channel: String,
+    /// Counted from 1; rises with each switch.
+    pub generation: u64,
+    /// When it was made.
+    pub published: Timestamp,
+    /// The releases in it, one a feed at most.
+    pub releases: Vec<Member>,
+    /// The files, sorted by path.
+    pub files: Vec<File>,
+    /// Paths that were served once, and the last modification they were served with.
+    pub gone: BTreeMap<String, Timestamp>,
+}
+
+/// A release in a set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// Feed.
+    pub feed: String,
+    /// Version.
+    pub version: u64,
+    /// Digest of its manifest.
+    pub manifest: Digest,
+    /// Names of its signature files.
+    pub signatures: Vec<String>,
+    /// When it was made.
+    pub issued: Timestamp,
+    /// When it expires.
+    pub expires: Timestamp,
+    /// When content that goes forward again is due, where it was let back by a downgrade ticket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_until: Option<Timestamp>,
+    /// Artifacts of the manifest that are not served, and why.
+    pub withheld: BTreeMap<String, Reason>,
+}
+
+/// A file in a set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Path below the channel.
+    pub path: String,
+    /// The feed it came from.
+    pub feed: Arc<str>,
+    /// Length in bytes.
+    pub size: u64,
+    /// SHA-256 of the bytes.
+    pub sha256: Digest,
+    /// When this relay first published these bytes at this path; it only moves forward.
+    pub modified: Timestamp,
+    /// Where the bytes lie.
+    pub place: Place,
+    /// What it was before lines were left out; nothing, if it is as the publisher signed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stripped: Option<Box<From>>,
+}
+
+/// An artifact that lines were left out of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct From {
+    /// Its SHA-256 in the manifest.
+    pub sha256: Digest,
+    /// What was left out.
+    pub dropped: Vec<Dropped>,
+}
+
+/// Which set a channel serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Current {
+    /// Its number.
+    pub generation: u64,
+    /// Digest of the set file.
+    pub set: Digest,
+}
+
+impl Current {
+    /// The pointer as it is kept.
+    pub fn to_text(self) -> String {
+        format!("{} {}\n", self.generation, self.set)
+    }
+
+    /// Reads it.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let (generation, set) = str::from_utf8(bytes).ok()?.strip_suffix('\n')?.split_once(' ')?;
+        Some(Self { generation: generation.parse().ok()?, set: set.parse().ok()? })
+    }
+}
+
+/// Where the bytes of an artifact lie.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// In the blob of its digest.
+    Blob,
+    /// In a release's pack.
+    Pack {
+        /// FEED/VERSION.
+        release: String,
+        /// Where it begins.
+        offset: u64,
+    },
+    /// Here: made at publish, and short.
+    Inline(String),
+    /// Nowhere: it is the list of the set's own files, in the form of `sha256sum`.
+    Sums,
+}
+
+/// What was left out of an artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Dropped {
+    /// The line at fault, in the artifact as it came, counted from 1.
+    pub line: u64,
+    /// Why.
+    pub reason: Reason,
+    /// The file of an archive that the line is in; in line 1, it may be the whole file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+}
+
+/// The list of a channel's files, for `sha256sum -c`.
+pub const SUMS: &str = "SHA256SUMS";
+
+/// What `sha256sum` would say of the files that publishers brought; what we made beside them is left out.
+pub fn sums(files: &[File]) -> String {
+    sum_lines(files).collect()
+}
+
+/// The lines of that list.
+pub fn sum_lines(files: &[File]) -> impl Iterator<Item = String> {
+    let brought = files.iter().filter(|file| matches!(file.place, Place::Blob | Place::Pack { .. }));
+    brought.map(|file| format!("{}  {}\n", file.sha256, file.path))
+}

@@ -1,0 +1,57 @@
+//! The repository for TUF clients as it is published: one tree at a time, never changed, and a pointer to it.
+//!
+//! ```text
+//! tuf/<version>.json     a tree: metadata as text, and where each target's bytes lie
+//! tuf/current            "<version> <digest of that file>\n"
+//! ```
+
+use std::collections::BTreeMap;
+
+use base::{Digest, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::set::Place;
+
+/// The format of a tree's file.
+pub const FORMAT: &str = "gaprelay-tuf/1";
+
+/// A repository.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Tree {
+    /// Always `gaprelay-tuf/1`.
+    pub format: String,
+    /// The version of timestamp and snapshot: entries of the import log when it was made, so that it only rises.
+    pub version: u64,
+    /// When it was made.
+    pub made: Timestamp,
+    /// Which set each channel showed then.
+    pub sets: BTreeMap<String, Digest>,
+    /// Metadata files by name, as clients ask for them.
+    pub metadata: BTreeMap<String, String>,
+    /// Targets by `<sha256>.<name>`.
+    pub targets: BTreeMap<String, Kept>,
+}
+
+/// What a repository was made of, and when: read where the rest does not matter.
+#[derive(Debug, Deserialize)]
+pub struct Outline {
+    /// When it was made.
+    pub made: Timestamp,
+    /// Which set each channel showed then.
+    pub sets: BTreeMap<String, Digest>,
+}
+
+/// Where a target's bytes lie.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// Length in bytes.
+    pub size: u64,
+    /// SHA-256 of the bytes.
+    pub sha256: Digest,
+    /// Where.
+    pub place: Place,
+}

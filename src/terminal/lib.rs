@@ -1,0 +1,102 @@
+//! Every line that a person reads in a terminal: what happened, and the next step on a line of its own. Both binaries write
+//! through here, in whatever process they run; nothing here opens a file.
+
+pub mod offline;
+pub mod verdicts;
+
+use std::fmt::Display;
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+
+use base::Error;
+
+/// Below every help.
+pub const AFTER: &str = "\
+Exit status: 0 done · 1 fault · 2 usage or config · 3 refused · 4 integrity (log, store).
+Every reason code is explained by `gaprelay explain CODE`; no help here needs a network.";
+
+/// How a command ended, short of a fault: what it means for the exit status.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Done.
+    Well,
+    /// Something was refused: 3.
+    Refused,
+    /// Something of ours failed: 1.
+    Failed,
+    /// The log or the store is damaged: 4.
+    Damaged,
+    /// As a process of ours ended, which has told why.
+    As(u8),
+}
+
+/// Exit status for a refusal (design, section 7).
+const REFUSED: u8 = 3;
+
+/// A line for people on standard error.
+pub fn note(text: impl Display) {
+    // In one piece, since several processes may tell; nobody may be reading, and the work goes on.
+    let _ = std::io::stderr().write_all(format!("gaprelay: {text}\n").as_bytes());
+}
+
+/// The next step, on a line of its own.
+pub fn hint(text: impl Display) {
+    let _ = writeln!(std::io::stderr(), "  next: {text}");
+}
+
+/// A line of result on standard output. `false`-like end of reading (a closed pipe) ends the program.
+pub fn say(text: impl Display) {
+    if writeln!(std::io::stdout(), "{text}").is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// A result as one JSON document.
+pub fn say_json<T: serde::Serialize>(value: &T) {
+    say(json(value));
+}
+
+/// A value as one JSON document; our own types always have one.
+pub fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+/// A table without borders, the header in capitals.
+pub fn table(header: &[&str], rows: Vec<Vec<String>>) {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header(header.iter().map(|h| h.to_uppercase()));
+    table.add_rows(rows);
+    say(table.trim_fmt());
+}
+
+/// Whether someone watches.
+pub fn is_watched() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// The end of a command: words for what went wrong, and the exit status.
+pub fn exit(outcome: Result<Ended, Error>) -> ExitCode {
+    let status = match outcome {
+        Ok(Ended::Well) => 0,
+        Ok(Ended::Failed) => 1,
+        Ok(Ended::Refused) => REFUSED,
+        Ok(Ended::Damaged) => 4,
+        Ok(Ended::As(status)) => status,
+        Err(Error::Refused(refusal)) => {
+            note(format_args!("refused: {refusal}"));
+            hint(refusal.reason.next());
+            REFUSED
+        }
+        Err(Error::Fault(fault)) => {
+            note(format_args!("fault: {fault}"));
+            hint(fault.hint());
+            fault.exit()
+        }
+    };
+    ExitCode::from(status)
+}

@@ -1,0 +1,70 @@
+//! Help that needs no network: reason codes, completions, man pages.
+
+use std::path::{Path, PathBuf};
+
+use clap::{CommandFactory, Subcommand};
+use clap_complete::Shell;
+
+use crate::Ended;
+use base::error::IoContext as _;
+use base::{Error, Fault, Reason, quoted};
+
+/// What both command lines offer, without any state.
+#[derive(Debug, Subcommand)]
+pub enum Offline {
+    /// Explain a reason code, or list them all.
+    Explain {
+        /// The code, such as signature-threshold.
+        code: Option<String>,
+    },
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Write the man pages into a folder.
+    Man {
+        /// The folder; it must exist.
+        out: PathBuf,
+    },
+}
+
+/// Gives the help asked for of the command line `C`, whose binary has this name.
+pub fn run<C: CommandFactory>(offline: &Offline, name: &str) -> Result<Ended, Error> {
+    match offline {
+        Offline::Explain { code } => explain(code.as_deref()),
+        Offline::Completions { shell } => {
+            completions::<C>(*shell, name);
+            Ok(Ended::Well)
+        }
+        Offline::Man { out } => man::<C>(out),
+    }
+}
+
+/// Explains one code, or lists all.
+fn explain(code: Option<&str>) -> Result<Ended, Error> {
+    let Some(code) = code else {
+        for reason in Reason::ALL {
+            crate::say(format_args!("{:<28} {}", reason.code(), reason.meaning()));
+        }
+        return Ok(Ended::Well);
+    };
+    let unknown =
+        || Fault::Config(format!("there is no reason code \"{}\"; `gaprelay explain` lists them all", quoted(code)));
+    let reason = Reason::from_code(code).ok_or_else(unknown)?;
+    crate::say(format_args!("{}\n  {}\n  next: {}", reason.code(), reason.meaning(), reason.next()));
+    Ok(Ended::Well)
+}
+
+/// Prints completions.
+fn completions<C: CommandFactory>(shell: Shell, name: &str) {
+    let mut out = Vec::new();
+    clap_complete::generate(shell, &mut C::command(), name, &mut out);
+    crate::say(String::from_utf8_lossy(&out).trim_end());
+}
+
+/// Writes a man page for the command and one for each subcommand.
+fn man<C: CommandFactory>(out: &Path) -> Result<Ended, Error> {
+    clap_mangen::generate_to(C::command(), out).during("write", out)?;
+    Ok(Ended::Well)
+}

@@ -1,0 +1,106 @@
+//! Compares a log with heads that were kept outside it: the memory that no log can be for itself. And
+//! makes the proofs that outsiders take away.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::check::{Finding, check};
+use super::nodes::Nodes;
+use super::note::{Checkpoint, Verifier};
+use super::proof;
+use super::receipt::{Growth, Receipt};
+use super::tree::{Edge, Hash, WIDTH, root_of};
+use crate::stored::{in_bundle, read_head};
+use base::Fault;
+
+/// What a kept head tells of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The log is as it was.
+    Same,
+    /// The log has grown, and its beginning is as it was.
+    Grown,
+    /// The log is shorter than it was: it was cut, or an old copy of it restored.
+    Shorter,
+    /// The log has another history.
+    Forked,
+    /// It is the head of another log.
+    Foreign,
+}
+
+impl Verdict {
+    /// Whether the log is whole in its light.
+    pub fn is_well(self) -> bool {
+        matches!(self, Self::Same | Self::Grown)
+    }
+}
+
+/// Checks the log in `folder` from its bytes, as [`check`] does, and compares it with each of `kept`.
+pub fn compare(
+    folder: &Path,
+    verifier: &Verifier,
+    kept: &[Checkpoint],
+    mut each: impl FnMut(&[u8]),
+) -> Result<(Finding, Vec<Verdict>), Fault> {
+    let mut roots: BTreeMap<u64, Hash> = BTreeMap::from([(0, root_of(&[]))]);
+    let wanted: std::collections::BTreeSet<u64> = kept.iter().map(|head| head.size).collect();
+    let finding = check(folder, verifier, |_, entry, edge: &Edge| {
+        if wanted.contains(&edge.size()) {
+            roots.insert(edge.size(), edge.root());
+        }
+        each(entry);
+    })?;
+    let end = match &finding {
+        Finding::Whole { size, .. } => Some(*size),
+        Finding::Bad { .. } => None,
+    };
+    let verdicts = kept.iter().map(|head| {
+        if head.origin != verifier.name() {
+            return Verdict::Foreign;
+        }
+        match roots.get(&head.size) {
+            None => Verdict::Shorter,
+            Some(root) if *root != head.root => Verdict::Forked,
+            Some(_) if Some(head.size) == end => Verdict::Same,
+            Some(_) => Verdict::Grown,
+        }
+    });
+    let verdicts = verdicts.collect();
+    Ok((finding, verdicts))
+}
+
+/// The receipt of entry `index`. `None` if the log is shorter.
+pub fn receipt(folder: &Path, verifier: &Verifier, index: u64) -> Result<Option<Receipt>, Fault> {
+    let (head, note) = read_head(folder, verifier)?;
+    if index >= head.size {
+        return Ok(None);
+    }
+    let entry = in_bundle(folder, head.size, index / WIDTH as u64, |first, entries| {
+        Ok(usize::try_from(index - first).ok().and_then(|place| entries.get(place)).map(|entry| entry.to_vec()))
+    })?;
+    let entry = entry.ok_or_else(|| unproven(folder))?;
+    let proof = proof::inclusion(&Nodes::new(folder, head.size), index, head.size)?;
+    let receipt = Receipt { entry, index, proof, note };
+    // Nothing is given out that an outsider would not believe.
+    receipt.verify(verifier).map(|_| Some(receipt)).ok_or_else(|| unproven(folder))
+}
+
+/// The proof that the log grew from its first `old` entries. `None` if it is shorter.
+pub fn growth(folder: &Path, verifier: &Verifier, old: u64) -> Result<Option<Growth>, Fault> {
+    let (head, note) = read_head(folder, verifier)?;
+    if old > head.size {
+        return Ok(None);
+    }
+    let nodes = Nodes::new(folder, head.size);
+    let (former, proof) = (proof::root(&nodes, old)?, proof::consistency(&nodes, old, head.size)?);
+    if !proof::grew(old, &former, head.size, &head.root, &proof) {
+        return Err(unproven(folder));
+    }
+    Ok(Some(Growth { old, proof, note }))
+}
+
+fn unproven(folder: &Path) -> Fault {
+    Fault::damaged(folder.to_string_lossy(), "its hashes do not prove what its signed head promises")
+}
