@@ -68,7 +68,42 @@ fn files_size(sizes: impl Iterator<Item = u64>) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use data_encoding::HEXLOWER;
+
+    use crate::payload::ustar::*;
+
+    /// Signatures cover these bytes: manifests pin the digest of the payload that they are in. Written by GNU tar 1.34
+    /// with the options named at the top; all bytes that are not named here are zero.
+    #[test]
+    fn golden_header() {
+        let always: &[(usize, &str)] = &[
+            (100, "3030303036343400"),         // mode
+            (108, "3030303030303000"),         // owner
+            (116, "3030303030303000"),         // group
+            (136, "303030303030303030303000"), // time
+            (156, "30"),                       // regular file
+            (257, "7573746172003030"),         // magic, version
+            (329, "3030303030303000"),         // device, major
+            (337, "3030303030303000"),         // device, minor
+        ];
+        let golden = |own: &[(usize, &str)]| {
+            let mut block = [0; BLOCK];
+            for (at, hex) in always.iter().chain(own) {
+                let bytes = HEXLOWER.decode(hex.as_bytes()).unwrap();
+                block[*at..*at + bytes.len()].copy_from_slice(&bytes);
+            }
+            block
+        };
+        let site = golden(&[
+            (0, "72756c65732f736974652e686462"), // rules/site.hdb
+            (124, "303030303030303030353700"),   // 47 bytes
+            (148, "3031313736340020"),           // checksum: six digits, NUL, space
+        ]);
+        assert_eq!(header("rules/site.hdb", 47), Some(site));
+        let (d, n) = ("64".repeat(60), "6e".repeat(90));
+        let long = golden(&[(0, &n), (124, "303030303030303030303000"), (148, "3034363233310020"), (345, &d)]);
+        assert_eq!(header(&format!("{}/{}", "d".repeat(60), "n".repeat(90)), 0), Some(long));
+    }
 
     #[test]
     fn sizes() {
