@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::review::{Pages, status};
-use super::serve::Server;
 use super::support::*;
 
 fn agents(world: &World) -> Vec<Value> {
@@ -105,7 +103,7 @@ fn the_page_shows_them_to_officers() {
     let uid = rustix::process::getuid().as_raw();
     let reader = format!("[[review.reader]]\nuser = \"{uid}\"\nrole = \"officer\"\n");
     let world = World::with_config(&format!("{CONFIG}{reader}"));
-    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
+    world.publish("feed", 1, ONE);
     let server = Server::start(&world, "serve");
     let pages = Pages::start(&world);
     assert!(pages.get("/agents").contains("No agent has pulled anything"));
@@ -126,15 +124,15 @@ fn the_page_shows_them_to_officers() {
 /// freshclam never goes back to a database of a lower version: the officer is told before they wonder.
 #[test]
 fn who_will_not_follow_a_step_back_is_named() {
-    let (Some(data), true) = (super::clients::testdata(), has("freshclam")) else { return };
+    let (Some(data), true) = (testdata(), has("freshclam")) else { return };
     let world = World::new();
     for version in [1, 2] {
-        world.import(&super::clients::vendor_bundle(&world, &data, version, 0..0)).expect(0);
+        world.import(&vendor_bundle(&world, &data, version, 0..0)).expect(0);
         world.decide(&format!("feed/{version}"), "officer", &world.officer, "approve").expect(0);
     }
     let server = Server::start(&world, "serve");
     let mirror = format!("PrivateMirror {}", server.url("/c"));
-    super::clients::freshclam(&world, "test", &mirror).expect(0);
+    freshclam(&world, "test", &mirror).expect(0);
     a_moment();
     let rows = agents(&world);
     assert!(rows[0]["program"] == "ClamAV" && rows[0]["standing"] == "current" && rows[0]["has"] == 2, "{rows:?}");
@@ -143,7 +141,7 @@ fn who_will_not_follow_a_step_back_is_named() {
     assert_eq!((&rows[0]["standing"], &rows[0]["published"]), (&"will-not-follow".into(), &1.into()), "{rows:?}");
     // And so it is.
     a_moment();
-    super::clients::freshclam(&world, "test", &mirror);
+    freshclam(&world, "test", &mirror);
     let local = fs::read(world.path("clamav/test.cvd")).or_else(|_| fs::read(world.path("clamav/test.cld"))).unwrap();
     assert_eq!(String::from_utf8_lossy(&local[..60]).split(':').nth(2), Some("2"));
     server.stop();
@@ -156,7 +154,7 @@ fn who_will_not_follow_a_step_back_is_named() {
 fn a_flood_of_names_is_bounded() {
     use std::io::{Read as _, Write as _};
     let world = World::new();
-    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
+    world.publish("feed", 1, ONE);
     let server = Server::start(&world, "serve");
     let mut stream = std::net::TcpStream::connect(&server.address).unwrap();
     let mut reader = stream.try_clone().unwrap();

@@ -9,10 +9,7 @@ use data_encoding::BASE64;
 use fips204::ml_dsa_65::{self, PrivateKey, PublicKey};
 use fips204::traits::{SerDes as _, Signer as _};
 
-use super::rotation::{keyring, put_keyring, row, successor};
 use super::support::*;
-
-const ONE: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes")];
 
 fn with_key(ring: &Keyring, name: &str, public: &PublicKey, role: Role) -> Keyring {
     let mut next = successor(ring);
@@ -39,10 +36,6 @@ fn signed(world: &World, version: u64, key: &PrivateKey, context: &str) -> PathB
     let signature = key.try_sign(&manifest, context.as_bytes()).unwrap();
     fs::write(folder.join("manifest.json.lattice.mldsa65"), signature).unwrap();
     folder
-}
-
-fn refused(ran: Ran) -> String {
-    ran.expect(3).json()["bundles"][0]["refused"]["reason"].as_str().unwrap().to_owned()
 }
 
 #[test]
@@ -129,11 +122,8 @@ fn openssl_makes_the_key_and_the_signature() {
          fs.writeFileSync('lattice.pub.pem', publicKey.export({ type: 'spki', format: 'pem' }));
          fs.writeFileSync('lattice.pem', privateKey.export({ type: 'pkcs8', format: 'pem' }));",
     );
-    let pack = |args: &[&str]| run(Command::new(PACK).args(args).current_dir(dir.path()));
-    for name in ["root", "custodian", "officer"] {
-        let (secret, public) = (path(&format!("{name}.key")), path(&format!("{name}.pub")));
-        run(Command::new("minisign").args(["-G", "-W", "-s", &secret, "-p", &public])).expect(0);
-    }
+    let pack = |args: &[&str]| run(pack().args(args).current_dir(dir.path()));
+    minisign_keys(dir.path(), &["root", "custodian", "officer"]);
     let ring = |lattice: &str| {
         let lattice = format!("name=lattice,role=custodian,algorithm={lattice},publisher=example,origin=CH");
         let custodian = "name=custodian,role=custodian,public=custodian.pub,publisher=example,origin=CH";

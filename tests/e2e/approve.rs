@@ -6,8 +6,6 @@ use serde_json::json;
 
 use super::support::*;
 
-const ONE: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes")];
-
 fn refused(ran: &Ran) -> String {
     ran.json()["refused"][0]["reason"].as_str().unwrap_or_default().to_owned()
 }
@@ -212,7 +210,7 @@ fn damage_is_named_and_serving_goes_on() {
     world.decide("two/1", "officer", &world.officer, "approve").expect(0);
     world.decide("two/1", "second", &world.second, "approve").expect(0);
     let mend = hurt("channels/two/1.json", &flip);
-    let server = super::serve::Server::start(&world, "serve");
+    let server = Server::start(&world, "serve");
     let code = |path: &str| {
         run(std::process::Command::new("curl").args(["-s", "-o", "/dev/null", "-w", "%{http_code}", &server.url(path)]))
             .out

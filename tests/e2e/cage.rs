@@ -5,12 +5,10 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use super::serve::Server;
 use super::support::*;
 
 const ROLES: [&str; 9] =
     ["reader", "examiner", "keeper", "server", "sinkhole", "post", "review", "witness", "exporter"];
-const ONE: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes")];
 
 fn rows(part: &Value) -> &Vec<Value> {
     part["rows"].as_array().unwrap()
@@ -106,7 +104,7 @@ fn a_missing_layer_is_a_fault_unless_the_config_names_it() {
     let logged = world.log("import").pop().unwrap();
     assert!(logged["exposed"].to_string().contains("read a file that anybody may read"), "{logged}");
     let mut serve = world.command(&["serve", "--listen", "127.0.0.1:0"]);
-    let (server, _) = Server::launch(serve.env("LD_PRELOAD", &library).env("MISSING", "landlock"));
+    let server = Server::launch(serve.env("LD_PRELOAD", &library).env("MISSING", "landlock"));
     assert_eq!(server.get("/c/a.hdb", "").status, 200);
     server.stop();
     assert_eq!(logged["without"][0]["layer"], "landlock", "{logged}");
@@ -140,7 +138,7 @@ fn the_proof_is_repeated_and_a_finding_stops_everything() {
     let from = world.path("from");
     let mut command = world.command(&["up", "--listen", "127.0.0.1:0", "--prove", "1s"]);
     command.env("LD_PRELOAD", &library).env("FAKE", "landlock").env("FAKE_FROM", &from);
-    let (server, told) = Server::launch(&mut command);
+    let server = Server::launch(&mut command);
     let proofs = || world.log("import").iter().filter(|event| event["type"] == "self-test").count();
     for _ in 0..200 {
         if proofs() >= 3 {
@@ -151,8 +149,8 @@ fn the_proof_is_repeated_and_a_finding_stops_everything() {
     assert!(proofs() >= 3, "at its start, and again and again");
     assert_eq!(server.get("/-/health", "").status, 503, "and agents are answered");
     fs::write(&from, b"").unwrap();
-    assert_eq!(server.ended(), Some(1));
-    let told = told.join().unwrap();
+    let (code, told) = server.daemon.ended();
+    assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("NOT STOPPED") && told.contains("the confinement does not hold"), "{told}");
     let last = world.log("import").into_iter().rfind(|event| event["type"] == "self-test").unwrap();
     assert!(!last["findings"].as_array().unwrap().is_empty(), "{last}");
@@ -179,12 +177,6 @@ fn a_kernel_that_lies_is_found_out_and_stops_the_role() {
     assert!(logged["findings"].to_string().contains("read a file that anybody may read"), "{logged}");
 }
 
-/// What hostile code inside a worker tried, and what came of it.
-fn tried(told: &str, role: &str) -> Vec<String> {
-    let begin = format!("hostile {role}: ");
-    told.lines().filter_map(|line| line.strip_prefix(&begin)).map(str::to_owned).collect()
-}
-
 #[test]
 fn hostile_code_inside_each_worker_gets_nowhere() {
     let world = World::new();
@@ -192,29 +184,18 @@ fn hostile_code_inside_each_worker_gets_nowhere() {
     let target = TcpListener::bind("127.0.0.1:0").unwrap();
     target.set_nonblocking(true).unwrap();
     let port = target.local_addr().unwrap().port().to_string();
-    let hostile = |role: &str, args: &[&str]| {
-        let mut command = world.command(args);
-        command.env("LD_PRELOAD", &library).env("HOSTILE", "escape").env("HOSTILE_ROLE", role);
-        command.env("HOSTILE_PORT", &port);
-        command
-    };
-    let stopped = |told: &str, role: &str| {
-        let tried = tried(told, role);
-        assert!(tried.iter().any(|line| line.starts_with("end:")), "{role} did not try: {told}");
-        assert!(tried.len() >= 10 && !tried.iter().any(|line| line.contains("SUCCEEDED")), "{role}: {tried:#?}");
-        let denied = |line: &&String| line.contains("not permitted") || line.contains("denied");
-        assert_eq!(tried.iter().filter(denied).count(), tried.len(), "{role}: {tried:#?}");
-    };
     for (version, role) in [(1, "reader"), (2, "examiner"), (3, "keeper")] {
         let folder = world.bundle("auto", version, ONE);
-        let ran = run(&mut hostile(role, &["import", "--operator", "operator", folder.to_str().unwrap()]));
-        stopped(&ran.err, role);
+        let mut import = world.command(&["import", "--operator", "operator", folder.to_str().unwrap()]);
+        let ran = run(hostile(&mut import, &library, role, &port));
+        assert!(got_through(&ran.err, role).is_empty(), "{role}: {}", ran.err);
     }
-    let (server, told) = Server::launch(&mut hostile("server", &["serve", "--listen", "127.0.0.1:0"]));
+    let mut serve = world.command(&["serve", "--listen", "127.0.0.1:0"]);
+    let server = Server::launch(hostile(&mut serve, &library, "server", &port));
     // Hostile or not, it answers.
     assert_eq!(server.get("/-/health", "").status, 200);
-    server.stop();
-    stopped(&told.join().unwrap(), "server");
+    let (_, told) = server.daemon.stop_telling();
+    assert!(got_through(&told, "server").is_empty(), "{told}");
     assert!(target.accept().is_err(), "somebody connected");
 }
 
@@ -222,8 +203,7 @@ fn hostile_code_inside_each_worker_gets_nowhere() {
 fn a_worker_that_lies_brings_nothing_in() {
     let world = World::new();
     let library = shim(world.dir.path(), "hostile");
-    let lines: Vec<u8> =
-        (0..5_000_u32).flat_map(|i| format!("{}\n", base::Digest::of(&i.to_be_bytes())).into_bytes()).collect();
+    let lines: Vec<u8> = digests(5_000);
     world.bundle("auto", 1, &[("a.hdb", HASHES, "clamav-hashes"), ("l.txt", &lines, "sha256-list")]);
     world.bundle("auto", 2, ONE);
     let stick = world.path("stick");
@@ -250,7 +230,7 @@ fn the_server_proves_itself_before_it_serves() {
     let world = World::new();
     world.publish("feed", 1, ONE);
     let server = Server::start(&world, "serve");
-    let id = server.id();
+    let id = server.daemon.id();
     let mut threads = 0;
     for thread in fs::read_dir(format!("/proc/{id}/task")).unwrap() {
         let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();

@@ -1,23 +1,10 @@
 //! Stock clients, unmodified, against a running relay.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::Read as _;
 use std::process::Command;
 
-use super::serve::Server;
 use super::support::*;
-
-/// Vendor-signed test databases; they stay outside the repository.
-pub(crate) fn testdata() -> Option<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder =
-        std::env::var_os("GAPRELAY_TESTDATA").map_or(here.join("../shared/testdata"), Into::into).join("clamav");
-    let found = folder.is_dir();
-    if !found {
-        println!("SKIPPED: the vendor-signed databases are not here");
-    }
-    found.then_some(folder)
-}
 
 #[test]
 fn stock_minisign_and_ours_agree() {
@@ -26,68 +13,32 @@ fn stock_minisign_and_ours_agree() {
     }
     let world = World::new();
     let path = |name: &str| world.path(name).to_str().unwrap().to_owned();
-    run(Command::new("minisign").args(["-G", "-W", "-f", "-p", &path("m.pub"), "-s", &path("m.key")])).expect(0);
+    minisign_keys(world.dir.path(), &["m"]);
     fs::create_dir(world.path("vendor")).unwrap();
     fs::write(world.path("vendor/a.hdb"), HASHES).unwrap();
-    let build = |out: &str, sign: &[&str]| {
-        let vendor = path("vendor");
-        let args = [
-            "build",
-            &vendor,
-            "--feed",
-            "auto",
-            "--version",
-            "1",
-            "--publisher",
-            "example",
-            "--origin",
-            "CH",
-            "--out",
-            out,
-        ];
-        run(Command::new(PACK).args(args).args(sign)).expect(0)
-    };
+    let make =
+        |out: &str, sign: &[&str]| run(build(&world.path("vendor"), "auto", 1, &world.path(out)).args(sign)).expect(0);
     // Ours signs, stock verifies, trusted comment and all.
-    build(&path("ours"), &["--sign", &path("m.key")]);
+    make("ours", &["--sign", &path("m.key")]);
     let manifest = path("ours/manifest.json");
     let ran = run(Command::new("minisign").args(["-V", "-p", &path("m.pub"), "-m", &manifest])).expect(0);
     assert!(ran.out.contains("gaprelay-bundle/1 feed=auto version=1"), "{}", ran.out);
     // Stock signs by the very command we print, and ours takes it.
-    let told = build(&path("theirs"), &[]);
+    let told = make("theirs", &[]);
     let line = told.err.lines().find(|l| l.contains("minisign -S")).unwrap();
     let command = line.trim_start_matches("  next: ").replace("YOUR.key", &path("m.key")).replace("YOURNAME", "me");
     run(Command::new("sh").args(["-c", &command])).expect(0);
     let key = format!("name=c,role=custodian,public={},publisher=example,origin=CH", path("m.pub"));
     let ring = path("ring.toml");
-    run(Command::new(PACK).args([
-        "keyring",
-        "new",
-        "--root",
-        &path("m.pub"),
-        "--key",
-        &key,
-        "--require",
-        "role=custodian,signers=1",
-        "--out",
-        &ring,
-    ]))
-    .expect(3);
-    let root = Key::new().base64();
-    run(Command::new(PACK).args([
-        "keyring",
-        "new",
-        "--root",
-        &root,
-        "--key",
-        &key,
-        "--require",
-        "role=custodian,signers=1",
-        "--out",
-        &ring,
-    ]))
-    .expect(0);
+    let new_ring = |root: &str| {
+        run(pack()
+            .args(["keyring", "new", "--root", root, "--key", &key, "--out", &ring])
+            .args(["--require", "role=custodian,signers=1"]))
+    };
+    new_ring(&path("m.pub")).expect(3);
+    new_ring(&Key::new().base64()).expect(0);
     for bundle in ["ours", "theirs"] {
-        let ran = run(Command::new(PACK).args(["check", &path(bundle), "--keyring", &ring])).expect(0);
+        let ran = run(pack().args(["check", &path(bundle), "--keyring", &ring])).expect(0);
         assert!(ran.out.contains("the relay would take it; 1 cleared"), "{}", ran.out);
     }
     // Legacy signing is refused, with its own reason.
@@ -105,11 +56,10 @@ fn stock_minisign_and_ours_agree() {
         "gaprelay-bundle/1 feed=auto version=1",
     ]))
     .expect(0);
-    let ran = run(Command::new(PACK).args(["check", &path("theirs"), "--keyring", &ring])).expect(3);
+    let ran = run(pack().args(["check", &path("theirs"), "--keyring", &ring])).expect(3);
     assert!(ran.err.contains("[signature-legacy]"), "{}", ran.err);
 }
 
-/// GNU tar and gzip with ordinary flags make the one form we take.
 /// Runs a command on a terminal of its own and types `password` until it ends.
 fn typing(password: &str, command: &str) -> Ran {
     let typed = format!("(while sleep 0.5; do echo {password}; done) | script -qec \"{command}\" /dev/null");
@@ -128,7 +78,8 @@ fn a_key_with_a_password_signs_and_a_wrong_one_leaves_nothing() {
     fs::create_dir(path("vendor")).unwrap();
     fs::write(path("vendor/a.hdb"), HASHES).unwrap();
     let build = format!(
-        "{PACK} build {} --feed auto --version 1 --publisher example --origin CH --sign {} --out {}",
+        "{} build {} --feed auto --version 1 --publisher example --origin CH --sign {} --out {}",
+        pack_binary().display(),
         path("vendor"),
         path("k.key"),
         path("made")
@@ -141,35 +92,26 @@ fn a_key_with_a_password_signs_and_a_wrong_one_leaves_nothing() {
     run(Command::new("minisign").args(["-V", "-p", &path("k.pub"), "-m", &manifest])).expect(0);
 }
 
+/// GNU tar with ordinary flags, the `tar` crate and the packer make the one form we take.
 #[test]
 fn gnu_tar_makes_the_canonical_payload() {
     let dir = tempfile::tempdir().unwrap();
     let long = format!("{}/{}", "d".repeat(60), "n".repeat(90));
     let files: &[File<'_>] = &[("a.hdb", HASHES, ""), ("b/c.rules", RULES, ""), (&long, HASHES, "")];
-    let mut list = String::new();
+    let (content, made) = (dir.path().join("content"), dir.path().join("made"));
     for (path, bytes, _) in files {
-        fs::create_dir_all(dir.path().join(path).parent().unwrap()).unwrap();
-        fs::write(dir.path().join(path), bytes).unwrap();
-        list.push_str(&format!("{path}\n"));
+        fs::create_dir_all(content.join(path).parent().unwrap()).unwrap();
+        fs::write(content.join(path), bytes).unwrap();
     }
-    fs::write(dir.path().join("list"), list).unwrap();
-    let made = Command::new("tar")
-        .args([
-            "--format=ustar",
-            "--owner=0",
-            "--group=0",
-            "--numeric-owner",
-            "--mode=0644",
-            "--mtime=@0",
-            "-T",
-            "list",
-            "-cf",
-            "-",
-        ])
-        .current_dir(dir.path())
-        .output()
-        .unwrap();
-    assert!(made.stdout == tar(files), "GNU tar differs: {}", String::from_utf8_lossy(&made.stderr));
+    let mut gnu = Command::new("tar");
+    gnu.args(["--format=ustar", "--owner=0", "--group=0", "--numeric-owner", "--mode=0644", "--mtime=@0", "-cf", "-"]);
+    let theirs = gnu.args(files.iter().map(|(path, ..)| path)).current_dir(&content).output().unwrap();
+    assert!(theirs.stdout == tar(files), "GNU tar differs: {}", String::from_utf8_lossy(&theirs.stderr));
+    run(build(&content, "feed", 1, &made).arg("--keep-unrecognised")).expect(0);
+    let mut ours = Vec::new();
+    let payload = fs::File::open(made.join("payload.tar.gz")).unwrap();
+    flate2::read::GzDecoder::new(payload).read_to_end(&mut ours).unwrap();
+    assert!(theirs.stdout == ours, "the packer differs");
 }
 
 #[test]
@@ -178,8 +120,7 @@ fn curl_and_wget() {
         return;
     }
     let world = World::new();
-    let list: Vec<u8> =
-        (0..30_000_u32).flat_map(|i| format!("{}\n", base::Digest::of(&i.to_be_bytes())).into_bytes()).collect();
+    let list: Vec<u8> = digests(30_000);
     world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes"), ("l.txt", &list, "sha256-list")]);
     let server = Server::start(&world, "serve");
     let out = world.path("out");
@@ -203,20 +144,6 @@ fn curl_and_wget() {
     world.relay(&["settle"]).expect(0);
     let labels: Vec<_> = world.attempts().iter().map(|a| a["label"].as_str().unwrap().to_owned()).collect();
     assert_eq!(labels, ["virustotal", "upload", "form-upload"]);
-}
-
-/// Runs freshclam once for one database.
-pub(crate) fn freshclam(world: &World, database: &str, settings: &str) -> Ran {
-    let (conf, data) = (world.path("freshclam.conf"), world.path("clamav"));
-    fs::create_dir_all(&data).unwrap();
-    let who = if is_root() { "DatabaseOwner root\n" } else { "" };
-    let always = "MaxAttempts 1\nConnectTimeout 5\nTestDatabases no\nDNSDatabaseInfo no";
-    fs::write(&conf, format!("DatabaseDirectory {}\n{who}{always}\n{settings}\n", data.display())).unwrap();
-    run(Command::new("freshclam").arg("--config-file").arg(&conf).args(["--stdout", "--update-db", database]))
-}
-
-fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0)
 }
 
 #[test]
@@ -243,39 +170,6 @@ fn freshclam_takes_custom_databases_and_follows_a_change() {
     server.stop();
     world.relay(&["settle"]).expect(0);
     assert!(world.attempts().is_empty(), "an ordinary update was taken for an attempt");
-}
-
-/// A bundle of the vendor's database of this version, with its increments and signatures.
-pub(crate) fn vendor_bundle(world: &World, data: &Path, version: u64, increments: std::ops::Range<u64>) -> PathBuf {
-    let vendor = world.path(&format!("vendor-{version}"));
-    fs::create_dir(&vendor).unwrap();
-    let copy = |from: String, to: &str| fs::copy(data.join(from), vendor.join(to)).unwrap();
-    copy(format!("test-{version}.cvd"), "test.cvd");
-    copy(format!("test-{version}.cvd.sign"), &format!("test-{version}.cvd.sign"));
-    for n in increments {
-        copy(format!("test-{n}.cdiff"), &format!("test-{n}.cdiff"));
-        copy(format!("test-{n}.cdiff.sign"), &format!("test-{n}.cdiff.sign"));
-    }
-    let out = world.path(&format!("stick/test-{version}"));
-    let (from, to, number) = (vendor.to_str().unwrap(), out.to_str().unwrap(), version.to_string());
-    run(Command::new(PACK).args([
-        "build",
-        from,
-        "--feed",
-        "feed",
-        "--version",
-        &number,
-        "--publisher",
-        "example",
-        "--origin",
-        "CH",
-        "--out",
-        to,
-    ]))
-    .expect(0);
-    let bytes = fs::read(out.join("manifest.json")).unwrap();
-    fs::write(out.join("manifest.json.minisig"), world.custodian.sign(&bytes, &comment("feed", version))).unwrap();
-    out
 }
 
 #[test]
@@ -337,25 +231,7 @@ fn suricata_update_writes_the_rules() {
     let world = World::new();
     world.publish("feed", 1, &[("site.rules", RULES, "suricata-rules")]);
     let server = Server::start(&world, "serve");
-    let path = |name: &str| world.path(name).to_str().unwrap().to_owned();
-    let update = || {
-        let url = server.url("/c/site.rules");
-        run(Command::new("suricata-update").args([
-            "--data-dir",
-            &path("sd"),
-            "--output",
-            &path("so"),
-            "--url",
-            &url,
-            "--no-test",
-            "--no-reload",
-            "--suricata-version",
-            "7.0.3",
-            "--suricata-conf",
-            "/dev/null",
-            "-f",
-        ]))
-    };
+    let update = || suricata_update(&world, &server.url("/c/site.rules"));
     let ran = update();
     assert!(ran.err.contains("total: 1") || ran.out.contains("total: 1"), "{}{}", ran.out, ran.err);
     let more = [RULES, b"alert udp any any -> any 53 (msg:\"more\"; sid:2; rev:1;)\n"].concat();
@@ -375,7 +251,7 @@ fn the_recipe_of_the_readme_checks_end_to_end() {
     if !has("minisign") || !has("curl") {
         return;
     }
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let readme = fs::read_to_string(TOP.join("README.md")).unwrap();
     let block = readme.split("<!-- recipe -->").nth(1).unwrap();
     let lines: Vec<&str> = block
         .lines()

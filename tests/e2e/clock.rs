@@ -6,12 +6,7 @@ use std::time::Duration;
 use base::Timestamp;
 use base::clock::now;
 
-use super::rotation::{at, direct, hand_in, id, repair, statement_refused};
-use super::serve::Server;
 use super::support::*;
-
-const ONE: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes")];
-const OTHER: &[File<'_>] = &[("a.hdb", b"44d88612fea8a8f36de82e1278abb02e:68:Other\n", "clamav-hashes")];
 
 /// A clock years ahead neither imports nor poisons the log: an officer confirms the time, or it is set right again.
 #[test]
@@ -108,18 +103,18 @@ fn a_clock_that_had_run_ahead_is_turned_back_by_two_officers() {
     let later = ahead.plus(Duration::from_secs(1)).to_string();
     for wrong in [good.replace(&time, &off), good.replace(&time, &soon), good.replace(&ahead.to_string(), &later)] {
         assert_ne!(wrong, good);
-        assert_eq!(statement_refused(hand_in(&world, &wrong, &world.officer)), "statement-clock");
+        assert_eq!(statement_refused(hand_in_directive(&world, &wrong, &world.officer)), "statement-clock");
     }
-    assert_eq!(statement_refused(hand_in(&world, &good, &world.custodian)), "statement-signer");
+    assert_eq!(statement_refused(hand_in_directive(&world, &good, &world.custodian)), "statement-signer");
 
     // One officer, however often, is one.
-    let first = hand_in(&world, &good, &world.officer).expect(0).json();
+    let first = hand_in_directive(&world, &good, &world.officer).expect(0).json();
     assert!(first["directives"][0]["clock"].is_null(), "{first}");
-    assert_eq!(statement_refused(hand_in(&world, &good, &world.officer)), "statement-repeated");
-    hand_in(&world, &good.replace("battery", "once more"), &world.officer).expect(0);
+    assert_eq!(statement_refused(hand_in_directive(&world, &good, &world.officer)), "statement-repeated");
+    hand_in_directive(&world, &good.replace("battery", "once more"), &world.officer).expect(0);
     stopped(&world);
     let second = print("second", &time);
-    let turned = hand_in(&world, &second, &world.second).expect(0).json();
+    let turned = hand_in_directive(&world, &second, &world.second).expect(0).json();
     assert!(turned["directives"][0]["clock"].is_string(), "{turned}");
     // Nobody prints what would not count.
     let again = ["directive", "clock-back", &time, "--officer", "officer", "--reason", "x"];
@@ -147,9 +142,9 @@ fn a_clock_that_had_run_ahead_is_turned_back_by_two_officers() {
     }
 
     // What was signed for that once does not count again, and the log tells all of it.
-    assert_eq!(statement_refused(hand_in(&world, &second, &world.second)), "statement-repeated");
+    assert_eq!(statement_refused(hand_in_directive(&world, &second, &world.second)), "statement-repeated");
     let once_more = second.replace("battery", "again");
-    assert_eq!(statement_refused(hand_in(&world, &once_more, &world.second)), "statement-clock");
+    assert_eq!(statement_refused(hand_in_directive(&world, &once_more, &world.second)), "statement-clock");
     fs::write(world.state().join("trust/trust.json"), b"{}").unwrap();
     repair(&world, &[("officer", &world.officer), ("second", &world.second)], &[]).expect(0);
     world.import(&world.bundle("feed", 4, OTHER)).expect(0);

@@ -259,7 +259,7 @@ fn a_kiosk_keeps_the_relay_running_and_asks_who_imports() {
 #[test]
 fn a_mounted_medium_is_offered() {
     if !is_there() || !rustix::process::geteuid().is_root() {
-        println!("SKIPPED: no root, or no tmux");
+        skipped("mounting needs root, and the screen tmux");
         return;
     }
     let world = World::new();

@@ -7,7 +7,6 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::clients::testdata;
 use super::support::*;
 
 const FEEDS: &str = r#"
@@ -112,7 +111,7 @@ fn vendor_databases_pass_whole_and_changed_ones_do_not() {
     ];
     verdicts(&world, "clamav", 40, files);
     world.decide("clamav/40", "officer", &world.officer, "approve").expect(0);
-    let server = super::serve::Server::start(&world, "serve");
+    let server = Server::start(&world, "serve");
     for path in ["/c/test.cvd", "/c/test-6.cvd.sign", "/c/test-6.cdiff"] {
         assert_eq!(server.get(path, "").status, 404, "{path}");
     }
@@ -211,16 +210,10 @@ fn archives_of_rules_pass_and_suricata_update_takes_them() {
         return;
     }
     world.decide("rules/1", "officer", &world.officer, "approve").expect(0);
-    let server = super::serve::Server::start(&world, "serve");
-    let out = world.path("suricata");
-    let url = format!("http://{}/c/good.rules.tar.gz", server.address);
-    let ran = run(Command::new("suricata-update")
-        .args(["--no-test", "--no-reload", "--force", "--suricata-version", "7.0.0", "--url", &url, "-D"])
-        .arg(&out)
-        .arg("-o")
-        .arg(out.join("rules")));
+    let server = Server::start(&world, "serve");
+    let ran = suricata_update(&world, &server.url("/c/good.rules.tar.gz"));
     server.stop();
-    let merged = fs::read_to_string(out.join("rules/suricata.rules")).unwrap_or_default();
+    let merged = fs::read_to_string(world.path("suricata/rules/suricata.rules")).unwrap_or_default();
     assert!(merged.contains("sid:1;"), "{}{}", ran.out, ran.err);
 }
 
@@ -229,7 +222,7 @@ fn archives_of_rules_pass_and_suricata_update_takes_them() {
 fn no_sample_passes() {
     let folder = Path::new("/usr/share/clamav-testfiles");
     if !folder.is_dir() {
-        println!("SKIPPED: clamav-testfiles is not here");
+        skipped("clamav-testfiles is not here");
         return;
     }
     let world = World::with_config(FEEDS);
@@ -244,10 +237,10 @@ fn no_sample_passes() {
 
 /// Rules and bundles that others wrote, as the Python package index has them.
 fn others(part: &str) -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/content").join(part);
+    let folder = TOP.join("target/content").join(part);
     let found = folder.is_dir();
     if !found {
-        println!("SKIPPED: {part} is not in target/content");
+        skipped(&format!("{part} is not in target/content"));
     }
     found.then_some(folder)
 }

@@ -9,13 +9,7 @@ use base::clock::now;
 use serde_json::{Value, json};
 
 use super::clock::ran_ahead;
-use super::rotation::{direct, keyring, put_keyring, repair, successor};
 use super::support::*;
-
-fn copy(from: &Path, to: &Path) {
-    let _ = fs::remove_dir_all(to);
-    run(Command::new("cp").arg("-a").arg(from).arg(to)).expect(0);
-}
 
 /// What matters of a state: what is accepted, published and stored, by digest; not times, not generations of names.
 fn essence(state: &Path) -> Vec<(String, String)> {
@@ -96,8 +90,7 @@ fn cut_everywhere(world: &World, args: &[&str]) {
 #[test]
 fn an_import_cut_anywhere_is_the_old_or_the_new_state() {
     let world = World::new();
-    let large: Vec<u8> =
-        (0..5000_u32).flat_map(|i| format!("{}\n", base::Digest::of(&i.to_be_bytes())).into_bytes()).collect();
+    let large: Vec<u8> = digests(5000);
     let files: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes"), ("l.txt", &large, "sha256-list")];
     let folder = world.bundle("auto", 1, files);
     cut_everywhere(&world, &["import", "--operator", "operator", folder.to_str().unwrap()]);
@@ -170,7 +163,7 @@ fn a_clock_turned_back_cut_anywhere_is_turned_back_once_or_not_yet() {
     let before = fs::read(&trust).unwrap();
     cut_everywhere(&world, &["directive", "hand-in", signature.to_str().unwrap()]);
     assert_eq!(world.log("import").iter().filter(|event| !event["clock"].is_null()).count(), 1);
-    let third = world.bundle("feed", 3, &[("a.hdb", HASHES, "clamav-hashes")]);
+    let third = world.bundle("feed", 3, ONE);
     world.import(&third).expect(0);
     fs::write(&trust, before).unwrap();
     assert!(world.relay(&["settle"]).expect(4).err.contains("somebody put a former copy back"));
@@ -179,7 +172,7 @@ fn a_clock_turned_back_cut_anywhere_is_turned_back_once_or_not_yet() {
 #[test]
 fn an_approval_cut_anywhere_is_the_old_or_the_new_state() {
     let world = World::new();
-    world.import(&world.bundle("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")])).expect(0);
+    world.import(&world.bundle("feed", 1, ONE)).expect(0);
     let printed = world.relay(&["approve", "feed/1", "--officer", "officer", "--reason", "ok"]).expect(0).out;
     let (statement, signature) = (world.path("s.txt"), world.path("s.txt.minisig"));
     fs::write(&statement, &printed).unwrap();
@@ -190,7 +183,7 @@ fn an_approval_cut_anywhere_is_the_old_or_the_new_state() {
 #[test]
 fn a_statement_through_the_slot_cut_anywhere_is_the_old_or_the_new_state() {
     let world = World::new();
-    world.import(&world.bundle("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")])).expect(0);
+    world.import(&world.bundle("feed", 1, ONE)).expect(0);
     let text = world.relay(&["approve", "feed/1", "--officer", "officer", "--reason", "ok"]).expect(0).out;
     let signature = world.officer.sign(text.as_bytes(), "timestamp:1");
     let line = json!({ "at": "2026-01-01T00:00:00Z", "text": text.as_bytes(), "signature": signature.as_bytes() });

@@ -9,11 +9,10 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::serve::Server;
 use super::support::*;
 
 fn shipped() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/deploy")
+    TOP.join("scripts/deploy")
 }
 
 fn units(end: &str) -> Vec<PathBuf> {
@@ -318,14 +317,14 @@ fn ip(args: &[&str]) -> bool {
 #[test]
 fn the_firewall_lets_only_replies_out() {
     if !rustix::process::getuid().is_root() {
-        println!("SKIPPED: needs root");
+        skipped("a network of its own needs root");
         return;
     }
     if ![has("ip"), has("nft"), has("curl"), has("dig")].iter().all(|has| *has) {
         return;
     }
     let Some(nets) = Nets::new() else {
-        println!("SKIPPED: no network of its own can be made");
+        skipped("no network of its own can be made");
         return;
     };
     let config = CONFIG.replace("127.0.0.1:0", "10.77.0.1:8080");
@@ -344,7 +343,7 @@ fn the_firewall_lets_only_replies_out() {
     }
     assert!(!leaves("udp") && !leaves("tcp"), "nothing begins here");
     let mut up = Nets::command(&nets.relay(), &[RELAY, "--state", world.state().to_str().unwrap(), "up"]);
-    let (server, told) = Server::launch(&mut up);
+    let server = Server::launch(&mut up);
     let agent = |command: &[&str]| run(&mut Nets::command(&nets.agent(), command));
     let curl = agent(&["curl", "-s", "--max-time", "5", "http://10.77.0.1:8080/-/health"]);
     assert!(curl.out.contains("nothing is published yet"), "{} {}", curl.out, curl.err);
@@ -360,7 +359,7 @@ fn the_firewall_lets_only_replies_out() {
     assert!(!leaves("udp") && !leaves("tcp"), "nor while it answers");
     let doctor = run(&mut Nets::command(&nets.relay(), &[RELAY, "--state", world.state().to_str().unwrap(), "doctor"]));
     assert!(doctor.out.contains("only replies leave"), "{}", doctor.out);
-    assert_eq!(server.stop(), Some(0));
-    let told = told.join().unwrap();
+    let (code, told) = server.daemon.stop_telling();
+    assert_eq!(code, Some(0), "{told}");
     assert!(!told.contains("starting it again"), "{told}");
 }

@@ -9,8 +9,6 @@ use serde_json::json;
 
 use super::support::*;
 
-const ONE: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes")];
-
 fn reasons(ran: &Ran) -> Vec<String> {
     let report = ran.json();
     let of =
@@ -84,7 +82,7 @@ fn links_fifos_and_folders_are_not_read() {
         fs::remove_file(folder.join(name)).unwrap();
         hurt(&folder.join(name));
         if folder.join(name).symlink_metadata().is_err() {
-            println!("SKIPPED: a device node at {name}: only root may make one");
+            skipped(&format!("a device node at {name}: only root may make one"));
             fs::remove_dir_all(&folder).unwrap();
             continue;
         }
@@ -133,8 +131,7 @@ fn thousands_of_files_are_counted_not_read() {
 fn a_thin_bundle_takes_what_is_held() {
     let world = World::new();
     // One artifact for the pack, one for a blob.
-    let large: Vec<u8> =
-        (0..9000_u32).flat_map(|i| format!("{}\n", Digest::of(&i.to_be_bytes())).into_bytes()).collect();
+    let large: Vec<u8> = digests(9000);
     let first: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes"), ("l.txt", &large, "sha256-list")];
     let base = world.bundle("auto", 1, first);
     world.import(&base).expect(0);
@@ -145,27 +142,10 @@ fn a_thin_bundle_takes_what_is_held() {
     fs::write(vendor.join("l.txt"), &large).unwrap();
     fs::write(vendor.join("n.rules"), RULES).unwrap();
     let out = world.path("thin");
-    let manifest = base.join("manifest.json");
-    let args = [
-        "build",
-        vendor.to_str().unwrap(),
-        "--feed",
-        "auto",
-        "--version",
-        "2",
-        "--publisher",
-        "example",
-        "--origin",
-        "CH",
-        "--out",
-        out.to_str().unwrap(),
-        "--base",
-        manifest.to_str().unwrap(),
-    ];
-    run(Command::new(PACK).args(args)).expect(0);
+    run(build(&vendor, "auto", 2, &out).arg("--base").arg(base.join("manifest.json"))).expect(0);
     assert!(fs::metadata(out.join("payload.tar.gz")).unwrap().len() < 1000);
+    world.sign(&out, "auto", 2);
     let bytes = fs::read(out.join("manifest.json")).unwrap();
-    fs::write(out.join("manifest.json.minisig"), world.custodian.sign(&bytes, &comment("auto", 2))).unwrap();
 
     // A relay that lacks the base lists exactly what is missing.
     let other = World::new();
@@ -378,10 +358,10 @@ fn a_full_disk_is_told_before_anything_is_copied() {
 fn the_binaries_are_what_they_claim() {
     // The relay holds no code that signs bundles.
     let relay = fs::read(RELAY).unwrap();
-    let pack = fs::read(PACK).unwrap();
+    let packer = fs::read(pack_binary()).unwrap();
     let holds = |binary: &[u8], text: &[u8]| binary.windows(text.len()).any(|w| w == text);
     let mark = b"Wrong password for that key";
-    assert!(holds(&pack, mark) && !holds(&relay, mark), "minisign's signing code is in the relay");
+    assert!(holds(&packer, mark) && !holds(&relay, mark), "minisign's signing code is in the relay");
     for shell in ["bash", "zsh", "fish"] {
         assert!(run(Command::new(RELAY).args(["completions", shell])).expect(0).out.contains("gaprelay"));
     }
@@ -390,7 +370,7 @@ fn the_binaries_are_what_they_claim() {
     run(Command::new(RELAY).args(["init"])).expect(2);
     let dir = tempfile::tempdir().unwrap();
     run(Command::new(RELAY).args(["man", dir.path().to_str().unwrap()])).expect(0);
-    run(Command::new(PACK).args(["man", dir.path().to_str().unwrap()])).expect(0);
+    run(pack().args(["man", dir.path().to_str().unwrap()])).expect(0);
     assert!(fs::read_to_string(dir.path().join("gaprelay-import.1")).unwrap().contains("medium"));
     let explained = run(Command::new(RELAY).args(["explain", "version-rollback"])).expect(0);
     assert!(explained.out.contains("next:"), "{}", explained.out);
@@ -403,7 +383,7 @@ fn the_binaries_are_what_they_claim() {
 fn json_outputs_fit_their_schemas() {
     let world = World::new();
     let folder = world.path("schemas");
-    let schemas = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
+    let schemas = TOP.join("schemas");
     let fits = |name: &str, value: &serde_json::Value| {
         let schema = serde_json::from_slice(&fs::read(schemas.join(format!("{name}.json"))).unwrap()).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();

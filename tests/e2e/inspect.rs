@@ -117,7 +117,7 @@ fn each_trick_is_withheld_for_its_reason_and_line() {
     assert!(words.contains("rule-runs-code") && words.contains("line 3"), "{words}");
     // The connected side says the same before anything is signed.
     let ring = world.path("keyring.toml");
-    let mut check = Command::new(PACK);
+    let mut check = pack();
     let said = run(check.arg("check").arg(&bundle).arg("--keyring").arg(&ring));
     assert!(said.out.contains("rule-weakens-detection") && said.out.contains("line 2"), "{}{}", said.out, said.err);
 }
@@ -170,7 +170,7 @@ fn yara_shows_what_a_global_rule_is_worth() {
     let files: &[File<'_>] =
         &[("eicar.yar", EICAR.as_bytes(), "yara-source"), ("off.yar", OFF.as_bytes(), "yara-source")];
     world.publish("rules", 1, files);
-    let server = super::serve::Server::start(&world, "serve");
+    let server = Server::start(&world, "serve");
     assert_eq!(server.get("/c/off.yar", "").status, 404);
     let pulled = world.path("pulled.yar");
     fs::write(&pulled, server.get("/c/eicar.yar", "").body).unwrap();

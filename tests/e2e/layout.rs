@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use guard::{FOREIGN_LOOK_UP, Guard};
 use serve::tap::alien;
 
+use super::support::TOP;
+
 /// Each module, and the modules of ours it may use.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("base", &["base"]),
@@ -69,7 +71,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn stations_use_only_what_comes_before() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let root = TOP.join("src");
     for path in sources(&root) {
         let text = fs::read_to_string(&path).unwrap();
         let below = path.strip_prefix(&root).unwrap().to_string_lossy().replace(".rs", "");
@@ -97,7 +99,7 @@ fn stations_use_only_what_comes_before() {
 
 #[test]
 fn only_the_keepers_side_appends_to_the_log() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let root = TOP.join("src");
     for path in sources(&root) {
         let below = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
         let text = fs::read_to_string(&path).unwrap();
@@ -121,7 +123,7 @@ fn every_label_is_explained_once() {
     }
     let mut used: BTreeSet<String> = (0..=255).filter_map(|first| alien(&[first])).map(str::to_owned).collect();
     used.extend(alien(b"PRI * HTTP/2.0").map(str::to_owned));
-    for path in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+    for path in sources(&TOP.join("src")) {
         let text = fs::read_to_string(&path).unwrap();
         for before in ["Label::new(\"", "label: \"", "attempt.label = \""] {
             used.extend(text.split(before).skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned));

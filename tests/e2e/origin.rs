@@ -4,7 +4,6 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::rotation::{keyring, put_keyring, row, successor};
 use super::support::*;
 use bundle::Role;
 

@@ -1,7 +1,6 @@
 //! Policies: named rules, those that ship, one tried without importing, and the same before anything is signed.
 
 use std::fs;
-use std::process::Command;
 
 use super::support::*;
 
@@ -156,29 +155,18 @@ fn the_connected_side_says_the_same_and_strips_before_it_signs() {
     fs::write(folder.join("a.rules"), format!("{good}{}", rule("alert", 3, "bypass; "))).unwrap();
     let key = world.path("custodian.key");
     fs::write(&key, world.custodian.secret.to_box(None).unwrap().to_string()).unwrap();
-    let build = |version: &str, more: &[&str]| {
-        let mut command = Command::new(PACK);
-        command.args(["build"]).arg(&folder).args([
-            "--feed",
-            "ids",
-            "--version",
-            version,
-            "--publisher",
-            "example",
-            "--origin",
-            "CH",
-        ]);
-        command.arg("--config").arg(world.path("config.toml")).arg("--sign").arg(&key);
-        run(command.arg("--out").arg(world.path("stick").join(format!("ids-{version}"))).args(more))
+    let make = |version: u64, more: &[&str]| {
+        let mut command = build(&folder, "ids", version, &world.path("stick").join(format!("ids-{version}")));
+        run(command.arg("--config").arg(world.path("config.toml")).arg("--sign").arg(&key).args(more))
     };
-    let said = build("1", &["--explain"]).expect(0);
+    let said = make(1, &["--explain"]).expect(0);
     assert!(
         said.err.contains("\"a.rules\" will be stripped by the relay [rule-weakens-detection, line 3]"),
         "{}",
         said.err
     );
     assert!(said.out.contains("under policy ids:") && said.out.contains("1 stripped"), "{}", said.out);
-    let said = build("2", &["--strip"]).expect(0);
+    let said = make(2, &["--strip"]).expect(0);
     assert!(said.err.contains("\"a.rules\" was stripped"), "{}", said.err);
     let manifest: serde_json::Value =
         serde_json::from_slice(&fs::read(world.path("stick/ids-2/manifest.json")).unwrap()).unwrap();
@@ -188,7 +176,7 @@ fn the_connected_side_says_the_same_and_strips_before_it_signs() {
     world.import(&world.path("stick/ids-2")).expect(0);
     let shown = world.relay(&["show", "ids/2", "--json"]).expect(0).json();
     assert_eq!(shown["verdicts"][0]["decision"], "cleared", "{shown}");
-    let said = build("3", &["--policy", "top-secret"]).expect(0);
+    let said = make(3, &["--policy", "top-secret"]).expect(0);
     assert!(
         said.err.contains("the relay would refuse the release") && said.err.contains("no-blinding"),
         "{}",

@@ -9,20 +9,6 @@ use serde_json::Value;
 
 use super::support::*;
 
-const ONE: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes")];
-
-/// Go with Debian's copy of `sumdb/note` and `sumdb/tlog`; none where they are not here.
-fn go(cache: &Path) -> Option<Command> {
-    if !has("go") || !Path::new("/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog").exists() {
-        println!("SKIPPED: Go and golang-golang-x-mod-dev are not here");
-        return None;
-    }
-    let mut command = Command::new("go");
-    command.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode").env("GOCACHE", cache.join("cache"));
-    command.arg("run").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/checker.go"));
-    Some(command)
-}
-
 /// A relay with two imports; the log has grown between what is kept and what it is now.
 fn grown_world() -> (World, PathBuf, PathBuf, String) {
     let world = World::new();
@@ -190,7 +176,7 @@ fn entries_since_a_moment_are_found_without_reading_the_rest() {
 #[test]
 fn an_access_log_that_was_restored_alone_is_found() {
     let world = World::new();
-    let server = super::serve::Server::start(&world, "serve");
+    let server = Server::start(&world, "serve");
     let send = || {
         run(Command::new("curl")
             .args(["-s", "-o", "/dev/null", "-F", "file=@/etc/hostname"])
@@ -230,7 +216,7 @@ fn pymerkle_agrees() {
     let (world, _, signed, _) = grown_world();
     let log = world.state().join("log/import");
     let check = |kept: &Path| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/checker.py");
+        let script = TOP.join("tests/e2e/checker.py");
         run(Command::new(&python).arg(script).arg(&log).arg(kept))
     };
     let ran = check(&signed).expect(0);

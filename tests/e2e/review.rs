@@ -2,14 +2,13 @@
 //! place where somebody else may write, and hostile code inside.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::serve::Server;
 use super::support::*;
 
 const FEED: &str = r#"
@@ -32,71 +31,19 @@ fn world(role: &str) -> World {
     World::with_config(&format!("{FEED}[[review.reader]]\nuser = \"{uid}\"\nrole = \"{role}\"\n"))
 }
 
-/// The pages, running.
-pub(crate) struct Pages {
-    child: Child,
-    socket: PathBuf,
-    told: Option<std::thread::JoinHandle<String>>,
-}
-
-impl Drop for Pages {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Pages {
-    pub(crate) fn start(world: &World) -> Self {
-        Self::launch(world, &mut world.command(&["review"]))
-    }
-
-    fn launch(world: &World, command: &mut Command) -> Self {
-        let socket = world.path("review.sock");
-        let mut child = command.arg("--socket").arg(&socket).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let ready = lines.find_map(|line| line.ok().filter(|line| line.contains("pages on")));
-        assert!(ready.is_some());
-        let told = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>().join("\n"));
-        Self { child, socket, told: Some(told) }
-    }
-
-    /// Head and body of an answer.
-    fn curl(&self, path: &str, args: &[&str]) -> String {
-        let mut command = Command::new("curl");
-        command.args(["-s", "-i", "--max-time", "20", "--unix-socket"]).arg(&self.socket);
-        run(command.arg(format!("http://localhost{path}")).args(args)).expect(0).out
-    }
-
-    pub(crate) fn get(&self, path: &str) -> String {
-        self.curl(path, &[])
-    }
-
-    /// Hands in as a browser would; gives the page of the outcome, after a settle.
-    fn hand_in(&self, world: &World, release: &str, statement: &str, signature: &str) -> String {
-        fs::write(world.path("handed.txt"), statement.replace('\n', "\r\n")).unwrap();
-        fs::write(world.path("handed.minisig"), signature).unwrap();
-        let statement = format!("statement=<{}", world.path("handed.txt").display());
-        let signature = format!("signature=@{}", world.path("handed.minisig").display());
-        let page = if release == "/keys" { release.to_owned() } else { format!("/imports/{release}") };
-        let answer = self.curl(&page, &["-F", &statement, "-F", &signature]);
-        assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
-        let place = answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap().trim().to_owned();
-        assert!(self.get(&place).contains("It waits for the keeper"));
-        world.relay(&["settle"]);
-        self.get(&place)
-    }
-
-    pub(crate) fn stop(mut self) -> String {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        assert_eq!(self.child.wait().unwrap().code(), Some(0));
-        self.told.take().unwrap().join().unwrap()
-    }
-}
-
-pub(crate) fn status(answer: &str) -> &str {
-    answer.split(' ').nth(1).unwrap_or_default()
+/// Hands in as a browser would; gives the page of the outcome, after a settle.
+fn hand_in(pages: &Pages, world: &World, release: &str, statement: &str, signature: &str) -> String {
+    fs::write(world.path("handed.txt"), statement.replace('\n', "\r\n")).unwrap();
+    fs::write(world.path("handed.minisig"), signature).unwrap();
+    let statement = format!("statement=<{}", world.path("handed.txt").display());
+    let signature = format!("signature=@{}", world.path("handed.minisig").display());
+    let page = if release == "/keys" { release.to_owned() } else { format!("/imports/{release}") };
+    let answer = pages.curl(&page, &["-F", &statement, "-F", &signature]);
+    assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
+    let place = answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap().trim().to_owned();
+    assert!(pages.get(&place).contains("It waits for the keeper"));
+    world.relay(&["settle"]);
+    pages.get(&place)
 }
 
 /// One release served, a weaker one that waits, and attempts with hostile text.
@@ -273,26 +220,26 @@ fn a_statement_handed_in_counts_only_by_its_signature() {
         ("<script>alert(1)</script>\n".into(), sign(&good, &world.officer), "statement-malformed"),
         (good.replace("feed/2", "feed/7"), sign(&good, &world.officer), "statement-unknown-release"),
     ] {
-        let page = pages.hand_in(&world, "feed/2", &statement, &signature);
+        let page = hand_in(&pages, &world, "feed/2", &statement, &signature);
         assert!(page.contains("It does not count") && page.contains(reason), "{reason}: {page}");
         assert!(!page.contains("<script"), "{page}");
         let last = world.log("import").into_iter().rfind(|entry| entry["type"] == "statement-refused").unwrap();
         assert_eq!(last["reason"], reason);
     }
     assert!(world.relay(&["status"]).out.contains("held: feed/2"));
-    let page = pages.hand_in(&world, "feed/2", &good, &sign(&good, &world.officer));
+    let page = hand_in(&pages, &world, "feed/2", &good, &sign(&good, &world.officer));
     assert!(page.contains("It counts") && page.contains("officer"), "{page}");
     assert!(!world.relay(&["status"]).out.contains("held"));
-    let again = pages.hand_in(&world, "feed/2", &good, &sign(&good, &world.officer));
+    let again = hand_in(&pages, &world, "feed/2", &good, &sign(&good, &world.officer));
     assert!(again.contains("It does not count") && again.contains("statement-repeated"), "{again}");
     // What the pages proved of themselves is in the log, once.
     let proofs = world.log("import").into_iter().filter(|entry| entry["type"] == "self-test").count();
     assert_eq!(proofs, 1);
     // An officer who imported it is not to approve it, here either.
-    let own = world.bundle("feed", 3, &[("a.hdb", HASHES, "clamav-hashes")]);
+    let own = world.bundle("feed", 3, ONE);
     world.relay(&["import", "--operator", "officer", own.to_str().unwrap()]).expect(0);
     let text = world.relay(&["approve", "feed/3", "--officer", "officer", "--reason", "mine"]).expect(0).out;
-    let page = pages.hand_in(&world, "feed/3", &text, &sign(&text, &world.officer));
+    let page = hand_in(&pages, &world, "feed/3", &text, &sign(&text, &world.officer));
     assert!(page.contains("It does not count") && page.contains("statement-own-import"), "{page}");
     pages.stop();
     world.fsck();
@@ -308,9 +255,9 @@ fn a_directive_is_handed_in_where_the_keys_are_shown() {
     let key = bundle::keyring::RawKey::parse(&world.custodian.base64()).unwrap().id_text();
     let order = ["directive", "deny-key", &key, "--officer", "officer", "--reason", "<b>stolen</b>"];
     let text = world.relay(&order).expect(0).out;
-    let page = pages.hand_in(&world, "/keys", &text, &world.officer.sign(b"other", "x"));
+    let page = hand_in(&pages, &world, "/keys", &text, &world.officer.sign(b"other", "x"));
     assert!(page.contains("It does not count") && page.contains("signature-invalid"), "{page}");
-    let page = pages.hand_in(&world, "/keys", &text, &world.officer.sign(text.as_bytes(), "x"));
+    let page = hand_in(&pages, &world, "/keys", &text, &world.officer.sign(text.as_bytes(), "x"));
     assert!(page.contains("It counts") && page.contains(&format!("deny key {key}")), "{page}");
     let page = pages.get("/keys");
     for words in [
@@ -424,21 +371,15 @@ fn damage_is_told_and_what_can_be_shown_is() {
 fn hostile_code_inside_them_gets_nowhere() {
     let world = busy("officer");
     let library = shim(world.dir.path(), "hostile");
-    let mut command = world.command(&["review"]);
-    command.env("LD_PRELOAD", &library).env("HOSTILE", "escape").env("HOSTILE_ROLE", "review").env("HOSTILE_PORT", "9");
-    let pages = Pages::launch(&world, &mut command);
+    let pages = Pages::launch(&world, hostile(&mut world.command(&["review"]), &library, "review", "9"));
     // However hostile, it cannot make the slot longer than this.
-    let limits = fs::read_to_string(format!("/proc/{}/limits", pages.child.id())).unwrap();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", pages.daemon.id())).unwrap();
     let most = limits.lines().find(|line| line.starts_with("Max file size")).unwrap();
     assert!(most.split_whitespace().filter(|word| *word == "4194304").count() == 2, "{most}");
     // Hostile or not, they are shown.
     assert_eq!(status(&pages.get("/imports")), "200");
     let told = pages.stop();
-    let tried: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("hostile review: ")).collect();
-    assert!(tried.len() >= 10 && tried.iter().any(|line| line.starts_with("end:")), "{told}");
-    let passed: Vec<_> =
-        tried.iter().filter(|line| !line.contains("not permitted") && !line.contains("denied")).collect();
-    assert!(passed.is_empty(), "{tried:#?}");
+    assert!(got_through(&told, "review").is_empty(), "{told}");
 }
 
 /// Carries a browser's connections to the Unix socket, as `ssh -L` does.
@@ -471,7 +412,7 @@ fn an_officer_works_with_them_in_a_real_browser() {
     let pictures = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("pages");
     fs::create_dir_all(&pictures).unwrap();
     let browse = |args: &[&str]| {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/browser.py");
+        let script = TOP.join("tests/e2e/browser.py");
         run(Command::new("/usr/bin/python3").arg(script).arg(&url).arg(&pictures).arg("feed/2").args(args))
             .expect(0)
             .out
@@ -548,7 +489,6 @@ fn officers_carry_heads_to_a_witness_and_back() {
 /// By TLS, to people with a certificate: who has none of the right authority gets no further than the handshake.
 #[test]
 fn people_with_certificates_read_by_tls() {
-    use super::tls::{Certificates, Open, revoke};
     let world = world("officer");
     let ours = Certificates::new();
     ours.issue(&world, "pages", &["relay.site.example", "127.0.0.1"]);
@@ -584,12 +524,10 @@ fn people_with_certificates_read_by_tls() {
     fs::write(&path, text.replace("[review]\n", &tls) + &twice).unwrap();
     assert!(world.relay(&["check-config"]).expect(2).err.contains("is named twice"));
     fs::write(&path, text.replace("[review]\n", &tls) + &readers.concat()).unwrap();
-    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
-    world.import(&world.bundle("feed", 2, &[("a.hdb", HASHES, "clamav-hashes")])).expect(0);
+    world.publish("feed", 1, ONE);
+    world.import(&world.bundle("feed", 2, ONE)).expect(0);
 
-    let mut child = world.command(&["review"]).stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let told = lines.find_map(|line| line.ok().filter(|line| line.contains("pages on https://"))).unwrap();
+    let (pages, told) = Daemon::start(&mut world.command(&["review"]), "pages on https://");
     let port = told.rsplit(':').next().unwrap().to_owned();
     let get = |who: Option<&str>, host: &str, path: &str, more: &[&str]| {
         let mut curl = Command::new("curl");
@@ -640,8 +578,7 @@ fn people_with_certificates_read_by_tls() {
     assert_eq!(status(&get(Some("auditor"), name, "/log", &[]).expect(0).out), "200");
     // No plain HTTP, and a stop in order.
     assert_ne!(run(Command::new("curl").args(["-s", &format!("http://127.0.0.1:{port}/")])).code, Some(0));
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(pages.stop(), Some(0));
 }
 
 /// An import as it goes on: on the first page, which needs no script for it, and in the metrics.

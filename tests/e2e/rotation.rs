@@ -1,108 +1,18 @@
 //! The keyring's life: successors, revocation, denials, epochs, waivers; and each attack on it with its answer.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use base::Timestamp;
-use bundle::keyring::{Epoch, Key as Row, Revoked, Right, Role};
-use bundle::{Algorithm, Keyring};
+use bundle::Keyring;
+use bundle::keyring::{Epoch, Revoked, Right, Role};
 use serde_json::Value;
 
-use super::serve::Server;
 use super::support::*;
-
-const ONE: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes")];
-const OTHER: &[File<'_>] = &[("a.hdb", b"44d88612fea8a8f36de82e1278abb02e:68:Other\n", "clamav-hashes")];
-
-/// The keyring that the world began with.
-pub(crate) fn keyring(world: &World) -> Keyring {
-    Keyring::parse(&fs::read(world.path("keyring.toml")).unwrap()).unwrap()
-}
-
-/// The same, a version on.
-pub(crate) fn successor(ring: &Keyring) -> Keyring {
-    Keyring { version: ring.version + 1, ..ring.clone() }
-}
-
-fn comment(version: u64) -> String {
-    format!("gaprelay-keyring/1 version={version}")
-}
-
-fn write(folder: &Path, text: &str, signatures: &[String]) {
-    let _ = fs::remove_dir_all(folder);
-    fs::create_dir_all(folder).unwrap();
-    fs::write(folder.join("keyring.toml"), text).unwrap();
-    for (number, signature) in signatures.iter().enumerate() {
-        fs::write(folder.join(format!("keyring.toml.{number}.minisig")), signature).unwrap();
-    }
-}
-
-/// A keyring on the stick, signed by these.
-pub(crate) fn put_keyring(world: &World, ring: &Keyring, roots: &[&Key]) -> PathBuf {
-    let folder = world.path("stick").join(format!("keyring-{}", ring.version));
-    let text = toml::to_string(ring).unwrap();
-    let signatures: Vec<String> = roots.iter().map(|root| root.sign(text.as_bytes(), &comment(ring.version))).collect();
-    write(&folder, &text, &signatures);
-    folder
-}
-
-pub(crate) fn row(name: &str, key: &Key, role: Role) -> Row {
-    let publishes = matches!(role, Role::Vendor | Role::Custodian);
-    Row {
-        name: name.into(),
-        algorithm: Algorithm::default(),
-        public: key.base64(),
-        role,
-        publisher: publishes.then(|| "example".into()),
-        origin: publishes.then(|| "CH".into()),
-        feeds: vec!["*".into()],
-        may: None,
-        not_before: None,
-        not_after: None,
-    }
-}
 
 fn revoke(ring: &mut Keyring, key: &Key) {
     let on: Timestamp = "2026-06-01T00:00:00Z".parse().unwrap();
     ring.revoked.push(Revoked { public: key.base64(), on, reason: "lost laptop".into() });
-}
-
-pub(crate) fn id(key: &Key) -> String {
-    bundle::keyring::RawKey::parse(&key.base64()).unwrap().id_text()
-}
-
-/// Why the one bundle of an import was refused.
-#[track_caller]
-fn refused(ran: Ran) -> String {
-    let report = ran.expect(3).json();
-    report["bundles"][0]["refused"]["reason"].as_str().unwrap_or_else(|| panic!("{report}")).to_owned()
-}
-
-/// Has an officer sign a directive, and hands it in.
-pub(crate) fn direct(world: &World, officer: &str, key: &Key, order: &[&str]) -> Ran {
-    let args = [&["directive"], order, &["--officer", officer, "--reason", "test"]].concat();
-    let printed = world.relay(&args).expect(0).out;
-    hand_in(world, &printed, key)
-}
-
-pub(crate) fn hand_in(world: &World, text: &str, key: &Key) -> Ran {
-    let path = world.path("directive.txt");
-    fs::write(&path, text).unwrap();
-    fs::write(world.path("directive.txt.minisig"), key.sign(text.as_bytes(), "x")).unwrap();
-    let signature = world.path("directive.txt.minisig");
-    world.relay(&["directive", "hand-in", "--json", signature.to_str().unwrap()])
-}
-
-#[track_caller]
-pub(crate) fn statement_refused(ran: Ran) -> String {
-    let report = ran.expect(3).json();
-    report["refused"][0]["reason"].as_str().unwrap_or_else(|| panic!("{report}")).to_owned()
-}
-
-pub(crate) fn at(world: &World, time: &str, args: &[&str]) -> Ran {
-    let mut command = Command::new("faketime");
-    run(command.arg(time).arg(RELAY).env("GAPRELAY_STATE", world.state()).args(args))
 }
 
 fn forced(world: &World) -> Value {
@@ -161,11 +71,11 @@ fn a_keyring_that_does_not_follow_is_refused() {
     let stranger = Key::new();
     let next = successor(&first);
     let text = toml::to_string(&next).unwrap();
-    let (root, good) = (&world.root, comment(2));
+    let (root, good) = (&world.root, keyring_comment(2));
     let before = world.stored();
     let try_it = |text: &str, signatures: &[String]| {
         let folder = world.path("stick/keyring");
-        write(&folder, text, signatures);
+        write_keyring(&folder, text, signatures);
         let reason = refused(world.import(&folder));
         assert_eq!(world.stored(), before, "{reason}");
         reason
@@ -173,7 +83,7 @@ fn a_keyring_that_does_not_follow_is_refused() {
     let signed = |ring: &Keyring, keys: &[&Key]| {
         let text = toml::to_string(ring).unwrap();
         let signatures: Vec<String> =
-            keys.iter().map(|key| key.sign(text.as_bytes(), &comment(ring.version))).collect();
+            keys.iter().map(|key| key.sign(text.as_bytes(), &keyring_comment(ring.version))).collect();
         try_it(&text, &signatures)
     };
 
@@ -222,7 +132,7 @@ fn a_keyring_that_does_not_follow_is_refused() {
     assert_eq!(signed(&other, &[root]), "keyring-equivocation");
 
     // Unsigned it is not even a bundle.
-    write(&world.path("stick/keyring"), &text, &[]);
+    write_keyring(&world.path("stick/keyring"), &text, &[]);
     let ran = world.import(&world.path("stick/keyring")).expect(3);
     assert!(ran.err.contains("no-bundle"), "{}", ran.err);
     assert_eq!(world.stored(), before);
@@ -237,9 +147,9 @@ fn a_medium_full_of_keyrings_is_read_within_bounds() {
     let next = successor(&keyring(&world));
     let good = toml::to_string(&next).unwrap();
     let long = format!("{good}#{}\n", "x".repeat((1 << 20) - good.len() - 100));
-    let signature = Key::new().sign(long.as_bytes(), &comment(2));
+    let signature = Key::new().sign(long.as_bytes(), &keyring_comment(2));
     for number in 0..70 {
-        write(&world.path("stick").join(format!("junk-{number:02}")), &long, std::slice::from_ref(&signature));
+        write_keyring(&world.path("stick").join(format!("junk-{number:02}")), &long, std::slice::from_ref(&signature));
     }
     let report = world.import(&world.path("stick")).expect(3).json();
     let reasons: Vec<&str> =
@@ -274,7 +184,7 @@ fn no_keyring_forgets() {
     }
     // Back to one that was in force once, exactly as it was: known. Another one of that number: refused.
     let first = toml::to_string(&keyring(&world)).unwrap();
-    write(&world.path("stick/old"), &first, &[world.root.sign(first.as_bytes(), &comment(1))]);
+    write_keyring(&world.path("stick/old"), &first, &[world.root.sign(first.as_bytes(), &keyring_comment(1))]);
     assert_eq!(refused(world.import(&world.path("stick/old"))), "keyring-rollback");
     world.import(&put_keyring(&world, &third, &[&world.root])).expect(0);
     world.import(&put_keyring(&world, &second, &[&world.root])).expect(0);
@@ -370,7 +280,7 @@ fn officers_deny_and_only_the_root_lifts() {
     direct(&world, "second", &world.second, &["deny-key", &id(officer)]).expect(0);
     let printed =
         world.relay(&["directive", "deny-origin", "FR", "--officer", "officer", "--reason", "x"]).expect(0).out;
-    assert_eq!(statement_refused(hand_in(&world, &printed, officer)), "key-denied");
+    assert_eq!(statement_refused(hand_in_directive(&world, &printed, officer)), "key-denied");
     let log = world.log("import");
     assert_eq!(log.iter().filter(|event| event["type"] == "directive").count(), 4);
     world.fsck();
@@ -383,12 +293,12 @@ fn a_directive_counts_by_whom_where_and_for_what_it_was_signed() {
     let printed =
         world.relay(&["directive", "deny-origin", "RU", "--officer", "officer", "--reason", "law"]).expect(0).out;
     let elsewhere = printed.replace("relay test/import/1", "relay other/import/1");
-    assert_eq!(statement_refused(hand_in(&world, &elsewhere, &world.officer)), "statement-foreign");
-    assert_eq!(statement_refused(hand_in(&world, &printed, &world.second)), "statement-signer");
-    assert_eq!(statement_refused(hand_in(&world, &printed, &world.custodian)), "statement-signer");
-    assert_eq!(statement_refused(hand_in(&world, &printed, &world.root)), "signature-unknown-key");
+    assert_eq!(statement_refused(hand_in_directive(&world, &elsewhere, &world.officer)), "statement-foreign");
+    assert_eq!(statement_refused(hand_in_directive(&world, &printed, &world.second)), "statement-signer");
+    assert_eq!(statement_refused(hand_in_directive(&world, &printed, &world.custodian)), "statement-signer");
+    assert_eq!(statement_refused(hand_in_directive(&world, &printed, &world.root)), "signature-unknown-key");
     assert_eq!(
-        statement_refused(hand_in(&world, &printed.replace("deny", "allow"), &world.officer)),
+        statement_refused(hand_in_directive(&world, &printed.replace("deny", "allow"), &world.officer)),
         "statement-malformed"
     );
     let mut ring = successor(&keyring(&world));
@@ -398,7 +308,7 @@ fn a_directive_counts_by_whom_where_and_for_what_it_was_signed() {
         }
     }
     world.import(&put_keyring(&world, &ring, &[&world.root])).expect(0);
-    assert_eq!(statement_refused(hand_in(&world, &printed, &world.officer)), "statement-right");
+    assert_eq!(statement_refused(hand_in_directive(&world, &printed, &world.officer)), "statement-right");
     world.publish("feed", 1, ONE);
     assert_eq!(statement_refused(world.decide("feed/1", "officer", &world.officer, "withdraw")), "statement-right");
     for key in &mut ring.keys {
@@ -409,11 +319,15 @@ fn a_directive_counts_by_whom_where_and_for_what_it_was_signed() {
     ring.version += 1;
     world.import(&put_keyring(&world, &ring, &[&world.root])).expect(0);
     let feed = world.relay(&["directive", "deny-feed", "feed", "--officer", "officer", "--reason", "x"]).expect(0).out;
-    assert_eq!(statement_refused(hand_in(&world, &feed, &world.officer)), "statement-signer");
+    assert_eq!(statement_refused(hand_in_directive(&world, &feed, &world.officer)), "statement-signer");
     let key = id(&world.custodian);
     let all = world.relay(&["directive", "withdraw-key", &key, "--officer", "officer", "--reason", "x"]).expect(0).out;
-    assert_eq!(statement_refused(hand_in(&world, &all, &world.officer)), "statement-signer", "feed/1 is not theirs");
-    hand_in(&world, &printed, &world.officer).expect(0);
+    assert_eq!(
+        statement_refused(hand_in_directive(&world, &all, &world.officer)),
+        "statement-signer",
+        "feed/1 is not theirs"
+    );
+    hand_in_directive(&world, &printed, &world.officer).expect(0);
     for bad in [
         &["directive", "deny-key", "abc"][..],
         &["directive", "deny-origin", "Russia"],
@@ -468,7 +382,7 @@ fn expired_content_comes_in_by_waiver_alone() {
         let mut manifest = manifest(feed, version, ONE, &payload);
         manifest["expires"] = "2026-02-01T00:00:00Z".into();
         let bytes = serde_json::to_vec(&manifest).unwrap();
-        let signature = world.custodian.sign(&bytes, &super::support::comment(feed, version));
+        let signature = world.custodian.sign(&bytes, &comment(feed, version));
         write_bundle(&folder, &bytes, &payload, &[("manifest.json.minisig", signature)]);
         (folder, base::Digest::of(&bytes).to_string())
     };
@@ -514,21 +428,6 @@ fn damaged_trust_stops_imports_and_keeps_serving() {
         world.fsck();
     }
     world.import(&world.path("stick/feed-2")).expect(0);
-}
-
-/// What officers hand in to repair.
-pub(crate) fn repair(world: &World, officers: &[(&str, &Key)], more: &[&str]) -> Ran {
-    let mut args = vec!["repair".to_owned()];
-    for (name, key) in officers {
-        let printed = world.relay(&["repair", "--officer", name, "--reason", "disk"]).expect(0).out;
-        let path = world.path(&format!("repair.{name}.txt"));
-        fs::write(&path, &printed).unwrap();
-        let signature = world.path(&format!("repair.{name}.txt.minisig"));
-        fs::write(&signature, key.sign(printed.as_bytes(), "x")).unwrap();
-        args.extend(["--signature".into(), signature.to_str().unwrap().to_owned()]);
-    }
-    let args: Vec<&str> = args.iter().map(String::as_str).chain(more.iter().copied()).collect();
-    world.relay(&args)
 }
 
 /// The trust state comes back from the log, on the word of two officers, and is what it was: what was accepted, denied,
@@ -627,11 +526,8 @@ fn the_ceremony_is_done_with_stock_minisign() {
     }
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-    let pack = |args: &[&str]| run(Command::new(PACK).args(args).current_dir(dir.path()));
-    for name in ["root1", "root2", "root3", "custodian", "officer", "new"] {
-        let (secret, public) = (path(&format!("{name}.key")), path(&format!("{name}.pub")));
-        run(Command::new("minisign").args(["-G", "-W", "-s", &secret, "-p", &public])).expect(0);
-    }
+    let pack = |args: &[&str]| run(pack().args(args).current_dir(dir.path()));
+    minisign_keys(dir.path(), &["root1", "root2", "root3", "custodian", "officer", "new"]);
     let made = pack(&[
         "keyring",
         "new",
@@ -690,7 +586,7 @@ fn the_ceremony_is_done_with_stock_minisign() {
     // Too few yet.
     let sign = |key: &str, document: &str, version: u64| {
         let out = path(&format!("{key}.{version}.minisig"));
-        let (key, comment) = (path(&format!("{key}.key")), comment(version));
+        let (key, comment) = (path(&format!("{key}.key")), keyring_comment(version));
         run(Command::new("minisign").args(["-S", "-s", &key, "-m", &path(document), "-x", &out, "-t", &comment]))
             .expect(0);
         out

@@ -1,111 +1,16 @@
 //! The HTTP contract, requirement by requirement, on a running server.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::support::*;
-
-/// A running server; stopped when dropped.
-pub(crate) struct Server {
-    child: Child,
-    pub(crate) address: String,
-}
-
-impl Server {
-    pub(crate) fn start(world: &World, subcommand: &str) -> Self {
-        Self::launch(&mut world.command(&[subcommand, "--listen", "127.0.0.1:0"])).0
-    }
-
-    /// A server, and what it tells on standard error from here on.
-    pub(crate) fn launch(command: &mut Command) -> (Self, std::thread::JoinHandle<String>) {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let line = lines.find_map(|line| line.ok().filter(|l| l.contains("serving on"))).unwrap();
-        let address = line.rsplit("//").next().unwrap().to_owned();
-        let told = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>().join("\n"));
-        (Self { child, address }, told)
-    }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        stream
-    }
-
-    /// Sends bytes and reads to the end of the connection.
-    fn raw(&self, bytes: &[u8]) -> String {
-        let mut stream = self.connect();
-        // The server may close before it has read everything.
-        let _ = stream.write_all(bytes);
-        let mut out = Vec::new();
-        let _ = stream.read_to_end(&mut out);
-        String::from_utf8_lossy(&out).into_owned()
-    }
-
-    pub(crate) fn get(&self, path: &str, headers: &str) -> Answer {
-        self.ask("GET", path, headers)
-    }
-
-    fn ask(&self, method: &str, path: &str, headers: &str) -> Answer {
-        let text = self.raw(
-            format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", self.address)
-                .as_bytes(),
-        );
-        Answer::of(&text)
-    }
-
-    /// Waits until it ends by itself.
-    pub(crate) fn ended(mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
-    }
-
-    pub(crate) fn stop(mut self) -> Option<i32> {
-        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-        let _ = self.child.wait();
-    }
-}
-
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    head: String,
-    pub(crate) body: String,
-}
-
-impl Answer {
-    fn of(text: &str) -> Self {
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
-        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
-        Self { status, head: head.to_owned(), body: body.to_owned() }
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (found, value) = line.split_once(": ")?;
-            found.eq_ignore_ascii_case(name).then_some(value)
-        })
-    }
-}
 
 /// The attempts in the access log once the server has stopped or told them.
 fn attempts(world: &World) -> Vec<Value> {
@@ -113,18 +18,9 @@ fn attempts(world: &World) -> Vec<Value> {
     world.attempts()
 }
 
-fn until(mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
-    while !done() {
-        assert!(Instant::now() < end, "waited too long");
-        std::thread::sleep(Duration::from_millis(30));
-    }
-}
-
 fn world() -> World {
     let world = World::new();
-    let list: Vec<u8> =
-        (0..2000).flat_map(|i: u32| format!("{}\n", base::Digest::of(&i.to_be_bytes())).into_bytes()).collect();
+    let list: Vec<u8> = digests(2000);
     let files: &[File<'_>] = &[
         ("a.hdb", HASHES, "clamav-hashes"),
         ("odd name+%;[x]é.hdb", HASHES, "clamav-hashes"),
@@ -252,7 +148,7 @@ fn files_are_served_as_clients_need_them() {
 #[test]
 fn a_feed_in_two_channels_is_told_of_by_channel() {
     let world = World::with_config(&format!("{CONFIG}\n[[channel]]\nname = \"d\"\nfeeds = [\"feed\"]\n"));
-    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
+    world.publish("feed", 1, ONE);
     let server = Server::start(&world, "serve");
     assert_eq!(server.get("/-/health", "").body, "ok\nfeed 1 fresh\n");
     let metrics = server.get("/-/metrics", "").body;
@@ -394,8 +290,8 @@ fn nothing_is_served_before_the_first_publication() {
     let early = server.get("/c/a.hdb", "");
     assert_eq!((early.status, early.header("retry-after")), (503, Some("30")));
     assert_eq!(server.get("/-/health", "").status, 503);
-    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
-    until(|| server.get("/c/a.hdb", "").status == 200);
+    world.publish("feed", 1, ONE);
+    until("it is served", || server.get("/c/a.hdb", "").status == 200);
 }
 
 /// R14: whoever loads during a publish gets one set or the other, whole.
@@ -441,7 +337,7 @@ fn a_publish_reaches_a_running_server_without_a_wrong_byte() {
             .collect();
         for version in 2..=6 {
             publish(version);
-            until(|| server.get("/c/s.hdb", "").body.as_bytes() == names(version));
+            until("the new release is served", || server.get("/c/s.hdb", "").body.as_bytes() == names(version));
         }
         world.relay(&["gc", "--yes"]).expect(0);
         stop.store(true, Ordering::Relaxed);
@@ -456,12 +352,12 @@ fn a_publish_reaches_a_running_server_without_a_wrong_byte() {
     // R4: the date only moves forward, a withdrawal included.
     // Several publishes within one second count ahead of the clock; until it has caught up there is no date.
     let date = || server.get("/c/s.hdb", "").header("last-modified").map(str::to_owned);
-    until(|| date().is_some());
+    until("it has a date", || date().is_some());
     let before = date().unwrap();
     std::thread::sleep(Duration::from_millis(1100));
     world.decide("feed/6", "second", &world.second, "withdraw").expect(0);
-    until(|| server.get("/c/s.hdb", "").body.as_bytes() == names(5));
-    until(|| date().is_some());
+    until("the last release is served", || server.get("/c/s.hdb", "").body.as_bytes() == names(5));
+    until("it has a date", || date().is_some());
     let conditional = server.get("/c/s.hdb", &format!("If-Modified-Since: {before}\r\n"));
     assert_eq!((conditional.status, conditional.body.as_bytes()), (200, names(5).as_slice()));
 }
@@ -473,8 +369,7 @@ fn limits_hold_and_a_stop_lets_downloads_finish() {
         "listen = [\"127.0.0.1:0\"]\nconnections_per_address = 3\nheader_timeout = \"1s\"\nstall_timeout = \"2s\"",
     );
     let world = World::with_config(&config);
-    let list: Vec<u8> =
-        (0..200_000_u32).flat_map(|i| format!("{}\n", base::Digest::of(&i.to_be_bytes())).into_bytes()).collect();
+    let list: Vec<u8> = digests(200_000);
     world.publish("feed", 1, &[("l.txt", &list, "sha256-list")]);
     let server = Server::start(&world, "serve");
     // A fourth connection gets 503, and a slow head is closed.
@@ -482,19 +377,19 @@ fn limits_hold_and_a_stop_lets_downloads_finish() {
     for stream in &mut held {
         stream.write_all(b"GET /c/l").unwrap();
     }
-    until(|| Answer::of(&server.raw(b"GET / HTTP/1.0\r\n\r\n")).status == 503);
+    until("it is full", || Answer::of(&server.raw(b"GET / HTTP/1.0\r\n\r\n")).status == 503);
     let began = Instant::now();
     let mut rest = Vec::new();
     let _ = held[0].read_to_end(&mut rest);
     assert!(rest.is_empty() && began.elapsed() < Duration::from_secs(5));
     drop(held);
-    until(|| server.get("/-/health", "").status == 200);
+    until("there is room again", || server.get("/-/health", "").status == 200);
     // A download under way ends whole after a stop was asked for.
     let mut slow = server.connect();
     write!(slow, "GET /c/l.txt HTTP/1.1\r\nHost: {}\r\n\r\n", server.address).unwrap();
     let mut first = [0; 1000];
     slow.read_exact(&mut first).unwrap();
-    Command::new("kill").arg(server.child.id().to_string()).status().unwrap();
+    server.daemon.signal(Signal::TERM);
     std::thread::sleep(Duration::from_millis(300));
     assert!(TcpStream::connect(&server.address).is_err() || server.raw(b"GET / HTTP/1.0\r\n\r\n").is_empty());
     let mut rest = Vec::new();
@@ -506,19 +401,19 @@ fn limits_hold_and_a_stop_lets_downloads_finish() {
 #[test]
 fn up_settles_and_serves_and_starts_the_server_again() {
     let world = World::new();
-    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
+    world.publish("feed", 1, ONE);
     let mut server = Server::start(&world, "up");
     assert_eq!(server.get("/c/a.hdb", "").status, 200);
     server.ask("POST", "/x", "");
     // The timer takes the evidence into the log.
-    until(|| world.log("access").iter().any(|a| a["label"] == "upload"));
-    Command::new("kill").arg(server.child.id().to_string()).status().unwrap();
-    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    until("the attempt is in the log", || world.log("access").iter().any(|a| a["label"] == "upload"));
+    server.daemon.signal(Signal::TERM);
+    assert_eq!(server.daemon.wait(), Some(0));
     assert!(TcpStream::connect(&server.address).is_err(), "the server outlived its supervisor");
     // Nor does it where the supervisor had no time to say anything.
     let killed = Server::start(&world, "up");
-    Command::new("kill").args(["-9", &killed.child.id().to_string()]).status().unwrap();
-    until(|| TcpStream::connect(&killed.address).is_err());
+    killed.daemon.signal(Signal::KILL);
+    until("the server has ended as well", || TcpStream::connect(&killed.address).is_err());
 }
 
 /// The list of vendors' endpoints comes in as content does: signed, inspected, approved, withdrawn.
@@ -527,7 +422,7 @@ fn a_bundle_brings_new_endpoints() {
     let config = CONFIG.replace("[serve]\n", "[serve]\nendpoints = \"relay/endpoints.json\"\n")
         + "[[feed]]\nname = \"endpoints\"\nkinds = [\"gaprelay-endpoints\"]\n[[channel]]\nname = \"relay\"\nfeeds = [\"endpoints\"]\n";
     let world = World::with_config(&config);
-    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
+    world.publish("feed", 1, ONE);
     let list = |paths: &str| {
         format!(
             r#"[{{"label":"new-cloud","submission":true,"hosts":["up.new.example"],"paths":["{paths}"],"headers":[],
@@ -538,7 +433,7 @@ fn a_bundle_brings_new_endpoints() {
     assert_eq!(server.get("/new/v1/samples/x", "").status, 404);
     let (good, bad) = (list("/new/v1/samples"), list("/"));
     world.publish("endpoints", 1, &[("endpoints.json", good.as_bytes(), "gaprelay-endpoints")]);
-    until(|| {
+    until("the new list holds", || {
         server.get("/new/v1/samples/x", "");
         world.relay(&["settle"]).expect(0);
         world.attempts().iter().any(|attempt| attempt["label"] == "new-cloud")
@@ -572,7 +467,7 @@ fn a_large_flood_costs_little_and_stops_nobody() {
     let world = world();
     let server = Server::start(&world, "serve");
     let memory = || -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", server.daemon.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     };

@@ -4,13 +4,11 @@ use std::fs;
 
 use super::support::*;
 
-const FILES: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes")];
-
 #[test]
 fn a_lying_or_failing_stick_is_refused_and_another_copy_imports() {
     let world = World::new();
     let stick = shim(world.dir.path(), "stick");
-    let folder = world.bundle("feed", 1, FILES);
+    let folder = world.bundle("feed", 1, ONE);
     let name = |file: &str| fs::metadata(folder.join(file)).unwrap().len().to_string();
     let payload = name("payload.tar.gz");
     let before = world.stored();
@@ -48,8 +46,7 @@ fn a_lying_or_failing_stick_is_refused_and_another_copy_imports() {
 #[test]
 fn each_byte_is_read_off_the_medium_once() {
     let world = World::new();
-    let lines: Vec<u8> =
-        (0..20_000_u32).flat_map(|i| format!("{}\n", base::Digest::of(&i.to_be_bytes())).into_bytes()).collect();
+    let lines: Vec<u8> = digests(20_000);
     let folder = world.bundle("feed", 1, &[("a.hdb", HASHES, "clamav-hashes"), ("l.txt", &lines, "sha256-list")]);
     fs::write(world.path("stick/unrelated.bin"), vec![0; 1 << 20]).unwrap();
     let mut command = world.command(&["import", "--operator", "operator", world.path("stick").to_str().unwrap()]);

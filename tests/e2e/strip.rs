@@ -100,7 +100,7 @@ fn what_may_not_pass_is_left_out_and_the_rest_is_served() {
 
     world.decide("strip/1", "officer", &world.officer, "approve").expect(0);
     world.fsck();
-    let server = super::serve::Server::start(&world, "serve");
+    let server = Server::start(&world, "serve");
     let get = |path: &str| server.get(path, "").body;
     assert_eq!(get("/c/a.rules"), left);
     assert_eq!(get("/c/a.rules.md5"), md5_of(left.as_bytes()));
@@ -114,7 +114,7 @@ fn what_may_not_pass_is_left_out_and_the_rest_is_served() {
     server.stop();
 
     // A thin bundle cannot leave out what is not held as it was signed; what was cleared it can.
-    let mut command = Command::new(PACK);
+    let mut command = pack();
     let said = run(command
         .args(["check"])
         .arg(&bundle)
@@ -152,7 +152,7 @@ fn a_feed_may_refuse_a_whole_release() {
 /// Publishes one file, and gives the path of what an agent gets of it.
 fn pulled(world: &World, name: &str, text: &str, kind: &str) -> std::path::PathBuf {
     world.publish("strip", 1, &[(name, text.as_bytes(), kind)]);
-    let server = super::serve::Server::start(world, "serve");
+    let server = Server::start(world, "serve");
     let answer = server.get(&format!("/c/{name}"), "");
     server.stop();
     let path = world.path("pulled").join(name);
@@ -280,7 +280,7 @@ fn an_archive_is_made_anew_without_what_may_not_pass() {
     world.decide("strip/1", "officer", &world.officer, "approve").expect(0);
     world.fsck();
 
-    let server = super::serve::Server::start(&world, "serve");
+    let server = Server::start(&world, "serve");
     let pulled = world.path("pulled.tar.gz");
     run(Command::new("curl").args(["-sf", "-o"]).arg(&pulled).arg(server.url("/c/site.rules.tar.gz"))).expect(0);
     let bytes = fs::read(&pulled).unwrap();
@@ -335,7 +335,7 @@ with zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_DEFLATED) as z:
     );
     assert_eq!(verdict(&shown, "site.zip")["decision"], "stripped", "{shown:#}");
     world.decide("strip/1", "officer", &world.officer, "approve").expect(0);
-    let server = super::serve::Server::start(&world, "serve");
+    let server = Server::start(&world, "serve");
     let pulled = world.path("pulled.zip");
     run(Command::new("curl").args(["-sf", "-o"]).arg(&pulled).arg(server.url("/c/site.zip"))).expect(0);
     server.stop();
@@ -360,10 +360,8 @@ fn the_connected_side_makes_the_same_archive() {
     let tested = world.relay(&["policy", "test", folder.to_str().unwrap(), "--policy", "unclassified", "--json"]);
     let tested = tested.expect(0).json();
     assert_eq!(tested[0]["decision"], "stripped", "{tested:#}");
-    let mut command = Command::new(PACK);
-    command.arg("build").arg(&folder).args(["--feed", "strip", "--version", "1", "--publisher", "example"]);
-    command.args(["--origin", "CH", "--policy", "unclassified", "--strip", "--out"]).arg(world.path("packed"));
-    run(&mut command).expect(0);
+    let mut command = build(&folder, "strip", 1, &world.path("packed"));
+    run(command.args(["--policy", "unclassified", "--strip"])).expect(0);
     let manifest = fs::read_to_string(world.path("packed/manifest.json")).unwrap();
     assert!(manifest.contains(tested[0]["stripped"]["sha256"].as_str().unwrap()), "{manifest}\n{tested:#}");
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::serve::Server;
 use super::support::*;
 
 /// A relay with a tripwire at this address.

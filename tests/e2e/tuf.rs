@@ -9,7 +9,6 @@ use base::Digest;
 use gaprelay::publish::tuf::Tree;
 use serde_json::Value;
 
-use super::serve::Server;
 use super::support::*;
 
 const NEVER: &str = "2098-01-01T00:00:00Z";
@@ -65,7 +64,7 @@ impl Repository {
     }
 
     fn pack(&self, args: &[&str]) -> Ran {
-        run(Command::new(PACK).args(args).current_dir(self.world.dir.path()))
+        run(pack().args(args).current_dir(self.world.dir.path()))
     }
 
     /// The next root, signed by these keys.
@@ -110,28 +109,9 @@ impl Repository {
     /// Packs a folder as the next version of a feed, and imports it; what is clean is published.
     fn bring(&self, folder: &str, version: u64, more: &[&str]) -> Ran {
         let out = format!("stick/{folder}-{version}");
-        let number = version.to_string();
-        let mut args = vec![
-            "build",
-            folder,
-            "--feed",
-            folder,
-            "--version",
-            &number,
-            "--publisher",
-            "example",
-            "--origin",
-            "CH",
-            "--out",
-            &out,
-            "--expires",
-            NEVER,
-        ];
-        args.extend(more);
-        self.pack(&args).expect(0);
-        let manifest = fs::read(self.path(&out).join("manifest.json")).unwrap();
-        let signature = self.world.custodian.sign(&manifest, &comment(folder, version));
-        fs::write(self.path(&out).join("manifest.json.minisig"), signature).unwrap();
+        let mut command = build(Path::new(folder), folder, version, Path::new(&out));
+        run(command.args(["--expires", NEVER]).args(more).current_dir(self.world.dir.path())).expect(0);
+        self.world.sign(&self.path(&out), folder, version);
         self.world.import(&self.path(&out))
     }
 
@@ -166,7 +146,7 @@ impl Repository {
     }
 
     fn client<'a>(&self, command: &'a mut Command, url: &str, folder: &str, names: &[&str]) -> &'a mut Command {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/tuf_client.py");
+        let script = TOP.join("tests/e2e/tuf_client.py");
         command.arg(script).arg(url).arg(self.path(folder)).arg(self.path("trust/1.root.json")).args(names)
     }
 
@@ -440,7 +420,7 @@ fn a_key_that_is_put_back_signs_at_once() {
 fn targets_of_a_channel_for_certificates_are_for_those_alone() {
     let Some(repository) = Repository::new() else { return };
     let world = &repository.world;
-    let ours = super::tls::Certificates::new();
+    let ours = Certificates::new();
     ours.issue(world, "relay", &["localhost", "127.0.0.1"]);
     ours.issue(world, "lab", &["lab.example"]);
     fs::write(world.path("ca.pem"), ours.ca.pem()).unwrap();
@@ -606,35 +586,13 @@ fn a_tree_that_clients_would_refuse_is_never_published() {
         ])
         .expect(0);
     refused("timestamp.json: it has 0 of 1 signatures");
-    repository
-        .pack(&[
-            "tuf",
-            "targets",
-            "--former",
-            "trust/targets.json",
-            "--expires",
-            "2026-01-01T00:00:00Z",
-            "--sign",
-            "targets.pem",
-            "--out",
-            "trust",
-        ])
-        .expect(0);
+    let targets = |expires: &str, key: &str| {
+        let rest = ["--expires", expires, "--sign", key, "--out", "trust"];
+        repository.pack(&[&["tuf", "targets", "--former", "trust/targets.json"][..], &rest].concat()).expect(0);
+    };
+    targets("2026-01-01T00:00:00Z", "targets.pem");
     refused("2.targets.json expired");
-    repository
-        .pack(&[
-            "tuf",
-            "targets",
-            "--former",
-            "trust/targets.json",
-            "--expires",
-            NEVER,
-            "--sign",
-            "stranger.pem",
-            "--out",
-            "trust",
-        ])
-        .expect(0);
+    targets(NEVER, "stranger.pem");
     refused("2.targets.json: it has 0 of 1 signatures");
     fs::rename(repository.path("trust/1.root.json"), repository.path("trust/3.root.json")).unwrap();
     refused("there is no 1.root.json");

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use super::support::*;
 
 pub(crate) fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
+    TOP.join("tests/vectors")
 }
 
 /// A relay with the vectors' keyring.

@@ -5,10 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::serve::Server;
 use super::support::*;
 
-const ONE: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes")];
 const ZERO: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// A witness's memory, as its officer has it.
@@ -67,10 +65,6 @@ fn import(world: &World, version: u64) {
 /// The number of entries under the head of a request.
 fn size(request: &str) -> String {
     request.lines().skip_while(|line| !line.is_empty()).nth(2).unwrap().to_owned()
-}
-
-fn copy(from: &Path, to: &Path) {
-    run(Command::new("cp").arg("-a").arg(from).arg(to)).expect(0);
 }
 
 #[test]
@@ -234,7 +228,7 @@ fn the_call_answers_as_its_specification_says() {
     first.know(&world).expect(0);
     let mut command = Command::new(RELAY);
     command.args(["log", "witness", "serve", first.dir.to_str().unwrap(), "--listen", "127.0.0.1:0"]);
-    let (server, _told) = Server::launch(&mut command);
+    let server = Server::launch(&mut command);
     let call = |body: &str| -> (u16, String, String) {
         let path = dir.path().join("body");
         fs::write(&path, body).unwrap();

@@ -9,7 +9,6 @@ use base::{Digest, Timestamp};
 use bundle::Role;
 use serde_json::Value;
 
-use super::rotation::{keyring, put_keyring, row, successor};
 use super::support::*;
 
 /// 2026-01-01T06:00:00Z.

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use bundle::payload::ustar;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
@@ -174,15 +173,14 @@ fn keyring(keys: &Keys) -> String {
     text
 }
 
-/// A header with a field replaced and its checksum made right.
-fn header(path: &str, size: u64, edits: &[(usize, &[u8])]) -> [u8; 512] {
-    let mut block = ustar::header(path, size).unwrap();
+/// A header with fields replaced and its checksum made right.
+fn edited(path: &str, size: u64, edits: &[(usize, &[u8])]) -> [u8; 512] {
+    let mut header = header(path, size);
     for (at, bytes) in edits {
-        block[*at..at + bytes.len()].copy_from_slice(bytes);
+        header.as_mut_bytes()[*at..at + bytes.len()].copy_from_slice(bytes);
     }
-    let sum = ustar::checksum(&block);
-    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    block
+    seal(&mut header);
+    *header.as_bytes()
 }
 
 #[expect(clippy::large_types_passed_by_value, reason = "kept by the closure")]
@@ -196,7 +194,7 @@ fn insert(blocks: Vec<u8>) -> impl Fn(&mut Vec<u8>) {
 }
 
 fn special(kind: u8) -> impl Fn(&mut Vec<u8>) {
-    put(0, header("a.hdb", 0, &[(156, &[kind]), (157, b"/etc/passwd")]))
+    put(0, edited("a.hdb", 0, &[(156, &[kind]), (157, b"/etc/passwd")]))
 }
 
 /// Makes every vector.
@@ -465,34 +463,34 @@ pub(crate) fn all(folder: &Path) {
         vector(
             &format!("tar-{name}"),
             "entry-extension",
-            new().tar(insert([header("a.hdb", 512, &[(156, &[kind])]).as_slice(), &[0; 512]].concat())),
+            new().tar(insert([edited("a.hdb", 512, &[(156, &[kind])]).as_slice(), &[0; 512]].concat())),
         );
     }
     vector("tar-bad-checksum", "entry-checksum", new().tar(|t| t[148] = b'7'));
     vector(
         "tar-mode",
         "entry-not-canonical",
-        new().tar(put(0, header("a.hdb", HASHES.len() as u64, &[(100, b"0004755")]))),
+        new().tar(put(0, edited("a.hdb", HASHES.len() as u64, &[(100, b"0004755")]))),
     );
     vector(
         "tar-owner",
         "entry-not-canonical",
-        new().tar(put(0, header("a.hdb", HASHES.len() as u64, &[(265, b"root")]))),
+        new().tar(put(0, edited("a.hdb", HASHES.len() as u64, &[(265, b"root")]))),
     );
     vector(
         "tar-time",
         "entry-not-canonical",
-        new().tar(put(0, header("a.hdb", HASHES.len() as u64, &[(136, b"00000000001")]))),
+        new().tar(put(0, edited("a.hdb", HASHES.len() as u64, &[(136, b"00000000001")]))),
     );
     vector(
         "tar-hidden-in-header",
         "entry-not-canonical",
-        new().tar(put(0, header("a.hdb", HASHES.len() as u64, &[(502, b"hidden")]))),
+        new().tar(put(0, edited("a.hdb", HASHES.len() as u64, &[(502, b"hidden")]))),
     );
     vector(
         "tar-old-v7",
         "entry-not-canonical",
-        new().tar(put(0, header("a.hdb", HASHES.len() as u64, &[(257, &[0; 8])]))),
+        new().tar(put(0, edited("a.hdb", HASHES.len() as u64, &[(257, &[0; 8])]))),
     );
     vector("tar-hidden-in-padding", "archive-hidden", new().tar(|t| t[1023] = 1));
     vector("tar-hidden-after-end", "archive-hidden", new().tar(|t| *t.last_mut().unwrap() = 1));
@@ -500,20 +498,16 @@ pub(crate) fn all(folder: &Path) {
     vector("tar-extra-zeros", "archive-hidden", new().tar(|t| t.resize(t.len() + 10240, 0)));
     vector("tar-short-end", "archive-truncated", new().tar(|t| t.truncate(3072)));
     vector("tar-cut-in-file", "archive-truncated", new().tar(|t| t.truncate(530)));
-    vector(
-        "tar-unlisted-first",
-        "entry-unlisted",
-        new().tar(insert([ustar::header("0.hdb", 0).unwrap().as_slice()].concat())),
-    );
+    vector("tar-unlisted-first", "entry-unlisted", new().tar(insert(header("0.hdb", 0).as_bytes().to_vec())));
     vector(
         "tar-unlisted-last",
         "entry-unlisted",
-        new().tar(|t| t[2048..2560].copy_from_slice(&ustar::header("z.hdb", 0).unwrap())),
+        new().tar(|t| t[2048..2560].copy_from_slice(header("z.hdb", 0).as_bytes())),
     );
     vector(
         "tar-escaping-name",
         "entry-unlisted",
-        new().tar(put(0, header("a.hdb", HASHES.len() as u64, &[(0, b"../../x")]))),
+        new().tar(put(0, edited("a.hdb", HASHES.len() as u64, &[(0, b"../../x")]))),
     );
     vector(
         "tar-twice",
@@ -533,7 +527,7 @@ pub(crate) fn all(folder: &Path) {
     );
     vector("tar-missing-file", "entry-missing", new().tar(|t| t[1024..2048].fill(0)));
     vector("tar-empty", "entry-missing", new().tar(|t| t.fill(0)));
-    vector("tar-wrong-size", "entry-size", new().tar(put(0, header("a.hdb", 1, &[]))));
+    vector("tar-wrong-size", "entry-size", new().tar(put(0, edited("a.hdb", 1, &[]))));
     vector("tar-wrong-bytes", "entry-digest", new().tar(|t| t[512] ^= 1));
 
     // Bombs and limits.

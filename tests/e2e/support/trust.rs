@@ -1,0 +1,119 @@
+//! Keyrings, directives and repairs as the people who hold the keys make them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bundle::keyring::{Key as Row, Role};
+use bundle::{Algorithm, Keyring};
+
+use super::bundle::Key;
+use super::place::RELAY;
+use super::world::{Ran, World, run};
+
+/// The keyring that the world began with.
+pub(crate) fn keyring(world: &World) -> Keyring {
+    Keyring::parse(&fs::read(world.path("keyring.toml")).unwrap()).unwrap()
+}
+
+/// The same, a version on.
+pub(crate) fn successor(ring: &Keyring) -> Keyring {
+    Keyring { version: ring.version + 1, ..ring.clone() }
+}
+
+pub(crate) fn keyring_comment(version: u64) -> String {
+    format!("gaprelay-keyring/1 version={version}")
+}
+
+/// Writes a keyring and its signatures into `folder`.
+pub(crate) fn write_keyring(folder: &Path, text: &str, signatures: &[String]) {
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir_all(folder).unwrap();
+    fs::write(folder.join("keyring.toml"), text).unwrap();
+    for (number, signature) in signatures.iter().enumerate() {
+        fs::write(folder.join(format!("keyring.toml.{number}.minisig")), signature).unwrap();
+    }
+}
+
+/// A keyring on the stick, signed by these.
+pub(crate) fn put_keyring(world: &World, ring: &Keyring, roots: &[&Key]) -> PathBuf {
+    let folder = world.path("stick").join(format!("keyring-{}", ring.version));
+    let text = toml::to_string(ring).unwrap();
+    let signatures: Vec<String> =
+        roots.iter().map(|root| root.sign(text.as_bytes(), &keyring_comment(ring.version))).collect();
+    write_keyring(&folder, &text, &signatures);
+    folder
+}
+
+/// The row of a key in a keyring.
+pub(crate) fn row(name: &str, key: &Key, role: Role) -> Row {
+    let publishes = matches!(role, Role::Vendor | Role::Custodian);
+    Row {
+        name: name.into(),
+        algorithm: Algorithm::default(),
+        public: key.base64(),
+        role,
+        publisher: publishes.then(|| "example".into()),
+        origin: publishes.then(|| "CH".into()),
+        feeds: vec!["*".into()],
+        may: None,
+        not_before: None,
+        not_after: None,
+    }
+}
+
+/// The identifier by which a key is named.
+pub(crate) fn id(key: &Key) -> String {
+    bundle::keyring::RawKey::parse(&key.base64()).unwrap().id_text()
+}
+
+/// Why the one bundle of an import was refused.
+#[track_caller]
+pub(crate) fn refused(ran: Ran) -> String {
+    let report = ran.expect(3).json();
+    report["bundles"][0]["refused"]["reason"].as_str().unwrap_or_else(|| panic!("{report}")).to_owned()
+}
+
+/// Has an officer sign a directive, and hands it in.
+pub(crate) fn direct(world: &World, officer: &str, key: &Key, order: &[&str]) -> Ran {
+    let args = [&["directive"], order, &["--officer", officer, "--reason", "test"]].concat();
+    let printed = world.relay(&args).expect(0).out;
+    hand_in_directive(world, &printed, key)
+}
+
+/// Signs a directive and hands it in.
+pub(crate) fn hand_in_directive(world: &World, text: &str, key: &Key) -> Ran {
+    let path = world.path("directive.txt");
+    fs::write(&path, text).unwrap();
+    fs::write(world.path("directive.txt.minisig"), key.sign(text.as_bytes(), "x")).unwrap();
+    let signature = world.path("directive.txt.minisig");
+    world.relay(&["directive", "hand-in", "--json", signature.to_str().unwrap()])
+}
+
+/// Why the one statement that was handed in was refused.
+#[track_caller]
+pub(crate) fn statement_refused(ran: Ran) -> String {
+    let report = ran.expect(3).json();
+    report["refused"][0]["reason"].as_str().unwrap_or_else(|| panic!("{report}")).to_owned()
+}
+
+/// A command at another time, by faketime.
+pub(crate) fn at(world: &World, time: &str, args: &[&str]) -> Ran {
+    let mut command = Command::new("faketime");
+    run(command.arg(time).arg(RELAY).env("GAPRELAY_STATE", world.state()).args(args))
+}
+
+/// What officers hand in to repair.
+pub(crate) fn repair(world: &World, officers: &[(&str, &Key)], more: &[&str]) -> Ran {
+    let mut args = vec!["repair".to_owned()];
+    for (name, key) in officers {
+        let printed = world.relay(&["repair", "--officer", name, "--reason", "disk"]).expect(0).out;
+        let path = world.path(&format!("repair.{name}.txt"));
+        fs::write(&path, &printed).unwrap();
+        let signature = world.path(&format!("repair.{name}.txt.minisig"));
+        fs::write(&signature, key.sign(printed.as_bytes(), "x")).unwrap();
+        args.extend(["--signature".into(), signature.to_str().unwrap().to_owned()]);
+    }
+    let args: Vec<&str> = args.iter().map(String::as_str).chain(more.iter().copied()).collect();
+    world.relay(&args)
+}
