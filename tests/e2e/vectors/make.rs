@@ -215,6 +215,7 @@ pub(crate) fn all(folder: &Path) {
     fs::create_dir_all(folder).unwrap();
     fs::write(folder.join("keyring.toml"), keyring(keys)).unwrap();
     let config = "relay = \"vectors\"\n\
+        [media]\nwritable = \"vectors are folders of the source\"\n\
         [[feed]]\nname = \"auto\"\nkinds = [\"clamav-hashes\", \"suricata-rules\"]\nclean_without_approval = true\n\
         [[feed]]\nname = \"two\"\nkinds = [\"clamav-hashes\", \"suricata-rules\"]\n\
         [[channel]]\nname = \"c\"\nfeeds = [\"auto\", \"two\"]\n";
