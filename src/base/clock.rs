@@ -40,8 +40,7 @@ impl Stopwatch {
         Self { thread: std::thread::current().id(), since: Self::now() }
     }
 
-    /// As if so many seconds of work had been done already.
-    #[cfg(test)]
+    /// As if so many seconds of work had been done already: for tests of what happens when time is up.
     pub fn after(seconds: i64) -> Self {
         Self { since: Self::now() - seconds, ..Self::new() }
     }
@@ -131,7 +130,7 @@ impl From<Timestamp> for String {
     }
 }
 
-#[cfg(test)]
+#[cfg(feature = "schema")]
 impl schemars::JsonSchema for Timestamp {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Timestamp".into()

@@ -7,11 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-/// The top of the repository: where `Cargo.lock` is.
-pub(crate) fn repository() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().find(|folder| folder.join("Cargo.lock").is_file()).unwrap().to_owned()
-}
+use super::support::TOP;
 
 /// Columns of a page.
 pub(crate) const WIDTH: usize = 100;
@@ -49,7 +45,7 @@ struct Attack {
 }
 
 fn attacks() -> Vec<Attack> {
-    let text = fs::read_to_string(repository().join("tests/attacks.toml")).unwrap();
+    let text = fs::read_to_string(TOP.join("tests/attacks.toml")).unwrap();
     toml::from_str::<Attacks>(&text).unwrap().attack
 }
 
@@ -94,7 +90,7 @@ struct Known {
 
 impl Known {
     fn new() -> Self {
-        let root = repository();
+        let root: &Path = &TOP;
         let main = fs::read_to_string(root.join("tests/e2e/main.rs")).unwrap();
         let stems = |folder: &str, ending: &str| -> Vec<String> {
             let stem = |path: PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
@@ -217,7 +213,7 @@ fn groups_stand_together() {
 
 #[test]
 fn the_page_is_made_from_the_data() {
-    let path = repository().join("src/terminal/manual/attacks.md");
+    let path = TOP.join("src/terminal/manual/attacks.md");
     let made = page(&attacks());
     if std::env::var_os("GAPRELAY_BLESS").is_some() {
         fs::write(&path, &made).unwrap();

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-use super::attacks::{WIDTH, repository};
+use super::attacks::WIDTH;
 use super::support::*;
 
 /// The pages, in the order of `gaprelay help`.
@@ -25,7 +26,7 @@ const PAGES: &[&str] = &[
 ];
 
 fn page(name: &str) -> String {
-    let path = repository().join(format!("src/terminal/manual/{name}.md"));
+    let path = TOP.join(format!("src/terminal/manual/{name}.md"));
     fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
@@ -134,7 +135,7 @@ struct Help {
 impl Help {
     fn of(path: &[String]) -> Self {
         let (program, rest) = path.split_first().unwrap();
-        let program = if program == "gaprelay" { RELAY } else { PACK };
+        let program = if program == "gaprelay" { Path::new(RELAY).to_owned() } else { pack_binary() };
         let text = run(Command::new(program).args(rest).arg("--help")).expect(0).out;
         let mut help = Self::default();
         let mut section = "";
@@ -199,7 +200,7 @@ fn fault(helps: &mut BTreeMap<Vec<String>, Help>, command: &[String], whole: boo
 
 #[test]
 fn pages_are_plain_and_open_with_three_commands() {
-    let folder = repository().join("src/terminal/manual");
+    let folder = TOP.join("src/terminal/manual");
     let mut there: Vec<String> =
         fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
     there.retain(|name| !name.starts_with('.'));
@@ -285,7 +286,7 @@ fn each_configuration_that_a_page_shows_is_taken() {
 
 #[test]
 fn each_file_and_kind_that_is_named_exists() {
-    let root = repository();
+    let root: &Path = &TOP;
     let ours = ["schemas/", "tests/", "scripts/", "src/", "benches/", "fuzz/"];
     let mut named = Vec::new();
     for name in PAGES {
@@ -322,7 +323,7 @@ fn each_file_and_kind_that_is_named_exists() {
 #[test]
 fn the_readme_draws_what_the_code_draws() {
     const BEGIN: &str = "medium → Surveyed";
-    let root = repository();
+    let root: &Path = &TOP;
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let drawn: Vec<&str> = readme
         .lines()

@@ -4,10 +4,7 @@
 use std::fs;
 use std::process::Command;
 
-use super::attacks::repository;
-use super::serve::Server;
 use super::support::*;
-use super::tls::Certificates;
 
 /// A relay that answers by TLS, with certificates for it and for an agent.
 fn world(required: bool) -> World {
@@ -118,7 +115,7 @@ fn the_script_checks_a_channel_end_to_end() {
     if !has("minisign") || !has("curl") {
         return;
     }
-    let page = fs::read_to_string(repository().join("src/terminal/manual/agents.md")).unwrap();
+    let page = fs::read_to_string(TOP.join("src/terminal/manual/agents.md")).unwrap();
     let lines: Vec<&str> = page
         .lines()
         .skip_while(|l| !l.starts_with("    RELAY="))

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use base::Digest;
-use gaprelay::publish::tuf::Tree;
 use serde_json::Value;
+use serve::tree::Tree;
 
 use super::support::*;
 

@@ -12,3 +12,6 @@ pub mod writer;
 
 pub use entry::{Entry, Event};
 pub use writer::Log;
+
+#[cfg(test)]
+mod proofs;

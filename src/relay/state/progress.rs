@@ -204,7 +204,7 @@ mod tests {
     fn shorter_ones_leave_nothing_of_longer_ones() {
         let folder = tempfile::tempdir().unwrap();
         durable::create_dir(&folder.path().join("progress")).unwrap();
-        let state = State { published: Published::new(folder.path()) };
+        let state = State { published: crate::state::Published::new(folder.path()) };
         assert_eq!(read(&state).unwrap(), None);
         let mut board = Board::open(&state);
         assert_eq!(read(&state).unwrap(), None);
