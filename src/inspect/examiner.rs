@@ -3,16 +3,18 @@
 //! It opens nothing, keeps nothing and decides nothing.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::beside::Beside;
-use super::flaw::{Cut, Flaw};
-use super::item::RECORD;
-use super::rebuild::{most, rebuild};
-use super::{Finding, Look};
+use super::archive::rebuild::{most, rebuild};
+use super::background::beside;
+use super::cut::Cut;
+use super::finding::Finding;
+use super::flaw::Flaw;
+use super::formats::inspect;
 use base::quoted::printable;
-use base::wire::{Frame, LONGEST_BYTES, Receiver, Sender};
+use base::wire::{Frame, Receiver, Sender};
 use base::{Error, Fault, Limits, Reason};
 use bundle::payload::{self, Sink};
 use bundle::{Artifact, Manifest};
@@ -56,7 +58,7 @@ pub enum Answer {
 }
 
 /// Answers until nobody asks any more. Errors: the pipes'.
-pub fn run(limits: &Limits, asks: impl Read + Send, answers: impl Write) -> io::Result<()> {
+pub fn run(limits: &Limits, asks: impl Read + Send, answers: impl Write + Send) -> io::Result<()> {
     let mut asks = Receiver::new(asks);
     let mut to = Sender::new(answers);
     loop {
@@ -79,18 +81,8 @@ pub fn run(limits: &Limits, asks: impl Read + Send, answers: impl Write) -> io::
                 })?;
             }
             Ok(Ask::Look(artifact)) => {
-                let mut out = Out::new(&mut to);
                 let mut bytes = asks.raw().take(artifact.size);
-                let mut buffer = vec![0; 128 << 10];
-                out.begin(&artifact).map_err(io::Error::other)?;
-                loop {
-                    let got = bytes.read(&mut buffer)?;
-                    if got == 0 {
-                        break;
-                    }
-                    out.bytes(buffer.get(..got).unwrap_or_default()).map_err(io::Error::other)?;
-                }
-                out.end().map_err(io::Error::other)?;
+                Out::new(&mut to).artifact(&artifact, &mut bytes).map_err(io::Error::other)?;
                 to.message(&Answer::Done)?;
             }
             Ok(Ask::Rebuild { cuts, size }) => {
@@ -139,57 +131,59 @@ impl<W: Write> Write for Frames<'_, W> {
 
 /// Hands over what comes out of the payload, and what it shows.
 struct Out<'a, W: Write> {
-    to: &'a mut Sender<W>,
-    looking: Option<Beside<Look>>,
-    /// Records of items that were not handed over yet.
-    items: Vec<u8>,
+    /// Bytes go there from one thread, items from another: a frame, or a message and its frame, at a time.
+    to: Mutex<&'a mut Sender<W>>,
 }
-
-/// How many bytes of records are worth a message; a frame takes twice as many.
-const WORTH: usize = (LONGEST_BYTES / 2).next_multiple_of(RECORD) - RECORD;
 
 impl<'a, W: Write> Out<'a, W> {
     fn new(to: &'a mut Sender<W>) -> Self {
-        Self { to, looking: None, items: Vec::new() }
+        Self { to: Mutex::new(to) }
     }
 
-    fn items(&mut self) -> io::Result<()> {
-        for records in self.items.chunks(WORTH) {
-            self.to.message(&Answer::Items)?;
-            self.to.bytes(records)?;
-        }
-        self.items.clear();
-        Ok(())
+    fn send(&self, send: impl FnOnce(&mut Sender<W>) -> io::Result<()>) -> io::Result<()> {
+        send(&mut self.to.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl<W: Write> Sink for Out<'_, W> {
-    fn begin(&mut self, artifact: &Artifact) -> Result<(), Fault> {
-        self.looking = Some(Beside::new(Look::new(&artifact.path)));
-        Ok(())
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        if let Some(look) = &mut self.looking {
-            look.take(bytes, &mut self.items);
-        }
-        if self.items.len() >= WORTH {
-            self.items().map_err(|e| gone(&e))?;
-        }
-        self.to.bytes(bytes).map_err(|e| gone(&e))
-    }
-
-    fn end(&mut self) -> Result<(), Fault> {
-        let looking = self.looking.take().and_then(|look| look.finish(&mut self.items));
-        let mut look = looking.ok_or(Fault::Internal("an artifact ended twice"))?;
-        look.finish();
-        look.append_items(&mut self.items);
-        let mut found = look.finding();
+impl<W: Write + Send> Sink for Out<'_, W> {
+    fn artifact(&mut self, artifact: &Artifact, bytes: &mut dyn Read) -> Result<(), Fault> {
+        let out = &*self;
+        let mut tee = Tee { from: bytes, out };
+        let found = beside(&mut tee, |from| {
+            let mut outcome = Ok(());
+            let found = inspect(&artifact.path, from, &mut |records| {
+                let send = |to: &mut Sender<W>| {
+                    to.message(&Answer::Items)?;
+                    to.bytes(records)
+                };
+                if outcome.is_ok() && !records.is_empty() {
+                    outcome = out.send(send);
+                }
+            })?;
+            outcome.map(|()| found)
+        });
+        let mut found = found.map_err(|e| gone(&e))?;
         let flaws = std::mem::take(&mut found.flaws);
-        self.items()
-            .and_then(|()| flaws.into_iter().try_for_each(|flaw| self.to.message(&Answer::Flaw(flaw))))
-            .and_then(|()| self.to.message(&Answer::Found(found)))
-            .map_err(|e| gone(&e))
+        out.send(|to| {
+            flaws.into_iter().try_for_each(|flaw| to.message(&Answer::Flaw(flaw)))?;
+            to.message(&Answer::Found(found))
+        })
+        .map_err(|e| gone(&e))
+    }
+}
+
+/// Hands over what is read.
+struct Tee<'t, 'a, W: Write> {
+    from: &'t mut dyn Read,
+    out: &'t Out<'a, W>,
+}
+
+impl<W: Write> Read for Tee<'_, '_, W> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let got = self.from.read(to)?;
+        let bytes = to.get(..got).unwrap_or_default();
+        self.out.send(|to| to.bytes(bytes))?;
+        Ok(got)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cut::{Cut, Span};
 use base::Reason;
 
 /// Something that may not pass, unless the policy permits it.
@@ -12,43 +13,93 @@ pub struct Flaw {
     pub reason: Reason,
     /// The line that has it, counted from 1.
     pub line: u64,
-    /// The whole lines without which it is gone; none where only the whole artifact can be kept back.
-    pub span: Option<Span>,
+    /// The smallest part without which it is gone.
+    pub part: Part,
     /// The file of an archive that has it, or what is wrong with the archive; at most 255 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
 }
 
-/// Whole lines, with their ends: where they begin and how long they are, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Span {
-    /// From the beginning of the artifact.
-    pub from: u64,
-    /// At least 1.
-    pub size: u64,
-}
-
-impl Span {
-    /// The first byte after it.
-    pub fn end(self) -> u64 {
-        self.from.saturating_add(self.size)
+impl Flaw {
+    /// The whole lines, or the file of an archive, that are left out today; none where the whole artifact is kept back:
+    /// of JSON no object is left out yet.
+    pub fn span(&self) -> Option<Span> {
+        match self.part {
+            Part::Line(span) | Part::Rule(span) | Part::Member(span) => Some(span),
+            Part::Object(_) | Part::Whole => None,
+        }
     }
 }
 
-/// What is to be left out: whole lines, of an artifact or of a file in an archive.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Cut {
-    /// The file of an archive.
-    pub member: Option<String>,
-    /// The lines.
-    pub span: Span,
+/// The smallest part of an artifact that can be left out so that a flaw is gone, and where it lies: in the artifact, or
+/// in the file of an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// A line, with its end.
+    Line(Span),
+    /// A rule of several lines, all of them whole.
+    Rule(Span),
+    /// An object of JSON, from its brace to its brace.
+    Object(Span),
+    /// A file of an archive, all of it.
+    Member(Span),
+    /// Nothing less than the artifact.
+    Whole,
+}
+
+impl Part {
+    /// What kind of part it is.
+    pub fn unit(self) -> Unit {
+        match self {
+            Self::Line(_) => Unit::Line,
+            Self::Rule(_) => Unit::Rule,
+            Self::Object(_) => Unit::Object,
+            Self::Member(_) => Unit::Member,
+            Self::Whole => Unit::Whole,
+        }
+    }
+
+    /// Where it lies.
+    pub fn span(self) -> Option<Span> {
+        match self {
+            Self::Line(span) | Self::Rule(span) | Self::Object(span) | Self::Member(span) => Some(span),
+            Self::Whole => None,
+        }
+    }
+}
+
+/// What the smallest part of a format is that can be left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// A line.
+    Line,
+    /// A rule.
+    Rule,
+    /// An object of JSON.
+    Object,
+    /// A file of an archive.
+    Member,
+    /// The whole artifact.
+    Whole,
+}
+
+impl Unit {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Line => "line",
+            Self::Rule => "rule",
+            Self::Object => "object",
+            Self::Member => "file in it",
+            Self::Whole => "whole file",
+        }
+    }
 }
 
 /// What is to be left out so that these are gone: in order, each line once.
 pub fn cuts(flaws: &[Flaw]) -> Vec<Cut> {
-    let cut = |flaw: &Flaw| flaw.span.map(|span| Cut { member: flaw.member.clone(), span });
+    let cut = |flaw: &Flaw| flaw.span().map(|span| Cut { member: flaw.member.clone(), span });
     let mut all: Vec<Cut> = flaws.iter().filter_map(cut).collect();
     all.sort_unstable();
     all.dedup_by(|next, last| {
@@ -102,7 +153,7 @@ pub const PERMITTABLE: [Reason; 7] = [
     Reason::RuleBytecode,
 ];
 
-/// Most flaws of one reason that are told of one artifact; one more is told without lines to leave out.
+/// Most flaws of one reason that are told of one artifact; one more is told of the whole.
 const MOST: usize = 10_000;
 
 /// Most flaws of one artifact.
@@ -117,13 +168,13 @@ pub struct Flaws {
 
 impl Flaws {
     /// One more.
-    pub fn add(&mut self, reason: Reason, line: u64, span: Option<Span>, member: Option<&str>) {
+    pub fn add(&mut self, reason: Reason, line: u64, part: Part, member: Option<&str>) {
         let place = CONTENT.iter().position(|known| *known == reason).unwrap_or_default();
         let Some(count) = self.counts.get_mut(place) else { return };
         *count += 1;
         if *count <= MOST + 1 {
-            let span = span.filter(|_| *count <= MOST);
-            self.found.push(Flaw { reason, line, span, member: member.map(str::to_owned) });
+            let part = if *count <= MOST { part } else { Part::Whole };
+            self.found.push(Flaw { reason, line, part, member: member.map(str::to_owned) });
         }
     }
 

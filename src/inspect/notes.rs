@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::Kind;
-use super::cvd::Database;
-use super::flaw::{Flaws, Span};
+use super::finding::Database;
+use super::flaw::{Flaw, Flaws, Part};
 use super::item::{Item, MOST, RECORD};
 use base::Reason;
 use base::clock::Stopwatch;
+use base::wire::LONGEST_BYTES;
 
 /// How long one artifact may be inspected, in seconds of its own: far above what honest content takes.
 const MOST_SECONDS: u64 = 60;
@@ -15,11 +16,20 @@ const MOST_SECONDS: u64 = 60;
 /// How often the time is looked at, in steps.
 const TURN: u64 = 64;
 
-/// Notes on one artifact.
+/// Bytes of records that are worth a message: a frame takes twice as many.
+const WORTH: usize = (LONGEST_BYTES / 2).next_multiple_of(RECORD) - RECORD;
+
+/// Takes records of items, whole ones.
+pub type Items<'a> = &'a mut (dyn FnMut(&[u8]) + Send);
+
+/// Notes on one artifact, whatever is inside of what in it: flaws are kept, items handed over as they come.
 #[derive(Default)]
-pub struct Notes {
+pub struct Notes<'a> {
     flaws: Flaws,
+    /// Records that were not handed over yet.
     items: Vec<u8>,
+    /// Takes them; nobody wants them where it is none.
+    to: Option<Items<'a>>,
     /// How many items there were.
     count: u64,
     watch: Stopwatch,
@@ -33,10 +43,15 @@ pub struct Notes {
     pub database: Option<Database>,
 }
 
-impl Notes {
-    /// Something that may not pass in this line; without `span` the whole artifact cannot.
-    pub fn flaw(&mut self, reason: Reason, line: u64, span: Option<Span>) {
-        self.flaws.add(reason, line, span, self.member.as_deref());
+impl<'a> Notes<'a> {
+    /// Whose items go there.
+    pub fn new(to: Items<'a>) -> Self {
+        Self { to: Some(to), ..Self::default() }
+    }
+
+    /// Something that may not pass in this line, and what has to be left out for it to be gone.
+    pub fn flaw(&mut self, reason: Reason, line: u64, part: Part) {
+        self.flaws.add(reason, line, part, self.member.as_deref());
     }
 
     /// What follows is about this file of an archive; or about what is wrong with the archive.
@@ -44,54 +59,46 @@ impl Notes {
         self.member = member.map(str::to_owned);
     }
 
-    /// Takes over the items of others' notes.
-    pub fn absorb_items(&mut self, others: &mut Self) {
-        self.absorb_records(&mut others.items);
+    /// That the archive is not of its form, and why.
+    pub fn form(&mut self, wrong: &str) {
+        self.flaws.add(Reason::ArchiveForm, 1, Part::Whole, Some(wrong));
     }
 
-    /// Takes over records of items.
-    pub fn absorb_records(&mut self, records: &mut Vec<u8>) {
-        if self.has_room((records.len() / RECORD) as u64) {
-            self.items.append(records);
-        } else {
-            records.clear();
-        }
-    }
-
-    /// Whether so many more items are not too many; if they are, that is noted once.
-    fn has_room(&mut self, more: u64) -> bool {
-        let was_full = self.count > MOST;
-        self.count = self.count.saturating_add(more);
-        let has_room = self.count <= MOST;
-        if !was_full && !has_room {
-            self.flaw(Reason::InspectionLimit, 1, None);
-        }
-        has_room
-    }
-
-    /// Takes over others' notes.
-    pub fn absorb(&mut self, others: Self) {
-        self.absorb_of(others, &crate::flaw::CONTENT);
-    }
-
-    /// Takes over others' items, and flaws of these reasons.
-    pub fn absorb_of(&mut self, mut others: Self, reasons: &[Reason]) {
-        self.absorb_items(&mut others);
-        for flaw in others.flaws.into_vec().into_iter().filter(|flaw| reasons.contains(&flaw.reason)) {
-            self.flaws.add(flaw.reason, flaw.line, flaw.span, flaw.member.as_deref());
-        }
+    /// Reads something inside of the artifact, whose flaws are given apart: what they mean for the artifact is for the
+    /// caller to say. Time and items are the artifact's.
+    pub fn aside<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> (T, Vec<Flaw>) {
+        let (flaws, member) = (std::mem::take(&mut self.flaws), self.member.take());
+        let told = read(self);
+        self.member = member;
+        (told, std::mem::replace(&mut self.flaws, flaws).into_vec())
     }
 
     /// An item.
     pub fn item(&mut self, item: Item) {
-        if self.has_room(1) {
-            self.items.extend_from_slice(&item.to_record());
+        if !self.has_room() || self.to.is_none() {
+            return;
+        }
+        self.items.extend_from_slice(&item.to_record());
+        if self.items.len() >= WORTH {
+            self.hand_over();
         }
     }
 
-    /// Appends the records of the items since this was asked last.
-    pub fn append_items(&mut self, to: &mut Vec<u8>) {
-        to.append(&mut self.items);
+    /// Whether one more item is not too many; if it is, that is noted once.
+    fn has_room(&mut self) -> bool {
+        self.count = self.count.saturating_add(1);
+        if self.count == MOST + 1 {
+            self.flaw(Reason::InspectionLimit, 1, Part::Whole);
+        }
+        self.count <= MOST
+    }
+
+    /// Hands over the items that wait.
+    pub fn hand_over(&mut self) {
+        if let Some(to) = &mut self.to {
+            to(&self.items);
+        }
+        self.items.clear();
     }
 
     /// Whether the time for this artifact is over: asked by each inspector before its next step, which must be short.
@@ -100,22 +107,28 @@ impl Notes {
         self.steps += 1;
         if !self.is_over && self.steps.is_multiple_of(TURN) && self.watch.seconds() >= MOST_SECONDS {
             self.is_over = true;
-            self.flaw(Reason::InspectionLimit, line, None);
+            self.flaw(Reason::InspectionLimit, line, Part::Whole);
         }
         self.is_over
     }
 
+    /// Whether it was over at the last question.
+    pub fn was_over(&self) -> bool {
+        self.is_over
+    }
+
     /// All flaws.
-    pub fn into_flaws(self) -> Flaws {
-        self.flaws
+    pub fn into_flaws(self) -> Vec<Flaw> {
+        self.flaws.into_vec()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::look;
     use crate::item::Effect;
-    use crate::{Action, Decision, Demands, Look, Opaque, Policy, Terms};
+    use crate::{Action, Decision, Demands, Opaque, Policy, Terms};
     use base::Digest;
     use bundle::Artifact;
 
@@ -137,10 +150,8 @@ mod tests {
         {
             let bytes = text.as_bytes();
             let decided = |seconds: i64| {
-                let mut look = Look::new(path);
-                look.notes.watch = Stopwatch::after(seconds);
-                look.take(bytes);
-                let finding = look.finding();
+                let mut notes = Notes { watch: Stopwatch::after(seconds), ..Notes::default() };
+                let finding = look(path, &mut { bytes }, &mut notes).unwrap();
                 let kind = finding.kind.map_or("?", Kind::name).to_owned();
                 let size = bytes.len() as u64;
                 let artifact = Artifact { path: path.into(), size, sha256: Digest::of(bytes), kind, carried: true };
@@ -156,16 +167,13 @@ mod tests {
 
     #[test]
     fn too_many_items_are_noted_once() {
-        let mut notes = Notes { count: MOST - 1, ..Notes::default() };
-        let item = Item::value("t", b"v", 0, Effect::Detects);
+        let (mut kept, item) = (Vec::new(), Item::value("t", b"v", 0, Effect::Detects));
+        let mut to = |records: &[u8]| kept.extend_from_slice(records);
+        let mut notes = Notes { count: MOST - 1, ..Notes::new(&mut to) };
         (0..3).for_each(|_| notes.item(item));
-        let mut others = Notes::default();
-        others.item(item);
-        notes.absorb_items(&mut others);
-        let mut kept = Vec::new();
-        notes.append_items(&mut kept);
+        notes.hand_over();
+        let flaws: Vec<_> = notes.into_flaws().into_iter().map(|flaw| (flaw.reason, flaw.part)).collect();
         assert_eq!(kept, item.to_record());
-        let flaws: Vec<_> = notes.into_flaws().into_vec().into_iter().map(|flaw| (flaw.reason, flaw.span)).collect();
-        assert_eq!(flaws, [(Reason::InspectionLimit, None)]);
+        assert_eq!(flaws, [(Reason::InspectionLimit, Part::Whole)]);
     }
 }

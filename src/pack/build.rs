@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
@@ -17,7 +17,8 @@ use base::{Digest, Error, Fault, Limits, Reason, Refusal, Timestamp, durable, qu
 use bundle::manifest::{Artifact, FORMAT, Manifest, Payload};
 use bundle::payload::ustar;
 use inspect::rebuild::rebuild;
-use inspect::{Decision, Demands, Finding, Kind, Look, Opaque, Policy, Terms, Verdict, strip};
+use inspect::source::Tap;
+use inspect::{Decision, Demands, Finding, Kind, Opaque, Policy, Terms, Verdict, inspect, strip};
 
 /// What to make.
 pub struct Plan {
@@ -223,18 +224,14 @@ fn take(plan: &Plan, path: &str, file: &Path, survey: &mut Survey) -> Result<(),
 }
 
 fn look(file: &Path, path: &str) -> Result<(Artifact, Finding), Fault> {
-    let (mut hasher, mut look, mut size, mut items) = (Hasher::new(), Look::new(path), 0, Vec::new());
-    read_pieces(file, &mut |piece| {
-        hasher.update(piece);
-        look.take(piece);
-        // What each line is, is of no use here.
-        items.clear();
-        look.append_items(&mut items);
-        size += piece.len() as u64;
-        Ok(())
-    })
-    .during("read", file)?;
-    let finding = look.finding();
+    let (mut hasher, mut size) = (Hasher::new(), 0);
+    let mut from = BufReader::with_capacity(256 << 10, File::open(file).during("open", file)?);
+    let mut seen = Tap::new(&mut from, |bytes: &[u8]| {
+        hasher.update(bytes);
+        size += bytes.len() as u64;
+    });
+    // What each line is, is of no use here.
+    let finding = inspect(path, &mut seen, &mut |_| {}).during("read", file)?;
     let kind = finding.kind.map_or("unknown", Kind::name).to_owned();
     Ok((Artifact { path: path.to_owned(), size, sha256: hasher.finish(), kind, carried: true }, finding))
 }

@@ -27,7 +27,7 @@ pub struct Stream<'a> {
     at: usize,
 }
 
-impl Stream<'_> {
+impl<'a> Stream<'a> {
     /// Gives exactly `size` bytes to `give`, piece by piece. Refusal: `archive-truncated`.
     pub fn take(&mut self, mut size: u64, give: &mut dyn FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
         while size > 0 {
@@ -41,6 +41,11 @@ impl Stream<'_> {
             size -= piece.len() as u64;
         }
         Ok(())
+    }
+
+    /// The next `size` bytes, to be read.
+    pub fn file(&mut self, size: u64) -> File<'_, 'a> {
+        File { stream: self, left: size, failed: None }
     }
 
     /// The next 512 bytes.
@@ -76,6 +81,42 @@ impl Stream<'_> {
             Ok(Err(e)) => Err(e),
             Err(_) => Ok(()),
         }
+    }
+}
+
+/// Some of the bytes, as a reader. It fails where the stream does: [`File::finish`] tells why.
+pub struct File<'s, 'a> {
+    stream: &'s mut Stream<'a>,
+    left: u64,
+    failed: Option<Error>,
+}
+
+impl File<'_, '_> {
+    /// Passes over what was not read. Refusals: the stream's.
+    pub fn finish(self) -> Result<(), Error> {
+        match self.failed {
+            Some(failed) => Err(failed),
+            None => self.stream.take(self.left, &mut |_| Ok(())),
+        }
+    }
+}
+
+impl Read for File<'_, '_> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let stream = &mut *self.stream;
+        if self.left == 0 || to.is_empty() || self.failed.is_some() {
+            return Ok(0);
+        }
+        let filled = if stream.at == stream.buffer.len() { stream.refill() } else { Ok(()) };
+        if let Err(failed) = filled {
+            self.failed = Some(failed);
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let most = to.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let got = stream.buffer.get(stream.at..).unwrap_or_default().read(to.get_mut(..most).unwrap_or_default())?;
+        stream.at += got;
+        self.left -= got as u64;
+        Ok(got)
     }
 }
 

@@ -21,15 +21,12 @@ use crate::{Artifact, Manifest};
 use base::{Error, Fault, Reason, Refusal};
 use ustar::BLOCK;
 
-/// Takes the artifacts' bytes as they come out, in order. Whether they have the signed digest is for
-/// whoever keeps them to say.
+/// Takes the artifacts as they come out, in order. Whether their bytes have the signed digest is for whoever keeps them
+/// to say.
 pub trait Sink {
-    /// The next artifact begins.
-    fn begin(&mut self, artifact: &Artifact) -> Result<(), Fault>;
-    /// More of its bytes.
-    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Fault>;
-    /// All of its bytes were given.
-    fn end(&mut self) -> Result<(), Fault>;
+    /// The next artifact, and its bytes to be read; what is left of them is passed over. Where reading fails, what it
+    /// returns counts for nothing.
+    fn artifact(&mut self, artifact: &Artifact, bytes: &mut dyn Read) -> Result<(), Fault>;
 }
 
 /// Unpacks the payload of this manifest into `sink`. Refusals: `gzip-*`, `entry-*`, `archive-*`.
@@ -39,9 +36,10 @@ pub fn unpack(manifest: &Manifest, payload: impl Read + Send, sink: &mut dyn Sin
     gzip::inflate(payload, manifest.payload.size, unpacked, |stream| {
         for (index, artifact) in carried.iter().enumerate() {
             check_header(stream, &carried, index)?;
-            sink.begin(artifact)?;
-            stream.take(artifact.size, &mut |bytes| Ok(sink.bytes(bytes)?))?;
-            sink.end()?;
+            let mut bytes = stream.file(artifact.size);
+            let taken = sink.artifact(artifact, &mut bytes);
+            bytes.finish()?;
+            taken?;
             zeros(stream, ustar::padding(artifact.size), "padding")?;
         }
         check_end(stream, &carried)

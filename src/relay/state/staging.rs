@@ -12,7 +12,7 @@ use super::{SMALL, State, items};
 use base::error::IoContext as _;
 use base::{Digest, Fault, Operator, Timestamp, durable};
 use bundle::{Artifact, ReleaseId, Verified};
-use inspect::flaw::Cut;
+use inspect::Cut;
 use inspect::{Counts, Decision, Keep, Kind, Verdict, strip};
 
 /// Where the bytes of the current artifact go.

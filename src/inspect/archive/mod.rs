@@ -1,0 +1,35 @@
+//! Archives: reading a tar, a zip and what is packed, and making archives anew. What is read gives one file after the
+//! other, and of each its bytes. Out of scope: what the files are.
+
+pub mod inflate;
+pub mod names;
+pub mod rebuild;
+pub mod tar;
+pub mod zip;
+pub mod zipping;
+
+use std::io::{self, BufRead};
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+/// Why an archive is not of the form.
+pub type Wrong = &'static str;
+
+/// A file of an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name: a plain path, of which no agent makes that of another.
+    pub name: String,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// An archive that is read file by file: read itself, it gives the bytes of the file at hand. Errors are those of where
+/// it comes from; where it is not of the form, it ends.
+pub trait Archive: BufRead {
+    /// The next file; the rest of the one at hand is passed over.
+    fn next_file(&mut self) -> io::Result<Option<Member>>;
+    /// Passes over the rest of the file at hand, and tells whether all of it was there, as promised.
+    fn close(&mut self) -> io::Result<bool>;
+}

@@ -1,0 +1,177 @@
+//! Reads a tar as vendors ship it, in a form that no two readers take for two things. Source: POSIX.1-1988 "ustar
+//! Interchange Format". In scope: regular files and folders, names without any extension. Refused: links, devices, PAX
+//! and GNU extensions, a wrong checksum, a name twice or one that is no plain path, bytes behind the end.
+
+use std::io::{self, BufRead, Read};
+
+use super::names::Names;
+use super::{Archive, Member, Wrong};
+use crate::source::drain;
+use bundle::payload::ustar::{BLOCK, checksum, padding};
+
+const CUT: Wrong = "it is cut";
+
+/// How an archive ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With two blocks of zeros, as the standard has it.
+    Marked,
+    /// With its last file: ClamAV's own writer makes no mark.
+    Plain,
+}
+
+/// A tar that is read; read itself, it gives the bytes of the file at hand.
+pub struct Tar<'a> {
+    from: &'a mut dyn BufRead,
+    /// Bytes of the file at hand, and of its padding, still to come.
+    left: u64,
+    pad: u64,
+    names: Names,
+    /// How many blocks of zeros stand at the end.
+    zeros: u64,
+    wrong: Option<Wrong>,
+    end: End,
+}
+
+impl<'a> Tar<'a> {
+    /// That is in these bytes.
+    pub fn new(from: &'a mut dyn BufRead, end: End) -> Self {
+        Self { from, left: 0, pad: 0, names: Names::default(), zeros: 0, wrong: None, end }
+    }
+
+    /// The next block; none at the end.
+    fn block(&mut self) -> io::Result<Option<[u8; BLOCK]>> {
+        let mut block = [0; BLOCK];
+        let mut filled = 0;
+        while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.from.read(rest)? {
+                0 => break,
+                got => filled += got,
+            }
+        }
+        if filled > 0 && filled < BLOCK {
+            self.wrong = Some(CUT);
+        }
+        Ok((filled == BLOCK).then_some(block))
+    }
+
+    /// Reads the zeros behind the file at hand.
+    fn padding(&mut self) -> io::Result<()> {
+        while self.pad > 0 && self.wrong.is_none() {
+            let bytes = self.from.fill_buf()?;
+            let bytes = bytes.get(..usize::try_from(self.pad).unwrap_or(bytes.len())).unwrap_or(bytes);
+            if bytes.is_empty() {
+                self.wrong = Some(CUT);
+            } else if bytes.iter().any(|byte| *byte != 0) {
+                self.wrong = Some("bytes other than zero stand between its files");
+            }
+            let size = bytes.len();
+            self.from.consume(size);
+            self.pad -= size as u64;
+        }
+        Ok(())
+    }
+
+    /// The file whose header this is; none where it is something else that may stand there.
+    fn header(&mut self, block: &[u8; BLOCK]) -> Result<Option<Member>, Wrong> {
+        if block.iter().all(|byte| *byte == 0) {
+            self.zeros += 1;
+            return Ok(None);
+        }
+        if self.zeros > 0 {
+            return Err("something stands behind its end");
+        }
+        let field = |from: usize, size: usize| block.get(from..from + size).unwrap_or_default();
+        if octal(field(148, 8)) != Some(u64::from(checksum(block))) {
+            return Err("a header's checksum is wrong");
+        }
+        let magic = field(257, 8);
+        let is_ustar = magic == b"ustar\x0000";
+        if !is_ustar && magic != b"ustar  \0" && magic != [0; 8] {
+            return Err("a header is of no form that is known");
+        }
+        let prefix = if is_ustar { text(field(345, 155))? } else { "" };
+        let name = text(field(0, 100))?;
+        let name = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+        let size = octal(field(124, 12)).ok_or("a size is not in octal digits")?;
+        let plain = name.strip_prefix("./").unwrap_or(&name);
+        match field(156, 1) {
+            b"5" if size == 0 => return self.names.add_folder(plain).map(|()| None),
+            b"0" | b"\0" => self.names.add(plain)?,
+            _ => return Err("it holds a link, a device or an extended header"),
+        }
+        (self.left, self.pad) = (size, padding(size));
+        Ok(Some(Member { name: plain.to_owned(), size }))
+    }
+
+    /// That nothing is wrong with what was read, all of it.
+    pub fn finish(self) -> Result<(), Wrong> {
+        let is_whole = self.left == 0 && self.pad == 0 && (self.zeros >= 2 || self.end == End::Plain);
+        self.wrong.map_or(if is_whole { Ok(()) } else { Err(CUT) }, Err)
+    }
+}
+
+impl Archive for Tar<'_> {
+    fn next_file(&mut self) -> io::Result<Option<Member>> {
+        self.close()?;
+        self.padding()?;
+        while self.wrong.is_none() {
+            let Some(block) = self.block()? else { break };
+            match self.header(&block) {
+                Ok(None) => {}
+                Ok(Some(member)) => return Ok(Some(member)),
+                Err(wrong) => self.wrong = Some(wrong),
+            }
+        }
+        Ok(None)
+    }
+
+    fn close(&mut self) -> io::Result<bool> {
+        drain(self)?;
+        if self.left > 0 {
+            self.wrong = Some(CUT);
+        }
+        Ok(self.wrong.is_none())
+    }
+}
+
+impl Read for Tar<'_> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let most = to.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let got = self.from.read(to.get_mut(..most).unwrap_or_default())?;
+        self.left -= got as u64;
+        Ok(got)
+    }
+}
+
+impl BufRead for Tar<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.left == 0 {
+            return Ok(&[]);
+        }
+        let bytes = self.from.fill_buf()?;
+        Ok(bytes.get(..usize::try_from(self.left).unwrap_or(usize::MAX)).unwrap_or(bytes))
+    }
+
+    fn consume(&mut self, size: usize) {
+        self.from.consume(size);
+        self.left -= size as u64;
+    }
+}
+
+/// A field that ends with the first NUL; only NULs follow.
+fn text(field: &[u8]) -> Result<&str, Wrong> {
+    let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
+    let (name, rest) = field.split_at_checked(end).unwrap_or_default();
+    if rest.iter().any(|byte| *byte != 0) {
+        return Err("something stands behind a file's name");
+    }
+    str::from_utf8(name).map_err(|_| "a file's name is not UTF-8")
+}
+
+/// Octal digits between blanks and NULs.
+fn octal(field: &[u8]) -> Option<u64> {
+    let digits = str::from_utf8(field).ok()?.trim_matches([' ', '\0']);
+    let is_octal = !digits.is_empty() && digits.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
+    is_octal.then(|| u64::from_str_radix(digits, 8).ok()).flatten()
+}

@@ -1,0 +1,60 @@
+//! What the examiner says of an artifact: facts, and no decision. The keeper takes it for what a stranger says.
+
+use serde::{Deserialize, Serialize};
+
+use super::flaw::Flaw;
+use super::kind::Kind;
+use base::{Reason, Timestamp};
+
+/// What an artifact's bytes show: facts, and no decision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    /// The kind, or why they show none that may pass.
+    pub kind: Result<Kind, Reason>,
+    /// The first line at fault, counted from 1.
+    pub line: Option<u64>,
+    /// What a ClamAV database says of itself.
+    pub database: Option<Database>,
+    /// MD5 of a rule file, in hex.
+    pub md5: Option<String>,
+    /// Kinds of the files in an archive.
+    #[serde(default)]
+    pub members: Vec<Kind>,
+    /// What its content does that may not pass. It travels by itself, a flaw a message.
+    #[serde(skip)]
+    pub flaws: Vec<Flaw>,
+}
+
+/// What a database says of itself in its header, which nobody but its vendor vouches for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// Its version.
+    pub version: u64,
+    /// How many signatures are in it.
+    pub signatures: u64,
+    /// The functionality level that an engine needs for all of it.
+    pub level: u64,
+    /// When it was built.
+    pub built: Timestamp,
+    /// Whether it has its vendor's signature: RSA of 1024 bits over MD5, so a hint of where it is from.
+    pub is_vendor_signed: bool,
+}
+
+impl Database {
+    /// From the header's fields.
+    pub(super) fn parse(header: &[&str], is_vendor_signed: bool) -> Option<Self> {
+        let number = |at: usize| header.get(at).and_then(|text: &&str| text.parse().ok());
+        let built = Timestamp::from_secs(number(8)?);
+        Some(Self { version: number(2)?, signatures: number(3)?, level: number(4)?, built, is_vendor_signed })
+    }
+
+    /// In words.
+    pub fn words(&self) -> String {
+        let Self { version, signatures, level, built, is_vendor_signed } = self;
+        let signed = if *is_vendor_signed { "has its vendor's signature" } else { "without its vendor's signature" };
+        format!("database {version} of {built}, {signatures} signatures, functionality level {level}, {signed}")
+    }
+}

@@ -1,0 +1,128 @@
+//! Formats made of lines: each line is read by itself, so leaving one out changes no other.
+
+use std::io::{self, BufRead};
+
+use super::submission::submits;
+use crate::cut::Span;
+use crate::flaw::Part;
+use crate::notes::Notes;
+use base::Reason;
+
+/// A line, without its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// Its text, without blanks around it.
+    pub text: &'a str,
+    /// Whether there were blanks around it, which some readers take for a part of it.
+    pub is_padded: bool,
+    /// Counted from 1.
+    pub number: u64,
+    /// The whole line, with its end.
+    pub span: Span,
+}
+
+impl Line<'_> {
+    /// Notes that this line may not pass. One that is of no form here may be of one that is known.
+    pub fn flaw(&self, reason: Reason, notes: &mut Notes<'_>) {
+        let submits = reason == Reason::RuleSyntax && submits(self.text);
+        notes.flaw(if submits { Reason::RuleSubmits } else { reason }, self.number, Part::Line(self.span));
+    }
+}
+
+/// How a format reads a line.
+pub trait Grammar {
+    /// Longest line with its end, in bytes.
+    fn longest(&self) -> usize;
+
+    /// A line that is not empty, not too long, and has no lone carriage return.
+    fn line(&mut self, line: &Line<'_>, notes: &mut Notes<'_>);
+}
+
+/// Reads each line of it by this grammar.
+pub fn read(source: &mut dyn BufRead, grammar: &mut dyn Grammar, notes: &mut Notes<'_>) -> io::Result<()> {
+    let mut lines = Lines { grammar, cut: Vec::new(), number: 0, offset: 0, size: 0 };
+    while !notes.was_over() {
+        let bytes = source.fill_buf()?;
+        if bytes.is_empty() {
+            lines.finish(notes);
+            break;
+        }
+        lines.take(bytes, notes);
+        let size = bytes.len();
+        source.consume(size);
+    }
+    Ok(())
+}
+
+/// Where the reader is.
+struct Lines<'a> {
+    grammar: &'a mut dyn Grammar,
+    /// The beginning of a line that was cut by the end of the last piece.
+    cut: Vec<u8>,
+    number: u64,
+    offset: u64,
+    /// Bytes of the line at hand, kept or not.
+    size: u64,
+}
+
+impl Lines<'_> {
+    /// The next bytes, wherever they are cut.
+    fn take(&mut self, bytes: &[u8], notes: &mut Notes<'_>) {
+        let mut rest = bytes;
+        while let Some(at) = memchr::memchr(b'\n', rest) {
+            let (line, after) = rest.split_at_checked(at + 1).unwrap_or_default();
+            if self.size == 0 {
+                self.size = line.len() as u64;
+                self.end(line, notes);
+            } else {
+                self.keep(line);
+                let cut = std::mem::take(&mut self.cut);
+                self.end(&cut, notes);
+            }
+            rest = after;
+        }
+        self.keep(rest);
+    }
+
+    /// The last line, where it has no end.
+    fn finish(&mut self, notes: &mut Notes<'_>) {
+        if self.size > 0 {
+            let cut = std::mem::take(&mut self.cut);
+            self.end(&cut, notes);
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let room = self.grammar.longest().saturating_sub(self.cut.len());
+        self.size += bytes.len() as u64;
+        self.cut.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    }
+
+    fn end(&mut self, bytes: &[u8], notes: &mut Notes<'_>) {
+        self.number += 1;
+        let span = Span { from: self.offset, size: std::mem::take(&mut self.size) };
+        self.offset = span.end();
+        if notes.is_over(self.number) {
+            return;
+        }
+        let mut whole = bytes;
+        while let [before @ .., b'\r' | b'\n'] = whole {
+            whole = before;
+        }
+        // What is no UTF-8 has been told of as such, for the artifact as a whole.
+        let whole = simdutf8::basic::from_utf8(whole).unwrap_or_default();
+        // Hardly any line has blanks around it: it is not looked through for them.
+        let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t' | b'\r'));
+        let is_padded = is_blank(whole.as_bytes().first()) || is_blank(whole.as_bytes().last());
+        let text = if is_padded { whole.trim_matches([' ', '\t', '\r']) } else { whole };
+        let line = Line { text, is_padded, number: self.number, span };
+        if span.size > self.grammar.longest() as u64 {
+            line.flaw(Reason::RuleTooLong, notes);
+        } else if memchr::memchr(b'\r', text.as_bytes()).is_some() {
+            // Some readers take it for the end of a line, and what follows for another one.
+            line.flaw(Reason::RuleSyntax, notes);
+        } else if !text.is_empty() {
+            self.grammar.line(&line, notes);
+        }
+    }
+}

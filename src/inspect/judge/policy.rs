@@ -1,0 +1,328 @@
+//! What becomes of what content does: named rules, of which the first that fits decides.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::flaw::{Flaw, PERMITTABLE, can_be_stripped};
+use crate::kind::Kind;
+use base::{Digest, Reason, Refusal, quoted};
+
+/// What a rule says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// It may pass.
+    Permit,
+    /// Where the content is made of lines, those are left out; else the artifact is withheld.
+    Strip,
+    /// The whole artifact is withheld.
+    Withhold,
+    /// The whole release is refused.
+    Refuse,
+}
+
+impl Action {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Permit => "permit",
+            Self::Strip => "strip",
+            Self::Withhold => "withhold",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Its name, which verdicts carry. 1 to 64 of `a-z 0-9 . _ -`.
+    pub name: String,
+    /// What it is about: reason codes of verdicts.
+    pub reasons: Vec<Reason>,
+    /// The kinds of content it is about; all, if left out.
+    #[serde(default)]
+    pub kinds: Vec<Kind>,
+    /// What it says. Only what `gaprelay policy show` marks so may be permitted.
+    pub then: Action,
+    /// Why: one line of at most 300 characters, for officers and auditors.
+    pub why: String,
+}
+
+/// A policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Its name. A site's policy may not have the name of one that ships with the program.
+    pub name: String,
+    /// What it is for, in a sentence.
+    #[serde(default)]
+    pub about: String,
+    /// Its rules, of which the first that fits decides.
+    #[serde(rename = "rule", default)]
+    pub rules: Vec<Rule>,
+    /// What becomes of what no rule is about: `withhold`, `strip` or `refuse`. Default `withhold`.
+    #[serde(default = "withhold")]
+    pub otherwise: Action,
+}
+
+fn withhold() -> Action {
+    Action::Withhold
+}
+
+/// What was decided about something that content does, and by which rule; by none where no rule is about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decided<'a> {
+    /// What becomes of it.
+    pub action: Action,
+    /// The rule's name.
+    pub rule: Option<&'a str>,
+}
+
+impl Policy {
+    /// What becomes of content of this kind (none where it is of no kind that passes) that has this.
+    pub fn decide(&self, kind: Option<Kind>, reason: Reason) -> Decided<'_> {
+        let fits = |rule: &&Rule| {
+            rule.reasons.contains(&reason)
+                && (rule.kinds.is_empty() || kind.is_some_and(|kind| rule.kinds.contains(&kind)))
+        };
+        let rule = self.rules.iter().find(fits);
+        Decided { action: rule.map_or(self.otherwise, |rule| rule.then), rule: rule.map(|rule| rule.name.as_str()) }
+    }
+
+    /// What is wrong with it.
+    pub fn problem(&self) -> Option<String> {
+        let name = quoted(&self.name);
+        if self.otherwise == Action::Permit {
+            return Some(format!("policy \"{name}\": what no rule is about cannot be permitted"));
+        }
+        let mut seen = BTreeSet::new();
+        for rule in &self.rules {
+            let wrong = |what: String| Some(format!("policy \"{name}\", rule \"{}\": {what}", quoted(&rule.name)));
+            if !base::name::is_name(&rule.name) {
+                return wrong(base::name::RULE.to_owned());
+            }
+            if !seen.insert(&rule.name) {
+                return wrong("it stands twice".into());
+            }
+            if rule.reasons.is_empty() {
+                return wrong("it is about no reason".into());
+            }
+            if !(1..=300).contains(&rule.why.trim().chars().count()) {
+                return wrong("it needs its why, of at most 300 characters".into());
+            }
+            let cannot = |reason: &&Reason| match rule.then {
+                Action::Permit => !PERMITTABLE.contains(reason),
+                Action::Strip => !can_be_stripped(**reason),
+                Action::Withhold | Action::Refuse => false,
+            };
+            if let Some(reason) = rule.reasons.iter().find(cannot) {
+                let done = if rule.then == Action::Permit { "permitted" } else { "stripped" };
+                return wrong(format!("{reason} cannot be {done}: gaprelay explain {reason}"));
+            }
+        }
+        None
+    }
+}
+
+/// What a feed may carry.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// The kinds.
+    pub kinds: &'a [Kind],
+    /// What becomes of what content does.
+    pub policy: &'a Policy,
+    /// Whether those have signed who must, for content that keeps something else from detecting.
+    pub may_suppress: bool,
+    /// Content of no kind we know that passes all the same.
+    pub opaque: Opaque<'a>,
+    /// What rules about origins ask for.
+    pub demands: Demands<'a>,
+}
+
+/// What a rule about origins asks of a bundle's artifacts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// None of these kinds.
+    Without,
+    /// Only what an engine compares and nothing else: see [`Kind::is_inert`].
+    Inert,
+    /// Only what a second publisher or an evaluator has signed as well, byte for byte.
+    Agreement,
+}
+
+/// One such rule, as it holds for a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// The rule's name, which verdicts carry.
+    pub rule: String,
+    /// The kinds it is about; all, if empty.
+    pub kinds: Vec<Kind>,
+    /// What it asks.
+    pub asked: Asked,
+}
+
+/// What rules about origins ask for before a bundle's artifacts pass.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Demands<'a> {
+    /// The rules that hold for it.
+    pub rules: &'a [Demand],
+    /// What others have signed as well.
+    pub agreed: Option<&'a BTreeSet<Digest>>,
+}
+
+impl Demands<'_> {
+    /// Why an artifact of this kind (none: of no kind we know), which holds files of these, does not pass, and by which
+    /// rule. Reasons: `origin-refused`, `origin-not-inert`, `origin-not-agreed`.
+    pub fn unfit(&self, kind: Option<Kind>, members: &[Kind], sha256: Digest) -> Option<(Reason, &str)> {
+        let kinds = || kind.into_iter().chain(members.iter().copied());
+        self.rules.iter().find_map(|demand| {
+            let is_about = demand.kinds.is_empty() || kinds().any(|kind| demand.kinds.contains(&kind));
+            let agreed = self.agreed.is_some_and(|agreed| agreed.contains(&sha256));
+            let reason = match demand.asked {
+                Asked::Without => Reason::OriginRefused,
+                Asked::Inert if kind.is_some_and(Kind::is_inert) => return None,
+                Asked::Inert => Reason::OriginNotInert,
+                Asked::Agreement if agreed => return None,
+                Asked::Agreement => Reason::OriginNotAgreed,
+            };
+            is_about.then_some((reason, demand.rule.as_str()))
+        })
+    }
+}
+
+/// Bytes that nobody here can look into, and that a site needs: named one by one, or vouched for by a second signer.
+/// What is of a kind that never passes (a program, a script, an archive) does not pass so either.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opaque<'a> {
+    /// Exactly these.
+    pub digests: &'a [Digest],
+    /// Whether those have signed whom the feed names for it; never where it names nobody.
+    pub is_vouched: bool,
+}
+
+impl Opaque<'_> {
+    /// The rule by which these bytes pass; none: they do not.
+    pub fn rule(&self, sha256: Digest) -> Option<&'static str> {
+        match (self.digests.contains(&sha256), self.is_vouched) {
+            (true, _) => Some("opaque-by-digest"),
+            (_, true) => Some("opaque-by-signer"),
+            _ => None,
+        }
+    }
+}
+
+/// What becomes of an artifact.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It passes whole.
+    Clear,
+    /// These may not pass, and are left out.
+    Strip(Vec<Flaw>),
+    /// It is kept back for this, in this line of this file of an archive.
+    Withhold(Reason, Option<u64>, Option<String>),
+}
+
+impl Terms<'_> {
+    /// What becomes of something that may not pass unless it is permitted.
+    pub fn decide(&self, kind: Option<Kind>, reason: Reason) -> Decided<'_> {
+        let decided = self.policy.decide(kind, reason);
+        let lacks = decided.action == Action::Permit && reason == Reason::RuleWeakensDetection && !self.may_suppress;
+        if lacks { Decided { action: Action::Withhold, rule: decided.rule } } else { decided }
+    }
+
+    /// What becomes of content of a kind that the feed may carry, by what it does. Refusal: the reason why the release
+    /// is not to be taken at all.
+    pub fn judge(&self, kind: Kind, flaws: Vec<Flaw>, path: &str) -> Result<Outcome, Refusal> {
+        // Of several the one that comes first in the file.
+        let first = |action: Action| {
+            let these = flaws.iter().filter(|flaw| self.decide(Some(kind), flaw.reason).action == action);
+            these.min_by_key(|flaw| flaw.line).cloned()
+        };
+        if let Some(flaw) = first(Action::Refuse) {
+            return Err(self.refusal(Some(kind), flaw.reason, path, Some(flaw.line)));
+        }
+        if let Some(flaw) = first(Action::Withhold) {
+            return Ok(Outcome::Withhold(flaw.reason, Some(flaw.line), flaw.member));
+        }
+        let first = first(Action::Strip);
+        let left_out: Vec<Flaw> =
+            flaws.into_iter().filter(|flaw| self.decide(Some(kind), flaw.reason).action == Action::Strip).collect();
+        Ok(match first {
+            None => Outcome::Clear,
+            Some(_) if left_out.iter().all(|flaw| flaw.span().is_some()) => Outcome::Strip(left_out),
+            Some(flaw) => Outcome::Withhold(flaw.reason, Some(flaw.line), flaw.member),
+        })
+    }
+
+    /// That the release is refused for this.
+    pub fn refusal(&self, kind: Option<Kind>, reason: Reason, path: &str, line: Option<u64>) -> Refusal {
+        let place = line.map(|line| format!(", line {line}")).unwrap_or_default();
+        let rule = self.decide(kind, reason).rule.map(|rule| format!(", rule {rule}")).unwrap_or_default();
+        let policy = quoted(&self.policy.name);
+        Refusal::new(reason, format!("\"{}\"{place}: policy {policy}{rule} refuses the release", quoted(path)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(text: &str) -> Policy {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_decides() {
+        let policy = policy(
+            r#"
+            name = "p"
+            otherwise = "strip"
+            [[rule]]
+            name = "ips"
+            reasons = ["rule-acts-on-traffic"]
+            kinds = ["suricata-rules"]
+            then = "permit"
+            why = "x"
+            [[rule]]
+            name = "no-code"
+            reasons = ["rule-runs-code", "rule-acts-on-traffic"]
+            then = "refuse"
+            why = "x"
+            "#,
+        );
+        assert_eq!(policy.problem(), None);
+        let decide = |kind, reason| {
+            let decided = policy.decide(kind, reason);
+            (decided.action, decided.rule)
+        };
+        let rules = Some(Kind::SuricataRules);
+        assert_eq!(decide(rules, Reason::RuleActsOnTraffic), (Action::Permit, Some("ips")));
+        assert_eq!(decide(Some(Kind::YaraSource), Reason::RuleActsOnTraffic), (Action::Refuse, Some("no-code")));
+        assert_eq!(decide(None, Reason::RuleRunsCode), (Action::Refuse, Some("no-code")));
+        assert_eq!(decide(rules, Reason::RuleSyntax), (Action::Strip, None));
+    }
+
+    #[test]
+    fn what_a_policy_cannot_say() {
+        let rule = |reason: &str, then: &str, why: &str| {
+            format!("name = \"p\"\n[[rule]]\nname = \"r\"\nreasons = [{reason}]\nthen = \"{then}\"\nwhy = \"{why}\"\n")
+        };
+        for (text, said) in [
+            (rule("\"rule-runs-code\"", "permit", "x"), "rule-runs-code cannot be permitted"),
+            (rule("\"kind-executable\"", "strip", "x"), "kind-executable cannot be stripped"),
+            (rule("\"rule-module\"", "permit", ""), "needs its why"),
+            (rule("", "withhold", "x"), "about no reason"),
+            (rule("\"rule-module\"", "permit", "x").replace("\"r\"", "\"R 1\""), "rule \"R 1\""),
+            ("name = \"p\"\notherwise = \"permit\"\n".into(), "cannot be permitted"),
+        ] {
+            let problem = policy(&text).problem().unwrap_or_default();
+            assert!(problem.contains(said), "{text}: {problem}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Leaving lines out of an artifact. Whoever holds the signed bytes does it, not the examiner: that one only says which
+//! lines, and lines that are not whole are refused. So what it could do, taken over, is leave lines out: in formats in
+//! which each line is read by itself, that forges nothing. An archive is the exception: the examiner makes the new one
+//! ([`crate::archive::rebuild`]), which then is examined as if it had come in so.
+
+use std::fs::File;
+use std::io::{self, BufWriter, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::Keep;
+use super::verdict::Verdict;
+use crate::cut::{Cut, Leaving, Span};
+use crate::kind::Kind;
+use base::digest::Hasher;
+use base::error::IoContext as _;
+use base::{Digest, Fault, durable};
+use bundle::Artifact;
+
+/// Copies `from` without these lines, which rise; gives digest and length of what is left. Errors: `InvalidInput`
+/// where they are not whole lines of it; the streams'.
+pub fn leave_out(mut from: impl Read, lines: &[Span], to: impl Write) -> io::Result<(Digest, u64)> {
+    let mut to = BufWriter::with_capacity(128 << 10, to);
+    let (mut hasher, mut kept, mut leaving) = (Hasher::new(), 0, Leaving::new(lines));
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        let got = from.read(&mut buffer)?;
+        if got == 0 {
+            break;
+        }
+        leaving.take(buffer.get(..got).unwrap_or_default(), &mut |piece| {
+            hasher.update(piece);
+            kept += piece.len() as u64;
+            to.write_all(piece)
+        })?;
+    }
+    leaving.finish()?;
+    to.flush()?;
+    Ok((hasher.finish(), kept))
+}
+
+/// The artifact that `verdict` says was stripped, as the one that it became.
+pub fn become_of(verdict: &Verdict) -> Option<Artifact> {
+    let (sha256, size) = verdict.kept()?;
+    Some(Artifact { path: verdict.path.clone(), size, sha256, kind: verdict.declared.clone(), carried: true })
+}
+
+/// Fills in what the artifact became: `from` without these lines, in a file at `to`. An archive is put there as it is:
+/// to make a new one, somebody has to look inside, and that is not for whoever keeps it.
+pub fn strip(verdict: &mut Verdict, mut from: impl Read, cuts: &[Cut], to: &Path) -> Result<(), Fault> {
+    let mut file = durable::create(to, 0o644)?;
+    if is_rebuilt(verdict) {
+        return io::copy(&mut from, &mut file).map(drop).during("write", to);
+    }
+    let lines: Vec<Span> = cuts.iter().map(|cut| cut.span).collect();
+    let left = leave_out(from, &lines, file);
+    if left.as_ref().is_err_and(|e| e.kind() == ErrorKind::InvalidInput) {
+        return Err(Fault::Worker { role: "examiner", what: "leaves out what are no whole lines".into() });
+    }
+    let (sha256, size) = left.during("write", to)?;
+    if let Some(stripped) = &mut verdict.stripped {
+        (stripped.sha256, stripped.size) = (sha256, size);
+    }
+    Ok(())
+}
+
+/// Whether stripping it means to make a new archive.
+pub fn is_rebuilt(verdict: &Verdict) -> bool {
+    verdict.stripped.is_some() && verdict.shown == Some(Kind::RulesArchive)
+}
+
+/// Keeps what is stripped, in an empty folder, and nothing else: for a dry run.
+pub struct Scratch {
+    folder: PathBuf,
+    whole: Option<File>,
+    number: usize,
+    paths: Vec<String>,
+}
+
+impl Scratch {
+    /// In this folder.
+    pub fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), whole: None, number: 0, paths: Vec::new() }
+    }
+
+    fn whole(&self) -> PathBuf {
+        self.folder.join("whole")
+    }
+}
+
+impl Keep for Scratch {
+    fn begin(&mut self, _: &Artifact) -> Result<(), Fault> {
+        durable::remove(&self.whole())?;
+        self.whole = Some(durable::create(&self.whole(), 0o600)?);
+        Ok(())
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        let path = self.whole();
+        self.whole.as_mut().map_or(Ok(()), |file| file.write_all(bytes)).during("write", &path)
+    }
+
+    fn items(&mut self, _: &[u8]) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn end(&mut self, verdict: &mut Verdict, cuts: &[Cut]) -> Result<(), Fault> {
+        if verdict.stripped.is_some() {
+            let path = self.whole();
+            let to = self.folder.join(format!("stripped-{}", self.number));
+            strip(verdict, File::open(&path).during("open", &path)?, cuts, &to)?;
+            self.number += 1;
+            self.paths.push(verdict.path.clone());
+        }
+        Ok(())
+    }
+
+    fn stripped(&self, path: &str) -> PathBuf {
+        let number = self.paths.iter().position(|known| known == path).unwrap_or(usize::MAX);
+        self.folder.join(format!("stripped-{number}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_lines_and_nothing_else() {
+        let text = b"one\ntwo\n\nfour";
+        let left = |spans: &[(u64, u64)]| {
+            let spans: Vec<_> = spans.iter().map(|(from, size)| Span { from: *from, size: *size }).collect();
+            let mut out = Vec::new();
+            let (digest, size) = leave_out(text.as_slice(), &spans, &mut out).map_err(|e| e.kind())?;
+            assert_eq!((digest, size), (Digest::of(&out), out.len() as u64));
+            Ok::<_, ErrorKind>(String::from_utf8(out).unwrap())
+        };
+        assert_eq!(left(&[]).unwrap(), "one\ntwo\n\nfour");
+        assert_eq!(left(&[(0, 4)]).unwrap(), "two\n\nfour");
+        assert_eq!(left(&[(4, 4), (9, 4)]).unwrap(), "one\n\n");
+        assert_eq!(left(&[(0, 8), (8, 1)]).unwrap(), "four");
+        assert_eq!(left(&[(0, 13)]).unwrap(), "");
+        for wrong in [[(0, 3)], [(1, 3)], [(4, 5)], [(9, 3)], [(9, 5)], [(4, 0)], [(20, 1)], [(0, u64::MAX)]] {
+            // The empty third line is one: what begins in the second and ends with it is two whole lines.
+            if wrong != [(4, 5)] {
+                assert_eq!(left(&wrong).unwrap_err(), ErrorKind::InvalidInput, "{wrong:?}");
+            }
+        }
+        for wrong in [[(4, 4), (0, 4)], [(0, 4), (0, 8)], [(0, 4), (2, 6)]] {
+            assert_eq!(left(&wrong).unwrap_err(), ErrorKind::InvalidInput, "{wrong:?}");
+        }
+    }
+}

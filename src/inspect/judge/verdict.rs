@@ -1,0 +1,173 @@
+//! Verdicts: exactly one for each artifact, kept with the release.
+
+use serde::{Deserialize, Serialize};
+
+use crate::finding::Database;
+use crate::kind::Kind;
+use base::{Digest, Reason, quoted};
+
+/// What inspection decided.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// Passed whole.
+    Cleared,
+    /// Passed without the lines that may not.
+    Stripped,
+    /// Kept back whole.
+    Withheld,
+}
+
+impl Decision {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Cleared => "cleared",
+            Self::Stripped => "stripped",
+            Self::Withheld => "withheld",
+        }
+    }
+}
+
+/// What became of an artifact by leaving lines out: new bytes, of which the publisher signed each but not their sum. Of
+/// an archive, its files in a new one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Stripped {
+    /// Length in bytes.
+    pub size: u64,
+    /// SHA-256.
+    pub sha256: Digest,
+    /// What was left out, by line.
+    pub dropped: Vec<Dropped>,
+}
+
+/// A line, or a rule of several, that was left out; once for each reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Dropped {
+    /// The line at fault, in the artifact as it came, counted from 1.
+    pub line: u64,
+    /// Why.
+    pub reason: Reason,
+    /// The file of an archive that the line is in; in line 1, it may be the whole file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+}
+
+/// What inspection decided about one artifact, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Verdict {
+    /// The artifact's path in the manifest.
+    pub path: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its SHA-256.
+    pub sha256: Digest,
+    /// The kind that the manifest declares.
+    pub declared: String,
+    /// The kind that its bytes show, if it is one we know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Kind>,
+    /// Cleared, stripped or withheld.
+    pub decision: Decision,
+    /// Why it was withheld, or stripped: the first reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// The first line at fault, counted from 1, where the format has lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// The file of an archive that the line is in, or what is wrong with the archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// The rule of the policy that says so; none where the policy has no rule about it. `opaque-by-digest` or
+    /// `opaque-by-signer` where nobody looked into it, and the feed takes it all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// What is served in its place, if it was stripped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stripped: Option<Box<Stripped>>,
+    /// What a ClamAV database says of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<Database>,
+    /// MD5 of a rule file, for the side file that suricata-update reads; no trust rests on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub md5: Option<String>,
+}
+
+impl Verdict {
+    /// Why it was withheld or stripped, and where: the code and the line; empty if it was cleared.
+    pub fn why(&self) -> String {
+        let member = self.member.as_deref().map(|member| format!(", {}", quoted(member))).unwrap_or_default();
+        let line = match (self.line, self.reason) {
+            (None, _) | (_, Some(Reason::ArchiveForm)) => member,
+            (Some(line), _) => format!("{member}, line {line}"),
+        };
+        let more = self.stripped.as_ref().map_or(0, |stripped| stripped.places().len().saturating_sub(1));
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        self.reason.map(|reason| format!("{reason}{line}{more}")).unwrap_or_default()
+    }
+
+    /// Whether it is a ClamAV database that is older than the one that is served.
+    pub fn goes_back(&self, served: &Self) -> bool {
+        self.database.zip(served.database).is_some_and(|(new, served)| new.version < served.version)
+    }
+
+    /// Digest and length of what is kept and served; `None`: nothing is.
+    pub fn kept(&self) -> Option<(Digest, u64)> {
+        match (self.decision, &self.stripped) {
+            (Decision::Cleared, _) => Some((self.sha256, self.size)),
+            (Decision::Stripped, Some(stripped)) => Some((stripped.sha256, stripped.size)),
+            _ => None,
+        }
+    }
+}
+
+impl Stripped {
+    /// The lines that were left out, each once, in order, with the file of an archive that they are in.
+    pub fn places(&self) -> Vec<(Option<&str>, u64)> {
+        let mut places: Vec<_> = self.dropped.iter().map(|dropped| (dropped.member.as_deref(), dropped.line)).collect();
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
+}
+
+/// How many artifacts got which verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Counts {
+    /// Passed whole.
+    pub cleared: u64,
+    /// Passed with lines dropped.
+    pub stripped: u64,
+    /// Kept back whole.
+    pub withheld: u64,
+}
+
+impl Counts {
+    /// Counts `verdicts`.
+    pub fn of(verdicts: &[Verdict]) -> Self {
+        let mut counts = Self::default();
+        for verdict in verdicts {
+            match verdict.decision {
+                Decision::Cleared => counts.cleared += 1,
+                Decision::Stripped => counts.stripped += 1,
+                Decision::Withheld => counts.withheld += 1,
+            }
+        }
+        counts
+    }
+
+    /// Whether everything passed whole.
+    pub fn is_clean(self) -> bool {
+        self.stripped == 0 && self.withheld == 0
+    }
+}
