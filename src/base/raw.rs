@@ -35,9 +35,44 @@ pub fn map(path: &Path, size: Option<u64>) -> Result<Bytes, Fault> {
 /// Closes every descriptor from number `first` on. To be called once, before this process has opened
 /// anything: then they are what whoever started us left open, and belong to nobody.
 pub fn close_from(first: u32) -> Result<(), Fault> {
-    // SAFETY: called at the start of `main`, when no value of ours owns a descriptor.
-    let closed = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+    close_range(first, u32::MAX)
+}
+
+fn close_range(first: u32, last: u32) -> Result<(), Fault> {
+    // SAFETY: called at the start of `main` alone, when no value of ours owns one of these descriptors.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
     if closed == 0 { Ok(()) } else { Err(Fault::Internal("what was left open cannot be closed")) }
+}
+
+/// Takes the descriptors of these numbers, which whoever started us opened for us alone, and closes every other from
+/// number 3 on. To be called once, as [`close_from`]. Fault: one is not open, or named twice.
+pub fn inherited(numbers: &[u32]) -> Result<Vec<OwnedFd>, Fault> {
+    let mut rising = numbers.to_vec();
+    rising.sort_unstable();
+    let mut next = 3;
+    for number in rising {
+        if number < next {
+            return Err(Fault::Internal("descriptors are passed that cannot be"));
+        }
+        if number > next {
+            close_range(next, number - 1)?;
+        }
+        next = number + 1;
+    }
+    close_from(next)?;
+    numbers.iter().map(|number| take(*number)).collect()
+}
+
+/// Takes one of those.
+fn take(number: u32) -> Result<OwnedFd, Fault> {
+    let number = i32::try_from(number).map_err(|_| Fault::Internal("descriptors are passed that cannot be"))?;
+    // SAFETY: the call takes numbers and reads no memory.
+    if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
+        return Err(Fault::Internal("a descriptor that was to be passed is not open"));
+    }
+    // SAFETY: it is open, it was opened for this process, and `inherited`, which runs at the start of `main`, takes
+    // each number once: no other value owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// The descriptors that a service manager passed, by name (`sd_listen_fds_with_names`(3)); numbered

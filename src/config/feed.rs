@@ -17,7 +17,7 @@ pub struct Feed {
     /// Its name, as in the manifests.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub name: Spanned<String>,
-    /// The kinds it may carry; all others are withheld. See `schemas/kinds.md`.
+    /// The kinds it may carry; all others are withheld. See `schemas/kinds.json`.
     #[cfg_attr(feature = "schema", schemars(with = "Vec<Kind>"))]
     pub kinds: Spanned<Vec<Kind>>,
     /// The policy that says what becomes of what its content does: one of the config's `[[policy]]`, or one that

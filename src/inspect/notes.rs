@@ -155,9 +155,9 @@ mod tests {
                 let kind = finding.kind.map_or("?", Kind::name).to_owned();
                 let size = bytes.len() as u64;
                 let artifact = Artifact { path: path.into(), size, sha256: Digest::of(bytes), kind, carried: true };
-                let (verdict, cuts) = finding.judge(&artifact, terms).unwrap();
-                assert!(cuts.is_empty());
-                (verdict.decision, verdict.reason)
+                let judged = finding.judge(&artifact, terms).unwrap();
+                assert!(judged.cuts().is_empty());
+                (judged.verdict().decision, judged.verdict().reason)
             };
             let limit = (Decision::Withheld, Some(Reason::InspectionLimit));
             assert_eq!(decided(i64::try_from(MOST_SECONDS).unwrap()), limit, "{path}");

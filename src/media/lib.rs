@@ -11,5 +11,5 @@ pub mod open;
 pub mod reader;
 
 pub use find::Document;
-pub use medium::{Medium, Spooled, Step, Surveyed};
+pub use medium::{Bundle, Medium, Spooled, Step, Surveyed};
 pub use mount::Mount;

@@ -27,27 +27,50 @@ const IN_FLIGHT: usize = 4;
 /// Bytes of work done, for a progress bar.
 pub type Step<'a> = &'a mut dyn FnMut(u64);
 
-/// A medium, as its reader shows it.
+/// A medium that was not searched yet: all it can be asked is what lies on it.
 pub struct Medium {
+    reader: Reader,
+}
+
+/// A medium that was searched. What is read of it is read of a bundle that was found; an [`Envelope`] and a [`Spooled`]
+/// come off a medium in no other way. Made by [`Medium::survey`] alone.
+pub struct Surveyed {
+    reader: Reader,
+    bundles: Vec<Bundle>,
+    unrelated: u64,
+    unreadable: Vec<String>,
+    tree: String,
+}
+
+/// A bundle that was found on a medium. Made by [`Medium::survey`] alone.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    number: u64,
+    document: Document,
+    folder: String,
+}
+
+impl Bundle {
+    /// What its signatures are over.
+    pub fn document(&self) -> Document {
+        self.document
+    }
+
+    /// Its folder, escaped; empty for the medium's root.
+    pub fn folder(&self) -> &str {
+        &self.folder
+    }
+}
+
+/// The process that sees the medium.
+struct Reader {
     /// Nothing once the reader did what it never should: then it is not asked again.
     talk: Option<Talk>,
     limits: Limits,
-    bundles: Vec<Document>,
-    tree: Option<String>,
-}
-
-/// What the reader says lies on the medium.
-pub struct Surveyed {
-    /// Each bundle: what its signatures are over, and its folder, escaped; empty for the medium's root.
-    pub bundles: Vec<(Document, String)>,
-    /// Files and folders that belong to none.
-    pub unrelated: u64,
-    /// Folders that could not be listed, escaped, with the reason.
-    pub unreadable: Vec<String>,
 }
 
 /// A verified bundle whose payload lies in the spool with exactly the signed digest.
-/// Made by [`Medium::payload`] alone.
+/// Made by [`Surveyed::payload`] alone.
 pub struct Spooled {
     verified: Verified,
     file: File,
@@ -76,7 +99,7 @@ impl Drop for Spooled {
 impl Medium {
     /// A medium whose reader takes questions from `asks` and answers into `answers`.
     pub fn new(asks: OwnedFd, answers: OwnedFd, limits: &Limits) -> Result<Self, Fault> {
-        Ok(Self { talk: Some(Talk::new(asks, answers)?), limits: limits.clone(), bundles: Vec::new(), tree: None })
+        Ok(Self { reader: Reader { talk: Some(Talk::new(asks, answers)?), limits: limits.clone() } })
     }
 
     /// A medium that this process reads itself.
@@ -84,9 +107,19 @@ impl Medium {
         let opened = crate::find::open_root(root).map_err(|e| unlistable(&e))?;
         let theirs = limits.clone();
         let talk = Talk::here(move |asks, answers| reader::run(&opened, &theirs, asks, answers))?;
-        Ok(Self { talk: Some(talk), limits: limits.clone(), bundles: Vec::new(), tree: None })
+        Ok(Self { reader: Reader { talk: Some(talk), limits: limits.clone() } })
     }
 
+    /// Searches the medium. Refusals: `medium-entry-limit`, `medium-unreadable`.
+    pub fn survey(mut self) -> Result<Surveyed, Error> {
+        let most = self.reader.limits.medium_entries;
+        let found = self.reader.ask(&Ask::Survey, |answers| hear_survey(answers, most))?;
+        let Found { bundles, unrelated, unreadable, tree } = found;
+        Ok(Surveyed { reader: self.reader, bundles, unrelated, unreadable, tree })
+    }
+}
+
+impl Reader {
     /// Asks, and takes the answer by `hear`. A fault of the reader's is its last word.
     fn ask<T>(&mut self, ask: &Ask, hear: impl FnOnce(&mut Receiver<Patient>) -> Result<T, Error>) -> Result<T, Error> {
         let mut talk = self.talk.take().ok_or_else(|| talk::given_up(READER))?;
@@ -97,29 +130,36 @@ impl Medium {
         }
         heard
     }
+}
 
-    /// Searches the medium. Refusals: `medium-entry-limit`, `medium-unreadable`.
-    pub fn survey(&mut self) -> Result<Surveyed, Error> {
-        let most = self.limits.medium_entries;
-        let (surveyed, tree) = self.ask(&Ask::Survey, |answers| hear_survey(answers, most))?;
-        self.tree = Some(tree);
-        self.bundles = surveyed.bundles.iter().map(|(document, _)| *document).collect();
-        Ok(surveyed)
+impl Surveyed {
+    /// The bundles, by folder.
+    pub fn bundles(&self) -> &[Bundle] {
+        &self.bundles
+    }
+
+    /// How many files and folders belong to none.
+    pub fn unrelated(&self) -> u64 {
+        self.unrelated
+    }
+
+    /// Folders that could not be listed, escaped, with the reason.
+    pub fn unreadable(&self) -> &[String] {
+        &self.unreadable
     }
 
     /// Document and signature files of a bundle, each under its cap.
     /// Refusals: `medium-*`, `manifest-too-large`, `keyring-too-large`, `signature-malformed`.
-    pub fn envelope(&mut self, bundle: usize) -> Result<Envelope, Error> {
-        let limits = self.limits.clone();
-        let document = *self.bundles.get(bundle).ok_or(Fault::Internal("there is no such bundle"))?;
-        self.ask(&Ask::Envelope(bundle as u64), |answers| hear_envelope(answers, document, &limits))
+    pub fn envelope(&mut self, bundle: &Bundle) -> Result<Envelope, Error> {
+        let limits = self.reader.limits.clone();
+        self.reader.ask(&Ask::Envelope(bundle.number), |answers| hear_envelope(answers, bundle.document, &limits))
     }
 
     /// Takes the payload into `spool` as `name` and proves its digest to be the signed one.
     /// Refusals: `payload-missing`, `payload-size`, `payload-digest`, `medium-*`.
     pub fn payload(
         &mut self,
-        bundle: usize,
+        bundle: &Bundle,
         verified: Verified,
         spool: &Path,
         name: &str,
@@ -130,8 +170,8 @@ impl Medium {
         let file = durable::create(&path, 0o600)?;
         // From here on a failure drops `spooled`, and with it the copy.
         let spooled = Spooled { verified, file, path };
-        let digest = self
-            .ask(&Ask::Payload(bundle as u64, signed.size), |answers| receive(answers, &spooled, signed.size, step))?;
+        let ask = Ask::Payload(bundle.number, signed.size);
+        let digest = self.reader.ask(&ask, |answers| receive(answers, &spooled, signed.size, step))?;
         if digest != signed.sha256 {
             let detail = format!("payload.tar.gz has digest {digest}, the manifest says {}", signed.sha256);
             return Err(Error::refused(Reason::PayloadDigest, detail));
@@ -142,24 +182,32 @@ impl Medium {
     /// Whether the medium's tree, its names, lengths and times, is what it was at the survey.
     /// Refusals: `medium-*`, where it can no longer be searched.
     pub fn is_unchanged(&mut self) -> Result<bool, Error> {
-        let now = self.ask(&Ask::Again, |answers| match answers.message().map_err(|e| broken(&e))? {
+        let now = self.reader.ask(&Ask::Again, |answers| match answers.message().map_err(|e| broken(&e))? {
             Answer::Surveyed { tree, .. } => Ok(tree),
             answer => Err(unexpected(answer)),
         })?;
-        Ok(self.tree == Some(now))
+        Ok(self.tree == now)
     }
 }
 
-fn hear_survey(answers: &mut Receiver<Patient>, most: u64) -> Result<(Surveyed, String), Error> {
+/// What the reader says lies on the medium.
+struct Found {
+    bundles: Vec<Bundle>,
+    unrelated: u64,
+    unreadable: Vec<String>,
+    tree: String,
+}
+
+fn hear_survey(answers: &mut Receiver<Patient>, most: u64) -> Result<Found, Error> {
     let mut bundles = Vec::new();
     loop {
         match answers.message().map_err(|e| broken(&e))? {
             Answer::Bundle(document, folder) if (bundles.len() as u64) < most => {
-                bundles.push((document, printable(&folder)));
+                bundles.push(Bundle { number: bundles.len() as u64, document, folder: printable(&folder) });
             }
             Answer::Surveyed { unrelated, unreadable, tree } => {
                 let unreadable = unreadable.iter().map(|text| printable(text)).collect();
-                return Ok((Surveyed { bundles, unrelated, unreadable }, tree));
+                return Ok(Found { bundles, unrelated, unreadable, tree });
             }
             answer => return Err(unexpected(answer)),
         }

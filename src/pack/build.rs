@@ -18,7 +18,7 @@ use bundle::manifest::{Artifact, FORMAT, Manifest, Payload};
 use bundle::payload::ustar;
 use inspect::rebuild::rebuild;
 use inspect::source::Tap;
-use inspect::{Decision, Demands, Finding, Kind, Opaque, Policy, Terms, Verdict, inspect, strip};
+use inspect::{Decision, Demands, Finding, Kind, Opaque, Policy, Terms, Verdict, inspect};
 
 /// What to make.
 pub struct Plan {
@@ -188,7 +188,7 @@ fn take(plan: &Plan, path: &str, file: &Path, survey: &mut Survey) -> Result<(),
     if let Err(reason) = finding.kind {
         survey.unrecognised.push((path.to_owned(), reason));
     }
-    let (mut verdict, cuts) = match finding.judge(&artifact, terms) {
+    let mut judged = match finding.judge(&artifact, terms) {
         Ok(judged) => judged,
         Err(refusal) => {
             survey.refused.push(refusal);
@@ -196,30 +196,29 @@ fn take(plan: &Plan, path: &str, file: &Path, survey: &mut Survey) -> Result<(),
             return Ok(());
         }
     };
-    let mut taken = artifact;
-    if let (Some(folder), Some(_)) = (&plan.strip, &verdict.stripped) {
-        let to = folder.join(survey.verdicts.len().to_string());
-        let whole = File::open(file).during("open", file)?;
-        if strip::is_rebuilt(&verdict) {
-            rebuild(whole, &cuts, durable::create(&to, 0o644)?).map(drop).during("write", &to)?;
-        } else {
-            strip::strip(&mut verdict, whole, &cuts, &to)?;
-        }
-        // What is left is judged as if it had come so: there may be nothing left that passes.
-        let (left, finding) = look(&to, path)?;
-        if let Some(stripped) = &mut verdict.stripped {
-            (stripped.sha256, stripped.size) = (left.sha256, left.size);
-        }
-        let (again, _) = finding.judge(&left, terms)?;
-        if again.decision == Decision::Cleared {
-            survey.stripped.insert(path.to_owned(), to);
-            taken = left;
-        } else {
-            (verdict.decision, verdict.stripped) = (Decision::Withheld, None);
-        }
+    let (Some(folder), Some(_)) = (&plan.strip, &judged.verdict().stripped) else {
+        survey.artifacts.push(artifact);
+        survey.verdicts.push(judged.into_verdict());
+        return Ok(());
+    };
+    let to = folder.join(survey.verdicts.len().to_string());
+    let whole = File::open(file).during("open", file)?;
+    if judged.is_rebuilt() {
+        rebuild(whole, judged.cuts(), durable::create(&to, 0o644)?).map(drop).during("write", &to)?;
+    } else {
+        judged.strip(whole, &to)?;
     }
-    survey.artifacts.push(taken);
-    survey.verdicts.push(verdict);
+    // What is left is judged as if it had come so: there may be nothing left that passes.
+    let (left, finding) = look(&to, path)?;
+    judged.left(left.sha256, left.size);
+    let remains = finding.judge(&left, terms)?;
+    if remains.verdict().decision == Decision::Cleared {
+        survey.stripped.insert(path.to_owned(), to);
+        survey.artifacts.push(left);
+    } else {
+        survey.artifacts.push(artifact);
+    }
+    survey.verdicts.push(judged.settle(&remains));
     Ok(())
 }
 

@@ -74,13 +74,13 @@ pub fn draft(former: &Keyring, changes: &Changes, on: Timestamp) -> Result<Keyri
 
 /// A keyring and its signatures as a relay would read them from this folder.
 pub fn read(folder: &Path) -> Result<Envelope, Error> {
-    let mut medium = Medium::here(folder, &Limits { medium_depth: 0, ..Limits::default() })?;
-    let bundles = medium.survey()?.bundles;
-    let number = bundles.iter().position(|(document, _)| *document == Document::Keyring).ok_or_else(|| {
+    let mut surveyed = Medium::here(folder, &Limits { medium_depth: 0, ..Limits::default() })?.survey()?;
+    let keyring = surveyed.bundles().iter().find(|bundle| bundle.document() == Document::Keyring).cloned();
+    let keyring = keyring.ok_or_else(|| {
         let detail = format!("{} holds no keyring.toml with a signature beside it", folder.display());
         Refusal::new(Reason::NoBundle, detail)
     })?;
-    medium.envelope(number)
+    surveyed.envelope(&keyring)
 }
 
 /// What the relay would say to each of these, in the order of their versions; the first refusal ends it, and names

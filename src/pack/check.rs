@@ -7,8 +7,7 @@ use base::quoted::quoted_os;
 use base::{Error, Limits, Reason, Refusal, Timestamp, quoted};
 use bundle::{Keyring, Rules, Signer, trust};
 use config::{Classification, Config, policy};
-use inspect::strip::Scratch;
-use inspect::{Demands, Examination, Kind, Terms, Verdict};
+use inspect::{Demands, Examination, Kind, Scratch, Terms, Threads, Verdict};
 use media::Medium;
 
 /// What a dry run found.
@@ -33,13 +32,15 @@ pub fn check(
     now: Timestamp,
 ) -> Result<Checked, Error> {
     let limits = config.map(|c| c.limits.clone()).unwrap_or_default();
-    let mut medium = Medium::here(folder, &Limits { medium_depth: 0, ..limits.clone() })?;
-    if medium.survey()?.bundles.is_empty() {
-        return Err(Error::refused(Reason::NoBundle, format!("{} is no bundle's folder", quoted_os(folder))));
-    }
+    let mut surveyed = Medium::here(folder, &Limits { medium_depth: 0, ..limits.clone() })?.survey()?;
+    let bundle = surveyed
+        .bundles()
+        .first()
+        .cloned()
+        .ok_or_else(|| Refusal::new(Reason::NoBundle, format!("{} is no bundle's folder", quoted_os(folder))))?;
     let tolerance = config.map_or(Duration::from_mins(10), |c| c.clock.tolerance.0);
     let rules = Rules { keyring, limits: &limits, clock_tolerance: tolerance, now, waived: &|_, _| false };
-    let verified = bundle::verify(medium.envelope(0)?, &rules)?;
+    let verified = bundle::verify(surveyed.envelope(&bundle)?, &rules)?;
     let name = verified.manifest().feed.clone();
     let feed = config.map(|config| {
         let unknown = || Refusal::new(Reason::FeedUnknown, format!("the config has no feed {name}"));
@@ -59,8 +60,11 @@ pub fn check(
     // Whether another publisher agrees, only the relay knows.
     let demands = Demands { rules: &demands, agreed: None };
     let terms = Terms { kinds, policy: &policy, may_suppress, opaque, demands };
-    let spooled = medium.payload(0, verified, spool, "payload", &mut |_| {})?;
-    let verdicts = Examination::here(&limits)?.unpack(&spooled, terms, &mut Scratch::new(spool), &mut |_| {})?;
+    let spooled = surveyed.payload(&bundle, verified, spool, "payload", &mut |_| {})?;
+    let (mut threads, mut scratch) = (Threads::new(&limits), Scratch::new(spool));
+    let mut examination = Examination::begin(&mut threads, terms, &mut scratch)?;
+    examination.unpack(&spooled, &mut |_| {})?;
+    let verdicts = examination.finish()?.into_iter().collect::<Result<_, _>>()?;
     let verified = spooled.verified();
     let left_out =
         verified.manifest().artifacts.iter().filter(|a| !a.carried).map(|a| quoted(&a.path).to_string()).collect();

@@ -7,6 +7,11 @@
  *   HOSTILE=more         they hand over more than was asked for
  *   HOSTILE=lies         they hand over other bytes
  *   HOSTILE=silent       they end before they have answered
+ *   HOSTILE=dies         they crash in the middle of an answer
+ *   HOSTILE=stays        they answer no more, and do not end
+ *   HOSTILE=leaves       they leave more in their pipes than was asked for, and other flags
+ *   HOSTILE=tells        they tell which process answers
+ *   HOSTILE_ONCE=PATH    only the first process of the role, which makes this file
  *   HOSTILE_ROLE=NAME    which of them: reader, examiner, keeper, server, sinkhole, post, review, exporter
  *   MISSING=landlock     the kernel does not know that layer
  *           seccomp
@@ -65,6 +70,12 @@ __attribute__((constructor)) static void who(void) {
         if (!strcmp(word, "attempt") || !strcmp(word, "wait")) return;
         supervised |= !strcmp(word, "--supervised");
     }
+    const char *once = getenv("HOSTILE_ONCE"), *wanted = getenv("HOSTILE_ROLE");
+    if (once && wanted && !strcmp(role, wanted)) {
+        int first = open(once, O_CREAT | O_EXCL | O_WRONLY, 0600);
+        if (first < 0) role = "";
+        else close(first);
+    }
     if (!*role && !strcmp(command, "server")) role = "server";
     if (!*role && !strcmp(command, "import") && supervised) role = "keeper";
     if (!strcmp(role, "post")) {
@@ -120,6 +131,28 @@ ssize_t write(int fd, const void *bytes, size_t size) {
     int answer = fd > 2 && (!strcmp(role, "reader") || !strcmp(role, "examiner")) && !syscall(SYS_fstat, fd, &what) && S_ISFIFO(what.st_mode);
     if (answer || (fd == 1 && !strcmp(role, "exporter"))) escape();
     if (answer && size > 0 && mine("silent")) _exit(0);
+    if (answer && size > 0 && mine("dies")) {
+        (REAL(write))(fd, bytes, size / 2);
+        __builtin_trap();
+    }
+    if (answer && size > 0 && mine("stays")) {
+        // Not in its turn, so that it is not waited for.
+        static char frame[5 + 8] = { 'M', 8, 0, 0, 0, '"', 'i', 't', 'e', 'm', 's', '"', ' ' };
+        for (int i = 0; i < 2; i++) (REAL(write))(fd, frame, sizeof frame);
+        static int never;
+        for (;;) syscall(SYS_futex, &never, 0, 0, NULL);
+    }
+    if (answer && size > 5 && mine("leaves") && !memcmp((const char *)bytes + size - 6, "\"done\"", 6)) {
+        ssize_t done = (REAL(write))(fd, bytes, size);
+        static const char more[] = "M\6\0\0\0\"done\"M\6\0\0\0\"done\"no frame";
+        for (int i = 0; i < 100; i++) (REAL(write))(fd, more, sizeof more);
+        for (int end = 0; end < 2; end++) fcntl(end, F_SETFL, O_NONBLOCK | O_DIRECT);
+        return done;
+    }
+    if (answer && mine("tells") && !tried++) {
+        char line[100];
+        syscall(SYS_write, 2, line, snprintf(line, sizeof line, "hostile %s: process %d answers\n", role, getpid()));
+    }
     if (answer && size > 0 && mine("frames")) return (REAL(write))(fd, "no frame", 8) == 8 ? (ssize_t)size : -1;
     if (answer && size > 0 && mine("more")) {
         static char frame[5 + 4096] = { 'B', 0, 0x10, 0, 0 };

@@ -1,17 +1,17 @@
-//! The verdict on an artifact, from what its bytes show and what its feed may carry.
+//! The judgement on an artifact, from what its bytes show and what its feed may carry.
 
+use super::judgement::Judgement;
 use super::policy::{Action, Outcome, Terms};
-use super::verdict::{Decision, Dropped, Stripped, Verdict};
-use crate::cut::Cut;
+use super::verdict::{Decision, Stripped, Verdict};
 use crate::finding::Finding;
-use crate::flaw::{Flaw, cuts as cuts_of};
-use base::{Digest, Reason, Refusal};
+use crate::flaw::cuts as cuts_of;
+use base::{Reason, Refusal};
 use bundle::Artifact;
 
 impl Finding {
-    /// The verdict on `artifact`, whose bytes show this, on these terms; and what to leave out, in order, where it is
-    /// to be stripped. Refusal: the reason why the release is not to be taken at all.
-    pub fn judge(self, artifact: &Artifact, terms: Terms<'_>) -> Result<(Verdict, Vec<Cut>), Refusal> {
+    /// The judgement on `artifact`, whose bytes show this, on these terms. Refusal: the reason why the release is not to be
+    /// taken at all.
+    pub fn judge(self, artifact: &Artifact, terms: Terms<'_>) -> Result<Judgement, Refusal> {
         let opaque = if self.kind == Err(Reason::KindUnknown) { terms.opaque.rule(artifact.sha256) } else { None };
         let demanded = terms.demands.unfit(self.kind.ok(), &self.members, artifact.sha256);
         // A kind that is not one, not the declared one or not wanted comes before what the content does.
@@ -26,7 +26,7 @@ impl Finding {
             }
             Ok(_) => demanded.map(|(reason, _)| (reason, None)),
         };
-        let kind = self.kind.ok();
+        let (kind, mut verdict) = (self.kind.ok(), Verdict::cleared(artifact, &self));
         let outcome = match (unfit, kind) {
             (Some((reason, line)), _) if terms.decide(kind, reason).action == Action::Refuse => {
                 return Err(terms.refusal(kind, reason, &artifact.path, line));
@@ -34,21 +34,6 @@ impl Finding {
             (Some((reason, line)), _) => Outcome::Withhold(reason, line, None),
             (None, Some(kind)) => terms.judge(kind, self.flaws, &artifact.path)?,
             (None, None) => Outcome::Clear,
-        };
-        let mut verdict = Verdict {
-            decision: Decision::Cleared,
-            path: artifact.path.clone(),
-            size: artifact.size,
-            sha256: artifact.sha256,
-            declared: artifact.kind.clone(),
-            shown: kind,
-            reason: None,
-            line: None,
-            member: None,
-            rule: None,
-            stripped: None,
-            database: self.database,
-            md5: self.md5,
         };
         let mut cuts = Vec::new();
         match outcome {
@@ -64,15 +49,12 @@ impl Finding {
                     (verdict.decision, verdict.reason) = (Decision::Stripped, Some(first.reason));
                     (verdict.line, verdict.member) = (Some(first.line), first.member.clone());
                 }
-                // What the new bytes are, is told by whoever makes them.
-                let dropped = |flaw: Flaw| Dropped { line: flaw.line, reason: flaw.reason, member: flaw.member };
-                let dropped = flaws.into_iter().map(dropped).collect();
-                verdict.stripped = Some(Box::new(Stripped { size: 0, sha256: Digest([0; 32]), dropped }));
+                verdict.stripped = Some(Box::new(Stripped::without(flaws)));
             }
         }
         let rule = verdict.reason.and_then(|reason| terms.decide(kind, reason).rule);
         let demand = demanded.filter(|(reason, _)| verdict.reason == Some(*reason)).map(|(_, rule)| rule);
         verdict.rule = demand.or(rule).or(opaque).map(str::to_owned);
-        Ok((verdict, cuts))
+        Ok(Judgement::new(verdict, cuts))
     }
 }

@@ -4,95 +4,116 @@
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::thread;
 
+use super::Keep;
+use super::examiners::Examiners;
+use super::judgement::{Judgement, Proven};
 use super::policy::Terms;
-use super::verdict::{Decision, Verdict};
-use super::{Keep, strip};
-use crate::archive::rebuild::most;
-use crate::cut::Cut;
-use crate::examiner::{self, Answer, Ask};
+use super::verdict::Verdict;
+use crate::examiner::{Answer, Ask};
 use crate::flaw::MOST_IN_ALL;
 use crate::item::{MOST, RECORD};
+use crate::rebuild::most;
 use base::digest::Hasher;
 use base::error::IoContext as _;
 use base::patient::Patient;
 use base::quoted::printable;
 use base::talk::{self, Talk};
 use base::wire::{Frame, Receiver, Sender};
-use base::{Digest, Error, Fault, Limits, Reason, durable, quoted};
+use base::{Digest, Error, Fault, Reason, Refusal, durable, quoted};
 use bundle::Artifact;
 use media::{Spooled, Step};
 
 /// Whom the faults are told of.
 const EXAMINER: &str = "examiner";
 
-/// An examiner, and what it is asked.
-pub struct Examination {
-    /// Nothing after a question that was not answered to its end: then it is not asked again.
+/// The examination of what belongs together: a bundle.
+pub struct Examination<'a> {
+    examiners: &'a mut dyn Examiners,
+    /// With the examiner at work. Nothing after a question that was not answered to its end: then it is not asked again.
     talk: Option<Talk>,
+    terms: Terms<'a>,
+    keep: &'a mut dyn Keep,
+    judged: Vec<Judgement>,
 }
 
 /// What a question led to. A refusal leaves the examiner ready for the next one; a fault does not.
 type Told<T> = Result<Result<T, Error>, Fault>;
 
-/// A verdict, and what is to be left out.
-type Judged = (Verdict, Vec<Cut>);
+impl Drop for Examination<'_> {
+    /// However it ends: the examiner has seen enough.
+    fn drop(&mut self) {
+        self.talk = None;
+        self.examiners.end();
+        self.examiners.prepare();
+    }
+}
 
-impl Examination {
-    /// By the examiner that takes questions from `asks` and answers into `answers`.
-    pub fn new(asks: OwnedFd, answers: OwnedFd) -> Result<Self, Fault> {
-        Ok(Self { talk: Some(Talk::new(asks, answers)?) })
+impl<'a> Examination<'a> {
+    /// With a fresh examiner.
+    pub fn begin(examiners: &'a mut dyn Examiners, terms: Terms<'a>, keep: &'a mut dyn Keep) -> Result<Self, Fault> {
+        let talk = Some(examiners.fresh()?);
+        Ok(Self { examiners, talk, terms, keep, judged: Vec::new() })
     }
 
-    /// By a thread of this process.
-    pub fn here(limits: &Limits) -> Result<Self, Fault> {
-        let limits = limits.clone();
-        Ok(Self { talk: Some(Talk::here(move |asks, answers| examiner::run(&limits, asks, answers))?) })
-    }
-
-    /// Has the payload unpacked into `keep`, and gives each carried artifact its verdict, in order.
+    /// Has the payload unpacked, kept and judged.
     /// Refusals: `gzip-*`, `entry-*`, `archive-*`; what the policy refuses a release for.
-    pub fn unpack(
-        &mut self,
-        spooled: &Spooled,
-        terms: Terms<'_>,
-        keep: &mut dyn Keep,
-        step: Step<'_>,
-    ) -> Result<Vec<Verdict>, Error> {
+    pub fn unpack(&mut self, spooled: &Spooled, step: Step<'_>) -> Result<(), Error> {
         let carried: Vec<&Artifact> = spooled.verified().manifest().carried().collect();
-        let take = |answers: &mut _| take(answers, &carried, terms, keep, step);
-        let judged = self.ask(|asks| feed(asks, spooled), take)?;
-        judged.into_iter().map(|judged| self.look_again(judged, terms, keep)).collect()
+        let terms = self.terms;
+        let judged =
+            self.ask(|asks| feed(asks, spooled), |answers, keep| take(answers, &carried, terms, keep, step))?;
+        self.judged.extend(judged);
+        Ok(())
     }
 
     /// Has one artifact of ours looked at, whose bytes are in `from` from its place on, and proves its digest.
-    pub fn look(
-        &mut self,
-        artifact: &Artifact,
-        from: &File,
-        terms: Terms<'_>,
-        keep: &mut dyn Keep,
-    ) -> Result<Verdict, Error> {
-        let judged = self.look_once(artifact, from, terms, keep)?;
-        self.look_again(judged, terms, keep)
+    pub fn look(&mut self, artifact: &Artifact, from: &File) -> Result<(), Error> {
+        let judged = self.look_at(artifact, from)?;
+        self.judged.push(judged);
+        Ok(())
     }
 
-    fn look_once(
-        &mut self,
-        artifact: &Artifact,
-        from: &File,
-        terms: Terms<'_>,
-        keep: &mut dyn Keep,
-    ) -> Result<Judged, Error> {
+    /// Has what is stripped looked at as if it had come in so, and gives each artifact its verdict, in the order in which
+    /// they were looked at; or what the policy refuses a release for.
+    pub fn finish(mut self) -> Result<Vec<Result<Verdict, Refusal>>, Fault> {
+        let mut judged = std::mem::take(&mut self.judged);
+        for judged in judged.iter_mut().filter(|judged| judged.is_rebuilt()) {
+            self.rebuild(judged)?;
+        }
+        if judged.iter().any(|judged| judged.remains().is_some()) {
+            // By one that never saw what is left out, nor anything else of this bundle: what takes an examiner over does
+            // not get to judge the archive that it made.
+            self.talk = None;
+            self.talk = Some(self.examiners.fresh()?);
+        }
+        let mut verdicts = Vec::with_capacity(judged.len());
+        for judged in judged {
+            verdicts.push(match judged.remains() {
+                None => Ok(judged.into_verdict()),
+                Some(artifact) => {
+                    let file = File::open(judged.at()).during("open", judged.at())?;
+                    match self.look_at(&artifact, &file) {
+                        Ok(remains) => Ok(judged.settle(&remains)),
+                        Err(Error::Refused(refusal)) => Err(refusal),
+                        Err(Error::Fault(fault)) => return Err(fault),
+                    }
+                }
+            });
+        }
+        Ok(verdicts)
+    }
+
+    fn look_at(&mut self, artifact: &Artifact, from: &File) -> Result<Judgement, Error> {
         let feed = |asks: &mut Sender<Patient>| {
             asks.message(&Ask::Look(artifact.clone()))?;
             asks.raw()?.write_file(from, artifact.size)
         };
-        let take = |answers: &mut _| take(answers, &[artifact], terms, keep, &mut |_| {});
-        let mut judged = self.ask(feed, take).map_err(|error| match error {
+        let terms = self.terms;
+        let judged = self.ask(feed, |answers, keep| take(answers, &[artifact], terms, keep, &mut |_| {}));
+        let mut judged = judged.map_err(|error| match error {
             Error::Refused(refusal) if refusal.reason == Reason::EntryDigest => {
                 Fault::damaged(&artifact.path, "what is held of it does not have its digest").into()
             }
@@ -101,57 +122,27 @@ impl Examination {
         judged.pop().ok_or_else(|| Fault::Internal("an artifact without a verdict").into())
     }
 
-    /// What was stripped is new bytes: they are looked at as if they had come in so, and must be clear.
-    fn look_again(
-        &mut self,
-        (mut verdict, cuts): Judged,
-        terms: Terms<'_>,
-        keep: &mut dyn Keep,
-    ) -> Result<Verdict, Error> {
-        if verdict.stripped.is_none() {
-            return Ok(verdict);
-        }
-        let path = keep.stripped(&verdict.path);
-        if strip::is_rebuilt(&verdict) {
-            self.rebuild(&mut verdict, &cuts, &path)?;
-        }
-        // None where no new archive could be made.
-        let Some(artifact) = strip::become_of(&verdict) else { return Ok(verdict) };
-        let file = File::open(&path).during("open", &path)?;
-        let (again, _) = self.look_once(&artifact, &file, terms, keep)?;
-        if again.decision == Decision::Cleared {
-            verdict.md5 = again.md5;
-        } else {
-            // Nothing is left of it, say: then it is withheld for what it had, or for what is left.
-            verdict.decision = Decision::Withheld;
-            verdict.stripped = None;
-            verdict.reason = verdict.reason.or(again.reason);
-        }
-        Ok(verdict)
-    }
-
-    /// Has the archive at `path` made anew there without what is to be left out, and fills in what it became.
-    fn rebuild(&mut self, verdict: &mut Verdict, cuts: &[Cut], path: &Path) -> Result<(), Error> {
-        let cuts = serde_json::to_vec(cuts).map_err(|_| Fault::Internal("cuts that are no JSON"))?;
-        let old = File::open(path).during("open", path)?;
+    /// Has an archive made anew without what is to be left out, in the place of the old one.
+    fn rebuild(&mut self, judged: &mut Judgement) -> Result<(), Fault> {
+        let path = judged.at().to_owned();
+        let cuts = serde_json::to_vec(judged.cuts()).map_err(|_| Fault::Internal("cuts that are no JSON"))?;
+        let old = File::open(&path).during("open", &path)?;
         let made = path.with_extension("made");
         let mut new = durable::create(&made, 0o644)?;
-        let size = verdict.size;
+        let size = judged.verdict().size;
         let feed = |asks: &mut Sender<Patient>| {
             asks.message(&Ask::Rebuild { cuts: cuts.len() as u64, size })?;
             asks.bytes(&cuts)?;
             asks.raw()?.write_file(&old, size)
         };
-        match self.ask(feed, |answers| take_new(answers, most(size), &mut new, &made)) {
+        match self.ask(feed, |answers, _| take_new(answers, most(size), &mut new, &made)) {
             Ok((sha256, size)) => {
-                if let Some(stripped) = &mut verdict.stripped {
-                    (stripped.sha256, stripped.size) = (sha256, size);
-                }
-                durable::settle(&made, path)?;
+                judged.left(sha256, size);
+                durable::settle(&made, &path)?;
             }
             // None can be made: then it is withheld for what it has.
-            Err(Error::Refused(_)) => (verdict.decision, verdict.stripped) = (Decision::Withheld, None),
-            Err(fault) => return Err(fault),
+            Err(Error::Refused(_)) => judged.withhold(),
+            Err(Error::Fault(fault)) => return Err(fault),
         }
         Ok(())
     }
@@ -160,16 +151,20 @@ impl Examination {
     fn ask<T>(
         &mut self,
         feed: impl FnOnce(&mut Sender<Patient>) -> io::Result<()> + Send,
-        take: impl FnOnce(&mut Receiver<Patient>) -> Told<T>,
+        take: impl FnOnce(&mut Receiver<Patient>, &mut dyn Keep) -> Told<T>,
     ) -> Result<T, Error> {
         // Put back only when it has answered: a question that was not answered to its end is the last.
         let Talk { mut asks, mut answers } = self.talk.take().ok_or_else(|| talk::given_up(EXAMINER))?;
         let (taken, asks, answers) = thread::scope(|scope| {
             // The other way round the pipes would fill up, each end waiting for the other.
             let feeding = scope.spawn(move || feed(&mut asks).map(|()| asks));
-            let taken = take(&mut answers);
-            // An examiner that does not keep to its part ends here: it finds nobody to talk to.
+            let taken = take(&mut answers, self.keep);
+            // An examiner that does not keep to its part ends here; what is fed to it finds nobody then who reads it, and
+            // stops before there is another one.
             let answers = taken.is_ok().then_some(answers);
+            if answers.is_none() {
+                self.examiners.end();
+            }
             let asked = feeding.join().map_err(|_| Fault::Internal("feeding stopped"));
             (taken, asked, answers)
         });
@@ -197,8 +192,8 @@ fn take(
     terms: Terms<'_>,
     keep: &mut dyn Keep,
     step: Step<'_>,
-) -> Told<Vec<Judged>> {
-    let mut verdicts = Vec::with_capacity(artifacts.len());
+) -> Told<Vec<Judgement>> {
+    let mut all = Vec::with_capacity(artifacts.len());
     let mut failed: Option<Error> = None;
     for artifact in artifacts {
         if failed.is_none() {
@@ -248,15 +243,15 @@ fn take(
             return Err(misbehaves("found what cannot be"));
         }
         match finding.judge(artifact, terms) {
-            Ok((mut verdict, cuts)) => match keep.end(&mut verdict, &cuts) {
-                Ok(()) => verdicts.push((verdict, cuts)),
+            Ok(mut judged) => match keep.end(Proven::new(&mut judged)) {
+                Ok(()) => all.push(judged),
                 Err(fault) => failed = Some(fault.into()),
             },
             Err(refused) => failed = Some(refused.into()),
         }
     }
     match (answers.message().map_err(|e| broken(&e))?, failed) {
-        (Answer::Done, None) => Ok(Ok(verdicts)),
+        (Answer::Done, None) => Ok(Ok(all)),
         (Answer::Done, Some(failed)) => Ok(Err(failed)),
         (answer, failed) => Ok(Err(failed.unwrap_or(unexpected(answer)?))),
     }

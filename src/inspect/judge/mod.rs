@@ -3,15 +3,17 @@
 
 pub mod decide;
 pub mod examination;
+pub mod examined;
+pub mod examiners;
+pub mod judgement;
 mod plausible;
 pub mod policy;
 pub mod strip;
 pub mod verdict;
 
-use super::cut::Cut;
 use base::Fault;
 use bundle::Artifact;
-use verdict::Verdict;
+use judgement::Proven;
 
 /// Takes the bytes of each artifact, and then its verdict: what is withheld must not be kept.
 pub trait Keep {
@@ -21,9 +23,7 @@ pub trait Keep {
     fn bytes(&mut self, bytes: &[u8]) -> Result<(), Fault>;
     /// More of its items, as whole records.
     fn items(&mut self, records: &[u8]) -> Result<(), Fault>;
-    /// It ended; `verdict` says whether its bytes may be kept. Where something is stripped, [`strip::strip`] puts what
-    /// is left where [`Keep::stripped`] finds it.
-    fn end(&mut self, verdict: &mut Verdict, cuts: &[Cut]) -> Result<(), Fault>;
-    /// What is left of the artifact at `path` that is stripped: a file of its own.
-    fn stripped(&self, path: &str) -> std::path::PathBuf;
+    /// It ended. What its verdict withholds must not be kept; of what it strips, [`Proven::strip`] leaves out the lines, and
+    /// what is left is handed over as an artifact by itself.
+    fn end(&mut self, proven: Proven<'_>) -> Result<(), Fault>;
 }

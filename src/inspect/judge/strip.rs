@@ -1,16 +1,12 @@
-//! Leaving lines out of an artifact. Whoever holds the signed bytes does it, not the examiner: that one only says which
-//! lines, and lines that are not whole are refused. So what it could do, taken over, is leave lines out: in formats in
-//! which each line is read by itself, that forges nothing. An archive is the exception: the examiner makes the new one
-//! ([`crate::archive::rebuild`]), which then is examined as if it had come in so.
+//! Leaving whole lines out of bytes on their way to a file, and the folder in which a dry run does so.
 
 use std::fs::File;
-use std::io::{self, BufWriter, ErrorKind, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::Keep;
-use super::verdict::Verdict;
-use crate::cut::{Cut, Leaving, Span};
-use crate::kind::Kind;
+use super::judgement::Proven;
+use crate::cut::{Leaving, Span};
 use base::digest::Hasher;
 use base::error::IoContext as _;
 use base::{Digest, Fault, durable};
@@ -38,48 +34,17 @@ pub fn leave_out(mut from: impl Read, lines: &[Span], to: impl Write) -> io::Res
     Ok((hasher.finish(), kept))
 }
 
-/// The artifact that `verdict` says was stripped, as the one that it became.
-pub fn become_of(verdict: &Verdict) -> Option<Artifact> {
-    let (sha256, size) = verdict.kept()?;
-    Some(Artifact { path: verdict.path.clone(), size, sha256, kind: verdict.declared.clone(), carried: true })
-}
-
-/// Fills in what the artifact became: `from` without these lines, in a file at `to`. An archive is put there as it is:
-/// to make a new one, somebody has to look inside, and that is not for whoever keeps it.
-pub fn strip(verdict: &mut Verdict, mut from: impl Read, cuts: &[Cut], to: &Path) -> Result<(), Fault> {
-    let mut file = durable::create(to, 0o644)?;
-    if is_rebuilt(verdict) {
-        return io::copy(&mut from, &mut file).map(drop).during("write", to);
-    }
-    let lines: Vec<Span> = cuts.iter().map(|cut| cut.span).collect();
-    let left = leave_out(from, &lines, file);
-    if left.as_ref().is_err_and(|e| e.kind() == ErrorKind::InvalidInput) {
-        return Err(Fault::Worker { role: "examiner", what: "leaves out what are no whole lines".into() });
-    }
-    let (sha256, size) = left.during("write", to)?;
-    if let Some(stripped) = &mut verdict.stripped {
-        (stripped.sha256, stripped.size) = (sha256, size);
-    }
-    Ok(())
-}
-
-/// Whether stripping it means to make a new archive.
-pub fn is_rebuilt(verdict: &Verdict) -> bool {
-    verdict.stripped.is_some() && verdict.shown == Some(Kind::RulesArchive)
-}
-
 /// Keeps what is stripped, in an empty folder, and nothing else: for a dry run.
 pub struct Scratch {
     folder: PathBuf,
     whole: Option<File>,
     number: usize,
-    paths: Vec<String>,
 }
 
 impl Scratch {
     /// In this folder.
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), whole: None, number: 0, paths: Vec::new() }
+        Self { folder: folder.to_owned(), whole: None, number: 0 }
     }
 
     fn whole(&self) -> PathBuf {
@@ -103,26 +68,22 @@ impl Keep for Scratch {
         Ok(())
     }
 
-    fn end(&mut self, verdict: &mut Verdict, cuts: &[Cut]) -> Result<(), Fault> {
-        if verdict.stripped.is_some() {
+    fn end(&mut self, mut proven: Proven<'_>) -> Result<(), Fault> {
+        if proven.verdict().stripped.is_some() {
             let path = self.whole();
             let to = self.folder.join(format!("stripped-{}", self.number));
-            strip(verdict, File::open(&path).during("open", &path)?, cuts, &to)?;
+            proven.strip(File::open(&path).during("open", &path)?, &to)?;
             self.number += 1;
-            self.paths.push(verdict.path.clone());
         }
         Ok(())
-    }
-
-    fn stripped(&self, path: &str) -> PathBuf {
-        let number = self.paths.iter().position(|known| known == path).unwrap_or(usize::MAX);
-        self.folder.join(format!("stripped-{number}"))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::io::ErrorKind;
+
+    use crate::judge::strip::*;
 
     #[test]
     fn whole_lines_and_nothing_else() {

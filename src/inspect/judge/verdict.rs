@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::finding::Database;
+use crate::finding::{Database, Finding};
+use crate::flaw::Flaw;
 use crate::kind::Kind;
 use base::{Digest, Reason, quoted};
+use bundle::Artifact;
 
 /// What inspection decided.
 #[must_use]
@@ -36,6 +38,7 @@ impl Decision {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::manual_non_exhaustive, reason = "made in this module alone, not in this crate alone")]
 pub struct Stripped {
     /// Length in bytes.
     pub size: u64,
@@ -43,12 +46,15 @@ pub struct Stripped {
     pub sha256: Digest,
     /// What was left out, by line.
     pub dropped: Vec<Dropped>,
+    #[serde(skip)]
+    made: (),
 }
 
 /// A line, or a rule of several, that was left out; once for each reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::manual_non_exhaustive, reason = "made in this module alone, not in this crate alone")]
 pub struct Dropped {
     /// The line at fault, in the artifact as it came, counted from 1.
     pub line: u64,
@@ -57,12 +63,16 @@ pub struct Dropped {
     /// The file of an archive that the line is in; in line 1, it may be the whole file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
+    #[serde(skip)]
+    made: (),
 }
 
-/// What inspection decided about one artifact, and why.
+/// What inspection decided about one artifact, and why. Made by inspection, or read from the state to be shown; one that
+/// was read cannot be stored again, since what is stored is an [`Examined`](crate::judge::examined::Examined).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::manual_non_exhaustive, reason = "made in this module alone, not in this crate alone")]
 pub struct Verdict {
     /// The artifact's path in the manifest.
     pub path: String,
@@ -99,9 +109,31 @@ pub struct Verdict {
     /// MD5 of a rule file, for the side file that suricata-update reads; no trust rests on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub md5: Option<String>,
+    #[serde(skip)]
+    made: (),
 }
 
 impl Verdict {
+    /// That nothing is wrong with `artifact`, whose bytes show this.
+    pub(super) fn cleared(artifact: &Artifact, finding: &Finding) -> Self {
+        Self {
+            decision: Decision::Cleared,
+            path: artifact.path.clone(),
+            size: artifact.size,
+            sha256: artifact.sha256,
+            declared: artifact.kind.clone(),
+            shown: finding.kind.ok(),
+            reason: None,
+            line: None,
+            member: None,
+            rule: None,
+            stripped: None,
+            database: finding.database,
+            md5: finding.md5.clone(),
+            made: (),
+        }
+    }
+
     /// Why it was withheld or stripped, and where: the code and the line; empty if it was cleared.
     pub fn why(&self) -> String {
         let member = self.member.as_deref().map(|member| format!(", {}", quoted(member))).unwrap_or_default();
@@ -130,6 +162,13 @@ impl Verdict {
 }
 
 impl Stripped {
+    /// Without these flaws. What the new bytes are is told by whoever makes them.
+    pub(super) fn without(flaws: Vec<Flaw>) -> Self {
+        let dropped = |flaw: Flaw| Dropped { line: flaw.line, reason: flaw.reason, member: flaw.member, made: () };
+        let dropped = flaws.into_iter().map(dropped).collect();
+        Self { size: 0, sha256: Digest([0; 32]), dropped, made: () }
+    }
+
     /// The lines that were left out, each once, in order, with the file of an archive that they are in.
     pub fn places(&self) -> Vec<(Option<&str>, u64)> {
         let mut places: Vec<_> = self.dropped.iter().map(|dropped| (dropped.member.as_deref(), dropped.line)).collect();

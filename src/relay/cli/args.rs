@@ -266,12 +266,9 @@ pub struct Import {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-    /// Be the keeper, for this process, which started us.
-    #[arg(long, hide = true, value_name = "PID")]
-    pub supervised: Option<i32>,
-    /// A disk that it has set read-only.
-    #[arg(long, hide = true, value_name = "NAME")]
-    pub disk: Vec<String>,
+    /// What the supervisor tells the keeper.
+    #[command(flatten)]
+    pub keeper: crate::cli::args_import::Keeper,
 }
 
 /// `approve`.

@@ -1,7 +1,7 @@
 //! `gaprelay import`: progress while it reads, a table when it is done.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,6 +9,8 @@ use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Import;
+use super::examiners::Provider;
+use super::sockets::Sockets;
 use super::{console, json, receipt, worker};
 use crate::import::progress_writer::LookedAt;
 use crate::import::{Judged, Outcome, Progress, import};
@@ -26,14 +28,14 @@ use terminal::Ended;
 use tlog::receipt::paper;
 
 /// Imports, settles, and tells what became of it.
-pub fn run(root: &Path, now: Timestamp, args: &Import) -> Result<Ended, Error> {
+pub fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) -> Result<Ended, Error> {
     let operator = operator(args.operator.as_deref())?;
     if args.paths.is_empty() {
         return console::import(root, args, &operator.name);
     }
-    let Some(supervisor) = args.supervised else { return supervise(root, args) };
+    let Some(supervisor) = args.keeper.supervised else { return supervise(root, args) };
     end_with(supervisor, Signal::KILL)?;
-    let (mut keeper, workers) = worker::keeper(root, now, args)?;
+    let (mut keeper, workers) = worker::keeper(root, now, args, sockets)?;
     let keeper = &mut keeper;
     let mut shown = Shown { bar: None, quiet: args.json };
     let mut looked_at = LookedAt::begin(&keeper.state, &operator);
@@ -70,8 +72,8 @@ pub fn run(root: &Path, now: Timestamp, args: &Import) -> Result<Ended, Error> {
     Ok(ended.max_by_key(rank).unwrap_or(Ended::Well))
 }
 
-/// Sets the media's disks read-only where we are root, starts the keeper and waits for it. This process
-/// reads nothing: not the medium, not what the keeper says.
+/// Sets the media's disks read-only where we are root, starts the keeper, provides its examiners and waits for it. This
+/// process reads nothing: not the medium, and of the keeper only that it wants another examiner.
 fn supervise(root: &Path, args: &Import) -> Result<Ended, Error> {
     let mut guarded: Vec<Guarded> = Vec::new();
     if rustix::process::geteuid().is_root() {
@@ -90,8 +92,7 @@ fn supervise(root: &Path, args: &Import) -> Result<Ended, Error> {
     for disk in &guarded {
         command.arg("--disk").arg(&disk.name);
     }
-    command.arg("--").args(&args.paths);
-    let ended = wait_for(command)?;
+    let ended = wait_for(root, command, &args.paths)?;
     // Whatever it ended with: the disks are as they were.
     drop(guarded);
     match (ended.code().and_then(|code| u8::try_from(code).ok()), ended.signal()) {
@@ -106,17 +107,22 @@ fn supervise(root: &Path, args: &Import) -> Result<Ended, Error> {
 
 /// Waits for the keeper. An interruption stops it in order, and whatever it is, we go on to restore the
 /// disks.
-fn wait_for(command: Command) -> Result<ExitStatus, Fault> {
+fn wait_for(root: &Path, mut command: Command, media: &[PathBuf]) -> Result<ExitStatus, Fault> {
     let keeper = Path::new("the keeper");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().during("wait for", keeper)?;
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).during("wait for", keeper)?;
         let mut terminate = signal(SignalKind::terminate()).during("wait for", keeper)?;
         let mut hangup = signal(SignalKind::hangup()).during("wait for", keeper)?;
+        let (mut examiners, ends) = Provider::start(root)?;
+        ends.pass(&mut command)?;
+        command.arg("--").args(media);
         let mut child = start_awaited(command)?;
+        drop(ends);
         loop {
             tokio::select! {
                 ended = child.wait() => return ended.during("wait for", keeper),
+                order = examiners.order() => examiners.obey(order).await,
                 _ = interrupt.recv() => stop(&child),
                 _ = terminate.recv() => stop(&child),
                 _ = hangup.recv() => stop(&child),
@@ -153,10 +159,10 @@ impl Shown {
         }
         match progress {
             Progress::Surveyed(survey) => {
-                let (found, other) = (survey.bundles.len(), survey.unrelated);
+                let (found, other) = (survey.bundles().len(), survey.unrelated());
                 let bundles = if found == 1 { "bundle" } else { "bundles" };
                 terminal::note(format_args!("found {found} {bundles}, and {other} other files and folders"));
-                for folder in &survey.unreadable {
+                for folder in survey.unreadable() {
                     terminal::note(format_args!("could not look into {folder}"));
                 }
             }

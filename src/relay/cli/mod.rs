@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod approve;
 pub mod args;
+pub mod args_import;
 pub mod args_keyring;
 pub mod args_log;
 pub mod args_policy;
@@ -10,6 +11,7 @@ pub mod args_tuf;
 pub mod console;
 pub mod directive;
 pub mod doctor;
+pub mod examiners;
 pub mod export;
 pub mod import;
 pub mod json;
@@ -63,7 +65,7 @@ fn run(relay: Relay, sockets: Sockets) -> Result<Ended, Error> {
     let now = clock::now();
     match relay.command {
         Command::Init(init) => maintain::init(root, &init),
-        Command::Import(import) => import::run(root, now, &import),
+        Command::Import(import) => import::run(root, now, &import, sockets),
         Command::Approve(approve) => approve::run(root, now, &approve),
         Command::Settle(settle) => approve::settle(root, &settle),
         Command::Status { json } => show::status(&State::open(root)?, now, json),

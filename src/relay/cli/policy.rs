@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::args_policy::{PolicyCommand, PolicyTest};
-use super::worker;
+use super::examiners::Started;
 use crate::state::fsck::digest_of;
 use crate::state::{SMALL, State, Trust};
 use base::error::IoContext as _;
@@ -16,8 +16,7 @@ use base::{Digest, Error, Fault, Reason, Refusal, durable, quoted};
 use bundle::{Artifact, ReleaseId};
 use config::{Config, policy as policies};
 use inspect::flaw::PERMITTABLE;
-use inspect::strip::Scratch;
-use inspect::{Action, Decision, Demands, Examination, Kind, Policy, Terms, Verdict};
+use inspect::{Action, Decision, Demands, Examination, Kind, Policy, Scratch, Terms, Verdict};
 use terminal::Ended;
 
 /// Shows or tries policies.
@@ -170,31 +169,56 @@ fn judge(
     terms: Terms<'_>,
     folder: &Path,
 ) -> Result<(Vec<Verdict>, Vec<Refusal>), Error> {
-    let mut examination: Examination = worker::examination(state.root())?;
+    let mut examiners = Started::on(state.root());
     let mut keep = Scratch::new(folder);
+    let mut shown = shown(&mut examiners, targets, terms, &mut keep)?.into_iter();
     let (mut verdicts, mut refused) = (Vec::new(), Vec::new());
-    // Of what nobody has declared the kind is what the bytes show: a policy without rules tells it.
-    let curious = Policy { name: "any".into(), about: String::new(), rules: Vec::new(), otherwise: Action::Withhold };
+    let mut examination = Examination::begin(&mut examiners, terms, &mut keep)?;
     for target in targets {
-        let file = File::open(&target.file).during("open", &target.file)?;
-        let mut look = |kind: &str, terms: Terms<'_>| {
-            (&file).seek(SeekFrom::Start(target.offset)).during("read", &target.file)?;
-            let (path, kind) = (target.path.clone(), kind.to_owned());
-            let artifact = Artifact { path, size: target.size, sha256: target.sha256, kind, carried: true };
-            examination.look(&artifact, &file, terms, &mut keep)
+        let kind = match &target.declared {
+            Some(declared) => declared,
+            None => shown.next().flatten().map_or("unknown", Kind::name),
         };
-        let declared = if let Some(declared) = &target.declared {
-            declared.clone()
-        } else {
-            let seen = look("", Terms { policy: &curious, ..terms })?;
-            seen.shown.map_or("unknown", Kind::name).to_owned()
-        };
-        match look(&declared, terms) {
-            Ok(verdict) => verdicts.push(verdict),
+        match look(&mut examination, target, kind) {
             Err(Error::Refused(refusal)) => refused.push(refusal),
-            Err(fault) => return Err(fault),
+            done => done?,
+        }
+    }
+    for judged in examination.finish()? {
+        match judged {
+            Ok(verdict) => verdicts.push(verdict),
+            Err(refusal) => refused.push(refusal),
         }
     }
     verdicts.sort_by_key(|verdict| verdict.decision != Decision::Withheld);
     Ok((verdicts, refused))
+}
+
+/// Of what nobody has declared the kind is what the bytes show: a policy without rules tells it.
+fn shown(
+    examiners: &mut Started,
+    targets: &[Target],
+    terms: Terms<'_>,
+    keep: &mut Scratch,
+) -> Result<Vec<Option<Kind>>, Error> {
+    let undeclared: Vec<&Target> = targets.iter().filter(|target| target.declared.is_none()).collect();
+    if undeclared.is_empty() {
+        return Ok(Vec::new());
+    }
+    let curious = Policy { name: "any".into(), about: String::new(), rules: Vec::new(), otherwise: Action::Withhold };
+    let mut examination = Examination::begin(examiners, Terms { policy: &curious, ..terms }, keep)?;
+    for target in undeclared {
+        look(&mut examination, target, "")?;
+    }
+    let shown = |seen: Result<Verdict, Refusal>| seen.ok().and_then(|verdict| verdict.shown);
+    Ok(examination.finish()?.into_iter().map(shown).collect())
+}
+
+/// Has one looked at as content of this kind.
+fn look(examination: &mut Examination<'_>, target: &Target, kind: &str) -> Result<(), Error> {
+    let mut file = File::open(&target.file).during("open", &target.file)?;
+    file.seek(SeekFrom::Start(target.offset)).during("read", &target.file)?;
+    let (path, kind) = (target.path.clone(), kind.to_owned());
+    let artifact = Artifact { path, size: target.size, sha256: target.sha256, kind, carried: true };
+    examination.look(&artifact, &file)
 }

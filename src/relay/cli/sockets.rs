@@ -34,6 +34,11 @@ impl Sockets {
                 let units = "`up` takes no sockets from a service manager: pass them to `serve`, `sinkhole` and `review`, each a unit of its own";
                 return Err(Fault::Config(units.into()));
             }
+            // The keeper of an import, whose supervisor provides its examiners over these.
+            Command::Import(import) if import.keeper.supervised.is_some() => {
+                let pipes = raw::inherited(&import.keeper.pipes)?;
+                return Ok(Self { passed: pipes.into_iter().map(|pipe| (String::new(), pipe)).collect() });
+            }
             // The self-test does it later, to show what would be if we did not.
             Command::Worker { worker: Worker::Attempt { .. } } => return Ok(Self::default()),
             _ => Vec::new(),
@@ -45,6 +50,11 @@ impl Sockets {
     /// Whether none was passed.
     pub fn is_empty(&self) -> bool {
         self.passed.is_empty()
+    }
+
+    /// As they were passed by another process of ours.
+    pub fn pipes(self) -> impl Iterator<Item = OwnedFd> {
+        self.passed.into_iter().map(|(_, pipe)| pipe)
     }
 
     /// For agents, and for tripwires. Fault: one is no listening TCP socket.

@@ -1,24 +1,26 @@
 //! The confined processes that an import is made of, each our own binary again: the keeper, which
-//! starts the readers and the examiner before it confines itself.
+//! starts the readers before it confines itself, and whose supervisor starts the examiners ([`crate::cli::examiners`]).
 
 use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use rustix::pipe::fcntl_setpipe_size;
 use rustix::process::Signal;
 
 use super::args::{Import, Worker};
+use super::examiners::Provided;
 use super::here;
+use super::sockets::Sockets;
 use crate::import::Workers;
 use crate::keeper::Keeper;
 use crate::rights::Role;
 use crate::sinkhole::post;
 use crate::state::State;
 use base::error::IoContext as _;
-use base::{Error, Fault, Timestamp};
-use inspect::{Examination, examiner};
+use base::{Error, Fault, Limits, Timestamp};
+use inspect::examiner;
 use media::{Medium, Mount, find, medium, reader};
 use sandbox::Grants;
 use sandbox::trial::{self, Layers};
@@ -26,7 +28,7 @@ use sandbox::worker::{end_with, our_id, ourselves, start};
 use terminal::Ended;
 
 /// What the pipes between two processes hold, in bytes: fewer turns for each.
-const PIPE: usize = 1 << 20;
+pub const PIPE: usize = 1 << 20;
 
 /// What a process is started as. Where whoever started it has gone there is nothing to tell: that one
 /// tells why itself.
@@ -90,28 +92,28 @@ fn pipes() -> Result<(File, File), Fault> {
     Ok((own(std::io::stdin().as_fd().try_clone_to_owned())?, own(std::io::stdout().as_fd().try_clone_to_owned())?))
 }
 
-/// Starts a reader for each medium, and the examiner. From root each becomes its own user.
-fn workers(root: &Path, import: &Import, limits: &base::Limits) -> Result<Workers, Fault> {
+/// Starts a reader for each medium. From root each becomes its own user.
+fn media(root: &Path, paths: &[PathBuf], limits: &Limits) -> Result<Vec<(PathBuf, Option<Mount>, Medium)>, Fault> {
     let mut media = Vec::new();
-    for path in &import.paths {
+    for path in paths {
         let mut command = ourselves(root);
         command.args(["worker", "reader", "--supervisor", &our_id(), "--medium"]).arg(path);
-        let (asks, answers) = piped(&mut command)?;
+        let (_, asks, answers) = piped(&mut command)?;
         media.push((path.clone(), Mount::of(path), Medium::new(asks, answers, limits)?));
     }
-    Ok(Workers { media, disks: import.disk.clone(), examination: examination(root)? })
+    Ok(media)
 }
 
-/// Starts an examiner.
-pub fn examination(root: &Path) -> Result<Examination, Fault> {
+/// An examiner, to be started by this process.
+pub fn examiner_on(root: &Path) -> Command {
     let mut command = ourselves(root);
-    let (asks, answers) = piped(command.args(["worker", "examiner", "--supervisor", &our_id()]))?;
-    Examination::new(asks, answers)
+    command.args(["worker", "examiner", "--supervisor", &our_id()]);
+    command
 }
 
 /// Starts it with a pipe for what it is asked and one for what it answers. It ends by itself when
 /// the pipes do, and with us at the latest.
-fn piped(command: &mut Command) -> Result<(OwnedFd, OwnedFd), Fault> {
+pub fn piped(command: &mut Command) -> Result<(Child, OwnedFd, OwnedFd), Fault> {
     let mut child = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
     let gone = || Fault::Internal("a worker has no pipe");
     let (asks, answers) =
@@ -120,12 +122,14 @@ fn piped(command: &mut Command) -> Result<(OwnedFd, OwnedFd), Fault> {
         // Smaller pipes work as well, with more turns.
         let _ = fcntl_setpipe_size(pipe, PIPE);
     }
-    Ok((asks, answers))
+    Ok((child, asks, answers))
 }
 
 /// This process as the keeper of an import, and its workers.
-pub fn keeper(root: &Path, now: Timestamp, import: &Import) -> Result<(Keeper, Workers), Error> {
+pub fn keeper(root: &Path, now: Timestamp, import: &Import, sockets: Sockets) -> Result<(Keeper, Workers), Error> {
     let config = State::open(root)?.config()?;
-    let workers = workers(root, import, &config.limits)?;
+    let media = media(root, &import.paths, &config.limits)?;
+    let workers =
+        Workers { media, disks: import.keeper.disk.clone(), examiners: Box::new(Provided::over(sockets.pipes())?) };
     Ok((here(root, now)?, workers))
 }

@@ -1,9 +1,12 @@
 //! The import: why it is safe, from top to bottom.
 //!
-//! First `read`: everything that is wanted comes off the medium, each byte once, and nothing of
-//! it is decompressed, parsed or believed before its signatures hold. Then the medium may go.
-//! Then `admit`, bundle by bundle: nothing counts before the trust file says so, and that is one
-//! step; whatever is cut before it leaves the former state.
+//! Each station takes the type of the one before it (the drawing is in [the crate](crate)), which nobody else can make, so
+//! that no step can be left out. First `read`: everything that is wanted comes off the medium, each byte once, and nothing
+//! of it is decompressed, parsed or believed before its signatures hold. Then the medium may go. Then `admit`, bundle by
+//! bundle: nothing counts before the trust file says so, and that is one step; whatever is cut before it leaves the
+//! former state. Where a step fails, a comment says why it is safe to stop there, or to go on.
+
+mod outcome;
 
 pub mod progress_writer;
 pub mod rotation;
@@ -12,6 +15,8 @@ pub mod thin;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+pub use outcome::{Judged, Outcome, Progress, Watch};
+
 use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::state::{Release, Staging};
@@ -19,61 +24,15 @@ use base::error::IoContext as _;
 use base::quoted::quoted_os;
 use base::{Digest, Error, Fault, Operator, Reason, Refusal, quoted};
 use config::{Feed, policy};
-use inspect::{Asked, Demands, Examination, Verdict};
-use media::{Document, Medium, Mount, Spooled, Surveyed};
+use inspect::{Asked, Demands, Examiners, examine};
+use media::{Bundle, Document, Medium, Mount, Spooled, Surveyed};
+use outcome::event;
 use rotation::Rotated;
 
 use bundle::{Envelope, Manifest, Rules, Seen, Verified, trust};
 
 /// Free space that an import leaves alone, in bytes.
 const RESERVE: u64 = 16 << 20;
-
-/// How far an import is, for whoever shows it.
-pub enum Progress<'a> {
-    /// A medium was searched: how many bundles, and what could not be looked at.
-    Surveyed(&'a Surveyed),
-    /// A bundle's payload of so many bytes is read off the medium.
-    Reading(&'a str, u64),
-    /// A bundle of so many bytes is unpacked and inspected.
-    Unpacking(&'a str, u64),
-    /// So many bytes more.
-    Bytes(u64),
-    /// How a medium is mounted.
-    Mounted(&'a Mount),
-    /// Whether a medium's names, lengths and times are what they were before.
-    Unchanged(bool),
-    /// Everything wanted is in the spool: the media may be removed.
-    MediaDone,
-    /// A bundle is judged.
-    Judged(&'a Judged),
-}
-
-/// Takes the progress.
-pub type Watch<'a> = &'a mut dyn FnMut(Progress<'_>);
-
-/// What became of one bundle.
-pub struct Judged {
-    /// Its folder, escaped.
-    pub bundle: String,
-    /// Feed and version, once they could be believed.
-    pub release: Option<(String, u64)>,
-    /// What became of it.
-    pub outcome: Outcome,
-}
-
-/// What became of a bundle.
-pub enum Outcome {
-    /// It is a release now.
-    Imported(Box<Release>),
-    /// The keyring of this version is in force.
-    KeyringReplaced(u64),
-    /// Exactly this was accepted before.
-    AlreadyHere,
-    /// It is not acceptable.
-    Refused(Refusal),
-    /// We could not do our work.
-    Failed(Fault),
-}
 
 /// A bundle off the medium: in the spool, or why not.
 struct Taken {
@@ -88,14 +47,14 @@ enum Content {
     AlreadyHere(Verified),
 }
 
-/// The processes that see what this one must not: a reader for each medium, and the examiner.
+/// The processes that see what this one must not: a reader for each medium, and an examiner for each bundle.
 pub struct Workers {
     /// Each path given, with its mount, if there is one, and the reader's side of it.
     pub media: Vec<(PathBuf, Option<Mount>, Medium)>,
     /// The disks that were set read-only before anything was read.
     pub disks: Vec<String>,
-    /// Unpacks and looks inside.
-    pub examination: Examination,
+    /// Unpack and look inside.
+    pub examiners: Box<dyn Examiners>,
 }
 
 /// Imports every bundle on the media. Each gets its own outcome; a fault of ours that concerns
@@ -106,13 +65,15 @@ pub fn import(
     operator: &Operator,
     watch: Watch<'_>,
 ) -> Result<Vec<Judged>, Fault> {
-    // No date can be judged by a clock that is behind what was already seen.
+    // No date can be judged by a clock that is behind what was already seen. Stopping is safe: nothing was read.
     keeper.check_clock()?;
 
-    let Workers { media, disks, mut examination } = workers;
+    let Workers { media, disks, mut examiners } = workers;
     let mut all = Vec::new();
     let mut judged = Vec::new();
     for (path, mount, medium) in media {
+        // A fault here is of the log or of the state. Stopping is safe: what was spooled is swept at the next start, and
+        // an intent without an outcome becomes `interrupted` then.
         all.extend(read(keeper, &path, (mount, &disks), medium, operator, (&mut judged, watch))?);
     }
     watch(Progress::MediaDone);
@@ -120,7 +81,8 @@ pub fn import(
     // Older versions first, so that one medium may bring several of one feed.
     all.sort_by(|a, b| a.release.cmp(&b.release));
     for taken in all {
-        judged.push(judge(keeper, taken, &mut examination, operator, watch)?);
+        // Stopping is safe between two bundles, and in one: those before it count, those after it do not exist.
+        judged.push(judge(keeper, taken, &mut *examiners, operator, watch)?);
     }
     Ok(judged)
 }
@@ -130,7 +92,7 @@ fn read(
     keeper: &mut Keeper,
     path: &Path,
     (mount, disks): (Option<Mount>, &[String]),
-    mut medium: Medium,
+    medium: Medium,
     operator: &Operator,
     (judged, watch): (&mut Vec<Judged>, Watch<'_>),
 ) -> Result<Vec<Taken>, Fault> {
@@ -146,8 +108,9 @@ fn read(
     if let Some(mount) = &mount {
         watch(Progress::Mounted(mount));
     }
-    let survey = match check_mount(writable, accepted.as_deref()).and_then(|()| medium.survey()) {
-        Ok(survey) => survey,
+    let mut surveyed = match check_mount(writable, accepted.as_deref()).and_then(|()| medium.survey()) {
+        Ok(surveyed) => surveyed,
+        // Passing over this medium is safe: none of its bytes but names was seen, and its refusal is logged.
         Err(error) => {
             keeper.append(vec![match &error {
                 Error::Refused(Refusal { reason, detail }) => {
@@ -158,37 +121,42 @@ fn read(
             return Ok(vec![Taken { bundle: quoted_os(path), manifest: None, release: None, content: Err(error) }]);
         }
     };
-    watch(Progress::Surveyed(&survey));
+    watch(Progress::Surveyed(&surveyed));
     // The root itself is called what the operator called it.
     let root = quoted_os(path.file_name().unwrap_or(path.as_os_str()));
-    let named = |folder: &String| if folder.is_empty() { root.clone() } else { folder.clone() };
-    let of = |wanted| {
-        let numbered = survey.bundles.iter().enumerate().filter(move |(_, (document, _))| *document == wanted);
-        numbered.map(|(number, (_, folder))| (number, named(folder))).collect::<Vec<_>>()
+    let of = |surveyed: &Surveyed, wanted| -> Vec<(Bundle, String)> {
+        let these = surveyed.bundles().iter().filter(|bundle| bundle.document() == wanted);
+        let name = |folder: &str| if folder.is_empty() { root.clone() } else { folder.to_owned() };
+        these.map(|bundle| (bundle.clone(), name(bundle.folder()))).collect()
     };
-    // Keyrings first: what else is there may be signed by keys that they bring, or take away.
-    for (bundle, rotated) in rotation::follow(keeper, &mut medium, &of(Document::Keyring), operator)? {
+    // Keyrings first: what else is there may be signed by keys that they bring, or take away. One that is refused
+    // leaves the former in force, by which everything else is judged.
+    let keyrings = of(&surveyed, Document::Keyring);
+    for (bundle, rotated) in rotation::follow(keeper, &mut surveyed, &keyrings, operator)? {
         let outcome = match rotated {
             Ok(Rotated::InForce(version)) => Outcome::KeyringReplaced(version),
             Ok(Rotated::AlreadyHere(_)) => Outcome::AlreadyHere,
-            Err(error) => failed(error),
+            Err(error) => error.into(),
         };
         judged.push(Judged { bundle, release: None, outcome });
         judged.last().into_iter().for_each(|judged| watch(Progress::Judged(judged)));
     }
     let mut pending = 0;
     let mut taken = Vec::new();
-    for (number, bundle) in of(Document::Manifest) {
-        let envelope = medium.envelope(number);
+    for (found, bundle) in of(&surveyed, Document::Manifest) {
+        // Each of the three may fail for this bundle alone. Going on is safe: the error is its outcome, which is logged
+        // with its intent, and a payload that was begun goes with the value that was to hold it.
+        let envelope = surveyed.envelope(&found);
         let manifest = envelope.as_ref().ok().map(|envelope| Digest::of(&envelope.document));
         let verified = envelope.and_then(|envelope| Ok(believe(keeper, envelope, operator)?));
         let release = verified.as_ref().ok().map(|v| (v.manifest().feed.clone(), v.manifest().version));
-        let content = verified.and_then(|v| fetch(keeper, v, (&mut medium, number, &bundle), &mut pending, watch));
+        let content = verified.and_then(|v| fetch(keeper, v, (&mut surveyed, &found, &bundle), &mut pending, watch));
         taken.push(Taken { bundle, manifest, release, content });
     }
-    let (bundles, unrelated) = (survey.bundles.len() as u64, survey.unrelated);
-    // Nothing of ours can have written to it; that nothing at all has is shown, not assumed.
-    let unchanged = medium.is_unchanged().unwrap_or(false);
+    let (bundles, unrelated) = (surveyed.bundles().len() as u64, surveyed.unrelated());
+    // Nothing of ours can have written to it; that nothing at all has is shown, not assumed. It decides nothing: what was
+    // read is believed for its signatures, so that a medium that has gone by now is no reason to stop.
+    let unchanged = surveyed.is_unchanged().unwrap_or(false);
     watch(Progress::Unchanged(unchanged));
     keeper.append(vec![Event::MediumRead { bundles, unrelated, unchanged }])?;
     Ok(taken)
@@ -202,7 +170,8 @@ fn check_mount(writable: bool, accepted: Option<&str>) -> Result<(), Error> {
     Ok(())
 }
 
-/// A manifest that can be believed: signed by whom the keyring asks for, for a feed we want, today.
+/// A manifest that can be believed: signed by whom the keyring asks for, for a feed we want, today. Stopping anywhere is
+/// safe: of the bundle nothing but a small envelope was read, and nothing is kept.
 fn believe(keeper: &Keeper, envelope: Envelope, operator: &Operator) -> Result<Verified, Refusal> {
     let waived = |manifest: &Manifest, digest| keeper.is_waived(&manifest.feed, digest, operator);
     let rules = Rules {
@@ -232,17 +201,18 @@ fn feed<'a>(keeper: &'a Keeper, verified: &Verified) -> Result<&'a Feed, Refusal
 fn fetch(
     keeper: &Keeper,
     verified: Verified,
-    (medium, number, bundle): (&mut Medium, usize, &str),
+    (surveyed, found, bundle): (&mut Surveyed, &Bundle, &str),
     pending: &mut u64,
     watch: Watch<'_>,
 ) -> Result<Content, Error> {
     let manifest = verified.manifest();
-    // A rollback or an equivocation is refused before its payload costs anything.
+    // A rollback, an equivocation or a missing blob is refused before the payload costs anything: none of it was read.
     let known = keeper.trust.feed(&manifest.feed);
     if known.check(&verified)? == Seen::Before {
         return Ok(Content::AlreadyHere(verified));
     }
     thin::check_held(keeper, &verified)?;
+    // Neither is anything written where the disk could not take it all.
     let needed = manifest.payload.size + manifest.carried_bytes() + RESERVE;
     let free = free_space(&keeper.state.spool())?.saturating_sub(*pending);
     if needed > free {
@@ -252,7 +222,8 @@ fn fetch(
     watch(Progress::Reading(bundle, manifest.payload.size));
     let name = format!("payload-{}", verified.digest());
     let spool = keeper.state.spool();
-    let spooled = medium.payload(number, verified, &spool, &name, &mut |bytes| watch(Progress::Bytes(bytes)))?;
+    // A payload that ends early, or is not the signed one, leaves nothing: its copy is removed with the failure.
+    let spooled = surveyed.payload(found, verified, &spool, &name, &mut |bytes| watch(Progress::Bytes(bytes)))?;
     Ok(Content::New(spooled))
 }
 
@@ -261,11 +232,12 @@ fn free_space(path: &Path) -> Result<u64, Fault> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// Gives one bundle its outcome: intent, act, outcome.
+/// Gives one bundle its outcome: intent, act, outcome. Where the log does not take the intent nothing is done; where it
+/// does not take the outcome, the next start finds out by the trust file whether the act happened, and says so.
 fn judge(
     keeper: &mut Keeper,
     taken: Taken,
-    examination: &mut Examination,
+    examiners: &mut dyn Examiners,
     operator: &Operator,
     watch: Watch<'_>,
 ) -> Result<Judged, Fault> {
@@ -286,7 +258,7 @@ fn judge(
         Ok(Content::New(spooled)) => {
             keeper.append(vec![started])?;
             watch(Progress::Unpacking(&bundle, spooled.verified().manifest().carried_bytes()));
-            let admitted = admit(keeper, spooled, examination, operator, watch);
+            let admitted = admit(keeper, spooled, examiners, operator, watch);
             keeper.append(vec![event(keeper, &admitted, None, taken.release.as_ref())])?;
             admitted
         }
@@ -294,41 +266,31 @@ fn judge(
     let outcome = match admitted {
         Ok(Some(release)) => Outcome::Imported(Box::new(release)),
         Ok(None) => Outcome::AlreadyHere,
-        Err(error) => failed(error),
+        Err(error) => error.into(),
     };
     let judged = Judged { bundle, release: taken.release, outcome };
     watch(Progress::Judged(&judged));
     Ok(judged)
 }
 
-fn failed(error: Error) -> Outcome {
-    match error {
-        Error::Refused(refusal) => Outcome::Refused(refusal),
-        Error::Fault(fault) => Outcome::Failed(fault),
-    }
-}
-
 /// From the spool to a release. `None`: another bundle of this import brought exactly this.
-#[expect(clippy::needless_pass_by_value, reason = "taken in: the spool's copy goes with it")]
 fn admit(
     keeper: &mut Keeper,
     spooled: Spooled,
-    examination: &mut Examination,
+    examiners: &mut dyn Examiners,
     operator: &Operator,
     watch: Watch<'_>,
 ) -> Result<Option<Release>, Error> {
     let verified = spooled.verified();
     let manifest = verified.manifest();
 
-    // 1. Still a version above all that was accepted, this import's other bundles included.
-    let mut known = keeper.trust.feed(&manifest.feed);
-    if known.check(verified)? == Seen::Before {
+    // 1. Still a version above all that was accepted, this import's other bundles included. Stopping is safe: the
+    //    payload was not looked into, and its copy goes with `spooled`.
+    if keeper.trust.feed(&manifest.feed).check(verified)? == Seen::Before {
         return Ok(None);
     }
 
-    // 2. Each artifact comes out of the one canonical archive the manifest admits, with its signed
-    //    digest; it gets its verdict; what is withheld is not kept. What is stripped is
-    //    new bytes, which are examined as if they had come in so.
+    // 2. On which terms the feed takes it. Stopping is safe for the same reason.
     let wanted = feed(keeper, verified)?.clone();
     let policy = keeper.config.policy_of(&wanted)?;
     let demands = keeper.config.demands(manifest, verified.signers())?;
@@ -337,61 +299,26 @@ fn admit(
     let agreed = if asks { by_others()? } else { BTreeSet::new() };
     let demands = Demands { rules: &demands, agreed: Some(&agreed) };
     let terms = policy::terms(&wanted, &policy, verified.signers(), demands);
-    let id = bundle::ReleaseId { feed: manifest.feed.clone(), version: manifest.version };
-    let mut staging = Staging::new(&keeper.state, &id)?;
-    let mut step = |bytes| watch(Progress::Bytes(bytes));
-    let mut verdicts = examination.unpack(&spooled, terms, &mut staging, &mut step)?;
-    verdicts.extend(thin::take_held(keeper, verified, terms, examination, &mut staging)?);
-    verdicts.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
-    check_complete(verified, &verdicts)?;
 
-    // 3. Everything is on the disk, and nobody sees it yet.
-    let release = staging.commit(verified, &verdicts, operator, keeper.now)?;
+    // 3. Each artifact comes out of the one canonical archive the manifest admits, or out of our own store where a thin
+    //    bundle leaves it out, with its signed digest, and gets its one verdict; what is withheld is not kept. What is
+    //    stripped is new bytes, which are examined as if they had come in so, by a process that never saw the old ones.
+    //    Stopping is safe: all that was kept is in a staging folder that nobody reads, and goes with it.
+    let held = thin::Held::of(keeper, verified)?;
+    let staging = Staging::new(&keeper.state, verified)?;
+    let mut open = |artifact: &_| held.open(&keeper.state, artifact);
+    let examined = examine(spooled, terms, examiners, staging, &mut open, &mut |bytes| watch(Progress::Bytes(bytes)))?;
 
-    // 4. From this step on it counts.
-    known.accept(manifest.version, verified.digest());
+    // 4. Everything is on the disk, and nobody sees it yet. Stopping is safe: a release that the trust file does not name
+    //    does not exist, and the next import of the same bundle removes what a cut left of it.
+    let release = Staging::commit(examined, operator, keeper.now)?;
+
+    // 5. From this step on it counts. Stopping is safe: the trust file is replaced as a whole, or not.
     let mut trust = keeper.trust.clone();
-    trust.feeds.insert(manifest.feed.clone(), known);
-    trust.floor = trust.floor.max(manifest.issued.min(keeper.now));
+    let mut known = trust.feed(&release.feed);
+    known.accept(release.version, release.manifest);
+    trust.feeds.insert(release.feed.clone(), known);
+    trust.floor = trust.floor.max(release.issued.min(keeper.now));
     keeper.trust(trust)?;
     Ok(Some(release))
-}
-
-/// Every artifact of the manifest has exactly one verdict.
-fn check_complete(verified: &Verified, verdicts: &[Verdict]) -> Result<(), Fault> {
-    let artifacts = &verified.manifest().artifacts;
-    let same = artifacts.len() == verdicts.len()
-        && artifacts.iter().zip(verdicts).all(|(a, v)| a.path == v.path && a.sha256 == v.sha256);
-    if same { Ok(()) } else { Err(Fault::Internal("an artifact has no verdict, or two")) }
-}
-
-/// The log's entry for an outcome.
-fn event(
-    keeper: &Keeper,
-    admitted: &Result<Option<Release>, Error>,
-    verified: Option<&Verified>,
-    release: Option<&(String, u64)>,
-) -> Event {
-    let accepted = |(feed, version): &(String, u64)| keeper.trust.accepted(feed, *version);
-    match admitted {
-        Ok(Some(release)) => Event::Imported {
-            feed: release.feed.clone(),
-            version: release.version,
-            manifest: release.manifest,
-            verdicts: release.verdicts,
-            counts: release.counts,
-            signers: release.signers.clone(),
-            after_interruption: false,
-        },
-        Ok(None) => {
-            let known = release.and_then(|known| Some((known.0.clone(), known.1, accepted(known)?)));
-            let given = verified.map(|v| (v.manifest().feed.clone(), v.manifest().version, v.digest()));
-            let (feed, version, manifest) = given.or(known).unwrap_or((String::new(), 0, Digest([0; 32])));
-            Event::AlreadyHere { feed, version, manifest }
-        }
-        Err(error) => {
-            let is_twofold = matches!(error, Error::Refused(r) if r.reason == Reason::VersionEquivocation);
-            Event::failure(error, release.filter(|_| is_twofold).and_then(accepted))
-        }
-    }
 }

@@ -53,7 +53,7 @@ impl LookedAt {
     pub fn show(&mut self, progress: &Progress<'_>) {
         match progress {
             Progress::Surveyed(survey) => {
-                self.progress.found += survey.bundles.len() as u64;
+                self.progress.found += survey.bundles().len() as u64;
                 self.write(false);
             }
             Progress::Reading(bundle, size) => self.turn(Step::Reading, bundle, *size),

@@ -4,7 +4,7 @@ use crate::keeper::Keeper;
 use crate::log::Event;
 use base::{Digest, Error, Fault, Operator, Reason};
 use bundle::{Envelope, Successor, succeed, succession};
-use media::Medium;
+use media::{Bundle, Surveyed};
 
 /// Most bytes of keyrings that are held at one time: they are put in order before the first is judged.
 const MOST: usize = 64 << 20;
@@ -20,16 +20,16 @@ pub enum Rotated {
 /// Each keyring's folder, and what became of it.
 pub type Outcomes = Vec<(String, Result<Rotated, Error>)>;
 
-/// Takes the keyrings in these folders of a medium, in the order of their versions. Each gets its own outcome.
+/// Takes these keyrings off a medium, each with its folder's name, in the order of their versions. Each gets its own outcome.
 pub fn follow(
     keeper: &mut Keeper,
-    medium: &mut Medium,
-    folders: &[(usize, String)],
+    medium: &mut Surveyed,
+    bundles: &[(Bundle, String)],
     operator: &Operator,
 ) -> Result<Outcomes, Fault> {
     let (mut found, mut held) = (Vec::new(), 0);
-    for (number, folder) in folders {
-        let envelope = if held <= MOST { medium.envelope(*number) } else { Err(too_much()) };
+    for (bundle, folder) in bundles {
+        let envelope = if held <= MOST { medium.envelope(bundle) } else { Err(too_much()) };
         if let Ok(envelope) = &envelope {
             held += envelope.document.len() + envelope.signatures.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
         }

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
 
 use crate::keeper::Keeper;
-use crate::state::Staging;
+use crate::state::State;
+use crate::state::release::Packs;
 use base::error::IoContext as _;
-use base::{Error, Reason, Refusal, quoted};
-use bundle::Verified;
-use inspect::{Examination, Terms, Verdict};
+use base::{Error, Fault, Reason, Refusal, quoted};
+use bundle::{Artifact, Verified};
 
 /// That what a thin bundle leaves out is here; the refusal lists what is not.
 pub fn check_held(keeper: &Keeper, verified: &Verified) -> Result<(), Error> {
@@ -31,27 +31,26 @@ pub fn check_held(keeper: &Keeper, verified: &Verified) -> Result<(), Error> {
     Err(Error::refused(Reason::BlobMissing, format!("not held here: {shown}{more}")))
 }
 
-/// What a thin bundle leaves out is inspected again from our own store, on this feed's terms,
-/// and proven to have the signed digest.
-pub fn take_held(
-    keeper: &Keeper,
-    verified: &Verified,
-    terms: Terms<'_>,
-    examination: &mut Examination,
-    staging: &mut Staging,
-) -> Result<Vec<Verdict>, Error> {
-    let left_out: Vec<_> = verified.manifest().artifacts.iter().filter(|a| !a.carried).collect();
-    if left_out.is_empty() {
-        return Ok(Vec::new());
+/// What the relay holds of what a thin bundle leaves out. It is inspected again from our own store, on this feed's terms,
+/// and proven to have the signed digest, as if the bundle had carried it.
+pub struct Held {
+    packs: Packs,
+}
+
+impl Held {
+    /// For this bundle.
+    pub fn of(keeper: &Keeper, verified: &Verified) -> Result<Self, Fault> {
+        let carries_all = verified.manifest().artifacts.iter().all(|artifact| artifact.carried);
+        let packs = if carries_all { Packs::default() } else { keeper.state.packs(&keeper.trust)? };
+        Ok(Self { packs })
     }
-    let packs = keeper.state.packs(&keeper.trust)?;
-    let mut verdicts = Vec::new();
-    for artifact in left_out {
+
+    /// An artifact's bytes, from where the file stands on. Refusal: `blob-missing`.
+    pub fn open(&self, state: &State, artifact: &Artifact) -> Result<File, Error> {
         let missing = || Refusal::new(Reason::BlobMissing, format!("not held here: {}", quoted(&artifact.path)));
-        let (path, offset) = keeper.state.find_held(artifact.sha256, artifact.size, &packs).ok_or_else(missing)?;
+        let (path, offset) = state.find_held(artifact.sha256, artifact.size, &self.packs).ok_or_else(missing)?;
         let mut file = File::open(&path).during("open", &path)?;
         file.seek(SeekFrom::Start(offset)).during("read", &path)?;
-        verdicts.push(examination.look(artifact, &file, terms, staging)?);
+        Ok(file)
     }
-    Ok(verdicts)
 }

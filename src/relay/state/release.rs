@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::{LONGEST, SMALL, State, Trust};
 use base::{Digest, Fault, Operator, Refusal, Timestamp, durable};
 use bundle::statement::{Decision, Statement, Ticket};
-use bundle::{ReleaseId, Signer};
+use bundle::{ReleaseId, Signer, Verified};
 use inspect::{Counts, Verdict};
 
 /// The format of `release.json`.
@@ -27,6 +27,7 @@ pub const FORMAT: &str = "gaprelay-release/1";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::manual_non_exhaustive, reason = "made in this module alone, not in this crate alone")]
 pub struct Release {
     /// Always `gaprelay-release/1`.
     pub format: String,
@@ -62,6 +63,9 @@ pub struct Release {
     pub operator: Operator,
     /// When.
     pub imported: Timestamp,
+    /// A release is made by [`Staging::commit`](crate::state::Staging::commit), or read from the state, and in no other way.
+    #[serde(skip)]
+    _made: (),
 }
 
 /// What agents would lose.
@@ -121,6 +125,39 @@ impl Release {
         let (officer, reason) = (officer.to_owned(), reason.to_owned());
         let (release, manifest, verdicts) = (self.id(), self.manifest, self.verdicts);
         Statement { release, manifest, verdicts, changes, decision, ticket, officer, reason }.checked()
+    }
+
+    /// What a bundle became: with the digest of its verdicts, what they come to, and who brought it in.
+    pub(super) fn new(
+        verified: &Verified,
+        verdicts: Digest,
+        counts: Counts,
+        loss: Loss,
+        suppressions: u64,
+        operator: Operator,
+        imported: Timestamp,
+    ) -> Self {
+        let manifest = verified.manifest();
+        Self {
+            format: FORMAT.into(),
+            feed: manifest.feed.clone(),
+            version: manifest.version,
+            label: manifest.label.clone(),
+            publisher: manifest.publisher.clone(),
+            origin: manifest.origin.clone(),
+            issued: manifest.issued,
+            expires: manifest.expires,
+            manifest: verified.digest(),
+            verdicts,
+            counts,
+            loss,
+            suppressions,
+            signers: verified.signers().to_vec(),
+            signatures: verified.envelope().signatures.iter().map(|(name, _)| name.clone()).collect(),
+            operator,
+            imported,
+            _made: (),
+        }
     }
 
     /// Feed and version.

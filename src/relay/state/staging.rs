@@ -7,13 +7,12 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::compare::{self, Change, Side, compare};
-use super::release::{FORMAT, Loss, Packed, Release};
+use super::release::{Loss, Packed, Release};
 use super::{SMALL, State, items};
 use base::error::IoContext as _;
 use base::{Digest, Fault, Operator, Timestamp, durable};
 use bundle::{Artifact, ReleaseId, Verified};
-use inspect::Cut;
-use inspect::{Counts, Decision, Keep, Kind, Verdict, strip};
+use inspect::{Counts, Decision, Examined, Keep, Kind, Proven, Verdict};
 
 /// Where the bytes of the current artifact go.
 enum Current {
@@ -25,12 +24,11 @@ enum Current {
     Held(Digest),
 }
 
-/// What is neither kept nor cleared: the artifacts without their stripped lines, by path.
-type Waiting = Vec<(String, PathBuf)>;
-
 /// The release in the making.
 pub struct Staging {
     state: State,
+    /// Whose bytes these are: the digest of the bundle's manifest.
+    manifest: Digest,
     folder: PathBuf,
     pack: BufWriter<File>,
     packed: Vec<Packed>,
@@ -38,13 +36,15 @@ pub struct Staging {
     small: Vec<u8>,
     current: Current,
     blobs: Vec<(PathBuf, Digest)>,
-    waiting: Waiting,
+    /// What is neither kept nor cleared: what is left of artifacts that are stripped.
+    waiting: Vec<PathBuf>,
     items: items::Writer,
 }
 
 impl Staging {
-    /// An empty folder in the spool for this release.
-    pub fn new(state: &State, id: &ReleaseId) -> Result<Self, Fault> {
+    /// An empty folder in the spool for the release that this bundle becomes.
+    pub fn new(state: &State, verified: &Verified) -> Result<Self, Fault> {
+        let id = id(verified);
         let folder = durable::beside(&state.spool(), &format!("{}-{}", id.feed, id.version));
         durable::remove(&folder)?;
         durable::create_dir(&folder)?;
@@ -52,6 +52,7 @@ impl Staging {
         let items = items::Writer::new(&folder)?;
         Ok(Self {
             state: state.clone(),
+            manifest: verified.digest(),
             folder,
             pack,
             packed: Vec::new(),
@@ -108,67 +109,52 @@ impl Staging {
         Ok(found)
     }
 
-    /// Puts everything in place, durably; the release counts once the trust file names it.
+    /// Puts everything in place, durably; the release counts once the trust file names it. What is stored is what one
+    /// examination has kept and decided, of exactly this bundle: nothing else can be handed in here.
     ///
     /// The order does not matter to a reader, since nobody looks before that; but all of it must be
     /// on the disk when this returns.
-    pub fn commit(
-        mut self,
-        verified: &Verified,
-        verdicts: &[Verdict],
-        operator: &Operator,
-        now: Timestamp,
-    ) -> Result<Release, Fault> {
-        let manifest = verified.manifest();
-        let pack = self.folder.join("pack");
-        self.pack.flush().during("write", &pack)?;
-        self.pack.get_ref().sync_all().during("sync", &pack)?;
-        let loss = self.loss(verdicts, &ReleaseId { feed: manifest.feed.clone(), version: manifest.version })?;
-        for (_, path) in std::mem::take(&mut self.waiting) {
+    pub fn commit(examined: Examined<Self>, operator: &Operator, now: Timestamp) -> Result<Release, Fault> {
+        let (spooled, mut staging, verdicts) = examined.into_parts();
+        let verified = spooled.verified();
+        if verified.digest() != staging.manifest {
+            return Err(Fault::Internal("what was kept is of another bundle than what was decided"));
+        }
+        let pack = staging.folder.join("pack");
+        staging.pack.flush().during("write", &pack)?;
+        staging.pack.get_ref().sync_all().during("sync", &pack)?;
+        let loss = staging.loss(&verdicts, &id(verified))?;
+        for path in std::mem::take(&mut staging.waiting) {
             durable::remove(&path)?;
         }
-        for (from, digest) in std::mem::take(&mut self.blobs) {
+        for (from, digest) in std::mem::take(&mut staging.blobs) {
             File::open(&from).during("open", &from)?.sync_all().during("sync", &from)?;
-            let to = self.state.blob_path(digest);
+            let to = staging.state.blob_path(digest);
             durable::create_dir(to.parent().unwrap_or(&to))?;
             durable::settle(&from, &to)?;
         }
-        let counts = Counts::of(verdicts);
-        let verdicts = durable::replace_json(&self.folder.join("verdicts.json"), verdicts)?;
-        let envelope = verified.envelope();
-        let release = Release {
-            format: FORMAT.into(),
-            feed: manifest.feed.clone(),
-            version: manifest.version,
-            label: manifest.label.clone(),
-            publisher: manifest.publisher.clone(),
-            origin: manifest.origin.clone(),
-            issued: manifest.issued,
-            expires: manifest.expires,
-            manifest: verified.digest(),
-            verdicts,
-            counts,
-            loss,
-            suppressions: self.items.suppressions(),
-            signers: verified.signers().to_vec(),
-            signatures: envelope.signatures.iter().map(|(name, _)| name.clone()).collect(),
-            operator: operator.clone(),
-            imported: now,
-        };
-        durable::create_dir(&self.folder.join("statements"))?;
-        for (name, bytes) in &envelope.signatures {
-            durable::replace(&self.folder.join(name), bytes)?;
+        let stored = durable::replace_json(&staging.folder.join("verdicts.json"), &verdicts)?;
+        let (counts, suppressions) = (Counts::of(&verdicts), staging.items.suppressions());
+        let release = Release::new(verified, stored, counts, loss, suppressions, operator.clone(), now);
+        durable::create_dir(&staging.folder.join("statements"))?;
+        for (name, bytes) in &verified.envelope().signatures {
+            durable::replace(&staging.folder.join(name), bytes)?;
         }
-        durable::replace(&self.folder.join("manifest.json"), &envelope.document)?;
-        durable::replace_json(&self.folder.join("pack.json"), &self.packed)?;
-        durable::replace_json(&self.folder.join("release.json"), &release)?;
-        let to = self.state.release_path(&release.id());
+        durable::replace(&staging.folder.join("manifest.json"), &verified.envelope().document)?;
+        durable::replace_json(&staging.folder.join("pack.json"), &staging.packed)?;
+        durable::replace_json(&staging.folder.join("release.json"), &release)?;
+        let to = staging.state.release_path(&release.id());
         durable::create_dir(to.parent().unwrap_or(&to))?;
         // What a cut run left there was never accepted.
         durable::remove(&to)?;
-        durable::settle(&self.folder, &to)?;
+        durable::settle(&staging.folder, &to)?;
         Ok(release)
     }
+}
+
+/// Of the release that a bundle becomes.
+fn id(verified: &Verified) -> ReleaseId {
+    ReleaseId { feed: verified.manifest().feed.clone(), version: verified.manifest().version }
 }
 
 impl Keep for Staging {
@@ -199,18 +185,19 @@ impl Keep for Staging {
         self.items.take(records)
     }
 
-    fn end(&mut self, verdict: &mut Verdict, cuts: &[Cut]) -> Result<(), Fault> {
+    fn end(&mut self, mut proven: Proven<'_>) -> Result<(), Fault> {
         let current = std::mem::replace(&mut self.current, Current::Small);
-        if verdict.decision == Decision::Stripped {
+        if proven.verdict().decision == Decision::Stripped {
             let to = self.folder.join(format!("stripped-{}", self.waiting.len()));
             let open = |path: &Path| File::open(path).during("open", path);
             match &current {
-                Current::Small => strip::strip(verdict, self.small.as_slice(), cuts, &to)?,
-                Current::Large(_, path) => strip::strip(verdict, open(path)?, cuts, &to)?,
-                Current::Held(digest) => strip::strip(verdict, open(&self.state.blob_path(*digest))?, cuts, &to)?,
+                Current::Small => proven.strip(self.small.as_slice(), &to)?,
+                Current::Large(_, path) => proven.strip(open(path)?, &to)?,
+                Current::Held(digest) => proven.strip(open(&self.state.blob_path(*digest))?, &to)?,
             }
-            self.waiting.push((verdict.path.clone(), to));
+            self.waiting.push(to);
         }
+        let verdict = proven.verdict();
         // A vendor's database has always had both, signed as one.
         let suppresses = verdict.shown != Some(Kind::ClamavCvd);
         self.items.end(verdict.decision == Decision::Cleared, suppresses)?;
@@ -230,11 +217,6 @@ impl Keep for Staging {
             (Current::Small, Decision::Withheld | Decision::Stripped) | (Current::Held(_), _) => {}
         }
         Ok(())
-    }
-
-    fn stripped(&self, path: &str) -> PathBuf {
-        let waiting = self.waiting.iter().rev().find(|(known, _)| known == path);
-        waiting.map_or_else(|| self.folder.join("stripped"), |(_, file)| file.clone())
     }
 }
 

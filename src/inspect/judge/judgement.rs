@@ -1,0 +1,125 @@
+//! The judgement on one artifact: its verdict, and the lines that are to be left out of it. Whoever holds the signed bytes
+//! leaves them out, not the examiner: that one only says which lines, and lines that are not whole are refused. So what it
+//! could do, taken over, is leave lines out: in formats in which each line is read by itself, that forges nothing. An
+//! archive is the exception: the examiner makes the new one ([`rebuild`](mod@crate::rebuild)). Either way what is
+//! left is judged by itself, by an examiner that never saw the rest.
+
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use super::strip::leave_out;
+use super::verdict::{Decision, Verdict};
+use crate::cut::{Cut, Span};
+use crate::kind::Kind;
+use base::error::IoContext as _;
+use base::{Digest, Fault, durable};
+use bundle::Artifact;
+
+/// A verdict, and what is to be left out, in order. Made from a [`Finding`](crate::Finding) alone.
+pub struct Judgement {
+    verdict: Verdict,
+    cuts: Vec<Cut>,
+    /// Where what is left of it lies.
+    at: PathBuf,
+}
+
+impl Judgement {
+    pub(super) fn new(verdict: Verdict, cuts: Vec<Cut>) -> Self {
+        Self { verdict, cuts, at: PathBuf::new() }
+    }
+
+    /// The verdict, which is not the last word where something is to be stripped.
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+
+    /// What is to be left out.
+    pub fn cuts(&self) -> &[Cut] {
+        &self.cuts
+    }
+
+    /// Whether stripping it means to make a new archive.
+    pub fn is_rebuilt(&self) -> bool {
+        self.verdict.stripped.is_some() && self.verdict.shown == Some(Kind::RulesArchive)
+    }
+
+    /// Leaves out what is to be left out: `from` without it, in a file at `to`. An archive is put there as it is: to make a
+    /// new one, somebody has to look inside, and that is not for whoever keeps it.
+    pub fn strip(&mut self, mut from: impl Read, to: &Path) -> Result<(), Fault> {
+        let mut file = durable::create(to, 0o644)?;
+        to.clone_into(&mut self.at);
+        if self.is_rebuilt() {
+            return io::copy(&mut from, &mut file).map(drop).during("write", to);
+        }
+        let lines: Vec<Span> = self.cuts.iter().map(|cut| cut.span).collect();
+        let left = leave_out(from, &lines, file);
+        if left.as_ref().is_err_and(|e| e.kind() == ErrorKind::InvalidInput) {
+            return Err(Fault::Worker { role: "examiner", what: "leaves out what are no whole lines".into() });
+        }
+        let (sha256, size) = left.during("write", to)?;
+        self.left(sha256, size);
+        Ok(())
+    }
+
+    /// Takes down what is left.
+    pub fn left(&mut self, sha256: Digest, size: u64) {
+        if let Some(stripped) = &mut self.verdict.stripped {
+            (stripped.sha256, stripped.size) = (sha256, size);
+        }
+    }
+
+    /// Withholds all of it, for what it has: nothing can be left of it.
+    pub fn withhold(&mut self) {
+        (self.verdict.decision, self.verdict.stripped) = (Decision::Withheld, None);
+    }
+
+    /// Where [`Self::strip`] has put what is left.
+    pub fn at(&self) -> &Path {
+        &self.at
+    }
+
+    /// What is left, as an artifact by itself, where it is stripped.
+    pub fn remains(&self) -> Option<Artifact> {
+        let Verdict { path, declared, stripped, .. } = &self.verdict;
+        let stripped = stripped.as_ref().filter(|_| self.verdict.decision == Decision::Stripped)?;
+        let (path, kind) = (path.clone(), declared.clone());
+        Some(Artifact { path, size: stripped.size, sha256: stripped.sha256, kind, carried: true })
+    }
+
+    /// The last word, by the judgement on what is left: it must be clear.
+    pub fn settle(mut self, remains: &Self) -> Verdict {
+        if remains.verdict.decision == Decision::Cleared {
+            self.verdict.md5.clone_from(&remains.verdict.md5);
+        } else {
+            // Nothing is left of it, say: then it is withheld for what it had, or for what is left.
+            self.withhold();
+            self.verdict.reason = self.verdict.reason.or(remains.verdict.reason);
+        }
+        self.verdict
+    }
+
+    /// The last word, where nothing is stripped.
+    pub fn into_verdict(self) -> Verdict {
+        self.verdict
+    }
+}
+
+/// A judgement on bytes that were handed over, and whose digest is the signed one. Made by the examination alone: nobody
+/// else can have anything kept.
+pub struct Proven<'a>(&'a mut Judgement);
+
+impl<'a> Proven<'a> {
+    pub(super) fn new(judgement: &'a mut Judgement) -> Self {
+        Self(judgement)
+    }
+
+    /// Whether the bytes may be kept.
+    pub fn verdict(&self) -> &Verdict {
+        &self.0.verdict
+    }
+
+    /// As [`Judgement::strip`].
+    pub fn strip(&mut self, from: impl Read, to: &Path) -> Result<(), Fault> {
+        self.0.strip(from, to)
+    }
+}

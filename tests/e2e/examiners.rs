@@ -1,0 +1,107 @@
+//! One examiner a bundle, and a fresh one for what an examiner has made: whatever content makes of one, it costs its own
+//! bundle.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use super::support::*;
+
+const STRIPS: &str = r#"
+relay = "test"
+[media]
+writable = "tests import from plain folders"
+[[policy]]
+name = "strip"
+otherwise = "strip"
+[[feed]]
+name = "auto"
+kinds = ["clamav-hashes", "rules-archive", "suricata-rules"]
+policy = "strip"
+clean_without_approval = true
+[[channel]]
+name = "c"
+feeds = ["auto"]
+"#;
+const ONE: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes")];
+
+/// Three bundles on the stick, imported with hostile code in an examiner: in the first alone, or in each.
+fn import(world: &World, how: &str, once: bool) -> Ran {
+    let library = shim(world.dir.path(), "hostile");
+    let stick = world.path("stick");
+    let mut command = world.command(&["import", "--json", "--operator", "operator", stick.to_str().unwrap()]);
+    command.env("LD_PRELOAD", &library).env("HOSTILE", how).env("HOSTILE_ROLE", "examiner");
+    if once {
+        command.env("HOSTILE_ONCE", world.path(&format!("once-{how}")));
+    }
+    run(&mut command)
+}
+
+fn outcomes(ran: &Ran) -> Vec<String> {
+    ran.json()["bundles"].as_array().unwrap().iter().map(|b| b["outcome"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Which processes answered, in their order.
+fn answered(ran: &Ran) -> Vec<String> {
+    let line =
+        |line: &str| line.strip_prefix("hostile examiner: process ")?.strip_suffix(" answers").map(str::to_owned);
+    ran.err.lines().filter_map(line).collect()
+}
+
+#[test]
+fn each_bundle_has_its_own_and_what_one_has_made_another() {
+    let world = World::with_config(STRIPS);
+    let flawed = format!("{}alert tcp any any -> any any (msg:\"x\"; lua:evil.lua; sid:2; rev:1;)\n", str_of(RULES));
+    let archive = gzip(&tar(&[("rules/site.rules", flawed.as_bytes(), "")]));
+    world.bundle("auto", 1, ONE);
+    world.bundle("auto", 2, &[("a.hdb", HASHES, "clamav-hashes"), ("a.rules", RULES, "suricata-rules")]);
+    let ran = import(&world, "tells", false).expect(0);
+    let first: BTreeSet<_> = answered(&ran).into_iter().collect();
+    assert_eq!((answered(&ran).len(), first.len()), (2, 2), "{}", ran.err);
+
+    // A line that goes, and an archive that is made anew: both are looked at again by one that never saw the rest.
+    let files: &[File<'_>] =
+        &[("a.rules", flawed.as_bytes(), "suricata-rules"), ("b.tar.gz", &archive, "rules-archive")];
+    world.bundle("auto", 3, files);
+    world.bundle("auto", 4, ONE);
+    let ran = import(&world, "tells", false).expect(0);
+    assert_eq!(outcomes(&ran), ["already-here", "already-here", "imported", "imported"]);
+    assert_eq!(ran.json()["bundles"][2]["counts"]["stripped"], 2, "{}", ran.out);
+    let second: BTreeSet<_> = answered(&ran).into_iter().collect();
+    assert_eq!((answered(&ran).len(), second.len()), (3, 3), "{}", ran.err);
+}
+
+fn str_of(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// It crashes, answers nothing, answers what is no answer, or stands still: its bundle fails, and the others go on.
+#[test]
+fn one_that_fails_costs_its_own_bundle() {
+    for how in ["silent", "dies", "frames", "more", "stays"] {
+        let world = World::with_config(STRIPS);
+        for version in 1..=3 {
+            world.bundle("auto", version, ONE);
+        }
+        let ran = import(&world, how, true).expect(1);
+        assert_eq!(outcomes(&ran), ["failed", "imported", "imported"], "{how}: {} {}", ran.out, ran.err);
+        assert!(ran.json()["bundles"][0]["fault"].as_str().unwrap().starts_with("the examiner "), "{how}: {}", ran.out);
+        assert!(!ran.err.contains("panicked"), "{how}: {}", ran.err);
+        assert!(tree(&world.state().join("spool")).is_empty(), "{how}");
+        let releases = tree(&world.state().join("releases"));
+        assert!(!releases.iter().any(|(path, _)| path.contains("auto/1/")), "{how}: {releases:?}");
+        world.fsck();
+    }
+}
+
+/// What it leaves in the pipes, and the flags it sets on them, do not reach the one after it.
+#[test]
+fn one_leaves_nothing_to_the_next() {
+    let world = World::with_config(STRIPS);
+    for version in 1..=3 {
+        world.bundle("auto", version, ONE);
+    }
+    let ran = import(&world, "leaves", true).expect(0);
+    assert_eq!(outcomes(&ran), ["imported", "imported", "imported"], "{} {}", ran.out, ran.err);
+    assert!(fs::exists(world.path("once-leaves")).unwrap(), "nobody was hostile");
+    world.fsck();
+}
