@@ -189,7 +189,8 @@ fn together(dir: &Path) -> (Vec<PathBuf>, PathBuf) {
     let (found, folder) = libraries();
     let mut ways: Vec<Vec<PathBuf>> = vec![Vec::new()];
     for one in &found {
-        let more = |way: &Vec<PathBuf>| one.iter().map(|path| [way.as_slice(), &[path.clone()]].concat()).collect();
+        let more =
+            |way: &Vec<PathBuf>| one.iter().map(|path| [way.as_slice(), std::slice::from_ref(path)].concat()).collect();
         ways = ways.iter().flat_map(|way| -> Vec<Vec<PathBuf>> { more(way) }).collect();
     }
     let mut told = String::new();
