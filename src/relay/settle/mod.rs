@@ -5,7 +5,6 @@ mod directive;
 pub mod repair;
 pub mod tuf;
 
-use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use crate::keeper::Keeper;
@@ -266,7 +265,7 @@ fn take(keeper: &mut Keeper, handed_in: &HandedIn) -> Result<(ReleaseId, Decisio
         let detail = format!("{} is not to approve what {} imported", statement.officer, release.operator);
         return Err(Error::refused(Reason::StatementOwnImport, detail));
     }
-    let (key, before) = (HEXLOWER.encode(&raw.key), keeper.state.statements(id)?);
+    let (key, before) = (data_encoding::HEXLOWER.encode(&raw.key), keeper.state.statements(id)?);
     if before.iter().any(|t| t.key == key && t.decision == statement.decision) {
         let detail = format!("{} said so before", statement.officer);
         return Err(Error::refused(Reason::StatementRepeated, detail));
