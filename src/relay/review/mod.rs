@@ -17,7 +17,7 @@ use crate::log::Event;
 use crate::log::writer::each_from;
 use crate::report::refusals::{By, Tally};
 use crate::rights::{Role, SLOT};
-use crate::settle::Letter;
+use crate::settle::InboxItem;
 use crate::state::State;
 use base::{Fault, clock};
 use config::Config;
@@ -60,7 +60,7 @@ pub fn run(
     let mut slot = Journal::open(&state.slot(), SLOT)?;
     let confined =
         sandbox::begin(Role::Review.rights(), &Grants { state: state.root(), medium: None }, &config.terms())?;
-    let written = slot.append(&[Letter::Proof(Box::new(proof))]);
+    let written = slot.append(&[InboxItem::Proof(Box::new(proof))]);
     if !written.map_err(|source| Fault::Io { operation: "append to", path: state.slot(), source })? {
         told("the slot of the inbox is full: what this process proved of itself is not recorded");
     }
@@ -75,10 +75,10 @@ pub fn run(
 }
 
 impl Desk {
-    /// Puts a letter through the slot. `false`: it is full.
-    pub fn put(&self, letter: &Letter) -> Result<bool, Fault> {
+    /// Puts an inbox item through the slot. `false`: it is full.
+    pub fn put(&self, item: &InboxItem) -> Result<bool, Fault> {
         let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = slot.append(std::slice::from_ref(letter));
+        let written = slot.append(std::slice::from_ref(item));
         written.map_err(|source| Fault::Io { operation: "append to", path: self.state.slot(), source })
     }
 

@@ -1,0 +1,88 @@
+//! Officers' statements: whether one counts.
+
+use super::append_once;
+use super::inbox::HandedIn;
+use crate::keeper::Keeper;
+use crate::log::Event;
+use crate::publish::standing::Taken;
+use crate::publish::{Examples, Standing, item_changes, standing};
+use crate::state::Release;
+use base::{Error, Fault, Reason, Refusal, Timestamp};
+use bundle::statement::{Decision, Statement};
+use bundle::{ReleaseId, keyring};
+
+/// Judges one statement: form, release, digests, signer, and only then whether it adds anything.
+pub(super) fn take(keeper: &mut Keeper, handed_in: &HandedIn) -> Result<(ReleaseId, Decision, String), Error> {
+    let statement = Statement::parse(&handed_in.text)?;
+    let id = &statement.release;
+    let unknown = || Refusal::new(Reason::StatementUnknownRelease, format!("there is no release {id} here"));
+    keeper.trust.accepted(&id.feed, id.version).ok_or_else(unknown)?;
+    if !keeper.state.release_path(id).is_dir() {
+        return Err(unknown().into());
+    }
+    let feed = keeper.config.feed(&id.feed).ok_or_else(unknown)?;
+    let release = keeper.state.release(id)?;
+    if statement.manifest != release.manifest || statement.verdicts != release.verdicts {
+        let detail = format!("it is about other bytes than {id} has here");
+        return Err(Error::refused(Reason::StatementDigest, detail));
+    }
+    let raw = statement.verify(&handed_in.text, &handed_in.signature, &keeper.keyring, keeper.now)?;
+    if release.operator.is(&statement.officer) {
+        let detail = format!("{} is not to approve what {} imported", statement.officer, release.operator);
+        return Err(Error::refused(Reason::StatementOwnImport, detail));
+    }
+    let (key, before) = (data_encoding::HEXLOWER.encode(&raw.key), keeper.state.statements(id)?);
+    if before.iter().any(|t| t.key == key && t.decision == statement.decision) {
+        let detail = format!("{} said so before", statement.officer);
+        return Err(Error::refused(Reason::StatementRepeated, detail));
+    }
+    let stands = standing(&release, &before, feed);
+    let closed = match stands {
+        Standing::Withdrawn => true,
+        // What was refused was never shown, but may have been before another officer refused it.
+        Standing::Refused => statement.decision != Decision::Withdraw,
+        Standing::Held { .. } | Standing::Approved => false,
+    };
+    if closed {
+        return Err(Error::refused(Reason::StatementClosed, format!("{id} was {stands}")));
+    }
+    check_ticket(&statement, &release, keeper.now)?;
+    // What was signed is what would happen now, or nobody has looked at it. Once published it happens no more.
+    if matches!(statement.decision, Decision::Approve | Decision::Downgrade)
+        && matches!(stands, Standing::Held { .. })
+        && statement.changes != item_changes(&keeper.state, &release, Examples::Few)?.digest()?
+    {
+        let detail = format!("what agents have is not what {id} was compared with when it was signed");
+        return Err(Error::refused(Reason::StatementChanges, detail));
+    }
+    let text = String::from_utf8(handed_in.text.clone()).map_err(|_| Fault::Internal("a statement changed"))?;
+    let signature = String::from_utf8_lossy(&handed_in.signature).into_owned();
+    let (officer, decision) = (statement.officer.clone(), statement.decision);
+    let event = Event::Statement {
+        feed: id.feed.clone(),
+        version: id.version,
+        decision: decision.word().into(),
+        officer: officer.clone(),
+        key_id: keyring::id_text(raw.id),
+        text: text.clone(),
+        signature: signature.clone(),
+    };
+    append_once(keeper, vec![event])?;
+    let taken = Taken { taken: keeper.now, decision, officer: officer.clone(), key, text, signature };
+    keeper.state.take_statement(id, &taken)?;
+    Ok((id.clone(), decision, officer))
+}
+
+/// That older content comes by a downgrade ticket, which is not over, and nothing else does. Refusal: `statement-ticket`.
+fn check_ticket(statement: &Statement, release: &Release, now: Timestamp) -> Result<(), Refusal> {
+    let id = &statement.release;
+    let wrong = match (statement.decision, release.loss.goes_back(), &statement.ticket) {
+        (Decision::Approve, true, _) => format!("{id} goes back to older content, and an approval does not say so"),
+        (Decision::Downgrade, false, _) => format!("{id} does not go back to older content"),
+        (Decision::Downgrade, true, Some(ticket)) if ticket.until <= now => {
+            format!("its time was over {}", ticket.until)
+        }
+        _ => return Ok(()),
+    };
+    Err(Refusal::new(Reason::StatementTicket, wrong))
+}
