@@ -28,6 +28,9 @@ pub use policy::Classification;
 /// The annotated example that `init` writes.
 pub const EXAMPLE: &str = include_str!("config.example.toml");
 
+/// Names that no channel may have.
+const RESERVED: [&str; 2] = ["v2", "taxii2"];
+
 /// The whole config.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -246,6 +249,10 @@ impl Config {
             add(at, message);
         }
         for channel in &self.channels {
+            if RESERVED.contains(&channel.name.get_ref().as_str()) {
+                let message = "this name is reserved: clients of container registries and of TAXII look there";
+                add(channel.name.span().start, message.into());
+            }
             if channel.feeds.is_empty() {
                 add(channel.name.span().start, "a channel needs at least one feed".into());
             }
@@ -331,6 +338,12 @@ mod tests {
         assert!(shown[0].starts_with("line 3, column 8: feed \"A\" is not a name"), "{shown:?}");
         assert_eq!(shown[1], "line 4, column 9: a feed must allow at least one kind");
         assert_eq!(shown[2], "line 7, column 10: there is no feed \"x\"");
+        let reserved = "relay = \"r\"\n[[feed]]\nname = \"a\"\nkinds = [\"ip-list\"]\n[[channel]]\nname = \"v2\"\nfeeds = [\"a\"]\n";
+        let reserved = Config::parse(reserved).unwrap_err();
+        assert!(
+            reserved.len() == 1 && reserved[0].line == 6 && reserved[0].message.contains("reserved"),
+            "{reserved:?}"
+        );
         let unknown = Config::parse("relay = \"r\"\nrelais = 1\n").unwrap_err();
         assert_eq!((unknown[0].line, unknown[0].column), (2, 1));
         let kind = Config::parse("relay = \"r\"\n[[feed]]\nname = \"a\"\nkinds = [\"exe\"]\n").unwrap_err();

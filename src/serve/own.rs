@@ -1,4 +1,4 @@
-//! What the relay says of itself below `/-/`: health, metrics, and the import log's tiles.
+//! What the relay says of itself: the index at `/`, and below `/-/` health, metrics, and the import log's tiles.
 
 use std::collections::BTreeSet;
 
@@ -11,14 +11,30 @@ use super::{Service, metrics};
 use base::durable;
 use tlog::tiles;
 
-/// The answer for a path below `/-/` that is not in the index, if there is one; to an agent with this name in its
+/// The answer for `/`, or a path below `/-/` that is in no published set, if there is one; to an agent with this name in its
 /// certificate, which is told of no feed but those of its channels.
 pub fn answer(service: &Service, path: &str, certificate: Option<&str>) -> Option<Response<Body>> {
     match path {
+        "/" => index(service),
         "/-/health" => Some(health(service, certificate)),
         "/-/metrics" => Some(numbers(service, certificate)),
         _ => log(service, path.strip_prefix("/-/log/import/")?),
     }
+}
+
+/// What this is, and the channels that are open to all; nothing before the first publication.
+fn index(service: &Service) -> Option<Response<Body>> {
+    let index = service.index.load();
+    let open = index.feeds.iter().filter(|feed| feed.audience.is_everybody());
+    let channels: BTreeSet<String> = open.map(|feed| format!("  /{}/\n", feed.channel)).collect();
+    let page = format!(
+        "gaprelay: a one-way relay for updates of detection content.\n\
+         It only gives: GET and HEAD. Everything else is refused, and the attempt is recorded.\n\n\
+         Channels that are open to all; a channel's list of files is CHANNEL/SHA256SUMS:\n{}\n\
+         Health: /-/health   metrics: /-/metrics   record: /-/log/import/checkpoint\n",
+        channels.into_iter().collect::<String>()
+    );
+    index.is_ready().then(|| text(StatusCode::OK, &page))
 }
 
 fn health(service: &Service, certificate: Option<&str>) -> Response<Body> {

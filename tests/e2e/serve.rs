@@ -510,3 +510,18 @@ fn a_large_flood_costs_little_and_stops_nobody() {
     assert!(counted >= 90_000, "{counted} counted, {dropped} only in the metrics");
     assert!(attempts.len() < 40 && attempts.iter().any(|a| a["target"] == "/needle"), "{attempts:?}");
 }
+
+/// A person who opens the relay's address sees what it is, and which channels are open.
+#[test]
+fn the_index_says_what_this_is_and_names_the_open_channels() {
+    let world = World::new();
+    let server = Server::start(&world, "serve");
+    let get = || run(Command::new("curl").args(["-sS", "-w", " %{http_code}"]).arg(server.url("/"))).expect(0).out;
+    assert!(get().contains("Nothing is published yet") && get().ends_with("503"), "{}", get());
+    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
+    let until = Instant::now() + Duration::from_secs(10);
+    while !get().ends_with("200") && Instant::now() < until {}
+    let told = get();
+    assert!(told.contains("one-way relay") && told.contains("\n  /c/\n"), "{told}");
+    assert!(world.attempts().is_empty(), "the index was taken for an attempt");
+}
