@@ -1,6 +1,8 @@
 //! Every line that a person reads in a terminal: what happened, and the next step on a line of its own. Both binaries write
-//! through here, in whatever process they run; nothing here opens a file.
+//! through here, in whatever process they run; man pages are the only files that are written here.
 
+pub mod help;
+pub mod manual;
 pub mod offline;
 pub mod verdicts;
 

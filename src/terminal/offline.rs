@@ -5,13 +5,19 @@ use std::path::{Path, PathBuf};
 use clap::{CommandFactory, Subcommand};
 use clap_complete::Shell;
 
-use crate::Ended;
+use crate::help::{self, Group};
+use crate::{Ended, manual};
 use base::error::IoContext as _;
 use base::{Error, Fault, Reason, quoted};
 
 /// What both command lines offer, without any state.
 #[derive(Debug, Subcommand)]
 pub enum Offline {
+    /// Show a page of the manual; without a topic, the commands by role, and the topics.
+    Help {
+        /// The topic, such as operator.
+        topic: Option<String>,
+    },
     /// Explain a reason code, or list them all.
     Explain {
         /// The code, such as signature-threshold.
@@ -29,9 +35,10 @@ pub enum Offline {
     },
 }
 
-/// Gives the help asked for of the command line `C`, whose binary has this name.
-pub fn run<C: CommandFactory>(offline: &Offline, name: &str) -> Result<Ended, Error> {
+/// Gives the help asked for of the command line `C`, whose binary has this name and whose commands stand in these groups.
+pub fn run<C: CommandFactory>(offline: &Offline, name: &str, groups: &[Group]) -> Result<Ended, Error> {
     match offline {
+        Offline::Help { topic } => help::show::<C>(topic.as_deref(), name, groups),
         Offline::Explain { code } => explain(code.as_deref()),
         Offline::Completions { shell } => {
             completions::<C>(*shell, name);
@@ -63,8 +70,9 @@ fn completions<C: CommandFactory>(shell: Shell, name: &str) {
     crate::say(String::from_utf8_lossy(&out).trim_end());
 }
 
-/// Writes a man page for the command and one for each subcommand.
+/// Writes a man page for the command and one for each subcommand, and the pages of the manual.
 fn man<C: CommandFactory>(out: &Path) -> Result<Ended, Error> {
     clap_mangen::generate_to(C::command(), out).during("write", out)?;
+    manual::write_man_pages(out)?;
     Ok(Ended::Well)
 }

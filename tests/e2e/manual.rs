@@ -344,3 +344,30 @@ fn the_readme_draws_what_the_code_draws() {
         assert_eq!(there, drawn);
     }
 }
+
+/// The pages are in both programs, in a terminal and as man pages; a plain call shows the commands by role.
+#[test]
+fn both_programs_show_the_manual() {
+    let relay = |args: &[&str]| run(Command::new(RELAY).args(args));
+    let page = relay(&["help", "operator"]).expect(0).out;
+    let text = fs::read_to_string(TOP.join("src/terminal/manual/operator.md")).unwrap();
+    assert_eq!(page, text);
+    let custodian = run(pack().args(["help", "custodian"])).expect(0).out;
+    assert!(custodian.contains("gaprelay-pack"), "{custodian}");
+    let unknown = relay(&["help", "nonsense"]);
+    assert_eq!(unknown.code, Some(2), "{}", unknown.err);
+    assert!(
+        unknown.err.contains("no page \"nonsense\"") && unknown.err.contains("operator, officer"),
+        "{}",
+        unknown.err
+    );
+    for (overview, role) in [(relay(&["help"]).expect(0), "Officers"), (relay(&[]).expect(2), "Operators")] {
+        assert!(overview.out.contains(&format!("\n{role}\n")), "{}", overview.out);
+        assert!(overview.out.contains("  import ") && !overview.out.contains("worker"), "{}", overview.out);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    relay(&["man", dir.path().to_str().unwrap()]).expect(0);
+    for name in ["gaprelay.1", "gaprelay-import.1", "gaprelay-operator.7", "gaprelay-glossary.7"] {
+        assert!(fs::read_to_string(dir.path().join(name)).unwrap().contains(".TH "), "{name}");
+    }
+}

@@ -16,6 +16,7 @@ use base::{Error, Fault, Limits, Reason, Refusal, Timestamp, clock, durable, quo
 use clap::Parser as _;
 use config::{Classification, Config, policy as policies};
 use inspect::{Counts, Decision, Kind, Policy};
+use terminal::help::{Group, overview};
 use terminal::{Ended, offline};
 
 use bundle::Keyring;
@@ -23,8 +24,19 @@ use bundle::Keyring;
 /// How long a bundle is good for if nothing else is said.
 const VALID: Duration = Duration::from_hours(30 * 24);
 
+/// The commands, by what they are for.
+const GROUPS: &[Group] = &[
+    ("Bundles", &["build", "check"]),
+    ("Keys", &["keyring", "tuf"]),
+    ("Help", &["help", "explain", "completions", "man"]),
+];
+
 /// Runs it.
 pub fn main() -> ExitCode {
+    if std::env::args_os().len() < 2 {
+        terminal::say(overview::<Pack>("gaprelay-pack", GROUPS).trim_end());
+        return ExitCode::from(2);
+    }
     terminal::exit(run(Pack::parse()))
 }
 
@@ -34,7 +46,7 @@ fn run(pack: Pack) -> Result<Ended, Error> {
         PackCommand::Check(args) => check(&args),
         PackCommand::Keyring { command } => keyring::run(&command),
         PackCommand::Tuf { command } => tuf::run(&command),
-        PackCommand::Offline(offline) => offline::run::<Pack>(&offline, "gaprelay-pack"),
+        PackCommand::Offline(offline) => offline::run::<Pack>(&offline, "gaprelay-pack", GROUPS),
     }
 }
 
@@ -195,4 +207,14 @@ fn check(args: &Check) -> Result<Ended, Error> {
 fn read_config(path: &Path) -> Result<Config, Fault> {
     let text = std::fs::read_to_string(path).during("read", path)?;
     Config::parse_file(&text, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_command_stands_in_one_group() {
+        assert_eq!(terminal::help::ungrouped::<Pack>(GROUPS), Vec::<String>::new());
+    }
 }

@@ -52,9 +52,39 @@ use base::{Error, Fault, Timestamp, clock};
 use sandbox::Grants;
 use sockets::Sockets;
 use terminal::Ended;
+use terminal::help::{Group, overview};
+
+/// The commands, by who needs them.
+pub const GROUPS: &[Group] = &[
+    ("Operators", &["import", "status"]),
+    ("Officers", &["releases", "show", "approve", "directive", "refusals", "agents", "repair"]),
+    (
+        "Administrators",
+        &[
+            "init",
+            "check-config",
+            "policy",
+            "keyring",
+            "tuf",
+            "doctor",
+            "deployment",
+            "selftest",
+            "fsck",
+            "gc",
+            "settle",
+        ],
+    ),
+    ("Auditors", &["log"]),
+    ("Services", &["up", "serve", "review", "sinkhole"]),
+    ("Help", &["help", "explain", "completions", "man"]),
+];
 
 /// The relay's command line.
 pub fn relay() -> ExitCode {
+    if std::env::args_os().len() < 2 {
+        terminal::say(overview::<Relay>("gaprelay", GROUPS).trim_end());
+        return ExitCode::from(2);
+    }
     let relay = Relay::parse();
     let sockets = Sockets::take(&relay.command).map_err(Error::from);
     terminal::exit(sockets.and_then(|sockets| run(relay, sockets)))
@@ -99,7 +129,7 @@ fn run(relay: Relay, sockets: Sockets) -> Result<Ended, Error> {
         Command::CheckConfig { file } => maintain::check_config(root, file.as_deref()),
         Command::Fsck { json } => maintain::fsck(&State::open(root)?, json),
         Command::Gc { yes, json } => maintain::gc(&here(root, now)?, yes, json),
-        Command::Offline(offline) => terminal::offline::run::<Relay>(&offline, "gaprelay"),
+        Command::Offline(offline) => terminal::offline::run::<Relay>(&offline, "gaprelay", GROUPS),
         Command::Worker { worker } => worker::run(root, &worker),
     }
 }
@@ -121,4 +151,14 @@ fn here(root: &Path, now: Timestamp) -> Result<Keeper, Fault> {
 
 fn wait() {
     terminal::note("another gaprelay is at work on this state; waiting for it");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_command_stands_in_one_group() {
+        assert_eq!(terminal::help::ungrouped::<Relay>(GROUPS), Vec::<String>::new());
+    }
 }
