@@ -11,7 +11,7 @@ fuzz_target!(|data: &[u8]| {
     while let Ok(frame) = read.frame::<media::reader::Answer>() {
         match frame {
             Frame::Bytes(bytes) => assert!(bytes.len() <= LONGEST_BYTES),
-            Frame::Message(media::reader::Answer::Refused(_, text) | media::reader::Answer::Bundle(text)) => {
+            Frame::Message(media::reader::Answer::Refused(_, text) | media::reader::Answer::Bundle(_, text)) => {
                 assert!(printable(&text).chars().all(|c| matches!(c, ' '..='~' | '…')));
             }
             Frame::Message(_) => {}
