@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::Keep;
@@ -155,15 +156,24 @@ impl<'a> Examination<'a> {
     ) -> Result<T, Error> {
         // Put back only when it has answered: a question that was not answered to its end is the last.
         let Talk { mut asks, mut answers } = self.talk.take().ok_or_else(|| talk::given_up(EXAMINER))?;
+        let examiners = Mutex::new(&mut *self.examiners);
+        let end = || examiners.lock().unwrap_or_else(PoisonError::into_inner).end();
         let (taken, asks, answers) = thread::scope(|scope| {
             // The other way round the pipes would fill up, each end waiting for the other.
-            let feeding = scope.spawn(move || feed(&mut asks).map(|()| asks));
+            let feeding = scope.spawn(|| {
+                let sent = feed(&mut asks);
+                if sent.is_err() {
+                    // It waits for the rest, which does not come, and its answer would be waited for.
+                    end();
+                }
+                sent.map(|()| asks)
+            });
             let taken = take(&mut answers, self.keep);
-            // An examiner that does not keep to its part ends here; what is fed to it finds nobody then who reads it, and
+            // An examiner that does not keep to its part ends here; what is sent to it finds nobody then who reads it, and
             // stops before there is another one.
             let answers = taken.is_ok().then_some(answers);
             if answers.is_none() {
-                self.examiners.end();
+                end();
             }
             let asked = feeding.join().map_err(|_| Fault::Internal("feeding stopped"));
             (taken, asked, answers)

@@ -6,7 +6,7 @@ use base::{Fault, Limits};
 
 /// Provides examiners, one at a time. Content can take one over, and what it had seen would tell it what to say next: so
 /// each bundle gets one of its own, and what an examiner has made gets another.
-pub trait Examiners {
+pub trait Examiners: Send {
     /// An examiner that has seen nothing yet. The one before it is gone when this returns, with all that it knew.
     fn fresh(&mut self) -> Result<Talk, Fault>;
 
