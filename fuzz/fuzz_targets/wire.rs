@@ -2,7 +2,7 @@
 #![no_main]
 
 use base::quoted::printable;
-use base::wire::{Frame, LONGEST_BYTES, Receiver};
+use base::ipc::wire::{Frame, LONGEST_BYTES, Receiver};
 
 use libfuzzer_sys::fuzz_target;
 

@@ -6,17 +6,15 @@ pub mod clock;
 pub mod digest;
 pub mod durable;
 pub mod error;
+pub mod ipc;
 pub mod limits;
 pub mod lock;
 pub mod name;
 pub mod operator;
-pub mod patient;
 pub mod quoted;
 pub mod raw;
 pub mod reason;
 pub mod span;
-pub mod talk;
-pub mod wire;
 
 pub use clock::Timestamp;
 pub use digest::Digest;

@@ -8,7 +8,7 @@ use super::flaw::{Flaw, Flaws, Part};
 use super::item::{Item, MOST, RECORD};
 use base::Reason;
 use base::clock::Stopwatch;
-use base::wire::LONGEST_BYTES;
+use base::ipc::wire::LONGEST_BYTES;
 
 /// How long one artifact may be inspected, in seconds of its own: far above what honest content takes.
 const MOST_SECONDS: u64 = 60;

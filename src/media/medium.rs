@@ -12,10 +12,10 @@ use super::find::Document;
 use super::reader::{self, Answer, Ask};
 use base::digest::Hasher;
 use base::error::IoContext as _;
-use base::patient::Patient;
+use base::ipc::channel::{self, RequestChannel};
+use base::ipc::timed_pipe::TimedPipe;
+use base::ipc::wire::{Frame, Receiver};
 use base::quoted::printable;
-use base::talk::{self, Talk};
-use base::wire::{Frame, Receiver};
 use base::{Digest, Error, Fault, Limits, Reason, Refusal, durable};
 use bundle::{Envelope, Verified, signature};
 
@@ -65,7 +65,7 @@ impl Bundle {
 /// The process that sees the medium.
 struct Reader {
     /// Nothing once the reader did what it never should: then it is not asked again.
-    talk: Option<Talk>,
+    channel: Option<RequestChannel>,
     limits: Limits,
 }
 
@@ -99,15 +99,15 @@ impl Drop for Spooled {
 impl Medium {
     /// A medium whose reader takes questions from `asks` and answers into `answers`.
     pub fn new(asks: OwnedFd, answers: OwnedFd, limits: &Limits) -> Result<Self, Fault> {
-        Ok(Self { reader: Reader { talk: Some(Talk::new(asks, answers)?), limits: limits.clone() } })
+        Ok(Self { reader: Reader { channel: Some(RequestChannel::new(asks, answers)?), limits: limits.clone() } })
     }
 
     /// A medium that this process reads itself.
     pub fn here(root: &Path, limits: &Limits) -> Result<Self, Error> {
         let opened = crate::find::open_root(root).map_err(|e| unlistable(&e))?;
         let theirs = limits.clone();
-        let talk = Talk::here(move |asks, answers| reader::run(&opened, &theirs, asks, answers))?;
-        Ok(Self { reader: Reader { talk: Some(talk), limits: limits.clone() } })
+        let channel = RequestChannel::here(move |asks, answers| reader::run(&opened, &theirs, asks, answers))?;
+        Ok(Self { reader: Reader { channel: Some(channel), limits: limits.clone() } })
     }
 
     /// Searches the medium. Refusals: `medium-entry-limit`, `medium-unreadable`.
@@ -121,12 +121,16 @@ impl Medium {
 
 impl Reader {
     /// Asks, and takes the answer by `hear`. A fault of the reader's is its last word.
-    fn ask<T>(&mut self, ask: &Ask, hear: impl FnOnce(&mut Receiver<Patient>) -> Result<T, Error>) -> Result<T, Error> {
-        let mut talk = self.talk.take().ok_or_else(|| talk::given_up(READER))?;
-        let asked = talk.asks.message(ask).and_then(|()| talk.asks.flush());
-        let heard = asked.map_err(|e| broken(&e).into()).and_then(|()| hear(&mut talk.answers));
+    fn ask<T>(
+        &mut self,
+        ask: &Ask,
+        hear: impl FnOnce(&mut Receiver<TimedPipe>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut channel = self.channel.take().ok_or_else(|| channel::given_up(READER))?;
+        let asked = channel.asks.message(ask).and_then(|()| channel.asks.flush());
+        let heard = asked.map_err(|e| broken(&e).into()).and_then(|()| hear(&mut channel.answers));
         if !matches!(heard, Err(Error::Fault(Fault::Worker { .. }))) {
-            self.talk = Some(talk);
+            self.channel = Some(channel);
         }
         heard
     }
@@ -198,7 +202,7 @@ struct Found {
     tree: String,
 }
 
-fn hear_survey(answers: &mut Receiver<Patient>, most: u64) -> Result<Found, Error> {
+fn hear_survey(answers: &mut Receiver<TimedPipe>, most: u64) -> Result<Found, Error> {
     let mut bundles = Vec::new();
     loop {
         match answers.message().map_err(|e| broken(&e))? {
@@ -214,7 +218,7 @@ fn hear_survey(answers: &mut Receiver<Patient>, most: u64) -> Result<Found, Erro
     }
 }
 
-fn hear_envelope(answers: &mut Receiver<Patient>, document: Document, limits: &Limits) -> Result<Envelope, Error> {
+fn hear_envelope(answers: &mut Receiver<TimedPipe>, document: Document, limits: &Limits) -> Result<Envelope, Error> {
     let longest = usize::try_from(document.limit(limits).0).unwrap_or(usize::MAX);
     let most = usize::try_from(limits.signatures).unwrap_or(usize::MAX).saturating_add(2);
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
@@ -251,7 +255,7 @@ fn hear_envelope(answers: &mut Receiver<Patient>, document: Document, limits: &L
 
 /// Writes exactly `size` bytes, and hashes them on a second thread. After a fault of ours the rest
 /// is taken in and dropped, so that the next answer is heard.
-fn receive(answers: &mut Receiver<Patient>, spooled: &Spooled, size: u64, step: Step<'_>) -> Result<Digest, Error> {
+fn receive(answers: &mut Receiver<TimedPipe>, spooled: &Spooled, size: u64, step: Step<'_>) -> Result<Digest, Error> {
     let (full, to_hash) = sync_channel::<Vec<u8>>(IN_FLIGHT);
     let (empty, hashed) = sync_channel::<Vec<u8>>(IN_FLIGHT);
     thread::scope(|scope| {
@@ -295,7 +299,7 @@ pub fn unlistable(error: &io::Error) -> Refusal {
 }
 
 fn broken(error: &io::Error) -> Fault {
-    talk::broken(READER, error)
+    channel::broken(READER, error)
 }
 
 /// A refusal is one, whoever says so; anything else out of turn is not.
@@ -307,5 +311,5 @@ fn unexpected(answer: Answer) -> Error {
 }
 
 fn misbehaves(what: &str) -> Fault {
-    talk::misbehaves(READER, what)
+    channel::misbehaves(READER, what)
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::find::{Document, Found, Survey, find};
 use super::open::{open, unreadable};
+use base::ipc::wire::{LONGEST_BYTES, Receiver, Sender};
 use base::quoted::quoted_os;
-use base::wire::{LONGEST_BYTES, Receiver, Sender};
 use base::{Limits, Reason, Refusal};
 use bundle::signature;
 

@@ -19,10 +19,10 @@ use crate::item::{MOST, RECORD};
 use crate::rebuild::most;
 use base::digest::Hasher;
 use base::error::IoContext as _;
-use base::patient::Patient;
+use base::ipc::channel::{self, RequestChannel};
+use base::ipc::timed_pipe::TimedPipe;
+use base::ipc::wire::{Frame, Receiver, Sender};
 use base::quoted::printable;
-use base::talk::{self, Talk};
-use base::wire::{Frame, Receiver, Sender};
 use base::{Digest, Error, Fault, Reason, Refusal, durable, quoted};
 use bundle::Artifact;
 use media::{Spooled, Step};
@@ -34,7 +34,7 @@ const EXAMINER: &str = "examiner";
 pub struct Examination<'a> {
     examiners: &'a mut dyn Examiners,
     /// With the examiner at work. Nothing after a question that was not answered to its end: then it is not asked again.
-    talk: Option<Talk>,
+    channel: Option<RequestChannel>,
     terms: Terms<'a>,
     keep: &'a mut dyn Keep,
     judged: Vec<Judgement>,
@@ -46,7 +46,7 @@ type Told<T> = Result<Result<T, Error>, Fault>;
 impl Drop for Examination<'_> {
     /// However it ends: the examiner has seen enough.
     fn drop(&mut self) {
-        self.talk = None;
+        self.channel = None;
         self.examiners.end();
         self.examiners.prepare();
     }
@@ -55,8 +55,8 @@ impl Drop for Examination<'_> {
 impl<'a> Examination<'a> {
     /// With a fresh examiner.
     pub fn begin(examiners: &'a mut dyn Examiners, terms: Terms<'a>, keep: &'a mut dyn Keep) -> Result<Self, Fault> {
-        let talk = Some(examiners.fresh()?);
-        Ok(Self { examiners, talk, terms, keep, judged: Vec::new() })
+        let channel = Some(examiners.fresh()?);
+        Ok(Self { examiners, channel, terms, keep, judged: Vec::new() })
     }
 
     /// Has the payload unpacked, kept and judged.
@@ -87,8 +87,8 @@ impl<'a> Examination<'a> {
         if judged.iter().any(|judged| judged.remains().is_some()) {
             // By one that never saw what is left out, nor anything else of this bundle: what takes an examiner over does
             // not get to judge the archive that it made.
-            self.talk = None;
-            self.talk = Some(self.examiners.fresh()?);
+            self.channel = None;
+            self.channel = Some(self.examiners.fresh()?);
         }
         let mut verdicts = Vec::with_capacity(judged.len());
         for judged in judged {
@@ -108,7 +108,7 @@ impl<'a> Examination<'a> {
     }
 
     fn look_at(&mut self, artifact: &Artifact, from: &File) -> Result<Judgement, Error> {
-        let feed = |asks: &mut Sender<Patient>| {
+        let feed = |asks: &mut Sender<TimedPipe>| {
             asks.message(&Ask::Look(artifact.clone()))?;
             asks.raw()?.write_file(from, artifact.size)
         };
@@ -131,7 +131,7 @@ impl<'a> Examination<'a> {
         let made = path.with_extension("made");
         let mut new = durable::create(&made, 0o644)?;
         let size = judged.verdict().size;
-        let feed = |asks: &mut Sender<Patient>| {
+        let feed = |asks: &mut Sender<TimedPipe>| {
             asks.message(&Ask::Rebuild { cuts: cuts.len() as u64, size })?;
             asks.bytes(&cuts)?;
             asks.raw()?.write_file(&old, size)
@@ -151,11 +151,12 @@ impl<'a> Examination<'a> {
     /// Asks, and takes the answer.
     fn ask<T>(
         &mut self,
-        feed: impl FnOnce(&mut Sender<Patient>) -> io::Result<()> + Send,
-        take: impl FnOnce(&mut Receiver<Patient>, &mut dyn Keep) -> Told<T>,
+        feed: impl FnOnce(&mut Sender<TimedPipe>) -> io::Result<()> + Send,
+        take: impl FnOnce(&mut Receiver<TimedPipe>, &mut dyn Keep) -> Told<T>,
     ) -> Result<T, Error> {
         // Put back only when it has answered: a question that was not answered to its end is the last.
-        let Talk { mut asks, mut answers } = self.talk.take().ok_or_else(|| talk::given_up(EXAMINER))?;
+        let RequestChannel { mut asks, mut answers } =
+            self.channel.take().ok_or_else(|| channel::given_up(EXAMINER))?;
         let examiners = Mutex::new(&mut *self.examiners);
         let end = || examiners.lock().unwrap_or_else(PoisonError::into_inner).end();
         let (taken, asks, answers) = thread::scope(|scope| {
@@ -180,12 +181,12 @@ impl<'a> Examination<'a> {
         });
         let taken = taken?;
         let asks = asks?.map_err(|e| broken(&e))?;
-        self.talk = answers.map(|answers| Talk { asks, answers });
+        self.channel = answers.map(|answers| RequestChannel { asks, answers });
         taken
     }
 }
 
-fn feed(asks: &mut Sender<Patient>, spooled: &Spooled) -> io::Result<()> {
+fn feed(asks: &mut Sender<TimedPipe>, spooled: &Spooled) -> io::Result<()> {
     let manifest = &spooled.verified().envelope().document;
     asks.message(&Ask::Unpack(manifest.len() as u64))?;
     asks.bytes(manifest)?;
@@ -197,7 +198,7 @@ fn feed(asks: &mut Sender<Patient>, spooled: &Spooled) -> io::Result<()> {
 /// Takes each artifact in the manifest's order: exactly its bytes, with exactly its digest. After a
 /// refusal or a fault of ours the rest is taken in and dropped, so that the next answer is heard.
 fn take(
-    answers: &mut Receiver<Patient>,
+    answers: &mut Receiver<TimedPipe>,
     artifacts: &[&Artifact],
     terms: Terms<'_>,
     keep: &mut dyn Keep,
@@ -268,7 +269,7 @@ fn take(
 }
 
 /// Takes what was made anew, of at most so many bytes, into `to` at `path`; gives its digest and length.
-fn take_new(answers: &mut Receiver<Patient>, most: u64, to: &mut File, path: &Path) -> Told<(Digest, u64)> {
+fn take_new(answers: &mut Receiver<TimedPipe>, most: u64, to: &mut File, path: &Path) -> Told<(Digest, u64)> {
     let (mut hasher, mut size) = (Hasher::new(), 0);
     loop {
         match answers.frame().map_err(|e| broken(&e))? {
@@ -287,7 +288,7 @@ fn take_new(answers: &mut Receiver<Patient>, most: u64, to: &mut File, path: &Pa
 }
 
 fn broken(error: &io::Error) -> Fault {
-    talk::broken(EXAMINER, error)
+    channel::broken(EXAMINER, error)
 }
 
 /// A refusal is one, whoever says so; anything else out of turn is not.
@@ -302,5 +303,5 @@ fn unexpected(answer: Answer) -> Result<Error, Fault> {
 }
 
 fn misbehaves(what: &str) -> Fault {
-    talk::misbehaves(EXAMINER, what)
+    channel::misbehaves(EXAMINER, what)
 }

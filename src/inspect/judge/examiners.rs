@@ -1,14 +1,14 @@
 //! Where examiners come from.
 
 use crate::examiner;
-use base::talk::Talk;
+use base::ipc::channel::RequestChannel;
 use base::{Fault, Limits};
 
 /// Provides examiners, one at a time. Content can take one over, and what it had seen would tell it what to say next: so
 /// each bundle gets one of its own, and what an examiner has made gets another.
 pub trait Examiners: Send {
     /// An examiner that has seen nothing yet. The one before it is gone when this returns, with all that it knew.
-    fn fresh(&mut self) -> Result<Talk, Fault>;
+    fn fresh(&mut self) -> Result<RequestChannel, Fault>;
 
     /// Ends the newest one, whatever it is doing, and even if it does nothing. When this returns nobody reads what is still
     /// fed to it.
@@ -31,9 +31,9 @@ impl Threads {
 }
 
 impl Examiners for Threads {
-    fn fresh(&mut self) -> Result<Talk, Fault> {
+    fn fresh(&mut self) -> Result<RequestChannel, Fault> {
         let limits = self.limits.clone();
-        Talk::here(move |asks, answers| examiner::run(&limits, asks, answers))
+        RequestChannel::here(move |asks, answers| examiner::run(&limits, asks, answers))
     }
 
     /// It ends when nobody asks any more.

@@ -30,8 +30,8 @@ use tokio::net::unix::pipe;
 use super::worker::{PIPE, examiner_on, piped};
 use base::Fault;
 use base::error::IoContext as _;
-use base::patient::Patient;
-use base::talk::{self, Talk};
+use base::ipc::channel::{self, RequestChannel};
+use base::ipc::timed_pipe::TimedPipe;
 use inspect::Examiners;
 use sandbox::worker::start_awaited;
 
@@ -163,7 +163,7 @@ pub struct Provided {
     asks: OwnedFd,
     answers: OwnedFd,
     orders: File,
-    told: Patient,
+    told: TimedPipe,
     newest: Newest,
 }
 
@@ -181,7 +181,7 @@ impl Provided {
         let wrong = || Fault::Internal("an import's keeper is started by its supervisor alone");
         let pipes: [OwnedFd; 4] = pipes.collect::<Vec<_>>().try_into().map_err(|_| wrong())?;
         let [asks, answers, orders, told] = pipes;
-        let told = Patient::new(told, PATIENCE).map_err(|_| wrong())?;
+        let told = TimedPipe::new(told, PATIENCE).map_err(|_| wrong())?;
         Ok(Self { asks, answers, orders: orders.into(), told, newest: Newest::Nothing })
     }
 
@@ -190,7 +190,7 @@ impl Provided {
         let mut told = [0];
         let done = self.orders.write_all(&[order]).and_then(|()| self.told.read_exact(&mut told));
         if done.is_err() || told != [DONE] {
-            return Err(talk::misbehaves("examiner", "cannot be replaced by a fresh one"));
+            return Err(channel::misbehaves("examiner", "cannot be replaced by a fresh one"));
         }
         self.newest = newest;
         Ok(())
@@ -198,7 +198,7 @@ impl Provided {
 }
 
 impl Examiners for Provided {
-    fn fresh(&mut self) -> Result<Talk, Fault> {
+    fn fresh(&mut self) -> Result<RequestChannel, Fault> {
         if self.newest == Newest::Something {
             self.order(END, Newest::Gone)?;
         }
@@ -208,7 +208,7 @@ impl Examiners for Provided {
         self.newest = Newest::Something;
         let ends = self.asks.try_clone().and_then(|asks| Ok((asks, self.answers.try_clone()?)));
         let (asks, answers) = ends.map_err(|_| Fault::Internal("a pipe cannot be used"))?;
-        Talk::new(asks, answers)
+        RequestChannel::new(asks, answers)
     }
 
     fn end(&mut self) {
@@ -240,11 +240,11 @@ impl Started {
 }
 
 impl Examiners for Started {
-    fn fresh(&mut self) -> Result<Talk, Fault> {
+    fn fresh(&mut self) -> Result<RequestChannel, Fault> {
         self.end();
         let (child, asks, answers) = piped(&mut examiner_on(&self.root))?;
         self.newest = Some(child);
-        Talk::new(asks, answers)
+        RequestChannel::new(asks, answers)
     }
 
     fn end(&mut self) {

@@ -6,26 +6,26 @@ use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::Duration;
 
-use super::Fault;
-use super::patient::Patient;
+use super::timed_pipe::TimedPipe;
 use super::wire::{Receiver, Sender};
+use crate::Fault;
 
 /// How long the other end may do nothing: a failing stick retries for minutes.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Both ways.
-pub struct Talk {
+pub struct RequestChannel {
     /// What we ask.
-    pub asks: Sender<Patient>,
+    pub asks: Sender<TimedPipe>,
     /// What it answers.
-    pub answers: Receiver<Patient>,
+    pub answers: Receiver<TimedPipe>,
 }
 
-impl Talk {
+impl RequestChannel {
     /// With the worker that takes questions from `asks` and answers into `answers`.
     pub fn new(asks: OwnedFd, answers: OwnedFd) -> Result<Self, Fault> {
-        let patient = |pipe| Patient::new(pipe, PATIENCE).map_err(|_| Fault::Internal("a pipe cannot be used"));
-        Ok(Self { asks: Sender::new(patient(asks)?), answers: Receiver::new(patient(answers)?) })
+        let timed = |pipe| TimedPipe::new(pipe, PATIENCE).map_err(|_| Fault::Internal("a pipe cannot be used"));
+        Ok(Self { asks: Sender::new(timed(asks)?), answers: Receiver::new(timed(answers)?) })
     }
 
     /// With a thread of this process: for the connected side, where there is nothing to keep apart.

@@ -13,12 +13,12 @@ use rustix::io::Errno;
 const PIECE: usize = 1 << 20;
 
 /// Our end of a pipe, which gives an error, `TimedOut`, when the other end does nothing for so long.
-pub struct Patient {
+pub struct TimedPipe {
     pipe: File,
     patience: Timespec,
 }
 
-impl Patient {
+impl TimedPipe {
     /// Waits so long for each turn of the other end.
     pub fn new(pipe: OwnedFd, patience: Duration) -> io::Result<Self> {
         // Else a write of more than there is room for would wait in the kernel.
@@ -58,13 +58,13 @@ impl Patient {
     }
 }
 
-impl Read for Patient {
+impl Read for TimedPipe {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.turn(PollFlags::IN, |mut pipe| pipe.read(buffer))
     }
 }
 
-impl Write for Patient {
+impl Write for TimedPipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.turn(PollFlags::OUT, |mut pipe| pipe.write(bytes))
     }
@@ -78,15 +78,15 @@ impl Write for Patient {
 mod tests {
     use std::io::Seek as _;
 
-    use crate::patient::*;
+    use crate::ipc::timed_pipe::*;
 
     #[test]
     fn an_end_that_does_nothing_is_not_waited_for() {
         let short = Duration::from_millis(10);
         let (from, to) = io::pipe().unwrap();
-        let mut reads = Patient::new(from.into(), short).unwrap();
+        let mut reads = TimedPipe::new(from.into(), short).unwrap();
         assert_eq!(reads.read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
-        let mut writes = Patient::new(to.into(), short).unwrap();
+        let mut writes = TimedPipe::new(to.into(), short).unwrap();
         assert_eq!(writes.write_all(&vec![1; 4 << 20]).unwrap_err().kind(), ErrorKind::TimedOut);
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&vec![2; 4 << 20]).unwrap();
