@@ -10,7 +10,7 @@
 //! Envelope: manifest bytes and signatures, small and bounded. A payload is spooled only after its manifest is verified.
 //! ```
 //!
-//! Modules use those below them: cli, then review, export, report, then settle and import, then keeper, then log and
+//! Modules use those below them: cli, then processes, then review, export, report, then settle and import, then keeper, then log and
 //! state.
 
 // What the keeper holds: the record, the state, and the only writer of both.
@@ -27,7 +27,8 @@ pub mod settle;
 pub mod doctor;
 pub mod rights;
 
-// Processes beside the keeper: look-ups, the witness of other relays' logs.
+// Processes: who starts which, and those beside the keeper: look-ups, the witness of other relays' logs.
+pub mod processes;
 pub mod sinkhole;
 pub mod witness;
 

@@ -97,7 +97,7 @@ fn a_service_manager_passes_the_sockets() {
     // `up` would lose them.
     let script = format!("export LISTEN_FDS=1 LISTEN_PID=$$; exec {RELAY} up 3</dev/null");
     let told = run(Command::new("sh").args(["-c", &script]).env("GAPRELAY_STATE", world.state())).expect(2).err;
-    assert!(told.contains("takes no sockets"), "{told}");
+    assert!(told.contains("cannot use sockets of a service manager"), "{told}");
 
     // A socket that is none for it is a fault, not a server that answers nobody.
     let packets = free();
@@ -112,7 +112,7 @@ fn a_service_manager_passes_the_sockets() {
     }
     let output = child.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(2) && told.contains("is no TCP socket that listens"), "{told}");
+    assert!(output.status.code() == Some(2) && told.contains("is not a listening TCP socket"), "{told}");
 }
 
 /// What is done to a host.

@@ -10,6 +10,7 @@ use super::args_keyring::{DirectiveCommand, KeyringCommand, Repair};
 use super::args_log::LogCommand;
 use super::args_policy::PolicyCommand;
 use super::args_tuf::TufCommand;
+use crate::processes::worker::Worker;
 use crate::report::refusals::By;
 use crate::rights::Role;
 use base::Timestamp;
@@ -156,46 +157,6 @@ pub enum Command {
         #[command(subcommand)]
         worker: Worker,
     },
-}
-
-/// What other processes of ours start.
-#[derive(Debug, Subcommand)]
-pub enum Worker {
-    /// Sees one medium.
-    Reader {
-        /// Where it is mounted.
-        #[arg(long)]
-        medium: PathBuf,
-        /// Who started it.
-        #[arg(long)]
-        supervisor: i32,
-    },
-    /// Unpacks and looks inside.
-    Examiner {
-        /// Who started it.
-        #[arg(long)]
-        supervisor: i32,
-    },
-    /// Carries the packets of look-ups.
-    Post {
-        /// Who started it.
-        #[arg(long)]
-        supervisor: i32,
-    },
-    /// Tries to escape, for the self-test.
-    Attempt {
-        /// As this role.
-        #[arg(long, value_enum)]
-        role: Role,
-        /// From these layers.
-        #[arg(long)]
-        layers: String,
-        /// To these targets.
-        #[arg(long)]
-        targets: String,
-    },
-    /// Waits for the end of its input, for the self-test.
-    Wait,
 }
 
 /// `selftest`.

@@ -1,13 +1,17 @@
-//! `gaprelay import` without a path, and `gaprelay up --kiosk`: the full-screen form.
+//! `gaprelay import` without a path, `gaprelay up`, and its full-screen form, `gaprelay up --kiosk`.
 
 use std::io::IsTerminal as _;
 use std::path::Path;
 
+use rustix::process::Signal;
+
 use super::args::{Import, Up};
 use crate::console::{Done, run as show};
+use crate::processes::up as services;
 use crate::state::State;
 use base::{Error, Fault};
 use config::Config;
+use sandbox::worker::end_with;
 use terminal::Ended;
 
 /// Asks for the medium on the terminal. Fault: there is none.
@@ -21,8 +25,21 @@ pub fn import(root: &Path, args: &Import, operator: &str) -> Result<Ended, Error
     Ok(last.map_or(Ended::Well, |done| tell(&done)))
 }
 
+/// Runs all of the relay's services until SIGTERM or SIGINT, or as long as the screen of a kiosk is there.
+pub fn up(root: &Path, args: &Up) -> Result<Ended, Error> {
+    if let Some(console) = args.serve.supervised {
+        end_with(console, Signal::TERM)?;
+    }
+    // A damaged state or config is a fault here, and not that of a server which is started again and again.
+    let config = State::open(root)?.config()?;
+    if args.kiosk {
+        return kiosk(root, &config, args);
+    }
+    services::run(root, &config, &args.serve.listen, args.prove.0)
+}
+
 /// Keeps the relay running under the screen.
-pub fn kiosk(root: &Path, config: &Config, args: &Up) -> Result<Ended, Error> {
+fn kiosk(root: &Path, config: &Config, args: &Up) -> Result<Ended, Error> {
     if !is_at_terminal() {
         return Err(
             Fault::Config("a kiosk needs a terminal: start `gaprelay up` without --kiosk elsewhere".into()).into()

@@ -9,12 +9,13 @@ use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Import;
-use super::examiners::Provider;
-use super::sockets::Sockets;
-use super::{console, json, receipt, worker};
+use super::{console, here, json, receipt};
 use crate::import::progress_writer::LookedAt;
 use crate::import::{Judged, Outcome, Progress, import};
 use crate::keeper::Keeper;
+use crate::processes::examiners::ExaminerSupervisor;
+use crate::processes::sockets::Sockets;
+use crate::processes::worker;
 use crate::publish::{Standing, standing};
 use crate::settle::{Settled, settle};
 use crate::state::progress::Step;
@@ -35,7 +36,8 @@ pub fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) -> Resu
     }
     let Some(supervisor) = args.keeper.supervised else { return supervise(root, args) };
     end_with(supervisor, Signal::KILL)?;
-    let (mut keeper, workers) = worker::keeper(root, now, args, sockets)?;
+    let workers = worker::of_import(root, &args.paths, &args.keeper.disk, sockets.pipes())?;
+    let mut keeper = here(root, now)?;
     let keeper = &mut keeper;
     let mut shown = Shown { bar: None, quiet: args.json };
     let mut looked_at = LookedAt::begin(&keeper.state, &operator);
@@ -114,15 +116,15 @@ fn wait_for(root: &Path, mut command: Command, media: &[PathBuf]) -> Result<Exit
         let mut interrupt = signal(SignalKind::interrupt()).during("wait for", keeper)?;
         let mut terminate = signal(SignalKind::terminate()).during("wait for", keeper)?;
         let mut hangup = signal(SignalKind::hangup()).during("wait for", keeper)?;
-        let (mut examiners, ends) = Provider::start(root)?;
-        ends.pass(&mut command)?;
+        let (mut examiners, ends) = ExaminerSupervisor::start(root)?;
+        ends.pass_to(&mut command)?;
         command.arg("--").args(media);
         let mut child = start_awaited(command)?;
         drop(ends);
         loop {
             tokio::select! {
                 ended = child.wait() => return ended.during("wait for", keeper),
-                order = examiners.order() => examiners.obey(order).await,
+                order = examiners.next_order() => examiners.carry_out(order).await,
                 _ = interrupt.recv() => stop(&child),
                 _ = terminate.recv() => stop(&child),
                 _ = hangup.recv() => stop(&child),

@@ -11,7 +11,6 @@ pub mod args_tuf;
 pub mod console;
 pub mod directive;
 pub mod doctor;
-pub mod examiners;
 pub mod export;
 pub mod import;
 pub mod json;
@@ -28,12 +27,9 @@ pub mod selftest;
 pub mod serve;
 pub mod show;
 pub mod sinkhole;
-pub mod sockets;
 pub mod tuf;
-pub mod up;
 pub mod verify;
 pub mod witness;
-pub mod worker;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -41,6 +37,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::keeper::Keeper;
+use crate::processes::sockets::{Expected, Sockets};
+use crate::processes::worker::{self, Worker};
 use crate::publish::Examples;
 use crate::rights::Role;
 use crate::state::State;
@@ -50,7 +48,6 @@ use args_log::LogCommand;
 use base::error::IoContext as _;
 use base::{Error, Fault, Timestamp, clock};
 use sandbox::Grants;
-use sockets::Sockets;
 use terminal::Ended;
 use terminal::help::{Group, overview};
 
@@ -86,8 +83,19 @@ pub fn relay() -> ExitCode {
         return ExitCode::from(2);
     }
     let relay = Relay::parse();
-    let sockets = Sockets::take(&relay.command).map_err(Error::from);
+    let sockets = Sockets::take(expected(&relay.command)).map_err(Error::from);
     terminal::exit(sockets.and_then(|sockets| run(relay, sockets)))
+}
+
+/// The descriptors that a command expects of the process that started it.
+fn expected(command: &Command) -> Expected<'_> {
+    match command {
+        Command::Serve(_) | Command::Sinkhole(_) | Command::Review(_) => Expected::Sockets,
+        Command::Up(_) => Expected::NoSockets,
+        Command::Import(import) if import.keeper.supervised.is_some() => Expected::Pipes(&import.keeper.pipes),
+        Command::Worker { worker: Worker::Attempt { .. } } => Expected::Anything,
+        _ => Expected::Nothing,
+    }
 }
 
 fn run(relay: Relay, sockets: Sockets) -> Result<Ended, Error> {
@@ -108,7 +116,7 @@ fn run(relay: Relay, sockets: Sockets) -> Result<Ended, Error> {
         Command::Serve(serve) => serve::run(&State::open(root)?, &serve, sockets),
         Command::Review(args) => review::run(&State::open(root)?, &args, sockets),
         Command::Sinkhole(args) => sinkhole::run(&State::open(root)?, &args, sockets),
-        Command::Up(args) => up::run(root, &args),
+        Command::Up(args) => console::up(root, &args),
         Command::Log { command } => match command {
             LogCommand::Show(show) => log::show(&State::open(root)?, &show),
             LogCommand::Verify(verify) => verify::run(root, &verify),

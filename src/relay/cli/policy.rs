@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::args_policy::{PolicyCommand, PolicyTest};
-use super::examiners::Started;
+use crate::processes::examiners::OwnExaminers;
 use crate::state::fsck::digest_of;
 use crate::state::{SMALL, State, Trust};
 use base::error::IoContext as _;
@@ -169,7 +169,7 @@ fn judge(
     terms: Terms<'_>,
     folder: &Path,
 ) -> Result<(Vec<Verdict>, Vec<Refusal>), Error> {
-    let mut examiners = Started::on(state.root());
+    let mut examiners = OwnExaminers::new(state.root());
     let mut keep = Scratch::new(folder);
     let mut shown = shown(&mut examiners, targets, terms, &mut keep)?.into_iter();
     let (mut verdicts, mut refused) = (Vec::new(), Vec::new());
@@ -196,7 +196,7 @@ fn judge(
 
 /// Of what nobody has declared the kind is what the bytes show: a policy without rules tells it.
 fn shown(
-    examiners: &mut Started,
+    examiners: &mut OwnExaminers,
     targets: &[Target],
     terms: Terms<'_>,
     keep: &mut Scratch,

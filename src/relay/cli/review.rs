@@ -11,7 +11,7 @@ use rustix::process::Signal;
 
 use super::args::Review;
 use super::selftest;
-use super::sockets::Sockets;
+use crate::processes::sockets::Sockets;
 use crate::review::door::Doors;
 use crate::review::readers::Readers;
 use crate::review::run as show;

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use super::args::Serve;
 use super::selftest;
-use super::sockets::Sockets;
+use crate::processes::sockets::Sockets;
 use crate::rights::Role;
 use crate::state::{State, progress};
 use base::error::IoContext as _;

@@ -7,8 +7,8 @@ use std::process::Stdio;
 
 use rustix::process::Signal;
 
-use super::sockets::{LookUps, Sockets};
 use super::{args, selftest};
+use crate::processes::sockets::{LookUps, Sockets};
 use crate::rights::Role;
 use crate::sinkhole::zones::Zones;
 use crate::sinkhole::{Doors, post, run as answer};

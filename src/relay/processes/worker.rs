@@ -1,37 +1,69 @@
-//! The confined processes that an import is made of, each our own binary again: the keeper, which
-//! starts the readers before it confines itself, and whose supervisor starts the examiners ([`crate::cli::examiners`]).
+//! Workers: confined processes that do one thing for the process that started them. An import's keeper starts a reader for
+//! each medium before it confines itself; its supervisor starts the examiners ([`super::examiners`]).
 
 use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
-use rustix::pipe::fcntl_setpipe_size;
 use rustix::process::Signal;
 
-use super::args::{Import, Worker};
-use super::examiners::Provided;
-use super::here;
-use super::sockets::Sockets;
+use super::examiners::SupervisedExaminers;
+use super::pipes::start_piped;
 use crate::import::Workers;
-use crate::keeper::Keeper;
 use crate::rights::Role;
 use crate::sinkhole::post;
 use crate::state::State;
 use base::error::IoContext as _;
-use base::{Error, Fault, Limits, Timestamp};
+use base::{Error, Fault, Limits};
 use inspect::examiner;
 use media::{Medium, Mount, find, medium, reader};
 use sandbox::Grants;
 use sandbox::trial::{self, Layers};
-use sandbox::worker::{end_with, our_id, ourselves, start};
+use sandbox::worker::{end_with, our_id, ourselves};
 use terminal::Ended;
 
-/// What the pipes between two processes hold, in bytes: fewer turns for each.
-pub const PIPE: usize = 1 << 20;
+/// Command line of a worker.
+#[derive(Debug, clap::Subcommand)]
+pub enum Worker {
+    /// Reads one medium.
+    Reader {
+        /// Mount point of the medium.
+        #[arg(long)]
+        medium: PathBuf,
+        /// Process that started it, and with which it ends.
+        #[arg(long)]
+        supervisor: i32,
+    },
+    /// Unpacks and inspects the files of a bundle.
+    Examiner {
+        /// Process that started it, and with which it ends.
+        #[arg(long)]
+        supervisor: i32,
+    },
+    /// Forwards the UDP packets of DNS queries.
+    Post {
+        /// Process that started it, and with which it ends.
+        #[arg(long)]
+        supervisor: i32,
+    },
+    /// Tries to get out of its confinement, for the self-test.
+    Attempt {
+        /// Role whose rights it has.
+        #[arg(long, value_enum)]
+        role: Role,
+        /// Layers of confinement that are in place.
+        #[arg(long)]
+        layers: String,
+        /// Targets that it tries to reach.
+        #[arg(long)]
+        targets: String,
+    },
+    /// Waits for the end of its input: a process that attempts may try to stop.
+    Wait,
+}
 
-/// What a process is started as. Where whoever started it has gone there is nothing to tell: that one
-/// tells why itself.
+/// Runs this process as a worker. When the process that started it has ended, that is no fault of the worker, and nothing
+/// is reported.
 pub fn run(root: &Path, worker: &Worker) -> Result<Ended, Error> {
     match work(root, worker) {
         Err(Error::Fault(Fault::Interrupted)) => Ok(Ended::Failed),
@@ -39,7 +71,7 @@ pub fn run(root: &Path, worker: &Worker) -> Result<Ended, Error> {
     }
 }
 
-/// Confines itself, then answers until nobody asks any more.
+/// Confines this process, then serves requests until the pipe of requests ends.
 fn work(root: &Path, worker: &Worker) -> Result<(), Error> {
     let config = || State::open(root)?.config();
     let gone = |_| Fault::Interrupted;
@@ -70,7 +102,7 @@ fn work(root: &Path, worker: &Worker) -> Result<(), Error> {
             let (street, desk) = (std::io::stdin(), std::io::stdout());
             let config = config()?;
             sandbox::enter(Role::Post.rights(), &Grants { state: root, medium: None }, &config.terms())?;
-            // Whichever end it lost, the resolver tells why.
+            // When one end is gone, the resolver reports the reason.
             post::run(street, desk, &config.dns).map_err(gone)?;
         }
         Worker::Wait => {
@@ -98,38 +130,16 @@ fn media(root: &Path, paths: &[PathBuf], limits: &Limits) -> Result<Vec<(PathBuf
     for path in paths {
         let mut command = ourselves(root);
         command.args(["worker", "reader", "--supervisor", &our_id(), "--medium"]).arg(path);
-        let (_, asks, answers) = piped(&mut command)?;
+        let (_, asks, answers) = start_piped(&mut command)?;
         media.push((path.clone(), Mount::of(path), Medium::new(asks, answers, limits)?));
     }
     Ok(media)
 }
 
-/// An examiner, to be started by this process.
-pub fn examiner_on(root: &Path) -> Command {
-    let mut command = ourselves(root);
-    command.args(["worker", "examiner", "--supervisor", &our_id()]);
-    command
-}
-
-/// Starts it with a pipe for what it is asked and one for what it answers. It ends by itself when
-/// the pipes do, and with us at the latest.
-pub fn piped(command: &mut Command) -> Result<(Child, OwnedFd, OwnedFd), Fault> {
-    let mut child = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
-    let gone = || Fault::Internal("a worker has no pipe");
-    let (asks, answers) =
-        (OwnedFd::from(child.stdin.take().ok_or_else(gone)?), OwnedFd::from(child.stdout.take().ok_or_else(gone)?));
-    for pipe in [&asks, &answers] {
-        // Smaller pipes work as well, with more turns.
-        let _ = fcntl_setpipe_size(pipe, PIPE);
-    }
-    Ok((child, asks, answers))
-}
-
-/// This process as the keeper of an import, and its workers.
-pub fn keeper(root: &Path, now: Timestamp, import: &Import, sockets: Sockets) -> Result<(Keeper, Workers), Error> {
+/// The workers of an import, for its keeper: a reader for each medium, started here, and the examiners that its supervisor
+/// provides over `pipes`. To be called before this process confines itself. `disks` were set read-only by the supervisor.
+pub fn of_import(root: &Path, paths: &[PathBuf], disks: &[String], pipes: Vec<OwnedFd>) -> Result<Workers, Error> {
     let config = State::open(root)?.config()?;
-    let media = media(root, &import.paths, &config.limits)?;
-    let workers =
-        Workers { media, disks: import.keeper.disk.clone(), examiners: Box::new(Provided::over(sockets.pipes())?) };
-    Ok((here(root, now)?, workers))
+    let media = media(root, paths, &config.limits)?;
+    Ok(Workers { media, disks: disks.to_vec(), examiners: Box::new(SupervisedExaminers::new(pipes)?) })
 }

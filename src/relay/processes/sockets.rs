@@ -1,5 +1,5 @@
-//! Sockets that a service manager opened for us (`sd_listen_fds`(3)). Descriptors pass only where we
-//! pass them: whatever else whoever started us left open is closed.
+//! Sockets that a service manager opened for us (`sd_listen_fds`(3)). Every other descriptor that the process which started
+//! us left open is closed.
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -8,56 +8,68 @@ use std::os::unix::net::UnixListener;
 use rustix::net::sockopt::{socket_acceptconn, socket_type};
 use rustix::net::{AddressFamily, SocketType};
 
-use super::args::{Command, Worker};
 use base::{Fault, quoted, raw};
 
-/// The name of those on which nothing is served (`FileDescriptorName=`).
+/// Name of sockets on which nothing is served and every connection is evidence (`FileDescriptorName=`).
 const TRIPWIRES: &str = "tripwires";
 
-/// What was passed. Where there is any, nothing else is listened on: a unit may well lie in a network
-/// without interfaces.
+/// Descriptors that a process expects of the one that started it.
+#[derive(Clone, Copy)]
+pub enum Expected<'a> {
+    /// None: every one is closed.
+    Nothing,
+    /// None, and it is a fault where a service manager passes sockets.
+    NoSockets,
+    /// Sockets of a service manager, or none.
+    Sockets,
+    /// The pipes of these numbers, of a supervisor of ours.
+    Pipes(&'a [u32]),
+    /// Whatever is open stays open: the self-test closes it later, to show what would be if we did not.
+    Anything,
+}
+
+/// Sockets that were passed, with their names. If there is one, the relay listens on no other: the unit may well have a
+/// network namespace without interfaces.
 #[derive(Default)]
 pub struct Sockets {
     passed: Vec<(String, OwnedFd)>,
 }
 
-/// Sockets for look-ups: packets with their address, and connections.
+/// Sockets for DNS queries: UDP sockets with their address, and TCP listeners.
 pub type LookUps = (Vec<(SocketAddr, OwnedFd)>, Vec<TcpListener>);
 
 impl Sockets {
-    /// Takes what was passed to a command that listens, and closes everything else. To be called
-    /// before anything is opened.
-    pub fn take(command: &Command) -> Result<Self, Fault> {
-        let passed = match command {
-            Command::Serve(_) | Command::Sinkhole(_) | Command::Review(_) => raw::passed()?,
-            Command::Up(_) if !raw::passed()?.is_empty() => {
-                let units = "`up` takes no sockets from a service manager: pass them to `serve`, `sinkhole` and `review`, each a unit of its own";
+    /// Takes the descriptors that this process expects, and closes every other one. To be called before anything is opened.
+    /// Fault: a service manager passes sockets to `up`.
+    pub fn take(expected: Expected<'_>) -> Result<Self, Fault> {
+        let passed = match expected {
+            Expected::Sockets => raw::passed()?,
+            Expected::NoSockets if !raw::passed()?.is_empty() => {
+                let units = "`up` cannot use sockets of a service manager: run `serve`, `sinkhole` and `review` each as a unit of its own, and pass the sockets to those";
                 return Err(Fault::Config(units.into()));
             }
-            // The keeper of an import, whose supervisor provides its examiners over these.
-            Command::Import(import) if import.keeper.supervised.is_some() => {
-                let pipes = raw::inherited(&import.keeper.pipes)?;
+            Expected::Pipes(numbers) => {
+                let pipes = raw::inherited(numbers)?;
                 return Ok(Self { passed: pipes.into_iter().map(|pipe| (String::new(), pipe)).collect() });
             }
-            // The self-test does it later, to show what would be if we did not.
-            Command::Worker { worker: Worker::Attempt { .. } } => return Ok(Self::default()),
-            _ => Vec::new(),
+            Expected::Anything => return Ok(Self::default()),
+            Expected::Nothing | Expected::NoSockets => Vec::new(),
         };
         raw::close_from(3 + u32::try_from(passed.len()).unwrap_or(0))?;
         Ok(Self { passed })
     }
 
-    /// Whether none was passed.
+    /// True when no socket was passed.
     pub fn is_empty(&self) -> bool {
         self.passed.is_empty()
     }
 
-    /// As they were passed by another process of ours.
-    pub fn pipes(self) -> impl Iterator<Item = OwnedFd> {
-        self.passed.into_iter().map(|(_, pipe)| pipe)
+    /// Pipes, in the order in which our supervisor passed them.
+    pub fn pipes(self) -> Vec<OwnedFd> {
+        self.passed.into_iter().map(|(_, pipe)| pipe).collect()
     }
 
-    /// For agents, and for tripwires. Fault: one is no listening TCP socket.
+    /// Listeners for agents, and tripwires. Fault: a socket is not a listening TCP socket.
     pub fn listeners(self) -> Result<(Vec<TcpListener>, Vec<TcpListener>), Fault> {
         let (mut agents, mut tripwires) = (Vec::new(), Vec::new());
         for (name, socket) in self.passed {
@@ -66,7 +78,7 @@ impl Sockets {
         Ok((agents, tripwires))
     }
 
-    /// For look-ups, by UDP and TCP. Fault: one is neither, or takes packets for every address.
+    /// Sockets for DNS queries, by UDP and TCP. Fault: one is neither, or takes packets for every address.
     pub fn look_ups(self) -> Result<LookUps, Fault> {
         let (mut packets, mut listeners) = (Vec::new(), Vec::new());
         for (name, socket) in self.passed {
@@ -82,13 +94,16 @@ impl Sockets {
         Ok((packets, listeners))
     }
 
-    /// For the pages. Fault: one is no listening socket, Unix or TCP.
+    /// Listeners for the officers' pages. Fault: a socket is not a listening one, Unix or TCP.
     pub fn pages(self) -> Result<(Vec<UnixListener>, Vec<TcpListener>), Fault> {
         let (mut unix, mut tcp) = (Vec::new(), Vec::new());
         for (name, socket) in self.passed {
             if rustix::net::sockopt::socket_domain(&socket) == Ok(AddressFamily::UNIX) {
                 if !listens(&socket) {
-                    return Err(wrong(&name, "is no Unix socket that listens (ListenStream=/PATH, without Accept=)"));
+                    return Err(wrong(
+                        &name,
+                        "is not a listening Unix socket (write ListenStream=/PATH, without Accept=)",
+                    ));
                 }
                 unix.push(UnixListener::from(socket));
             } else {
@@ -109,7 +124,7 @@ fn listener(name: &str, socket: OwnedFd) -> Result<TcpListener, Fault> {
     if listens && listener.local_addr().is_ok() {
         Ok(listener)
     } else {
-        Err(wrong(name, "is no TCP socket that listens (ListenStream=, without Accept=)"))
+        Err(wrong(name, "is not a listening TCP socket (write ListenStream=, without Accept=)"))
     }
 }
 

@@ -1,0 +1,272 @@
+//! Examiners of an import: one process a bundle, and a fresh one for what an examiner has made (a stripped archive). The
+//! keeper that uses them may neither start a process nor receive a descriptor. So its supervisor, which reads no byte of a
+//! bundle, starts them, always on the same two pipes:
+//!
+//! ```text
+//! keeper ── requests ─────► examiner     the supervisor holds both pipes by O_PATH alone, so that the keeper sees the
+//!        ◄───────── replies ──           end of an examiner as the end of a pipe
+//! keeper ── end ──────────► supervisor   stops the examiner, and waits until it is gone
+//!        ◄──────────── done ──
+//! keeper ── start ────────► supervisor   discards what was left in the pipes, and starts the next one, with ends of the
+//!        ◄──────────── done ──           pipes that are opened anew
+//! ```
+//!
+//! Nothing passes from one examiner to the next: no memory, no descriptor or its flags, no byte in a pipe. Each is started
+//! as soon as the one before it has ended, so that it is confined and ready when the keeper needs it.
+
+use std::fs::File;
+use std::io::{self, PipeWriter, Read as _, Write as _};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
+use rustix::pipe::{SpliceFlags, fcntl_setpipe_size, splice};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe;
+
+use super::pipes::{PIPE_SIZE, start_piped};
+use base::Fault;
+use base::error::IoContext as _;
+use base::ipc::channel::{self, RequestChannel};
+use base::ipc::timed_pipe::TimedPipe;
+use inspect::Examiners;
+use sandbox::worker::{our_id, ourselves, start_awaited};
+
+/// Time limit for starting or ending an examiner, as the keeper waits for it.
+const TIME_LIMIT: Duration = Duration::from_mins(1);
+// Orders of the keeper to its supervisor, one byte each, and the supervisor's reports.
+const END: u8 = b'e';
+const START: u8 = b's';
+const DONE: u8 = b'd';
+const FAILED: u8 = b'f';
+
+/// Supervisor's side: starts and ends the examiners.
+pub struct ExaminerSupervisor {
+    root: PathBuf,
+    requests: OwnedFd,
+    replies: OwnedFd,
+    orders: pipe::Receiver,
+    reports: PipeWriter,
+    newest: Option<tokio::process::Child>,
+}
+
+/// Keeper's ends of the four pipes (requests, replies, orders, reports), before the keeper is started.
+pub struct KeeperEnds([OwnedFd; 4]);
+
+impl KeeperEnds {
+    /// Makes the ends inheritable, and names them to `command`. This process must start no other one until `command` runs,
+    /// since that one would inherit them too.
+    pub fn pass_to(&self, command: &mut Command) -> Result<(), Fault> {
+        let mut numbers = Vec::new();
+        for end in &self.0 {
+            fcntl_setfd(end, FdFlags::empty()).map_err(Into::into).during("pass on", Path::new("a pipe"))?;
+            numbers.push(end.as_raw_fd().to_string());
+        }
+        command.args(["--pipes", &numbers.join(",")]);
+        Ok(())
+    }
+}
+
+impl ExaminerSupervisor {
+    /// Starts the first examiner, which confines itself while the keeper does. Needs the runtime that waits for the keeper.
+    pub fn start(root: &Path) -> Result<(Self, KeeperEnds), Fault> {
+        let opened = || -> io::Result<_> {
+            let ((asked, requests), (replies, replied)) = (io::pipe()?, io::pipe()?);
+            let ((ordered, orders), (reports, report_to)) = (io::pipe()?, io::pipe()?);
+            for pipe in [&requests, &replied] {
+                // Smaller pipes work as well, with more turns.
+                let _ = fcntl_setpipe_size(pipe, PIPE_SIZE);
+            }
+            let supervisor = Self {
+                root: root.to_owned(),
+                requests: reopen(&asked.into(), OFlags::PATH)?,
+                replies: reopen(&replied.into(), OFlags::PATH)?,
+                orders: pipe::Receiver::from_owned_fd(ordered.into())?,
+                reports: report_to,
+                newest: None,
+            };
+            Ok((supervisor, KeeperEnds([requests.into(), replies.into(), orders.into(), reports.into()])))
+        };
+        let (mut supervisor, ends) = opened().during("open", Path::new("the examiners' pipes"))?;
+        supervisor.start_next()?;
+        Ok((supervisor, ends))
+    }
+
+    /// Waits for the keeper's next order; for ever if the keeper has ended.
+    pub async fn next_order(&mut self) -> u8 {
+        let mut order = [0];
+        if !matches!(self.orders.read(&mut order).await, Ok(1)) {
+            std::future::pending::<()>().await;
+        }
+        let [order] = order;
+        order
+    }
+
+    /// Carries out an order: to end or to start an examiner. A keeper that was taken over can order nothing else.
+    pub async fn carry_out(&mut self, order: u8) {
+        let done = match order {
+            END => self.end().await,
+            START => self.end().await.and_then(|()| self.start_next()),
+            _ => Err(Fault::Internal("the keeper sent an order that does not exist")),
+        };
+        if let Err(fault) = &done {
+            terminal::note(format_args!("no examiner could be started: {fault}"));
+        }
+        // If the keeper has ended, nobody reads this.
+        let _ = self.reports.write_all(&[if done.is_ok() { DONE } else { FAILED }]);
+    }
+
+    /// Ends the examiner, if there is one. It could start no process and pass on no descriptor, so its ends of the pipes
+    /// are closed with it.
+    async fn end(&mut self) -> Result<(), Fault> {
+        match self.newest.take() {
+            Some(mut newest) => newest.kill().await.during("end", Path::new("the examiner")),
+            None => Ok(()),
+        }
+    }
+
+    /// Empties the pipes, and starts the next examiner on them. There must be none.
+    fn start_next(&mut self) -> Result<(), Fault> {
+        let path = Path::new("the examiners' pipes");
+        discard(&self.requests).and_then(|()| discard(&self.replies)).during("empty", path)?;
+        let ends = reopen(&self.requests, OFlags::RDONLY)
+            .and_then(|requests| Ok((requests, reopen(&self.replies, OFlags::WRONLY)?)));
+        let (requests, replies) = ends.during("open", path)?;
+        let mut command = examiner_on(&self.root);
+        command.stdin(requests).stdout(replies);
+        self.newest = Some(start_awaited(command)?);
+        Ok(())
+    }
+}
+
+/// Command line of an examiner on this state, which ends with this process.
+fn examiner_on(root: &Path) -> Command {
+    let mut command = ourselves(root);
+    command.args(["worker", "examiner", "--supervisor", &our_id()]);
+    command
+}
+
+/// Opens an end of this pipe as a new file description, whose flags no earlier examiner could change.
+fn reopen(pipe: &OwnedFd, how: OFlags) -> io::Result<OwnedFd> {
+    Ok(open(format!("/proc/self/fd/{}", pipe.as_raw_fd()), how | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Discards what is left in a pipe that nobody writes to. The bytes never enter this process's memory.
+fn discard(pipe: &OwnedFd) -> io::Result<()> {
+    let from = reopen(pipe, OFlags::RDONLY | OFlags::NONBLOCK)?;
+    let nowhere = open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    loop {
+        match splice(&from, None, &nowhere, None, PIPE_SIZE, SpliceFlags::NONBLOCK) {
+            Ok(0) | Err(Errno::AGAIN) => return Ok(()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// Keeper's side: examiners that its supervisor starts and ends.
+pub struct SupervisedExaminers {
+    requests: OwnedFd,
+    replies: OwnedFd,
+    orders: File,
+    reports: TimedPipe,
+    newest: Newest,
+}
+
+/// Use that was made of the newest examiner.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Newest {
+    Unused,
+    Used,
+    Ended,
+}
+
+impl SupervisedExaminers {
+    /// Takes the pipes that the supervisor passed, in the order of its [`KeeperEnds`]. Fault: there are not four.
+    pub fn new(pipes: Vec<OwnedFd>) -> Result<Self, Fault> {
+        let wrong = || Fault::Internal("only the supervisor of an import may start its keeper");
+        let pipes: [OwnedFd; 4] = pipes.try_into().map_err(|_| wrong())?;
+        let [requests, replies, orders, reports] = pipes;
+        let reports = TimedPipe::new(reports, TIME_LIMIT).map_err(|_| wrong())?;
+        Ok(Self { requests, replies, orders: orders.into(), reports, newest: Newest::Unused })
+    }
+
+    /// Sends an order, and waits for its report. On failure the newest examiner keeps its state, and is not used again.
+    fn order(&mut self, order: u8, newest: Newest) -> Result<(), Fault> {
+        let mut reports = [0];
+        let done = self.orders.write_all(&[order]).and_then(|()| self.reports.read_exact(&mut reports));
+        if done.is_err() || reports != [DONE] {
+            return Err(channel::misbehaves("examiner", "cannot be replaced by a fresh one"));
+        }
+        self.newest = newest;
+        Ok(())
+    }
+}
+
+impl Examiners for SupervisedExaminers {
+    fn fresh(&mut self) -> Result<RequestChannel, Fault> {
+        if self.newest == Newest::Used {
+            self.order(END, Newest::Ended)?;
+        }
+        if self.newest == Newest::Ended {
+            self.order(START, Newest::Unused)?;
+        }
+        self.newest = Newest::Used;
+        let ends = self.requests.try_clone().and_then(|requests| Ok((requests, self.replies.try_clone()?)));
+        let (requests, replies) = ends.map_err(|_| Fault::Internal("a pipe cannot be used"))?;
+        RequestChannel::new(requests, replies)
+    }
+
+    fn end(&mut self) {
+        if self.newest == Newest::Used {
+            // A failure is tried again, and reported, when the next examiner is needed.
+            let _ = self.order(END, Newest::Ended);
+        }
+    }
+
+    fn prepare(&mut self) {
+        if self.newest == Newest::Ended {
+            // A failure is tried again, and reported, when the next examiner is needed.
+            let _ = self.order(START, Newest::Unused);
+        }
+    }
+}
+
+/// Examiners that this process starts itself: for commands that are not confined.
+pub struct OwnExaminers {
+    root: PathBuf,
+    newest: Option<Child>,
+}
+
+impl OwnExaminers {
+    /// Starts none yet.
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned(), newest: None }
+    }
+}
+
+impl Examiners for OwnExaminers {
+    fn fresh(&mut self) -> Result<RequestChannel, Fault> {
+        self.end();
+        let (child, requests, replies) = start_piped(&mut examiner_on(&self.root))?;
+        self.newest = Some(child);
+        RequestChannel::new(requests, replies)
+    }
+
+    fn end(&mut self) {
+        if let Some(mut newest) = self.newest.take() {
+            // It may have ended by itself.
+            let _ = newest.kill();
+            let _ = newest.wait();
+        }
+    }
+}
+
+impl Drop for OwnExaminers {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

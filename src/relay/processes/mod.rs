@@ -1,0 +1,16 @@
+//! The relay's processes: which ones there are, who starts them, and what is passed to them. Each is our own binary again,
+//! confined by its row of [`crate::rights`].
+//!
+//! ```text
+//! up (supervisor) ─┬─ settle, serve, review, sinkhole, log export, selftest
+//! import (supervisor) ─┬─ keeper ── a reader for each medium
+//!                      └─ examiners, one a bundle
+//! sinkhole ── a UDP forwarder for each address
+//! selftest ── a process for each role and layer, which tries to get out
+//! ```
+
+pub mod examiners;
+pub mod pipes;
+pub mod sockets;
+pub mod up;
+pub mod worker;
