@@ -2,6 +2,7 @@
 //! through here, in whatever process they run; man pages are the only files that are written here.
 
 pub mod help;
+pub mod kinds;
 pub mod manual;
 pub mod offline;
 pub mod verdicts;

@@ -1,4 +1,4 @@
-//! Help that needs no network: reason codes, completions, man pages.
+//! Help that needs no network: reason codes, kinds of content, completions, man pages.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use clap::{CommandFactory, Subcommand};
 use clap_complete::Shell;
 
 use crate::help::{self, Group};
-use crate::{Ended, manual};
+use crate::{Ended, kinds, manual};
 use base::error::IoContext as _;
 use base::{Error, Fault, Reason, quoted};
 
@@ -22,6 +22,14 @@ pub enum Offline {
     Explain {
         /// The code, such as signature-threshold.
         code: Option<String>,
+    },
+    /// List the kinds of content, with what a file of each looks like; or describe one.
+    Kinds {
+        /// The kind, such as suricata-rules.
+        kind: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Print completions for a shell.
     Completions {
@@ -40,6 +48,7 @@ pub fn run<C: CommandFactory>(offline: &Offline, name: &str, groups: &[Group]) -
     match offline {
         Offline::Help { topic } => help::show::<C>(topic.as_deref(), name, groups),
         Offline::Explain { code } => explain(code.as_deref()),
+        Offline::Kinds { kind, json } => kinds::show(kind.as_deref(), *json),
         Offline::Completions { shell } => {
             completions::<C>(*shell, name);
             Ok(Ended::Well)

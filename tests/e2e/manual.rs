@@ -371,3 +371,22 @@ fn both_programs_show_the_manual() {
         assert!(fs::read_to_string(dir.path().join(name)).unwrap().contains(".TH "), "{name}");
     }
 }
+
+/// `kinds` of both programs lists the kinds of the schema, in its order, each with names, a line of a file and an engine.
+#[test]
+fn both_programs_list_the_kinds() {
+    let schema: Value = serde_json::from_slice(&fs::read(TOP.join("schemas/kinds.json")).unwrap()).unwrap();
+    let expected: Vec<&Value> = schema.as_array().unwrap().iter().map(|kind| &kind["name"]).collect();
+    for program in [Command::new(env!("CARGO_BIN_EXE_gaprelay")), Command::new(pack_binary())] {
+        let mut program = program;
+        let output = program.args(["kinds", "--json"]).output().unwrap();
+        let listed: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(listed.iter().map(|kind| &kind["kind"]).collect::<Vec<_>>(), expected);
+        for kind in &listed {
+            assert!(kind["files"].as_array().is_some_and(|files| !files.is_empty()), "{kind}");
+            assert!(["looks_like", "engine", "part"].iter().all(|key| kind[key].as_str() != Some("")), "{kind}");
+        }
+    }
+    let unknown = Command::new(env!("CARGO_BIN_EXE_gaprelay")).args(["kinds", "yara"]).output().unwrap();
+    assert_eq!(unknown.status.code(), Some(2));
+}

@@ -28,7 +28,7 @@ const VALID: Duration = Duration::from_hours(30 * 24);
 const GROUPS: &[Group] = &[
     ("Bundles", &["build", "check"]),
     ("Keys", &["keyring", "tuf"]),
-    ("Help", &["help", "explain", "completions", "man"]),
+    ("Help", &["help", "explain", "kinds", "completions", "man"]),
 ];
 
 /// Runs it.

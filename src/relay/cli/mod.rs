@@ -73,7 +73,7 @@ pub const GROUPS: &[Group] = &[
     ),
     ("Auditors", &["log"]),
     ("Services", &["up", "serve", "review", "sinkhole"]),
-    ("Help", &["help", "explain", "completions", "man"]),
+    ("Help", &["help", "explain", "kinds", "completions", "man"]),
 ];
 
 /// The relay's command line.
