@@ -38,6 +38,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
+
+use tracing::error;
+
 use base::{Fault, Timestamp};
 use sandbox::PartlyConfined;
 use sandbox::report::SelfTest;
@@ -132,7 +135,6 @@ pub fn serve(
     journal: &Path,
     given: Given,
     confine: impl FnOnce() -> Result<PartlyConfined, Fault>,
-    told: &mut dyn FnMut(&str),
 ) -> Result<(), Fault> {
     let settings = &plan.settings;
     // What only this process may still open: the journal, to append to it. Who pulls what must leave room for who tries
@@ -143,7 +145,7 @@ pub fn serve(
     let confined = confine()?;
     let (index, faults) = Index::load(published, plan, base::clock::now())?;
     for fault in &faults {
-        told(&format!("fault: {fault}; its channel is not served, the others are"));
+        error!(fault = %fault, "{fault}; its channel is not served, the others are");
     }
     let service = Arc::new(Service {
         index: ArcSwap::from_pointee(index),
@@ -157,7 +159,7 @@ pub fn serve(
     });
     index::follow(Arc::clone(&service), plan.clone(), given.tls.clone())?;
     pulls::follow(Arc::clone(&service))?;
-    listener::run(&service, settings, given.tls.as_ref(), given.listeners, confined, told)?;
+    listener::run(&service, settings, given.tls.as_ref(), given.listeners, confined)?;
     service.evidence.flush();
     service.pulls.tell(true);
     Ok(())

@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_rustls::LazyConfigAcceptor;
+use tracing::{debug, info};
 
 use super::connection::{self, Patience, Peer, Stop, attempt};
 use super::request::{Place, is_own};
@@ -43,7 +44,6 @@ pub fn run(
     tls: Option<&Arc<Tls>>,
     listeners: Listeners,
     confined: PartlyConfined,
-    told: &mut dyn FnMut(&str),
 ) -> Result<(), Fault> {
     let failed = |source| Fault::Io { operation: "serve", path: "the network".into(), source };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
@@ -73,14 +73,14 @@ pub fn run(
         }
         // All that needs a socket or a descriptor of its own is there; from here on none is made.
         let held = confined.finish()?;
-        told(&held.to_string());
+        info!(role = "server", "{held}");
         for (listener, entrance) in entrances {
             // The line that scripts wait for; the port may have been chosen by the system.
             let address = listener.local_addr().map_err(failed)?;
             match (entrance.tripwire, entrance.tls.is_some()) {
-                (true, _) => told(&format!("tripwire on {address}")),
-                (false, true) => told(&format!("serving on https://{address}")),
-                (false, false) => told(&format!("serving on http://{address}")),
+                (true, _) => info!(%address, "tripwire on {address}"),
+                (false, true) => info!(%address, tls = true, "serving on https://{address}"),
+                (false, false) => info!(%address, tls = false, "serving on http://{address}"),
             }
             tokio::spawn(accept(listener, entrance));
         }
@@ -89,7 +89,7 @@ pub fn run(
             _ = interrupt.recv() => {},
             fault = watch_cage(held.filter.is_some()) => return Err(fault),
         }
-        told("stopping: no new connections; downloads under way may finish");
+        info!("stopping: no new connections; downloads under way may finish");
         // Receivers live in the tasks; if none is left there is nothing to stop.
         let _ = stop.send(true);
         let end = tokio::time::Instant::now() + settings.grace.0;
@@ -135,6 +135,7 @@ async fn accept(listener: TcpListener, mut entrance: Entrance) {
         entrance.service.counts.connections.fetch_add(1, Relaxed);
         let Some(seat) = entrance.service.room.enter(agent.ip()) else {
             entrance.service.counts.turned_away.fetch_add(1, Relaxed);
+            debug!(agent = %agent.ip(), "a connection of {} was turned away: too many connections", agent.ip());
             turn_away(stream, entrance.tls.is_some() || entrance.tripwire);
             continue;
         };
@@ -180,6 +181,7 @@ async fn greet_tls(
     patience: Patience,
     stop: watch::Receiver<bool>,
 ) {
+    let agent = peer.agent;
     let hello = tokio::time::timeout(patience.head, LazyConfigAcceptor::new(Acceptor::default(), stream)).await;
     let start = match hello {
         Ok(Ok(start)) => start,
@@ -187,7 +189,10 @@ async fn greet_tls(
             let label = Label::new("not-tls", false);
             return service.evidence.record(attempt(&peer, &label, "", "", &hyper::HeaderMap::new(), 0));
         }
-        Err(_) => return,
+        Err(_) => {
+            debug!(agent = %agent.ip(), "a connection of {} was closed: no TLS greeting in time", agent.ip());
+            return;
+        }
     };
     // The name is recorded here, where it is all that will ever be seen of a client that aborts on
     // our certificate.
@@ -213,6 +218,7 @@ async fn greet_tls(
             let label = Label::new("certificate-refused", false);
             service.evidence.record(attempt(&peer, &label, "", "", &hyper::HeaderMap::new(), 0));
         }
+        debug!(agent = %agent.ip(), "a connection of {} was closed: its TLS handshake failed", agent.ip());
         return;
     };
     peer.certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(client_name);

@@ -1,6 +1,7 @@
 //! Every line that a person reads in a terminal: what happened, and the next step on a line of its own. Both binaries write
 //! through here, in whatever process they run; man pages are the only files that are written here.
 
+pub mod diagnostics;
 pub mod help;
 pub mod kinds;
 pub mod manual;
@@ -13,8 +14,10 @@ use std::process::ExitCode;
 
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use tracing::Level;
 
 use base::Error;
+use diagnostics::priority;
 
 /// Below every help.
 pub const AFTER: &str = "\
@@ -40,10 +43,14 @@ pub enum Ended {
 /// Exit status for a refusal (design, section 7).
 const REFUSED: u8 = 3;
 
-/// A line for people on standard error.
+/// Writes a line for people to standard error.
 pub fn note(text: impl Display) {
-    // In one piece, since several processes may tell; nobody may be reading, and the work goes on.
-    let _ = std::io::stderr().write_all(format!("gaprelay: {text}\n").as_bytes());
+    line("", text);
+}
+
+fn line(priority: &str, text: impl Display) {
+    // In one piece, since several processes may write there; nobody may be reading, and the work goes on.
+    let _ = std::io::stderr().write_all(format!("{priority}gaprelay: {text}\n").as_bytes());
 }
 
 /// The next step, on a line of its own.
@@ -91,12 +98,12 @@ pub fn exit(outcome: Result<Ended, Error>) -> ExitCode {
         Ok(Ended::Damaged) => 4,
         Ok(Ended::As(status)) => status,
         Err(Error::Refused(refusal)) => {
-            note(format_args!("refused: {refusal}"));
+            line(priority(Level::ERROR), format_args!("refused: {refusal}"));
             hint(refusal.reason.next());
             REFUSED
         }
         Err(Error::Fault(fault)) => {
-            note(format_args!("fault: {fault}"));
+            line(priority(Level::ERROR), format_args!("fault: {fault}"));
             hint(fault.hint());
             fault.exit()
         }

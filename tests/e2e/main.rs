@@ -24,6 +24,7 @@ mod console;
 mod content;
 mod cuts;
 mod deployment;
+mod diagnostics;
 mod examiners;
 mod export;
 mod import;

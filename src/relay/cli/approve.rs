@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use tracing::{error, info, warn};
 
 use super::args::{Approve, Decide, Settle};
 use super::{json, receipt};
@@ -152,12 +153,29 @@ fn settle_if_free(state: &State) {
     let settled =
         opened.and_then(|keeper| keeper.map_or(Ok(Settled::default()), |mut keeper| settle::settle(&mut keeper)));
     match settled {
-        // What is stuck was told when it got stuck; the log has it.
-        Ok(settled) => tell(&Settled { stuck: Vec::new(), evidence: 0, ..settled }),
-        Err(fault) => {
-            terminal::note(format_args!("fault: {fault}"));
-            terminal::hint(fault.hint());
-        }
+        Ok(settled) => report(&settled),
+        Err(fault) => error!(fault = %fault, "{fault}; next: {}", fault.hint()),
+    }
+}
+
+/// Reports what a service's settle changed. A channel that stays as it was is in the log since it got stuck, and is not
+/// reported each time.
+fn report(settled: &Settled) {
+    for (release, decision, officer) in &settled.taken {
+        let decision = decision.word();
+        info!(%release, decision, officer, "{officer}: {decision} {release}");
+    }
+    for Directed { order, officer, .. } in &settled.directives {
+        info!(%order, officer, "{officer} orders: {order}");
+    }
+    for (entries, witnesses, quorum) in &settled.cosigned {
+        info!(entries, quorum, "{} cosigned the first {entries} entries", witnesses.join(", "));
+    }
+    for refusal in &settled.refused {
+        warn!(reason = refusal.reason.code(), "refused: a statement in the inbox: {refusal}");
+    }
+    for (channel, generation) in &settled.published {
+        info!(channel, generation, "channel {channel} now shows set {generation}");
     }
 }
 

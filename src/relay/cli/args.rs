@@ -18,6 +18,7 @@ use base::span::Span;
 use bundle::ReleaseId;
 use sandbox::Layer;
 use terminal::AFTER;
+use terminal::diagnostics::LogArgs;
 use terminal::offline::Offline;
 
 /// One-way relay for the updates of detection content on air-gapped networks.
@@ -27,6 +28,9 @@ pub struct Relay {
     /// The state folder.
     #[arg(long, global = true, env = "GAPRELAY_STATE", default_value = "/var/lib/gaprelay", value_name = "DIR")]
     pub state: PathBuf,
+    /// Diagnostics of the services.
+    #[command(flatten)]
+    pub log: LogArgs,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

@@ -7,12 +7,13 @@ use rustix::process::Signal;
 
 use super::args::{Import, Up};
 use crate::console::{Done, run as show};
-use crate::processes::up as services;
+use crate::processes::up::Supervisor;
 use crate::state::State;
 use base::{Error, Fault};
 use config::Config;
 use sandbox::worker::end_with;
 use terminal::Ended;
+use terminal::diagnostics::LogArgs;
 
 /// Asks for the medium on the terminal. Fault: there is none.
 pub fn import(root: &Path, args: &Import, operator: &str) -> Result<Ended, Error> {
@@ -26,20 +27,20 @@ pub fn import(root: &Path, args: &Import, operator: &str) -> Result<Ended, Error
 }
 
 /// Runs all of the relay's services until SIGTERM or SIGINT, or as long as the screen of a kiosk is there.
-pub fn up(root: &Path, args: &Up) -> Result<Ended, Error> {
+pub fn up(root: &Path, args: &Up, log: LogArgs) -> Result<Ended, Error> {
     if let Some(console) = args.serve.supervised {
         end_with(console, Signal::TERM)?;
     }
     // A damaged state or config is a fault here, and not that of a server which is started again and again.
     let config = State::open(root)?.config()?;
     if args.kiosk {
-        return kiosk(root, &config, args);
+        return kiosk(root, &config, args, log);
     }
-    services::run(root, &config, &args.serve.listen, args.prove.0)
+    Supervisor { root, log, listen: &args.serve.listen, selftest_every: args.prove.0 }.run(&config)
 }
 
 /// Keeps the relay running under the screen.
-fn kiosk(root: &Path, config: &Config, args: &Up) -> Result<Ended, Error> {
+fn kiosk(root: &Path, config: &Config, args: &Up, log: LogArgs) -> Result<Ended, Error> {
     if !is_at_terminal() {
         return Err(
             Fault::Config("a kiosk needs a terminal: start `gaprelay up` without --kiosk elsewhere".into()).into()
@@ -47,6 +48,7 @@ fn kiosk(root: &Path, config: &Config, args: &Up) -> Result<Ended, Error> {
     }
     let mut up = vec!["--prove".to_owned(), String::from(args.prove)];
     up.extend(args.serve.listen.iter().flat_map(|address| ["--listen".to_owned(), address.to_string()]));
+    up.extend(log.to_args());
     show(&State::open(root)?, config, String::new(), Some(up))?;
     Ok(Ended::Well)
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use tracing::info;
 
 use super::args_log::{LogExport, LogVerify, WhichLog};
 use super::{log, selftest};
@@ -53,7 +54,7 @@ pub fn run(state: &State, args: &LogExport) -> Result<Ended, Error> {
     let held =
         sandbox::enter(Role::Exporter.rights(), &Grants { state: inside.root(), medium: None }, &config.terms())?;
     if plan.follows {
-        terminal::note(&held);
+        info!(role = "exporter", "{held}");
     }
     let which = [WhichLog::Import, WhichLog::Access].into_iter().filter(|log| args.log.is_none_or(|only| only == *log));
     let folders: Vec<PathBuf> = which.map(|which| log::folder(&inside, which)).collect();

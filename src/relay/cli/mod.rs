@@ -83,6 +83,7 @@ pub fn relay() -> ExitCode {
         return ExitCode::from(2);
     }
     let relay = Relay::parse();
+    terminal::diagnostics::start(relay.log);
     let sockets = Sockets::take(expected(&relay.command)).map_err(Error::from);
     terminal::exit(sockets.and_then(|sockets| run(relay, sockets)))
 }
@@ -116,7 +117,7 @@ fn run(relay: Relay, sockets: Sockets) -> Result<Ended, Error> {
         Command::Serve(serve) => serve::run(&State::open(root)?, &serve, sockets),
         Command::Review(args) => review::run(&State::open(root)?, &args, sockets),
         Command::Sinkhole(args) => sinkhole::run(&State::open(root)?, &args, sockets),
-        Command::Up(args) => console::up(root, &args),
+        Command::Up(args) => console::up(root, &args, relay.log),
         Command::Log { command } => match command {
             LogCommand::Show(show) => log::show(&State::open(root)?, &show),
             LogCommand::Verify(verify) => verify::run(root, &verify),

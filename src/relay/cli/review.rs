@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::process::Signal;
+use tracing::warn;
 
 use super::args::Review;
 use super::selftest;
@@ -32,8 +33,10 @@ pub fn run(state: &State, args: &Review, sockets: Sockets) -> Result<Ended, Erro
     let socket = args.socket.clone().or_else(|| config.review.socket.as_ref().map(|path| state.root().join(path)));
     let readers = Readers::find(&config.review)?;
     if config.review.readers.is_empty() {
-        terminal::note("the config names no reader: nobody is shown anything");
-        terminal::hint("add [[review.reader]] with user or certificate, and role to the config");
+        warn!(
+            "the config names no reader, so the pages show nothing to anybody: add [[review.reader]] with user or \
+             certificate, and role"
+        );
     }
     let proof = selftest::before(state.root(), &[Role::Review], &config)?;
     let tls = tls(state, &config.review)?;
@@ -57,7 +60,7 @@ pub fn run(state: &State, args: &Review, sockets: Sockets) -> Result<Ended, Erro
     let doors = Doors { unix, tls };
     std::env::set_current_dir(state.root()).during("enter", state.root())?;
     let inside = State::open(Path::new("."))?;
-    show(&inside, &config, readers, doors, proof, &mut |told| terminal::note(told))?;
+    show(&inside, &config, readers, doors, proof)?;
     Ok(Ended::Well)
 }
 

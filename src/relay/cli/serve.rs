@@ -48,7 +48,7 @@ pub fn run(state: &State, args: &Serve, sockets: Sockets) -> Result<Ended, Error
         sandbox::begin(Role::Server.rights(), &grants, &config.terms())
     };
     let given = Given { listeners, tls, proof, import };
-    serve(inside.published(), &config.plan(), &journal, given, confine, &mut |told| terminal::note(told))?;
+    serve(inside.published(), &config.plan(), &journal, given, confine)?;
     Ok(Ended::Well)
 }
 

@@ -57,7 +57,7 @@ pub fn run(root: &Path, now: Timestamp, command: &WitnessCommand) -> Result<Ende
             std::env::set_current_dir(dir).during("enter", dir)?;
             let confined =
                 begin(Role::Witness.rights(), &Grants { state: Path::new("."), medium: None }, &Terms::default())?;
-            call::open(memory.inside(), listener, confined, &mut |told| terminal::note(told))?;
+            call::open(memory.inside(), listener, confined)?;
             Ok(Ended::Well)
         }
         WitnessCommand::Show { dir } => {

@@ -74,16 +74,16 @@ impl ExaminerSupervisor {
     /// Starts the first examiner, which confines itself while the keeper does. Needs the runtime that waits for the keeper.
     pub fn start(root: &Path) -> Result<(Self, KeeperEnds), Fault> {
         let opened = || -> io::Result<_> {
-            let ((asked, requests), (replies, replied)) = (io::pipe()?, io::pipe()?);
+            let ((requests_end, requests), (replies, replies_end)) = (io::pipe()?, io::pipe()?);
             let ((ordered, orders), (reports, report_to)) = (io::pipe()?, io::pipe()?);
-            for pipe in [&requests, &replied] {
+            for pipe in [&requests, &replies_end] {
                 // Smaller pipes work as well, with more turns.
                 let _ = fcntl_setpipe_size(pipe, PIPE_SIZE);
             }
             let supervisor = Self {
                 root: root.to_owned(),
-                requests: reopen(&asked.into(), OFlags::PATH)?,
-                replies: reopen(&replied.into(), OFlags::PATH)?,
+                requests: reopen(&requests_end.into(), OFlags::PATH)?,
+                replies: reopen(&replies_end.into(), OFlags::PATH)?,
                 orders: pipe::Receiver::from_owned_fd(ordered.into())?,
                 reports: report_to,
                 newest: None,

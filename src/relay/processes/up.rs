@@ -5,36 +5,54 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::pin;
-use std::process::{ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
 
 use base::error::IoContext as _;
 use base::{Error, Fault};
 use config::Config;
 use sandbox::worker::{our_id, ourselves, start_awaited, stop};
 use terminal::Ended;
+use terminal::diagnostics::LogArgs;
 
 /// Shortest time between two self-tests.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// Pause before a process that ended is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
-/// Services that a config may ask for beside the keeper and the server.
-#[derive(Clone, Copy)]
+/// Supervisor of all services on one state.
+pub struct Supervisor<'a> {
+    /// State folder.
+    pub root: &'a Path,
+    /// Diagnostics of the services.
+    pub log: LogArgs,
+    /// Addresses that the server listens on; those of the config if there is none.
+    pub listen: &'a [SocketAddr],
+    /// Time between two self-tests.
+    pub selftest_every: Duration,
+}
+
+/// Processes that are kept running.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Service {
+    Keeper,
+    Server,
     Sinkhole,
     Review,
     Export,
 }
 
 impl Service {
-    /// Services that this config asks for.
+    /// Keeper, server, and those that this config asks for.
     fn configured(config: &Config) -> Vec<Self> {
         let asked = [
+            (Self::Keeper, true),
+            (Self::Server, true),
             (Self::Sinkhole, !config.dns.listen.is_empty()),
             (Self::Review, config.review.is_shown()),
             (Self::Export, config.export.is_some()),
@@ -42,103 +60,111 @@ impl Service {
         asked.into_iter().filter(|(_, asked)| *asked).map(|(service, _)| service).collect()
     }
 
-    fn command(self) -> &'static str {
+    /// Name in diagnostics.
+    fn name(self) -> &'static str {
         match self {
+            Self::Keeper => "keeper",
+            Self::Server => "server",
             Self::Sinkhole => "sinkhole",
             Self::Review => "review",
             Self::Export => "export",
         }
     }
-
-    fn start(self, root: &Path) -> Result<Child, Fault> {
-        let mut command = ourselves(root);
-        match self {
-            Self::Sinkhole | Self::Review => command.arg(self.command()),
-            Self::Export => command.args(["log", "export", "--configured"]),
-        };
-        command.args(["--supervised", &our_id()]);
-        start(command)
-    }
 }
 
-/// Runs until SIGTERM or SIGINT. The server listens on `listen`, or where the config says if it is empty; a self-test
-/// runs every `selftest_every`.
-pub fn run(root: &Path, config: &Config, listen: &[SocketAddr], selftest_every: Duration) -> Result<Ended, Error> {
-    let services = Service::configured(config);
-    let failed = |source| Fault::Io { operation: "supervise", path: root.to_owned(), source };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    runtime.block_on(async {
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
-        passed(start_selftest(root)?.wait().await.map_err(failed)?)?;
-        settle_once(root).await?;
-        let pause = selftest_every.max(SHORTEST);
-        let mut timer = tokio::time::interval_at(tokio::time::Instant::now() + pause, pause);
-        let mut selftest: Option<Child> = None;
-        let mut keeper = start_keeper(root)?;
-        let mut server = start_server(root, listen)?;
-        let mut others = services
-            .into_iter()
-            .map(|service| Ok((service, service.start(root)?)))
-            .collect::<Result<Vec<_>, Fault>>()?;
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = timer.tick(), if selftest.is_none() => selftest = Some(start_selftest(root)?),
-                ended = end_of(&mut selftest) => {
-                    selftest = None;
-                    passed(ended.map_err(failed)?)?;
-                }
-                ended = keeper.wait() => {
-                    pause_before_restart("keeper", ended.map_err(failed)?).await;
-                    keeper = start_keeper(root)?;
-                }
-                ended = server.wait() => {
-                    pause_before_restart("server", ended.map_err(failed)?).await;
-                    server = start_server(root, listen)?;
-                }
-                (place, ended) = first_end(&mut others) => {
-                    let Some((service, child)) = others.get_mut(place) else { continue };
-                    pause_before_restart(service.command(), ended.map_err(failed)?).await;
-                    *child = service.start(root)?;
+impl Supervisor<'_> {
+    /// Runs the services until SIGTERM or SIGINT. Faults: a self-test failed; a process could not be started.
+    pub fn run(&self, config: &Config) -> Result<Ended, Error> {
+        let failed = |source| Fault::Io { operation: "supervise", path: self.root.to_owned(), source };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        runtime.block_on(async {
+            let (mut terminate, mut interrupt) =
+                (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
+            passed(self.start_selftest()?.wait().await.map_err(failed)?)?;
+            self.settle_once().await?;
+            let pause = self.selftest_every.max(SHORTEST);
+            let mut timer = tokio::time::interval_at(tokio::time::Instant::now() + pause, pause);
+            let mut selftest: Option<Child> = None;
+            let start = |service| Ok((service, self.start(service)?));
+            let mut services = Service::configured(config).into_iter().map(start).collect::<Result<Vec<_>, Fault>>()?;
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => break,
+                    _ = interrupt.recv() => break,
+                    _ = timer.tick(), if selftest.is_none() => selftest = Some(self.start_selftest()?),
+                    ended = end_of(&mut selftest) => {
+                        selftest = None;
+                        passed(ended.map_err(failed)?)?;
+                    }
+                    (place, ended) = first_end(&mut services) => {
+                        let Some((service, child)) = services.get_mut(place) else { continue };
+                        let (service_name, status) = (service.name(), ended.map_err(failed)?);
+                        warn!(
+                            service = service_name,
+                            status = %status,
+                            "the {service_name} process ended ({status}); it is started again"
+                        );
+                        tokio::time::sleep(RESTART_PAUSE).await;
+                        *child = self.start(*service)?;
+                    }
                 }
             }
-        }
-        for answering in std::iter::once(&mut server).chain(others.iter_mut().map(|(_, child)| child)) {
-            stop(answering);
-            answering.wait().await.map_err(failed)?;
-        }
-        keeper.kill().await.map_err(failed)?;
-        // What the server saw last is in the log before we are gone.
-        settle_once(root).await?;
-        Ok(Ended::Well)
-    })
-}
-
-fn start_server(root: &Path, listen: &[SocketAddr]) -> Result<Child, Fault> {
-    let mut command = ourselves(root);
-    command.args(["serve", "--supervised", &our_id()]);
-    for address in listen {
-        command.arg("--listen").arg(address.to_string());
+            info!("stopping: downloads under way may finish");
+            let (keepers, others): (Vec<_>, Vec<_>) =
+                services.into_iter().partition(|(service, _)| *service == Service::Keeper);
+            for (_, mut child) in others {
+                stop(&child);
+                child.wait().await.map_err(failed)?;
+            }
+            for (_, mut child) in keepers {
+                child.kill().await.map_err(failed)?;
+            }
+            // So that what the server recorded last is in the log before this process ends.
+            self.settle_once().await?;
+            Ok(Ended::Well)
+        })
     }
-    start(command)
+
+    fn start(&self, service: Service) -> Result<Child, Fault> {
+        let mut command = self.command();
+        match service {
+            Service::Keeper => command.arg("settle"),
+            Service::Server => {
+                let addresses = self.listen.iter().flat_map(|address| ["--listen".to_owned(), address.to_string()]);
+                command.arg("serve").args(addresses)
+            }
+            Service::Sinkhole => command.arg("sinkhole"),
+            Service::Review => command.arg("review"),
+            Service::Export => command.args(["log", "export", "--configured"]),
+        };
+        command.args(["--supervised", &our_id()]);
+        start_awaited(command)
+    }
+
+    /// Starts the self-test of every role in its short form, which records its own result.
+    fn start_selftest(&self) -> Result<Child, Fault> {
+        let mut command = self.command();
+        command.args(["selftest", "--short"]).stdout(Stdio::null());
+        start_awaited(command)
+    }
+
+    /// Settles once: before agents are served, so that what is due is published, and at the end, so that what the server
+    /// recorded is in the log.
+    async fn settle_once(&self) -> Result<(), Fault> {
+        let mut command = self.command();
+        command.arg("settle").stdout(Stdio::null());
+        // It has reported its own fault, and the next settle tries again.
+        start_awaited(command)?.wait().await.map(drop).during("wait for", self.root)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = ourselves(self.root);
+        command.args(self.log.to_args()).stdin(Stdio::null());
+        command
+    }
 }
 
-fn start_keeper(root: &Path) -> Result<Child, Fault> {
-    let mut command = ourselves(root);
-    command.args(["settle", "--supervised", &our_id()]);
-    start(command)
-}
-
-/// The self-test of every role in its short form, which logs itself.
-fn start_selftest(root: &Path) -> Result<Child, Fault> {
-    let mut command = ourselves(root);
-    command.args(["selftest", "--short"]).stdout(Stdio::null());
-    start(command)
-}
-
-/// A self-test that fails stops everything: the other processes end with this one. Fault: it failed.
+/// Stops everything if a self-test failed: the other processes end with this one.
 fn passed(ended: ExitStatus) -> Result<(), Fault> {
     if ended.success() { Ok(()) } else { Err(Fault::Escape(format!("the self-test ended with {ended}"))) }
 }
@@ -162,23 +188,4 @@ async fn first_end(children: &mut [(Service, Child)]) -> (usize, std::io::Result
         Poll::Pending
     })
     .await
-}
-
-/// Settles once: before agents are served, so that what is due is published, and at the end, so that what the server
-/// recorded is in the log.
-async fn settle_once(root: &Path) -> Result<(), Fault> {
-    let mut command = ourselves(root);
-    command.arg("settle").stdout(Stdio::null());
-    // It has reported its own fault, and the next settle tries again.
-    start(command)?.wait().await.map(drop).during("wait for", root)
-}
-
-fn start(mut command: std::process::Command) -> Result<Child, Fault> {
-    command.stdin(Stdio::null());
-    start_awaited(command)
-}
-
-async fn pause_before_restart(role: &str, status: ExitStatus) {
-    terminal::note(format_args!("the {role} process ended ({status}); it is started again"));
-    tokio::time::sleep(RESTART_PAUSE).await;
 }

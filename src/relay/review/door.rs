@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
+use tracing::info;
 
 use super::Desk;
 use super::frame::{Answer, Next, notice};
@@ -56,12 +57,7 @@ enum Door {
 }
 
 /// Shows the pages until SIGTERM or SIGINT.
-pub fn open(
-    desk: &Arc<Desk>,
-    listeners: Doors,
-    confined: PartlyConfined,
-    told: &mut dyn FnMut(&str),
-) -> Result<(), Fault> {
+pub fn open(desk: &Arc<Desk>, listeners: Doors, confined: PartlyConfined) -> Result<(), Fault> {
     let failed = |source| Fault::Io { operation: "show the pages on", path: "the socket".into(), source };
     // A page may take long, a search say: two make sure that another is not kept waiting.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
@@ -80,9 +76,10 @@ pub fn open(
             doors.push(Door::Tls(Arc::new(listener), tls));
         }
         let held = confined.finish()?;
-        told(&held.to_string());
+        info!(role = "review", "{held}");
         for door in doors {
-            told(&door.place());
+            let place = door.place();
+            info!("{place}");
             // A room for each: a crowd at one door must not close the others.
             let room = Arc::new(Semaphore::new(ROOM));
             tokio::spawn(accept(door, Arc::clone(desk), room));

@@ -13,6 +13,8 @@ pub mod route;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tracing::warn;
+
 use crate::log::Event;
 use crate::log::writer::each_from;
 use crate::report::refusals::{By, Tally};
@@ -49,20 +51,13 @@ struct Refused {
 }
 
 /// Confines this process for good, then shows the pages until a stop is asked for (SIGTERM, SIGINT).
-pub fn run(
-    state: &State,
-    config: &Config,
-    readers: Readers,
-    doors: Doors,
-    proof: SelfTest,
-    told: &mut dyn FnMut(&str),
-) -> Result<(), Fault> {
+pub fn run(state: &State, config: &Config, readers: Readers, doors: Doors, proof: SelfTest) -> Result<(), Fault> {
     let mut slot = Journal::open(&state.slot(), SLOT)?;
     let confined =
         sandbox::begin(Role::Review.rights(), &Grants { state: state.root(), medium: None }, &config.terms())?;
     let written = slot.append(&[InboxItem::Proof(Box::new(proof))]);
     if !written.map_err(|source| Fault::Io { operation: "append to", path: state.slot(), source })? {
-        told("the slot of the inbox is full: what this process proved of itself is not recorded");
+        warn!("the slot of the inbox is full: the result of this process's self-test is not recorded");
     }
     let desk = Desk {
         state: state.clone(),
@@ -71,7 +66,7 @@ pub fn run(
         slot: Mutex::new(slot),
         refusals: Mutex::new(Refused { read: 0, tallies: [By::Agent, By::Product, By::Day].map(Tally::new) }),
     };
-    door::open(&Arc::new(desk), doors, confined, told)
+    door::open(&Arc::new(desk), doors, confined)
 }
 
 impl Desk {

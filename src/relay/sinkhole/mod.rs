@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixDatagram};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tracing::{error, info};
 
 use crate::rights::Role;
 use crate::state::State;
@@ -87,21 +88,14 @@ impl Desk {
 }
 
 /// Confines this process for good, then answers until a stop is asked for (SIGTERM, SIGINT).
-pub fn run(
-    state: &State,
-    config: &Config,
-    zones: Zones,
-    doors: Doors,
-    proof: SelfTest,
-    told: &mut dyn FnMut(&str),
-) -> Result<(), Fault> {
+pub fn run(state: &State, config: &Config, zones: Zones, doors: Doors, proof: SelfTest) -> Result<(), Fault> {
     let failed = |source: io::Error| Fault::Io { operation: "answer look-ups on", path: "the network".into(), source };
     let journal = Journal::open(&state.access_journal(), config.serve.journal.0)?;
     let confined =
         sandbox::begin(Role::Sinkhole.rights(), &Grants { state: state.root(), medium: None }, &config.terms())?;
     let guard = Index::guard_of(state.published(), &config.plan(), clock::now()).or_else(|fault| {
         // Answers must not depend on the record: the list that ships does for now.
-        told(&format!("fault: {fault}; only the list of endpoints that ships with the program is used"));
+        error!(fault = %fault, "{fault}; only the list of endpoints that ships with the program is used");
         Guard::shipped()
     })?;
     let desk = Arc::new(Desk {
@@ -128,9 +122,9 @@ pub fn run(
             posts.push((address, UnixDatagram::from_std(pair).map_err(failed)?));
         }
         let held = confined.finish()?;
-        told(&held.to_string());
+        info!(role = "sinkhole", "{held}");
         for (address, pair) in posts {
-            told(&format!("look-ups answered on {address} by UDP"));
+            info!(%address, "DNS queries are answered on {address} by UDP");
             let (desk, gone) = (Arc::clone(&desk), gone.clone());
             tokio::spawn(async move {
                 let end = correspond(&desk, &pair, address).await;
@@ -139,7 +133,7 @@ pub fn run(
             });
         }
         for (address, listener) in listeners {
-            told(&format!("look-ups answered on {address} by TCP"));
+            info!(%address, "DNS queries are answered on {address} by TCP");
             tokio::spawn(accept(Arc::clone(&desk), listener, address));
         }
         tokio::select! {

@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
+use tracing::info;
 
 use super::{Memory, No};
 use base::{Fault, clock};
@@ -28,12 +29,7 @@ const ROOM: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers until SIGTERM or SIGINT.
-pub fn open(
-    memory: Memory,
-    listener: StdListener,
-    confined: PartlyConfined,
-    told: &mut dyn FnMut(&str),
-) -> Result<(), Fault> {
+pub fn open(memory: Memory, listener: StdListener, confined: PartlyConfined) -> Result<(), Fault> {
     let failed = |source| Fault::Io { operation: "answer on", path: "the network".into(), source };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(failed)?;
     let memory = Arc::new(memory);
@@ -43,8 +39,9 @@ pub fn open(
         listener.set_nonblocking(true).map_err(failed)?;
         let listener = TcpListener::from_std(listener).map_err(failed)?;
         let held = confined.finish()?;
-        told(&held.to_string());
-        told(&format!("serving on http://{}", listener.local_addr().map_err(failed)?));
+        info!(role = "witness", "{held}");
+        let address = listener.local_addr().map_err(failed)?;
+        info!(%address, "serving on http://{address}");
         let room = Arc::new(Semaphore::new(ROOM));
         let accept = async {
             loop {

@@ -1,0 +1,85 @@
+//! Diagnostics of the services on standard error: JSON, priorities for the journal, levels.
+
+use std::fs::{self, File};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt as _;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::support::*;
+
+/// Runs a service until it listens on a free port, with standard error into a file; gives what it reported.
+fn reports(world: &World, prepare: impl FnOnce(&mut Command, &File)) -> String {
+    let path = world.path("stderr");
+    let file = File::create(&path).unwrap();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = world.command(&["up", "--listen", &address.to_string()]);
+    prepare(&mut command, &file);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().unwrap();
+    until("it serves", || TcpStream::connect(address).is_ok());
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn each_line_is_a_json_object_with_fields() {
+    let world = World::new();
+    let text = reports(&world, |command, _| {
+        command.args(["--log-format", "json"]);
+    });
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    for line in &lines {
+        assert!(["timestamp", "level", "target", "message"].iter().all(|key| line[key].is_string()), "{line}");
+    }
+    // The server was started by the supervisor, with the same options.
+    let serving = lines.iter().find(|line| line["message"].as_str().unwrap().starts_with("serving on")).expect(&text);
+    assert!(serving["address"].as_str().unwrap().starts_with("127.0.0.1:") && serving["tls"] == false, "{serving}");
+    assert!(lines.iter().any(|line| line["role"] == "server" && line["level"] == "INFO"), "{text}");
+}
+
+#[test]
+fn the_journal_gets_priorities_and_a_terminal_does_not() {
+    let world = World::new();
+    let plain = reports(&world, |_, _| ());
+    assert!(plain.lines().count() > 1 && plain.lines().all(|line| line.starts_with("gaprelay: ")), "{plain}");
+    let journal = |command: &mut Command, file: &File| {
+        let meta = file.metadata().unwrap();
+        command.env("JOURNAL_STREAM", format!("{}:{}", meta.dev(), meta.ino()));
+    };
+    let text = reports(&world, journal);
+    assert!(text.lines().count() > 1 && text.lines().all(|line| line.starts_with("<6>gaprelay: ")), "{text}");
+    // Another stream than the journal's: standard error was redirected.
+    let text = reports(&world, |command, _| {
+        command.env("JOURNAL_STREAM", "1:1");
+    });
+    assert!(text.lines().all(|line| line.starts_with("gaprelay: ")), "{text}");
+    // A service that fails.
+    fs::write(world.state().join("config.toml"), "relay = 1").unwrap();
+    let file = File::create(world.path("stderr")).unwrap();
+    let mut command = world.command(&["serve"]);
+    journal(&mut command, &file);
+    assert_eq!(command.stderr(file).status().unwrap().code(), Some(2));
+    let text = fs::read_to_string(world.path("stderr")).unwrap();
+    assert!(text.starts_with("<3>gaprelay: fault: "), "{text}");
+}
+
+#[test]
+fn a_level_says_how_much() {
+    let world = World::new();
+    assert_eq!(
+        reports(&world, |command, _| {
+            command.env("GAPRELAY_LOG", "error");
+        }),
+        ""
+    );
+    assert_eq!(
+        reports(&world, |command, _| {
+            command.args(["--log-level", "warn"]);
+        }),
+        ""
+    );
+    let ran = run(&mut world.command(&["status", "--log-level", "loud"])).expect(2);
+    assert!(ran.err.contains("error, warn, info, debug, trace"), "{}", ran.err);
+}
