@@ -1,6 +1,8 @@
 //! Why an archive header is not the expected one. Runs only when the bundle is already refused, so
 //! a wrong guess here costs clarity, never safety.
 
+use tar::Header;
+
 use super::ustar::{BLOCK, checksum, header};
 use crate::Artifact;
 use base::{Reason, Refusal, quoted};
@@ -12,12 +14,13 @@ pub fn wrong_header(block: &[u8; BLOCK], carried: &[&Artifact], index: usize) ->
         let missing = carried.get(index).map(|a| a.path.as_str()).unwrap_or_default();
         return Refusal::new(Reason::EntryMissing, format!("the archive ends before \"{}\"", quoted(missing)));
     }
+    let stated = Header::from_byte_slice(block);
     let path = path(block);
     let shown = quoted(&path);
-    if octal(block, 148, 8) != Some(u64::from(checksum(block))) {
+    if stated.cksum().ok() != Some(checksum(stated)) {
         return Refusal::new(Reason::EntryChecksum, format!("the header of \"{shown}\" is damaged"));
     }
-    let kind = block.get(156).copied().unwrap_or_default();
+    let kind = stated.entry_type().as_byte();
     match kind {
         b'0' | 0 => {}
         b'x' | b'g' | b'L' | b'K' | b'S' | b'D' | b'M' | b'N' | b'V' | b'X' | b'A' => {
@@ -42,8 +45,8 @@ pub fn wrong_header(block: &[u8; BLOCK], carried: &[&Artifact], index: usize) ->
         }
         Some(place) => {
             let size = carried.get(place).map_or(0, |a| a.size);
-            match octal(block, 124, 12) {
-                Some(stated) if stated != size => {
+            match stated.entry_size() {
+                Ok(stated) if stated != size => {
                     let detail = format!("\"{shown}\" has {stated} bytes, the manifest says {size}");
                     Refusal::new(Reason::EntrySize, detail)
                 }
@@ -68,10 +71,4 @@ fn path(block: &[u8; BLOCK]) -> String {
     let (prefix, name) = (field(345, 155), field(0, 100));
 
     if prefix.is_empty() { name } else { format!("{prefix}/{name}") }
-}
-
-/// A numeric field: octal digits, then NUL or space.
-fn octal(block: &[u8; BLOCK], at: usize, length: usize) -> Option<u64> {
-    let text = str::from_utf8(block.get(at..at + length)?).ok()?;
-    u64::from_str_radix(text.trim_end_matches(['\0', ' ']).trim_start(), 8).ok()
 }

@@ -2,6 +2,8 @@
 //! form allowed: regular file, mode 0644, owner and time zero, no names. GNU tar writes the same
 //! bytes with `--format=ustar --owner=0 --group=0 --numeric-owner --mode=0644 --mtime=@0`.
 
+use tar::{EntryType, Header};
+
 use crate::paths::ustar_split;
 
 /// A tar block, in bytes.
@@ -12,33 +14,33 @@ pub const RECORD: u64 = 10_240;
 /// The header block of a file; `None` if path or size do not fit one.
 pub fn header(path: &str, size: u64) -> Option<[u8; BLOCK]> {
     let (prefix, name) = ustar_split(path)?;
-    if size >= 1 << 33 || prefix.len() > 155 {
+    if size >= 1 << 33 {
         return None;
     }
-    let mut block = [0; BLOCK];
-    let mut put = |at: usize, bytes: &[u8]| -> Option<()> {
-        block.get_mut(at..at + bytes.len())?.copy_from_slice(bytes);
-        Some(())
-    };
-    put(0, name.as_bytes())?;
-    put(100, b"0000644\0")?;
-    put(108, b"0000000\0")?;
-    put(116, b"0000000\0")?;
-    put(124, format!("{size:011o}\0").as_bytes())?;
-    put(136, b"00000000000\0")?;
-    put(148, b"        ")?;
-    put(156, b"0")?;
-    put(257, b"ustar\x0000")?;
-    put(329, b"0000000\x000000000\0")?;
-    put(345, prefix.as_bytes())?;
-    let sum = checksum(&block);
-    block.get_mut(148..156)?.copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    Some(block)
+    let mut header = Header::new_ustar();
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_size(size);
+    header.set_mtime(0);
+    header.set_entry_type(EntryType::Regular);
+    header.set_device_major(0).ok()?;
+    header.set_device_minor(0).ok()?;
+    let fields = header.as_ustar_mut()?;
+    fields.name.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+    fields.prefix.get_mut(..prefix.len())?.copy_from_slice(prefix.as_bytes());
+    let sum = checksum(&header);
+    // Six digits, NUL, space, as POSIX and GNU tar have it; the library writes seven digits and NUL.
+    header.as_ustar_mut()?.cksum.copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    Some(*header.as_bytes())
 }
 
-/// The header checksum: the sum of all bytes, with the checksum field taken as spaces.
-pub fn checksum(block: &[u8; BLOCK]) -> u32 {
-    block.iter().enumerate().map(|(i, b)| if (148..156).contains(&i) { 32 } else { u32::from(*b) }).sum()
+/// Header checksum: the sum of all bytes, with the checksum field taken as spaces.
+pub fn checksum(header: &Header) -> u32 {
+    let mut made = header.clone();
+    made.set_cksum();
+    // What was just written can be read.
+    made.cksum().unwrap_or_default()
 }
 
 /// Zeros between a file's bytes and the next block.

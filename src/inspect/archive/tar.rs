@@ -4,6 +4,8 @@
 
 use std::io::{self, BufRead, Read};
 
+use tar::Header;
+
 use super::names::Names;
 use super::{Archive, Member, Wrong};
 use crate::source::drain;
@@ -81,21 +83,21 @@ impl<'a> Tar<'a> {
         if self.zeros > 0 {
             return Err("something stands behind its end");
         }
-        let field = |from: usize, size: usize| block.get(from..from + size).unwrap_or_default();
-        if octal(field(148, 8)) != Some(u64::from(checksum(block))) {
+        let header = Header::from_byte_slice(block);
+        let fields = header.as_old();
+        if octal(&fields.cksum) != Some(u64::from(checksum(header))) {
             return Err("a header's checksum is wrong");
         }
-        let magic = field(257, 8);
-        let is_ustar = magic == b"ustar\x0000";
-        if !is_ustar && magic != b"ustar  \0" && magic != [0; 8] {
+        let is_plain = fields.pad.starts_with(&[0; 8]);
+        if header.as_ustar().is_none() && header.as_gnu().is_none() && !is_plain {
             return Err("a header is of no form that is known");
         }
-        let prefix = if is_ustar { text(field(345, 155))? } else { "" };
-        let name = text(field(0, 100))?;
+        let prefix = header.as_ustar().map_or(Ok(""), |ustar| text(&ustar.prefix))?;
+        let name = text(&fields.name)?;
         let name = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
-        let size = octal(field(124, 12)).ok_or("a size is not in octal digits")?;
+        let size = octal(&fields.size).ok_or("a size is not in octal digits")?;
         let plain = name.strip_prefix("./").unwrap_or(&name);
-        match field(156, 1) {
+        match &fields.linkflag {
             b"5" if size == 0 => return self.names.add_folder(plain).map(|()| None),
             b"0" | b"\0" => self.names.add(plain)?,
             _ => return Err("it holds a link, a device or an extended header"),

@@ -195,7 +195,9 @@ mod tests {
             let mut changed = good.clone();
             changed[at] = byte;
             let block: [u8; 512] = changed[..512].try_into().unwrap();
-            changed[148..156].copy_from_slice(format!("{:06o}\0 ", ustar::checksum(&block)).as_bytes());
+            changed[148..156].copy_from_slice(
+                format!("{:06o}\0 ", ustar::checksum(tar::Header::from_byte_slice(&block))).as_bytes(),
+            );
             assert_eq!(flaws(&gzip(&changed)), told(Reason::ArchiveForm, 1, wrong));
         }
         let mut changed = good.clone();
