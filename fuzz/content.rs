@@ -1,4 +1,4 @@
-//! What must hold of content however it comes: cut into other pieces, the same is found; what an honest examiner could
+//! Properties of content, however it comes: cut into other pieces, the same is found; what an honest examiner could
 //! say is all that is said; what is left out are whole lines, and an archive can be made anew without them.
 
 use std::io::BufReader;
@@ -14,7 +14,7 @@ pub fn check(paths: &[&str], data: &[u8]) -> Option<Finding> {
     found(path, data)
 }
 
-/// What is found in `data` at `path`.
+/// Findings in `data` at `path`.
 pub fn found(path: &str, data: &[u8]) -> Option<Finding> {
     let read = |piece: usize| {
         let mut items = Vec::new();

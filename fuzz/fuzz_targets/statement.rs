@@ -1,4 +1,4 @@
-//! What officers hand in: whatever is taken is of the one form that is printed.
+//! Statements that officers hand in: whatever is taken is of the one form that is printed.
 #![no_main]
 
 use bundle::directive::Directive;

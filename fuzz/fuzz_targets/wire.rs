@@ -1,4 +1,4 @@
-//! What a worker says to the keeper: frames, and the messages in them.
+//! Messages of a worker to the keeper: frames, and the messages in them.
 #![no_main]
 
 use base::quoted::printable;

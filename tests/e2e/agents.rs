@@ -1,4 +1,4 @@
-//! Who pulled what: recorded while it is served, folded by the keeper, shown by command and page.
+//! Pulls of agents: recorded while it is served, folded by the keeper, shown by command and page.
 
 use std::fs;
 use std::process::Command;

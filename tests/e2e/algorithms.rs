@@ -88,7 +88,7 @@ fn a_feed_can_ask_for_a_second_signature_of_another_algorithm() {
     assert_eq!(shown["parts"][0]["release"], "auto/1");
 }
 
-/// It counts towards no threshold: one person with two keys is one. Officers and root keys are minisign's.
+/// An ML-DSA signature counts towards no threshold: one person with two keys is one. Officers and root keys are minisign's.
 #[test]
 fn it_stands_beside_the_thresholds_and_never_for_them() {
     let (world, ring, secret) = world();
@@ -107,7 +107,7 @@ fn it_stands_beside_the_thresholds_and_never_for_them() {
     assert_eq!(refused(world.import(&put_keyring(&world, &mislabelled, &[&world.root]))), "keyring-malformed");
 }
 
-/// What `schemas/manifest.md` says to do with OpenSSL 3.5, done by the one in Node.js, which is to be had where the
+/// OpenSSL 3.5 commands of `schemas/manifest.md`, run with the one in Node.js, which is to be had where the
 /// system's is older: the key goes into a keyring as its PEM, and the signature beside the manifest as it is.
 #[test]
 fn openssl_makes_the_key_and_the_signature() {

@@ -113,7 +113,7 @@ impl Known {
         }
     }
 
-    /// What is wrong with the name of a test; nothing, if there is such a test.
+    /// Fault in the name of a test; none, if there is such a test.
     fn fault(&self, test: &str) -> Option<String> {
         let Some((place, name)) = test.split_once("::") else { return Some(format!("{test} names no place")) };
         let is_there = match place {

@@ -16,7 +16,7 @@ use media::{Medium, Spooled};
 
 use super::support::*;
 
-/// What every case may use.
+/// Imports of every case.
 const USES: &str = r"
     #![allow(unused, unreachable_code)]
     use base::{Digest, Error, Fault, Operator, Timestamp};
@@ -41,7 +41,7 @@ const MEANT: &str = r"
     pub fn read_verdict(verdict: &Verdict) -> (Decision, Digest) { (verdict.decision, verdict.sha256) }
 ";
 
-/// What must not be: what it is, the compiler's error, and the words in it.
+/// Code that must not compile: its purpose, the compiler's error, and the code.
 const CASES: &[(&str, &str, &str, &str)] = &[
     (
         "a list of verdicts from elsewhere is stored",

@@ -117,7 +117,7 @@ fn a_missing_layer_is_a_fault_unless_the_config_names_it() {
     assert!(ran.err.contains("as the config accepts: examiner: execute a program"), "{}", ran.err);
 }
 
-/// Who reads the console sees one fault and its next step, not what the workers make of its end.
+/// A person at the console sees one fault and its next step, and no messages of the workers that end with it.
 #[test]
 fn a_fault_of_the_keeper_is_told_once() {
     let world = World::new();

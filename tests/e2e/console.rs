@@ -45,7 +45,7 @@ impl<'a> Terminal<'a> {
         run(command.args(args)).out
     }
 
-    /// What is on the screen at this moment, perhaps half drawn.
+    /// Screen at this moment, perhaps half drawn.
     fn look(&self) -> String {
         self.tmux(&["capture-pane", "-p"])
     }

@@ -297,7 +297,7 @@ fn stix_bundles_of_others_pass() {
     }
 }
 
-/// What passes as Sigma is what pySigma takes; what is made to deceive a reader of YAML does not pass.
+/// Sigma rules pass if pySigma takes them; YAML that is made to deceive a reader does not.
 #[test]
 fn sigma_rules_that_pass_are_rules_to_pysigma() {
     let Some(python) = python_with("sigma.collection") else { return };

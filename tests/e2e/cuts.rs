@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::clock::ran_ahead;
 use super::support::*;
 
-/// What matters of a state: what is accepted, published and stored, by digest; not times, not generations of names.
+/// State, reduced to what is accepted, published and stored, by digest; without times and generations of names.
 fn essence(state: &Path) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
     for part in ["releases", "blobs", "keyring", "trust", "inbox", "channels", "spool"] {

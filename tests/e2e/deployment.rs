@@ -1,4 +1,4 @@
-//! What makes a host a relay: units, firewall, and the doctor who compares.
+//! Deployment on a host: units, firewall, and `doctor`, which compares.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -115,7 +115,7 @@ fn a_service_manager_passes_the_sockets() {
     assert!(output.status.code() == Some(2) && told.contains("is not a listening TCP socket"), "{told}");
 }
 
-/// What is done to a host.
+/// Change that is made to a host.
 enum Harm {
     /// A file of the copy gets this text.
     Text(&'static str, String),

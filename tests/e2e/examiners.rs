@@ -40,7 +40,7 @@ fn outcomes(ran: &Ran) -> Vec<String> {
     ran.json()["bundles"].as_array().unwrap().iter().map(|b| b["outcome"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Which processes answered, in their order.
+/// Processes that answered, in their order.
 fn answered(ran: &Ran) -> Vec<String> {
     let line =
         |line: &str| line.strip_prefix("hostile examiner: process ")?.strip_suffix(" answers").map(str::to_owned);
@@ -74,7 +74,7 @@ fn str_of(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// It crashes, answers nothing, answers what is no answer, or stands still: its bundle fails, and the others go on.
+/// An examiner that crashes, does not answer, sends a malformed answer or stands still fails its own bundle alone.
 #[test]
 fn one_that_fails_costs_its_own_bundle() {
     for how in ["silent", "dies", "frames", "more", "stays"] {
@@ -93,7 +93,7 @@ fn one_that_fails_costs_its_own_bundle() {
     }
 }
 
-/// What it leaves in the pipes, and the flags it sets on them, do not reach the one after it.
+/// Bytes that an examiner leaves in the pipes, and flags that it sets on them, do not reach the next one.
 #[test]
 fn one_leaves_nothing_to_the_next() {
     let world = World::with_config(STRIPS);

@@ -378,7 +378,7 @@ fn the_binaries_are_what_they_claim() {
     run(Command::new(RELAY).args(["--state", "/nonexistent", "status"])).expect(2);
 }
 
-/// What `--json` prints is what `schemas/` says.
+/// Output of `--json` follows the schemas in `schemas/`.
 #[test]
 fn json_outputs_fit_their_schemas() {
     let world = World::new();

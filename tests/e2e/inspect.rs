@@ -1,4 +1,4 @@
-//! What rules do beside detecting: withheld with reason and line, permitted where a feed says so, and real engines
+//! Rules that do more than detect: withheld with reason and line, permitted where a feed says so, and real engines
 //! that show what each trick is worth.
 
 use std::fs;

@@ -73,7 +73,7 @@ impl Code {
     }
 }
 
-/// What stands between single backquotes, outside of code.
+/// Texts between single backquotes, outside of code.
 fn spans(page: &str) -> Vec<String> {
     let mut prose = String::new();
     let mut fenced = false;
@@ -121,14 +121,14 @@ fn ours(line: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// What `--help` says of a command.
+/// Usage of a command, from its `--help`.
 #[derive(Default)]
 struct Help {
     subcommands: Vec<String>,
     /// Each option, and whether it takes a value.
     options: BTreeMap<String, bool>,
     takes_words: bool,
-    /// How many words it needs.
+    /// Number of words that it needs.
     needs: usize,
 }
 
@@ -165,7 +165,7 @@ impl Help {
     }
 }
 
-/// What is wrong with a command line; `whole`: it is one to be typed, and not a mention.
+/// Fault in a command line, if there is one; `whole`: it is one to be typed, and not a mention.
 fn fault(helps: &mut BTreeMap<Vec<String>, Help>, command: &[String], whole: bool) -> Option<String> {
     let mut path = vec![command[0].clone()];
     let mut given = command[1..].iter();

@@ -1,4 +1,4 @@
-//! How a medium is mounted, and the disk under it. The tests that mount need root and a loop device;
+//! Mounts of a medium, and the disk under it. The tests that mount need root and a loop device;
 //! elsewhere they say that they were skipped.
 
 use std::fmt::Write as _;

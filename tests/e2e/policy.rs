@@ -184,7 +184,7 @@ fn the_connected_side_says_the_same_and_strips_before_it_signs() {
     );
 }
 
-/// What nobody can look into passes by its digest or by a second signer, and a program by neither.
+/// Content that cannot be inspected passes by its digest or by a second signer; a program passes by neither.
 #[test]
 fn content_of_no_known_kind_passes_only_where_it_is_vouched_for() {
     let (named, other): (&[u8], &[u8]) = (b"\x01engine model v7\0", b"\x01engine model v8\0");

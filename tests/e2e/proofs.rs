@@ -1,4 +1,4 @@
-//! What outsiders keep of the logs: receipts, proofs, bounded receipts; against logs that were cut, forked and
+//! Evidence that outsiders keep of the logs: receipts, proofs, bounded receipts; against logs that were cut, forked and
 //! restored, and by other people's programs.
 
 use std::fs;

@@ -1,4 +1,4 @@
-//! What the manual's page `agents` says of clients and the other tests do not drive: stock clients that come by TLS with
+//! Clients of the manual's page `agents` that the other tests do not drive: stock clients that come by TLS with
 //! certificates, and the script that checks a channel end to end.
 
 use std::fs;
@@ -77,7 +77,7 @@ fn freshclam_comes_with_a_certificate() {
     assert_eq!(there.as_deref(), Some(HASHES), "{told}");
 }
 
-/// It knows the relay by the site's authority, and takes what curl fetched with a certificate as a file.
+/// Suricata-update trusts the relay by the site's authority, and takes a file that curl fetched with a certificate.
 #[test]
 fn suricata_update_comes_by_tls() {
     if !has("suricata-update") || !has("curl") {

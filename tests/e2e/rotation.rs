@@ -159,7 +159,7 @@ fn a_medium_full_of_keyrings_is_read_within_bounds() {
     assert_eq!(forced(&world)["keyring"]["version"], 1);
 }
 
-/// What was taken from somebody stays taken: a later keyring cannot leave it out.
+/// A revocation is final: a later keyring cannot leave it out.
 #[test]
 fn no_keyring_forgets() {
     let world = World::new();
@@ -191,7 +191,7 @@ fn no_keyring_forgets() {
     assert_eq!(forced(&world)["keyring"]["version"], 3);
 }
 
-/// What a revoked key brought in is listed, and goes in one step; what it signs from then on is refused.
+/// Releases of a revoked key are listed, and withdrawn in one step; later bundles of that key are refused.
 #[test]
 fn what_a_revoked_key_brought_in_is_withdrawn_in_one_step() {
     let world = World::new();
@@ -286,7 +286,7 @@ fn officers_deny_and_only_the_root_lifts() {
     world.fsck();
 }
 
-/// What is wrong with a directive, each with its answer; and what a key may sign is in the keyring.
+/// Faults of a directive, each with its message; and what a key may sign is in the keyring.
 #[test]
 fn a_directive_counts_by_whom_where_and_for_what_it_was_signed() {
     let world = World::new();

@@ -143,7 +143,7 @@ fn files_are_served_as_clients_need_them() {
     assert_eq!(attempts(&world), Vec::<Value>::new());
 }
 
-/// What monitoring reads has each series once, though two channels show the same feed.
+/// Metrics have each series once, though two channels show the same feed.
 #[test]
 fn a_feed_in_two_channels_is_told_of_by_channel() {
     let world = World::with_config(&format!("{CONFIG}\n[[channel]]\nname = \"d\"\nfeeds = [\"feed\"]\n"));

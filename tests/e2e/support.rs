@@ -1,4 +1,4 @@
-//! What the tests share: a relay and its people, bundles, daemons, stock clients.
+//! Helpers that the tests share: a relay and its people, bundles, daemons, stock clients.
 
 mod bundle;
 mod certificate;

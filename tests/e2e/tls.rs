@@ -97,7 +97,7 @@ fn tls_on_a_plain_port_shows_its_name() {
     assert!(log.iter().any(|a| a["label"] == "tls-on-plain-port" && a["sni"] == "www.clamav.net"), "{log:#?}");
 }
 
-/// Who an agent is decides which channels are there for it; whose certificate was revoked is turned away as soon as the
+/// Certificates decide which channels an agent sees; an agent whose certificate was revoked is turned away as soon as the
 /// list says so, while the server runs, and both are in the record by name.
 #[test]
 fn certificates_open_channels_and_are_revoked_while_the_server_runs() {

@@ -16,7 +16,7 @@ fn wired() -> (World, String) {
     (World::with_config(&config), address)
 }
 
-/// What was recorded, once there are so many.
+/// Records, once there are so many.
 fn recorded(world: &World, count: usize) -> Vec<Value> {
     for _ in 0..200 {
         world.relay(&["settle"]).expect(0);

@@ -414,7 +414,7 @@ fn a_key_that_is_put_back_signs_at_once() {
     assert_eq!(told, 2, "each once");
 }
 
-/// What a channel for certain certificates shows is nobody else's target either: not while the repository is current, not
+/// Targets of a channel for certain certificates are nobody else's either: not while the repository is current, not
 /// where the channel has moved on and it has not; and without `[tuf]`, or without the channel, it is nobody's.
 #[test]
 fn targets_of_a_channel_for_certificates_are_for_those_alone() {
@@ -538,7 +538,7 @@ fn a_relay_restored_from_an_old_backup_is_refused_by_every_agent() {
     assert!(ran.err.contains("BadVersionNumberError"), "{}", ran.err);
 }
 
-/// What a stock client would refuse is never published; the tree that is served stays.
+/// Metadata that a stock client would refuse is never published; the tree that is served stays.
 #[test]
 fn a_tree_that_clients_would_refuse_is_never_published() {
     let Some(repository) = Repository::new() else { return };

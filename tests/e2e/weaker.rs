@@ -1,4 +1,4 @@
-//! What a release changes, rule by rule, and what is asked for where it makes detection weaker.
+//! Changes of a release, rule by rule, and the approvals it needs where it makes detection weaker.
 
 use std::fmt::Write as _;
 

@@ -70,7 +70,7 @@ pub(crate) fn go(cache: &Path) -> Option<Command> {
     Some(command)
 }
 
-/// Whether a program is there; a test that needs it says plainly that it was skipped.
+/// True if a program is installed; a test that needs it says plainly that it was skipped.
 pub(crate) fn has(program: &str) -> bool {
     let found = std::env::var_os("PATH").is_some_and(|paths| {
         std::env::split_paths(&paths).chain(["/usr/sbin".into()]).any(|folder| folder.join(program).is_file())

@@ -103,7 +103,7 @@ pub(crate) fn at(world: &World, time: &str, args: &[&str]) -> Ran {
     run(command.arg(time).arg(RELAY).env("GAPRELAY_STATE", world.state()).args(args))
 }
 
-/// What officers hand in to repair.
+/// Statements that officers hand in for a repair.
 pub(crate) fn repair(world: &World, officers: &[(&str, &Key)], more: &[&str]) -> Ran {
     let mut args = vec!["repair".to_owned()];
     for (name, key) in officers {

@@ -47,7 +47,7 @@ pub(crate) struct World {
     pub(crate) second: Key,
 }
 
-/// How a command ended.
+/// Result of a command.
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
@@ -215,7 +215,7 @@ signers = 1
         shown.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["entry"]["event"].clone()).collect()
     }
 
-    /// What somebody attempted, from the access log.
+    /// Attempts in the access log.
     pub(crate) fn attempts(&self) -> Vec<Value> {
         self.log("access").into_iter().filter(|event| event["type"] == "attempt").collect()
     }
