@@ -1,5 +1,8 @@
-//! What every station may use: digests, time, durable writes, quoted text, locks, limits,
-//! and the two families of error. Nothing in here knows a station.
+//! Parts that every crate uses: digests, clock, durable writes, escaping of foreign text, locks, limits, reason codes, and
+//! the two families of errors (refusals and faults). Knows no other crate.
+//!
+//! Runs in every process, and adds nothing to what one may do: a write fails where the process may not write. The only
+//! `unsafe` code of the workspace is in [`raw`].
 
 pub mod aloud;
 pub mod clock;

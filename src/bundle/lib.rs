@@ -1,6 +1,9 @@
-//! From bytes off a medium to a manifest that can be believed. In scope: signatures, roles,
-//! thresholds, publisher, origin, version, dates. Out of scope: the payload, which is not looked at
-//! before its digest is known to be the signed one.
+//! Bundle verification: from the bytes of a manifest to a manifest that can be believed (signatures, roles, thresholds,
+//! publisher, origin, version, dates), the keyring and its succession, statements and directives, and the payload's archive.
+//!
+//! Runs in the keeper (manifests, keyrings, statements), which may read and write the state folder and the spool, and open
+//! no socket; and in the examiner (payload), which may read one pipe and write another. A payload is not looked at before
+//! its digest is known to be the signed one. Out of scope: what a file says (`inspect`), where a release is kept (`relay`).
 
 // Who signed, and whether they may: signatures, keys, the keyring, and how one keyring follows another.
 pub mod denied;

@@ -1,5 +1,7 @@
-//! `config.toml`: the doc comment of each field is its manual. Unknown keys are refused; each fault
-//! is shown with line and column. `gaprelay init` writes an annotated example.
+//! `config.toml`: the doc comment of each field is its manual. Unknown keys are refused; each fault is shown with line and
+//! column. `gaprelay init` writes an annotated example.
+//!
+//! Runs in every process of the relay, which reads it before it confines itself; and in `gaprelay-pack`.
 
 pub mod dns;
 pub mod export;

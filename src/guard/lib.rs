@@ -1,6 +1,9 @@
-//! Recognises attempts to send something out, or to reach someone else through the relay. In scope:
-//! a name for what was tried. Out of scope: answering and logging. The vendors' endpoints are data
-//! (`endpoints.json`; the form is in `schemas/endpoints.json`), the rules for shapes are here.
+//! Recognition of attempts to send something out, or to reach someone else through the relay, by the requests of agents. In
+//! scope: a name for each attempt. Out of scope: answering and logging. The vendors' endpoints are data (`endpoints.json`;
+//! the form is in `schemas/endpoints.json`), the rules for shapes are here.
+//!
+//! Runs in the server and the sinkhole, which may read published sets and look-ups, accept connections and append to a
+//! journal; and in the examiner, for indicators that name such endpoints. Opens nothing itself.
 
 pub mod list;
 

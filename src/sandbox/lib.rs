@@ -1,13 +1,13 @@
-//! What a process of ours can do even when it is no longer ours: nothing but its work. Three layers,
-//! none of which trusts another:
+//! Confinement of a process: it can do its work and nothing else, even after its code was taken over. Three layers, none of
+//! which trusts another:
 //!
 //! 1. [`namespaces`]: no network, no user, no privilege;
 //! 2. [`landlock`]: no file but those of its row in [`rights`], no TCP port;
 //! 3. [`seccomp`]: no system call but those of its column in [`calls`].
 //!
-//! A process takes all three before it reads the first byte that somebody else wrote, and none can
-//! be given back. A layer that cannot be had is a fault, unless the config names it with a reason.
-//! Out of scope: what a role does with its rights.
+//! Runs in every process, which takes all three layers before it reads the first foreign byte; none can be given back. A
+//! layer that this kernel does not offer is a fault, unless the config names it with a reason. Out of scope: which role has
+//! which rights (`relay/rights`).
 
 // The three layers, and a role's row of rights.
 pub mod calls;

@@ -1,5 +1,7 @@
-//! Every line that a person reads in a terminal: what happened, and the next step on a line of its own. Both binaries write
-//! through here, in whatever process they run; man pages are the only files that are written here.
+//! Terminal output: messages with the next step on a line of their own, tables, JSON documents, help, the manual, man pages,
+//! and the diagnostics of the services.
+//!
+//! Runs in every process of both programs, and writes to standard output and standard error; only man pages are files.
 
 pub mod diagnostics;
 pub mod help;
