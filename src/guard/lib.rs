@@ -3,7 +3,7 @@
 //! the form is in `schemas/endpoints.json`), the rules for shapes are here.
 //!
 //! Runs in the server and the sinkhole, which may read published sets and look-ups, accept connections and append to a
-//! journal; and in the examiner, for indicators that name such endpoints. Opens nothing itself.
+//! journal; and in the examiner, which recognises a list of endpoints by its form. Opens nothing itself.
 
 pub mod list;
 
