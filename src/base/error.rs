@@ -48,8 +48,15 @@ pub enum Fault {
         /// What is wrong with it.
         detail: String,
     },
-    /// The config or the command line asks for what cannot be.
+    /// A setting of config.toml that cannot be followed.
     Config(String),
+    /// A command line, a file or an order of steps that cannot work, with the step that helps.
+    Usage {
+        /// Cause, naming the file, option or value.
+        detail: String,
+        /// Next step, a sentence or a command to type.
+        next: String,
+    },
     /// There is less free space than the signed sizes ask for, in bytes.
     Space {
         /// What the bundle needs.
@@ -100,22 +107,22 @@ impl Fault {
         Self::Damaged { what: what.into(), detail: detail.into() }
     }
 
-    /// What to do next, in a sentence.
-    pub fn hint(&self) -> &'static str {
+    /// Fault of a command line, a file or an order of steps: the cause, and the step that helps.
+    pub fn usage(detail: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::Usage { detail: detail.into(), next: next.into() }
+    }
+
+    /// Next step, in a sentence.
+    pub fn hint(&self) -> &str {
         match self {
-            Self::Io { source, .. } if source.raw_os_error() == Some(28) => {
-                "The disk is full. Free some space (`gaprelay gc`), then run the same command again; nothing was lost."
-            }
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                "Run as the user who owns the state folder, or mend the permissions of that path."
-            }
-            Self::Io { .. } => "Mend the cause, then run the same command again; nothing was lost.",
+            Self::Io { operation, source, .. } => io_hint(operation, source),
             Self::Damaged { .. } => {
                 "Run `gaprelay fsck` to see all that is wrong. What is published keeps being served. Damaged trust state is made anew by two officers: `gaprelay repair`. For anything else ask for help before you change anything."
             }
             Self::Config(_) => {
-                "Mend what is named, then run the same command again; `gaprelay check-config` checks a config."
+                "Correct what is named above, then run the same command again. `gaprelay check-config` checks config.toml before it is used."
             }
+            Self::Usage { next, .. } => next,
             Self::Space { .. } => {
                 "Run `gaprelay gc` to remove what is no longer served, or give the state folder more room; then import again."
             }
@@ -142,7 +149,7 @@ impl Fault {
     /// The exit status it leads to (design, section 7).
     pub fn exit(&self) -> u8 {
         match self {
-            Self::Config(_) => 2,
+            Self::Config(_) | Self::Usage { .. } => 2,
             Self::Damaged { .. } => 4,
             _ => 1,
         }
@@ -158,7 +165,7 @@ impl fmt::Display for Fault {
             Self::Damaged { what, detail } => {
                 write!(f, "{} is damaged: {}", quoted(what), quoted(detail))
             }
-            Self::Config(text) => f.write_str(text),
+            Self::Config(text) | Self::Usage { detail: text, .. } => f.write_str(text),
             Self::Space { needed, free } => {
                 let (needed, free) = (crate::limits::human(*needed), crate::limits::human(*free));
                 write!(f, "not enough space: {needed} needed, {free} free")
@@ -182,6 +189,37 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+/// Next step where the operating system refused an operation, by the cause it gave.
+fn io_hint(operation: &str, source: &io::Error) -> &'static str {
+    use io::ErrorKind::{
+        AddrInUse, AddrNotAvailable, AlreadyExists, IsADirectory, NotADirectory, NotFound, PermissionDenied,
+        ReadOnlyFilesystem, StorageFull,
+    };
+    match source.kind() {
+        StorageFull => {
+            "The disk is full. Free some space (`gaprelay gc`), then run the same command again; nothing was lost."
+        }
+        PermissionDenied if operation == "listen on" => {
+            "Ports below 1024 need a privilege: start the service by the units of `gaprelay deployment`, or choose a port from 1024 on."
+        }
+        PermissionDenied => "Run the command as the user who owns that path, or correct the permissions of that path.",
+        NotFound => {
+            "Check the spelling of the path. If the path is on a removable medium, check that the medium is mounted."
+        }
+        AlreadyExists => "Name another path, or move the existing one away first.",
+        IsADirectory => "Name a file inside that folder.",
+        NotADirectory => "Check the spelling of the path: one of its folders is a file.",
+        ReadOnlyFilesystem => "That file system is mounted read-only. Name a path on another one.",
+        AddrInUse => {
+            "Another program listens on that address: `ss -lntup` shows which one. Stop it, or choose another address."
+        }
+        AddrNotAvailable => {
+            "No network interface of this machine has that address: `ip address` shows which ones there are."
+        }
+        _ => "Remove the cause, then run the same command again; nothing was lost.",
+    }
+}
 
 /// Either family.
 #[derive(Debug)]
