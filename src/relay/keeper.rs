@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use data_encoding::HEXLOWER;
 
-use crate::log::under_way::open_medium;
+use crate::log::interrupted::open_medium;
 use crate::log::writer::each_between;
 use crate::log::{Event, Log};
 use crate::publish::tuf::CHANNEL;

@@ -11,7 +11,7 @@ use super::args::{Approve, Decide, Settle};
 use super::{json, receipt};
 use crate::keeper::Keeper;
 use crate::publish::{Examples, item_changes};
-use crate::settle::{self, Directed, HandedIn, Settled};
+use crate::settle::{self, AcceptedDirective, SettleReport, SubmittedStatement};
 use crate::state::{State, Trust};
 use base::error::IoContext as _;
 use base::quoted::quoted_os;
@@ -32,7 +32,7 @@ pub fn run(root: &Path, now: Timestamp, args: &Approve) -> Result<Ended, Error> 
     match &args.signature {
         None => print(&State::open(root)?, args),
         Some(signature) => {
-            let check = |handed_in: &HandedIn| check_release(&args.release, handed_in);
+            let check = |handed_in: &SubmittedStatement| check_release(&args.release, handed_in);
             hand_in(root, now, (signature, args.statement.as_deref()), args.json, check)
         }
     }
@@ -45,14 +45,14 @@ pub fn hand_in(
     now: Timestamp,
     (signature, statement): (&Path, Option<&Path>),
     as_json: bool,
-    check: impl Fn(&HandedIn) -> Result<(), Refusal>,
+    check: impl Fn(&SubmittedStatement) -> Result<(), Refusal>,
 ) -> Result<Ended, Error> {
     let statement = statement_of(signature, statement)?;
     State::open(root)?;
     // Opened as whoever hands it in; read and judged only in the cage.
     let (text, signature) = (open(&statement)?, open(signature)?);
     let state = crate::cli::confined(root)?;
-    let handed_in = HandedIn { at: now, text: read(text)?, signature: read(signature)? };
+    let handed_in = SubmittedStatement { at: now, text: read(text)?, signature: read(signature)? };
     check(&handed_in)?;
     let mut keeper = Keeper::open(state, now, crate::cli::wait)?;
     settle::hand_in(&keeper.state, &handed_in)?;
@@ -69,7 +69,7 @@ pub fn statement_of(signature: &Path, given: Option<&Path>) -> Result<PathBuf, R
 }
 
 /// A statement about another release than the one named is a slip worth telling before it counts.
-fn check_release(id: &ReleaseId, handed_in: &HandedIn) -> Result<(), Refusal> {
+fn check_release(id: &ReleaseId, handed_in: &SubmittedStatement) -> Result<(), Refusal> {
     match Statement::parse(&handed_in.text) {
         Ok(statement) if statement.release != *id => {
             let detail = format!("the statement is about {}, not {id}", statement.release);
@@ -150,10 +150,10 @@ pub fn settle(root: &Path, args: &Settle) -> Result<Ended, Error> {
 fn settle_if_free(state: &State) {
     let opened = Keeper::try_open(state.clone(), clock::now());
     let settled =
-        opened.and_then(|keeper| keeper.map_or(Ok(Settled::default()), |mut keeper| settle::settle(&mut keeper)));
+        opened.and_then(|keeper| keeper.map_or(Ok(SettleReport::default()), |mut keeper| settle::settle(&mut keeper)));
     match settled {
         // What is stuck was told when it got stuck; the log has it.
-        Ok(settled) => tell(&Settled { stuck: Vec::new(), evidence: 0, ..settled }),
+        Ok(settled) => tell(&SettleReport { stuck: Vec::new(), evidence: 0, ..settled }),
         Err(fault) => {
             terminal::note(format_args!("fault: {fault}"));
             terminal::hint(fault.hint());
@@ -206,11 +206,11 @@ pub fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
 }
 
 /// What a settle did, in words.
-pub fn tell(settled: &Settled) {
+pub fn tell(settled: &SettleReport) {
     for (id, decision, officer) in &settled.taken {
         terminal::say(format_args!("{officer}: {} {id}", decision.word()));
     }
-    for Directed { order, officer, clock } in &settled.directives {
+    for AcceptedDirective { order, officer, clock } in &settled.directives {
         terminal::say(format_args!("{officer} orders: {order}"));
         match (order, clock) {
             (Order::TurnBack { .. }, Some(time)) => {

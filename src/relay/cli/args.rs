@@ -11,7 +11,7 @@ use super::args_log::LogCommand;
 use super::args_policy::PolicyCommand;
 use super::args_tuf::TufCommand;
 use crate::report::refusals::By;
-use crate::rights::Role;
+use crate::rights::ProcessRole;
 use base::Timestamp;
 use base::span::Span;
 use bundle::ReleaseId;
@@ -186,7 +186,7 @@ pub enum Worker {
     Attempt {
         /// As this role.
         #[arg(long, value_enum)]
-        role: Role,
+        role: ProcessRole,
         /// From these layers.
         #[arg(long)]
         layers: String,
@@ -209,7 +209,7 @@ pub struct SelfTest {
     pub layer: Option<Layer>,
     /// Only this role; may be given several times.
     #[arg(long, value_enum, value_name = "ROLE")]
-    pub role: Vec<Role>,
+    pub role: Vec<ProcessRole>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

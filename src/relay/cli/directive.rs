@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::approve;
 use super::args_keyring::{By, DirectiveCommand};
-use crate::publish::affected::{affected, listing};
+use crate::publish::affected::{affected_releases, listing};
 use crate::state::{State, Trust};
 use base::{Error, Reason, Timestamp};
 use bundle::directive::{Directive, Order};
@@ -30,7 +30,7 @@ pub fn run(root: &Path, now: Timestamp, command: &DirectiveCommand) -> Result<En
 
 /// The order to withdraw what a key brought in, and on standard error what that is.
 fn withdraw(state: &State, key: &str) -> Result<Order, Error> {
-    let releases = affected(state, &state.config()?, &Trust::load(state)?, key)?;
+    let releases = affected_releases(state, &state.config()?, &Trust::load(state)?, key)?;
     if releases.is_empty() {
         let detail = format!("there is nothing here that key {} had a part in", base::quoted(key));
         return Err(Error::refused(Reason::StatementListing, detail));

@@ -15,7 +15,7 @@ use super::sockets::Sockets;
 use crate::review::door::Doors;
 use crate::review::readers::Readers;
 use crate::review::run as show;
-use crate::rights::Role;
+use crate::rights::ProcessRole;
 use crate::state::State;
 use base::error::IoContext as _;
 use base::{Error, Fault};
@@ -35,7 +35,7 @@ pub fn run(state: &State, args: &Review, sockets: Sockets) -> Result<Ended, Erro
         terminal::note("the config names no reader: nobody is shown anything");
         terminal::hint("add [[review.reader]] with user or certificate, and role to the config");
     }
-    let proof = selftest::before(state.root(), &[Role::Review], &config)?;
+    let proof = selftest::before(state.root(), &[ProcessRole::Review], &config)?;
     let tls = tls(state, &config.review)?;
     let (unix, tcp) = if sockets.is_empty() {
         let listens: &[SocketAddr] = if args.socket.is_some() { &[] } else { &config.review.listen };

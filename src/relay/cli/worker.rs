@@ -15,7 +15,7 @@ use super::here;
 use super::sockets::Sockets;
 use crate::import::Workers;
 use crate::keeper::Keeper;
-use crate::rights::Role;
+use crate::rights::ProcessRole;
 use crate::sinkhole::post;
 use crate::state::State;
 use base::error::IoContext as _;
@@ -57,7 +57,7 @@ fn work(root: &Path, worker: &Worker) -> Result<(), Error> {
             };
             let grants = Grants { state: root, medium: Some(opened.as_fd()) };
             let config = config()?;
-            sandbox::enter(Role::Reader.rights(), &grants, &config.terms())?;
+            sandbox::enter(ProcessRole::Reader.rights(), &grants, &config.terms())?;
             reader::run(&opened, &config.limits, asks, answers).map_err(gone)?;
         }
         Worker::Attempt { role, layers, targets } => {
@@ -69,7 +69,7 @@ fn work(root: &Path, worker: &Worker) -> Result<(), Error> {
             end_with(*supervisor, Signal::KILL)?;
             let (street, desk) = (std::io::stdin(), std::io::stdout());
             let config = config()?;
-            sandbox::enter(Role::Post.rights(), &Grants { state: root, medium: None }, &config.terms())?;
+            sandbox::enter(ProcessRole::Post.rights(), &Grants { state: root, medium: None }, &config.terms())?;
             // Whichever end it lost, the resolver tells why.
             post::run(street, desk, &config.dns).map_err(gone)?;
         }
@@ -80,7 +80,7 @@ fn work(root: &Path, worker: &Worker) -> Result<(), Error> {
             end_with(*supervisor, Signal::KILL)?;
             let (asks, answers) = pipes()?;
             let config = config()?;
-            sandbox::enter(Role::Examiner.rights(), &Grants { state: root, medium: None }, &config.terms())?;
+            sandbox::enter(ProcessRole::Examiner.rights(), &Grants { state: root, medium: None }, &config.terms())?;
             examiner::run(&config.limits, asks, answers).map_err(gone)?;
         }
     }

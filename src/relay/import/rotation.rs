@@ -10,7 +10,7 @@ use media::{Bundle, Surveyed};
 const MOST: usize = 64 << 20;
 
 /// What became of a keyring that was found.
-pub enum Rotated {
+pub enum KeyringOutcome {
     /// It is in force now.
     InForce(u64),
     /// It is in force, or was: a medium carries all versions, for relays that were away for long.
@@ -18,7 +18,7 @@ pub enum Rotated {
 }
 
 /// Each keyring's folder, and what became of it.
-pub type Outcomes = Vec<(String, Result<Rotated, Error>)>;
+pub type KeyringOutcomes = Vec<(String, Result<KeyringOutcome, Error>)>;
 
 /// Takes these keyrings off a medium, each with its folder's name, in the order of their versions. Each gets its own outcome.
 pub fn follow(
@@ -26,7 +26,7 @@ pub fn follow(
     medium: &mut Surveyed,
     bundles: &[(Bundle, String)],
     operator: &Operator,
-) -> Result<Outcomes, Fault> {
+) -> Result<KeyringOutcomes, Fault> {
     let (mut found, mut held) = (Vec::new(), 0);
     for (bundle, folder) in bundles {
         let envelope = if held <= MOST { medium.envelope(bundle) } else { Err(too_much()) };
@@ -45,9 +45,9 @@ pub fn follow(
             (Some(version), Ok(envelope))
                 if version <= keeper.keyring.version && keeper.state.has_keyring(version, &envelope.document) =>
             {
-                Ok(Rotated::AlreadyHere(version))
+                Ok(KeyringOutcome::AlreadyHere(version))
             }
-            _ => judge(keeper, &folder, envelope, operator)?.map(Rotated::InForce),
+            _ => judge(keeper, &folder, envelope, operator)?.map(KeyringOutcome::InForce),
         };
         outcomes.push((folder, outcome));
     }

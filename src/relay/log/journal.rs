@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::entry::Event;
 use super::pulls::Agents;
 use crate::log::writer::Log;
-use crate::rights::Role;
+use crate::rights::ProcessRole;
 use base::error::IoContext as _;
 use base::{Fault, Timestamp, durable};
 use serve::journal::{Attempt, LONGEST_LINE, Line, NAME};
@@ -67,7 +67,7 @@ fn number(event: &Event) -> Option<u64> {
 fn read_line(line: &[u8]) -> Line {
     let read = if line.len() <= LONGEST_LINE { serde_json::from_slice(line).ok() } else { None };
     // A self-test of roles that the relay does not have is none.
-    let is_role = |name: &str| Role::ALL.iter().any(|role| role.rights().name == name);
+    let is_role = |name: &str| ProcessRole::ALL.iter().any(|role| role.rights().name == name);
     let read = read.filter(|line| match line {
         Line::SelfTest(test) => test.roles.iter().all(|tested| is_role(&tested.role)),
         Line::Attempt(_) | Line::Pull(_) => true,

@@ -27,7 +27,7 @@ const LONGEST_METADATA: u64 = 64 << 20;
 pub const CHANNEL: &str = "-/tuf";
 
 /// What was signed offline, and what is published.
-pub struct Parts {
+pub struct TreeParts {
     /// `1.root.json`, … by name.
     pub roots: Files,
     /// `targets.json`.
@@ -53,7 +53,7 @@ pub fn claimed_version(text: &str) -> u64 {
 /// Makes the tree of this version, signed by the relay until `expires`, and runs the rules of a client on it that
 /// knows the former one. Refusal: `tuf-refused`.
 pub fn make(
-    parts: &Parts,
+    parts: &TreeParts,
     former: Option<&Tree>,
     key: &SigningKey,
     version: u64,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::publish::{Examples, Items, item_changes};
+use crate::publish::{Examples, ItemChanges, item_changes};
 use crate::state::{Release, State};
 use base::{Fault, quoted};
 use bundle::ReleaseId;
@@ -22,7 +22,7 @@ pub struct Changes {
     /// What makes detection weaker as a whole, and no single item shows, in words.
     pub weaker: Vec<String>,
     /// The same by rule, signature and indicator.
-    pub items: Items,
+    pub items: ItemChanges,
 }
 
 impl Changes {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::releases;
-use crate::publish::Standing;
+use crate::publish::ReleaseStatus;
 use crate::state::{State, Trust};
 use base::{Fault, Timestamp};
 use config::Config;
@@ -145,7 +145,9 @@ pub fn status(state: &State, config: &Config, now: Timestamp) -> Result<Status, 
             }
             for id in state.releases(&trust)? {
                 match releases::row(state, config, &id) {
-                    Ok(row) if matches!(row.standing, Some(Standing::Held { .. })) => status.held.push(id.to_string()),
+                    Ok(row) if matches!(row.standing, Some(ReleaseStatus::Held { .. })) => {
+                        status.held.push(id.to_string())
+                    }
                     Ok(_) => {}
                     Err(fault) => faults.push(fault),
                 }

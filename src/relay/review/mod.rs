@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::log::Event;
 use crate::log::writer::each_from;
 use crate::report::refusals::{By, Tally};
-use crate::rights::{Role, SLOT};
+use crate::rights::{ProcessRole, SLOT};
 use crate::settle::InboxItem;
 use crate::state::State;
 use base::{Fault, clock};
@@ -59,7 +59,7 @@ pub fn run(
 ) -> Result<(), Fault> {
     let mut slot = Journal::open(&state.slot(), SLOT)?;
     let confined =
-        sandbox::begin(Role::Review.rights(), &Grants { state: state.root(), medium: None }, &config.terms())?;
+        sandbox::begin(ProcessRole::Review.rights(), &Grants { state: state.root(), medium: None }, &config.terms())?;
     let written = slot.append(&[InboxItem::Proof(Box::new(proof))]);
     if !written.map_err(|source| Fault::Io { operation: "append to", path: state.slot(), source })? {
         told("the slot of the inbox is full: what this process proved of itself is not recorded");

@@ -13,7 +13,7 @@ use calls::CALLS;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum Role {
+pub enum ProcessRole {
     /// Reads a medium.
     Reader,
     /// Unpacks and inspects.
@@ -34,7 +34,7 @@ pub enum Role {
     Exporter,
 }
 
-impl Role {
+impl ProcessRole {
     /// All of them.
     pub const ALL: [Self; 9] = [
         Self::Reader,
@@ -64,7 +64,7 @@ impl Role {
     }
 }
 
-impl fmt::Display for Role {
+impl fmt::Display for ProcessRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.rights().name)
     }

@@ -1,11 +1,11 @@
 //! Channels: each shows the newest approved release of each of its feeds.
 
-use super::Settled;
+use super::SettleReport;
 use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::publish::set::make as make_set;
-use crate::publish::standing::back_until;
-use crate::publish::{Standing, standing};
+use crate::publish::status::back_until;
+use crate::publish::{ReleaseStatus, release_status};
 use crate::state::Release;
 use base::{Error, Fault, durable};
 use bundle::ReleaseId;
@@ -13,7 +13,7 @@ use config::Channel;
 use serve::set::{Current, Member};
 
 /// Brings every channel up to date. One that cannot be keeps showing what it shows, and is told at each run.
-pub(super) fn publish(keeper: &mut Keeper, settled: &mut Settled) -> Result<(), Fault> {
+pub(super) fn publish(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
     for channel in keeper.config.channels.clone() {
         let name = channel.name.get_ref().clone();
         match publish_one(keeper, &channel) {
@@ -34,7 +34,7 @@ pub fn due(keeper: &Keeper, channel: &Channel) -> Result<Vec<Release>, Fault> {
         let Some(feed) = keeper.config.feed(name.get_ref()) else { continue };
         for id in ids.iter().rev().filter(|id| id.feed == *name.get_ref()) {
             let release = keeper.state.release(id)?;
-            if standing(&release, &keeper.state.statements(id)?, feed) == Standing::Approved {
+            if release_status(&release, &keeper.state.statements(id)?, feed) == ReleaseStatus::Approved {
                 due.push(release);
                 break;
             }

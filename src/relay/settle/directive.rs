@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 
-use super::{Directed, HandedIn, Settled, append_once};
+use super::{AcceptedDirective, SettleReport, SubmittedStatement, append_once};
 use crate::keeper::Keeper;
 use crate::log::Event;
-use crate::publish::affected::{affected, listing};
-use crate::publish::standing::Taken;
+use crate::publish::affected::{affected_releases, listing};
+use crate::publish::status::StatementRecord;
 use base::{Error, Fault, Reason, Refusal, Timestamp};
 use bundle::directive::{Directive, Given, Order};
 use bundle::keyring::{RawKey, id_text};
@@ -19,7 +19,11 @@ use tlog::check::read_vkey;
 const NEAR: Duration = Duration::from_hours(24);
 
 /// Judges a directive: form, relay, signer, right, and only then what it orders.
-pub(super) fn take(keeper: &mut Keeper, handed_in: &HandedIn, settled: &mut Settled) -> Result<(), Error> {
+pub(super) fn take(
+    keeper: &mut Keeper,
+    handed_in: &SubmittedStatement,
+    settled: &mut SettleReport,
+) -> Result<(), Error> {
     let directive = Directive::parse(&handed_in.text)?;
     let ours = read_vkey(&keeper.state.import_log())?;
     if directive.relay != ours.name() {
@@ -64,7 +68,7 @@ pub(super) fn take(keeper: &mut Keeper, handed_in: &HandedIn, settled: &mut Sett
     if let (Order::Clock(_), Some(now)) = (&directive.order, keeper.ahead.take()) {
         keeper.now = now.max(keeper.floor());
     }
-    settled.directives.push(Directed { order: directive.order, officer: directive.officer, clock });
+    settled.directives.push(AcceptedDirective { order: directive.order, officer: directive.officer, clock });
     Ok(())
 }
 
@@ -107,9 +111,9 @@ fn withdraw(
     key: &str,
     raw: RawKey,
     given: &Given,
-    settled: &mut Settled,
+    settled: &mut SettleReport,
 ) -> Result<(), Error> {
-    let releases = affected(&keeper.state, &keeper.config, &keeper.trust, key)?;
+    let releases = affected_releases(&keeper.state, &keeper.config, &keeper.trust, key)?;
     let now = listing(&releases);
     if !matches!(&directive.order, Order::WithdrawKey { releases, .. } if *releases == now) || releases.is_empty() {
         let detail = format!("{} releases are concerned now, with the digest sha256:{now}", releases.len());
@@ -144,7 +148,7 @@ fn withdraw(
     };
     append_once(keeper, open.iter().map(event).collect())?;
     for id in open {
-        let taken = Taken {
+        let taken = StatementRecord {
             taken: keeper.now,
             decision: Decision::Withdraw,
             officer: directive.officer.clone(),

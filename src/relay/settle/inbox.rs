@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Settled, append_once, directive, statement};
+use super::{SettleReport, append_once, directive, statement};
 use crate::keeper::Keeper;
 use crate::log::{Event, journal};
 use crate::state::release::read_json;
@@ -17,7 +17,7 @@ use tlog::cosigned;
 /// A statement as it lies in the inbox.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct HandedIn {
+pub struct SubmittedStatement {
     /// When it was handed in.
     pub at: Timestamp,
     /// The statement's bytes, which need not be text.
@@ -31,16 +31,16 @@ pub struct HandedIn {
 #[serde(untagged)]
 pub enum InboxItem {
     /// A statement.
-    HandedIn(HandedIn),
+    Statement(SubmittedStatement),
     /// A head with cosignatures of witnesses.
-    Cosigned(Cosigned),
+    Cosigned(CosignedNote),
     /// What the pages proved of themselves before they began.
     Proof(Box<SelfTest>),
 }
 
 /// A head with cosignatures of witnesses, as it was handed in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Cosigned {
+pub struct CosignedNote {
     /// When.
     pub at: Timestamp,
     /// The note.
@@ -48,20 +48,20 @@ pub struct Cosigned {
 }
 
 /// Puts a cosigned head into the inbox, durably; `settle` judges it.
-pub fn hand_in_cosigned(state: &State, cosigned: Cosigned) -> Result<(), Fault> {
+pub fn hand_in_cosigned(state: &State, cosigned: CosignedNote) -> Result<(), Fault> {
     put(state, &InboxItem::Cosigned(cosigned))
 }
 
 /// Puts a statement into the inbox, durably; `settle` judges it.
-pub fn hand_in(state: &State, handed_in: &HandedIn) -> Result<(), Fault> {
-    put(state, &InboxItem::HandedIn(handed_in.clone()))
+pub fn hand_in(state: &State, handed_in: &SubmittedStatement) -> Result<(), Fault> {
+    put(state, &InboxItem::Statement(handed_in.clone()))
 }
 
 /// The same item twice is one: its name is its digest, whenever it was handed in.
 fn put(state: &State, item: &InboxItem) -> Result<(), Fault> {
     let bytes = serde_json::to_vec(item).map_err(|_| Fault::Internal("a statement cannot be written"))?;
     let name = match item {
-        InboxItem::HandedIn(handed_in) => Digest::of(&[handed_in.text.as_slice(), &handed_in.signature].concat()),
+        InboxItem::Statement(handed_in) => Digest::of(&[handed_in.text.as_slice(), &handed_in.signature].concat()),
         InboxItem::Cosigned(cosigned) => Digest::of(cosigned.cosigned.as_bytes()),
         InboxItem::Proof(_) => Digest::of(&bytes),
     };
@@ -72,26 +72,26 @@ fn put(state: &State, item: &InboxItem) -> Result<(), Fault> {
 /// its beginning is enough for that, and what is longer than an entry may be must not stop the keeper.
 fn read_line(line: &[u8], now: Timestamp) -> InboxItem {
     match serde_json::from_slice(line) {
-        Ok(InboxItem::HandedIn(handed_in)) => InboxItem::HandedIn(handed_in),
+        Ok(InboxItem::Statement(handed_in)) => InboxItem::Statement(handed_in),
         Ok(InboxItem::Cosigned(cosigned)) => InboxItem::Cosigned(cosigned),
         Ok(proof) if line.len() <= LONGEST_LINE => proof,
         _ => {
             let text = line.iter().copied().take(LONGEST_LINE).collect();
-            InboxItem::HandedIn(HandedIn { at: now, text, signature: Vec::new() })
+            InboxItem::Statement(SubmittedStatement { at: now, text, signature: Vec::new() })
         }
     }
 }
 
 /// Takes what was handed in: it lies in the inbox before it is out of the slot, and is in the log before it is out of the
 /// inbox. Whatever is cut leaves it there, and the next run takes it; what is in the log already is not appended again.
-pub(super) fn take(keeper: &mut Keeper, settled: &mut Settled) -> Result<(), Fault> {
+pub(super) fn take(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
     journal::empty(&keeper.state.slot(), |lines| {
         lines.into_iter().try_for_each(|line| put(&keeper.state, &read_line(line, keeper.now)))
     })?;
     for name in durable::names(&keeper.state.inbox())?.into_iter().filter(|name| name != SLOT) {
         let path = keeper.state.inbox().join(&name);
         match read_json(&path)? {
-            InboxItem::HandedIn(handed_in) => take_statement(keeper, &handed_in, settled)?,
+            InboxItem::Statement(handed_in) => take_statement(keeper, &handed_in, settled)?,
             InboxItem::Cosigned(cosigned) => take_cosigned(keeper, &cosigned, settled)?,
             InboxItem::Proof(proof) => append_once(keeper, vec![Event::SelfTest(*proof)])?,
         }
@@ -101,7 +101,11 @@ pub(super) fn take(keeper: &mut Keeper, settled: &mut Settled) -> Result<(), Fau
 }
 
 /// Judges a statement or a directive. One that is refused is told, and logged, once.
-fn take_statement(keeper: &mut Keeper, handed_in: &HandedIn, settled: &mut Settled) -> Result<(), Fault> {
+fn take_statement(
+    keeper: &mut Keeper,
+    handed_in: &SubmittedStatement,
+    settled: &mut SettleReport,
+) -> Result<(), Fault> {
     let taken = if Directive::is_one(&handed_in.text) {
         directive::take(keeper, handed_in, settled)
     } else {
@@ -115,7 +119,7 @@ fn take_statement(keeper: &mut Keeper, handed_in: &HandedIn, settled: &mut Settl
 fn record_refusal(
     keeper: &mut Keeper,
     taken: Result<(), Error>,
-    settled: &mut Settled,
+    settled: &mut SettleReport,
     event: impl FnOnce(Reason, String) -> Event,
 ) -> Result<(), Fault> {
     match taken {
@@ -131,7 +135,7 @@ fn record_refusal(
 
 /// Judges a cosigned head. It is in the log before it is kept: a cut between the two makes the next run take it
 /// again.
-fn take_cosigned(keeper: &mut Keeper, handed_in: &Cosigned, settled: &mut Settled) -> Result<(), Fault> {
+fn take_cosigned(keeper: &mut Keeper, handed_in: &CosignedNote, settled: &mut SettleReport) -> Result<(), Fault> {
     let folder = keeper.state.import_log();
     let vkey = read_vkey(&folder)?;
     let policy = keeper.config.witness.as_ref().map(|witness| witness.policy.clone()).unwrap_or_default();

@@ -18,15 +18,15 @@ use bundle::directive::Order;
 use bundle::statement::Decision;
 
 pub use channels::due;
-pub use inbox::{Cosigned, HandedIn, InboxItem, hand_in, hand_in_cosigned};
+pub use inbox::{CosignedNote, InboxItem, SubmittedStatement, hand_in, hand_in_cosigned};
 
 /// What a run did.
 #[derive(Debug, Default)]
-pub struct Settled {
+pub struct SettleReport {
     /// Statements that count from now on: release, decision, officer.
     pub taken: Vec<(ReleaseId, Decision, String)>,
     /// Directives that count from now on.
-    pub directives: Vec<Directed>,
+    pub directives: Vec<AcceptedDirective>,
     /// Statements that do not count, and why.
     pub refused: Vec<Refusal>,
     /// Channels that were switched, with the new generation.
@@ -41,7 +41,7 @@ pub struct Settled {
 
 /// A directive that counts from now on.
 #[derive(Debug)]
-pub struct Directed {
+pub struct AcceptedDirective {
     /// What is ordered.
     pub order: Order,
     /// The officer.
@@ -52,8 +52,8 @@ pub struct Directed {
 
 /// Brings what is published in line with the statements, step by step; each step leaves a state from which the next run
 /// goes on.
-pub fn settle(keeper: &mut Keeper) -> Result<Settled, Fault> {
-    let mut settled = Settled::default();
+pub fn settle(keeper: &mut Keeper) -> Result<SettleReport, Fault> {
+    let mut settled = SettleReport::default();
     // 1. What the server saw becomes entries of the access log. A cut leaves the lines in the journal.
     let (evidence, head) = evidence::take(keeper)?;
     settled.evidence = evidence;

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::log::facts::Repairer;
-use crate::log::under_way::open_medium;
+use crate::log::interrupted::open_medium;
+use crate::log::repair_officer::RepairOfficer;
 use crate::log::{Event, Log};
-use crate::state::{State, Told, Trust};
+use crate::state::{State, Trust, TrustReplay};
 use base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable};
 use bundle::keyring::LONGEST;
 use bundle::officer::signed_by;
@@ -22,7 +22,7 @@ const OFFICERS: usize = 2;
 
 /// What an officer signs: six lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Statement {
+pub struct RepairStatement {
     /// Origin of the import log.
     pub relay: String,
     /// Number of entries that the trust state is made from, and the root of their tree.
@@ -35,7 +35,7 @@ pub struct Statement {
     pub reason: String,
 }
 
-impl fmt::Display for Statement {
+impl fmt::Display for RepairStatement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{FORMAT}")?;
         writeln!(f, "relay {}", self.relay)?;
@@ -46,7 +46,7 @@ impl fmt::Display for Statement {
     }
 }
 
-impl Statement {
+impl RepairStatement {
     /// Reads the six lines. Refusal: `statement-malformed`.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let malformed = |what: &str| Refusal::new(Reason::StatementMalformed, what);
@@ -80,15 +80,15 @@ pub struct Rebuilt {
 
 impl Rebuilt {
     /// What an officer is to sign.
-    pub fn statement(&self, officer: &str, reason: &str) -> Result<Statement, Error> {
-        let statement = Statement {
+    pub fn statement(&self, officer: &str, reason: &str) -> Result<RepairStatement, Error> {
+        let statement = RepairStatement {
             relay: self.relay.clone(),
             log: self.log,
             trust: Digest::of(&self.trust.to_bytes()?),
             officer: officer.to_owned(),
             reason: reason.to_owned(),
         };
-        Ok(Statement::parse(statement.to_string().as_bytes())?)
+        Ok(RepairStatement::parse(statement.to_string().as_bytes())?)
     }
 }
 
@@ -105,7 +105,7 @@ fn read(state: &State) -> Result<Rebuilt, Fault> {
     let folder = state.import_log();
     let damaged = |detail: String| Fault::damaged(folder.to_string_lossy(), detail);
     let vkey = read_vkey(&folder)?;
-    let mut told = Told::default();
+    let mut told = TrustReplay::default();
     if let Finding::Bad { detail, .. } = check(&folder, &vkey, |number, bytes, edge| told.take(number, bytes, edge))? {
         return Err(damaged(detail));
     }
@@ -150,14 +150,14 @@ pub fn repair(
     // 3. Two officers who may do so have signed exactly this.
     let (mut officers, mut keys) = (Vec::new(), BTreeSet::new());
     for (text, signature) in signed {
-        let statement = Statement::parse(text)?;
+        let statement = RepairStatement::parse(text)?;
         let (key, raw) = signed_by(&statement.officer, Right::Repair, (text, signature), &ring, now)?;
         if statement != rebuilt.statement(&statement.officer, &statement.reason)? {
             let detail = format!("the statement of {} is not about what this relay's log tells", key.name);
             return Err(Error::refused(Reason::StatementDigest, detail));
         }
         keys.insert(raw.key);
-        officers.push(Repairer {
+        officers.push(RepairOfficer {
             officer: key.name.clone(),
             key_id: raw.id_text(),
             text: String::from_utf8_lossy(text).into_owned(),

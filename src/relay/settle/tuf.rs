@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::keeper::Keeper;
 use crate::log::Event;
-use crate::publish::tuf::{CHANNEL, Parts, claimed_version, make, metadata, noticed};
+use crate::publish::tuf::{CHANNEL, TreeParts, claimed_version, make, metadata, noticed};
 use crate::state::State;
 use base::{Digest, Error, Fault, Reason, Refusal, durable};
 use config::tuf::Tuf;
@@ -31,7 +31,7 @@ pub(super) fn publish(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
     if keeper.state.tree_outline()?.is_some_and(is_fresh) {
         return Ok(None);
     }
-    let attempt = Attempt::of(keeper, &config, &sets)?;
+    let attempt = TreeAttempt::of(keeper, &config, &sets)?;
     if let Some(refusal) = attempt.refused_before() {
         return Err(refusal.into());
     }
@@ -57,14 +57,14 @@ pub(super) fn publish(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
 }
 
 /// An attempt at a tree, which is refused for what it would be made from.
-struct Attempt {
+struct TreeAttempt {
     /// Digest of what decides whether there can be a tree.
     of: Digest,
     /// Where the last refusal is kept, behind the digest of the attempt.
     refused: PathBuf,
 }
 
-impl Attempt {
+impl TreeAttempt {
     /// With what channels show, the config and the relay's key; and the hour, since what was signed offline runs out.
     fn of(keeper: &Keeper, config: &Tuf, sets: &BTreeMap<String, Digest>) -> Result<Self, Fault> {
         let key = read_key(&keeper.state)?.map(|key| key.verifying_key().to_bytes());
@@ -125,7 +125,7 @@ fn sets(keeper: &Keeper) -> Result<BTreeMap<String, Digest>, Fault> {
 }
 
 /// What was signed offline, and what channels show; none before the feed that brings the root is published.
-fn gather(keeper: &Keeper, root_feed: &str, sets: BTreeMap<String, Digest>) -> Result<Option<Parts>, Fault> {
+fn gather(keeper: &Keeper, root_feed: &str, sets: BTreeMap<String, Digest>) -> Result<Option<TreeParts>, Fault> {
     let state = &keeper.state;
     let (mut files, mut members): (Vec<Shown>, BTreeMap<String, Member>) = (Vec::new(), BTreeMap::new());
     for channel in &keeper.config.channels {
@@ -162,5 +162,5 @@ fn gather(keeper: &Keeper, root_feed: &str, sets: BTreeMap<String, Digest>) -> R
     let notice = json!({ "relay": keeper.config.relay.get_ref(), "served": served, "not_as_signed": withheld });
     let folder = state.import_log();
     let (_, checkpoint) = read_head(&folder, &read_vkey(&folder)?)?;
-    Ok(Some(Parts { roots, targets, feeds, sets, files, notice, checkpoint }))
+    Ok(Some(TreeParts { roots, targets, feeds, sets, files, notice, checkpoint }))
 }

@@ -77,7 +77,7 @@ impl Change {
 
 /// An item and the artifact it stands in, by its place among the release's verdicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Placed {
+pub struct PlacedItem {
     /// The item.
     pub item: Item,
     /// The artifact.
@@ -85,10 +85,10 @@ pub struct Placed {
 }
 
 /// What an item was, and what it is.
-pub type Pair = (Option<Placed>, Option<Placed>);
+pub type ItemPair = (Option<PlacedItem>, Option<PlacedItem>);
 
 /// One release's items.
-pub struct Side<'a> {
+pub struct ReleaseItems<'a> {
     /// Its verdicts.
     pub verdicts: &'a [Verdict],
     /// Which records belong to which artifact.
@@ -98,16 +98,16 @@ pub struct Side<'a> {
 }
 
 /// Records to be read, and whose they are.
-struct Part {
+struct RecordRange {
     first: u64,
     count: u64,
     artifact: u32,
 }
 
-impl Side<'_> {
+impl ReleaseItems<'_> {
     /// The sections that `other` has not as they are; all, without one. An artifact that is the same in both changes
     /// nothing.
-    fn parts(&self, other: Option<&Self>) -> Vec<Part> {
+    fn parts(&self, other: Option<&Self>) -> Vec<RecordRange> {
         let digests = |side: &Self| -> BTreeMap<Digest, usize> {
             let mut digests = BTreeMap::new();
             for (sha256, _) in side.verdicts.iter().filter_map(Verdict::kept) {
@@ -122,7 +122,7 @@ impl Side<'_> {
             let Some((sha256, _)) = verdict.kept() else { continue };
             if let Some(section) = sections.get(&sha256).filter(|_| mine.get(&sha256) != theirs.get(&sha256)) {
                 let artifact = u32::try_from(place).unwrap_or(u32::MAX);
-                parts.push(Part { first: section.first, count: section.count, artifact });
+                parts.push(RecordRange { first: section.first, count: section.count, artifact });
             }
         }
         parts
@@ -136,10 +136,10 @@ impl Side<'_> {
     /// The items of one portion, in the order of their keys; what is too much of it goes to `spill`.
     fn portion(
         &self,
-        parts: &[Part],
+        parts: &[RecordRange],
         (portion, portions): (u64, u64),
-        spill: &mut dyn FnMut(Placed),
-    ) -> Result<Vec<Placed>, Fault> {
+        spill: &mut dyn FnMut(PlacedItem),
+    ) -> Result<Vec<PlacedItem>, Fault> {
         let mut found = Vec::new();
         for part in parts {
             let mut file = &self.file;
@@ -152,7 +152,7 @@ impl Side<'_> {
                 let item = Item::parse(&record).ok_or_else(|| Fault::damaged("items", "it is none"))?;
                 let [high, low, ..] = item.key;
                 let place = u64::from(u16::from_be_bytes([high, low]));
-                let placed = Placed { item, artifact: part.artifact };
+                let placed = PlacedItem { item, artifact: part.artifact };
                 if (place * portions) >> 16 == portion {
                     if found.len() < MOST { found.push(placed) } else { spill(placed) }
                 }
@@ -163,8 +163,8 @@ impl Side<'_> {
     }
 }
 
-fn by_key(one: &Placed, other: &Placed) -> Ordering {
-    let order = |placed: &Placed| {
+fn by_key(one: &PlacedItem, other: &PlacedItem) -> Ordering {
+    let order = |placed: &PlacedItem| {
         let Item { key, content, effect, is_limited, offset } = placed.item;
         (key, content, effect, is_limited, placed.artifact, offset)
     };
@@ -172,9 +172,13 @@ fn by_key(one: &Placed, other: &Placed) -> Ordering {
 }
 
 /// Tells each change from `old` to `new`, in no order that matters. Faults: a file of items is damaged.
-pub fn compare(old: &Side<'_>, new: &Side<'_>, tell: &mut dyn FnMut(Change, Pair)) -> Result<(), Fault> {
+pub fn compare(
+    old: &ReleaseItems<'_>,
+    new: &ReleaseItems<'_>,
+    tell: &mut dyn FnMut(Change, ItemPair),
+) -> Result<(), Fault> {
     let (olds, news) = (old.parts(Some(new)), new.parts(Some(old)));
-    let count = |parts: &[Part]| parts.iter().map(|part| part.count).sum::<u64>();
+    let count = |parts: &[RecordRange]| parts.iter().map(|part| part.count).sum::<u64>();
     let portions = (count(&olds) + count(&news)).div_ceil(PORTION).clamp(1, 1 << 16);
     for portion in 0..portions {
         let part = (portion, portions);
@@ -187,7 +191,7 @@ pub fn compare(old: &Side<'_>, new: &Side<'_>, tell: &mut dyn FnMut(Change, Pair
 
 /// How many rules of one release stand more than once in its files, or in one of its archives. An engine that loads
 /// those takes one of each, and no word says which. Faults: its file of items is damaged.
-pub fn twice(side: &Side<'_>) -> Result<u64, Fault> {
+pub fn twice(side: &ReleaseItems<'_>) -> Result<u64, Fault> {
     // An archive is loaded in place of the files, and not beside them.
     let loaded_with = |artifact: u32| {
         let verdict = usize::try_from(artifact).ok().and_then(|at| side.verdicts.get(at));
@@ -214,9 +218,9 @@ pub fn twice(side: &Side<'_>) -> Result<u64, Fault> {
 }
 
 /// Both are in the order of their keys.
-fn merge(mut olds: &[Placed], mut news: &[Placed], tell: &mut dyn FnMut(Change, Pair)) {
+fn merge(mut olds: &[PlacedItem], mut news: &[PlacedItem], tell: &mut dyn FnMut(Change, ItemPair)) {
     while let Some(key) = [olds.first(), news.first()].into_iter().flatten().map(|placed| placed.item.key).min() {
-        let split = |all: &mut &[Placed]| {
+        let split = |all: &mut &[PlacedItem]| {
             let (these, rest) = all.split_at(all.partition_point(|placed| placed.item.key == key));
             *all = rest;
             these.to_vec()
@@ -240,7 +244,11 @@ fn merge(mut olds: &[Placed], mut news: &[Placed], tell: &mut dyn FnMut(Change, 
 }
 
 /// Takes out pairs that are alike in what `by` gives, in whose order both are.
-fn pair<K: Ord>(before: &mut Vec<Placed>, after: &mut Vec<Placed>, by: impl Fn(&Item) -> K) -> Vec<(Placed, Placed)> {
+fn pair<K: Ord>(
+    before: &mut Vec<PlacedItem>,
+    after: &mut Vec<PlacedItem>,
+    by: impl Fn(&Item) -> K,
+) -> Vec<(PlacedItem, PlacedItem)> {
     let mut pairs = Vec::new();
     let mut others = std::mem::take(after).into_iter().peekable();
     before.retain(|one| {
@@ -293,12 +301,12 @@ fn changed(before: &Item, after: &Item) -> Change {
 mod tests {
     use super::*;
 
-    fn placed(key: &str, content: &str, effect: Effect, is_limited: bool) -> Placed {
+    fn placed(key: &str, content: &str, effect: Effect, is_limited: bool) -> PlacedItem {
         let item = Item::new("t", key.as_bytes(), content.as_bytes(), 0, effect);
-        Placed { item: Item { is_limited, ..item }, artifact: 0 }
+        PlacedItem { item: Item { is_limited, ..item }, artifact: 0 }
     }
 
-    fn told(mut olds: Vec<Placed>, mut news: Vec<Placed>) -> Vec<Change> {
+    fn told(mut olds: Vec<PlacedItem>, mut news: Vec<PlacedItem>) -> Vec<Change> {
         olds.sort_unstable_by(by_key);
         news.sort_unstable_by(by_key);
         let mut told = Vec::new();
@@ -325,7 +333,7 @@ mod tests {
             (Some((Suppresses, "a", false)), None, Change::SuppressesNoMore),
             (Some((Off, "a", false)), None, Change::NotInForce),
         ] {
-            let side = |one: Option<(Effect, &str, bool)>| -> Vec<Placed> {
+            let side = |one: Option<(Effect, &str, bool)>| -> Vec<PlacedItem> {
                 let other = placed("same", "same", Detects, false);
                 one.map(|(effect, content, limited)| placed("k", content, effect, limited))
                     .into_iter()

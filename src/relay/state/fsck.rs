@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-use super::{LONGEST, Release, SMALL, State, Told, Trust};
+use super::{LONGEST, Release, SMALL, State, Trust, TrustReplay};
 use base::digest::Hasher;
 use base::error::IoContext as _;
 use base::{Digest, Fault, durable};
@@ -17,7 +17,7 @@ use tlog::cosigned;
 
 /// What a check of the state found.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct FsckReport {
     /// Releases looked at.
     pub releases: u64,
     /// Artifacts whose bytes were hashed.
@@ -30,17 +30,17 @@ pub struct Report {
     pub faults: Vec<String>,
 }
 
-impl Report {
+impl FsckReport {
     fn note<T>(&mut self, outcome: Result<T, Fault>) -> Option<T> {
         outcome.map_err(|fault| self.faults.push(fault.to_string())).ok()
     }
 }
 
 /// Looks at everything.
-pub fn fsck(state: &State) -> Report {
-    let mut report = Report::default();
+pub fn fsck(state: &State) -> FsckReport {
+    let mut report = FsckReport::default();
     let mut seen = BTreeSet::new();
-    let mut told = Told::default();
+    let mut told = TrustReplay::default();
     for folder in [state.import_log(), state.access_log()] {
         let is_import = folder == state.import_log();
         let found = check::read_vkey(&folder).and_then(|vkey| {
@@ -108,7 +108,7 @@ fn check_release(
     state: &State,
     release: &Release,
     seen: &mut BTreeSet<Digest>,
-    report: &mut Report,
+    report: &mut FsckReport,
 ) -> Result<(), Fault> {
     let id = release.id();
     let folder = state.release_path(&id);

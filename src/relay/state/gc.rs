@@ -13,7 +13,7 @@ use serve::set::Place;
 
 /// What would be removed.
 #[derive(Debug, Default)]
-pub struct Plan {
+pub struct RemovalPlan {
     /// Set files.
     pub sets: Vec<PathBuf>,
     /// Releases.
@@ -31,8 +31,8 @@ pub fn plan(
     trust: &Trust,
     keep_sets: u64,
     waiting: impl Fn(&ReleaseId) -> Result<bool, Fault>,
-) -> Result<Plan, Fault> {
-    let mut plan = Plan::default();
+) -> Result<RemovalPlan, Fault> {
+    let mut plan = RemovalPlan::default();
     let mut needed: BTreeSet<String> = BTreeSet::new();
     let mut blobs: BTreeSet<Digest> = BTreeSet::new();
     for channel in state.channels()? {
@@ -109,7 +109,7 @@ pub fn plan(
 
 /// Carries the plan out: sets first, then releases, then blobs, so that whatever is left names
 /// nothing that is gone.
-pub fn collect(state: &State, plan: &Plan) -> Result<(), Fault> {
+pub fn collect(state: &State, plan: &RemovalPlan) -> Result<(), Fault> {
     for path in &plan.sets {
         durable::remove(path)?;
     }

@@ -28,7 +28,7 @@ pub struct Section {
 }
 
 /// Writes the items of a release in the making.
-pub struct Writer {
+pub struct ItemWriter {
     folder: PathBuf,
     records: BufWriter<File>,
     sections: Vec<Section>,
@@ -39,7 +39,7 @@ pub struct Writer {
     suppressions: u64,
 }
 
-impl Writer {
+impl ItemWriter {
     /// Into this folder.
     pub fn new(folder: &Path) -> Result<Self, Fault> {
         let records = BufWriter::with_capacity(256 << 10, durable::create(&folder.join("items"), 0o644)?);

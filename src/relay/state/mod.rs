@@ -24,8 +24,8 @@ pub mod keyrings;
 pub mod progress;
 pub mod release;
 pub mod staging;
-pub mod told;
 pub mod trust;
+pub mod trust_replay;
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -36,8 +36,8 @@ pub use serve::published::{LONGEST, Published};
 pub use release::Release;
 pub use serve::set::Place;
 pub use staging::Staging;
-pub use told::Told;
 pub use trust::{Anchor, Trust};
+pub use trust_replay::TrustReplay;
 
 use crate::log::Log;
 use base::lock::Lock;

@@ -31,7 +31,7 @@ pub struct Progress {
     /// Who imports, escaped.
     pub operator: String,
     /// What is done now.
-    pub step: Step,
+    pub step: ImportStep,
     /// The bundle it is done with, escaped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<String>,
@@ -44,14 +44,14 @@ pub struct Progress {
     /// Bundles found.
     pub found: u64,
     /// The bundles, the first 200.
-    pub bundles: Vec<Bundle>,
+    pub bundles: Vec<BundleProgress>,
 }
 
 /// What is done now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum Step {
+pub enum ImportStep {
     /// The medium is searched.
     #[default]
     Searching,
@@ -65,7 +65,7 @@ pub enum Step {
     Ended,
 }
 
-impl Step {
+impl ImportStep {
     /// In a word.
     pub fn word(self) -> &'static str {
         match self {
@@ -82,7 +82,7 @@ impl Step {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Bundle {
+pub struct BundleProgress {
     /// Its folder, escaped.
     pub name: String,
     /// The release, as FEED/VERSION, once it can be believed.
@@ -134,7 +134,7 @@ impl BundleState {
 impl Progress {
     /// Whether it goes on at `now`, as far as can be told: one that was cut stands still.
     pub fn is_running(&self, now: Timestamp) -> bool {
-        self.step != Step::Ended && self.updated.age(now) < STILL
+        self.step != ImportStep::Ended && self.updated.age(now) < STILL
     }
 
     /// How much of the step is done, in hundredths.
@@ -143,11 +143,11 @@ impl Progress {
     }
 
     /// The bundle of this name, or a new one.
-    pub fn bundle_mut(&mut self, name: &str) -> Option<&mut Bundle> {
+    pub fn bundle_mut(&mut self, name: &str) -> Option<&mut BundleProgress> {
         let place = self.bundles.iter().position(|bundle| bundle.name == name);
         if place.is_none() && self.bundles.len() < NAMED {
             let state = BundleState::Waiting;
-            self.bundles.push(Bundle { name: name.to_owned(), release: None, state, reason: None });
+            self.bundles.push(BundleProgress { name: name.to_owned(), release: None, state, reason: None });
             return self.bundles.last_mut();
         }
         self.bundles.get_mut(place?)
@@ -155,14 +155,14 @@ impl Progress {
 }
 
 /// Where progress is shown.
-pub struct Board {
+pub struct ProgressFile {
     file: Option<File>,
     /// Bytes of the file that are in use.
     length: usize,
     written: Option<Instant>,
 }
 
-impl Board {
+impl ProgressFile {
     /// Opens it. One that cannot be had shows nothing.
     pub fn open(state: &State) -> Self {
         Self { file: durable::create(&state.progress_path(), 0o644).ok(), length: 0, written: None }
@@ -206,7 +206,7 @@ mod tests {
         durable::create_dir(&folder.path().join("progress")).unwrap();
         let state = State { published: crate::state::Published::new(folder.path()) };
         assert_eq!(read(&state).unwrap(), None);
-        let mut board = Board::open(&state);
+        let mut board = ProgressFile::open(&state);
         assert_eq!(read(&state).unwrap(), None);
         let now = Timestamp::from_secs(1_000_000);
         let mut progress = Progress { updated: now, total: 1000, ..Progress::default() };

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::compare::{self, Change, Side, compare};
+use super::compare::{self, Change, ReleaseItems, compare};
 use super::release::{Loss, Packed, Release};
 use super::{SMALL, State, items};
 use base::error::IoContext as _;
@@ -15,7 +15,7 @@ use bundle::{Artifact, ReleaseId, Verified};
 use inspect::{Counts, Decision, Examined, Keep, Kind, Proven, Verdict};
 
 /// Where the bytes of the current artifact go.
-enum Current {
+enum ArtifactSink {
     /// Into memory, and from there into the pack.
     Small,
     /// Into a file that becomes a blob.
@@ -34,11 +34,11 @@ pub struct Staging {
     packed: Vec<Packed>,
     offset: u64,
     small: Vec<u8>,
-    current: Current,
+    current: ArtifactSink,
     blobs: Vec<(PathBuf, Digest)>,
     /// What is neither kept nor cleared: what is left of artifacts that are stripped.
     waiting: Vec<PathBuf>,
-    items: items::Writer,
+    items: items::ItemWriter,
 }
 
 impl Staging {
@@ -49,7 +49,7 @@ impl Staging {
         durable::remove(&folder)?;
         durable::create_dir(&folder)?;
         let pack = BufWriter::with_capacity(1 << 20, durable::create(&folder.join("pack"), 0o644)?);
-        let items = items::Writer::new(&folder)?;
+        let items = items::ItemWriter::new(&folder)?;
         Ok(Self {
             state: state.clone(),
             manifest: verified.digest(),
@@ -58,7 +58,7 @@ impl Staging {
             packed: Vec::new(),
             offset: 0,
             small: Vec::new(),
-            current: Current::Small,
+            current: ArtifactSink::Small,
             blobs: Vec::new(),
             waiting: Vec::new(),
             items,
@@ -68,7 +68,7 @@ impl Staging {
     /// What agents would lose of what is served now, and what was stripped on the way.
     fn loss(&mut self, verdicts: &[Verdict], id: &ReleaseId) -> Result<Loss, Fault> {
         let (sections, file) = self.items.finish()?;
-        let new = Side { verdicts, sections, file };
+        let new = ReleaseItems { verdicts, sections, file };
         let stripped = verdicts.iter().filter_map(|verdict| verdict.stripped.as_ref());
         let mut lost: u64 = stripped.map(|stripped| stripped.places().len() as u64).sum();
         let twice = compare::twice(&new)?;
@@ -77,7 +77,7 @@ impl Staging {
         };
         let former = self.state.verdicts(&self.state.release(&served)?)?;
         let (sections, file) = self.state.items(&served)?;
-        let old = Side { verdicts: &former, sections, file };
+        let old = ReleaseItems { verdicts: &former, sections, file };
         compare(&old, &new, &mut |change, _| {
             lost += u64::from(matches!(change, Change::Removed | Change::SwitchedOff));
         })?;
@@ -162,21 +162,21 @@ impl Keep for Staging {
         self.small.clear();
         self.items.begin(artifact.sha256);
         self.current = if artifact.size < SMALL {
-            Current::Small
+            ArtifactSink::Small
         } else if self.state.blob_path(artifact.sha256).metadata().is_ok_and(|meta| meta.len() == artifact.size) {
-            Current::Held(artifact.sha256)
+            ArtifactSink::Held(artifact.sha256)
         } else {
             let path = self.folder.join(format!("blob-{}", self.blobs.len()));
-            Current::Large(durable::create(&path, 0o644)?, path)
+            ArtifactSink::Large(durable::create(&path, 0o644)?, path)
         };
         Ok(())
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         match &mut self.current {
-            Current::Small => self.small.extend_from_slice(bytes),
-            Current::Large(file, path) => file.write_all(bytes).during("write", path)?,
-            Current::Held(_) => {}
+            ArtifactSink::Small => self.small.extend_from_slice(bytes),
+            ArtifactSink::Large(file, path) => file.write_all(bytes).during("write", path)?,
+            ArtifactSink::Held(_) => {}
         }
         Ok(())
     }
@@ -186,14 +186,14 @@ impl Keep for Staging {
     }
 
     fn end(&mut self, mut proven: Proven<'_>) -> Result<(), Fault> {
-        let current = std::mem::replace(&mut self.current, Current::Small);
+        let current = std::mem::replace(&mut self.current, ArtifactSink::Small);
         if proven.verdict().decision == Decision::Stripped {
             let to = self.folder.join(format!("stripped-{}", self.waiting.len()));
             let open = |path: &Path| File::open(path).during("open", path);
             match &current {
-                Current::Small => proven.strip(self.small.as_slice(), &to)?,
-                Current::Large(_, path) => proven.strip(open(path)?, &to)?,
-                Current::Held(digest) => proven.strip(open(&self.state.blob_path(*digest))?, &to)?,
+                ArtifactSink::Small => proven.strip(self.small.as_slice(), &to)?,
+                ArtifactSink::Large(_, path) => proven.strip(open(path)?, &to)?,
+                ArtifactSink::Held(digest) => proven.strip(open(&self.state.blob_path(*digest))?, &to)?,
             }
             self.waiting.push(to);
         }
@@ -202,19 +202,19 @@ impl Keep for Staging {
         let suppresses = verdict.shown != Some(Kind::ClamavCvd);
         self.items.end(verdict.decision == Decision::Cleared, suppresses)?;
         match (current, verdict.decision) {
-            (Current::Small, Decision::Cleared) => {
+            (ArtifactSink::Small, Decision::Cleared) => {
                 self.pack.write_all(&self.small).during("write", &self.folder.join("pack"))?;
                 let (offset, size) = (self.offset, self.small.len() as u64);
                 self.packed.push(Packed { sha256: verdict.sha256, offset, size });
                 self.offset += size;
             }
-            (Current::Large(file, path), Decision::Cleared) => {
+            (ArtifactSink::Large(file, path), Decision::Cleared) => {
                 // Synced when all is written; not kept open, since there may be more than a process may open.
                 drop(file);
                 self.blobs.push((path, verdict.sha256));
             }
-            (Current::Large(_, path), Decision::Withheld | Decision::Stripped) => durable::remove(&path)?,
-            (Current::Small, Decision::Withheld | Decision::Stripped) | (Current::Held(_), _) => {}
+            (ArtifactSink::Large(_, path), Decision::Withheld | Decision::Stripped) => durable::remove(&path)?,
+            (ArtifactSink::Small, Decision::Withheld | Decision::Stripped) | (ArtifactSink::Held(_), _) => {}
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use tlog::tree::{Edge, Hash};
 
 /// What was told so far.
 #[derive(Default)]
-pub struct Told {
+pub struct TrustReplay {
     /// The trust state; none before the relay's own beginning.
     pub trust: Option<Trust>,
     /// The number of entries that it is made from, and the root of their tree. What stands behind them adds nothing.
@@ -15,7 +15,7 @@ pub struct Told {
     pub unread: Option<u64>,
 }
 
-impl Told {
+impl TrustReplay {
     /// Takes the next entry, and the edge of the tree that ends with it.
     pub fn take(&mut self, number: u64, bytes: &[u8], edge: &Edge) {
         let Ok(entry) = serde_json::from_slice::<Entry>(bytes) else {
