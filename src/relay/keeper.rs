@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use data_encoding::HEXLOWER;
 
-use crate::log::interrupted::open_medium;
+use crate::log::interrupted::interrupted_medium;
 use crate::log::writer::each_between;
 use crate::log::{Event, Log};
 use crate::publish::tuf::CHANNEL;
@@ -75,7 +75,7 @@ impl Keeper {
     }
 
     /// Replaces what is trusted: the one step by which it counts.
-    pub fn trust(&mut self, mut trust: Trust) -> Result<(), Fault> {
+    pub fn replace_trust(&mut self, mut trust: Trust) -> Result<(), Fault> {
         trust.entries = self.log.size();
         // A fault may come when the file is replaced already: then nobody could tell what counts. So once more.
         trust.save(&self.state).or_else(|_| trust.save(&self.state))?;
@@ -93,7 +93,7 @@ impl Keeper {
             return Err(damaged("it is newer than the import log, which was put back or cut"));
         }
         each_between(&self.state.import_log(), (self.trust.entries, size), size, |number, _, entry| {
-            let holds = self.trust.holds(&entry, number + 1 == size);
+            let holds = self.trust.reflects(&entry, number + 1 == size);
             if holds {
                 Ok(())
             } else {
@@ -160,7 +160,7 @@ impl Keeper {
     /// makes it count: the trust file for an import, the pointer for a publication.
     fn finish_interrupted(&mut self) -> Result<(), Fault> {
         let Some(entry) = self.log.last().cloned() else { return Ok(()) };
-        let medium = open_medium(&self.state.import_log(), self.log.size())?;
+        let medium = interrupted_medium(&self.state.import_log(), self.log.size())?;
         let interrupted = Event::Interrupted { intent: self.log.size().saturating_sub(1) };
         let outcome = match entry.event {
             Event::ImportStarted { manifest: Some(keyring), .. } if keyring == self.trust.keyring.sha256 => {

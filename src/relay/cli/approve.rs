@@ -103,7 +103,7 @@ fn read_at_most(file: File, most: u64) -> Result<Vec<u8>, Fault> {
 
 fn print(state: &State, args: &Approve) -> Result<Ended, Error> {
     let id = &args.release;
-    if Trust::load(state)?.accepted(&id.feed, id.version).is_none() || !state.release_path(id).is_dir() {
+    if Trust::load(state)?.accepted_manifest(&id.feed, id.version).is_none() || !state.release_path(id).is_dir() {
         return Err(Error::refused(Reason::StatementUnknownRelease, format!("there is no release {id} here")));
     }
     let decision = match args.decision {

@@ -6,7 +6,7 @@ use super::args::Init;
 use super::json;
 use crate::keeper::Keeper;
 use crate::log::Event;
-use crate::publish::set::make as make_set;
+use crate::publish::set::make_set;
 use crate::publish::{ReleaseStatus, release_status};
 use crate::sinkhole::zones::Zones;
 use crate::state::{State, Trust, fsck as store_fsck, gc as store_gc};

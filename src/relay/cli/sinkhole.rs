@@ -29,7 +29,7 @@ pub fn run(state: &State, args: &args::Sinkhole, sockets: Sockets) -> Result<End
         return Err(Fault::Config("dns.listen names no address: there is nothing to answer on".into()).into());
     }
     let zones = Zones::load(&config.dns, state.root())?;
-    let proof = selftest::before(state.root(), &[ProcessRole::Sinkhole, ProcessRole::Post], &config)?;
+    let proof = selftest::before(state.root(), &[ProcessRole::Sinkhole, ProcessRole::UdpForwarder], &config)?;
     let (packets, listeners) = if sockets.is_empty() { bind_all(&config)? } else { sockets.look_ups()? };
     let post = |(address, socket)| Ok((address, start_post(state.root(), socket)?));
     let posts = packets.into_iter().map(post).collect::<Result<_, Fault>>()?;

@@ -69,7 +69,7 @@ fn work(root: &Path, worker: &Worker) -> Result<(), Error> {
             end_with(*supervisor, Signal::KILL)?;
             let (street, desk) = (std::io::stdin(), std::io::stdout());
             let config = config()?;
-            sandbox::enter(ProcessRole::Post.rights(), &Grants { state: root, medium: None }, &config.terms())?;
+            sandbox::enter(ProcessRole::UdpForwarder.rights(), &Grants { state: root, medium: None }, &config.terms())?;
             // Whichever end it lost, the resolver tells why.
             post::run(street, desk, &config.dns).map_err(gone)?;
         }

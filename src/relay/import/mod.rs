@@ -26,7 +26,7 @@ use base::{Digest, Error, Fault, Operator, Reason, Refusal, quoted};
 use config::{Feed, policy};
 use inspect::{Asked, Demands, Examiners, examine};
 use media::{Bundle, Document, Medium, Mount, Spooled, Surveyed};
-use outcome::event;
+use outcome::outcome_event;
 use rotation::KeyringOutcome;
 
 use bundle::{Envelope, Manifest, Rules, Seen, Verified, trust};
@@ -74,7 +74,7 @@ pub fn import(
     for (path, mount, medium) in media {
         // A fault here is of the log or of the state. Stopping is safe: what was spooled is swept at the next start, and
         // an intent without an outcome becomes `interrupted` then.
-        all.extend(read(keeper, &path, (mount, &disks), medium, operator, (&mut judged, watch))?);
+        all.extend(read_medium(keeper, &path, (mount, &disks), medium, operator, (&mut judged, watch))?);
     }
     watch(ProgressEvent::MediaDone);
 
@@ -82,13 +82,13 @@ pub fn import(
     all.sort_by(|a, b| a.release.cmp(&b.release));
     for taken in all {
         // Stopping is safe between two bundles, and in one: those before it count, those after it do not exist.
-        judged.push(judge(keeper, taken, &mut *examiners, operator, watch)?);
+        judged.push(judge_bundle(keeper, taken, &mut *examiners, operator, watch)?);
     }
     Ok(judged)
 }
 
 /// Searches one medium, puts the keyrings on it in force, and reads what is wanted of it into the spool.
-fn read(
+fn read_medium(
     keeper: &mut Keeper,
     path: &Path,
     (mount, disks): (Option<Mount>, &[String]),
@@ -137,7 +137,7 @@ fn read(
     // Keyrings first: what else is there may be signed by keys that they bring, or take away. One that is refused
     // leaves the former in force, by which everything else is judged.
     let keyrings = of(&surveyed, Document::Keyring);
-    for (bundle, rotated) in rotation::follow(keeper, &mut surveyed, &keyrings, operator)? {
+    for (bundle, rotated) in rotation::take_keyrings(keeper, &mut surveyed, &keyrings, operator)? {
         let outcome = match rotated {
             Ok(KeyringOutcome::InForce(version)) => ImportOutcome::KeyringReplaced(version),
             Ok(KeyringOutcome::AlreadyHere(_)) => ImportOutcome::AlreadyHere,
@@ -153,9 +153,10 @@ fn read(
         // with its intent, and a payload that was begun goes with the value that was to hold it.
         let envelope = surveyed.envelope(&found);
         let manifest = envelope.as_ref().ok().map(|envelope| Digest::of(&envelope.document));
-        let verified = envelope.and_then(|envelope| Ok(believe(keeper, envelope, operator)?));
+        let verified = envelope.and_then(|envelope| Ok(verify_manifest(keeper, envelope, operator)?));
         let release = verified.as_ref().ok().map(|v| (v.manifest().feed.clone(), v.manifest().version));
-        let content = verified.and_then(|v| fetch(keeper, v, (&mut surveyed, &found, &bundle), &mut pending, watch));
+        let content =
+            verified.and_then(|v| spool_payload(keeper, v, (&mut surveyed, &found, &bundle), &mut pending, watch));
         taken.push(FetchedBundle { bundle, manifest, release, content });
     }
     let (bundles, unrelated) = (surveyed.bundles().len() as u64, surveyed.unrelated());
@@ -177,7 +178,7 @@ fn check_mount(writable: bool, accepted: Option<&str>) -> Result<(), Error> {
 
 /// A manifest that can be believed: signed by whom the keyring asks for, for a feed we want, today. Stopping anywhere is
 /// safe: of the bundle nothing but a small envelope was read, and nothing is kept.
-fn believe(keeper: &Keeper, envelope: Envelope, operator: &Operator) -> Result<Verified, Refusal> {
+fn verify_manifest(keeper: &Keeper, envelope: Envelope, operator: &Operator) -> Result<Verified, Refusal> {
     let waived = |manifest: &Manifest, digest| keeper.is_waived(&manifest.feed, digest, operator);
     let rules = Rules {
         keyring: &keeper.keyring,
@@ -203,7 +204,7 @@ fn feed<'a>(keeper: &'a Keeper, verified: &Verified) -> Result<&'a Feed, Refusal
 }
 
 /// The payload in the spool, if the bundle is new and there is room for all that it signs for.
-fn fetch(
+fn spool_payload(
     keeper: &Keeper,
     verified: Verified,
     (surveyed, found, bundle): (&mut Surveyed, &Bundle, &str),
@@ -239,7 +240,7 @@ fn free_space(path: &Path) -> Result<u64, Fault> {
 
 /// Gives one bundle its outcome: intent, act, outcome. Where the log does not take the intent nothing is done; where it
 /// does not take the outcome, the next start finds out by the trust file whether the act happened, and says so.
-fn judge(
+fn judge_bundle(
     keeper: &mut Keeper,
     taken: FetchedBundle,
     examiners: &mut dyn Examiners,
@@ -253,18 +254,18 @@ fn judge(
         // Nothing is stored for a bundle refused on the medium: intent and outcome in one step.
         Err(error) => {
             let admitted = Err(error);
-            keeper.append(vec![started, event(keeper, &admitted, None, taken.release.as_ref())])?;
+            keeper.append(vec![started, outcome_event(keeper, &admitted, None, taken.release.as_ref())])?;
             admitted
         }
         Ok(BundleContent::AlreadyHere(verified)) => {
-            keeper.append(vec![started, event(keeper, &Ok(None), Some(&verified), None)])?;
+            keeper.append(vec![started, outcome_event(keeper, &Ok(None), Some(&verified), None)])?;
             Ok(None)
         }
         Ok(BundleContent::New(spooled)) => {
             keeper.append(vec![started])?;
             watch(ProgressEvent::Unpacking(&bundle, spooled.verified().manifest().carried_bytes()));
             let admitted = admit(keeper, spooled, examiners, operator, watch);
-            keeper.append(vec![event(keeper, &admitted, None, taken.release.as_ref())])?;
+            keeper.append(vec![outcome_event(keeper, &admitted, None, taken.release.as_ref())])?;
             admitted
         }
     };
@@ -325,6 +326,6 @@ fn admit(
     known.accept(release.version, release.manifest);
     trust.feeds.insert(release.feed.clone(), known);
     trust.floor = trust.floor.max(release.issued.min(keeper.now));
-    keeper.trust(trust)?;
+    keeper.replace_trust(trust)?;
     Ok(Some(release))
 }

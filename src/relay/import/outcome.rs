@@ -64,13 +64,13 @@ impl From<Error> for ImportOutcome {
 }
 
 /// The log's entry for an outcome.
-pub(super) fn event(
+pub(super) fn outcome_event(
     keeper: &Keeper,
     admitted: &Result<Option<Release>, Error>,
     verified: Option<&Verified>,
     release: Option<&(String, u64)>,
 ) -> Event {
-    let accepted = |(feed, version): &(String, u64)| keeper.trust.accepted(feed, *version);
+    let accepted = |(feed, version): &(String, u64)| keeper.trust.accepted_manifest(feed, *version);
     match admitted {
         Ok(Some(release)) => Event::Imported {
             feed: release.feed.clone(),

@@ -7,7 +7,7 @@ use base::{Operator, clock};
 
 /// The same for who looks on from elsewhere: the pages, the metrics, the kiosk.
 pub struct ProgressWriter {
-    board: ProgressFile,
+    file: ProgressFile,
     progress: progress::Progress,
 }
 
@@ -24,9 +24,9 @@ impl ProgressWriter {
         let now = clock::now();
         let progress =
             progress::Progress { begun: now, updated: now, operator: operator.to_string(), ..Default::default() };
-        let mut board = ProgressFile::open(state);
-        board.show(&progress, false);
-        Self { board, progress }
+        let mut file = ProgressFile::open(state);
+        file.write(&progress, false);
+        Self { file, progress }
     }
 
     /// What is done now.
@@ -35,9 +35,9 @@ impl ProgressWriter {
         self.write(false);
     }
 
-    fn write(&mut self, now_or_later: bool) {
+    fn write(&mut self, is_deferrable: bool) {
         self.progress.updated = clock::now();
-        self.board.show(&self.progress, now_or_later);
+        self.file.write(&self.progress, is_deferrable);
     }
 
     fn turn(&mut self, step: ImportStep, bundle: &str, total: u64) {

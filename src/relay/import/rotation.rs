@@ -21,7 +21,7 @@ pub enum KeyringOutcome {
 pub type KeyringOutcomes = Vec<(String, Result<KeyringOutcome, Error>)>;
 
 /// Takes these keyrings off a medium, each with its folder's name, in the order of their versions. Each gets its own outcome.
-pub fn follow(
+pub fn take_keyrings(
     keeper: &mut Keeper,
     medium: &mut Surveyed,
     bundles: &[(Bundle, String)],
@@ -29,7 +29,7 @@ pub fn follow(
 ) -> Result<KeyringOutcomes, Fault> {
     let (mut found, mut held) = (Vec::new(), 0);
     for (bundle, folder) in bundles {
-        let envelope = if held <= MOST { medium.envelope(bundle) } else { Err(too_much()) };
+        let envelope = if held <= MOST { medium.envelope(bundle) } else { Err(too_many_keyrings()) };
         if let Ok(envelope) = &envelope {
             held += envelope.document.len() + envelope.signatures.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
         }
@@ -47,20 +47,20 @@ pub fn follow(
             {
                 Ok(KeyringOutcome::AlreadyHere(version))
             }
-            _ => judge(keeper, &folder, envelope, operator)?.map(KeyringOutcome::InForce),
+            _ => judge_keyring(keeper, &folder, envelope, operator)?.map(KeyringOutcome::InForce),
         };
         outcomes.push((folder, outcome));
     }
     Ok(outcomes)
 }
 
-fn too_much() -> Error {
+fn too_many_keyrings() -> Error {
     let detail = format!("there are more than {} MiB of keyrings on the medium", MOST >> 20);
     Error::refused(Reason::MediumEntryLimit, detail)
 }
 
 /// Gives one keyring its outcome: intent, act, outcome.
-fn judge(
+fn judge_keyring(
     keeper: &mut Keeper,
     folder: &str,
     envelope: Result<Envelope, Error>,
@@ -84,7 +84,7 @@ fn judge(
 fn put_in_force(keeper: &mut Keeper, successor: &Successor) -> Result<Event, Fault> {
     keeper.state.keep_keyring(successor)?;
     let mut trust = keeper.trust.clone();
-    trust.follow(successor);
-    keeper.trust(trust)?;
+    trust.apply_succession(successor);
+    keeper.replace_trust(trust)?;
     keeper.keyring_event(false)
 }

@@ -47,7 +47,7 @@ pub fn affected_releases(
 }
 
 /// The digest of the list: what a directive names, so that it is about what was looked at.
-pub fn listing(affected_releases: &[AffectedRelease]) -> Digest {
+pub fn listing_digest(affected_releases: &[AffectedRelease]) -> Digest {
     let lines: Vec<String> = affected_releases.iter().map(|it| format!("{} sha256:{}\n", it.id, it.manifest)).collect();
     Digest::of(lines.concat().as_bytes())
 }

@@ -97,7 +97,7 @@ pub fn item_changes(state: &State, release: &Release, wanted: Examples) -> Resul
     let (id, verdicts) = (release.id(), state.verdicts(release)?);
     let (sections, file) = state.items(&id)?;
     let new = ReleaseItems { verdicts: &verdicts, sections, file };
-    let Some(served) = state.served(&id)? else {
+    let Some(served) = state.served_release(&id)? else {
         return Ok(ItemChanges { after: new.count(), ..ItemChanges::default() });
     };
     let former = state.verdicts(&state.release(&served)?)?;

@@ -54,7 +54,7 @@ pub fn as_a_whole(state: &State, release: &Release, verdicts: &[Verdict]) -> Res
     } else if release.loss.older > 0 {
         changes.weaker.push("it goes back to older databases: that needs a downgrade ticket".into());
     }
-    let Some(served) = state.served(&release.id())? else { return Ok(changes) };
+    let Some(served) = state.served_release(&release.id())? else { return Ok(changes) };
     let former = state.release(&served)?;
     let before = state.verdicts(&former)?;
     if served.version > release.version {

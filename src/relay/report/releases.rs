@@ -78,7 +78,7 @@ pub fn rows(state: &State, config: &Config) -> Result<Vec<ReleaseRow>, Fault> {
 
 /// One release with every verdict. Refused: there is none of this name.
 pub fn shown(state: &State, config: &Config, id: &ReleaseId) -> Result<Shown, Error> {
-    if Trust::load(state)?.accepted(&id.feed, id.version).is_none() || !state.release_path(id).is_dir() {
+    if Trust::load(state)?.accepted_manifest(&id.feed, id.version).is_none() || !state.release_path(id).is_dir() {
         return Err(Error::refused(Reason::StatementUnknownRelease, format!("there is no release {id} here")));
     }
     let row = row(state, config, id)?;

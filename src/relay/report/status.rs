@@ -136,7 +136,7 @@ pub fn status(state: &State, config: &Config, now: Timestamp) -> Result<Status, 
     match Trust::load(state) {
         Ok(trust) => {
             // Where the log cannot be read, that is said below.
-            let floor = trust.latest(state).unwrap_or(trust.floor);
+            let floor = trust.latest_known_time(state).unwrap_or(trust.floor);
             status.floor = floor;
             status.keyring = trust.keyring.version;
             faults.extend(state.keyring(&trust).err());

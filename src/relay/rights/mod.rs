@@ -24,8 +24,10 @@ pub enum ProcessRole {
     Server,
     /// Answers look-ups.
     Sinkhole,
-    /// Carries the packets of look-ups.
-    Post,
+    /// Forwards the packets of look-ups between its UDP socket and the sinkhole. Named `post` in files and on the command line.
+    #[serde(rename = "post")]
+    #[value(name = "post")]
+    UdpForwarder,
     /// Shows officers the state.
     Review,
     /// Remembers logs, on an officer's machine.
@@ -42,7 +44,7 @@ impl ProcessRole {
         Self::Keeper,
         Self::Server,
         Self::Sinkhole,
-        Self::Post,
+        Self::UdpForwarder,
         Self::Review,
         Self::Witness,
         Self::Exporter,
@@ -56,7 +58,7 @@ impl ProcessRole {
             Self::Keeper => const { &RIGHTS[2] },
             Self::Server => const { &RIGHTS[3] },
             Self::Sinkhole => const { &RIGHTS[4] },
-            Self::Post => const { &RIGHTS[5] },
+            Self::UdpForwarder => const { &RIGHTS[5] },
             Self::Review => const { &RIGHTS[6] },
             Self::Witness => const { &RIGHTS[7] },
             Self::Exporter => const { &RIGHTS[8] },

@@ -1,7 +1,7 @@
 //! Officers' statements: whether one counts.
 
 use super::append_once;
-use super::inbox::SubmittedStatement;
+use super::submission::SubmittedStatement;
 use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::publish::status::StatementRecord;
@@ -12,14 +12,14 @@ use bundle::statement::{Decision, Statement};
 use bundle::{ReleaseId, keyring};
 
 /// Judges one statement: form, release, digests, signer, and only then whether it adds anything.
-pub(super) fn take(
+pub(super) fn accept(
     keeper: &mut Keeper,
-    handed_in: &SubmittedStatement,
+    submitted: &SubmittedStatement,
 ) -> Result<(ReleaseId, Decision, String), Error> {
-    let statement = Statement::parse(&handed_in.text)?;
+    let statement = Statement::parse(&submitted.text)?;
     let id = &statement.release;
     let unknown = || Refusal::new(Reason::StatementUnknownRelease, format!("there is no release {id} here"));
-    keeper.trust.accepted(&id.feed, id.version).ok_or_else(unknown)?;
+    keeper.trust.accepted_manifest(&id.feed, id.version).ok_or_else(unknown)?;
     if !keeper.state.release_path(id).is_dir() {
         return Err(unknown().into());
     }
@@ -29,7 +29,7 @@ pub(super) fn take(
         let detail = format!("it is about other bytes than {id} has here");
         return Err(Error::refused(Reason::StatementDigest, detail));
     }
-    let raw = statement.verify(&handed_in.text, &handed_in.signature, &keeper.keyring, keeper.now)?;
+    let raw = statement.verify(&submitted.text, &submitted.signature, &keeper.keyring, keeper.now)?;
     if release.operator.is(&statement.officer) {
         let detail = format!("{} is not to approve what {} imported", statement.officer, release.operator);
         return Err(Error::refused(Reason::StatementOwnImport, detail));
@@ -58,8 +58,8 @@ pub(super) fn take(
         let detail = format!("what agents have is not what {id} was compared with when it was signed");
         return Err(Error::refused(Reason::StatementChanges, detail));
     }
-    let text = String::from_utf8(handed_in.text.clone()).map_err(|_| Fault::Internal("a statement changed"))?;
-    let signature = String::from_utf8_lossy(&handed_in.signature).into_owned();
+    let text = String::from_utf8(submitted.text.clone()).map_err(|_| Fault::Internal("a statement changed"))?;
+    let signature = String::from_utf8_lossy(&submitted.signature).into_owned();
     let (officer, decision) = (statement.officer.clone(), statement.decision);
     let event = Event::Statement {
         feed: id.feed.clone(),
@@ -72,7 +72,7 @@ pub(super) fn take(
     };
     append_once(keeper, vec![event])?;
     let taken = StatementRecord { taken: keeper.now, decision, officer: officer.clone(), key, text, signature };
-    keeper.state.take_statement(id, &taken)?;
+    keeper.state.store_statement(id, &taken)?;
     Ok((id.clone(), decision, officer))
 }
 

@@ -182,8 +182,8 @@ pub fn compare(
     let portions = (count(&olds) + count(&news)).div_ceil(PORTION).clamp(1, 1 << 16);
     for portion in 0..portions {
         let part = (portion, portions);
-        let olds = old.portion(&olds, part, &mut |placed| tell(went(&placed.item), (Some(placed), None)))?;
-        let news = new.portion(&news, part, &mut |placed| tell(came(&placed.item), (None, Some(placed))))?;
+        let olds = old.portion(&olds, part, &mut |placed| tell(removal(&placed.item), (Some(placed), None)))?;
+        let news = new.portion(&news, part, &mut |placed| tell(addition(&placed.item), (None, Some(placed))))?;
         merge(&olds, &news, tell);
     }
     Ok(())
@@ -191,7 +191,7 @@ pub fn compare(
 
 /// How many rules of one release stand more than once in its files, or in one of its archives. An engine that loads
 /// those takes one of each, and no word says which. Faults: its file of items is damaged.
-pub fn twice(side: &ReleaseItems<'_>) -> Result<u64, Fault> {
+pub fn count_duplicates(side: &ReleaseItems<'_>) -> Result<u64, Fault> {
     // An archive is loaded in place of the files, and not beside them.
     let loaded_with = |artifact: u32| {
         let verdict = usize::try_from(artifact).ok().and_then(|at| side.verdicts.get(at));
@@ -232,13 +232,13 @@ fn merge(mut olds: &[PlacedItem], mut news: &[PlacedItem], tell: &mut dyn FnMut(
         let left = before.len().min(after.len());
         pairs.extend(before.drain(..left).zip(after.drain(..left)));
         for (one, other) in pairs {
-            tell(changed(&one.item, &other.item), (Some(one), Some(other)));
+            tell(classify_change(&one.item, &other.item), (Some(one), Some(other)));
         }
         for placed in before {
-            tell(went(&placed.item), (Some(placed), None));
+            tell(removal(&placed.item), (Some(placed), None));
         }
         for placed in after {
-            tell(came(&placed.item), (None, Some(placed)));
+            tell(addition(&placed.item), (None, Some(placed)));
         }
     }
 }
@@ -266,7 +266,7 @@ fn pair<K: Ord>(
     pairs
 }
 
-fn went(item: &Item) -> Change {
+fn removal(item: &Item) -> Change {
     match item.effect {
         Effect::Off => Change::NotInForce,
         Effect::Suppresses => Change::SuppressesNoMore,
@@ -274,7 +274,7 @@ fn went(item: &Item) -> Change {
     }
 }
 
-fn came(item: &Item) -> Change {
+fn addition(item: &Item) -> Change {
     match item.effect {
         Effect::Off => Change::NotInForce,
         Effect::Suppresses => Change::Suppresses,
@@ -282,7 +282,7 @@ fn came(item: &Item) -> Change {
     }
 }
 
-fn changed(before: &Item, after: &Item) -> Change {
+fn classify_change(before: &Item, after: &Item) -> Change {
     match (before.effect, after.effect) {
         (Effect::Off, Effect::Off) => Change::NotInForce,
         (Effect::Suppresses, Effect::Suppresses) => Change::Changed,
@@ -306,7 +306,7 @@ mod tests {
         PlacedItem { item: Item { is_limited, ..item }, artifact: 0 }
     }
 
-    fn told(mut olds: Vec<PlacedItem>, mut news: Vec<PlacedItem>) -> Vec<Change> {
+    fn changes_between(mut olds: Vec<PlacedItem>, mut news: Vec<PlacedItem>) -> Vec<Change> {
         olds.sort_unstable_by(by_key);
         news.sort_unstable_by(by_key);
         let mut told = Vec::new();
@@ -340,7 +340,7 @@ mod tests {
                     .chain([other])
                     .collect()
             };
-            assert_eq!(told(side(before), side(after)), [change], "{before:?} {after:?}");
+            assert_eq!(changes_between(side(before), side(after)), [change], "{before:?} {after:?}");
         }
     }
 
@@ -348,9 +348,9 @@ mod tests {
     fn items_of_one_name_are_paired_and_none_is_lost() {
         let one = |content| placed("k", content, Effect::Detects, false);
         assert_eq!(
-            told(vec![one("a"), one("b"), one("c")], vec![one("b"), one("d")]),
+            changes_between(vec![one("a"), one("b"), one("c")], vec![one("b"), one("d")]),
             [Change::Removed, Change::Changed]
         );
-        assert_eq!(told(vec![one("a")], vec![one("a"), one("a")]), [Change::Added]);
+        assert_eq!(changes_between(vec![one("a")], vec![one("a"), one("a")]), [Change::Added]);
     }
 }

@@ -40,13 +40,13 @@ impl FsckReport {
 pub fn fsck(state: &State) -> FsckReport {
     let mut report = FsckReport::default();
     let mut seen = BTreeSet::new();
-    let mut told = TrustReplay::default();
+    let mut replay = TrustReplay::default();
     for folder in [state.import_log(), state.access_log()] {
         let is_import = folder == state.import_log();
         let found = check::read_vkey(&folder).and_then(|vkey| {
             check::check(&folder, &vkey, |number, bytes, edge| {
                 if is_import {
-                    told.take(number, bytes, edge);
+                    replay.replay(number, bytes, edge);
                 }
             })
         });
@@ -68,7 +68,7 @@ pub fn fsck(state: &State) -> FsckReport {
     }
     let trust = report.note(Trust::load(state));
     if let Some(trust) = &trust {
-        if told.trust.is_some_and(|told| !trust.agrees_with(&told)) {
+        if replay.trust.is_some_and(|replay| !trust.agrees_with(&replay)) {
             let path = state.root().join("trust/trust.json");
             let detail = "it is not what the import log tells; two officers can have it made anew: gaprelay repair";
             report.faults.push(Fault::damaged(path.to_string_lossy(), detail).to_string());
@@ -76,7 +76,7 @@ pub fn fsck(state: &State) -> FsckReport {
         report.note(state.keyring(trust));
         for id in report.note(state.releases(trust)).unwrap_or_default() {
             let checked = state.release(&id).and_then(|release| {
-                if trust.accepted(&id.feed, id.version) != Some(release.manifest) {
+                if trust.accepted_manifest(&id.feed, id.version) != Some(release.manifest) {
                     return Err(Fault::damaged(id.to_string(), "it is not the manifest that was accepted"));
                 }
                 check_release(state, &release, &mut seen, &mut report)

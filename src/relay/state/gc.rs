@@ -87,8 +87,9 @@ pub fn plan(
     for feed in durable::names(&releases)? {
         for version in durable::names(&releases.join(&feed))? {
             let id = version.parse().map(|version| ReleaseId { feed: feed.clone(), version });
-            let is_left =
-                |id: &ReleaseId| trust.accepted(&id.feed, id.version).is_none() && !needed.contains(&id.to_string());
+            let is_left = |id: &ReleaseId| {
+                trust.accepted_manifest(&id.feed, id.version).is_none() && !needed.contains(&id.to_string())
+            };
             if let Some(id) = id.ok().filter(is_left) {
                 plan.releases.push(id);
             }

@@ -50,7 +50,7 @@ impl State {
             durable::remove(&folder.join(name))?;
         }
         for (name, bytes) in &envelope.signatures {
-            durable::replace(&self.root().join(format!("keyring/{version}{}", beside(name))), bytes)?;
+            durable::replace(&self.root().join(format!("keyring/{version}{}", signature_suffix(name))), bytes)?;
         }
         durable::replace(&self.keyring_path(version), &envelope.document)
     }
@@ -71,6 +71,6 @@ impl State {
 }
 
 /// `.toml.root1.minisig` of `keyring.toml.root1.minisig`.
-fn beside(name: &str) -> &str {
+fn signature_suffix(name: &str) -> &str {
     name.strip_prefix("keyring").unwrap_or(name)
 }

@@ -168,10 +168,10 @@ impl ProgressFile {
         Self { file: durable::create(&state.progress_path(), 0o644).ok(), length: 0, written: None }
     }
 
-    /// Shows `progress`; with `now_or_later`, only if the last time is a while ago.
-    pub fn show(&mut self, progress: &Progress, now_or_later: bool) {
+    /// Shows `progress`; with `is_deferrable`, only if the last time is a while ago.
+    pub fn write(&mut self, progress: &Progress, is_deferrable: bool) {
         let rested = self.written.is_none_or(|written| written.elapsed() >= PAUSE);
-        let Some(file) = self.file.as_ref().filter(|_| rested || !now_or_later) else { return };
+        let Some(file) = self.file.as_ref().filter(|_| rested || !is_deferrable) else { return };
         let Ok(mut bytes) = serde_json::to_vec(progress) else { return };
         // What was longer before ends in blanks, which JSON allows.
         let length = bytes.len();
@@ -206,7 +206,7 @@ mod tests {
         durable::create_dir(&folder.path().join("progress")).unwrap();
         let state = State { published: crate::state::Published::new(folder.path()) };
         assert_eq!(read(&state).unwrap(), None);
-        let mut board = ProgressFile::open(&state);
+        let mut file = ProgressFile::open(&state);
         assert_eq!(read(&state).unwrap(), None);
         let now = Timestamp::from_secs(1_000_000);
         let mut progress = Progress { updated: now, total: 1000, ..Progress::default() };
@@ -219,13 +219,13 @@ mod tests {
             }
             assert!(progress.bundles.len() <= NAMED);
             progress.bytes += 250;
-            board.show(&progress, false);
+            file.write(&progress, false);
             assert_eq!(read(&state).unwrap().as_ref(), Some(&progress));
         }
         assert_eq!((progress.percent(), Progress::default().percent()), (100, 0));
         assert!(progress.is_running(now) && !progress.is_running(now.plus(STILL)));
         // Too soon: it is left for the next time.
-        board.show(&Progress { bytes: 7, ..progress.clone() }, true);
+        file.write(&Progress { bytes: 7, ..progress.clone() }, true);
         assert_eq!(read(&state).unwrap().as_ref(), Some(&progress));
     }
 }

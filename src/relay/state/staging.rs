@@ -44,7 +44,7 @@ pub struct Staging {
 impl Staging {
     /// An empty folder in the spool for the release that this bundle becomes.
     pub fn new(state: &State, verified: &Verified) -> Result<Self, Fault> {
-        let id = id(verified);
+        let id = release_id(verified);
         let folder = durable::beside(&state.spool(), &format!("{}-{}", id.feed, id.version));
         durable::remove(&folder)?;
         durable::create_dir(&folder)?;
@@ -71,8 +71,8 @@ impl Staging {
         let new = ReleaseItems { verdicts, sections, file };
         let stripped = verdicts.iter().filter_map(|verdict| verdict.stripped.as_ref());
         let mut lost: u64 = stripped.map(|stripped| stripped.places().len() as u64).sum();
-        let twice = compare::twice(&new)?;
-        let Some(served) = self.state.served(id)? else {
+        let twice = compare::count_duplicates(&new)?;
+        let Some(served) = self.state.served_release(id)? else {
             return Ok(Loss { lost, of: new.count().saturating_add(lost), twice, ..Loss::default() });
         };
         let former = self.state.verdicts(&self.state.release(&served)?)?;
@@ -84,11 +84,16 @@ impl Staging {
         let databases = verdicts.iter().filter(|verdict| verdict.database.is_some());
         let is_older = |new: &&Verdict| former.iter().any(|former| former.path == new.path && new.goes_back(former));
         let older = databases.filter(is_older).count() as u64;
-        Ok(Loss { lost, of: old.count(), twice, older, again: self.again(verdicts, &former, id)? })
+        Ok(Loss { lost, of: old.count(), twice, older, again: self.find_same_content(verdicts, &former, id)? })
     }
 
     /// The earlier release of the feed with exactly this content, where that is not what is served.
-    fn again(&self, verdicts: &[Verdict], served: &[Verdict], id: &ReleaseId) -> Result<Option<u64>, Fault> {
+    fn find_same_content(
+        &self,
+        verdicts: &[Verdict],
+        served: &[Verdict],
+        id: &ReleaseId,
+    ) -> Result<Option<u64>, Fault> {
         let same = |other: &[Verdict]| {
             other.len() == verdicts.len()
                 && other.iter().zip(verdicts).all(|(a, b)| (&a.path, a.sha256) == (&b.path, b.sha256))
@@ -123,7 +128,7 @@ impl Staging {
         let pack = staging.folder.join("pack");
         staging.pack.flush().during("write", &pack)?;
         staging.pack.get_ref().sync_all().during("sync", &pack)?;
-        let loss = staging.loss(&verdicts, &id(verified))?;
+        let loss = staging.loss(&verdicts, &release_id(verified))?;
         for path in std::mem::take(&mut staging.waiting) {
             durable::remove(&path)?;
         }
@@ -153,7 +158,7 @@ impl Staging {
 }
 
 /// Of the release that a bundle becomes.
-fn id(verified: &Verified) -> ReleaseId {
+fn release_id(verified: &Verified) -> ReleaseId {
     ReleaseId { feed: verified.manifest().feed.clone(), version: verified.manifest().version }
 }
 

@@ -103,7 +103,7 @@ impl Trust {
 
     /// What the import log tells of it, from its first entry on: the file is nothing but this, kept at hand. None where
     /// the log does not begin with the relay's own beginning.
-    pub fn learn(known: Option<Self>, number: u64, entry: &Entry) -> Option<Self> {
+    pub fn with_entry(known: Option<Self>, number: u64, entry: &Entry) -> Option<Self> {
         if let Event::Initialised { keyring_version, keyring, .. } = &entry.event {
             let first = Self::first(*keyring_version, *keyring);
             return Some(Self { entries: number + 1, floor: entry.time, ..first });
@@ -123,9 +123,9 @@ impl Trust {
                 let given =
                     Given { taken: entry.time, key: key.clone(), text: text.clone(), signature: signature.clone() };
                 if let Some(directive) = given.directive() {
-                    trust.tell_time(&directive.order, *clock);
+                    trust.apply_time_order(&directive.order, *clock);
                 }
-                if !trust.knows(&given) {
+                if !trust.has_directive(&given) {
                     trust.directives.push(given);
                 }
             }
@@ -137,7 +137,7 @@ impl Trust {
     }
 
     /// Takes in what an officer's order says of the time, and the clock, if it was turned back by it.
-    pub fn tell_time(&mut self, order: &Order, clock: Option<Timestamp>) {
+    pub fn apply_time_order(&mut self, order: &Order, clock: Option<Timestamp>) {
         match (order, clock) {
             (Order::Clock(time), _) => self.floor = self.floor.max(*time),
             (Order::TurnBack { from, .. }, Some(clock)) => {
@@ -152,7 +152,7 @@ impl Trust {
 
     /// Whether it holds what this entry of the log tells: if not, it is an older copy. A directive stands in the log
     /// before it is kept, so that of the last entry may be missing.
-    pub fn holds(&self, entry: &Entry, is_last: bool) -> bool {
+    pub fn reflects(&self, entry: &Entry, is_last: bool) -> bool {
         match &entry.event {
             Event::Imported { feed, version, manifest, .. } => {
                 let known = self.feed(feed);
@@ -176,18 +176,18 @@ impl Trust {
                 && known.void == told.void
                 && told.accepted.iter().all(|(version, digest)| known.accepted.get(version) == Some(digest))
         });
-        let directives = told.directives.iter().all(|given| self.knows(given));
+        let directives = told.directives.iter().all(|given| self.has_directive(given));
         let is_keyring = (self.keyring.version, self.keyring.sha256) == (told.keyring.version, told.keyring.sha256);
         feeds && directives && is_keyring && self.turned_back == told.turned_back
     }
 
     /// Whether an officer has ordered exactly this before.
-    pub fn knows(&self, given: &Given) -> bool {
+    pub fn has_directive(&self, given: &Given) -> bool {
         self.directives.iter().any(|other| other.key == given.key && other.text == given.text)
     }
 
     /// Puts the next keyring in force.
-    pub fn follow(&mut self, successor: &Successor) {
+    pub fn apply_succession(&mut self, successor: &Successor) {
         let keyring = successor.keyring();
         self.keyring = KeyringPin { version: keyring.version, sha256: successor.digest() };
         for epoch in &keyring.epochs {
@@ -196,7 +196,7 @@ impl Trust {
     }
 
     /// The latest moment the relay knows to have passed: from signers' dates and officers, and its own log.
-    pub fn latest(&self, state: &State) -> Result<Timestamp, Fault> {
+    pub fn latest_known_time(&self, state: &State) -> Result<Timestamp, Fault> {
         let folder = state.import_log();
         let size = read_checkpoint(&folder, &read_vkey(&folder)?)?.size;
         let mut latest = self.floor;
@@ -213,7 +213,7 @@ impl Trust {
     }
 
     /// Whether exactly this was accepted.
-    pub fn accepted(&self, feed: &str, version: u64) -> Option<Digest> {
+    pub fn accepted_manifest(&self, feed: &str, version: u64) -> Option<Digest> {
         self.feeds.get(feed)?.accepted.get(&version).copied()
     }
 }

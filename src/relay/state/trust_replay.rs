@@ -17,12 +17,12 @@ pub struct TrustReplay {
 
 impl TrustReplay {
     /// Takes the next entry, and the edge of the tree that ends with it.
-    pub fn take(&mut self, number: u64, bytes: &[u8], edge: &Edge) {
+    pub fn replay(&mut self, number: u64, bytes: &[u8], edge: &Edge) {
         let Ok(entry) = serde_json::from_slice::<Entry>(bytes) else {
             self.unread = self.unread.or(Some(number));
             return;
         };
-        self.trust = Trust::learn(self.trust.take(), number, &entry);
+        self.trust = Trust::with_entry(self.trust.take(), number, &entry);
         if self.trust.as_ref().is_some_and(|trust| trust.entries == number + 1) {
             self.head = (number + 1, edge.root());
         }
