@@ -1,4 +1,4 @@
-//! Two releases of a feed, item by item: what came, what went, what changed, and first of all what became weaker. It
+//! Compares two releases of a feed item by item: additions, removals, changes, and first of all what became weaker. It
 //! reads the records of items alone (see `inspect/item.rs`), no format's text; and those in portions, so that memory
 //! stays flat however many there are: an item is in the same portion in both releases, since its key says which.
 
@@ -15,89 +15,89 @@ use base::{Digest, Fault};
 use inspect::item::{Effect, Item, RECORD};
 use inspect::{Kind, Verdict};
 
-/// About how many items are held at a time: some 12 MB.
+/// Items that are held at a time, about: some 12 MB.
 const PORTION: u64 = 250_000;
 
 /// Most items of one release that are held at a time. More than that in one portion have one key, which no honest
-/// content has: those are told as gone and as new, which says too much and never too little.
+/// content has: those are reported as removed and as added, which says too much and never too little.
 const MOST: usize = 2_000_000;
 
-/// What became of an item. What makes detection weaker comes first.
+/// Change of an item between two releases. Changes that make detection weaker come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
-    /// It detected, and is gone.
+    /// The item detected, and is gone.
     Removed,
-    /// It was in force, and is written down only.
+    /// The item was in force, and is only a comment now.
     SwitchedOff,
-    /// It keeps something else from detecting, and did not before, or was not there.
+    /// The item keeps something else from detecting, and did not before, or was not there.
     Suppresses,
-    /// It stopped or changed traffic, and only detects now.
+    /// The item stopped or changed traffic, and only detects now.
     ActsNoMore,
-    /// Something narrows when or whether it speaks, and did not before.
+    /// A limit (threshold, noalert, private) narrows when or whether the item alerts, and did not before.
     Limited,
-    /// It says something else under the same name.
+    /// The item has the same name and another content.
     Changed,
-    /// It is new, and detects.
+    /// The item is new, and detects.
     Added,
-    /// It was written down only, and is in force.
+    /// The item was only a comment, and is in force now.
     SwitchedOn,
-    /// It stops or changes traffic, and only detected before.
+    /// The item stops or changes traffic, and only detected before.
     Acts,
-    /// It kept something else from detecting, and is gone or does no more.
+    /// The item kept something else from detecting, and is gone or no longer does so.
     SuppressesNoMore,
-    /// It came, went or changed and is not in force: a rule behind a comment sign.
+    /// The item was added, removed or changed, and is not in force: a rule behind a comment sign.
     NotInForce,
 }
 
 impl Change {
-    /// Whether it makes detection weaker.
+    /// True for a change that makes detection weaker.
     pub fn is_weaker(self) -> bool {
         self <= Self::Limited
     }
 
-    /// In words, of several items.
+    /// Text of the change, for several items.
     pub fn words(self) -> &'static str {
         match self {
             Self::Removed => "removed",
             Self::SwitchedOff => "switched off",
-            Self::Suppresses => "newly keep others from detecting",
-            Self::ActsNoMore => "no longer stop traffic",
-            Self::Limited => "newly limited (threshold, noalert, private)",
+            Self::Suppresses => "now keep other rules from detecting",
+            Self::ActsNoMore => "no longer stop or change traffic",
+            Self::Limited => "now limited (threshold, noalert, private)",
             Self::Changed => "changed",
             Self::Added => "added",
             Self::SwitchedOn => "switched on",
-            Self::Acts => "newly stop traffic",
-            Self::SuppressesNoMore => "no longer keep others from detecting",
-            Self::NotInForce => "not in force, came, went or changed",
+            Self::Acts => "now stop or change traffic",
+            Self::SuppressesNoMore => "no longer keep other rules from detecting",
+            Self::NotInForce => "added, removed or changed, but not in force (comments)",
         }
     }
 }
 
-/// An item and the artifact it stands in, by its place among the release's verdicts.
+/// Item and the artifact that it stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlacedItem {
     /// The item.
     pub item: Item,
-    /// The artifact.
+    /// Index of the artifact among the release's verdicts.
     pub artifact: u32,
 }
 
-/// What an item was, and what it is.
+/// Item before and after; none where it is absent.
 pub type ItemPair = (Option<PlacedItem>, Option<PlacedItem>);
 
-/// One release's items.
+/// Items of one release.
 pub struct ReleaseItems<'a> {
-    /// Its verdicts.
+    /// Verdicts of the release.
     pub verdicts: &'a [Verdict],
-    /// Which records belong to which artifact.
+    /// Sections: the records that belong to each artifact.
     pub sections: Vec<Section>,
-    /// The records.
+    /// File of the records.
     pub file: File,
 }
 
-/// Records to be read, and whose they are.
+/// Range of records to be read, and the artifact that they belong to.
 struct RecordRange {
     first: u64,
     count: u64,
@@ -105,8 +105,8 @@ struct RecordRange {
 }
 
 impl ReleaseItems<'_> {
-    /// The sections that `other` has not as they are; all, without one. An artifact that is the same in both changes
-    /// nothing.
+    /// Selects the sections that `other` does not have unchanged; without `other`, all. An artifact that is the same in
+    /// both changes nothing.
     fn parts(&self, other: Option<&Self>) -> Vec<RecordRange> {
         let digests = |side: &Self| -> BTreeMap<Digest, usize> {
             let mut digests = BTreeMap::new();
@@ -128,12 +128,12 @@ impl ReleaseItems<'_> {
         parts
     }
 
-    /// How many items it has in all.
+    /// Number of all items.
     pub fn count(&self) -> u64 {
         self.sections.iter().map(|section| section.count).sum()
     }
 
-    /// The items of one portion, in the order of their keys; what is too much of it goes to `spill`.
+    /// Reads the items of one portion, in the order of their keys; those above the limit go to `spill`.
     fn portion(
         &self,
         parts: &[RecordRange],
@@ -149,7 +149,9 @@ impl ReleaseItems<'_> {
             let mut record = [0; RECORD];
             for _ in 0..part.count {
                 reader.read_exact(&mut record).during("read", path)?;
-                let item = Item::parse(&record).ok_or_else(|| Fault::damaged("items", "it is none"))?;
+                let item = Item::parse(&record).ok_or_else(|| {
+                    Fault::damaged("the file `items` of a release", "one of its records is not of the known form")
+                })?;
                 let [high, low, ..] = item.key;
                 let place = u64::from(u16::from_be_bytes([high, low]));
                 let placed = PlacedItem { item, artifact: part.artifact };
@@ -171,7 +173,7 @@ fn by_key(one: &PlacedItem, other: &PlacedItem) -> Ordering {
     order(one).cmp(&order(other))
 }
 
-/// Tells each change from `old` to `new`, in no order that matters. Faults: a file of items is damaged.
+/// Reports each change from `old` to `new` to `tell`, in no particular order. Faults: a file of items is damaged.
 pub fn compare(
     old: &ReleaseItems<'_>,
     new: &ReleaseItems<'_>,
@@ -189,10 +191,10 @@ pub fn compare(
     Ok(())
 }
 
-/// How many rules of one release stand more than once in its files, or in one of its archives. An engine that loads
-/// those takes one of each, and no word says which. Faults: its file of items is damaged.
+/// Counts the rules of one release that stand more than once in its files, or in one of its archives. An engine that
+/// loads those takes one of each, and nothing says which. Faults: the file of items is damaged.
 pub fn count_duplicates(side: &ReleaseItems<'_>) -> Result<u64, Fault> {
-    // An archive is loaded in place of the files, and not beside them.
+    // An engine loads an archive instead of the files, not together with them.
     let loaded_with = |artifact: u32| {
         let verdict = usize::try_from(artifact).ok().and_then(|at| side.verdicts.get(at));
         match verdict.filter(|verdict| verdict.kept().is_some())?.shown? {
@@ -207,7 +209,7 @@ pub fn count_duplicates(side: &ReleaseItems<'_>) -> Result<u64, Fault> {
     let mut twice = 0;
     for portion in 0..portions {
         let items = side.portion(&parts, (portion, portions), &mut |_| twice += 1)?;
-        // A value in two lists is one value.
+        // An indicator that stands in two lists is one value, not a duplicate.
         let in_force = items.iter().map(|placed| (placed.item, loaded_with(placed.artifact)));
         let in_force = in_force.filter(|(item, _)| item.effect != Effect::Off && item.key != item.content);
         let mut keys: Vec<_> = in_force.map(|(item, with)| (with, item.key)).collect();
@@ -217,7 +219,7 @@ pub fn count_duplicates(side: &ReleaseItems<'_>) -> Result<u64, Fault> {
     Ok(twice)
 }
 
-/// Both are in the order of their keys.
+/// Reports the changes of one portion. Both lists are in the order of their keys.
 fn merge(mut olds: &[PlacedItem], mut news: &[PlacedItem], tell: &mut dyn FnMut(Change, ItemPair)) {
     while let Some(key) = [olds.first(), news.first()].into_iter().flatten().map(|placed| placed.item.key).min() {
         let split = |all: &mut &[PlacedItem]| {
@@ -226,7 +228,7 @@ fn merge(mut olds: &[PlacedItem], mut news: &[PlacedItem], tell: &mut dyn FnMut(
             these.to_vec()
         };
         let (mut before, mut after) = (split(&mut olds), split(&mut news));
-        // What is the same went nowhere, whatever file it stands in; then what says the same; then what is left.
+        // Paired first: equal items, in whatever file they stand; then items of equal content; then what is left.
         drop(pair(&mut before, &mut after, |item| (item.content, item.effect, item.is_limited)));
         let mut pairs = pair(&mut before, &mut after, |item| item.content);
         let left = before.len().min(after.len());
@@ -243,7 +245,7 @@ fn merge(mut olds: &[PlacedItem], mut news: &[PlacedItem], tell: &mut dyn FnMut(
     }
 }
 
-/// Takes out pairs that are alike in what `by` gives, in whose order both are.
+/// Takes out pairs for which `by` gives the same value. Both lists are in the order of that value.
 fn pair<K: Ord>(
     before: &mut Vec<PlacedItem>,
     after: &mut Vec<PlacedItem>,

@@ -1,6 +1,7 @@
-//! A release in the making. Cleared bytes go into a staging folder in the spool; what is withheld is
-//! dropped at once; of what is stripped the new bytes wait there until they were looked at. [`Staging::commit`] puts everything in place; until the trust file names the
-//! release it does not exist for anyone, and a cut leaves nothing but what the next start sweeps.
+//! Staging of a release. Cleared bytes go into a staging folder in the spool; withheld bytes are dropped at once; the
+//! new bytes of a stripped artifact wait there until they are examined. [`Staging::commit`] puts everything in place;
+//! until the trust file names the release it does not exist for anyone, and a cut leaves nothing but what the next start
+//! sweeps.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -14,20 +15,20 @@ use base::{Digest, Fault, Operator, Timestamp, durable};
 use bundle::{Artifact, ReleaseId, Verified};
 use inspect::{Counts, Decision, Examined, Keep, Kind, Proven, Verdict};
 
-/// Where the bytes of the current artifact go.
+/// Destination of the bytes of the current artifact.
 enum ArtifactSink {
-    /// Into memory, and from there into the pack.
+    /// Memory, and from there the pack.
     Small,
-    /// Into a file that becomes a blob.
+    /// File that becomes a blob.
     Large(File, PathBuf),
-    /// Nowhere: the relay holds this blob already.
+    /// None: the relay holds this blob already.
     Held(Digest),
 }
 
-/// The release in the making.
+/// Release that is being put together.
 pub struct Staging {
     state: State,
-    /// Whose bytes these are: the digest of the bundle's manifest.
+    /// Digest of the manifest of the bundle that the bytes belong to.
     manifest: Digest,
     folder: PathBuf,
     pack: BufWriter<File>,
@@ -36,13 +37,13 @@ pub struct Staging {
     small: Vec<u8>,
     current: ArtifactSink,
     blobs: Vec<(PathBuf, Digest)>,
-    /// What is neither kept nor cleared: what is left of artifacts that are stripped.
+    /// Files of stripped artifacts, which are neither kept nor cleared yet.
     waiting: Vec<PathBuf>,
     items: items::ItemWriter,
 }
 
 impl Staging {
-    /// An empty folder in the spool for the release that this bundle becomes.
+    /// Makes an empty folder in the spool for the release that this bundle becomes.
     pub fn new(state: &State, verified: &Verified) -> Result<Self, Fault> {
         let id = release_id(verified);
         let folder = durable::beside(&state.spool(), &format!("{}-{}", id.feed, id.version));
@@ -65,7 +66,7 @@ impl Staging {
         })
     }
 
-    /// What agents would lose of what is served now, and what was stripped on the way.
+    /// Computes the loss for agents against the served release, with the items that were stripped on import.
     fn loss(&mut self, verdicts: &[Verdict], id: &ReleaseId) -> Result<Loss, Fault> {
         let (sections, file) = self.items.finish()?;
         let new = ReleaseItems { verdicts, sections, file };
@@ -87,7 +88,7 @@ impl Staging {
         Ok(Loss { lost, of: old.count(), twice, older, again: self.find_same_content(verdicts, &former, id)? })
     }
 
-    /// The earlier release of the feed with exactly this content, where that is not what is served.
+    /// Finds the earlier release of the feed with exactly this content, where that is not the served one.
     fn find_same_content(
         &self,
         verdicts: &[Verdict],
@@ -114,16 +115,16 @@ impl Staging {
         Ok(found)
     }
 
-    /// Puts everything in place, durably; the release counts once the trust file names it. What is stored is what one
-    /// examination has kept and decided, of exactly this bundle: nothing else can be handed in here.
+    /// Puts everything in place, durably; the release counts once the trust file names it. The stored content is that of
+    /// one examination of exactly this bundle: no caller can pass anything else.
     ///
-    /// The order does not matter to a reader, since nobody looks before that; but all of it must be
-    /// on the disk when this returns.
+    /// Stopping is safe: nobody reads the release before the trust file names it, so that the order of the writes does
+    /// not matter; but all of it must be on the disk when this returns.
     pub fn commit(examined: Examined<Self>, operator: &Operator, now: Timestamp) -> Result<Release, Fault> {
         let (spooled, mut staging, verdicts) = examined.into_parts();
         let verified = spooled.verified();
         if verified.digest() != staging.manifest {
-            return Err(Fault::Internal("what was kept is of another bundle than what was decided"));
+            return Err(Fault::Internal("the stored artifacts and the verdicts belong to different bundles"));
         }
         let pack = staging.folder.join("pack");
         staging.pack.flush().during("write", &pack)?;
@@ -150,14 +151,14 @@ impl Staging {
         durable::replace_json(&staging.folder.join("release.json"), &release)?;
         let to = staging.state.release_path(&release.id());
         durable::create_dir(to.parent().unwrap_or(&to))?;
-        // What a cut run left there was never accepted.
+        // A folder that an interrupted run left there was never accepted.
         durable::remove(&to)?;
         durable::settle(&staging.folder, &to)?;
         Ok(release)
     }
 }
 
-/// Of the release that a bundle becomes.
+/// Id of the release that a bundle becomes.
 fn release_id(verified: &Verified) -> ReleaseId {
     ReleaseId { feed: verified.manifest().feed.clone(), version: verified.manifest().version }
 }
@@ -203,7 +204,7 @@ impl Keep for Staging {
             self.waiting.push(to);
         }
         let verdict = proven.verdict();
-        // A vendor's database has always had both, signed as one.
+        // Suppressions in a vendor's database ask for no more officers: it always has some, signed as one with the rest.
         let suppresses = verdict.shown != Some(Kind::ClamavCvd);
         self.items.end(verdict.decision == Decision::Cleared, suppresses)?;
         match (current, verdict.decision) {
@@ -214,7 +215,7 @@ impl Keep for Staging {
                 self.offset += size;
             }
             (ArtifactSink::Large(file, path), Decision::Cleared) => {
-                // Synced when all is written; not kept open, since there may be more than a process may open.
+                // Synced when all is written; closed until then, since there may be more files than a process may open.
                 drop(file);
                 self.blobs.push((path, verdict.sha256));
             }
@@ -227,7 +228,7 @@ impl Keep for Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // After a commit there is nothing here; else the next start sweeps what could not be removed.
+        // After a commit the folder is gone; else the next start sweeps what could not be removed here.
         let _ = durable::remove(&self.folder);
     }
 }

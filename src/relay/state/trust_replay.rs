@@ -1,22 +1,22 @@
-//! What the import log tells of the trust state, gathered while the log is checked from its first entry on.
+//! Replay of the import log into the trust state, while the log is checked from its first entry on.
 
 use super::Trust;
 use crate::log::Entry;
 use tlog::tree::{Edge, Hash};
 
-/// What was told so far.
+/// Trust state of the entries replayed so far.
 #[derive(Default)]
 pub struct TrustReplay {
-    /// The trust state; none before the relay's own beginning.
+    /// Trust state; none before the entry `initialised`.
     pub trust: Option<Trust>,
-    /// The number of entries that it is made from, and the root of their tree. What stands behind them adds nothing.
+    /// Number of entries that the trust state is made from, and the root of their tree. Later entries add nothing to it.
     pub head: (u64, Hash),
-    /// The first entry that this version cannot read.
+    /// Number of the first entry that this version of gaprelay cannot read.
     pub unread: Option<u64>,
 }
 
 impl TrustReplay {
-    /// Takes the next entry, and the edge of the tree that ends with it.
+    /// Replays the next entry; `edge` is that of the tree that ends with it.
     pub fn replay(&mut self, number: u64, bytes: &[u8], edge: &Edge) {
         let Ok(entry) = serde_json::from_slice::<Entry>(bytes) else {
             self.unread = self.unread.or(Some(number));
