@@ -1,11 +1,11 @@
-//! Whoever changes the state: it holds the lock, the log and what is trusted. Opening it finishes
-//! what a cut left, so that every intent in the log has an outcome before anything else happens.
+//! Keeper: the only writer of the state. It holds the lock, the log and the trust state. Opening it finishes what a cut
+//! left, so that every intent in the log has an outcome before anything else happens.
 
 use std::collections::BTreeSet;
 
 use data_encoding::HEXLOWER;
 
-use crate::log::under_way::open_medium;
+use crate::log::interrupted::interrupted_medium;
 use crate::log::writer::each_between;
 use crate::log::{Event, Log};
 use crate::publish::tuf::CHANNEL;
@@ -18,7 +18,7 @@ use bundle::{Keyring, ReleaseId};
 use config::Config;
 use serve::set::Current;
 
-/// The state, open for changes.
+/// State, open for changes.
 pub struct Keeper {
     /// The state folder.
     pub state: State,
@@ -26,26 +26,26 @@ pub struct Keeper {
     pub config: Config,
     /// The keyring in force.
     pub keyring: Keyring,
-    /// What was accepted.
+    /// Trust state: what was accepted.
     pub trust: Trust,
     /// The import log.
     pub log: Log,
-    /// What time it is; where the clock is too far ahead to be believed, the latest moment known to have passed.
+    /// Time now; where the clock is too far ahead to be believed, the newest time on record.
     pub now: Timestamp,
-    /// What the clock says, where it is too far ahead.
+    /// Time of the clock, where that is too far ahead.
     pub ahead: Option<Timestamp>,
     _lock: Lock,
 }
 
 impl Keeper {
-    /// Takes the lock, calling `wait` once if another must finish first, opens everything, and
-    /// finishes what a cut left.
+    /// Takes the lock, calling `wait` once if another keeper must finish first, opens everything, and finishes what a cut
+    /// left.
     pub fn open(state: State, now: Timestamp, wait: impl FnOnce()) -> Result<Self, Fault> {
         let lock = state.lock(wait)?;
         Self::open_locked(state, now, lock)
     }
 
-    /// Opens everything if no other keeper is at work.
+    /// Opens everything if no other keeper has the lock.
     pub fn try_open(state: State, now: Timestamp) -> Result<Option<Self>, Fault> {
         let lock = state.try_lock()?;
         lock.map(|lock| Self::open_locked(state, now, lock)).transpose()
@@ -74,40 +74,44 @@ impl Keeper {
         self.log.append(self.now, events)
     }
 
-    /// Replaces what is trusted: the one step by which it counts.
-    pub fn trust(&mut self, mut trust: Trust) -> Result<(), Fault> {
+    /// Replaces the trust file: the one step by which an import, a keyring or a directive counts.
+    pub fn replace_trust(&mut self, mut trust: Trust) -> Result<(), Fault> {
         trust.entries = self.log.size();
-        // A fault may come when the file is replaced already: then nobody could tell what counts. So once more.
+        // A fault may come after the file was replaced: then nobody could say what counts. So the save is tried again.
         trust.save(&self.state).or_else(|_| trust.save(&self.state))?;
         self.keyring = self.state.keyring(&trust)?;
         self.trust = trust;
         Ok(())
     }
 
-    /// That what is trusted is not older than the log: a copy from before would let old content in again.
+    /// Checks that the trust file is neither older nor newer than the log: an old copy would let old content in again.
     fn check_trust(&self) -> Result<(), Fault> {
         let damaged =
             |detail: &str| Fault::damaged(self.state.root().join("trust/trust.json").to_string_lossy(), detail);
         let size = self.log.size();
         if self.trust.entries > size {
-            return Err(damaged("it is newer than the import log, which was put back or cut"));
+            return Err(damaged(
+                "it is newer than the import log: the log was replaced by an older copy or cut short. Nothing was changed. Restore the newest copy of the log: gaprelay help backup",
+            ));
         }
         each_between(&self.state.import_log(), (self.trust.entries, size), size, |number, _, entry| {
-            let holds = self.trust.holds(&entry, number + 1 == size);
+            let holds = self.trust.reflects(&entry, number + 1 == size);
             if holds {
                 Ok(())
             } else {
-                Err(damaged("it is older than the import log: somebody put a former copy back"))
+                Err(damaged(
+                    "it is older than the import log: an older copy was put back. Nothing was changed. Restore the newest copy, or have two officers repair it: gaprelay repair",
+                ))
             }
         })
     }
 
-    /// The latest moment the relay knows to have passed: from signers' dates, its own log, and officers.
+    /// Newest time on record: from signers' dates, the import log, and officers.
     pub fn floor(&self) -> Timestamp {
         self.trust.floor.max(self.log.floor())
     }
 
-    /// That the clock can be believed: not behind what the relay has already seen, and not too far ahead of it.
+    /// Checks the clock: not behind the newest time on record, and not too far ahead of it.
     pub fn check_clock(&self) -> Result<(), Fault> {
         let floor = self.floor();
         match self.ahead {
@@ -117,8 +121,8 @@ impl Keeper {
         }
     }
 
-    /// Whether as many officers as the feed asks for have waived the dates and the jump of the bundle with this
-    /// manifest, with keys that are theirs today; whoever imports it does not count.
+    /// True when as many officers as the feed asks for have waived the dates and the jump of the bundle with this
+    /// manifest, with keys that are theirs today. The operator who imports it does not count.
     pub fn is_waived(&self, feed: &str, manifest: Digest, operator: &Operator) -> bool {
         let Some(needed) = self.config.feed(feed).map(|feed| *feed.officers.get_ref()) else { return false };
         let usable = |given: &&Given| {
@@ -133,7 +137,7 @@ impl Keeper {
         keys.len() as u64 >= needed
     }
 
-    /// The key of this officer, if it is the one that the directive was signed with, and is theirs today.
+    /// Finds the officer's key, if the directive was signed with it, and it is theirs today.
     pub fn officer_of(&self, given: &Given, officer: &str) -> Option<&Key> {
         let key = self.keyring.keys.iter().find(|key| key.name == officer)?;
         let raw = RawKey::parse(&key.public).ok()?;
@@ -141,7 +145,7 @@ impl Keeper {
         is_theirs.then_some(key)
     }
 
-    /// The entry that says which keyring is in force.
+    /// Makes the log entry for the keyring in force.
     pub fn keyring_event(&self, after_interruption: bool) -> Result<Event, Fault> {
         let keyring = &self.keyring;
         let id = |row: &Revoked| RawKey::parse(&row.public).map_or_else(|_| row.public.clone(), |raw| raw.id_text());
@@ -155,12 +159,13 @@ impl Keeper {
         })
     }
 
-    /// One keeper at a time finishes each act before the next, so only the newest entry can be an intent without an
-    /// outcome, and beside it the medium that was being read. Whether the act happened is told from the one step that
-    /// makes it count: the trust file for an import, the pointer for a publication.
+    /// Logs the outcome of an act that a cut interrupted. One keeper at a time finishes each act before the next, so only
+    /// the newest entry can be an intent without an outcome, and with it the medium that was being read. The one step that
+    /// makes an act count shows whether it happened: the trust file for an import, the pointer for a publication. Stopping
+    /// here is safe: without the outcome in the log, the next start does the same again.
     fn finish_interrupted(&mut self) -> Result<(), Fault> {
         let Some(entry) = self.log.last().cloned() else { return Ok(()) };
-        let medium = open_medium(&self.state.import_log(), self.log.size())?;
+        let medium = interrupted_medium(&self.state.import_log(), self.log.size())?;
         let interrupted = Event::Interrupted { intent: self.log.size().saturating_sub(1) };
         let outcome = match entry.event {
             Event::ImportStarted { manifest: Some(keyring), .. } if keyring == self.trust.keyring.sha256 => {

@@ -1,6 +1,6 @@
 //! gaprelay: a one-way relay for the updates of detection content on air-gapped networks.
 //!
-//! The way of the data is one chain of types, each made by its station alone. A station takes the type before it and no
+//! Data passes one chain of types, each made by its station alone. A station takes the type before it and no
 //! other of ours, so that no step can be skipped:
 //!
 //! ```text
@@ -13,17 +13,17 @@
 //! Modules use those below them: cli, then processes, then review, export, report, then settle and import, then keeper, then log and
 //! state.
 
-// What the keeper holds: the record, the state, and the only writer of both.
+// Held by the keeper: the log, the state, and the only writer of both.
 pub mod keeper;
 pub mod log;
 pub mod state;
 
-// What the keeper does: takes bundles in, makes sets of them, and brings both in line with officers' statements.
+// Done by the keeper: imports bundles, makes sets of them, and applies officers' statements.
 pub mod import;
 pub mod publish;
 pub mod settle;
 
-// What each process of the relay may do, and whether the host is as it should be.
+// Rights of each process of the relay, and checks of the host.
 pub mod doctor;
 pub mod rights;
 
@@ -32,13 +32,13 @@ pub mod processes;
 pub mod sinkhole;
 pub mod witness;
 
-// What there is to tell: to officers, to collectors, to people at a console.
+// Reports: to officers, to log collectors, to people at a console.
 pub mod console;
 pub mod export;
 pub mod report;
 pub mod review;
 
-// What people type.
+// Command line.
 pub mod cli;
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ fn all() -> Vec<(&'static str, Value)> {
         ("verdicts", schema::<Vec<inspect::Verdict>>()),
         ("pack", schema::<Vec<state::release::Packed>>()),
         ("items", schema::<Vec<state::items::Section>>()),
-        ("statement-taken", schema::<publish::standing::Taken>()),
+        ("statement-taken", schema::<publish::status::StatementRecord>()),
         ("progress", schema::<state::progress::Progress>()),
         ("set", schema::<serve::set::Set>()),
         ("tree", schema::<serve::tree::Tree>()),

@@ -12,7 +12,7 @@ use super::args::{Approve, Decide, Settle};
 use super::{json, receipt};
 use crate::keeper::Keeper;
 use crate::publish::{Examples, item_changes};
-use crate::settle::{self, Directed, HandedIn, Settled};
+use crate::settle::{self, AcceptedDirective, SettleReport, SubmittedStatement};
 use crate::state::{State, Trust};
 use base::error::IoContext as _;
 use base::quoted::quoted_os;
@@ -33,7 +33,7 @@ pub fn run(root: &Path, now: Timestamp, args: &Approve) -> Result<Ended, Error> 
     match &args.signature {
         None => print(&State::open(root)?, args),
         Some(signature) => {
-            let check = |handed_in: &HandedIn| check_release(&args.release, handed_in);
+            let check = |handed_in: &SubmittedStatement| check_release(&args.release, handed_in);
             hand_in(root, now, (signature, args.statement.as_deref()), args.json, check)
         }
     }
@@ -46,14 +46,14 @@ pub fn hand_in(
     now: Timestamp,
     (signature, statement): (&Path, Option<&Path>),
     as_json: bool,
-    check: impl Fn(&HandedIn) -> Result<(), Refusal>,
+    check: impl Fn(&SubmittedStatement) -> Result<(), Refusal>,
 ) -> Result<Ended, Error> {
     let statement = statement_of(signature, statement)?;
     State::open(root)?;
     // Opened as whoever hands it in; read and judged only in the cage.
     let (text, signature) = (open(&statement)?, open(signature)?);
     let state = crate::cli::confined(root)?;
-    let handed_in = HandedIn { at: now, text: read(text)?, signature: read(signature)? };
+    let handed_in = SubmittedStatement { at: now, text: read(text)?, signature: read(signature)? };
     check(&handed_in)?;
     let mut keeper = Keeper::open(state, now, crate::cli::wait)?;
     settle::hand_in(&keeper.state, &handed_in)?;
@@ -70,7 +70,7 @@ pub fn statement_of(signature: &Path, given: Option<&Path>) -> Result<PathBuf, R
 }
 
 /// A statement about another release than the one named is a slip worth telling before it counts.
-fn check_release(id: &ReleaseId, handed_in: &HandedIn) -> Result<(), Refusal> {
+fn check_release(id: &ReleaseId, handed_in: &SubmittedStatement) -> Result<(), Refusal> {
     match Statement::parse(&handed_in.text) {
         Ok(statement) if statement.release != *id => {
             let detail = format!("the statement is about {}, not {id}", statement.release);
@@ -104,7 +104,7 @@ fn read_at_most(file: File, most: u64) -> Result<Vec<u8>, Fault> {
 
 fn print(state: &State, args: &Approve) -> Result<Ended, Error> {
     let id = &args.release;
-    if Trust::load(state)?.accepted(&id.feed, id.version).is_none() || !state.release_path(id).is_dir() {
+    if Trust::load(state)?.accepted_manifest(&id.feed, id.version).is_none() || !state.release_path(id).is_dir() {
         return Err(Error::refused(Reason::StatementUnknownRelease, format!("there is no release {id} here")));
     }
     let decision = match args.decision {
@@ -151,7 +151,7 @@ pub fn settle(root: &Path, args: &Settle) -> Result<Ended, Error> {
 fn settle_if_free(state: &State) {
     let opened = Keeper::try_open(state.clone(), clock::now());
     let settled =
-        opened.and_then(|keeper| keeper.map_or(Ok(Settled::default()), |mut keeper| settle::settle(&mut keeper)));
+        opened.and_then(|keeper| keeper.map_or(Ok(SettleReport::default()), |mut keeper| settle::settle(&mut keeper)));
     match settled {
         Ok(settled) => report(&settled),
         Err(fault) => error!(fault = %fault, "{fault}; next: {}", fault.hint()),
@@ -160,12 +160,12 @@ fn settle_if_free(state: &State) {
 
 /// Reports what a service's settle changed. A channel that stays as it was is in the log since it got stuck, and is not
 /// reported each time.
-fn report(settled: &Settled) {
+fn report(settled: &SettleReport) {
     for (release, decision, officer) in &settled.taken {
         let decision = decision.word();
         info!(%release, decision, officer, "{officer}: {decision} {release}");
     }
-    for Directed { order, officer, .. } in &settled.directives {
+    for AcceptedDirective { order, officer, .. } in &settled.directives {
         info!(%order, officer, "{officer} orders: {order}");
     }
     for (entries, witnesses, quorum) in &settled.cosigned {
@@ -224,11 +224,11 @@ pub fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
 }
 
 /// What a settle did, in words.
-pub fn tell(settled: &Settled) {
+pub fn tell(settled: &SettleReport) {
     for (id, decision, officer) in &settled.taken {
         terminal::say(format_args!("{officer}: {} {id}", decision.word()));
     }
-    for Directed { order, officer, clock } in &settled.directives {
+    for AcceptedDirective { order, officer, clock } in &settled.directives {
         terminal::say(format_args!("{officer} orders: {order}"));
         match (order, clock) {
             (Order::TurnBack { .. }, Some(time)) => {

@@ -12,7 +12,7 @@ use super::args_policy::PolicyCommand;
 use super::args_tuf::TufCommand;
 use crate::processes::worker::Worker;
 use crate::report::refusals::By;
-use crate::rights::Role;
+use crate::rights::ProcessRole;
 use base::Timestamp;
 use base::span::Span;
 use bundle::ReleaseId;
@@ -174,7 +174,7 @@ pub struct SelfTest {
     pub layer: Option<Layer>,
     /// Only this role; may be given several times.
     #[arg(long, value_enum, value_name = "ROLE")]
-    pub role: Vec<Role>,
+    pub role: Vec<ProcessRole>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

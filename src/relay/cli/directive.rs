@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::approve;
 use super::args_keyring::{By, DirectiveCommand};
-use crate::publish::affected::{affected, listing};
+use crate::publish::affected::{affected_releases, listing_digest};
 use crate::state::{State, Trust};
 use base::{Error, Reason, Timestamp};
 use bundle::directive::{Directive, Order};
@@ -30,7 +30,7 @@ pub fn run(root: &Path, now: Timestamp, command: &DirectiveCommand) -> Result<En
 
 /// The order to withdraw what a key brought in, and on standard error what that is.
 fn withdraw(state: &State, key: &str) -> Result<Order, Error> {
-    let releases = affected(state, &state.config()?, &Trust::load(state)?, key)?;
+    let releases = affected_releases(state, &state.config()?, &Trust::load(state)?, key)?;
     if releases.is_empty() {
         let detail = format!("there is nothing here that key {} had a part in", base::quoted(key));
         return Err(Error::refused(Reason::StatementListing, detail));
@@ -39,12 +39,12 @@ fn withdraw(state: &State, key: &str) -> Result<Order, Error> {
         let part = if it.signed { "signed" } else { "approved" };
         terminal::note(format_args!("{} ({}), {part} with it", it.id, it.standing));
     }
-    Ok(Order::WithdrawKey { key: key.to_owned(), releases: listing(&releases) })
+    Ok(Order::WithdrawKey { key: key.to_owned(), releases: listing_digest(&releases) })
 }
 
 /// The order to turn the clock back from the latest moment that the relay has seen.
 fn turn_back(state: &State, to: Timestamp, now: Timestamp) -> Result<Order, Error> {
-    let from = Trust::load(state)?.latest(state)?;
+    let from = Trust::load(state)?.latest_known_time(state)?;
     if to >= from || now >= from {
         let detail =
             format!("the clock says {now}, the latest that the relay has seen is {from}: nothing is to turn back");

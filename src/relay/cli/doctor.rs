@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{args, json};
 use crate::doctor::{Finding, Health, Patient, deployment, examine};
-use crate::log::search::{Wanted, search};
+use crate::log::search::{SearchQuery, search};
 use crate::state::State;
 use base::{Error, Fault, Timestamp, clock};
 use terminal::Ended;
@@ -15,7 +15,7 @@ pub fn run(state: &State, args: &args::Doctor) -> Result<Ended, Error> {
     let config = state.config()?;
     let mut newest = Timestamp::from_secs(0);
     for folder in [state.import_log(), state.access_log()] {
-        let last = search(&folder, &read_vkey(&folder)?, &Wanted::default(), 1)?.hits.pop();
+        let last = search(&folder, &read_vkey(&folder)?, &SearchQuery::default(), 1)?.hits.pop();
         newest = newest.max(last.map(|hit| hit.entry.time).unwrap_or_default());
     }
     let host = args.host.clone().unwrap_or_else(|| "/".into());

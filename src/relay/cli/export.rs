@@ -15,7 +15,7 @@ use super::{log, selftest};
 use crate::export::check::{Checked, Checking, Whole};
 use crate::export::feed::Feed;
 use crate::export::sink::{Cursor, Sink};
-use crate::rights::Role;
+use crate::rights::ProcessRole;
 use crate::state::State;
 use base::error::IoContext as _;
 use base::{Error, Fault, durable};
@@ -46,13 +46,16 @@ pub fn run(state: &State, args: &LogExport) -> Result<Ended, Error> {
     let cursor = plan.cursor.as_deref().map(Cursor::open).transpose()?;
     if plan.follows {
         // One that goes on for long proves itself before it begins; the timer's self-test logs it.
-        let _ = selftest::before(state.root(), &[Role::Exporter], &config)?;
+        let _ = selftest::before(state.root(), &[ProcessRole::Exporter], &config)?;
     }
     // What it writes to is open; from here on it can open nothing but the logs.
     std::env::set_current_dir(state.root()).during("enter", state.root())?;
     let inside = State::open(Path::new("."))?;
-    let held =
-        sandbox::enter(Role::Exporter.rights(), &Grants { state: inside.root(), medium: None }, &config.terms())?;
+    let held = sandbox::enter(
+        ProcessRole::Exporter.rights(),
+        &Grants { state: inside.root(), medium: None },
+        &config.terms(),
+    )?;
     if plan.follows {
         info!(role = "exporter", "{held}");
     }

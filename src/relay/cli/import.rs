@@ -10,15 +10,15 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::Import;
 use super::{console, here, json, receipt};
-use crate::import::progress_writer::LookedAt;
-use crate::import::{Judged, Outcome, Progress, import};
+use crate::import::progress_writer::ProgressWriter;
+use crate::import::{ImportOutcome, JudgedBundle, ProgressEvent, import};
 use crate::keeper::Keeper;
 use crate::processes::examiners::ExaminerSupervisor;
 use crate::processes::sockets::Sockets;
 use crate::processes::worker;
-use crate::publish::{Standing, standing};
-use crate::settle::{Settled, settle};
-use crate::state::progress::Step;
+use crate::publish::{ReleaseStatus, release_status};
+use crate::settle::{SettleReport, settle};
+use crate::state::progress::ImportStep;
 use base::error::IoContext as _;
 use base::limits::human;
 use base::quoted::quoted_os;
@@ -40,14 +40,14 @@ pub fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) -> Resu
     let mut keeper = here(root, now)?;
     let keeper = &mut keeper;
     let mut shown = Shown { bar: None, quiet: args.json };
-    let mut looked_at = LookedAt::begin(&keeper.state, &operator);
+    let mut progress_writer = ProgressWriter::begin(&keeper.state, &operator);
     let judged = import(keeper, workers, &operator, &mut |progress| {
-        looked_at.show(&progress);
+        progress_writer.show(&progress);
         shown.show(&progress);
     })?;
-    looked_at.step(Step::Settling);
+    progress_writer.step(ImportStep::Settling);
     let settled = settle(keeper)?;
-    drop(looked_at);
+    drop(progress_writer);
     let report = report(keeper, &judged, &settled)?;
     if args.json {
         terminal::say_json(&report);
@@ -60,10 +60,10 @@ pub fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) -> Resu
         return Err(Error::refused(Reason::NoBundle, format!("no bundle under {}", paths.join(", "))));
     }
     let ended = judged.iter().map(|j| match &j.outcome {
-        Outcome::Failed(Fault::Damaged { .. }) => Ended::Damaged,
-        Outcome::Failed(_) => Ended::Failed,
-        Outcome::Refused(_) => Ended::Refused,
-        Outcome::Imported(_) | Outcome::KeyringReplaced(_) | Outcome::AlreadyHere => Ended::Well,
+        ImportOutcome::Failed(Fault::Damaged { .. }) => Ended::Damaged,
+        ImportOutcome::Failed(_) => Ended::Failed,
+        ImportOutcome::Refused(_) => Ended::Refused,
+        ImportOutcome::Imported(_) | ImportOutcome::KeyringReplaced(_) | ImportOutcome::AlreadyHere => Ended::Well,
     });
     let rank = |ended: &Ended| match ended {
         Ended::Well | Ended::As(_) => 0,
@@ -155,12 +155,12 @@ struct Shown {
 }
 
 impl Shown {
-    fn show(&mut self, progress: &Progress<'_>) {
+    fn show(&mut self, progress: &ProgressEvent<'_>) {
         if self.quiet {
             return;
         }
         match progress {
-            Progress::Surveyed(survey) => {
+            ProgressEvent::Surveyed(survey) => {
                 let (found, other) = (survey.bundles().len(), survey.unrelated());
                 let bundles = if found == 1 { "bundle" } else { "bundles" };
                 terminal::note(format_args!("found {found} {bundles}, and {other} other files and folders"));
@@ -168,27 +168,27 @@ impl Shown {
                     terminal::note(format_args!("could not look into {folder}"));
                 }
             }
-            Progress::Reading(bundle, size) => self.begin("reading", bundle, *size),
-            Progress::Unpacking(bundle, size) => self.begin("inspecting", bundle, *size),
-            Progress::Bytes(bytes) => {
+            ProgressEvent::Reading(bundle, size) => self.begin("reading", bundle, *size),
+            ProgressEvent::Unpacking(bundle, size) => self.begin("inspecting", bundle, *size),
+            ProgressEvent::Bytes(bytes) => {
                 if let Some(bar) = &self.bar {
                     bar.inc(*bytes);
                 }
             }
-            Progress::Mounted(mount) if mount.lacks.is_empty() => {}
-            Progress::Mounted(mount) => {
+            ProgressEvent::Mounted(mount) if mount.lacks.is_empty() => {}
+            ProgressEvent::Mounted(mount) => {
                 terminal::note(format_args!("the medium is mounted without {}", mount.lacks.join(", ")));
             }
-            Progress::Unchanged(true) => {}
-            Progress::Unchanged(false) => {
+            ProgressEvent::Unchanged(true) => {}
+            ProgressEvent::Unchanged(false) => {
                 self.clear();
                 terminal::note("the medium is gone, or its tree is not what it was: something else has written to it");
             }
-            Progress::MediaDone => {
+            ProgressEvent::MediaDone => {
                 self.clear();
                 terminal::note("you may remove the medium now");
             }
-            Progress::Judged(judged) => {
+            ProgressEvent::Judged(judged) => {
                 self.clear();
                 tell(judged);
             }
@@ -218,29 +218,29 @@ impl Shown {
 }
 
 /// Tells at once what went wrong; the table at the end has the rest.
-fn tell(judged: &Judged) {
+fn tell(judged: &JudgedBundle) {
     let name = match &judged.release {
         Some((feed, version)) => format!("{feed} {version}"),
         None => judged.bundle.clone(),
     };
     match &judged.outcome {
-        Outcome::Refused(refusal) => {
+        ImportOutcome::Refused(refusal) => {
             terminal::note(format_args!("refused: {name}: {refusal}"));
             terminal::hint(refusal.reason.next());
         }
-        Outcome::Failed(fault) => {
+        ImportOutcome::Failed(fault) => {
             terminal::note(format_args!("fault: {name}: {fault}"));
             terminal::hint(fault.hint());
         }
-        Outcome::KeyringReplaced(version) => {
+        ImportOutcome::KeyringReplaced(version) => {
             terminal::note(format_args!("keyring {version} is in force now"));
             terminal::hint("what it revokes, and what such keys brought in: gaprelay keyring show");
         }
-        Outcome::Imported(_) | Outcome::AlreadyHere => {}
+        ImportOutcome::Imported(_) | ImportOutcome::AlreadyHere => {}
     }
 }
 
-fn report(keeper: &Keeper, judged: &[Judged], settled: &Settled) -> Result<json::Imported, Fault> {
+fn report(keeper: &Keeper, judged: &[JudgedBundle], settled: &SettleReport) -> Result<json::Imported, Fault> {
     let bundles = judged.iter().map(|judged| bundle(keeper, judged)).collect::<Result<_, _>>()?;
     Ok(json::Imported {
         bundles,
@@ -250,7 +250,7 @@ fn report(keeper: &Keeper, judged: &[Judged], settled: &Settled) -> Result<json:
     })
 }
 
-fn bundle(keeper: &Keeper, judged: &Judged) -> Result<json::Bundle, Fault> {
+fn bundle(keeper: &Keeper, judged: &JudgedBundle) -> Result<json::Bundle, Fault> {
     let mut bundle = json::Bundle {
         bundle: judged.bundle.clone(),
         feed: judged.release.as_ref().map(|(feed, _)| feed.clone()),
@@ -265,25 +265,25 @@ fn bundle(keeper: &Keeper, judged: &Judged) -> Result<json::Bundle, Fault> {
         fault: None,
     };
     match &judged.outcome {
-        Outcome::Imported(release) => {
+        ImportOutcome::Imported(release) => {
             let id = release.id();
             let feed = keeper.config.feed(&release.feed);
             let statements = keeper.state.statements(&id)?;
-            bundle.standing = feed.map(|feed| standing(release, &statements, feed));
+            bundle.standing = feed.map(|feed| release_status(release, &statements, feed));
             bundle.published = !crate::report::releases::channels_of(&keeper.state, &id)?.is_empty();
             bundle.signers.clone_from(&release.signers);
             bundle.counts = Some(release.counts);
         }
-        Outcome::KeyringReplaced(version) => {
+        ImportOutcome::KeyringReplaced(version) => {
             bundle.outcome = "keyring-replaced";
             bundle.keyring = Some(*version);
         }
-        Outcome::AlreadyHere => bundle.outcome = "already-here",
-        Outcome::Refused(refusal) => {
+        ImportOutcome::AlreadyHere => bundle.outcome = "already-here",
+        ImportOutcome::Refused(refusal) => {
             bundle.outcome = "refused";
             bundle.refused = Some(refusal.into());
         }
-        Outcome::Failed(fault) => {
+        ImportOutcome::Failed(fault) => {
             bundle.outcome = "failed";
             bundle.fault = Some(quoted(&fault.to_string()).to_string());
         }
@@ -326,7 +326,7 @@ fn table(report: &json::Imported) {
     }
     for bundle in &report.bundles {
         let (Some(feed), Some(version)) = (&bundle.feed, bundle.version) else { continue };
-        if matches!(bundle.standing, Some(Standing::Held { .. })) {
+        if matches!(bundle.standing, Some(ReleaseStatus::Held { .. })) {
             terminal::hint(format_args!(
                 "an officer reviews it: gaprelay show {feed}/{version}, then gaprelay approve {feed}/{version}"
             ));

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::doctor::Finding;
 use crate::log::Entry;
-use crate::publish::Standing;
+use crate::publish::ReleaseStatus;
 use base::{Digest, Reason, Timestamp};
 use bundle::Signer;
 use inspect::Counts;
@@ -54,7 +54,7 @@ pub struct Bundle {
     pub outcome: &'static str,
     /// Where the release stands; of an imported one only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub standing: Option<Standing>,
+    pub standing: Option<ReleaseStatus>,
     /// Whether a channel shows it now.
     pub published: bool,
     /// Who signed.

@@ -6,8 +6,8 @@ use super::args::Init;
 use super::json;
 use crate::keeper::Keeper;
 use crate::log::Event;
-use crate::publish::set::make as make_set;
-use crate::publish::{Standing, standing};
+use crate::publish::set::make_set;
+use crate::publish::{ReleaseStatus, release_status};
 use crate::sinkhole::zones::Zones;
 use crate::state::{State, Trust, fsck as store_fsck, gc as store_gc};
 use base::error::IoContext as _;
@@ -82,7 +82,7 @@ pub fn fsck(state: &State, as_json: bool) -> Result<Ended, Error> {
     let report = store_fsck::fsck(state);
     let ended = if report.faults.is_empty() { Ended::Well } else { Ended::Damaged };
     if as_json {
-        let store_fsck::Report { releases, artifacts, bytes, entries, faults } = report;
+        let store_fsck::FsckReport { releases, artifacts, bytes, entries, faults } = report;
         terminal::say_json(&json::Fsck { releases, artifacts, bytes, entries, faults });
         return Ok(ended);
     }
@@ -110,8 +110,8 @@ pub fn gc(keeper: &Keeper, yes: bool, as_json: bool) -> Result<Ended, Error> {
     let keep = keeper.config.publish.keep_sets;
     let plan = store_gc::plan(&keeper.state, &keeper.trust, keep, |id| {
         let Some(feed) = keeper.config.feed(&id.feed) else { return Ok(false) };
-        let stands = standing(&keeper.state.release(id)?, &keeper.state.statements(id)?, feed);
-        Ok(matches!(stands, Standing::Held { .. }))
+        let stands = release_status(&keeper.state.release(id)?, &keeper.state.statements(id)?, feed);
+        Ok(matches!(stands, ReleaseStatus::Held { .. }))
     })?;
     if yes {
         store_gc::collect(&keeper.state, &plan)?;

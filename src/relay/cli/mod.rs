@@ -40,7 +40,7 @@ use crate::keeper::Keeper;
 use crate::processes::sockets::{Expected, Sockets};
 use crate::processes::worker::{self, Worker};
 use crate::publish::Examples;
-use crate::rights::Role;
+use crate::rights::ProcessRole;
 use crate::state::State;
 use args::{Command, Relay};
 use args_keyring::KeyringCommand;
@@ -149,7 +149,7 @@ fn confined(root: &Path) -> Result<State, Fault> {
     let terms = State::open(root)?.config()?.terms();
     std::env::set_current_dir(root).during("enter", root)?;
     let inside = Path::new(".");
-    sandbox::enter(Role::Keeper.rights(), &Grants { state: inside, medium: None }, &terms)?;
+    sandbox::enter(ProcessRole::Keeper.rights(), &Grants { state: inside, medium: None }, &terms)?;
     State::open(inside)
 }
 

@@ -16,7 +16,7 @@ use crate::processes::sockets::Sockets;
 use crate::review::door::Doors;
 use crate::review::readers::Readers;
 use crate::review::run as show;
-use crate::rights::Role;
+use crate::rights::ProcessRole;
 use crate::state::State;
 use base::error::IoContext as _;
 use base::{Error, Fault};
@@ -38,7 +38,7 @@ pub fn run(state: &State, args: &Review, sockets: Sockets) -> Result<Ended, Erro
              certificate, and role"
         );
     }
-    let proof = selftest::before(state.root(), &[Role::Review], &config)?;
+    let proof = selftest::before(state.root(), &[ProcessRole::Review], &config)?;
     let tls = tls(state, &config.review)?;
     let (unix, tcp) = if sockets.is_empty() {
         let listens: &[SocketAddr] = if args.socket.is_some() { &[] } else { &config.review.listen };

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{args, here, json};
 use crate::log::Event;
-use crate::rights::Role;
+use crate::rights::ProcessRole;
 use crate::state::State;
 use base::{Error, Fault, Timestamp};
 use config::Config;
@@ -21,7 +21,7 @@ const LOGGED: usize = 50;
 /// Tries, tells, and writes the result to the log.
 pub fn run(root: &Path, now: Timestamp, args: &args::SelfTest) -> Result<Ended, Error> {
     let config = State::open(root)?.config()?;
-    let roles = if args.role.is_empty() { Role::ALL.to_vec() } else { args.role.clone() };
+    let roles = if args.role.is_empty() { ProcessRole::ALL.to_vec() } else { args.role.clone() };
     let form = match args.layer {
         Some(layer) => Form::Alone(layer),
         None if args.short => Form::Short,
@@ -51,14 +51,14 @@ pub fn run(root: &Path, now: Timestamp, args: &args::SelfTest) -> Result<Ended, 
 }
 
 /// In its short form, for roles that are about to start. Fault: they must not.
-pub fn before(root: &Path, roles: &[Role], config: &Config) -> Result<SelfTest, Fault> {
+pub fn before(root: &Path, roles: &[ProcessRole], config: &Config) -> Result<SelfTest, Fault> {
     let parts = try_all(root, &rights(roles), Form::Short)?;
     let found = Findings::of(&parts);
     tell(&parts, &found)?;
     Ok(result(config, Form::Short, &parts, &found))
 }
 
-fn rights(roles: &[Role]) -> Vec<&'static Rights> {
+fn rights(roles: &[ProcessRole]) -> Vec<&'static Rights> {
     roles.iter().map(|role| role.rights()).collect()
 }
 

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use super::args::Serve;
 use super::selftest;
 use crate::processes::sockets::Sockets;
-use crate::rights::Role;
+use crate::rights::ProcessRole;
 use crate::state::{State, progress};
 use base::error::IoContext as _;
 use base::{Error, Fault};
@@ -26,7 +26,7 @@ pub fn run(state: &State, args: &Serve, sockets: Sockets) -> Result<Ended, Error
     }
     let config = state.config()?;
     // A cage that does not hold is no cage: then nothing is served.
-    let proof = selftest::before(state.root(), &[Role::Server], &config)?;
+    let proof = selftest::before(state.root(), &[ProcessRole::Server], &config)?;
     let tls = Tls::load(&state.tls(), &config.serve)?;
     let all = |addresses: &[SocketAddr]| addresses.iter().map(bind).collect::<Result<Vec<_>, _>>();
     let (agents, tripwires) = if sockets.is_empty() {
@@ -45,7 +45,7 @@ pub fn run(state: &State, args: &Serve, sockets: Sockets) -> Result<Ended, Error
     });
     let confine = || {
         let grants = Grants { state: inside.root(), medium: None };
-        sandbox::begin(Role::Server.rights(), &grants, &config.terms())
+        sandbox::begin(ProcessRole::Server.rights(), &grants, &config.terms())
     };
     let given = Given { listeners, tls, proof, import };
     serve(inside.published(), &config.plan(), &journal, given, confine)?;

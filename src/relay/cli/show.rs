@@ -1,6 +1,6 @@
 //! `gaprelay status`, `releases` and `show`: reading, under no lock.
 
-use crate::publish::{Examples, Items, item_changes};
+use crate::publish::{Examples, ItemChanges, item_changes};
 use crate::report::status::Status;
 use crate::report::{changes, releases as rows, status as facts};
 use crate::state::State;
@@ -100,7 +100,7 @@ pub fn show(state: &State, id: &ReleaseId, diff: Option<Examples>, as_json: bool
 }
 
 /// What a release changes, what makes detection weaker first.
-fn differences(items: &Items, weaker: &[String]) {
+fn differences(items: &ItemChanges, weaker: &[String]) {
     terminal::say("");
     match &items.served {
         None => {

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use super::{args, selftest};
 use crate::processes::sockets::{LookUps, Sockets};
-use crate::rights::Role;
+use crate::rights::ProcessRole;
 use crate::sinkhole::zones::Zones;
 use crate::sinkhole::{Doors, post, run as answer};
 use crate::state::State;
@@ -29,7 +29,7 @@ pub fn run(state: &State, args: &args::Sinkhole, sockets: Sockets) -> Result<End
         return Err(Fault::Config("dns.listen names no address: there is nothing to answer on".into()).into());
     }
     let zones = Zones::load(&config.dns, state.root())?;
-    let proof = selftest::before(state.root(), &[Role::Sinkhole, Role::Post], &config)?;
+    let proof = selftest::before(state.root(), &[ProcessRole::Sinkhole, ProcessRole::UdpForwarder], &config)?;
     let (packets, listeners) = if sockets.is_empty() { bind_all(&config)? } else { sockets.look_ups()? };
     let post = |(address, socket)| Ok((address, start_post(state.root(), socket)?));
     let posts = packets.into_iter().map(post).collect::<Result<_, Fault>>()?;

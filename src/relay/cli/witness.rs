@@ -6,8 +6,8 @@ use std::path::Path;
 use super::args_log::WitnessCommand;
 use super::verify::{read, read_key};
 use super::{approve, here};
-use crate::rights::Role;
-use crate::settle::{Cosigned, hand_in_cosigned};
+use crate::rights::ProcessRole;
+use crate::settle::{CosignedNote, hand_in_cosigned};
 use crate::state::State;
 use crate::witness::{Memory, No, call};
 use base::error::IoContext as _;
@@ -27,7 +27,7 @@ pub fn run(root: &Path, now: Timestamp, command: &WitnessCommand) -> Result<Ende
         WitnessCommand::HandIn { file, json } => {
             let note = read(file)?;
             let mut keeper = here(root, now)?;
-            hand_in_cosigned(&keeper.state, Cosigned { at: now, cosigned: note })?;
+            hand_in_cosigned(&keeper.state, CosignedNote { at: now, cosigned: note })?;
             approve::settle_now(&mut keeper, *json)
         }
         WitnessCommand::Policy => {
@@ -55,8 +55,11 @@ pub fn run(root: &Path, now: Timestamp, command: &WitnessCommand) -> Result<Ende
             let memory = Memory::open(dir)?;
             let listener = TcpListener::bind(listen).during("listen on", Path::new(&listen.to_string()))?;
             std::env::set_current_dir(dir).during("enter", dir)?;
-            let confined =
-                begin(Role::Witness.rights(), &Grants { state: Path::new("."), medium: None }, &Terms::default())?;
+            let confined = begin(
+                ProcessRole::Witness.rights(),
+                &Grants { state: Path::new("."), medium: None },
+                &Terms::default(),
+            )?;
             call::open(memory.inside(), listener, confined)?;
             Ok(Ended::Well)
         }
@@ -99,7 +102,7 @@ fn request(state: &State, old: Option<u64>) -> Result<Ended, Error> {
 fn sign(dir: &Path, asked: &str, now: Timestamp) -> Result<Ended, Error> {
     let memory = Memory::open(dir)?;
     std::env::set_current_dir(dir).during("enter", dir)?;
-    enter(Role::Witness.rights(), &Grants { state: Path::new("."), medium: None }, &Terms::default())?;
+    enter(ProcessRole::Witness.rights(), &Grants { state: Path::new("."), medium: None }, &Terms::default())?;
     match memory.inside().answer(asked, now)? {
         Ok(line) => {
             let note = Growth::parse(asked).map(|growth| growth.note).unwrap_or_default();

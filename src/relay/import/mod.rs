@@ -15,7 +15,7 @@ pub mod thin;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-pub use outcome::{Judged, Outcome, Progress, Watch};
+pub use outcome::{ImportOutcome, JudgedBundle, ProgressEvent, ProgressWatch};
 
 use crate::keeper::Keeper;
 use crate::log::Event;
@@ -26,8 +26,8 @@ use base::{Digest, Error, Fault, Operator, Reason, Refusal, quoted};
 use config::{Feed, policy};
 use inspect::{Asked, Demands, Examiners, examine};
 use media::{Bundle, Document, Medium, Mount, Spooled, Surveyed};
-use outcome::event;
-use rotation::Rotated;
+use outcome::outcome_event;
+use rotation::KeyringOutcome;
 
 use bundle::{Envelope, Manifest, Rules, Seen, Verified, trust};
 
@@ -35,14 +35,14 @@ use bundle::{Envelope, Manifest, Rules, Seen, Verified, trust};
 const RESERVE: u64 = 16 << 20;
 
 /// A bundle off the medium: in the spool, or why not.
-struct Taken {
+struct FetchedBundle {
     bundle: String,
     manifest: Option<Digest>,
     release: Option<(String, u64)>,
-    content: Result<Content, Error>,
+    content: Result<BundleContent, Error>,
 }
 
-enum Content {
+enum BundleContent {
     New(Spooled),
     AlreadyHere(Verified),
 }
@@ -63,8 +63,8 @@ pub fn import(
     keeper: &mut Keeper,
     workers: Workers,
     operator: &Operator,
-    watch: Watch<'_>,
-) -> Result<Vec<Judged>, Fault> {
+    watch: ProgressWatch<'_>,
+) -> Result<Vec<JudgedBundle>, Fault> {
     // No date can be judged by a clock that is behind what was already seen. Stopping is safe: nothing was read.
     keeper.check_clock()?;
 
@@ -74,28 +74,28 @@ pub fn import(
     for (path, mount, medium) in media {
         // A fault here is of the log or of the state. Stopping is safe: what was spooled is swept at the next start, and
         // an intent without an outcome becomes `interrupted` then.
-        all.extend(read(keeper, &path, (mount, &disks), medium, operator, (&mut judged, watch))?);
+        all.extend(read_medium(keeper, &path, (mount, &disks), medium, operator, (&mut judged, watch))?);
     }
-    watch(Progress::MediaDone);
+    watch(ProgressEvent::MediaDone);
 
     // Older versions first, so that one medium may bring several of one feed.
     all.sort_by(|a, b| a.release.cmp(&b.release));
     for taken in all {
         // Stopping is safe between two bundles, and in one: those before it count, those after it do not exist.
-        judged.push(judge(keeper, taken, &mut *examiners, operator, watch)?);
+        judged.push(judge_bundle(keeper, taken, &mut *examiners, operator, watch)?);
     }
     Ok(judged)
 }
 
 /// Searches one medium, puts the keyrings on it in force, and reads what is wanted of it into the spool.
-fn read(
+fn read_medium(
     keeper: &mut Keeper,
     path: &Path,
     (mount, disks): (Option<Mount>, &[String]),
     medium: Medium,
     operator: &Operator,
-    (judged, watch): (&mut Vec<Judged>, Watch<'_>),
-) -> Result<Vec<Taken>, Fault> {
+    (judged, watch): (&mut Vec<JudgedBundle>, ProgressWatch<'_>),
+) -> Result<Vec<FetchedBundle>, Fault> {
     let accepted = keeper.config.media.writable.as_ref().map(|reason| quoted(reason.get_ref()).to_string());
     let writable = mount.as_ref().is_some_and(|mount| mount.writable);
     keeper.append(vec![Event::MediumOpened {
@@ -106,7 +106,7 @@ fn read(
         operator: operator.clone(),
     }])?;
     if let Some(mount) = &mount {
-        watch(Progress::Mounted(mount));
+        watch(ProgressEvent::Mounted(mount));
     }
     let mut surveyed = match check_mount(writable, accepted.as_deref()).and_then(|()| medium.survey()) {
         Ok(surveyed) => surveyed,
@@ -118,10 +118,15 @@ fn read(
                 }
                 Error::Fault(fault) => Event::ImportFailed { fault: quoted(&fault.to_string()).to_string() },
             }])?;
-            return Ok(vec![Taken { bundle: quoted_os(path), manifest: None, release: None, content: Err(error) }]);
+            return Ok(vec![FetchedBundle {
+                bundle: quoted_os(path),
+                manifest: None,
+                release: None,
+                content: Err(error),
+            }]);
         }
     };
-    watch(Progress::Surveyed(&surveyed));
+    watch(ProgressEvent::Surveyed(&surveyed));
     // The root itself is called what the operator called it.
     let root = quoted_os(path.file_name().unwrap_or(path.as_os_str()));
     let of = |surveyed: &Surveyed, wanted| -> Vec<(Bundle, String)> {
@@ -132,14 +137,14 @@ fn read(
     // Keyrings first: what else is there may be signed by keys that they bring, or take away. One that is refused
     // leaves the former in force, by which everything else is judged.
     let keyrings = of(&surveyed, Document::Keyring);
-    for (bundle, rotated) in rotation::follow(keeper, &mut surveyed, &keyrings, operator)? {
+    for (bundle, rotated) in rotation::take_keyrings(keeper, &mut surveyed, &keyrings, operator)? {
         let outcome = match rotated {
-            Ok(Rotated::InForce(version)) => Outcome::KeyringReplaced(version),
-            Ok(Rotated::AlreadyHere(_)) => Outcome::AlreadyHere,
+            Ok(KeyringOutcome::InForce(version)) => ImportOutcome::KeyringReplaced(version),
+            Ok(KeyringOutcome::AlreadyHere(_)) => ImportOutcome::AlreadyHere,
             Err(error) => error.into(),
         };
-        judged.push(Judged { bundle, release: None, outcome });
-        judged.last().into_iter().for_each(|judged| watch(Progress::Judged(judged)));
+        judged.push(JudgedBundle { bundle, release: None, outcome });
+        judged.last().into_iter().for_each(|judged| watch(ProgressEvent::Judged(judged)));
     }
     let mut pending = 0;
     let mut taken = Vec::new();
@@ -148,16 +153,17 @@ fn read(
         // with its intent, and a payload that was begun goes with the value that was to hold it.
         let envelope = surveyed.envelope(&found);
         let manifest = envelope.as_ref().ok().map(|envelope| Digest::of(&envelope.document));
-        let verified = envelope.and_then(|envelope| Ok(believe(keeper, envelope, operator)?));
+        let verified = envelope.and_then(|envelope| Ok(verify_manifest(keeper, envelope, operator)?));
         let release = verified.as_ref().ok().map(|v| (v.manifest().feed.clone(), v.manifest().version));
-        let content = verified.and_then(|v| fetch(keeper, v, (&mut surveyed, &found, &bundle), &mut pending, watch));
-        taken.push(Taken { bundle, manifest, release, content });
+        let content =
+            verified.and_then(|v| spool_payload(keeper, v, (&mut surveyed, &found, &bundle), &mut pending, watch));
+        taken.push(FetchedBundle { bundle, manifest, release, content });
     }
     let (bundles, unrelated) = (surveyed.bundles().len() as u64, surveyed.unrelated());
     // Nothing of ours can have written to it; that nothing at all has is shown, not assumed. It decides nothing: what was
     // read is believed for its signatures, so that a medium that has gone by now is no reason to stop.
     let unchanged = surveyed.is_unchanged().unwrap_or(false);
-    watch(Progress::Unchanged(unchanged));
+    watch(ProgressEvent::Unchanged(unchanged));
     keeper.append(vec![Event::MediumRead { bundles, unrelated, unchanged }])?;
     Ok(taken)
 }
@@ -172,7 +178,7 @@ fn check_mount(writable: bool, accepted: Option<&str>) -> Result<(), Error> {
 
 /// A manifest that can be believed: signed by whom the keyring asks for, for a feed we want, today. Stopping anywhere is
 /// safe: of the bundle nothing but a small envelope was read, and nothing is kept.
-fn believe(keeper: &Keeper, envelope: Envelope, operator: &Operator) -> Result<Verified, Refusal> {
+fn verify_manifest(keeper: &Keeper, envelope: Envelope, operator: &Operator) -> Result<Verified, Refusal> {
     let waived = |manifest: &Manifest, digest| keeper.is_waived(&manifest.feed, digest, operator);
     let rules = Rules {
         keyring: &keeper.keyring,
@@ -198,18 +204,18 @@ fn feed<'a>(keeper: &'a Keeper, verified: &Verified) -> Result<&'a Feed, Refusal
 }
 
 /// The payload in the spool, if the bundle is new and there is room for all that it signs for.
-fn fetch(
+fn spool_payload(
     keeper: &Keeper,
     verified: Verified,
     (surveyed, found, bundle): (&mut Surveyed, &Bundle, &str),
     pending: &mut u64,
-    watch: Watch<'_>,
-) -> Result<Content, Error> {
+    watch: ProgressWatch<'_>,
+) -> Result<BundleContent, Error> {
     let manifest = verified.manifest();
     // A rollback, an equivocation or a missing blob is refused before the payload costs anything: none of it was read.
     let known = keeper.trust.feed(&manifest.feed);
     if known.check(&verified)? == Seen::Before {
-        return Ok(Content::AlreadyHere(verified));
+        return Ok(BundleContent::AlreadyHere(verified));
     }
     thin::check_held(keeper, &verified)?;
     // Neither is anything written where the disk could not take it all.
@@ -219,12 +225,12 @@ fn fetch(
         return Err(Fault::Space { needed, free }.into());
     }
     *pending += manifest.carried_bytes();
-    watch(Progress::Reading(bundle, manifest.payload.size));
+    watch(ProgressEvent::Reading(bundle, manifest.payload.size));
     let name = format!("payload-{}", verified.digest());
     let spool = keeper.state.spool();
     // A payload that ends early, or is not the signed one, leaves nothing: its copy is removed with the failure.
-    let spooled = surveyed.payload(found, verified, &spool, &name, &mut |bytes| watch(Progress::Bytes(bytes)))?;
-    Ok(Content::New(spooled))
+    let spooled = surveyed.payload(found, verified, &spool, &name, &mut |bytes| watch(ProgressEvent::Bytes(bytes)))?;
+    Ok(BundleContent::New(spooled))
 }
 
 fn free_space(path: &Path) -> Result<u64, Fault> {
@@ -234,13 +240,13 @@ fn free_space(path: &Path) -> Result<u64, Fault> {
 
 /// Gives one bundle its outcome: intent, act, outcome. Where the log does not take the intent nothing is done; where it
 /// does not take the outcome, the next start finds out by the trust file whether the act happened, and says so.
-fn judge(
+fn judge_bundle(
     keeper: &mut Keeper,
-    taken: Taken,
+    taken: FetchedBundle,
     examiners: &mut dyn Examiners,
     operator: &Operator,
-    watch: Watch<'_>,
-) -> Result<Judged, Fault> {
+    watch: ProgressWatch<'_>,
+) -> Result<JudgedBundle, Fault> {
     let started =
         Event::ImportStarted { bundle: taken.bundle.clone(), manifest: taken.manifest, operator: operator.clone() };
     let bundle = taken.bundle;
@@ -248,28 +254,28 @@ fn judge(
         // Nothing is stored for a bundle refused on the medium: intent and outcome in one step.
         Err(error) => {
             let admitted = Err(error);
-            keeper.append(vec![started, event(keeper, &admitted, None, taken.release.as_ref())])?;
+            keeper.append(vec![started, outcome_event(keeper, &admitted, None, taken.release.as_ref())])?;
             admitted
         }
-        Ok(Content::AlreadyHere(verified)) => {
-            keeper.append(vec![started, event(keeper, &Ok(None), Some(&verified), None)])?;
+        Ok(BundleContent::AlreadyHere(verified)) => {
+            keeper.append(vec![started, outcome_event(keeper, &Ok(None), Some(&verified), None)])?;
             Ok(None)
         }
-        Ok(Content::New(spooled)) => {
+        Ok(BundleContent::New(spooled)) => {
             keeper.append(vec![started])?;
-            watch(Progress::Unpacking(&bundle, spooled.verified().manifest().carried_bytes()));
+            watch(ProgressEvent::Unpacking(&bundle, spooled.verified().manifest().carried_bytes()));
             let admitted = admit(keeper, spooled, examiners, operator, watch);
-            keeper.append(vec![event(keeper, &admitted, None, taken.release.as_ref())])?;
+            keeper.append(vec![outcome_event(keeper, &admitted, None, taken.release.as_ref())])?;
             admitted
         }
     };
     let outcome = match admitted {
-        Ok(Some(release)) => Outcome::Imported(Box::new(release)),
-        Ok(None) => Outcome::AlreadyHere,
+        Ok(Some(release)) => ImportOutcome::Imported(Box::new(release)),
+        Ok(None) => ImportOutcome::AlreadyHere,
         Err(error) => error.into(),
     };
-    let judged = Judged { bundle, release: taken.release, outcome };
-    watch(Progress::Judged(&judged));
+    let judged = JudgedBundle { bundle, release: taken.release, outcome };
+    watch(ProgressEvent::Judged(&judged));
     Ok(judged)
 }
 
@@ -279,7 +285,7 @@ fn admit(
     spooled: Spooled,
     examiners: &mut dyn Examiners,
     operator: &Operator,
-    watch: Watch<'_>,
+    watch: ProgressWatch<'_>,
 ) -> Result<Option<Release>, Error> {
     let verified = spooled.verified();
     let manifest = verified.manifest();
@@ -304,10 +310,11 @@ fn admit(
     //    bundle leaves it out, with its signed digest, and gets its one verdict; what is withheld is not kept. What is
     //    stripped is new bytes, which are examined as if they had come in so, by a process that never saw the old ones.
     //    Stopping is safe: all that was kept is in a staging folder that nobody reads, and goes with it.
-    let held = thin::Held::of(keeper, verified)?;
+    let held = thin::HeldArtifacts::of(keeper, verified)?;
     let staging = Staging::new(&keeper.state, verified)?;
     let mut open = |artifact: &_| held.open(&keeper.state, artifact);
-    let examined = examine(spooled, terms, examiners, staging, &mut open, &mut |bytes| watch(Progress::Bytes(bytes)))?;
+    let examined =
+        examine(spooled, terms, examiners, staging, &mut open, &mut |bytes| watch(ProgressEvent::Bytes(bytes)))?;
 
     // 4. Everything is on the disk, and nobody sees it yet. Stopping is safe: a release that the trust file does not name
     //    does not exist, and the next import of the same bundle removes what a cut left of it.
@@ -319,6 +326,6 @@ fn admit(
     known.accept(release.version, release.manifest);
     trust.feeds.insert(release.feed.clone(), known);
     trust.floor = trust.floor.max(release.issued.min(keeper.now));
-    keeper.trust(trust)?;
+    keeper.replace_trust(trust)?;
     Ok(Some(release))
 }

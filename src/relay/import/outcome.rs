@@ -8,7 +8,7 @@ use bundle::Verified;
 use media::{Mount, Surveyed};
 
 /// How far an import is, for whoever shows it.
-pub enum Progress<'a> {
+pub enum ProgressEvent<'a> {
     /// A medium was searched: how many bundles, and what could not be looked at.
     Surveyed(&'a Surveyed),
     /// A bundle's payload of so many bytes is read off the medium.
@@ -24,24 +24,24 @@ pub enum Progress<'a> {
     /// Everything wanted is in the spool: the media may be removed.
     MediaDone,
     /// A bundle is judged.
-    Judged(&'a Judged),
+    Judged(&'a JudgedBundle),
 }
 
 /// Takes the progress.
-pub type Watch<'a> = &'a mut dyn FnMut(Progress<'_>);
+pub type ProgressWatch<'a> = &'a mut dyn FnMut(ProgressEvent<'_>);
 
 /// What became of one bundle.
-pub struct Judged {
+pub struct JudgedBundle {
     /// Its folder, escaped.
     pub bundle: String,
     /// Feed and version, once they could be believed.
     pub release: Option<(String, u64)>,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: ImportOutcome,
 }
 
 /// What became of a bundle.
-pub enum Outcome {
+pub enum ImportOutcome {
     /// It is a release now.
     Imported(Box<Release>),
     /// The keyring of this version is in force.
@@ -54,7 +54,7 @@ pub enum Outcome {
     Failed(Fault),
 }
 
-impl From<Error> for Outcome {
+impl From<Error> for ImportOutcome {
     fn from(error: Error) -> Self {
         match error {
             Error::Refused(refusal) => Self::Refused(refusal),
@@ -64,13 +64,13 @@ impl From<Error> for Outcome {
 }
 
 /// The log's entry for an outcome.
-pub(super) fn event(
+pub(super) fn outcome_event(
     keeper: &Keeper,
     admitted: &Result<Option<Release>, Error>,
     verified: Option<&Verified>,
     release: Option<&(String, u64)>,
 ) -> Event {
-    let accepted = |(feed, version): &(String, u64)| keeper.trust.accepted(feed, *version);
+    let accepted = |(feed, version): &(String, u64)| keeper.trust.accepted_manifest(feed, *version);
     match admitted {
         Ok(Some(release)) => Event::Imported {
             feed: release.feed.clone(),

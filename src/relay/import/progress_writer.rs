@@ -1,47 +1,47 @@
 //! How far an import is, written down for who looks on from elsewhere: the pages, the metrics, the kiosk.
 
-use crate::import::{Outcome, Progress};
+use crate::import::{ImportOutcome, ProgressEvent};
 use crate::state::State;
-use crate::state::progress::{self, Board, BundleState, Step};
+use crate::state::progress::{self, BundleState, ImportStep, ProgressFile};
 use base::{Operator, clock};
 
 /// The same for who looks on from elsewhere: the pages, the metrics, the kiosk.
-pub struct LookedAt {
-    board: Board,
+pub struct ProgressWriter {
+    file: ProgressFile,
     progress: progress::Progress,
 }
 
-impl Drop for LookedAt {
+impl Drop for ProgressWriter {
     /// However it ends.
     fn drop(&mut self) {
-        self.step(Step::Ended);
+        self.step(ImportStep::Ended);
     }
 }
 
-impl LookedAt {
+impl ProgressWriter {
     /// From the beginning on.
     pub fn begin(state: &State, operator: &Operator) -> Self {
         let now = clock::now();
         let progress =
             progress::Progress { begun: now, updated: now, operator: operator.to_string(), ..Default::default() };
-        let mut board = Board::open(state);
-        board.show(&progress, false);
-        Self { board, progress }
+        let mut file = ProgressFile::open(state);
+        file.write(&progress, false);
+        Self { file, progress }
     }
 
     /// What is done now.
-    pub fn step(&mut self, step: Step) {
+    pub fn step(&mut self, step: ImportStep) {
         self.progress.step = step;
         self.write(false);
     }
 
-    fn write(&mut self, now_or_later: bool) {
+    fn write(&mut self, is_deferrable: bool) {
         self.progress.updated = clock::now();
-        self.board.show(&self.progress, now_or_later);
+        self.file.write(&self.progress, is_deferrable);
     }
 
-    fn turn(&mut self, step: Step, bundle: &str, total: u64) {
-        let state = if step == Step::Reading { BundleState::Reading } else { BundleState::Inspecting };
+    fn turn(&mut self, step: ImportStep, bundle: &str, total: u64) {
+        let state = if step == ImportStep::Reading { BundleState::Reading } else { BundleState::Inspecting };
         if let Some(bundle) = self.progress.bundle_mut(bundle) {
             bundle.state = state;
         }
@@ -50,35 +50,35 @@ impl LookedAt {
     }
 
     /// Takes what the import tells.
-    pub fn show(&mut self, progress: &Progress<'_>) {
+    pub fn show(&mut self, progress: &ProgressEvent<'_>) {
         match progress {
-            Progress::Surveyed(survey) => {
+            ProgressEvent::Surveyed(survey) => {
                 self.progress.found += survey.bundles().len() as u64;
                 self.write(false);
             }
-            Progress::Reading(bundle, size) => self.turn(Step::Reading, bundle, *size),
-            Progress::Unpacking(bundle, size) => self.turn(Step::Inspecting, bundle, *size),
-            Progress::Bytes(bytes) => {
+            ProgressEvent::Reading(bundle, size) => self.turn(ImportStep::Reading, bundle, *size),
+            ProgressEvent::Unpacking(bundle, size) => self.turn(ImportStep::Inspecting, bundle, *size),
+            ProgressEvent::Bytes(bytes) => {
                 self.progress.bytes += bytes;
                 self.write(true);
             }
-            Progress::MediaDone => {
+            ProgressEvent::MediaDone => {
                 self.progress.medium_free = true;
                 self.write(false);
             }
-            Progress::Judged(judged) => {
+            ProgressEvent::Judged(judged) => {
                 if let Some(bundle) = self.progress.bundle_mut(&judged.bundle) {
                     bundle.release = judged.release.as_ref().map(|(feed, version)| format!("{feed}/{version}"));
                     (bundle.state, bundle.reason) = match &judged.outcome {
-                        Outcome::Imported(_) | Outcome::KeyringReplaced(_) => (BundleState::Imported, None),
-                        Outcome::AlreadyHere => (BundleState::AlreadyHere, None),
-                        Outcome::Refused(refusal) => (BundleState::Refused, Some(refusal.reason)),
-                        Outcome::Failed(_) => (BundleState::Failed, None),
+                        ImportOutcome::Imported(_) | ImportOutcome::KeyringReplaced(_) => (BundleState::Imported, None),
+                        ImportOutcome::AlreadyHere => (BundleState::AlreadyHere, None),
+                        ImportOutcome::Refused(refusal) => (BundleState::Refused, Some(refusal.reason)),
+                        ImportOutcome::Failed(_) => (BundleState::Failed, None),
                     };
                 }
                 self.write(false);
             }
-            Progress::Mounted(_) | Progress::Unchanged(_) => {}
+            ProgressEvent::Mounted(_) | ProgressEvent::Unchanged(_) => {}
         }
     }
 }

@@ -10,7 +10,7 @@ use media::{Bundle, Surveyed};
 const MOST: usize = 64 << 20;
 
 /// What became of a keyring that was found.
-pub enum Rotated {
+pub enum KeyringOutcome {
     /// It is in force now.
     InForce(u64),
     /// It is in force, or was: a medium carries all versions, for relays that were away for long.
@@ -18,18 +18,18 @@ pub enum Rotated {
 }
 
 /// Each keyring's folder, and what became of it.
-pub type Outcomes = Vec<(String, Result<Rotated, Error>)>;
+pub type KeyringOutcomes = Vec<(String, Result<KeyringOutcome, Error>)>;
 
 /// Takes these keyrings off a medium, each with its folder's name, in the order of their versions. Each gets its own outcome.
-pub fn follow(
+pub fn take_keyrings(
     keeper: &mut Keeper,
     medium: &mut Surveyed,
     bundles: &[(Bundle, String)],
     operator: &Operator,
-) -> Result<Outcomes, Fault> {
+) -> Result<KeyringOutcomes, Fault> {
     let (mut found, mut held) = (Vec::new(), 0);
     for (bundle, folder) in bundles {
-        let envelope = if held <= MOST { medium.envelope(bundle) } else { Err(too_much()) };
+        let envelope = if held <= MOST { medium.envelope(bundle) } else { Err(too_many_keyrings()) };
         if let Ok(envelope) = &envelope {
             held += envelope.document.len() + envelope.signatures.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
         }
@@ -45,22 +45,22 @@ pub fn follow(
             (Some(version), Ok(envelope))
                 if version <= keeper.keyring.version && keeper.state.has_keyring(version, &envelope.document) =>
             {
-                Ok(Rotated::AlreadyHere(version))
+                Ok(KeyringOutcome::AlreadyHere(version))
             }
-            _ => judge(keeper, &folder, envelope, operator)?.map(Rotated::InForce),
+            _ => judge_keyring(keeper, &folder, envelope, operator)?.map(KeyringOutcome::InForce),
         };
         outcomes.push((folder, outcome));
     }
     Ok(outcomes)
 }
 
-fn too_much() -> Error {
+fn too_many_keyrings() -> Error {
     let detail = format!("there are more than {} MiB of keyrings on the medium", MOST >> 20);
     Error::refused(Reason::MediumEntryLimit, detail)
 }
 
 /// Gives one keyring its outcome: intent, act, outcome.
-fn judge(
+fn judge_keyring(
     keeper: &mut Keeper,
     folder: &str,
     envelope: Result<Envelope, Error>,
@@ -84,7 +84,7 @@ fn judge(
 fn put_in_force(keeper: &mut Keeper, successor: &Successor) -> Result<Event, Fault> {
     keeper.state.keep_keyring(successor)?;
     let mut trust = keeper.trust.clone();
-    trust.follow(successor);
-    keeper.trust(trust)?;
+    trust.apply_succession(successor);
+    keeper.replace_trust(trust)?;
     keeper.keyring_event(false)
 }

@@ -33,11 +33,11 @@ pub fn check_held(keeper: &Keeper, verified: &Verified) -> Result<(), Error> {
 
 /// What the relay holds of what a thin bundle leaves out. It is inspected again from our own store, on this feed's terms,
 /// and proven to have the signed digest, as if the bundle had carried it.
-pub struct Held {
+pub struct HeldArtifacts {
     packs: Packs,
 }
 
-impl Held {
+impl HeldArtifacts {
     /// For this bundle.
     pub fn of(keeper: &Keeper, verified: &Verified) -> Result<Self, Fault> {
         let carries_all = verified.manifest().artifacts.iter().all(|artifact| artifact.carried);

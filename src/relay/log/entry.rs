@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use super::facts::Repairer;
+pub use super::repair_officer::RepairOfficer;
 pub use sandbox::report::{SelfTest, SelfTested};
 pub use serve::journal::Attempt;
 
@@ -175,7 +175,7 @@ pub enum Event {
         /// Digest of the new trust file.
         trust: Digest,
         /// What each of them signed.
-        officers: Vec<Repairer>,
+        officers: Vec<RepairOfficer>,
     },
     /// A statement was handed in and does not count.
     StatementRefused {

@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::entry::Event;
 use super::pulls::Agents;
 use crate::log::writer::Log;
-use crate::rights::Role;
+use crate::rights::ProcessRole;
 use base::error::IoContext as _;
 use base::{Fault, Timestamp, durable};
 use serve::journal::{Attempt, LONGEST_LINE, Line, NAME};
@@ -20,7 +20,7 @@ use serve::journal::{Attempt, LONGEST_LINE, Line, NAME};
 /// A cut between the two leaves lines that are in the log already: the newest entry says which.
 pub fn drain(folder: &Path, log: &mut Log, now: Timestamp) -> Result<usize, Fault> {
     let mut count = 0;
-    empty(&folder.join(NAME), |lines| {
+    drain_lines(&folder.join(NAME), |lines| {
         let (mut events, mut pulls) = (Vec::new(), Vec::new());
         for line in lines {
             match read_line(line) {
@@ -29,19 +29,19 @@ pub fn drain(folder: &Path, log: &mut Log, now: Timestamp) -> Result<usize, Faul
                 Line::Pull(pull) => pulls.push(*pull),
             }
         }
-        let newest = log.last().and_then(|entry| number(&entry.event));
-        if let Some(known) = events.iter().position(|event| newest.is_some() && number(event) == newest) {
+        let newest = log.last().and_then(|entry| number_of(&entry.event));
+        if let Some(known) = events.iter().position(|event| newest.is_some() && number_of(event) == newest) {
             events.drain(..=known);
         }
         count = events.iter().filter(|event| matches!(event, Event::Attempt(_))).count();
         log.append(now, events)?;
-        Agents::take(folder, pulls)
+        Agents::record(folder, pulls)
     })?;
     Ok(count)
 }
 
 /// Gives the lines of a journal to `take`, under its lock, and empties it once that is done.
-pub fn empty(path: &Path, take: impl FnOnce(Vec<&[u8]>) -> Result<(), Fault>) -> Result<(), Fault> {
+pub fn drain_lines(path: &Path, take: impl FnOnce(Vec<&[u8]>) -> Result<(), Fault>) -> Result<(), Fault> {
     let mut file = durable::open_append(path)?;
     if file.metadata().during("read", path)?.len() == 0 {
         return Ok(());
@@ -55,7 +55,7 @@ pub fn empty(path: &Path, take: impl FnOnce(Vec<&[u8]>) -> Result<(), Fault>) ->
 }
 
 /// The number the server gave it.
-fn number(event: &Event) -> Option<u64> {
+fn number_of(event: &Event) -> Option<u64> {
     match event {
         Event::Attempt(attempt) => Some(attempt.id).filter(|id| *id != 0),
         Event::SelfTest(result) => result.id,
@@ -67,7 +67,7 @@ fn number(event: &Event) -> Option<u64> {
 fn read_line(line: &[u8]) -> Line {
     let read = if line.len() <= LONGEST_LINE { serde_json::from_slice(line).ok() } else { None };
     // A self-test of roles that the relay does not have is none.
-    let is_role = |name: &str| Role::ALL.iter().any(|role| role.rights().name == name);
+    let is_role = |name: &str| ProcessRole::ALL.iter().any(|role| role.rights().name == name);
     let read = read.filter(|line| match line {
         Line::SelfTest(test) => test.roles.iter().all(|tested| is_role(&tested.role)),
         Line::Attempt(_) | Line::Pull(_) => true,

@@ -3,11 +3,11 @@
 //! and who shows them.
 
 pub mod entry;
-pub mod facts;
+pub mod interrupted;
 pub mod journal;
 pub mod pulls;
+pub mod repair_officer;
 pub mod search;
-pub mod under_way;
 pub mod writer;
 
 pub use entry::{Entry, Event};

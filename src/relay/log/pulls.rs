@@ -84,7 +84,7 @@ impl Agents {
 
     /// Takes lines of the journal in, and keeps the file. Lines that were taken before a cut are known by the
     /// number of the newest.
-    pub fn take(folder: &Path, mut pulls: Vec<Pull>) -> Result<(), Fault> {
+    pub fn record(folder: &Path, mut pulls: Vec<Pull>) -> Result<(), Fault> {
         // What cannot be read is no evidence; it must not stop the keeper.
         let mut agents = Self::load(folder).unwrap_or_default();
         if let Some(known) = pulls.iter().position(|pull| pull.id == agents.newest) {
@@ -96,7 +96,7 @@ impl Agents {
         for pull in pulls {
             agents.add(pull);
         }
-        agents.shorten();
+        agents.forget_oldest();
         let bytes = serde_json::to_vec(&agents).map_err(|_| Fault::Internal("who pulled what cannot be written"))?;
         durable::replace_derived(&folder.join(NAME), &bytes)
     }
@@ -129,7 +129,7 @@ impl Agents {
     }
 
     /// Lets those go that came last the longest ago.
-    fn shorten(&mut self) {
+    fn forget_oldest(&mut self) {
         if self.agents.len() > AGENTS {
             let last = |agent: &Agent| agent.feeds.values().map(|pulled| pulled.last).max();
             self.agents.sort_by_key(|agent| std::cmp::Reverse(last(agent)));
@@ -161,9 +161,9 @@ mod tests {
     fn lines_are_taken_once_and_the_highest_version_is_remembered() {
         let folder = tempfile::tempdir().unwrap();
         let lines = vec![pull(7, "10.0.0.1", 3, true), pull(8, "10.0.0.1", 2, false), pull(9, "10.0.0.2", 2, true)];
-        Agents::take(folder.path(), lines.clone()).unwrap();
+        Agents::record(folder.path(), lines.clone()).unwrap();
         // A cut before the journal was emptied: the same lines again, and one more.
-        Agents::take(folder.path(), [lines, vec![pull(10, "10.0.0.1", 2, true)]].concat()).unwrap();
+        Agents::record(folder.path(), [lines, vec![pull(10, "10.0.0.1", 2, true)]].concat()).unwrap();
         let agents = Agents::load(folder.path()).unwrap();
         assert_eq!((agents.newest, agents.agents.len()), (10, 2));
         let pulled = &agents.agents[0].feeds["f"];
@@ -175,7 +175,7 @@ mod tests {
     fn those_seen_longest_ago_are_let_go() {
         let folder = tempfile::tempdir().unwrap();
         let lines = (1..=AGENTS as u64 + 50).map(|id| pull(id, &format!("a{id}"), 1, true)).collect();
-        Agents::take(folder.path(), lines).unwrap();
+        Agents::record(folder.path(), lines).unwrap();
         let agents = Agents::load(folder.path()).unwrap();
         assert_eq!(agents.agents.len(), AGENTS);
         assert!(

@@ -14,7 +14,7 @@ use tlog::tree::WIDTH;
 
 /// What is looked for.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct SearchQuery {
     /// Only entries from this number on.
     pub from: u64,
     /// Only entries below this number; none: to the newest.
@@ -25,7 +25,7 @@ pub struct Wanted {
 
 /// What was found.
 #[derive(Debug)]
-pub struct Found {
+pub struct SearchPage {
     /// Entries in the log.
     pub size: u64,
     /// The entries, newest first.
@@ -47,11 +47,11 @@ pub struct Hit {
 
 /// Up to `most` entries that are wanted, the newest of them. They are read under the signed head;
 /// [`tlog::check::check`] proves them.
-pub fn search(folder: &Path, verifier: &Verifier, wanted: &Wanted, most: usize) -> Result<Found, Fault> {
+pub fn search(folder: &Path, verifier: &Verifier, wanted: &SearchQuery, most: usize) -> Result<SearchPage, Fault> {
     let size = read_checkpoint(folder, verifier)?.size;
     let finders: Vec<_> = wanted.words.iter().map(|word| Finder::new(word.as_bytes())).collect();
     let reached = wanted.before.unwrap_or(size).min(size);
-    let mut found = Found { size, hits: Vec::new(), reached };
+    let mut found = SearchPage { size, hits: Vec::new(), reached };
     while found.reached > wanted.from && found.hits.len() < most {
         in_bundle(folder, size, (found.reached - 1) / WIDTH as u64, |first, entries, read| {
             let mut below: Vec<_> = (first..found.reached).zip(entries).collect();
@@ -77,7 +77,7 @@ pub fn newest(
     words: &[String],
     is_it: impl Fn(&Entry) -> bool,
 ) -> Result<Option<(u64, Entry)>, Fault> {
-    let mut wanted = Wanted { words: words.to_vec(), ..Wanted::default() };
+    let mut wanted = SearchQuery { words: words.to_vec(), ..SearchQuery::default() };
     while wanted.before != Some(0) {
         let found = search(folder, verifier, &wanted, 16)?;
         wanted.before = Some(found.reached);
@@ -129,7 +129,8 @@ mod tests {
             [(vec![], (0..700).collect::<Vec<u64>>()), (vec!["seventh".to_owned()], (0..700).step_by(7).collect())]
         {
             for most in [1, 7, 255, 256, 257, 1000] {
-                let (mut seen, mut wanted) = (Vec::new(), Wanted { words: words.clone(), ..Wanted::default() });
+                let (mut seen, mut wanted) =
+                    (Vec::new(), SearchQuery { words: words.clone(), ..SearchQuery::default() });
                 while wanted.before != Some(0) {
                     let found = search(&folder, &vkey, &wanted, most).unwrap();
                     assert!(found.size == 700 && found.hits.len() <= most);
@@ -143,7 +144,7 @@ mod tests {
         }
         let of = |from, before, words: &[&str], most| {
             let words = words.iter().map(|word| (*word).to_owned()).collect();
-            let found = search(&folder, &vkey, &Wanted { from, before, words }, most).unwrap();
+            let found = search(&folder, &vkey, &SearchQuery { from, before, words }, most).unwrap();
             (found.hits.iter().map(|hit| hit.number).collect::<Vec<_>>(), found.reached)
         };
         assert_eq!(of(0, None, &["seventh", "number 14 "], 9).0, [14]);

@@ -60,7 +60,7 @@ impl Log {
             floor: Timestamp::default(),
         };
         log.load_bundle()?;
-        log.complete()?;
+        log.finish_cut_append()?;
         log.floor = log.last.as_ref().map(|entry| entry.time).unwrap_or_default();
         Ok(log)
     }
@@ -125,9 +125,9 @@ impl Log {
 
     /// Step 1.
     fn write_bundle(&self, size: u64) -> Result<(), Fault> {
-        let (index, width) = place(size);
+        let (index, width) = bundle_position(size);
         let path = self.folder.join(tiles::bundle_path(index, width));
-        make_room(&path)?;
+        create_parent(&path)?;
         durable::replace(&path, &self.bundle)
     }
 
@@ -135,12 +135,12 @@ impl Log {
     fn write_head(&self, full: &[Tile]) -> Result<(), Fault> {
         for tile in full {
             let path = self.folder.join(tiles::tile_path(tile.level, tile.index, WIDTH));
-            make_room(&path)?;
+            create_parent(&path)?;
             durable::replace(&path, tile.hashes.as_flattened())?;
         }
         for tile in self.edge.partial() {
             let path = self.folder.join(tiles::tile_path(tile.level, tile.index, tile.hashes.len()));
-            make_room(&path)?;
+            create_parent(&path)?;
             durable::replace_derived(&path, tile.hashes.as_flattened())?;
         }
         let head = self.signer.sign(&self.head().to_text());
@@ -157,7 +157,7 @@ impl Log {
                 durable::remove(&partial_folder(&self.folder.join(tiles::bundle_path(tile.index, 1))))?;
             }
         }
-        let (index, width) = place(self.edge.size());
+        let (index, width) = bundle_position(self.edge.size());
         let edges = self.edge.partial().map(|t| (tiles::tile_path(t.level, t.index, t.hashes.len()), t.hashes.len()));
         let bundle = (!self.bundle.is_empty()).then(|| (tiles::bundle_path(index, width), width));
         for (path, width) in edges.chain(bundle) {
@@ -194,7 +194,7 @@ impl Log {
     }
 
     /// Goes on with entries that are durable but not promised yet.
-    fn complete(&mut self) -> Result<(), Fault> {
+    fn finish_cut_append(&mut self) -> Result<(), Fault> {
         let before = self.edge.size();
         let mut full = Vec::new();
         while let Some(bytes) = self.longer_bundle()? {
@@ -302,7 +302,7 @@ fn edge_from(size: u64, read: impl Fn(usize, u64, usize) -> Option<Vec<Hash>>) -
 }
 
 /// Index and width of the bundle that ends at `size`, which is at least 1.
-fn place(size: u64) -> (u64, usize) {
+fn bundle_position(size: u64) -> (u64, usize) {
     let last = size.saturating_sub(1);
     (last / WIDTH as u64, to_width(last % WIDTH as u64 + 1))
 }
@@ -315,6 +315,6 @@ fn partial_folder(path: &Path) -> PathBuf {
     path.parent().unwrap_or(path).to_owned()
 }
 
-fn make_room(path: &Path) -> Result<(), Fault> {
+fn create_parent(path: &Path) -> Result<(), Fault> {
     durable::create_dir(path.parent().unwrap_or(path))
 }

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use super::examiners::SupervisedExaminers;
 use super::pipes::start_piped;
 use crate::import::Workers;
-use crate::rights::Role;
+use crate::rights::ProcessRole;
 use crate::sinkhole::post;
 use crate::state::State;
 use base::error::IoContext as _;
@@ -48,9 +48,9 @@ pub enum Worker {
     },
     /// Tries to get out of its confinement, for the self-test.
     Attempt {
-        /// Role whose rights it has.
+        /// ProcessRole whose rights it has.
         #[arg(long, value_enum)]
-        role: Role,
+        role: ProcessRole,
         /// Layers of confinement that are in place.
         #[arg(long)]
         layers: String,
@@ -89,7 +89,7 @@ fn work(root: &Path, worker: &Worker) -> Result<(), Error> {
             };
             let grants = Grants { state: root, medium: Some(opened.as_fd()) };
             let config = config()?;
-            sandbox::enter(Role::Reader.rights(), &grants, &config.terms())?;
+            sandbox::enter(ProcessRole::Reader.rights(), &grants, &config.terms())?;
             reader::run(&opened, &config.limits, asks, answers).map_err(gone)?;
         }
         Worker::Attempt { role, layers, targets } => {
@@ -101,7 +101,7 @@ fn work(root: &Path, worker: &Worker) -> Result<(), Error> {
             end_with(*supervisor, Signal::KILL)?;
             let (street, desk) = (std::io::stdin(), std::io::stdout());
             let config = config()?;
-            sandbox::enter(Role::Post.rights(), &Grants { state: root, medium: None }, &config.terms())?;
+            sandbox::enter(ProcessRole::UdpForwarder.rights(), &Grants { state: root, medium: None }, &config.terms())?;
             // When one end is gone, the resolver reports the reason.
             post::run(street, desk, &config.dns).map_err(gone)?;
         }
@@ -112,7 +112,7 @@ fn work(root: &Path, worker: &Worker) -> Result<(), Error> {
             end_with(*supervisor, Signal::KILL)?;
             let (asks, answers) = pipes()?;
             let config = config()?;
-            sandbox::enter(Role::Examiner.rights(), &Grants { state: root, medium: None }, &config.terms())?;
+            sandbox::enter(ProcessRole::Examiner.rights(), &Grants { state: root, medium: None }, &config.terms())?;
             examiner::run(&config.limits, asks, answers).map_err(gone)?;
         }
     }

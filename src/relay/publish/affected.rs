@@ -1,6 +1,6 @@
 //! What a key had a part in: releases that it signed, and releases that were approved with it.
 
-use crate::publish::{Standing, standing};
+use crate::publish::{ReleaseStatus, release_status};
 use crate::state::{State, Trust};
 use base::{Digest, Fault};
 use bundle::keyring::id_text;
@@ -10,7 +10,7 @@ use config::Config;
 
 /// A release that a key had a part in, and that was not refused or withdrawn since.
 #[derive(Clone, Debug)]
-pub struct Affected {
+pub struct AffectedRelease {
     /// Which.
     pub id: ReleaseId,
     /// Digest of its manifest.
@@ -18,31 +18,36 @@ pub struct Affected {
     /// Whether the key signed the bundle; else an officer approved it with the key.
     pub signed: bool,
     /// Where it stands.
-    pub standing: Standing,
+    pub standing: ReleaseStatus,
 }
 
 /// The releases that the key with this id had a part in.
-pub fn affected(state: &State, config: &Config, trust: &Trust, key: &str) -> Result<Vec<Affected>, Fault> {
+pub fn affected_releases(
+    state: &State,
+    config: &Config,
+    trust: &Trust,
+    key: &str,
+) -> Result<Vec<AffectedRelease>, Fault> {
     let mut found = Vec::new();
     for id in state.releases(trust)? {
         let Some(feed) = config.feed(&id.feed) else { continue };
         let (release, statements) = (state.release(&id)?, state.statements(&id)?);
-        let stands = standing(&release, &statements, feed);
+        let stands = release_status(&release, &statements, feed);
         let signed = release.signers.iter().any(|signer| signer.key_id == key);
         let is_by_key = |signature: &str| {
             SignatureFile::parse(signature.as_bytes()).is_ok_and(|file| id_text(file.key_id()) == key)
         };
         let lets_pass = |decision| matches!(decision, Decision::Approve | Decision::Downgrade);
         let approved = statements.iter().any(|t| lets_pass(t.decision) && is_by_key(&t.signature));
-        if (signed || approved) && matches!(stands, Standing::Held { .. } | Standing::Approved) {
-            found.push(Affected { id, manifest: release.manifest, signed, standing: stands });
+        if (signed || approved) && matches!(stands, ReleaseStatus::Held { .. } | ReleaseStatus::Approved) {
+            found.push(AffectedRelease { id, manifest: release.manifest, signed, standing: stands });
         }
     }
     Ok(found)
 }
 
 /// The digest of the list: what a directive names, so that it is about what was looked at.
-pub fn listing(affected: &[Affected]) -> Digest {
-    let lines: Vec<String> = affected.iter().map(|it| format!("{} sha256:{}\n", it.id, it.manifest)).collect();
+pub fn listing_digest(affected_releases: &[AffectedRelease]) -> Digest {
+    let lines: Vec<String> = affected_releases.iter().map(|it| format!("{} sha256:{}\n", it.id, it.manifest)).collect();
     Digest::of(lines.concat().as_bytes())
 }

@@ -6,7 +6,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::compare::{Change, Pair, Placed, Side, compare};
+use crate::state::compare::{Change, ItemPair, PlacedItem, ReleaseItems, compare};
 use crate::state::release::Packed;
 use crate::state::{Release, SMALL, State};
 use base::error::IoContext as _;
@@ -23,7 +23,7 @@ const LONGEST: u64 = 300;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Items {
+pub struct ItemChanges {
     /// The release that it is compared with, as FEED/VERSION; none where none is served.
     pub served: Option<String>,
     /// How many items that one has.
@@ -31,14 +31,14 @@ pub struct Items {
     /// How many this one has.
     pub after: u64,
     /// What changed, what makes detection weaker first; what does not occur is left out.
-    pub changes: Vec<Group>,
+    pub changes: Vec<ChangeGroup>,
 }
 
 /// One kind of change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Group {
+pub struct ChangeGroup {
     /// Which.
     pub change: Change,
     /// How many items.
@@ -62,7 +62,7 @@ pub struct Example {
     pub new: Option<String>,
 }
 
-impl Items {
+impl ItemChanges {
     /// Its digest: what an officer's statement names.
     pub fn digest(&self) -> Result<Digest, Fault> {
         let bytes = serde_json::to_vec(self).map_err(|_| Fault::Internal("changes cannot be written"))?;
@@ -70,7 +70,7 @@ impl Items {
     }
 
     /// The kinds of change that make detection weaker.
-    pub fn weaker(&self) -> impl Iterator<Item = &Group> {
+    pub fn weaker(&self) -> impl Iterator<Item = &ChangeGroup> {
         self.changes.iter().filter(|group| group.change.is_weaker())
     }
 }
@@ -85,7 +85,7 @@ pub enum Examples {
 }
 
 /// A release whose items can be looked up.
-struct Open<'a> {
+struct ReleaseReader<'a> {
     state: &'a State,
     id: ReleaseId,
     verdicts: &'a [Verdict],
@@ -93,42 +93,42 @@ struct Open<'a> {
 }
 
 /// Compares `release` with what is served of its feed now.
-pub fn item_changes(state: &State, release: &Release, wanted: Examples) -> Result<Items, Fault> {
+pub fn item_changes(state: &State, release: &Release, wanted: Examples) -> Result<ItemChanges, Fault> {
     let (id, verdicts) = (release.id(), state.verdicts(release)?);
     let (sections, file) = state.items(&id)?;
-    let new = Side { verdicts: &verdicts, sections, file };
-    let Some(served) = state.served(&id)? else {
-        return Ok(Items { after: new.count(), ..Items::default() });
+    let new = ReleaseItems { verdicts: &verdicts, sections, file };
+    let Some(served) = state.served_release(&id)? else {
+        return Ok(ItemChanges { after: new.count(), ..ItemChanges::default() });
     };
     let former = state.verdicts(&state.release(&served)?)?;
     let (sections, file) = state.items(&served)?;
-    let old = Side { verdicts: &former, sections, file };
-    let mut found: BTreeMap<Change, (u64, Few)> = BTreeMap::new();
+    let old = ReleaseItems { verdicts: &former, sections, file };
+    let mut found: BTreeMap<Change, (u64, FirstExamples)> = BTreeMap::new();
     let most = if wanted == Examples::All { usize::MAX } else { MOST };
     compare(&old, &new, &mut |change, pair| {
         let (count, few) = found.entry(change).or_default();
         *count += 1;
         few.put(pair, most);
     })?;
-    let olds = Open { state, verdicts: &former, packed: state.pack_index(&served)?, id: served.clone() };
-    let news = Open { state, verdicts: &verdicts, packed: state.pack_index(&id)?, id };
+    let olds = ReleaseReader { state, verdicts: &former, packed: state.pack_index(&served)?, id: served.clone() };
+    let news = ReleaseReader { state, verdicts: &verdicts, packed: state.pack_index(&id)?, id };
     let changes = found
         .into_iter()
-        .map(|(change, (count, Few(pairs)))| {
+        .map(|(change, (count, FirstExamples(pairs)))| {
             let examples = pairs.into_values().map(|pair| example(pair, &olds, &news)).collect::<Result<_, _>>()?;
-            Ok(Group { change, count, examples })
+            Ok(ChangeGroup { change, count, examples })
         })
         .collect::<Result<_, Fault>>()?;
-    Ok(Items { served: Some(served.to_string()), before: old.count(), after: new.count(), changes })
+    Ok(ItemChanges { served: Some(served.to_string()), before: old.count(), after: new.count(), changes })
 }
 
 /// The first pairs by artifact and place, so that the same releases always give the same examples.
 #[derive(Default)]
-struct Few(BTreeMap<(u32, u64, u32, u64), Pair>);
+struct FirstExamples(BTreeMap<(u32, u64, u32, u64), ItemPair>);
 
-impl Few {
-    fn put(&mut self, pair: Pair, most: usize) {
-        let place = |placed: Option<Placed>| placed.map_or((u32::MAX, u64::MAX), |p| (p.artifact, p.item.offset));
+impl FirstExamples {
+    fn put(&mut self, pair: ItemPair, most: usize) {
+        let place = |placed: Option<PlacedItem>| placed.map_or((u32::MAX, u64::MAX), |p| (p.artifact, p.item.offset));
         let ((artifact, offset), (was_artifact, was_offset)) = (place(pair.1), place(pair.0));
         self.0.insert((artifact, offset, was_artifact, was_offset), pair);
         if self.0.len() > most {
@@ -137,16 +137,17 @@ impl Few {
     }
 }
 
-fn example((old, new): Pair, olds: &Open<'_>, news: &Open<'_>) -> Result<Example, Fault> {
-    let read = |placed: Option<Placed>, open: &Open<'_>| placed.map(|placed| open.read(placed)).transpose();
+fn example((old, new): ItemPair, olds: &ReleaseReader<'_>, news: &ReleaseReader<'_>) -> Result<Example, Fault> {
+    let read =
+        |placed: Option<PlacedItem>, open: &ReleaseReader<'_>| placed.map(|placed| open.read(placed)).transpose();
     let (old, new) = (read(old, olds)?, read(new, news)?);
     let path = new.as_ref().or(old.as_ref()).map(|(path, _)| path.clone()).unwrap_or_default();
     Ok(Example { path, old: old.map(|(_, text)| text), new: new.map(|(_, text)| text) })
 }
 
-impl Open<'_> {
+impl ReleaseReader<'_> {
     /// The path and the beginning of an item's line.
-    fn read(&self, placed: Placed) -> Result<(String, String), Fault> {
+    fn read(&self, placed: PlacedItem) -> Result<(String, String), Fault> {
         let at = usize::try_from(placed.artifact).unwrap_or(usize::MAX);
         let damaged = || Fault::damaged(format!("the items of {}", self.id), "one of them is in no artifact");
         let verdict = self.verdicts.get(at).ok_or_else(damaged)?;

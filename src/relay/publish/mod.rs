@@ -4,8 +4,8 @@
 pub mod affected;
 pub mod changes;
 pub mod set;
-pub mod standing;
+pub mod status;
 pub mod tuf;
 
-pub use changes::{Examples, Items, item_changes};
-pub use standing::{Standing, standing};
+pub use changes::{Examples, ItemChanges, item_changes};
+pub use status::{ReleaseStatus, release_status};

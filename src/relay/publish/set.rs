@@ -13,7 +13,7 @@ use inspect::{Decision, Stripped, Verdict};
 use serve::set::{Current, Dropped, FORMAT, File, From, Member, Place, SUMS, Set, sum_lines};
 
 /// The next set of `channel` from these releases, each with its verdicts. Refusal: `path-clash`.
-pub fn make(
+pub fn make_set(
     channel: &str,
     former: Option<&Set>,
     releases: &[(Release, Vec<Verdict>, BTreeMap<Digest, Packed>)],
@@ -32,7 +32,7 @@ pub fn make(
                 continue;
             };
             // What a publisher brings beside a file is about the bytes that were signed, not those that are left.
-            if is_beside(&verdict.path, verdicts) {
+            if is_stale_companion(&verdict.path, verdicts) {
                 continue;
             }
             let place = match packed.get(&sha256) {
@@ -49,7 +49,7 @@ pub fn make(
                 stripped: verdict
                     .stripped
                     .as_ref()
-                    .map(|stripped| Box::new(From { sha256: verdict.sha256, dropped: dropped(stripped) })),
+                    .map(|stripped| Box::new(From { sha256: verdict.sha256, dropped: dropped_lines(stripped) })),
             });
         }
         members.push(Member {
@@ -109,13 +109,13 @@ pub fn make(
         gone: BTreeMap::new(),
     };
     if let Some(former) = former {
-        follow(&mut set, former);
+        carry_dates(&mut set, former);
     }
     Ok(set)
 }
 
 /// Gives unchanged files their former date, changed ones a later one than they ever had.
-fn follow(set: &mut Set, former: &Set) {
+fn carry_dates(set: &mut Set, former: &Set) {
     let mut gone: BTreeMap<String, Timestamp> = former.gone.clone();
     let mut old: BTreeMap<&str, &File> = former.files.iter().map(|f| (f.path.as_str(), f)).collect();
     for file in &mut set.files {
@@ -132,23 +132,23 @@ fn follow(set: &mut Set, former: &Set) {
 }
 
 /// What was left out, as a set says it.
-fn dropped(stripped: &Stripped) -> Vec<Dropped> {
+fn dropped_lines(stripped: &Stripped) -> Vec<Dropped> {
     let lines = stripped.dropped.iter();
     lines.map(|it| Dropped { line: it.line, reason: it.reason, member: it.member.clone() }).collect()
 }
 
 /// Endings of files that vouch for another one's bytes.
-const BESIDE: &[&str] = &[".asc", ".md5", ".minisig", ".sha256", ".sig", ".sign"];
+const COMPANIONS: &[&str] = &[".asc", ".md5", ".minisig", ".sha256", ".sig", ".sign"];
 
 /// Whether the file at `path` vouches for an artifact that is not served as it was signed; or is a signature or an
 /// increment of a database that is withheld, with which it is one: `daily-7.cvd.sign`, `daily-7.cdiff`. The verdicts
 /// are sorted by path.
-fn is_beside(path: &str, verdicts: &[Verdict]) -> bool {
+fn is_stale_companion(path: &str, verdicts: &[Verdict]) -> bool {
     let is = |path: &str, decision| {
         let at = verdicts.binary_search_by(|verdict| verdict.path.as_str().cmp(path)).ok();
         at.and_then(|at| verdicts.get(at)).is_some_and(|verdict| verdict.decision == decision)
     };
-    let stem = BESIDE.iter().find_map(|ending| path.strip_suffix(ending));
+    let stem = COMPANIONS.iter().find_map(|ending| path.strip_suffix(ending));
     let of_a_database = [".cvd.sign", ".cdiff", ".cdiff.sign"].iter().find_map(|ending| path.strip_suffix(ending));
     let database = of_a_database.and_then(|rest| rest.rsplit_once('-')).map(|(name, _)| format!("{name}.cvd"));
     stem.is_some_and(|stem| is(stem, Decision::Stripped))
@@ -171,7 +171,7 @@ fn side_files(feed: &Arc<str>, verdict: &Verdict, now: Timestamp) -> impl Iterat
 
 impl State {
     /// The release of the same feed that the channels show, if it is another.
-    pub fn served(&self, id: &ReleaseId) -> Result<Option<ReleaseId>, Fault> {
+    pub fn served_release(&self, id: &ReleaseId) -> Result<Option<ReleaseId>, Fault> {
         for channel in self.channels()? {
             let mut members = self.members(&channel)?.into_iter();
             if let Some(member) = members.find(|m| m.feed == id.feed && m.version != id.version) {
@@ -182,7 +182,7 @@ impl State {
     }
 
     /// Switches a channel: the one step by which agents see another set.
-    pub fn switch(&self, channel: &str, current: Current) -> Result<(), Fault> {
+    pub fn switch_channel(&self, channel: &str, current: Current) -> Result<(), Fault> {
         durable::replace(&self.channel_path(channel).join("current"), current.to_text().as_bytes())
     }
 }
@@ -221,15 +221,15 @@ mod tests {
     fn last_modified_only_moves_forward() {
         let first = set(1, 1000, &[("a", "one"), ("b", "same")]);
         let mut second = set(2, 2000, &[("a", "two"), ("b", "same")]);
-        follow(&mut second, &first);
+        carry_dates(&mut second, &first);
         assert_eq!(second.files.iter().map(|f| f.modified.secs()).collect::<Vec<_>>(), [2000, 1000]);
         // Back to the first content, with a clock that went back, and `b` gone.
         let mut third = set(3, 1500, &[("a", "one")]);
-        follow(&mut third, &second);
+        carry_dates(&mut third, &second);
         assert_eq!(third.files[0].modified.secs(), 2001);
         // `b` comes again: later than it ever was.
         let mut fourth = set(4, 900, &[("a", "one"), ("b", "same")]);
-        follow(&mut fourth, &third);
+        carry_dates(&mut fourth, &third);
         assert_eq!(fourth.files.iter().map(|f| f.modified.secs()).collect::<Vec<_>>(), [2001, 1001]);
         assert!(fourth.gone.is_empty());
     }

@@ -27,7 +27,7 @@ const LONGEST_METADATA: u64 = 64 << 20;
 pub const CHANNEL: &str = "-/tuf";
 
 /// What was signed offline, and what is published.
-pub struct Parts {
+pub struct TreeParts {
     /// `1.root.json`, … by name.
     pub roots: Files,
     /// `targets.json`.
@@ -52,8 +52,8 @@ pub fn claimed_version(text: &str) -> u64 {
 
 /// Makes the tree of this version, signed by the relay until `expires`, and runs the rules of a client on it that
 /// knows the former one. Refusal: `tuf-refused`.
-pub fn make(
-    parts: &Parts,
+pub fn make_tree(
+    parts: &TreeParts,
     former: Option<&Tree>,
     key: &SigningKey,
     version: u64,
@@ -75,7 +75,7 @@ pub fn make(
 
     // The role of a feed never steps back: after a withdrawal the newest that clients know stays, and what it
     // signed is not served.
-    let known = former.map(feeds).unwrap_or_default();
+    let known = former.map(feed_metadata).unwrap_or_default();
     for (feed, text) in known.iter().chain(&parts.feeds) {
         let newest =
             [known.get(feed), parts.feeds.get(feed)].into_iter().flatten().max_by_key(|it| claimed_version(it));
@@ -105,7 +105,7 @@ pub fn make(
 }
 
 /// The metadata of feeds' roles, by feed.
-fn feeds(tree: &Tree) -> BTreeMap<String, String> {
+fn feed_metadata(tree: &Tree) -> BTreeMap<String, String> {
     let of = |(name, text): (&String, &String)| {
         let (_, role) = name.strip_suffix(".json")?.split_once('.')?;
         let is_feed = !matches!(role, "root" | "targets" | "snapshot" | NOTICE);
@@ -155,12 +155,12 @@ impl State {
 }
 
 /// An artifact in the relay's notice.
-pub fn noticed(feed: &str, version: u64, path: &str, why: &str) -> Value {
+pub fn notice_entry(feed: &str, version: u64, path: &str, why: &str) -> Value {
     json!({ "feed": feed, "version": version, "target": target_name(feed, path), "why": why })
 }
 
 /// Paths and texts of a release's TUF metadata.
-pub fn metadata(state: &State, member: &Member) -> Result<Vec<(String, String)>, Fault> {
+pub fn read_metadata(state: &State, member: &Member) -> Result<Vec<(String, String)>, Fault> {
     let id = ReleaseId { feed: member.feed.clone(), version: member.version };
     let verdicts = state.verdicts(&state.release(&id)?)?;
     let mut found = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::publish::{Examples, Items, item_changes};
+use crate::publish::{Examples, ItemChanges, item_changes};
 use crate::state::{Release, State};
 use base::{Fault, quoted};
 use bundle::ReleaseId;
@@ -22,7 +22,7 @@ pub struct Changes {
     /// What makes detection weaker as a whole, and no single item shows, in words.
     pub weaker: Vec<String>,
     /// The same by rule, signature and indicator.
-    pub items: Items,
+    pub items: ItemChanges,
 }
 
 impl Changes {
@@ -54,7 +54,7 @@ pub fn as_a_whole(state: &State, release: &Release, verdicts: &[Verdict]) -> Res
     } else if release.loss.older > 0 {
         changes.weaker.push("it goes back to older databases: that needs a downgrade ticket".into());
     }
-    let Some(served) = state.served(&release.id())? else { return Ok(changes) };
+    let Some(served) = state.served_release(&release.id())? else { return Ok(changes) };
     let former = state.release(&served)?;
     let before = state.verdicts(&former)?;
     if served.version > release.version {

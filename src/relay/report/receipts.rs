@@ -1,6 +1,6 @@
 //! Receipts of what the import log says.
 
-use crate::log::search::{Wanted, newest, search};
+use crate::log::search::{SearchQuery, newest, search};
 use crate::log::{Entry, Event};
 use crate::state::State;
 use base::Fault;
@@ -34,7 +34,7 @@ pub fn of_import(state: &State, id: &ReleaseId) -> Result<Option<Receipt>, Fault
 pub fn medium_of(state: &State, id: &ReleaseId) -> Result<Option<Entry>, Fault> {
     let folder = state.import_log();
     let Some(before) = import_of(state, id)? else { return Ok(None) };
-    let wanted = Wanted { before: Some(before), words: vec![Event::needle("medium-opened")], from: 0 };
+    let wanted = SearchQuery { before: Some(before), words: vec![Event::needle("medium-opened")], from: 0 };
     Ok(search(&folder, &read_vkey(&folder)?, &wanted, 1)?.hits.pop().map(|hit| hit.entry))
 }
 

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::publish::standing::Taken;
-use crate::publish::{Items, Standing, standing};
+use crate::publish::status::StatementRecord;
+use crate::publish::{ItemChanges, ReleaseStatus, release_status};
 use crate::state::{Release, State, Trust};
 use base::{Error, Fault, Reason};
 use bundle::ReleaseId;
@@ -17,7 +17,7 @@ pub struct ReleaseRow {
     /// The record.
     pub release: Release,
     /// Where it stands; none if the config has no such feed any more.
-    pub standing: Option<Standing>,
+    pub standing: Option<ReleaseStatus>,
     /// Channels that show it.
     pub channels: Vec<String>,
 }
@@ -30,12 +30,12 @@ pub struct Shown {
     #[serde(flatten)]
     pub row: ReleaseRow,
     /// Statements that count.
-    pub statements: Vec<Taken>,
+    pub statements: Vec<StatementRecord>,
     /// One verdict for each artifact, by path.
     pub verdicts: Vec<Verdict>,
     /// What it changes, item by item, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub items: Option<Items>,
+    pub items: Option<ItemChanges>,
 }
 
 /// The channels that show a release.
@@ -53,7 +53,7 @@ pub fn channels_of(state: &State, id: &ReleaseId) -> Result<Vec<String>, Fault> 
 pub fn row(state: &State, config: &Config, id: &ReleaseId) -> Result<ReleaseRow, Fault> {
     let release = state.release(id)?;
     let statements = state.statements(id)?;
-    let standing = config.feed(&id.feed).map(|feed| standing(&release, &statements, feed));
+    let standing = config.feed(&id.feed).map(|feed| release_status(&release, &statements, feed));
     Ok(ReleaseRow { release, standing, channels: channels_of(state, id)? })
 }
 
@@ -61,8 +61,8 @@ impl ReleaseRow {
     /// Where it stands, in words.
     pub fn outcome(&self) -> String {
         match (&self.standing, self.channels.as_slice()) {
-            (Some(Standing::Approved), []) => "superseded".into(),
-            (Some(Standing::Approved) | None, [_, ..]) => {
+            (Some(ReleaseStatus::Approved), []) => "superseded".into(),
+            (Some(ReleaseStatus::Approved) | None, [_, ..]) => {
                 format!("published in {}", self.channels.join(", "))
             }
             (Some(standing), _) => standing.to_string(),
@@ -78,7 +78,7 @@ pub fn rows(state: &State, config: &Config) -> Result<Vec<ReleaseRow>, Fault> {
 
 /// One release with every verdict. Refused: there is none of this name.
 pub fn shown(state: &State, config: &Config, id: &ReleaseId) -> Result<Shown, Error> {
-    if Trust::load(state)?.accepted(&id.feed, id.version).is_none() || !state.release_path(id).is_dir() {
+    if Trust::load(state)?.accepted_manifest(&id.feed, id.version).is_none() || !state.release_path(id).is_dir() {
         return Err(Error::refused(Reason::StatementUnknownRelease, format!("there is no release {id} here")));
     }
     let row = row(state, config, id)?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::releases;
-use crate::publish::Standing;
+use crate::publish::ReleaseStatus;
 use crate::state::{State, Trust};
 use base::{Fault, Timestamp};
 use config::Config;
@@ -43,7 +43,7 @@ pub struct Status {
     pub faults: Vec<String>,
     /// What to do about them, each once.
     #[serde(skip)]
-    pub next: BTreeSet<&'static str>,
+    pub next: BTreeSet<String>,
 }
 
 /// What the witnesses remember, in `status --json`.
@@ -136,7 +136,7 @@ pub fn status(state: &State, config: &Config, now: Timestamp) -> Result<Status, 
     match Trust::load(state) {
         Ok(trust) => {
             // Where the log cannot be read, that is said below.
-            let floor = trust.latest(state).unwrap_or(trust.floor);
+            let floor = trust.latest_known_time(state).unwrap_or(trust.floor);
             status.floor = floor;
             status.keyring = trust.keyring.version;
             faults.extend(state.keyring(&trust).err());
@@ -145,7 +145,9 @@ pub fn status(state: &State, config: &Config, now: Timestamp) -> Result<Status, 
             }
             for id in state.releases(&trust)? {
                 match releases::row(state, config, &id) {
-                    Ok(row) if matches!(row.standing, Some(Standing::Held { .. })) => status.held.push(id.to_string()),
+                    Ok(row) if matches!(row.standing, Some(ReleaseStatus::Held { .. })) => {
+                        status.held.push(id.to_string())
+                    }
                     Ok(_) => {}
                     Err(fault) => faults.push(fault),
                 }
@@ -174,7 +176,7 @@ pub fn status(state: &State, config: &Config, now: Timestamp) -> Result<Status, 
         }
     }
     status.faults = faults.iter().map(ToString::to_string).collect();
-    status.next = faults.iter().map(Fault::hint).collect();
+    status.next = faults.iter().map(|fault| fault.hint().to_owned()).collect();
     Ok(status)
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::publish::affected::affected;
+use crate::publish::affected::affected_releases;
 use crate::state::{State, Trust};
 use base::{Digest, Fault};
 use bundle::Keyring;
@@ -63,7 +63,7 @@ pub fn parts(state: &State, config: &Config, trust: &Trust, ring: &Keyring) -> R
     keys.dedup();
     let mut parts = Vec::new();
     for key in keys {
-        for it in affected(state, config, trust, &key)? {
+        for it in affected_releases(state, config, trust, &key)? {
             let part = if it.signed { "signed" } else { "approved" };
             parts.push(Part { release: it.id.to_string(), key: key.clone(), part, standing: it.standing.to_string() });
         }

@@ -9,7 +9,7 @@ use super::readers::Reader;
 use super::route::{Asked, release};
 use crate::log::Event;
 use crate::log::writer::each_from;
-use crate::settle::{Cosigned, HandedIn, InboxItem};
+use crate::settle::{CosignedNote, InboxItem, SubmittedStatement};
 use base::{Digest, Error, clock};
 use tlog::check::read_vkey;
 use tlog::stored::read_checkpoint;
@@ -48,7 +48,7 @@ pub fn receive(desk: &Desk, reader: &Reader, asked: &Asked) -> Result<Answer, Er
             let text = "What the witness printed is wanted, as a file or as text.";
             return Ok(notice(400, "Nothing was handed in", text, Next::Back));
         };
-        let letter = InboxItem::Cosigned(Cosigned { at: clock::now(), cosigned });
+        let letter = InboxItem::Cosigned(CosignedNote { at: clock::now(), cosigned });
         return Ok(if desk.put(&letter)? { Answer::see(format!("/witnesses?from={from}")) } else { full() });
     }
     if form.statement.trim().is_empty() || form.signature.is_empty() {
@@ -56,7 +56,7 @@ pub fn receive(desk: &Desk, reader: &Reader, asked: &Asked) -> Result<Answer, Er
         return Ok(notice(400, "Something is missing", text, Next::Back));
     }
     let statement = Digest::of(form.statement.as_bytes());
-    let letter = InboxItem::HandedIn(HandedIn {
+    let letter = InboxItem::Statement(SubmittedStatement {
         at: clock::now(),
         text: form.statement.into_bytes(),
         signature: form.signature,

@@ -18,7 +18,7 @@ use tracing::warn;
 use crate::log::Event;
 use crate::log::writer::each_from;
 use crate::report::refusals::{By, Tally};
-use crate::rights::{Role, SLOT};
+use crate::rights::{ProcessRole, SLOT};
 use crate::settle::InboxItem;
 use crate::state::State;
 use base::{Fault, clock};
@@ -54,7 +54,7 @@ struct Refused {
 pub fn run(state: &State, config: &Config, readers: Readers, doors: Doors, proof: SelfTest) -> Result<(), Fault> {
     let mut slot = Journal::open(&state.slot(), SLOT)?;
     let confined =
-        sandbox::begin(Role::Review.rights(), &Grants { state: state.root(), medium: None }, &config.terms())?;
+        sandbox::begin(ProcessRole::Review.rights(), &Grants { state: state.root(), medium: None }, &config.terms())?;
     let written = slot.append(&[InboxItem::Proof(Box::new(proof))]);
     if !written.map_err(|source| Fault::Io { operation: "append to", path: state.slot(), source })? {
         warn!("the slot of the inbox is full: the result of this process's self-test is not recorded");

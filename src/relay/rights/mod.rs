@@ -13,7 +13,7 @@ use calls::CALLS;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum Role {
+pub enum ProcessRole {
     /// Reads a medium.
     Reader,
     /// Unpacks and inspects.
@@ -24,8 +24,10 @@ pub enum Role {
     Server,
     /// Answers look-ups.
     Sinkhole,
-    /// Carries the packets of look-ups.
-    Post,
+    /// Forwards the packets of look-ups between its UDP socket and the sinkhole. Named `post` in files and on the command line.
+    #[serde(rename = "post")]
+    #[value(name = "post")]
+    UdpForwarder,
     /// Shows officers the state.
     Review,
     /// Remembers logs, on an officer's machine.
@@ -34,7 +36,7 @@ pub enum Role {
     Exporter,
 }
 
-impl Role {
+impl ProcessRole {
     /// All of them.
     pub const ALL: [Self; 9] = [
         Self::Reader,
@@ -42,7 +44,7 @@ impl Role {
         Self::Keeper,
         Self::Server,
         Self::Sinkhole,
-        Self::Post,
+        Self::UdpForwarder,
         Self::Review,
         Self::Witness,
         Self::Exporter,
@@ -56,7 +58,7 @@ impl Role {
             Self::Keeper => const { &RIGHTS[2] },
             Self::Server => const { &RIGHTS[3] },
             Self::Sinkhole => const { &RIGHTS[4] },
-            Self::Post => const { &RIGHTS[5] },
+            Self::UdpForwarder => const { &RIGHTS[5] },
             Self::Review => const { &RIGHTS[6] },
             Self::Witness => const { &RIGHTS[7] },
             Self::Exporter => const { &RIGHTS[8] },
@@ -64,7 +66,7 @@ impl Role {
     }
 }
 
-impl fmt::Display for Role {
+impl fmt::Display for ProcessRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.rights().name)
     }

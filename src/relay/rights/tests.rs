@@ -5,17 +5,17 @@ use super::*;
 
 #[test]
 fn each_role_has_its_own_row() {
-    let mut letters: Vec<char> = Role::ALL.iter().map(|role| role.rights().letter).collect();
+    let mut letters: Vec<char> = ProcessRole::ALL.iter().map(|role| role.rights().letter).collect();
     letters.dedup();
-    assert_eq!(letters.len(), Role::ALL.len());
-    for role in Role::ALL {
+    assert_eq!(letters.len(), ProcessRole::ALL.len());
+    for role in ProcessRole::ALL {
         assert_eq!(serde_json::to_string(&role).unwrap(), format!("\"{}\"", role.rights().name));
     }
 }
 
 #[test]
 fn the_work_of_each_role_is_tried() {
-    for role in Role::ALL {
+    for role in ProcessRole::ALL {
         for work in role.rights().work {
             assert!(attempts::all().any(|attempt| attempt.name == *work), "{role}: no attempt is named {work}");
         }
@@ -25,9 +25,9 @@ fn the_work_of_each_role_is_tried() {
 #[test]
 fn every_role_has_a_filter_of_its_own_and_each_row_a_reason() {
     let digests: std::collections::BTreeSet<_> =
-        Role::ALL.iter().map(|role| Filter::of(role.rights()).unwrap().digest.to_string()).collect();
-    assert_eq!(digests.len(), Role::ALL.len());
-    for role in Role::ALL {
+        ProcessRole::ALL.iter().map(|role| Filter::of(role.rights()).unwrap().digest.to_string()).collect();
+    assert_eq!(digests.len(), ProcessRole::ALL.len());
+    for role in ProcessRole::ALL {
         assert!(Filter::compiled(role.rights(), "aarch64").is_ok(), "{role}");
     }
     assert!(CALLS.iter().all(|call| !call.why.is_empty() && !call.roles.is_empty()));

@@ -1,11 +1,11 @@
 //! Channels: each shows the newest approved release of each of its feeds.
 
-use super::Settled;
+use super::SettleReport;
 use crate::keeper::Keeper;
 use crate::log::Event;
-use crate::publish::set::make as make_set;
-use crate::publish::standing::back_until;
-use crate::publish::{Standing, standing};
+use crate::publish::set::make_set;
+use crate::publish::status::back_until;
+use crate::publish::{ReleaseStatus, release_status};
 use crate::state::Release;
 use base::{Error, Fault, durable};
 use bundle::ReleaseId;
@@ -13,10 +13,10 @@ use config::Channel;
 use serve::set::{Current, Member};
 
 /// Brings every channel up to date. One that cannot be keeps showing what it shows, and is told at each run.
-pub(super) fn publish(keeper: &mut Keeper, settled: &mut Settled) -> Result<(), Fault> {
+pub(super) fn update_channels(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
     for channel in keeper.config.channels.clone() {
         let name = channel.name.get_ref().clone();
-        match publish_one(keeper, &channel) {
+        match update_channel(keeper, &channel) {
             Ok(Some(generation)) => settled.published.push((name, generation)),
             Ok(None) => {}
             Err(Error::Refused(refusal)) => settled.stuck.push((name, refusal)),
@@ -27,14 +27,14 @@ pub(super) fn publish(keeper: &mut Keeper, settled: &mut Settled) -> Result<(), 
 }
 
 /// The releases a channel should show: of each feed the newest that stands approved.
-pub fn due(keeper: &Keeper, channel: &Channel) -> Result<Vec<Release>, Fault> {
+pub fn due_releases(keeper: &Keeper, channel: &Channel) -> Result<Vec<Release>, Fault> {
     let ids = keeper.state.releases(&keeper.trust)?;
     let mut due = Vec::new();
     for name in &channel.feeds {
         let Some(feed) = keeper.config.feed(name.get_ref()) else { continue };
         for id in ids.iter().rev().filter(|id| id.feed == *name.get_ref()) {
             let release = keeper.state.release(id)?;
-            if standing(&release, &keeper.state.statements(id)?, feed) == Standing::Approved {
+            if release_status(&release, &keeper.state.statements(id)?, feed) == ReleaseStatus::Approved {
                 due.push(release);
                 break;
             }
@@ -44,9 +44,9 @@ pub fn due(keeper: &Keeper, channel: &Channel) -> Result<Vec<Release>, Fault> {
 }
 
 /// Switches a channel if what is due is not what it shows; gives the new generation.
-fn publish_one(keeper: &mut Keeper, channel: &Channel) -> Result<Option<u64>, Error> {
+fn update_channel(keeper: &mut Keeper, channel: &Channel) -> Result<Option<u64>, Error> {
     let name = channel.name.get_ref().clone();
-    let due = due(keeper, channel)?;
+    let due = due_releases(keeper, channel)?;
     let current = keeper.state.current(&name)?;
     let same =
         |(member, release): (&Member, &Release)| member.feed == release.feed && member.manifest == release.manifest;
@@ -92,7 +92,7 @@ fn publish_one(keeper: &mut Keeper, channel: &Channel) -> Result<Option<u64>, Er
     let next = Current { generation, set: written };
     let shown = set.releases.iter().map(|m| format!("{}/{}", m.feed, m.version)).collect();
     keeper.append(vec![Event::PublishStarted { channel: name.clone(), generation, set: next.set, releases: shown }])?;
-    keeper.state.switch(&name, next)?;
+    keeper.state.switch_channel(&name, next)?;
     keeper.append(vec![Event::Published { channel: name.clone(), generation, set: next.set }])?;
     durable::remove(&refused)?;
     Ok(Some(generation))

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 
-use super::{Directed, HandedIn, Settled, append_once};
+use super::{AcceptedDirective, SettleReport, SubmittedStatement, append_once};
 use crate::keeper::Keeper;
 use crate::log::Event;
-use crate::publish::affected::{affected, listing};
-use crate::publish::standing::Taken;
+use crate::publish::affected::{affected_releases, listing_digest};
+use crate::publish::status::StatementRecord;
 use base::{Error, Fault, Reason, Refusal, Timestamp};
 use bundle::directive::{Directive, Given, Order};
 use bundle::keyring::{RawKey, id_text};
@@ -19,22 +19,26 @@ use tlog::check::read_vkey;
 const NEAR: Duration = Duration::from_hours(24);
 
 /// Judges a directive: form, relay, signer, right, and only then what it orders.
-pub(super) fn take(keeper: &mut Keeper, handed_in: &HandedIn, settled: &mut Settled) -> Result<(), Error> {
-    let directive = Directive::parse(&handed_in.text)?;
+pub(super) fn accept(
+    keeper: &mut Keeper,
+    submitted: &SubmittedStatement,
+    report: &mut SettleReport,
+) -> Result<(), Error> {
+    let directive = Directive::parse(&submitted.text)?;
     let ours = read_vkey(&keeper.state.import_log())?;
     if directive.relay != ours.name() {
         let detail = format!("it is for {}, and this is {}", base::quoted(&directive.relay), ours.name());
         return Err(Error::refused(Reason::StatementForeign, detail));
     }
-    let raw = directive.verify(&handed_in.text, &handed_in.signature, &keeper.keyring, keeper.now)?;
-    let text = String::from_utf8(handed_in.text.clone()).map_err(|_| Fault::Internal("a directive changed"))?;
-    let signature = String::from_utf8_lossy(&handed_in.signature).into_owned();
+    let raw = directive.verify(&submitted.text, &submitted.signature, &keeper.keyring, keeper.now)?;
+    let text = String::from_utf8(submitted.text.clone()).map_err(|_| Fault::Internal("a directive changed"))?;
+    let signature = String::from_utf8_lossy(&submitted.signature).into_owned();
     let given = Given { taken: keeper.now, key: HEXLOWER.encode(&raw.key), text, signature };
-    if keeper.trust.knows(&given) {
+    if keeper.trust.has_directive(&given) {
         return Err(Error::refused(Reason::StatementRepeated, format!("{} ordered so before", directive.officer)));
     }
     if let Order::WithdrawKey { key, .. } = &directive.order {
-        return withdraw(keeper, &directive, key, raw, &given, settled);
+        return withdraw(keeper, &directive, key, raw, &given, report);
     }
     let clock = match directive.order {
         Order::Clock(time) => {
@@ -59,12 +63,12 @@ pub(super) fn take(keeper: &mut Keeper, handed_in: &HandedIn, settled: &mut Sett
     append_once(keeper, vec![event])?;
     let mut trust = keeper.trust.clone();
     trust.directives.push(given);
-    trust.tell_time(&directive.order, clock);
-    keeper.trust(trust)?;
+    trust.apply_time_order(&directive.order, clock);
+    keeper.replace_trust(trust)?;
     if let (Order::Clock(_), Some(now)) = (&directive.order, keeper.ahead.take()) {
         keeper.now = now.max(keeper.floor());
     }
-    settled.directives.push(Directed { order: directive.order, officer: directive.officer, clock });
+    report.directives.push(AcceptedDirective { order: directive.order, officer: directive.officer, clock });
     Ok(())
 }
 
@@ -107,10 +111,10 @@ fn withdraw(
     key: &str,
     raw: RawKey,
     given: &Given,
-    settled: &mut Settled,
+    report: &mut SettleReport,
 ) -> Result<(), Error> {
-    let releases = affected(&keeper.state, &keeper.config, &keeper.trust, key)?;
-    let now = listing(&releases);
+    let releases = affected_releases(&keeper.state, &keeper.config, &keeper.trust, key)?;
+    let now = listing_digest(&releases);
     if !matches!(&directive.order, Order::WithdrawKey { releases, .. } if *releases == now) || releases.is_empty() {
         let detail = format!("{} releases are concerned now, with the digest sha256:{now}", releases.len());
         return Err(Error::refused(Reason::StatementListing, detail));
@@ -144,7 +148,7 @@ fn withdraw(
     };
     append_once(keeper, open.iter().map(event).collect())?;
     for id in open {
-        let taken = Taken {
+        let taken = StatementRecord {
             taken: keeper.now,
             decision: Decision::Withdraw,
             officer: directive.officer.clone(),
@@ -152,8 +156,8 @@ fn withdraw(
             text: given.text.clone(),
             signature: given.signature.clone(),
         };
-        keeper.state.take_statement(&id, &taken)?;
-        settled.taken.push((id, Decision::Withdraw, directive.officer.clone()));
+        keeper.state.store_statement(&id, &taken)?;
+        report.taken.push((id, Decision::Withdraw, directive.officer.clone()));
     }
     Ok(())
 }

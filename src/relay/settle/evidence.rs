@@ -10,7 +10,7 @@ use tlog::note::Checkpoint;
 use tlog::proof;
 
 /// Takes the server's journal into the access log. Gives how many attempts there were, and the log's head.
-pub(super) fn take(keeper: &Keeper) -> Result<(usize, Checkpoint), Fault> {
+pub(super) fn collect(keeper: &Keeper) -> Result<(usize, Checkpoint), Fault> {
     let folder = keeper.state.access_log();
     durable::sweep(&folder)?;
     let mut access = Log::open(&folder)?;
@@ -24,7 +24,7 @@ pub(super) fn take(keeper: &Keeper) -> Result<(usize, Checkpoint), Fault> {
 
 /// Binds the access log to the import log: its head stands there, and an access log that is not what stood
 /// there before is damage.
-pub(super) fn anchor(keeper: &mut Keeper, head: &Checkpoint) -> Result<(), Fault> {
+pub(super) fn anchor_access_log(keeper: &mut Keeper, head: &Checkpoint) -> Result<(), Fault> {
     let folder = keeper.state.access_log();
     let damaged = |what: &str| Fault::damaged(folder.to_string_lossy(), what);
     let next = Anchor { size: head.size, root: Digest(head.root) };
@@ -40,7 +40,7 @@ pub(super) fn anchor(keeper: &mut Keeper, head: &Checkpoint) -> Result<(), Fault
         append_once(keeper, vec![Event::Anchored { log: head.origin.clone(), size: next.size, root: next.root }])?;
         let mut trust = keeper.trust.clone();
         trust.anchored = Some(next);
-        keeper.trust(trust)?;
+        keeper.replace_trust(trust)?;
     }
     Ok(())
 }

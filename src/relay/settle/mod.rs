@@ -7,6 +7,7 @@ mod evidence;
 mod inbox;
 pub mod repair;
 mod statement;
+mod submission;
 pub mod tuf;
 
 use crate::keeper::Keeper;
@@ -17,16 +18,16 @@ use bundle::ReleaseId;
 use bundle::directive::Order;
 use bundle::statement::Decision;
 
-pub use channels::due;
-pub use inbox::{Cosigned, HandedIn, InboxItem, hand_in, hand_in_cosigned};
+pub use channels::due_releases;
+pub use submission::{CosignedNote, InboxItem, SubmittedStatement, hand_in, hand_in_cosigned};
 
 /// What a run did.
 #[derive(Debug, Default)]
-pub struct Settled {
+pub struct SettleReport {
     /// Statements that count from now on: release, decision, officer.
     pub taken: Vec<(ReleaseId, Decision, String)>,
     /// Directives that count from now on.
-    pub directives: Vec<Directed>,
+    pub directives: Vec<AcceptedDirective>,
     /// Statements that do not count, and why.
     pub refused: Vec<Refusal>,
     /// Channels that were switched, with the new generation.
@@ -41,7 +42,7 @@ pub struct Settled {
 
 /// A directive that counts from now on.
 #[derive(Debug)]
-pub struct Directed {
+pub struct AcceptedDirective {
     /// What is ordered.
     pub order: Order,
     /// The officer.
@@ -52,19 +53,19 @@ pub struct Directed {
 
 /// Brings what is published in line with the statements, step by step; each step leaves a state from which the next run
 /// goes on.
-pub fn settle(keeper: &mut Keeper) -> Result<Settled, Fault> {
-    let mut settled = Settled::default();
+pub fn settle(keeper: &mut Keeper) -> Result<SettleReport, Fault> {
+    let mut settled = SettleReport::default();
     // 1. What the server saw becomes entries of the access log. A cut leaves the lines in the journal.
-    let (evidence, head) = evidence::take(keeper)?;
+    let (evidence, head) = evidence::collect(keeper)?;
     settled.evidence = evidence;
     // 2. The import log holds the access log's head. A cut leaves the former one there, which the log grew from.
-    evidence::anchor(keeper, &head)?;
+    evidence::anchor_access_log(keeper, &head)?;
     // 3. Each statement counts or does not. A cut leaves it in the inbox, and in the log at most once.
-    inbox::take(keeper, &mut settled)?;
+    inbox::judge_items(keeper, &mut settled)?;
     // 4. Each channel shows the newest approved release of each of its feeds. A cut leaves the former set there.
-    channels::publish(keeper, &mut settled)?;
+    channels::update_channels(keeper, &mut settled)?;
     // 5. And the repository for TUF clients shows what the channels do. A cut leaves the former one there.
-    match tuf::publish(keeper) {
+    match tuf::update_tree(keeper) {
         Ok(Some(version)) => settled.published.push((CHANNEL.to_owned(), version)),
         Ok(None) => {}
         // Agents keep what they have; it is told at each run until it is mended.

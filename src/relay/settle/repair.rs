@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::log::facts::Repairer;
-use crate::log::under_way::open_medium;
+use crate::log::interrupted::interrupted_medium;
+use crate::log::repair_officer::RepairOfficer;
 use crate::log::{Event, Log};
-use crate::state::{State, Told, Trust};
+use crate::state::{State, Trust, TrustReplay};
 use base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable};
 use bundle::keyring::LONGEST;
 use bundle::officer::signed_by;
@@ -22,7 +22,7 @@ const OFFICERS: usize = 2;
 
 /// What an officer signs: six lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Statement {
+pub struct RepairStatement {
     /// Origin of the import log.
     pub relay: String,
     /// Number of entries that the trust state is made from, and the root of their tree.
@@ -35,7 +35,7 @@ pub struct Statement {
     pub reason: String,
 }
 
-impl fmt::Display for Statement {
+impl fmt::Display for RepairStatement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{FORMAT}")?;
         writeln!(f, "relay {}", self.relay)?;
@@ -46,7 +46,7 @@ impl fmt::Display for Statement {
     }
 }
 
-impl Statement {
+impl RepairStatement {
     /// Reads the six lines. Refusal: `statement-malformed`.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let malformed = |what: &str| Refusal::new(Reason::StatementMalformed, what);
@@ -80,15 +80,15 @@ pub struct Rebuilt {
 
 impl Rebuilt {
     /// What an officer is to sign.
-    pub fn statement(&self, officer: &str, reason: &str) -> Result<Statement, Error> {
-        let statement = Statement {
+    pub fn statement(&self, officer: &str, reason: &str) -> Result<RepairStatement, Error> {
+        let statement = RepairStatement {
             relay: self.relay.clone(),
             log: self.log,
             trust: Digest::of(&self.trust.to_bytes()?),
             officer: officer.to_owned(),
             reason: reason.to_owned(),
         };
-        Ok(Statement::parse(statement.to_string().as_bytes())?)
+        Ok(RepairStatement::parse(statement.to_string().as_bytes())?)
     }
 }
 
@@ -97,23 +97,25 @@ pub fn rebuild(state: &State) -> Result<Rebuilt, Fault> {
     let _lock = state.lock(|| {})?;
     // What a cut left in it without a head is promised first: it may tell something.
     Log::open(&state.import_log())?;
-    read(state)
+    replay_log(state)
 }
 
 /// Reads the whole log, every entry hashed again, and makes the trust state from it.
-fn read(state: &State) -> Result<Rebuilt, Fault> {
+fn replay_log(state: &State) -> Result<Rebuilt, Fault> {
     let folder = state.import_log();
     let damaged = |detail: String| Fault::damaged(folder.to_string_lossy(), detail);
     let vkey = read_vkey(&folder)?;
-    let mut told = Told::default();
-    if let Finding::Bad { detail, .. } = check(&folder, &vkey, |number, bytes, edge| told.take(number, bytes, edge))? {
+    let mut replay = TrustReplay::default();
+    if let Finding::Bad { detail, .. } =
+        check(&folder, &vkey, |number, bytes, edge| replay.replay(number, bytes, edge))?
+    {
         return Err(damaged(detail));
     }
-    if let Some(number) = told.unread {
+    if let Some(number) = replay.unread {
         return Err(damaged(format!("entry {number} cannot be read, so nobody can say what is trusted")));
     }
-    let trust = told.trust.ok_or_else(|| damaged("it does not begin with the making of this relay".into()))?;
-    Ok(Rebuilt { relay: vkey.name().to_owned(), trust, log: (told.head.0, Digest(told.head.1)) })
+    let trust = replay.trust.ok_or_else(|| damaged("it does not begin with the making of this relay".into()))?;
+    Ok(Rebuilt { relay: vkey.name().to_owned(), trust, log: (replay.head.0, Digest(replay.head.1)) })
 }
 
 /// Makes the trust state anew. `signed`: statements and their signatures; `keyring`: the keyring in force, where the
@@ -130,7 +132,7 @@ pub fn repair(
 
     // 1. There is something to repair.
     let loaded = Trust::load(state).and_then(|trust| state.keyring(&trust).map(|_| trust));
-    let rebuilt = read(state)?;
+    let rebuilt = replay_log(state)?;
     if loaded.is_ok_and(|trust| trust.agrees_with(&rebuilt.trust)) {
         return Err(Error::refused(Reason::RepairNotNeeded, "the trust state is whole, and is what the log says"));
     }
@@ -150,14 +152,14 @@ pub fn repair(
     // 3. Two officers who may do so have signed exactly this.
     let (mut officers, mut keys) = (Vec::new(), BTreeSet::new());
     for (text, signature) in signed {
-        let statement = Statement::parse(text)?;
+        let statement = RepairStatement::parse(text)?;
         let (key, raw) = signed_by(&statement.officer, Right::Repair, (text, signature), &ring, now)?;
         if statement != rebuilt.statement(&statement.officer, &statement.reason)? {
             let detail = format!("the statement of {} is not about what this relay's log tells", key.name);
             return Err(Error::refused(Reason::StatementDigest, detail));
         }
         keys.insert(raw.key);
-        officers.push(Repairer {
+        officers.push(RepairOfficer {
             officer: key.name.clone(),
             key_id: raw.id_text(),
             text: String::from_utf8_lossy(text).into_owned(),
@@ -172,7 +174,7 @@ pub fn repair(
     // 4. First the log, then the keyring, then the one file that counts.
     // What was under way when the trust state was lost did not come to count.
     let last = log.last().filter(|entry| entry.event.is_intent()).map(|_| log.size() - 1);
-    let medium = open_medium(&state.import_log(), log.size())?.filter(|intent| Some(*intent) != last);
+    let medium = interrupted_medium(&state.import_log(), log.size())?.filter(|intent| Some(*intent) != last);
     let interrupted = last.into_iter().chain(medium).map(|intent| Event::Interrupted { intent });
     let repaired = Event::Repaired { trust: Digest::of(&rebuilt.trust.to_bytes()?), officers };
     log.append(now.max(log.floor()), interrupted.chain([repaired]).collect())?;

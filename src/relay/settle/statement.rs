@@ -1,22 +1,25 @@
 //! Officers' statements: whether one counts.
 
 use super::append_once;
-use super::inbox::HandedIn;
+use super::submission::SubmittedStatement;
 use crate::keeper::Keeper;
 use crate::log::Event;
-use crate::publish::standing::Taken;
-use crate::publish::{Examples, Standing, item_changes, standing};
+use crate::publish::status::StatementRecord;
+use crate::publish::{Examples, ReleaseStatus, item_changes, release_status};
 use crate::state::Release;
 use base::{Error, Fault, Reason, Refusal, Timestamp};
 use bundle::statement::{Decision, Statement};
 use bundle::{ReleaseId, keyring};
 
 /// Judges one statement: form, release, digests, signer, and only then whether it adds anything.
-pub(super) fn take(keeper: &mut Keeper, handed_in: &HandedIn) -> Result<(ReleaseId, Decision, String), Error> {
-    let statement = Statement::parse(&handed_in.text)?;
+pub(super) fn accept(
+    keeper: &mut Keeper,
+    submitted: &SubmittedStatement,
+) -> Result<(ReleaseId, Decision, String), Error> {
+    let statement = Statement::parse(&submitted.text)?;
     let id = &statement.release;
     let unknown = || Refusal::new(Reason::StatementUnknownRelease, format!("there is no release {id} here"));
-    keeper.trust.accepted(&id.feed, id.version).ok_or_else(unknown)?;
+    keeper.trust.accepted_manifest(&id.feed, id.version).ok_or_else(unknown)?;
     if !keeper.state.release_path(id).is_dir() {
         return Err(unknown().into());
     }
@@ -26,7 +29,7 @@ pub(super) fn take(keeper: &mut Keeper, handed_in: &HandedIn) -> Result<(Release
         let detail = format!("it is about other bytes than {id} has here");
         return Err(Error::refused(Reason::StatementDigest, detail));
     }
-    let raw = statement.verify(&handed_in.text, &handed_in.signature, &keeper.keyring, keeper.now)?;
+    let raw = statement.verify(&submitted.text, &submitted.signature, &keeper.keyring, keeper.now)?;
     if release.operator.is(&statement.officer) {
         let detail = format!("{} is not to approve what {} imported", statement.officer, release.operator);
         return Err(Error::refused(Reason::StatementOwnImport, detail));
@@ -36,12 +39,12 @@ pub(super) fn take(keeper: &mut Keeper, handed_in: &HandedIn) -> Result<(Release
         let detail = format!("{} said so before", statement.officer);
         return Err(Error::refused(Reason::StatementRepeated, detail));
     }
-    let stands = standing(&release, &before, feed);
+    let stands = release_status(&release, &before, feed);
     let closed = match stands {
-        Standing::Withdrawn => true,
+        ReleaseStatus::Withdrawn => true,
         // What was refused was never shown, but may have been before another officer refused it.
-        Standing::Refused => statement.decision != Decision::Withdraw,
-        Standing::Held { .. } | Standing::Approved => false,
+        ReleaseStatus::Refused => statement.decision != Decision::Withdraw,
+        ReleaseStatus::Held { .. } | ReleaseStatus::Approved => false,
     };
     if closed {
         return Err(Error::refused(Reason::StatementClosed, format!("{id} was {stands}")));
@@ -49,14 +52,14 @@ pub(super) fn take(keeper: &mut Keeper, handed_in: &HandedIn) -> Result<(Release
     check_ticket(&statement, &release, keeper.now)?;
     // What was signed is what would happen now, or nobody has looked at it. Once published it happens no more.
     if matches!(statement.decision, Decision::Approve | Decision::Downgrade)
-        && matches!(stands, Standing::Held { .. })
+        && matches!(stands, ReleaseStatus::Held { .. })
         && statement.changes != item_changes(&keeper.state, &release, Examples::Few)?.digest()?
     {
         let detail = format!("what agents have is not what {id} was compared with when it was signed");
         return Err(Error::refused(Reason::StatementChanges, detail));
     }
-    let text = String::from_utf8(handed_in.text.clone()).map_err(|_| Fault::Internal("a statement changed"))?;
-    let signature = String::from_utf8_lossy(&handed_in.signature).into_owned();
+    let text = String::from_utf8(submitted.text.clone()).map_err(|_| Fault::Internal("a statement changed"))?;
+    let signature = String::from_utf8_lossy(&submitted.signature).into_owned();
     let (officer, decision) = (statement.officer.clone(), statement.decision);
     let event = Event::Statement {
         feed: id.feed.clone(),
@@ -68,8 +71,8 @@ pub(super) fn take(keeper: &mut Keeper, handed_in: &HandedIn) -> Result<(Release
         signature: signature.clone(),
     };
     append_once(keeper, vec![event])?;
-    let taken = Taken { taken: keeper.now, decision, officer: officer.clone(), key, text, signature };
-    keeper.state.take_statement(id, &taken)?;
+    let taken = StatementRecord { taken: keeper.now, decision, officer: officer.clone(), key, text, signature };
+    keeper.state.store_statement(id, &taken)?;
     Ok((id.clone(), decision, officer))
 }
 

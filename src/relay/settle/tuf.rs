@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::keeper::Keeper;
 use crate::log::Event;
-use crate::publish::tuf::{CHANNEL, Parts, claimed_version, make, metadata, noticed};
+use crate::publish::tuf::{CHANNEL, TreeParts, claimed_version, make_tree, notice_entry, read_metadata};
 use crate::state::State;
 use base::{Digest, Error, Fault, Reason, Refusal, durable};
 use config::tuf::Tuf;
@@ -19,26 +19,26 @@ use tlog::check::read_vkey;
 use tlog::stored::read_head;
 
 /// Switches to a new tree if what it would say is new, or what is served runs out; gives its version.
-pub(super) fn publish(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
+pub(super) fn update_tree(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
     let Some(config) = keeper.config.tuf.clone() else { return Ok(None) };
     // A time that nobody can vouch for dates nothing.
     if keeper.check_clock().is_err() {
         return Ok(None);
     }
     let (now, version) = (keeper.now, keeper.log.size() + 1);
-    let sets = sets(keeper)?;
+    let sets = current_sets(keeper)?;
     let is_fresh = |tree: Outline| tree.sets == sets && tree.made <= now && tree.made.age(now) < config.expires.0 / 3;
     if keeper.state.tree_outline()?.is_some_and(is_fresh) {
         return Ok(None);
     }
-    let attempt = Attempt::of(keeper, &config, &sets)?;
+    let attempt = TreeAttempt::of(keeper, &config, &sets)?;
     if let Some(refusal) = attempt.refused_before() {
         return Err(refusal.into());
     }
     let former = keeper.state.tree()?.map(|(_, tree)| tree);
     let Some(parts) = gather(keeper, &config.feed, sets)? else { return Ok(None) };
-    let made = key(&keeper.state)
-        .and_then(|key| Ok(make(&parts, former.as_ref(), &key, version, (now, now.plus(config.expires.0)))?));
+    let made = require_key(&keeper.state)
+        .and_then(|key| Ok(make_tree(&parts, former.as_ref(), &key, version, (now, now.plus(config.expires.0)))?));
     let tree = match made {
         Ok(tree) => tree,
         Err(Error::Refused(refusal)) => return attempt.refuse(keeper, refusal),
@@ -57,14 +57,14 @@ pub(super) fn publish(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
 }
 
 /// An attempt at a tree, which is refused for what it would be made from.
-struct Attempt {
+struct TreeAttempt {
     /// Digest of what decides whether there can be a tree.
     of: Digest,
     /// Where the last refusal is kept, behind the digest of the attempt.
     refused: PathBuf,
 }
 
-impl Attempt {
+impl TreeAttempt {
     /// With what channels show, the config and the relay's key; and the hour, since what was signed offline runs out.
     fn of(keeper: &Keeper, config: &Tuf, sets: &BTreeMap<String, Digest>) -> Result<Self, Fault> {
         let key = read_key(&keeper.state)?.map(|key| key.verifying_key().to_bytes());
@@ -94,7 +94,7 @@ impl Attempt {
 }
 
 /// The relay's key. Refusal: there is none.
-fn key(state: &State) -> Result<SigningKey, Error> {
+fn require_key(state: &State) -> Result<SigningKey, Error> {
     read_key(state)?.ok_or_else(|| {
         Error::refused(Reason::TufRefused, "the relay has no key to sign with: gaprelay tuf key makes it")
     })
@@ -113,7 +113,7 @@ pub fn read_key(state: &State) -> Result<Option<SigningKey>, Fault> {
 }
 
 /// Which set each of the config's channels shows.
-fn sets(keeper: &Keeper) -> Result<BTreeMap<String, Digest>, Fault> {
+fn current_sets(keeper: &Keeper) -> Result<BTreeMap<String, Digest>, Fault> {
     let mut sets = BTreeMap::new();
     for channel in &keeper.config.channels {
         let name = channel.name.get_ref();
@@ -125,7 +125,7 @@ fn sets(keeper: &Keeper) -> Result<BTreeMap<String, Digest>, Fault> {
 }
 
 /// What was signed offline, and what channels show; none before the feed that brings the root is published.
-fn gather(keeper: &Keeper, root_feed: &str, sets: BTreeMap<String, Digest>) -> Result<Option<Parts>, Fault> {
+fn gather(keeper: &Keeper, root_feed: &str, sets: BTreeMap<String, Digest>) -> Result<Option<TreeParts>, Fault> {
     let state = &keeper.state;
     let (mut files, mut members): (Vec<Shown>, BTreeMap<String, Member>) = (Vec::new(), BTreeMap::new());
     for channel in &keeper.config.channels {
@@ -140,7 +140,7 @@ fn gather(keeper: &Keeper, root_feed: &str, sets: BTreeMap<String, Digest>) -> R
     }
     let (mut roots, mut targets, mut feeds) = (BTreeMap::new(), None, BTreeMap::new());
     for member in members.values() {
-        for (path, text) in metadata(state, member)? {
+        for (path, text) in read_metadata(state, member)? {
             if member.feed == root_feed && path.ends_with(".root.json") {
                 roots.insert(path, text);
             } else if member.feed == root_feed && path == "targets.json" {
@@ -152,15 +152,15 @@ fn gather(keeper: &Keeper, root_feed: &str, sets: BTreeMap<String, Digest>) -> R
     }
     let Some(targets) = targets else { return Ok(None) };
     let withheld = members.values().flat_map(|member| {
-        member.withheld.iter().map(|(path, why)| noticed(&member.feed, member.version, path, why.code()))
+        member.withheld.iter().map(|(path, why)| notice_entry(&member.feed, member.version, path, why.code()))
     });
     let version = |feed: &str| members.get(feed).map_or(0, |member| member.version);
     let stripped = files.iter().filter(|file| file.stripped.is_some());
-    let stripped = stripped.map(|file| noticed(&file.feed, version(&file.feed), &file.path, "stripped"));
+    let stripped = stripped.map(|file| notice_entry(&file.feed, version(&file.feed), &file.path, "stripped"));
     let served: BTreeMap<&String, u64> = members.iter().map(|(feed, member)| (feed, member.version)).collect();
     let withheld: Vec<_> = withheld.chain(stripped).collect();
     let notice = json!({ "relay": keeper.config.relay.get_ref(), "served": served, "not_as_signed": withheld });
     let folder = state.import_log();
     let (_, checkpoint) = read_head(&folder, &read_vkey(&folder)?)?;
-    Ok(Some(Parts { roots, targets, feeds, sets, files, notice, checkpoint }))
+    Ok(Some(TreeParts { roots, targets, feeds, sets, files, notice, checkpoint }))
 }

@@ -21,7 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
-use crate::rights::Role;
+use crate::rights::ProcessRole;
 use crate::state::State;
 use answer::{Way, answer};
 use base::{Fault, clock};
@@ -92,7 +92,7 @@ pub fn run(state: &State, config: &Config, zones: Zones, doors: Doors, proof: Se
     let failed = |source: io::Error| Fault::Io { operation: "answer look-ups on", path: "the network".into(), source };
     let journal = Journal::open(&state.access_journal(), config.serve.journal.0)?;
     let confined =
-        sandbox::begin(Role::Sinkhole.rights(), &Grants { state: state.root(), medium: None }, &config.terms())?;
+        sandbox::begin(ProcessRole::Sinkhole.rights(), &Grants { state: state.root(), medium: None }, &config.terms())?;
     let guard = Index::guard_of(state.published(), &config.plan(), clock::now()).or_else(|fault| {
         // Answers must not depend on the record: the list that ships does for now.
         error!(fault = %fault, "{fault}; only the list of endpoints that ships with the program is used");

@@ -1,4 +1,4 @@
-//! Two releases of a feed, item by item: what came, what went, what changed, and first of all what became weaker. It
+//! Compares two releases of a feed item by item: additions, removals, changes, and first of all what became weaker. It
 //! reads the records of items alone (see `inspect/item.rs`), no format's text; and those in portions, so that memory
 //! stays flat however many there are: an item is in the same portion in both releases, since its key says which.
 
@@ -15,99 +15,99 @@ use base::{Digest, Fault};
 use inspect::item::{Effect, Item, RECORD};
 use inspect::{Kind, Verdict};
 
-/// About how many items are held at a time: some 12 MB.
+/// Items that are held at a time, about: some 12 MB.
 const PORTION: u64 = 250_000;
 
 /// Most items of one release that are held at a time. More than that in one portion have one key, which no honest
-/// content has: those are told as gone and as new, which says too much and never too little.
+/// content has: those are reported as removed and as added, which says too much and never too little.
 const MOST: usize = 2_000_000;
 
-/// What became of an item. What makes detection weaker comes first.
+/// Change of an item between two releases. Changes that make detection weaker come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
-    /// It detected, and is gone.
+    /// The item detected, and is gone.
     Removed,
-    /// It was in force, and is written down only.
+    /// The item was in force, and is only a comment now.
     SwitchedOff,
-    /// It keeps something else from detecting, and did not before, or was not there.
+    /// The item keeps something else from detecting, and did not before, or was not there.
     Suppresses,
-    /// It stopped or changed traffic, and only detects now.
+    /// The item stopped or changed traffic, and only detects now.
     ActsNoMore,
-    /// Something narrows when or whether it speaks, and did not before.
+    /// A limit (threshold, noalert, private) narrows when or whether the item alerts, and did not before.
     Limited,
-    /// It says something else under the same name.
+    /// The item has the same name and another content.
     Changed,
-    /// It is new, and detects.
+    /// The item is new, and detects.
     Added,
-    /// It was written down only, and is in force.
+    /// The item was only a comment, and is in force now.
     SwitchedOn,
-    /// It stops or changes traffic, and only detected before.
+    /// The item stops or changes traffic, and only detected before.
     Acts,
-    /// It kept something else from detecting, and is gone or does no more.
+    /// The item kept something else from detecting, and is gone or no longer does so.
     SuppressesNoMore,
-    /// It came, went or changed and is not in force: a rule behind a comment sign.
+    /// The item was added, removed or changed, and is not in force: a rule behind a comment sign.
     NotInForce,
 }
 
 impl Change {
-    /// Whether it makes detection weaker.
+    /// True for a change that makes detection weaker.
     pub fn is_weaker(self) -> bool {
         self <= Self::Limited
     }
 
-    /// In words, of several items.
+    /// Text of the change, for several items.
     pub fn words(self) -> &'static str {
         match self {
             Self::Removed => "removed",
             Self::SwitchedOff => "switched off",
-            Self::Suppresses => "newly keep others from detecting",
-            Self::ActsNoMore => "no longer stop traffic",
-            Self::Limited => "newly limited (threshold, noalert, private)",
+            Self::Suppresses => "now keep other rules from detecting",
+            Self::ActsNoMore => "no longer stop or change traffic",
+            Self::Limited => "now limited (threshold, noalert, private)",
             Self::Changed => "changed",
             Self::Added => "added",
             Self::SwitchedOn => "switched on",
-            Self::Acts => "newly stop traffic",
-            Self::SuppressesNoMore => "no longer keep others from detecting",
-            Self::NotInForce => "not in force, came, went or changed",
+            Self::Acts => "now stop or change traffic",
+            Self::SuppressesNoMore => "no longer keep other rules from detecting",
+            Self::NotInForce => "added, removed or changed, but not in force (comments)",
         }
     }
 }
 
-/// An item and the artifact it stands in, by its place among the release's verdicts.
+/// Item and the artifact that it stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Placed {
+pub struct PlacedItem {
     /// The item.
     pub item: Item,
-    /// The artifact.
+    /// Index of the artifact among the release's verdicts.
     pub artifact: u32,
 }
 
-/// What an item was, and what it is.
-pub type Pair = (Option<Placed>, Option<Placed>);
+/// Item before and after; none where it is absent.
+pub type ItemPair = (Option<PlacedItem>, Option<PlacedItem>);
 
-/// One release's items.
-pub struct Side<'a> {
-    /// Its verdicts.
+/// Items of one release.
+pub struct ReleaseItems<'a> {
+    /// Verdicts of the release.
     pub verdicts: &'a [Verdict],
-    /// Which records belong to which artifact.
+    /// Sections: the records that belong to each artifact.
     pub sections: Vec<Section>,
-    /// The records.
+    /// File of the records.
     pub file: File,
 }
 
-/// Records to be read, and whose they are.
-struct Part {
+/// Range of records to be read, and the artifact that they belong to.
+struct RecordRange {
     first: u64,
     count: u64,
     artifact: u32,
 }
 
-impl Side<'_> {
-    /// The sections that `other` has not as they are; all, without one. An artifact that is the same in both changes
-    /// nothing.
-    fn parts(&self, other: Option<&Self>) -> Vec<Part> {
+impl ReleaseItems<'_> {
+    /// Selects the sections that `other` does not have unchanged; without `other`, all. An artifact that is the same in
+    /// both changes nothing.
+    fn parts(&self, other: Option<&Self>) -> Vec<RecordRange> {
         let digests = |side: &Self| -> BTreeMap<Digest, usize> {
             let mut digests = BTreeMap::new();
             for (sha256, _) in side.verdicts.iter().filter_map(Verdict::kept) {
@@ -122,24 +122,24 @@ impl Side<'_> {
             let Some((sha256, _)) = verdict.kept() else { continue };
             if let Some(section) = sections.get(&sha256).filter(|_| mine.get(&sha256) != theirs.get(&sha256)) {
                 let artifact = u32::try_from(place).unwrap_or(u32::MAX);
-                parts.push(Part { first: section.first, count: section.count, artifact });
+                parts.push(RecordRange { first: section.first, count: section.count, artifact });
             }
         }
         parts
     }
 
-    /// How many items it has in all.
+    /// Number of all items.
     pub fn count(&self) -> u64 {
         self.sections.iter().map(|section| section.count).sum()
     }
 
-    /// The items of one portion, in the order of their keys; what is too much of it goes to `spill`.
+    /// Reads the items of one portion, in the order of their keys; those above the limit go to `spill`.
     fn portion(
         &self,
-        parts: &[Part],
+        parts: &[RecordRange],
         (portion, portions): (u64, u64),
-        spill: &mut dyn FnMut(Placed),
-    ) -> Result<Vec<Placed>, Fault> {
+        spill: &mut dyn FnMut(PlacedItem),
+    ) -> Result<Vec<PlacedItem>, Fault> {
         let mut found = Vec::new();
         for part in parts {
             let mut file = &self.file;
@@ -149,10 +149,12 @@ impl Side<'_> {
             let mut record = [0; RECORD];
             for _ in 0..part.count {
                 reader.read_exact(&mut record).during("read", path)?;
-                let item = Item::parse(&record).ok_or_else(|| Fault::damaged("items", "it is none"))?;
+                let item = Item::parse(&record).ok_or_else(|| {
+                    Fault::damaged("the file `items` of a release", "one of its records is not of the known form")
+                })?;
                 let [high, low, ..] = item.key;
                 let place = u64::from(u16::from_be_bytes([high, low]));
-                let placed = Placed { item, artifact: part.artifact };
+                let placed = PlacedItem { item, artifact: part.artifact };
                 if (place * portions) >> 16 == portion {
                     if found.len() < MOST { found.push(placed) } else { spill(placed) }
                 }
@@ -163,32 +165,36 @@ impl Side<'_> {
     }
 }
 
-fn by_key(one: &Placed, other: &Placed) -> Ordering {
-    let order = |placed: &Placed| {
+fn by_key(one: &PlacedItem, other: &PlacedItem) -> Ordering {
+    let order = |placed: &PlacedItem| {
         let Item { key, content, effect, is_limited, offset } = placed.item;
         (key, content, effect, is_limited, placed.artifact, offset)
     };
     order(one).cmp(&order(other))
 }
 
-/// Tells each change from `old` to `new`, in no order that matters. Faults: a file of items is damaged.
-pub fn compare(old: &Side<'_>, new: &Side<'_>, tell: &mut dyn FnMut(Change, Pair)) -> Result<(), Fault> {
+/// Reports each change from `old` to `new` to `tell`, in no particular order. Faults: a file of items is damaged.
+pub fn compare(
+    old: &ReleaseItems<'_>,
+    new: &ReleaseItems<'_>,
+    tell: &mut dyn FnMut(Change, ItemPair),
+) -> Result<(), Fault> {
     let (olds, news) = (old.parts(Some(new)), new.parts(Some(old)));
-    let count = |parts: &[Part]| parts.iter().map(|part| part.count).sum::<u64>();
+    let count = |parts: &[RecordRange]| parts.iter().map(|part| part.count).sum::<u64>();
     let portions = (count(&olds) + count(&news)).div_ceil(PORTION).clamp(1, 1 << 16);
     for portion in 0..portions {
         let part = (portion, portions);
-        let olds = old.portion(&olds, part, &mut |placed| tell(went(&placed.item), (Some(placed), None)))?;
-        let news = new.portion(&news, part, &mut |placed| tell(came(&placed.item), (None, Some(placed))))?;
+        let olds = old.portion(&olds, part, &mut |placed| tell(removal(&placed.item), (Some(placed), None)))?;
+        let news = new.portion(&news, part, &mut |placed| tell(addition(&placed.item), (None, Some(placed))))?;
         merge(&olds, &news, tell);
     }
     Ok(())
 }
 
-/// How many rules of one release stand more than once in its files, or in one of its archives. An engine that loads
-/// those takes one of each, and no word says which. Faults: its file of items is damaged.
-pub fn twice(side: &Side<'_>) -> Result<u64, Fault> {
-    // An archive is loaded in place of the files, and not beside them.
+/// Counts the rules of one release that stand more than once in its files, or in one of its archives. An engine that
+/// loads those takes one of each, and nothing says which. Faults: the file of items is damaged.
+pub fn count_duplicates(side: &ReleaseItems<'_>) -> Result<u64, Fault> {
+    // An engine loads an archive instead of the files, not together with them.
     let loaded_with = |artifact: u32| {
         let verdict = usize::try_from(artifact).ok().and_then(|at| side.verdicts.get(at));
         match verdict.filter(|verdict| verdict.kept().is_some())?.shown? {
@@ -203,7 +209,7 @@ pub fn twice(side: &Side<'_>) -> Result<u64, Fault> {
     let mut twice = 0;
     for portion in 0..portions {
         let items = side.portion(&parts, (portion, portions), &mut |_| twice += 1)?;
-        // A value in two lists is one value.
+        // An indicator that stands in two lists is one value, not a duplicate.
         let in_force = items.iter().map(|placed| (placed.item, loaded_with(placed.artifact)));
         let in_force = in_force.filter(|(item, _)| item.effect != Effect::Off && item.key != item.content);
         let mut keys: Vec<_> = in_force.map(|(item, with)| (with, item.key)).collect();
@@ -213,34 +219,38 @@ pub fn twice(side: &Side<'_>) -> Result<u64, Fault> {
     Ok(twice)
 }
 
-/// Both are in the order of their keys.
-fn merge(mut olds: &[Placed], mut news: &[Placed], tell: &mut dyn FnMut(Change, Pair)) {
+/// Reports the changes of one portion. Both lists are in the order of their keys.
+fn merge(mut olds: &[PlacedItem], mut news: &[PlacedItem], tell: &mut dyn FnMut(Change, ItemPair)) {
     while let Some(key) = [olds.first(), news.first()].into_iter().flatten().map(|placed| placed.item.key).min() {
-        let split = |all: &mut &[Placed]| {
+        let split = |all: &mut &[PlacedItem]| {
             let (these, rest) = all.split_at(all.partition_point(|placed| placed.item.key == key));
             *all = rest;
             these.to_vec()
         };
         let (mut before, mut after) = (split(&mut olds), split(&mut news));
-        // What is the same went nowhere, whatever file it stands in; then what says the same; then what is left.
+        // Paired first: equal items, in whatever file they stand; then items of equal content; then what is left.
         drop(pair(&mut before, &mut after, |item| (item.content, item.effect, item.is_limited)));
         let mut pairs = pair(&mut before, &mut after, |item| item.content);
         let left = before.len().min(after.len());
         pairs.extend(before.drain(..left).zip(after.drain(..left)));
         for (one, other) in pairs {
-            tell(changed(&one.item, &other.item), (Some(one), Some(other)));
+            tell(classify_change(&one.item, &other.item), (Some(one), Some(other)));
         }
         for placed in before {
-            tell(went(&placed.item), (Some(placed), None));
+            tell(removal(&placed.item), (Some(placed), None));
         }
         for placed in after {
-            tell(came(&placed.item), (None, Some(placed)));
+            tell(addition(&placed.item), (None, Some(placed)));
         }
     }
 }
 
-/// Takes out pairs that are alike in what `by` gives, in whose order both are.
-fn pair<K: Ord>(before: &mut Vec<Placed>, after: &mut Vec<Placed>, by: impl Fn(&Item) -> K) -> Vec<(Placed, Placed)> {
+/// Takes out pairs for which `by` gives the same value. Both lists are in the order of that value.
+fn pair<K: Ord>(
+    before: &mut Vec<PlacedItem>,
+    after: &mut Vec<PlacedItem>,
+    by: impl Fn(&Item) -> K,
+) -> Vec<(PlacedItem, PlacedItem)> {
     let mut pairs = Vec::new();
     let mut others = std::mem::take(after).into_iter().peekable();
     before.retain(|one| {
@@ -258,7 +268,7 @@ fn pair<K: Ord>(before: &mut Vec<Placed>, after: &mut Vec<Placed>, by: impl Fn(&
     pairs
 }
 
-fn went(item: &Item) -> Change {
+fn removal(item: &Item) -> Change {
     match item.effect {
         Effect::Off => Change::NotInForce,
         Effect::Suppresses => Change::SuppressesNoMore,
@@ -266,7 +276,7 @@ fn went(item: &Item) -> Change {
     }
 }
 
-fn came(item: &Item) -> Change {
+fn addition(item: &Item) -> Change {
     match item.effect {
         Effect::Off => Change::NotInForce,
         Effect::Suppresses => Change::Suppresses,
@@ -274,7 +284,7 @@ fn came(item: &Item) -> Change {
     }
 }
 
-fn changed(before: &Item, after: &Item) -> Change {
+fn classify_change(before: &Item, after: &Item) -> Change {
     match (before.effect, after.effect) {
         (Effect::Off, Effect::Off) => Change::NotInForce,
         (Effect::Suppresses, Effect::Suppresses) => Change::Changed,
@@ -293,12 +303,12 @@ fn changed(before: &Item, after: &Item) -> Change {
 mod tests {
     use super::*;
 
-    fn placed(key: &str, content: &str, effect: Effect, is_limited: bool) -> Placed {
+    fn placed(key: &str, content: &str, effect: Effect, is_limited: bool) -> PlacedItem {
         let item = Item::new("t", key.as_bytes(), content.as_bytes(), 0, effect);
-        Placed { item: Item { is_limited, ..item }, artifact: 0 }
+        PlacedItem { item: Item { is_limited, ..item }, artifact: 0 }
     }
 
-    fn told(mut olds: Vec<Placed>, mut news: Vec<Placed>) -> Vec<Change> {
+    fn changes_between(mut olds: Vec<PlacedItem>, mut news: Vec<PlacedItem>) -> Vec<Change> {
         olds.sort_unstable_by(by_key);
         news.sort_unstable_by(by_key);
         let mut told = Vec::new();
@@ -325,14 +335,14 @@ mod tests {
             (Some((Suppresses, "a", false)), None, Change::SuppressesNoMore),
             (Some((Off, "a", false)), None, Change::NotInForce),
         ] {
-            let side = |one: Option<(Effect, &str, bool)>| -> Vec<Placed> {
+            let side = |one: Option<(Effect, &str, bool)>| -> Vec<PlacedItem> {
                 let other = placed("same", "same", Detects, false);
                 one.map(|(effect, content, limited)| placed("k", content, effect, limited))
                     .into_iter()
                     .chain([other])
                     .collect()
             };
-            assert_eq!(told(side(before), side(after)), [change], "{before:?} {after:?}");
+            assert_eq!(changes_between(side(before), side(after)), [change], "{before:?} {after:?}");
         }
     }
 
@@ -340,9 +350,9 @@ mod tests {
     fn items_of_one_name_are_paired_and_none_is_lost() {
         let one = |content| placed("k", content, Effect::Detects, false);
         assert_eq!(
-            told(vec![one("a"), one("b"), one("c")], vec![one("b"), one("d")]),
+            changes_between(vec![one("a"), one("b"), one("c")], vec![one("b"), one("d")]),
             [Change::Removed, Change::Changed]
         );
-        assert_eq!(told(vec![one("a")], vec![one("a"), one("a")]), [Change::Added]);
+        assert_eq!(changes_between(vec![one("a")], vec![one("a"), one("a")]), [Change::Added]);
     }
 }

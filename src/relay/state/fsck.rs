@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-use super::{LONGEST, Release, SMALL, State, Told, Trust};
+use super::{LONGEST, Release, SMALL, State, Trust, TrustReplay};
 use base::digest::Hasher;
 use base::error::IoContext as _;
 use base::{Digest, Fault, durable};
@@ -15,10 +15,10 @@ use serve::set::{Place, sums};
 use tlog::check::{self, Finding};
 use tlog::cosigned;
 
-/// What a check of the state found.
+/// Result of a check of the state.
 #[derive(Debug, Default)]
-pub struct Report {
-    /// Releases looked at.
+pub struct FsckReport {
+    /// Releases checked.
     pub releases: u64,
     /// Artifacts whose bytes were hashed.
     pub artifacts: u64,
@@ -26,27 +26,27 @@ pub struct Report {
     pub bytes: u64,
     /// Entries in both logs.
     pub entries: u64,
-    /// What is wrong, a sentence each; empty if all is well.
+    /// Faults found, one sentence each; empty if all is well.
     pub faults: Vec<String>,
 }
 
-impl Report {
+impl FsckReport {
     fn note<T>(&mut self, outcome: Result<T, Fault>) -> Option<T> {
         outcome.map_err(|fault| self.faults.push(fault.to_string())).ok()
     }
 }
 
-/// Looks at everything.
-pub fn fsck(state: &State) -> Report {
-    let mut report = Report::default();
+/// Checks the whole state and changes nothing. A fault in one part does not stop the check of the others.
+pub fn fsck(state: &State) -> FsckReport {
+    let mut report = FsckReport::default();
     let mut seen = BTreeSet::new();
-    let mut told = Told::default();
+    let mut replay = TrustReplay::default();
     for folder in [state.import_log(), state.access_log()] {
         let is_import = folder == state.import_log();
         let found = check::read_vkey(&folder).and_then(|vkey| {
             check::check(&folder, &vkey, |number, bytes, edge| {
                 if is_import {
-                    told.take(number, bytes, edge);
+                    replay.replay(number, bytes, edge);
                 }
             })
         });
@@ -62,22 +62,24 @@ pub fn fsck(state: &State) -> Report {
     let folder = state.import_log();
     let found = check::read_vkey(&folder).and_then(|vkey| cosigned::damaged(&folder, &vkey));
     for name in report.note(found).unwrap_or_default() {
-        let what =
-            "it is not a head of this log that a witness cosigned; remove it, and hand the witness's copy in again";
+        let what = "it is not a head of this log that a witness cosigned. Remove this file, then hand in the witness's copy again: gaprelay log witness hand-in FILE";
         report.faults.push(Fault::damaged(folder.join("cosigned").join(name).to_string_lossy(), what).to_string());
     }
     let trust = report.note(Trust::load(state));
     if let Some(trust) = &trust {
-        if told.trust.is_some_and(|told| !trust.agrees_with(&told)) {
+        if replay.trust.is_some_and(|replay| !trust.agrees_with(&replay)) {
             let path = state.root().join("trust/trust.json");
-            let detail = "it is not what the import log tells; two officers can have it made anew: gaprelay repair";
+            let detail = "it does not agree with the import log. Two officers can have it made again from the log: gaprelay repair";
             report.faults.push(Fault::damaged(path.to_string_lossy(), detail).to_string());
         }
         report.note(state.keyring(trust));
         for id in report.note(state.releases(trust)).unwrap_or_default() {
             let checked = state.release(&id).and_then(|release| {
-                if trust.accepted(&id.feed, id.version) != Some(release.manifest) {
-                    return Err(Fault::damaged(id.to_string(), "it is not the manifest that was accepted"));
+                if trust.accepted_manifest(&id.feed, id.version) != Some(release.manifest) {
+                    return Err(Fault::damaged(
+                        state.release_path(&id).join("release.json").to_string_lossy(),
+                        "it names another manifest than the one that was accepted for this release",
+                    ));
                 }
                 check_release(state, &release, &mut seen, &mut report)
             });
@@ -97,7 +99,10 @@ pub fn fsck(state: &State) -> Report {
                 Place::Sums => Digest::of(sums(&set.files).as_bytes()) == file.sha256,
             };
             if !there {
-                report.faults.push(format!("channel {channel}: the bytes of {} are missing", file.path));
+                report.faults.push(format!(
+                    "channel {channel}: the content of {} is missing or was changed, so agents cannot download this file",
+                    file.path
+                ));
             }
         }
     }
@@ -108,13 +113,16 @@ fn check_release(
     state: &State,
     release: &Release,
     seen: &mut BTreeSet<Digest>,
-    report: &mut Report,
+    report: &mut FsckReport,
 ) -> Result<(), Fault> {
     let id = release.id();
     let folder = state.release_path(&id);
     let manifest = folder.join("manifest.json");
     if Digest::of(&durable::read(&manifest, LONGEST)?) != release.manifest {
-        return Err(Fault::damaged(manifest.to_string_lossy(), "it is not the manifest that was accepted"));
+        return Err(Fault::damaged(
+            manifest.to_string_lossy(),
+            "it is not the manifest that was accepted for this release",
+        ));
     }
     for name in &release.signatures {
         durable::read(&folder.join(name), 4096)?;
@@ -125,13 +133,15 @@ fn check_release(
     let (sections, items) = state.items(&id)?;
     let count: u64 = sections.iter().map(|section| section.count).sum();
     if items.metadata().during("measure", &folder.join("items"))?.len() != count * RECORD as u64 {
-        let damaged = Fault::damaged(folder.join("items").to_string_lossy(), "it has not the length that is written");
+        let damaged =
+            Fault::damaged(folder.join("items").to_string_lossy(), "its length is not the one that items.json states");
         report.faults.push(damaged.to_string());
     }
     for verdict in &state.verdicts(release)? {
         let Some((sha256, size)) = verdict.kept() else { continue };
         let (path, offset) = if size < SMALL {
-            let missing = || Fault::damaged(pack.to_string_lossy(), format!("{} is not in it", verdict.path));
+            let missing =
+                || Fault::damaged(pack.to_string_lossy(), format!("pack.json does not list {}", verdict.path));
             (pack.clone(), index.get(&sha256).ok_or_else(missing)?.offset)
         } else {
             (state.blob_path(sha256), 0)
@@ -140,7 +150,7 @@ fn check_release(
             continue;
         }
         if digest_of(&path, offset, size)? != sha256 {
-            let detail = format!("the bytes of {} do not have their digest", verdict.path);
+            let detail = format!("the content of {} was changed: its digest is not the recorded one", verdict.path);
             report.faults.push(Fault::damaged(path.to_string_lossy(), detail).to_string());
         }
         report.artifacts += 1;
@@ -149,7 +159,7 @@ fn check_release(
     Ok(())
 }
 
-/// The digest of so many bytes of a file, or of all there are.
+/// Hashes `size` bytes of a file from `offset` on, or as many as there are.
 pub fn digest_of(path: &Path, offset: u64, size: u64) -> Result<Digest, Fault> {
     let mut file = File::open(path).during("open", path)?;
     file.seek(SeekFrom::Start(offset)).during("read", path)?;

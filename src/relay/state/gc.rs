@@ -1,5 +1,5 @@
-//! What is no longer needed: sets beyond those kept, releases in none of them that are neither held
-//! nor the newest of their feed, and blobs of no release that stays. First a plan, then the act.
+//! Garbage collection: removes sets beyond those kept, releases in none of them that are neither held
+//! nor the newest of their feed, and blobs of no release that stays. First a plan, then the removal.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -11,28 +11,28 @@ use bundle::ReleaseId;
 use inspect::Verdict;
 use serve::set::Place;
 
-/// What would be removed.
+/// Plan of what would be removed.
 #[derive(Debug, Default)]
-pub struct Plan {
+pub struct RemovalPlan {
     /// Set files.
     pub sets: Vec<PathBuf>,
     /// Releases.
     pub releases: Vec<ReleaseId>,
     /// Blobs.
     pub blobs: Vec<PathBuf>,
-    /// Bytes that this frees.
+    /// Bytes that the removal frees.
     pub bytes: u64,
 }
 
 /// Plans the removal of what is not needed, keeping `keep_sets` sets of each channel. `waiting`
-/// says of a release whether it still waits for officers.
+/// is true for a release that still waits for officers.
 pub fn plan(
     state: &State,
     trust: &Trust,
     keep_sets: u64,
     waiting: impl Fn(&ReleaseId) -> Result<bool, Fault>,
-) -> Result<Plan, Fault> {
-    let mut plan = Plan::default();
+) -> Result<RemovalPlan, Fault> {
+    let mut plan = RemovalPlan::default();
     let mut needed: BTreeSet<String> = BTreeSet::new();
     let mut blobs: BTreeSet<Digest> = BTreeSet::new();
     for channel in state.channels()? {
@@ -43,7 +43,7 @@ pub fn plan(
                 continue;
             };
             let path = folder.join(&name);
-            // A set above the pointer was never switched to.
+            // A set with a higher number than the pointer was never shown to agents.
             if generation > current.generation || generation + keep_sets <= current.generation {
                 plan.bytes += path.metadata().map_or(0, |meta| meta.len());
                 plan.sets.push(path);
@@ -82,13 +82,14 @@ pub fn plan(
             plan.releases.push(id);
         }
     }
-    // What a cut import left in place was never accepted; what an epoch made void may still stand in a former set.
+    // A release that an interrupted import left was never accepted; one that an epoch made void may still stand in a set.
     let releases = state.root().join("releases");
     for feed in durable::names(&releases)? {
         for version in durable::names(&releases.join(&feed))? {
             let id = version.parse().map(|version| ReleaseId { feed: feed.clone(), version });
-            let is_left =
-                |id: &ReleaseId| trust.accepted(&id.feed, id.version).is_none() && !needed.contains(&id.to_string());
+            let is_left = |id: &ReleaseId| {
+                trust.accepted_manifest(&id.feed, id.version).is_none() && !needed.contains(&id.to_string())
+            };
             if let Some(id) = id.ok().filter(is_left) {
                 plan.releases.push(id);
             }
@@ -107,9 +108,9 @@ pub fn plan(
     Ok(plan)
 }
 
-/// Carries the plan out: sets first, then releases, then blobs, so that whatever is left names
+/// Carries the plan out. Stopping is safe: sets go first, then releases, then blobs, so that whatever is left names
 /// nothing that is gone.
-pub fn collect(state: &State, plan: &Plan) -> Result<(), Fault> {
+pub fn collect(state: &State, plan: &RemovalPlan) -> Result<(), Fault> {
     for path in &plan.sets {
         durable::remove(path)?;
     }

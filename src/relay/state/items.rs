@@ -1,4 +1,4 @@
-//! The items of a release (see `inspect/item.rs`), as the examiner told them, for the comparison of releases:
+//! Items of a release (see `inspect/item.rs`), as the examiner reported them, for the comparison of releases:
 //! `items` holds their records, `items.json` says which belong to which artifact.
 
 use std::fs::File;
@@ -14,46 +14,46 @@ use base::{Digest, Fault, durable};
 use bundle::ReleaseId;
 use inspect::item::{Effect, Item, RECORD};
 
-/// The records of one artifact.
+/// Section of the file: the records of one artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Section {
-    /// Digest of what is kept of the artifact.
+    /// Digest of the artifact as it is kept.
     pub sha256: Digest,
     /// Number of its first record, counted from 0.
     pub first: u64,
-    /// How many records it has.
+    /// Number of its records.
     pub count: u64,
 }
 
 /// Writes the items of a release in the making.
-pub struct Writer {
+pub struct ItemWriter {
     folder: PathBuf,
     records: BufWriter<File>,
     sections: Vec<Section>,
-    /// The section at hand.
+    /// Section that is being written.
     open: Section,
-    /// How many items in it keep something else from detecting.
+    /// Number of items in that section that keep something else from detecting.
     suppress: u64,
     suppressions: u64,
 }
 
-impl Writer {
-    /// Into this folder.
+impl ItemWriter {
+    /// Creates the files in this folder.
     pub fn new(folder: &Path) -> Result<Self, Fault> {
         let records = BufWriter::with_capacity(256 << 10, durable::create(&folder.join("items"), 0o644)?);
         let open = Section { sha256: Digest([0; 32]), first: 0, count: 0 };
         Ok(Self { folder: folder.to_owned(), records, sections: Vec::new(), open, suppress: 0, suppressions: 0 })
     }
 
-    /// The next artifact begins.
+    /// Begins the section of the next artifact.
     pub fn begin(&mut self, sha256: Digest) {
         self.open = Section { sha256, first: self.open.first, count: 0 };
         self.suppress = 0;
     }
 
-    /// More of its records.
+    /// Appends records to the section.
     pub fn take(&mut self, records: &[u8]) -> Result<(), Fault> {
         self.open.count += (records.len() / RECORD) as u64;
         let suppress = |record: &&[u8]| Item::parse(record).is_some_and(|item| item.effect == Effect::Suppresses);
@@ -61,7 +61,7 @@ impl Writer {
         self.records.write_all(records).during("write", &self.folder.join("items"))
     }
 
-    /// It ended; of what is not kept no item is. Whether its suppressions ask for more officers is for the caller to say.
+    /// Ends the section. Without `is_kept` its records are removed; with `suppresses` its suppressions ask for more officers.
     pub fn end(&mut self, is_kept: bool, suppresses: bool) -> Result<(), Fault> {
         let path = self.folder.join("items");
         if !is_kept && self.open.count > 0 {
@@ -79,12 +79,12 @@ impl Writer {
         Ok(())
     }
 
-    /// How many items keep something else from detecting.
+    /// Number of items that keep something else from detecting.
     pub fn suppressions(&self) -> u64 {
         self.suppressions
     }
 
-    /// All is on the disk; gives the sections, and the records to read.
+    /// Writes everything to the disk; returns the sections, and the file of the records to read.
     pub fn finish(&mut self) -> Result<(Vec<Section>, File), Fault> {
         let path = self.folder.join("items");
         self.records.flush().during("write", &path)?;
@@ -95,7 +95,7 @@ impl Writer {
 }
 
 impl State {
-    /// Which records belong to which artifact of a release, and the file of the records.
+    /// Opens the items of a release: the sections, and the file of the records.
     pub fn items(&self, id: &ReleaseId) -> Result<(Vec<Section>, File), Fault> {
         let folder = self.release_path(id);
         let path = folder.join("items");

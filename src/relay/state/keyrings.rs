@@ -1,5 +1,5 @@
-//! The keyrings: each version that was in force stays, with the signatures that put it there, so that the whole chain
-//! can be checked by others.
+//! Keyrings: each version that was in force stays, with the signatures that put it in force, so that others can check
+//! the whole chain.
 //!
 //! ```text
 //! keyring/<version>.toml
@@ -15,47 +15,49 @@ use bundle::succession::Successor;
 use bundle::{SignatureFile, directive, signature};
 
 impl State {
-    /// Where a keyring lies.
+    /// Path of a keyring.
     pub fn keyring_path(&self, version: u64) -> PathBuf {
         self.root().join(format!("keyring/{version}.toml"))
     }
 
-    /// Reads the keyring in force, the one whose version and digest the trust file names, with what is denied here.
+    /// Reads the keyring in force, the one whose version and digest the trust file names, with the keys that are denied here.
     pub fn keyring(&self, trust: &Trust) -> Result<Keyring, Fault> {
         let path = self.keyring_path(trust.keyring.version);
         let bytes = durable::read(&path, keyring::LONGEST)?;
         let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
         if Digest::of(&bytes) != trust.keyring.sha256 {
-            return Err(damaged("it is not the keyring that was accepted"));
+            return Err(damaged(
+                "it is not the keyring that the relay accepted; nothing was changed. Two officers put the right file back: gaprelay repair --keyring FILE",
+            ));
         }
         let mut ring = Keyring::parse(&bytes).map_err(|r: Refusal| damaged(&r.detail))?;
         if ring.version != trust.keyring.version {
-            return Err(damaged("it states another version"));
+            return Err(damaged("the version in the file is not the one in the file's name"));
         }
         ring.denied = directive::denied(&trust.directives, &ring);
         Ok(ring)
     }
 
-    /// Whether exactly these bytes are the keyring of this version that was in force here.
+    /// True when exactly these bytes are the keyring of this version that was in force here.
     pub fn has_keyring(&self, version: u64, bytes: &[u8]) -> bool {
         durable::read(&self.keyring_path(version), keyring::LONGEST).is_ok_and(|kept| kept == bytes)
     }
 
-    /// Keeps a keyring and its signatures, durably; it counts once the trust file names it.
+    /// Stores a keyring and its signatures, durably. Stopping is safe: the keyring counts only once the trust file names it.
     pub fn keep_keyring(&self, successor: &Successor) -> Result<(), Fault> {
         let (version, envelope) = (successor.keyring().version, successor.envelope());
-        // What a cut attempt left there was by others, or over other bytes.
+        // Signatures that an interrupted attempt left may be by other keys, or over other bytes.
         let (folder, prefix) = (self.root().join("keyring"), format!("{version}.toml."));
         for name in durable::names(&folder)?.iter().filter(|name| name.starts_with(&prefix)) {
             durable::remove(&folder.join(name))?;
         }
         for (name, bytes) in &envelope.signatures {
-            durable::replace(&self.root().join(format!("keyring/{version}{}", beside(name))), bytes)?;
+            durable::replace(&self.root().join(format!("keyring/{version}{}", signature_suffix(name))), bytes)?;
         }
         durable::replace(&self.keyring_path(version), &envelope.document)
     }
 
-    /// Ids of the root keys whose signatures on a keyring are kept.
+    /// Reads the ids of the root keys whose signatures on a keyring are kept.
     pub fn keyring_signers(&self, version: u64) -> Result<Vec<String>, Fault> {
         let (folder, prefix) = (self.root().join("keyring"), format!("{version}.toml."));
         let mut signers = Vec::new();
@@ -70,7 +72,7 @@ impl State {
     }
 }
 
-/// `.toml.root1.minisig` of `keyring.toml.root1.minisig`.
-fn beside(name: &str) -> &str {
+/// Suffix of a signature's name: `.toml.root1.minisig` of `keyring.toml.root1.minisig`.
+fn signature_suffix(name: &str) -> &str {
     name.strip_prefix("keyring").unwrap_or(name)
 }

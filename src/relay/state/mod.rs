@@ -1,4 +1,4 @@
-//! The state folder. `init` makes it; nothing else ever does: what is missing is a fault.
+//! State folder of the relay. Only `init` makes it: a part that is missing is a fault.
 //!
 //! ```text
 //! config.toml
@@ -11,7 +11,7 @@
 //! tuf/                         the repository for TUF clients, and `current`, which names the tree that is served
 //! tls/                         lists of revoked agents' certificates, kept by the site
 //! inbox/                       statements handed in
-//! progress/                    how far an import is; nobody decides by it
+//! progress/                    how far an import is; nothing is decided by it
 //! log/import/ log/access/      the transparency logs
 //! lock
 //! ```
@@ -24,8 +24,8 @@ pub mod keyrings;
 pub mod progress;
 pub mod release;
 pub mod staging;
-pub mod told;
 pub mod trust;
+pub mod trust_replay;
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -36,8 +36,8 @@ pub use serve::published::{LONGEST, Published};
 pub use release::Release;
 pub use serve::set::Place;
 pub use staging::Staging;
-pub use told::Told;
 pub use trust::{Anchor, Trust};
+pub use trust_replay::TrustReplay;
 
 use crate::log::Log;
 use base::lock::Lock;
@@ -48,13 +48,13 @@ use config::Config;
 /// Artifacts smaller than this, in bytes, live in their release's pack.
 pub const SMALL: u64 = 256 << 10;
 
-/// The state folder's paths.
+/// Paths of the state folder.
 #[derive(Clone, Debug)]
 pub struct State {
     published: Published,
 }
 
-/// Whoever has the state may read what is published of it.
+/// Gives every holder of the state the paths and readers of what is published.
 impl Deref for State {
     type Target = Published;
 
@@ -63,33 +63,44 @@ impl Deref for State {
     }
 }
 
-/// Name of the slot in the inbox.
+/// Name of the slot: the file in the inbox to which the review pages append.
 pub const SLOT: &str = "slot";
 
 impl State {
-    /// The state at `root`. Fault: a part of it is missing.
+    /// Opens the state at `root`. Fault: a part of it is missing.
     pub fn open(root: &Path) -> Result<Self, Fault> {
         let state = Self { published: Published::new(root) };
         if !state.config_path().is_file() {
             return Err(Fault::Config(format!(
-                "{} is no state folder of gaprelay: it has no config.toml. Make one with `gaprelay init`, or name it with --state",
+                "{} is not a state folder of gaprelay: there is no config.toml in it. Make a state folder with `gaprelay init`, or name another folder with `--state DIR`.",
                 root.display()
             )));
         }
         for part in FOLDERS {
             if !root.join(part).is_dir() {
-                return Err(Fault::damaged(root.join(part).to_string_lossy(), "the folder is missing"));
+                return Err(Fault::damaged(
+                    root.join(part).to_string_lossy(),
+                    "this folder of the state is missing; nothing was changed. Restore it from a backup: gaprelay help backup",
+                ));
             }
         }
         Ok(state)
     }
 
-    /// Makes the state. Fault: there is one already.
+    /// Makes the state folder. Fault: there is one already.
     pub fn create(root: &Path, config: &str, parsed: &Config, keyring: &[u8], ring: &Keyring) -> Result<Self, Fault> {
         let state = Self { published: Published::new(root) };
         if state.config_path().exists() || root.join("trust").exists() {
-            let unfinished = if state.config_path().exists() { "" } else { ", cut while it was made: remove it first" };
-            return Err(Fault::Config(format!("{} holds a state already{unfinished}", root.display())));
+            let root = root.display();
+            return Err(Fault::Config(if state.config_path().exists() {
+                format!(
+                    "{root} already holds a state folder of gaprelay; nothing was changed. Name another folder with `--state DIR`."
+                )
+            } else {
+                format!(
+                    "{root} holds a part of a state folder: an earlier `gaprelay init` was interrupted, so it has no config.toml. Remove {root}, then run the same command again."
+                )
+            }));
         }
         for part in FOLDERS {
             durable::create_dir(&root.join(part))?;
@@ -97,57 +108,57 @@ impl State {
         durable::replace(&state.lock_path(), b"")?;
         Log::create(&state.import_log(), &format!("{}/import/1", parsed.relay.get_ref()))?;
         Log::create(&state.access_log(), &format!("{}/access/1", parsed.relay.get_ref()))?;
-        // Here already, so that its owner and mode can be set before a server needs it.
+        // Made now, so that owner and mode can be set before a server needs them.
         durable::open_append(&state.access_journal())?;
         durable::open_append(&state.slot())?;
         durable::replace(&state.keyring_path(ring.version), keyring)?;
         Trust::first(ring.version, Digest::of(keyring)).save(&state)?;
-        // Last: a state that was cut while it was made has no config and is not taken for one.
+        // Last: a state whose making was interrupted has no config and is not taken for a state.
         durable::replace(&state.config_path(), config.as_bytes())?;
         Ok(state)
     }
 
-    /// What servers read of it.
+    /// Paths and readers of what servers may see.
     pub fn published(&self) -> &Published {
         &self.published
     }
 
-    /// Where the config lies.
+    /// Path of `config.toml`.
     pub fn config_path(&self) -> PathBuf {
         self.root().join("config.toml")
     }
 
-    /// Lists of revoked certificates, kept by the site.
+    /// Folder of the lists of revoked certificates, kept by the site.
     pub fn tls(&self) -> PathBuf {
         self.root().join("tls")
     }
 
-    /// The spool.
+    /// Folder of the spool.
     pub fn spool(&self) -> PathBuf {
         self.root().join("spool")
     }
 
-    /// What the server saw, until the keeper has taken it.
+    /// Journal of the server: what it saw, until the keeper has put it into the access log.
     pub fn access_journal(&self) -> PathBuf {
         self.access_log().join(serve::journal::NAME)
     }
 
-    /// The slot of the inbox: the pages append to it what is handed in there.
+    /// Slot of the inbox: the review pages append to it what is submitted there.
     pub fn slot(&self) -> PathBuf {
         self.inbox().join(SLOT)
     }
 
-    /// Statements handed in.
+    /// Folder of submitted statements and cosignatures.
     pub fn inbox(&self) -> PathBuf {
         self.root().join("inbox")
     }
 
-    /// The access log.
+    /// Folder of the access log.
     pub fn access_log(&self) -> PathBuf {
         self.root().join("log/access")
     }
 
-    /// How far an import is.
+    /// File that says how far an import is.
     pub fn progress_path(&self) -> PathBuf {
         self.root().join("progress/import.json")
     }
@@ -156,12 +167,12 @@ impl State {
         self.root().join("lock")
     }
 
-    /// Becomes the one keeper, calling `wait` once if another must finish first.
+    /// Locks the state for the one keeper, calling `wait` once if another keeper must finish first.
     pub fn lock(&self, wait: impl FnOnce()) -> Result<Lock, Fault> {
         Lock::take(&self.lock_path(), wait)
     }
 
-    /// Becomes the one keeper if nobody else is.
+    /// Locks the state if no other keeper has it.
     pub fn try_lock(&self) -> Result<Option<Lock>, Fault> {
         Lock::try_take(&self.lock_path())
     }
@@ -169,7 +180,9 @@ impl State {
     /// Reads the config.
     pub fn config(&self) -> Result<Config, Fault> {
         let bytes = durable::read(&self.config_path(), LONGEST)?;
-        let text = String::from_utf8(bytes).map_err(|_| Fault::Config("config.toml is not UTF-8".into()))?;
+        let text = String::from_utf8(bytes).map_err(|_| {
+            Fault::Config("config.toml is not UTF-8 text. Save it as UTF-8, then run `gaprelay check-config`.".into())
+        })?;
         Config::parse_file(&text, Path::new("config.toml"))
     }
 }

@@ -1,5 +1,5 @@
-//! How far an import is, for who looks on: the pages, the metrics, the console. One small file, written in place
-//! and never synced: nobody decides by it, a cut may leave any of it, and a failure to write it stops nothing.
+//! Progress of an import, for the review pages, the metrics and the console. One small file, written in place
+//! and never synced: nothing is decided by it, a cut may leave any part of it, and a failure to write it stops nothing.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -10,48 +10,48 @@ use serde::{Deserialize, Serialize};
 use super::State;
 use base::{Fault, Reason, Timestamp, durable};
 
-/// Between two writings while bytes go by.
+/// Shortest time between two writes while bytes are read.
 const PAUSE: Duration = Duration::from_millis(200);
-/// What was not written to for so long does not run any more.
+/// Time without a write after which an import counts as ended.
 const STILL: Duration = Duration::from_mins(2);
-/// Most bundles that are named.
+/// Most bundles that are listed.
 const NAMED: usize = 200;
 /// Longest file that is read, in bytes.
 const LONGEST: u64 = 1 << 20;
 
-/// How far an import is.
+/// Progress of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
-    /// When it began.
+    /// Time when the import began.
     pub begun: Timestamp,
-    /// When this was written.
+    /// Time when this file was written.
     pub updated: Timestamp,
-    /// Who imports, escaped.
+    /// Name of the operator, escaped.
     pub operator: String,
-    /// What is done now.
-    pub step: Step,
-    /// The bundle it is done with, escaped.
+    /// Step that is being done.
+    pub step: ImportStep,
+    /// Bundle that the step works on, escaped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<String>,
-    /// Bytes of the step that are done.
+    /// Bytes of the step that are done so far.
     pub bytes: u64,
-    /// Bytes of the step.
+    /// Bytes of the whole step.
     pub total: u64,
-    /// Whether the medium may be removed.
+    /// True when the medium may be removed.
     pub medium_free: bool,
     /// Bundles found.
     pub found: u64,
     /// The bundles, the first 200.
-    pub bundles: Vec<Bundle>,
+    pub bundles: Vec<BundleProgress>,
 }
 
-/// What is done now.
+/// Step of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum Step {
+pub enum ImportStep {
     /// The medium is searched.
     #[default]
     Searching,
@@ -59,72 +59,72 @@ pub enum Step {
     Reading,
     /// A payload is unpacked and inspected.
     Inspecting,
-    /// What is due is published.
+    /// Approved releases are published.
     Settling,
-    /// It is over.
+    /// The import has ended.
     Ended,
 }
 
-impl Step {
-    /// In a word.
+impl ImportStep {
+    /// Text of the step.
     pub fn word(self) -> &'static str {
         match self {
             Self::Searching => "searching the medium",
             Self::Reading => "reading",
             Self::Inspecting => "inspecting",
-            Self::Settling => "publishing what is due",
+            Self::Settling => "publishing approved releases",
             Self::Ended => "done",
         }
     }
 }
 
-/// One bundle of it.
+/// Progress of one bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Bundle {
-    /// Its folder, escaped.
+pub struct BundleProgress {
+    /// Folder of the bundle, escaped.
     pub name: String,
-    /// The release, as FEED/VERSION, once it can be believed.
+    /// Release, as FEED/VERSION, once its manifest is verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
-    /// How it stands.
+    /// State of the bundle.
     pub state: BundleState,
-    /// Why it was refused.
+    /// Reason of a refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
 }
 
-/// How a bundle stands.
+/// State of a bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BundleState {
-    /// Its turn has not come.
+    /// The bundle waits for its turn.
     Waiting,
-    /// It is being read.
+    /// The payload is being read.
     Reading,
-    /// It is being unpacked and inspected.
+    /// The payload is being unpacked and inspected.
     Inspecting,
-    /// It is a release now.
+    /// The bundle is a release now.
     Imported,
-    /// It was here before.
+    /// The same bundle was accepted before.
     AlreadyHere,
-    /// It is not acceptable.
+    /// The bundle was refused.
     Refused,
-    /// We could not do our work.
+    /// The relay could not do its work.
     Failed,
 }
 
 impl BundleState {
-    /// In a word.
+    /// Text of the state.
     pub fn word(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Reading => "reading",
             Self::Inspecting => "inspecting",
             Self::Imported => "imported",
-            Self::AlreadyHere => "already here",
+            Self::AlreadyHere => "already imported",
             Self::Refused => "refused",
             Self::Failed => "failed",
         }
@@ -132,58 +132,58 @@ impl BundleState {
 }
 
 impl Progress {
-    /// Whether it goes on at `now`, as far as can be told: one that was cut stands still.
+    /// True while the import runs at `now`, as far as the file shows: one that was interrupted is no longer written.
     pub fn is_running(&self, now: Timestamp) -> bool {
-        self.step != Step::Ended && self.updated.age(now) < STILL
+        self.step != ImportStep::Ended && self.updated.age(now) < STILL
     }
 
-    /// How much of the step is done, in hundredths.
+    /// Share of the step that is done, in percent.
     pub fn percent(&self) -> u64 {
         self.bytes.saturating_mul(100).checked_div(self.total).unwrap_or_default().min(100)
     }
 
-    /// The bundle of this name, or a new one.
-    pub fn bundle_mut(&mut self, name: &str) -> Option<&mut Bundle> {
+    /// Finds the bundle of this name, or adds one; none where the list is full.
+    pub fn bundle_mut(&mut self, name: &str) -> Option<&mut BundleProgress> {
         let place = self.bundles.iter().position(|bundle| bundle.name == name);
         if place.is_none() && self.bundles.len() < NAMED {
             let state = BundleState::Waiting;
-            self.bundles.push(Bundle { name: name.to_owned(), release: None, state, reason: None });
+            self.bundles.push(BundleProgress { name: name.to_owned(), release: None, state, reason: None });
             return self.bundles.last_mut();
         }
         self.bundles.get_mut(place?)
     }
 }
 
-/// Where progress is shown.
-pub struct Board {
+/// Writer of the progress file.
+pub struct ProgressFile {
     file: Option<File>,
     /// Bytes of the file that are in use.
     length: usize,
     written: Option<Instant>,
 }
 
-impl Board {
-    /// Opens it. One that cannot be had shows nothing.
+impl ProgressFile {
+    /// Opens the file. Where that fails, nothing is written.
     pub fn open(state: &State) -> Self {
         Self { file: durable::create(&state.progress_path(), 0o644).ok(), length: 0, written: None }
     }
 
-    /// Shows `progress`; with `now_or_later`, only if the last time is a while ago.
-    pub fn show(&mut self, progress: &Progress, now_or_later: bool) {
+    /// Writes `progress`; with `is_deferrable`, only if the last write was at least 200 ms ago.
+    pub fn write(&mut self, progress: &Progress, is_deferrable: bool) {
         let rested = self.written.is_none_or(|written| written.elapsed() >= PAUSE);
-        let Some(file) = self.file.as_ref().filter(|_| rested || !now_or_later) else { return };
+        let Some(file) = self.file.as_ref().filter(|_| rested || !is_deferrable) else { return };
         let Ok(mut bytes) = serde_json::to_vec(progress) else { return };
-        // What was longer before ends in blanks, which JSON allows.
+        // Shorter text is padded with blanks, which JSON allows, to cover all of the longer text before.
         let length = bytes.len();
         bytes.resize(self.length.max(length), b' ');
         self.length = bytes.len();
         self.written = Some(Instant::now());
-        // Whoever looks on sees less; the import goes on.
+        // Going on is safe: a reader sees old progress, and the import does not depend on it.
         let _ = file.write_all_at(&bytes, 0);
     }
 }
 
-/// What was shown last; none before the first import. Fault: it cannot be read, or is being written just now.
+/// Reads the progress file; none before the first import. Fault: the file cannot be read, or is being written just now.
 pub fn read(state: &State) -> Result<Option<Progress>, Fault> {
     let path = state.progress_path();
     if !path.exists() {
@@ -193,7 +193,9 @@ pub fn read(state: &State) -> Result<Option<Progress>, Fault> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    serde_json::from_slice(&bytes).map(Some).map_err(|_| Fault::damaged(path.to_string_lossy(), "it cannot be read"))
+    serde_json::from_slice(&bytes).map(Some).map_err(|_| {
+        Fault::damaged(path.to_string_lossy(), "it is not a progress record. It may be half written: try again")
+    })
 }
 
 #[cfg(test)]
@@ -206,7 +208,7 @@ mod tests {
         durable::create_dir(&folder.path().join("progress")).unwrap();
         let state = State { published: crate::state::Published::new(folder.path()) };
         assert_eq!(read(&state).unwrap(), None);
-        let mut board = Board::open(&state);
+        let mut file = ProgressFile::open(&state);
         assert_eq!(read(&state).unwrap(), None);
         let now = Timestamp::from_secs(1_000_000);
         let mut progress = Progress { updated: now, total: 1000, ..Progress::default() };
@@ -219,13 +221,13 @@ mod tests {
             }
             assert!(progress.bundles.len() <= NAMED);
             progress.bytes += 250;
-            board.show(&progress, false);
+            file.write(&progress, false);
             assert_eq!(read(&state).unwrap().as_ref(), Some(&progress));
         }
         assert_eq!((progress.percent(), Progress::default().percent()), (100, 0));
         assert!(progress.is_running(now) && !progress.is_running(now.plus(STILL)));
         // Too soon: it is left for the next time.
-        board.show(&Progress { bytes: 7, ..progress.clone() }, true);
+        file.write(&Progress { bytes: 7, ..progress.clone() }, true);
         assert_eq!(read(&state).unwrap().as_ref(), Some(&progress));
     }
 }

@@ -1,12 +1,12 @@
-//! Releases as they are kept: `releases/<feed>/<version>/`.
+//! Stored releases: `releases/<feed>/<version>/`.
 //!
 //! ```text
-//! manifest.json, manifest.json….minisig   as they came
+//! manifest.json, manifest.json….minisig   as they were received
 //! verdicts.json                           one verdict for each artifact, by path
-//! release.json                            who brought it, who signed it, what was decided
-//! pack, pack.json                         the small artifacts, and where each begins
-//! items, items.json                       what each rule, signature and indicator is, for comparison
-//! statements/                             officers' statements on it that count
+//! release.json                            operator, signers, decisions
+//! pack, pack.json                         the small artifacts, and the offset of each
+//! items, items.json                       a record of each rule, signature and indicator, for comparison
+//! statements/                             officers' statements that count
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,10 +20,10 @@ use bundle::statement::{Decision, Statement, Ticket};
 use bundle::{ReleaseId, Signer, Verified};
 use inspect::{Counts, Verdict};
 
-/// The format of `release.json`.
+/// Format of `release.json`.
 pub const FORMAT: &str = "gaprelay-release/1";
 
-/// `release.json`.
+/// Content of `release.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -35,86 +35,86 @@ pub struct Release {
     pub feed: String,
     /// Version.
     pub version: u64,
-    /// The manifest's label, for people.
+    /// Label of the manifest, for people.
     pub label: String,
     /// Publisher, as the keyring knows it.
     pub publisher: String,
     /// Origin, as the keyring knows it.
     pub origin: String,
-    /// When the bundle was made.
+    /// Time when the bundle was made.
     pub issued: Timestamp,
-    /// When it expires.
+    /// Time when the release expires.
     pub expires: Timestamp,
     /// Digest of `manifest.json`.
     pub manifest: Digest,
     /// Digest of `verdicts.json`.
     pub verdicts: Digest,
-    /// How many of which.
+    /// Number of artifacts by decision.
     pub counts: Counts,
-    /// What agents lost by it when it was imported, against what was served then.
+    /// Loss of detection for agents, against the release that was served at the time of import.
     pub loss: Loss,
-    /// How many of its items keep something else from detecting.
+    /// Number of items that keep something else from detecting.
     pub suppressions: u64,
-    /// Who signed.
+    /// Signers of the bundle.
     pub signers: Vec<Signer>,
     /// Names of the signature files kept.
     pub signatures: Vec<String>,
-    /// Who imported it.
+    /// Operator who imported the release.
     pub operator: Operator,
-    /// When.
+    /// Time of the import.
     pub imported: Timestamp,
-    /// A release is made by [`Staging::commit`](crate::state::Staging::commit), or read from the state, and in no other way.
+    /// Keeps other modules from making a release: only [`Staging::commit`](crate::state::Staging::commit) and a read do.
     #[serde(skip)]
     _made: (),
 }
 
-/// What agents would lose.
+/// Loss of detection for agents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Loss {
-    /// So many items were removed, switched off or stripped.
+    /// Number of items that were removed, switched off or stripped.
     pub lost: u64,
-    /// Of so many that were served; of those in the release itself, where none was.
+    /// Number of items that were served; of those in the release itself, where no other was served.
     pub of: u64,
-    /// So many rules stand more than once, of which an engine takes one.
+    /// Number of rules that stand more than once, of which an engine takes one.
     #[serde(default)]
     pub twice: u64,
-    /// So many ClamAV databases are older than the served ones.
+    /// Number of ClamAV databases that are older than the served ones.
     #[serde(default)]
     pub older: u64,
-    /// The earlier release that has exactly the same content, where that is not the served one.
+    /// Earlier release that has exactly the same content, where that is not the served one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<u64>,
 }
 
 impl Loss {
-    /// Whether an officer must see it: more than this share, in percent, is lost, or something is that no share tells.
+    /// True when an officer must see the release: more than `percent` of the items are lost, there are duplicate rules, or the content goes back.
     pub fn is_above(self, percent: u64) -> bool {
         self.lost.saturating_mul(100) > self.of.saturating_mul(percent) || self.twice > 0 || self.goes_back()
     }
 
-    /// Whether agents would go back to older content: that needs a downgrade ticket.
+    /// True when agents would go back to older content: that needs a downgrade ticket.
     pub fn goes_back(self) -> bool {
         self.older > 0 || self.again.is_some()
     }
 }
 
-/// One line of `pack.json`.
+/// Entry of `pack.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Packed {
     /// Digest of the artifact.
     pub sha256: Digest,
-    /// Where it begins in the pack.
+    /// Offset of the artifact in the pack, in bytes.
     pub offset: u64,
-    /// Its length.
+    /// Length of the artifact, in bytes.
     pub size: u64,
 }
 
 impl Release {
-    /// An officer's statement about it as it stands, and what it changes. Refusal: `statement-malformed`.
+    /// Drafts an officer's statement about this release and the changes that it makes. Refusal: `statement-malformed`.
     pub fn statement(
         &self,
         changes: Digest,
@@ -127,7 +127,7 @@ impl Release {
         Statement { release, manifest, verdicts, changes, decision, ticket, officer, reason }.checked()
     }
 
-    /// What a bundle became: with the digest of its verdicts, what they come to, and who brought it in.
+    /// Makes the release of a verified bundle, with the digest of its verdicts, their counts, and its operator.
     pub(super) fn new(
         verified: &Verified,
         verdicts: Digest,
@@ -160,14 +160,14 @@ impl Release {
         }
     }
 
-    /// Feed and version.
+    /// Id of the release: feed and version.
     pub fn id(&self) -> ReleaseId {
         ReleaseId { feed: self.feed.clone(), version: self.version }
     }
 }
 
 impl State {
-    /// The releases that were accepted and are still kept, by feed and version.
+    /// Lists the releases that were accepted and are still kept, by feed and version.
     pub fn releases(&self, trust: &Trust) -> Result<Vec<ReleaseId>, Fault> {
         let mut ids = Vec::new();
         for (feed, trust) in &trust.feeds {
@@ -188,16 +188,19 @@ impl State {
         if release.format == FORMAT && release.id() == *id {
             return Ok(release);
         }
-        Err(Fault::damaged(path.to_string_lossy(), "it is of another release or format"))
+        Err(Fault::damaged(
+            path.to_string_lossy(),
+            format!("it is not the record of release {id} in the format {FORMAT}"),
+        ))
     }
 
-    /// Reads a release's verdicts and proves them to be those it was accepted with.
+    /// Reads the verdicts of a release and proves by their digest that they are those it was accepted with.
     pub fn verdicts(&self, release: &Release) -> Result<Vec<Verdict>, Fault> {
         let path = self.release_path(&release.id()).join("verdicts.json");
         durable::read_json(&path, release.verdicts)
     }
 
-    /// Digests of all that other publishers than this one have signed, of the releases that are kept.
+    /// Digests of all artifacts that publishers other than this one have signed, in the releases that are kept.
     pub fn signed_by_others(&self, trust: &Trust, publisher: &str) -> Result<BTreeSet<Digest>, Fault> {
         let mut signed = BTreeSet::new();
         for id in self.releases(trust)? {
@@ -209,13 +212,13 @@ impl State {
         Ok(signed)
     }
 
-    /// Where each small artifact of a release lies in its pack.
+    /// Reads the places of the small artifacts in the pack of a release.
     pub fn pack_index(&self, id: &ReleaseId) -> Result<BTreeMap<Digest, Packed>, Fault> {
         let index: Vec<Packed> = read_json(&self.release_path(id).join("pack.json"))?;
         Ok(index.into_iter().map(|packed| (packed.sha256, packed)).collect())
     }
 
-    /// Where an artifact that the relay holds lies, by digest and size, and how to read it.
+    /// Finds an artifact that the relay holds by digest and size: its file, and its offset in the file.
     pub fn find_held(&self, digest: Digest, size: u64, packs: &Packs) -> Option<(PathBuf, u64)> {
         if size < SMALL {
             return packs.0.get(&digest).filter(|(_, _, held)| *held == size).map(|(path, at, _)| (path.clone(), *at));
@@ -224,7 +227,7 @@ impl State {
         path.metadata().is_ok_and(|meta| meta.len() == size).then_some((path, 0))
     }
 
-    /// All packs of the releases that are kept, for thin bundles.
+    /// Reads the index of all packs of the releases that are kept, for thin bundles.
     pub fn packs(&self, trust: &Trust) -> Result<Packs, Fault> {
         let mut packs = BTreeMap::new();
         for id in self.releases(trust)? {
@@ -237,12 +240,13 @@ impl State {
     }
 }
 
-/// Where small artifacts lie: path of the pack, offset, size.
+/// Places of small artifacts, by digest: path of the pack, offset, size.
 #[derive(Debug, Default)]
 pub struct Packs(BTreeMap<Digest, (PathBuf, u64, u64)>);
 
-/// Reads a JSON file of ours.
+/// Reads a JSON file of the state.
 pub fn read_json<T: serde::de::DeserializeOwned>(path: &std::path::Path) -> Result<T, Fault> {
     let bytes = durable::read(path, LONGEST)?;
-    serde_json::from_slice(&bytes).map_err(|e| Fault::damaged(path.to_string_lossy(), e.to_string()))
+    serde_json::from_slice(&bytes)
+        .map_err(|e| Fault::damaged(path.to_string_lossy(), format!("it is not valid JSON of the expected form ({e})")))
 }

@@ -1,12 +1,13 @@
-//! A release in the making. Cleared bytes go into a staging folder in the spool; what is withheld is
-//! dropped at once; of what is stripped the new bytes wait there until they were looked at. [`Staging::commit`] puts everything in place; until the trust file names the
-//! release it does not exist for anyone, and a cut leaves nothing but what the next start sweeps.
+//! Staging of a release. Cleared bytes go into a staging folder in the spool; withheld bytes are dropped at once; the
+//! new bytes of a stripped artifact wait there until they are examined. [`Staging::commit`] puts everything in place;
+//! until the trust file names the release it does not exist for anyone, and a cut leaves nothing but what the next start
+//! sweeps.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::compare::{self, Change, Side, compare};
+use super::compare::{self, Change, ReleaseItems, compare};
 use super::release::{Loss, Packed, Release};
 use super::{SMALL, State, items};
 use base::error::IoContext as _;
@@ -14,42 +15,42 @@ use base::{Digest, Fault, Operator, Timestamp, durable};
 use bundle::{Artifact, ReleaseId, Verified};
 use inspect::{Counts, Decision, Examined, Keep, Kind, Proven, Verdict};
 
-/// Where the bytes of the current artifact go.
-enum Current {
-    /// Into memory, and from there into the pack.
+/// Destination of the bytes of the current artifact.
+enum ArtifactSink {
+    /// Memory, and from there the pack.
     Small,
-    /// Into a file that becomes a blob.
+    /// File that becomes a blob.
     Large(File, PathBuf),
-    /// Nowhere: the relay holds this blob already.
+    /// None: the relay holds this blob already.
     Held(Digest),
 }
 
-/// The release in the making.
+/// Release that is being put together.
 pub struct Staging {
     state: State,
-    /// Whose bytes these are: the digest of the bundle's manifest.
+    /// Digest of the manifest of the bundle that the bytes belong to.
     manifest: Digest,
     folder: PathBuf,
     pack: BufWriter<File>,
     packed: Vec<Packed>,
     offset: u64,
     small: Vec<u8>,
-    current: Current,
+    current: ArtifactSink,
     blobs: Vec<(PathBuf, Digest)>,
-    /// What is neither kept nor cleared: what is left of artifacts that are stripped.
+    /// Files of stripped artifacts, which are neither kept nor cleared yet.
     waiting: Vec<PathBuf>,
-    items: items::Writer,
+    items: items::ItemWriter,
 }
 
 impl Staging {
-    /// An empty folder in the spool for the release that this bundle becomes.
+    /// Makes an empty folder in the spool for the release that this bundle becomes.
     pub fn new(state: &State, verified: &Verified) -> Result<Self, Fault> {
-        let id = id(verified);
+        let id = release_id(verified);
         let folder = durable::beside(&state.spool(), &format!("{}-{}", id.feed, id.version));
         durable::remove(&folder)?;
         durable::create_dir(&folder)?;
         let pack = BufWriter::with_capacity(1 << 20, durable::create(&folder.join("pack"), 0o644)?);
-        let items = items::Writer::new(&folder)?;
+        let items = items::ItemWriter::new(&folder)?;
         Ok(Self {
             state: state.clone(),
             manifest: verified.digest(),
@@ -58,37 +59,42 @@ impl Staging {
             packed: Vec::new(),
             offset: 0,
             small: Vec::new(),
-            current: Current::Small,
+            current: ArtifactSink::Small,
             blobs: Vec::new(),
             waiting: Vec::new(),
             items,
         })
     }
 
-    /// What agents would lose of what is served now, and what was stripped on the way.
+    /// Computes the loss for agents against the served release, with the items that were stripped on import.
     fn loss(&mut self, verdicts: &[Verdict], id: &ReleaseId) -> Result<Loss, Fault> {
         let (sections, file) = self.items.finish()?;
-        let new = Side { verdicts, sections, file };
+        let new = ReleaseItems { verdicts, sections, file };
         let stripped = verdicts.iter().filter_map(|verdict| verdict.stripped.as_ref());
         let mut lost: u64 = stripped.map(|stripped| stripped.places().len() as u64).sum();
-        let twice = compare::twice(&new)?;
-        let Some(served) = self.state.served(id)? else {
+        let twice = compare::count_duplicates(&new)?;
+        let Some(served) = self.state.served_release(id)? else {
             return Ok(Loss { lost, of: new.count().saturating_add(lost), twice, ..Loss::default() });
         };
         let former = self.state.verdicts(&self.state.release(&served)?)?;
         let (sections, file) = self.state.items(&served)?;
-        let old = Side { verdicts: &former, sections, file };
+        let old = ReleaseItems { verdicts: &former, sections, file };
         compare(&old, &new, &mut |change, _| {
             lost += u64::from(matches!(change, Change::Removed | Change::SwitchedOff));
         })?;
         let databases = verdicts.iter().filter(|verdict| verdict.database.is_some());
         let is_older = |new: &&Verdict| former.iter().any(|former| former.path == new.path && new.goes_back(former));
         let older = databases.filter(is_older).count() as u64;
-        Ok(Loss { lost, of: old.count(), twice, older, again: self.again(verdicts, &former, id)? })
+        Ok(Loss { lost, of: old.count(), twice, older, again: self.find_same_content(verdicts, &former, id)? })
     }
 
-    /// The earlier release of the feed with exactly this content, where that is not what is served.
-    fn again(&self, verdicts: &[Verdict], served: &[Verdict], id: &ReleaseId) -> Result<Option<u64>, Fault> {
+    /// Finds the earlier release of the feed with exactly this content, where that is not the served one.
+    fn find_same_content(
+        &self,
+        verdicts: &[Verdict],
+        served: &[Verdict],
+        id: &ReleaseId,
+    ) -> Result<Option<u64>, Fault> {
         let same = |other: &[Verdict]| {
             other.len() == verdicts.len()
                 && other.iter().zip(verdicts).all(|(a, b)| (&a.path, a.sha256) == (&b.path, b.sha256))
@@ -109,21 +115,21 @@ impl Staging {
         Ok(found)
     }
 
-    /// Puts everything in place, durably; the release counts once the trust file names it. What is stored is what one
-    /// examination has kept and decided, of exactly this bundle: nothing else can be handed in here.
+    /// Puts everything in place, durably; the release counts once the trust file names it. The stored content is that of
+    /// one examination of exactly this bundle: no caller can pass anything else.
     ///
-    /// The order does not matter to a reader, since nobody looks before that; but all of it must be
-    /// on the disk when this returns.
+    /// Stopping is safe: nobody reads the release before the trust file names it, so that the order of the writes does
+    /// not matter; but all of it must be on the disk when this returns.
     pub fn commit(examined: Examined<Self>, operator: &Operator, now: Timestamp) -> Result<Release, Fault> {
         let (spooled, mut staging, verdicts) = examined.into_parts();
         let verified = spooled.verified();
         if verified.digest() != staging.manifest {
-            return Err(Fault::Internal("what was kept is of another bundle than what was decided"));
+            return Err(Fault::Internal("the stored artifacts and the verdicts belong to different bundles"));
         }
         let pack = staging.folder.join("pack");
         staging.pack.flush().during("write", &pack)?;
         staging.pack.get_ref().sync_all().during("sync", &pack)?;
-        let loss = staging.loss(&verdicts, &id(verified))?;
+        let loss = staging.loss(&verdicts, &release_id(verified))?;
         for path in std::mem::take(&mut staging.waiting) {
             durable::remove(&path)?;
         }
@@ -145,15 +151,15 @@ impl Staging {
         durable::replace_json(&staging.folder.join("release.json"), &release)?;
         let to = staging.state.release_path(&release.id());
         durable::create_dir(to.parent().unwrap_or(&to))?;
-        // What a cut run left there was never accepted.
+        // A folder that an interrupted run left there was never accepted.
         durable::remove(&to)?;
         durable::settle(&staging.folder, &to)?;
         Ok(release)
     }
 }
 
-/// Of the release that a bundle becomes.
-fn id(verified: &Verified) -> ReleaseId {
+/// Id of the release that a bundle becomes.
+fn release_id(verified: &Verified) -> ReleaseId {
     ReleaseId { feed: verified.manifest().feed.clone(), version: verified.manifest().version }
 }
 
@@ -162,21 +168,21 @@ impl Keep for Staging {
         self.small.clear();
         self.items.begin(artifact.sha256);
         self.current = if artifact.size < SMALL {
-            Current::Small
+            ArtifactSink::Small
         } else if self.state.blob_path(artifact.sha256).metadata().is_ok_and(|meta| meta.len() == artifact.size) {
-            Current::Held(artifact.sha256)
+            ArtifactSink::Held(artifact.sha256)
         } else {
             let path = self.folder.join(format!("blob-{}", self.blobs.len()));
-            Current::Large(durable::create(&path, 0o644)?, path)
+            ArtifactSink::Large(durable::create(&path, 0o644)?, path)
         };
         Ok(())
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         match &mut self.current {
-            Current::Small => self.small.extend_from_slice(bytes),
-            Current::Large(file, path) => file.write_all(bytes).during("write", path)?,
-            Current::Held(_) => {}
+            ArtifactSink::Small => self.small.extend_from_slice(bytes),
+            ArtifactSink::Large(file, path) => file.write_all(bytes).during("write", path)?,
+            ArtifactSink::Held(_) => {}
         }
         Ok(())
     }
@@ -186,35 +192,35 @@ impl Keep for Staging {
     }
 
     fn end(&mut self, mut proven: Proven<'_>) -> Result<(), Fault> {
-        let current = std::mem::replace(&mut self.current, Current::Small);
+        let current = std::mem::replace(&mut self.current, ArtifactSink::Small);
         if proven.verdict().decision == Decision::Stripped {
             let to = self.folder.join(format!("stripped-{}", self.waiting.len()));
             let open = |path: &Path| File::open(path).during("open", path);
             match &current {
-                Current::Small => proven.strip(self.small.as_slice(), &to)?,
-                Current::Large(_, path) => proven.strip(open(path)?, &to)?,
-                Current::Held(digest) => proven.strip(open(&self.state.blob_path(*digest))?, &to)?,
+                ArtifactSink::Small => proven.strip(self.small.as_slice(), &to)?,
+                ArtifactSink::Large(_, path) => proven.strip(open(path)?, &to)?,
+                ArtifactSink::Held(digest) => proven.strip(open(&self.state.blob_path(*digest))?, &to)?,
             }
             self.waiting.push(to);
         }
         let verdict = proven.verdict();
-        // A vendor's database has always had both, signed as one.
+        // Suppressions in a vendor's database ask for no more officers: it always has some, signed as one with the rest.
         let suppresses = verdict.shown != Some(Kind::ClamavCvd);
         self.items.end(verdict.decision == Decision::Cleared, suppresses)?;
         match (current, verdict.decision) {
-            (Current::Small, Decision::Cleared) => {
+            (ArtifactSink::Small, Decision::Cleared) => {
                 self.pack.write_all(&self.small).during("write", &self.folder.join("pack"))?;
                 let (offset, size) = (self.offset, self.small.len() as u64);
                 self.packed.push(Packed { sha256: verdict.sha256, offset, size });
                 self.offset += size;
             }
-            (Current::Large(file, path), Decision::Cleared) => {
-                // Synced when all is written; not kept open, since there may be more than a process may open.
+            (ArtifactSink::Large(file, path), Decision::Cleared) => {
+                // Synced when all is written; closed until then, since there may be more files than a process may open.
                 drop(file);
                 self.blobs.push((path, verdict.sha256));
             }
-            (Current::Large(_, path), Decision::Withheld | Decision::Stripped) => durable::remove(&path)?,
-            (Current::Small, Decision::Withheld | Decision::Stripped) | (Current::Held(_), _) => {}
+            (ArtifactSink::Large(_, path), Decision::Withheld | Decision::Stripped) => durable::remove(&path)?,
+            (ArtifactSink::Small, Decision::Withheld | Decision::Stripped) | (ArtifactSink::Held(_), _) => {}
         }
         Ok(())
     }
@@ -222,7 +228,7 @@ impl Keep for Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // After a commit there is nothing here; else the next start sweeps what could not be removed.
+        // After a commit the folder is gone; else the next start sweeps what could not be removed here.
         let _ = durable::remove(&self.folder);
     }
 }

@@ -1,5 +1,5 @@
-//! `trust/trust.json`: what the relay has accepted. It is replaced as a whole, and that step is what
-//! makes an import count: a release above its feed's highest version does not exist for anyone.
+//! Trust state, `trust/trust.json`: everything that the relay has accepted. The file is replaced as a whole, and that
+//! step makes an import count: a release above its feed's highest version does not exist for anyone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,46 +17,46 @@ use tlog::stored::read_checkpoint;
 
 const FORMAT: &str = "gaprelay-trust/1";
 
-/// What was accepted so far.
+/// Trust state: everything that was accepted so far.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Trust {
     /// Always `gaprelay-trust/1`.
     format: String,
-    /// The keyring in force.
+    /// Keyring in force.
     pub keyring: KeyringPin,
-    /// Entries of the import log when this was written: what stands behind them must not know of more than this.
+    /// Number of entries of the import log when this was written: later entries must not tell of more than this file.
     #[serde(default)]
     pub entries: u64,
-    /// The latest moment a signer has vouched for: our clock must not be behind it.
+    /// Newest time that a signer has vouched for: the clock must not be behind it.
     pub floor: Timestamp,
-    /// What the floor was each time officers turned the clock back: moments that never were, and none is turned back
+    /// Value of the floor each time officers turned the clock back: times that never were, and none is turned back
     /// from twice.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub turned_back: BTreeSet<Timestamp>,
-    /// The access log's head that stands in the import log.
+    /// Head of the access log that stands in the import log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchored: Option<Anchor>,
-    /// What was accepted, by feed.
+    /// Accepted versions, by feed.
     pub feeds: BTreeMap<String, FeedTrust>,
     /// Officers' directives that count, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub directives: Vec<Given>,
 }
 
-/// Which keyring is in force.
+/// Version and digest of the keyring in force.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KeyringPin {
-    /// Its version.
+    /// Version of the keyring.
     pub version: u64,
-    /// Its digest.
+    /// Digest of its file.
     pub sha256: Digest,
 }
 
-/// A head of the access log.
+/// Head of the access log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -68,7 +68,7 @@ pub struct Anchor {
 }
 
 impl Trust {
-    /// Nothing accepted yet but a keyring.
+    /// Trust state of a new relay: only a keyring is accepted.
     pub fn first(version: u64, sha256: Digest) -> Self {
         Self {
             format: FORMAT.into(),
@@ -82,13 +82,21 @@ impl Trust {
         }
     }
 
-    /// Reads the trust file; that it is missing is damage.
+    /// Reads the trust file. Fault: the file is missing, or cannot be read as one.
     pub fn load(state: &State) -> Result<Self, Fault> {
         let path = state.root().join("trust/trust.json");
         let damaged = |detail: String| Fault::damaged(path.to_string_lossy(), detail);
-        let trust: Self =
-            serde_json::from_slice(&durable::read(&path, LONGEST)?).map_err(|e| damaged(e.to_string()))?;
-        if trust.format == FORMAT { Ok(trust) } else { Err(damaged("it is of another format".into())) }
+        let trust: Self = serde_json::from_slice(&durable::read(&path, LONGEST)?).map_err(|e| {
+            damaged(format!(
+                "it is not a trust file ({e}); nothing was changed. Two officers can repair it: gaprelay repair"
+            ))
+        })?;
+        if trust.format != FORMAT {
+            return Err(damaged(format!(
+                "its format is not {FORMAT}: another version of gaprelay wrote it; nothing was changed"
+            )));
+        }
+        Ok(trust)
     }
 
     /// Replaces the trust file, durably.
@@ -96,14 +104,14 @@ impl Trust {
         durable::replace(&state.root().join("trust/trust.json"), &self.to_bytes()?)
     }
 
-    /// What the file holds.
+    /// Content of the file.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Fault> {
         serde_json::to_vec_pretty(self).map_err(|_| Fault::Internal("trust cannot be written"))
     }
 
-    /// What the import log tells of it, from its first entry on: the file is nothing but this, kept at hand. None where
-    /// the log does not begin with the relay's own beginning.
-    pub fn learn(known: Option<Self>, number: u64, entry: &Entry) -> Option<Self> {
+    /// Applies an entry of the import log to the trust state made from the entries before it: the file is nothing but
+    /// this replay, kept at hand. None where the log does not begin with `initialised`.
+    pub fn with_entry(known: Option<Self>, number: u64, entry: &Entry) -> Option<Self> {
         if let Event::Initialised { keyring_version, keyring, .. } = &entry.event {
             let first = Self::first(*keyring_version, *keyring);
             return Some(Self { entries: number + 1, floor: entry.time, ..first });
@@ -123,9 +131,9 @@ impl Trust {
                 let given =
                     Given { taken: entry.time, key: key.clone(), text: text.clone(), signature: signature.clone() };
                 if let Some(directive) = given.directive() {
-                    trust.tell_time(&directive.order, *clock);
+                    trust.apply_time_order(&directive.order, *clock);
                 }
-                if !trust.knows(&given) {
+                if !trust.has_directive(&given) {
                     trust.directives.push(given);
                 }
             }
@@ -136,23 +144,23 @@ impl Trust {
         Some(trust)
     }
 
-    /// Takes in what an officer's order says of the time, and the clock, if it was turned back by it.
-    pub fn tell_time(&mut self, order: &Order, clock: Option<Timestamp>) {
+    /// Applies an officer's order about the time; `clock` is the new time, where the order turned the clock back.
+    pub fn apply_time_order(&mut self, order: &Order, clock: Option<Timestamp>) {
         match (order, clock) {
             (Order::Clock(time), _) => self.floor = self.floor.max(*time),
             (Order::TurnBack { from, .. }, Some(clock)) => {
                 self.floor = clock;
                 self.turned_back.insert(*from);
             }
-            // One officer alone changes nothing; another one may answer exactly this, whatever the log's last time is.
+            // One officer alone turns nothing back; a second one may answer exactly this order, whatever the log's last time is.
             (Order::TurnBack { from, .. }, None) => self.floor = self.floor.max(*from),
             _ => {}
         }
     }
 
-    /// Whether it holds what this entry of the log tells: if not, it is an older copy. A directive stands in the log
-    /// before it is kept, so that of the last entry may be missing.
-    pub fn holds(&self, entry: &Entry, is_last: bool) -> bool {
+    /// True when the trust state includes this entry of the log; if not, the file is an older copy. A directive stands in
+    /// the log before it is kept here, so that the one of the last entry may be missing.
+    pub fn reflects(&self, entry: &Entry, is_last: bool) -> bool {
         match &entry.event {
             Event::Imported { feed, version, manifest, .. } => {
                 let known = self.feed(feed);
@@ -167,27 +175,28 @@ impl Trust {
         }
     }
 
-    /// Whether it is what the log tells, but for moments and for what waits to be told by the next entry.
-    pub fn agrees_with(&self, told: &Self) -> bool {
-        let feeds = told.feeds.iter().all(|(feed, told)| {
+    /// True when it agrees with a replay of the log, except for times and for an act whose outcome the next entry will
+    /// state.
+    pub fn agrees_with(&self, replay: &Self) -> bool {
+        let feeds = replay.feeds.iter().all(|(feed, replayed)| {
             let known = self.feed(feed);
-            known.highest >= told.highest
-                && known.epoch == told.epoch
-                && known.void == told.void
-                && told.accepted.iter().all(|(version, digest)| known.accepted.get(version) == Some(digest))
+            known.highest >= replayed.highest
+                && known.epoch == replayed.epoch
+                && known.void == replayed.void
+                && replayed.accepted.iter().all(|(version, digest)| known.accepted.get(version) == Some(digest))
         });
-        let directives = told.directives.iter().all(|given| self.knows(given));
-        let is_keyring = (self.keyring.version, self.keyring.sha256) == (told.keyring.version, told.keyring.sha256);
-        feeds && directives && is_keyring && self.turned_back == told.turned_back
+        let directives = replay.directives.iter().all(|given| self.has_directive(given));
+        let is_keyring = (self.keyring.version, self.keyring.sha256) == (replay.keyring.version, replay.keyring.sha256);
+        feeds && directives && is_keyring && self.turned_back == replay.turned_back
     }
 
-    /// Whether an officer has ordered exactly this before.
-    pub fn knows(&self, given: &Given) -> bool {
+    /// True when the officer has given exactly this directive before.
+    pub fn has_directive(&self, given: &Given) -> bool {
         self.directives.iter().any(|other| other.key == given.key && other.text == given.text)
     }
 
     /// Puts the next keyring in force.
-    pub fn follow(&mut self, successor: &Successor) {
+    pub fn apply_succession(&mut self, successor: &Successor) {
         let keyring = successor.keyring();
         self.keyring = KeyringPin { version: keyring.version, sha256: successor.digest() };
         for epoch in &keyring.epochs {
@@ -195,8 +204,8 @@ impl Trust {
         }
     }
 
-    /// The latest moment the relay knows to have passed: from signers' dates and officers, and its own log.
-    pub fn latest(&self, state: &State) -> Result<Timestamp, Fault> {
+    /// Newest time on record: from signers' dates, from officers, and from the last entry of the import log.
+    pub fn latest_known_time(&self, state: &State) -> Result<Timestamp, Fault> {
         let folder = state.import_log();
         let size = read_checkpoint(&folder, &read_vkey(&folder)?)?.size;
         let mut latest = self.floor;
@@ -207,13 +216,13 @@ impl Trust {
         Ok(latest)
     }
 
-    /// What was accepted for a feed.
+    /// Accepted versions of a feed; empty for an unknown feed.
     pub fn feed(&self, feed: &str) -> FeedTrust {
         self.feeds.get(feed).cloned().unwrap_or_default()
     }
 
-    /// Whether exactly this was accepted.
-    pub fn accepted(&self, feed: &str, version: u64) -> Option<Digest> {
+    /// Digest of the manifest that was accepted as this version.
+    pub fn accepted_manifest(&self, feed: &str, version: u64) -> Option<Digest> {
         self.feeds.get(feed)?.accepted.get(&version).copied()
     }
 }

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use crate::export::feed::lines;
 use crate::export::{Format, Told, VERSION};
-use crate::log::search::{Found, Wanted, first_since, search};
+use crate::log::search::{SearchPage, SearchQuery, first_since, search};
 use crate::log::{Entry, Event};
 use crate::report::words;
 use crate::review::Desk;
@@ -60,7 +60,7 @@ impl Filter {
     }
 
     /// The entries that it leaves, below `before`.
-    fn wanted(&self, desk: &Desk, vkey: &Verifier, before: Option<u64>) -> Result<Wanted, Fault> {
+    fn wanted(&self, desk: &Desk, vkey: &Verifier, before: Option<u64>) -> Result<SearchQuery, Fault> {
         let folder = self.folder(desk);
         let size = read_checkpoint(&folder, vkey)?.size;
         let day = |text: &str| format!("{text}T00:00:00Z").parse::<Timestamp>().ok();
@@ -71,7 +71,7 @@ impl Filter {
         // Entries are JSON: what is looked for is found as it is written there.
         let kind = (!self.kind.is_empty()).then(|| Event::needle(&self.kind));
         let words = self.words.split_whitespace().map(in_json).chain(kind).collect();
-        Ok(Wanted { from: at(day(&self.since))?.unwrap_or(0), before, words })
+        Ok(SearchQuery { from: at(day(&self.since))?.unwrap_or(0), before, words })
     }
 
     /// As a link has it, with one more pair.
@@ -181,7 +181,7 @@ pub fn proof(desk: &Desk, entry: &str) -> Result<Option<Answer>, Error> {
     Ok(receipt(&folder, &read_vkey(&folder)?, number)?.map(|receipt| Answer::text(receipt.to_text())))
 }
 
-fn entries(found: &Found, log: &str) -> Markup {
+fn entries(found: &SearchPage, log: &str) -> Markup {
     html! {
         table tabindex="0" {
             thead { tr { th scope="col" { "Entry" } th scope="col" { "Time" } th scope="col" { "What happened" } } }

@@ -10,7 +10,7 @@ pub mod today;
 pub mod witnesses;
 
 use super::frame::mark;
-use crate::publish::Standing;
+use crate::publish::ReleaseStatus;
 use crate::report::releases::ReleaseRow;
 use maud::Markup;
 
@@ -20,9 +20,9 @@ const ROWS: usize = 200;
 /// Where a release stands, as a mark.
 fn standing(row: &ReleaseRow) -> Markup {
     let class = match &row.standing {
-        Some(Standing::Held { .. }) => "warn",
-        Some(Standing::Approved) => "good",
-        Some(Standing::Refused | Standing::Withdrawn) | None => "bad",
+        Some(ReleaseStatus::Held { .. }) => "warn",
+        Some(ReleaseStatus::Approved) => "good",
+        Some(ReleaseStatus::Refused | ReleaseStatus::Withdrawn) | None => "bad",
     };
     mark(class, &row.outcome())
 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::{ROWS, standing};
 use crate::log::Entry;
-use crate::publish::Items;
+use crate::publish::ItemChanges;
 use crate::report::changes::{Changes, changes};
 use crate::report::receipts::{bounded, medium_of, of_import};
 use crate::report::releases::{Shown, shown};
@@ -121,7 +121,7 @@ fn against(changes: &Changes) -> Markup {
 }
 
 /// What changed by rule, signature and indicator.
-fn item_changes(items: &Items) -> Markup {
+fn item_changes(items: &ItemChanges) -> Markup {
     html! {
         p { (items.before) " rules, signatures and indicators there, " (items.after) " here." }
         @for group in &items.changes {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::log::search::{Hit, Wanted, search};
+use crate::log::search::{Hit, SearchQuery, search};
 use crate::log::{Entry, Event};
 use crate::report::{releases, status, words};
 use crate::review::Desk;
@@ -131,7 +131,7 @@ fn import(progress: &Progress) -> Markup {
 fn proofs(desk: &Desk) -> Result<Markup, Fault> {
     let mut newest = Vec::new();
     for folder in [desk.state.import_log(), desk.state.access_log()] {
-        let wanted = Wanted { words: vec![Event::needle("self-test")], ..Wanted::default() };
+        let wanted = SearchQuery { words: vec![Event::needle("self-test")], ..SearchQuery::default() };
         newest.extend(search(&folder, &read_vkey(&folder)?, &wanted, 1)?.hits);
     }
     Ok(html! {

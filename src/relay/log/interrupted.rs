@@ -9,7 +9,7 @@ use base::Fault;
 
 /// The medium that was being read when the relay was cut. Keyrings are put in force while it is, so that their
 /// entries may stand between.
-pub fn open_medium(folder: &Path, size: u64) -> Result<Option<u64>, Fault> {
+pub fn interrupted_medium(folder: &Path, size: u64) -> Result<Option<u64>, Fault> {
     let mut end = size;
     let (mut closed, mut next) = (BTreeSet::new(), None);
     while end > 0 {

@@ -16,7 +16,7 @@ use config::Feed;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Taken {
+pub struct StatementRecord {
     /// When it was taken.
     pub taken: Timestamp,
     /// What was decided.
@@ -36,7 +36,7 @@ pub struct Taken {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "standing", rename_all = "kebab-case")]
-pub enum Standing {
+pub enum ReleaseStatus {
     /// Waits for officers.
     Held {
         /// Distinct officers who approved.
@@ -52,7 +52,7 @@ pub enum Standing {
     Withdrawn,
 }
 
-impl std::fmt::Display for Standing {
+impl std::fmt::Display for ReleaseStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Held { approvals, needed } => {
@@ -69,7 +69,7 @@ impl std::fmt::Display for Standing {
 /// approve or withdraw; a single one refuses. What is clean may go without, where the feed says so; but what keeps
 /// something else from detecting needs its own number of officers, what takes too much away needs one always, and what goes
 /// back to older content needs as many downgrade tickets as suppressing content needs officers.
-pub fn standing(release: &Release, taken: &[Taken], feed: &Feed) -> Standing {
+pub fn release_status(release: &Release, taken: &[StatementRecord], feed: &Feed) -> ReleaseStatus {
     let (suppresses, goes_back) = (release.suppressions > 0, release.loss.goes_back());
     let usual = *feed.officers.get_ref();
     let needed = if suppresses || goes_back { feed.suppress.officers(feed) } else { usual };
@@ -79,34 +79,34 @@ pub fn standing(release: &Release, taken: &[Taken], feed: &Feed) -> Standing {
     };
     let approvals = keys(if goes_back { Decision::Downgrade } else { Decision::Approve });
     if keys(Decision::Withdraw) >= usual {
-        Standing::Withdrawn
+        ReleaseStatus::Withdrawn
     } else if keys(Decision::Refuse) > 0 {
-        Standing::Refused
+        ReleaseStatus::Refused
     } else if approvals >= needed || (feed.clean_without_approval && release.counts.is_clean() && !braked) {
-        Standing::Approved
+        ReleaseStatus::Approved
     } else {
-        Standing::Held { approvals, needed }
+        ReleaseStatus::Held { approvals, needed }
     }
 }
 
 /// When content that goes forward again is due, by the downgrade tickets that let a release be published.
-pub fn back_until(taken: &[Taken]) -> Option<Timestamp> {
+pub fn back_until(taken: &[StatementRecord]) -> Option<Timestamp> {
     let tickets = taken.iter().filter(|t| t.decision == Decision::Downgrade);
     tickets.filter_map(|t| Some(Statement::parse(t.text.as_bytes()).ok()?.ticket?.until)).min()
 }
 
 impl State {
     /// The statements on a release that count, oldest first.
-    pub fn statements(&self, id: &ReleaseId) -> Result<Vec<Taken>, Fault> {
+    pub fn statements(&self, id: &ReleaseId) -> Result<Vec<StatementRecord>, Fault> {
         let folder = self.release_path(id).join("statements");
-        let mut taken: Vec<Taken> =
+        let mut taken: Vec<StatementRecord> =
             durable::names(&folder)?.iter().map(|name| read_json(&folder.join(name))).collect::<Result<_, _>>()?;
         taken.sort_by_key(|t| t.taken);
         Ok(taken)
     }
 
     /// Keeps a statement, by the digest of its text and key.
-    pub fn take_statement(&self, id: &ReleaseId, taken: &Taken) -> Result<(), Fault> {
+    pub fn store_statement(&self, id: &ReleaseId, taken: &StatementRecord) -> Result<(), Fault> {
         let name = Digest::of(format!("{}\n{}", taken.key, taken.text).as_bytes());
         let bytes = serde_json::to_vec(taken).map_err(|_| Fault::Internal("a statement cannot be written"))?;
         durable::replace(&self.release_path(id).join("statements").join(format!("{name}.json")), &bytes)

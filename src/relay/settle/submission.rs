@@ -1,0 +1,76 @@
+//! Items of the inbox: what officers and witnesses submit, as it lies there until the keeper judges it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::state::State;
+use base::{Digest, Fault, Timestamp, durable};
+use sandbox::report::SelfTest;
+use serve::journal::LONGEST_LINE;
+
+/// Statement or directive, as it was submitted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubmittedStatement {
+    /// Time of submission.
+    pub at: Timestamp,
+    /// Bytes of the statement, which need not be text.
+    pub text: Vec<u8>,
+    /// Bytes of the signature file.
+    pub signature: Vec<u8>,
+}
+
+/// Item of the inbox.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum InboxItem {
+    /// A statement or a directive.
+    Statement(SubmittedStatement),
+    /// A log head with cosignatures of witnesses.
+    Cosigned(CosignedNote),
+    /// Result of the self-test that the review pages ran before they began.
+    Proof(Box<SelfTest>),
+}
+
+/// Log head with cosignatures of witnesses, as it was submitted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CosignedNote {
+    /// Time of submission.
+    pub at: Timestamp,
+    /// The signed note.
+    pub cosigned: String,
+}
+
+/// Puts a cosigned head into the inbox, durably; `settle` judges it.
+pub fn hand_in_cosigned(state: &State, cosigned: CosignedNote) -> Result<(), Fault> {
+    store(state, &InboxItem::Cosigned(cosigned))
+}
+
+/// Puts a statement into the inbox, durably; `settle` judges it.
+pub fn hand_in(state: &State, statement: &SubmittedStatement) -> Result<(), Fault> {
+    store(state, &InboxItem::Statement(statement.clone()))
+}
+
+/// Writes an item under its digest, so that the same item twice is one file, whenever it was submitted.
+pub(super) fn store(state: &State, item: &InboxItem) -> Result<(), Fault> {
+    let bytes = serde_json::to_vec(item).map_err(|_| Fault::Internal("a statement cannot be written"))?;
+    let name = match item {
+        InboxItem::Statement(statement) => Digest::of(&[statement.text.as_slice(), &statement.signature].concat()),
+        InboxItem::Cosigned(cosigned) => Digest::of(cosigned.cosigned.as_bytes()),
+        InboxItem::Proof(_) => Digest::of(&bytes),
+    };
+    durable::replace(&state.inbox().join(format!("{name}.json")), &bytes)
+}
+
+/// Reads a line of the slot. One that the pages would not have written is judged as a statement, and refused;
+/// its beginning is enough for that, and a line that is longer than an entry may be must not stop the keeper.
+pub(super) fn read_line(line: &[u8], now: Timestamp) -> InboxItem {
+    match serde_json::from_slice(line) {
+        Ok(InboxItem::Statement(statement)) => InboxItem::Statement(statement),
+        Ok(InboxItem::Cosigned(cosigned)) => InboxItem::Cosigned(cosigned),
+        Ok(proof) if line.len() <= LONGEST_LINE => proof,
+        _ => {
+            let text = line.iter().copied().take(LONGEST_LINE).collect();
+            InboxItem::Statement(SubmittedStatement { at: now, text, signature: Vec::new() })
+        }
+    }
+}
