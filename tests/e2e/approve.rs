@@ -246,7 +246,10 @@ fn going_back_needs_a_downgrade_ticket() {
     assert_eq!(report["bundles"][0]["standing"]["standing"], "held", "{report}");
     assert_eq!(report["bundles"][0]["standing"]["needed"], 2);
     let shown = world.relay(&["show", "auto/3", "--diff"]).expect(0).out;
-    assert!(shown.contains("it goes back to what auto/1 had: that needs a downgrade ticket"), "{shown}");
+    assert!(
+        shown.contains("it goes back to the content of auto/1: officers can let it in only with a downgrade ticket"),
+        "{shown}"
+    );
     let reason = |ran: Ran| ran.expect(3).json()["refused"][0]["reason"].as_str().unwrap().to_owned();
     assert_eq!(reason(world.decide("auto/3", "officer", &world.officer, "approve")), "statement-ticket");
     let ticket = |officer: &str, key: &Key, release: &str, until: &str| {

@@ -73,7 +73,7 @@ fn vendor_databases_pass_whole_and_changed_ones_do_not() {
     let older = verdicts(&world, "clamav", 11, &[("test.cvd", &read("test-3.cvd"), "clamav-cvd")]);
     assert_eq!(older[0]["decision"], "cleared");
     let words = world.relay(&["show", "clamav/11", "--diff"]).expect(0).out;
-    assert!(words.contains("WEAKER  test.cvd goes back to an older database version"), "{words}");
+    assert!(words.contains("WEAKER  test.cvd goes back to an older version of the database"), "{words}");
     assert!(words.contains("test.cvd: database 3 of ") && words.contains("has its vendor's signature"), "{words}");
     let loss = world.relay(&["show", "clamav/11", "--json"]).expect(0).json()["release"]["loss"].clone();
     assert_eq!(loss["older"], 1, "{loss}");

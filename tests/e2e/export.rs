@@ -135,10 +135,10 @@ fn every_form_is_checked_against_the_log_and_changes_are_named() {
         assert_eq!(check(&twice).expect(0).json()["repeated"], 2, "{form}");
         // What somebody changed, left out, made up.
         for (changed, finding) in [
-            (text.replacen("signature-malformed", "signature-missing", 1), "is not what entry"),
-            (format!("{text}<109>1 made up\n"), "no line of an export"),
+            (text.replacen("signature-malformed", "signature-missing", 1), "it differs from entry"),
+            (format!("{text}<109>1 made up\n"), "this is not a line of a gaprelay export"),
             ([&all[..4], &all[6..]].concat().join("\n"), "entries 4 to 5 of"),
-            (text.replace("test/access/1", "other/access/1"), "a log that is not here"),
+            (text.replace("test/access/1", "other/access/1"), "this relay has no log of that name"),
         ] {
             let found = check(&changed).expect(4).json();
             let mut named = found["findings"].as_array().unwrap().iter().map(|found| found.as_str().unwrap());
@@ -227,7 +227,7 @@ fn a_file_grows_with_the_log_and_loses_nothing_at_a_restart() {
     let fresh = World::new();
     fs::write(fresh.path("cursor"), &kept).unwrap();
     let ran = fresh.relay(&["log", "export", "--cursor", fresh.path("cursor").to_str().unwrap()]).expect(4);
-    assert!(ran.err.contains("were told before"), "{}", ran.err);
+    assert!(ran.err.contains("were exported before"), "{}", ran.err);
 }
 
 #[test]

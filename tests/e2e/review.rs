@@ -41,7 +41,7 @@ fn hand_in(pages: &Pages, world: &World, release: &str, statement: &str, signatu
     let answer = pages.curl(&page, &["-F", &statement, "-F", &signature]);
     assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
     let place = answer.lines().find_map(|line| line.strip_prefix("location: ")).unwrap().trim().to_owned();
-    assert!(pages.get(&place).contains("It waits for the keeper"));
+    assert!(pages.get(&place).contains("Waiting for the keeper"));
     world.relay(&["settle"]);
     pages.get(&place)
 }
@@ -75,17 +75,17 @@ fn pages_say_what_came_in_what_was_kept_back_and_who_tried_to_send() {
     let world = busy("officer");
     let pages = Pages::start(&world);
     for (path, words) in [
-        ("/", vec!["feed/2", "No fault found", "feed/1", "fresh", "the cage holds", "Refused, by day"]),
+        ("/", vec!["feed/2", "No fault found", "feed/1", "fresh", "isolation self-test passed", "Refused, by day"]),
         ("/imports", vec!["feed/1", "feed/2", "held (0 of 1 approvals)"]),
         (
             "/imports/feed/2",
             vec![
-                "this makes detection weaker",
-                "b.hdb, which agents have now, is not in it",
+                "this release weakens detection",
+                "b.hdb is missing in this release, and agents have it now",
                 "kind-script",
                 "custodian",
                 "operator (as ",
-                "opens medium",
+                "opened medium",
             ],
         ),
         (
@@ -94,17 +94,24 @@ fn pages_say_what_came_in_what_was_kept_back_and_who_tried_to_send() {
         ),
         (
             "/refusals",
-            vec!["tried to send", "What to do:", "127.0.0.1", "By vendor and kind", "By agent", "What to change"],
+            vec![
+                "tried to send",
+                "What to do:",
+                "127.0.0.1",
+                "By vendor and kind",
+                "By agent",
+                "Last request, and what to do on that agent",
+            ],
         ),
-        ("/log", vec!["imported feed/2", "channel channel shows set 1"]),
+        ("/log", vec!["imported feed/2", "channel channel now shows set 1"]),
         ("/log?log=access", vec!["tried to send"]),
-        ("/log?words=publish-started", vec!["channel channel goes to set 1"]),
+        ("/log?words=publish-started", vec!["publishing set 1 in channel channel started"]),
         (
             "/log?kind=published&since=2026-01-01&until=2999-01-01",
-            vec!["channel channel shows set 1", "selected>published"],
+            vec!["channel channel now shows set 1", "selected>published"],
         ),
-        ("/log?kind=published&until=2026-01-01", vec!["No such entry."]),
-        ("/log?since=2999-01-01", vec!["No such entry."]),
+        ("/log?kind=published&until=2026-01-01", vec!["No entry passes the filter."]),
+        ("/log?since=2999-01-01", vec!["No entry passes the filter."]),
         ("/log?since=nonsense&until=%27%3E&kind=%22", vec!["imported feed/2"]),
         ("/keys", vec!["custodian", "usable", "Limits", "clamav-hashes"]),
     ] {
@@ -139,7 +146,10 @@ fn pages_say_what_came_in_what_was_kept_back_and_who_tried_to_send() {
         let args = ["log", "verify", "--export", lines.to_str().unwrap()];
         world.relay(&[&args[..], &["--filtered"]].concat()).expect(0);
         if query.ends_with("kind=imported") {
-            assert!(world.relay(&args).expect(4).err.contains("are left out"), "it is no whole export");
+            assert!(
+                world.relay(&args).expect(4).err.contains("are missing before this line"),
+                "it is not a whole export"
+            );
         }
     }
     assert_eq!(status(&pages.get("/log/export?format=exe")), "404");
@@ -147,7 +157,7 @@ fn pages_say_what_came_in_what_was_kept_back_and_who_tried_to_send() {
     // Receipts and proofs are those of the command line, and are believed without the log.
     let page = pages.get("/imports/feed/2");
     let bounded = world.relay(&["log", "receipt"]).expect(0).out;
-    assert!(page.contains(&bounded) && page.contains("aria-label=\"the same as a QR code\""), "{bounded}");
+    assert!(page.contains(&bounded) && page.contains("aria-label=\"QR code of the text above\""), "{bounded}");
     let vkey = world.state().join("log/import/vkey");
     for (path, line) in
         [("/imports/feed/2/receipt", ["log", "receipt", "feed/2"]), ("/log/import/2.tlog-proof", ["log", "prove", "2"])]
@@ -221,17 +231,20 @@ fn a_statement_handed_in_counts_only_by_its_signature() {
         (good.replace("feed/2", "feed/7"), sign(&good, &world.officer), "statement-unknown-release"),
     ] {
         let page = hand_in(&pages, &world, "feed/2", &statement, &signature);
-        assert!(page.contains("It does not count") && page.contains(reason), "{reason}: {page}");
+        assert!(page.contains("Refused: the signed text does not count") && page.contains(reason), "{reason}: {page}");
         assert!(!page.contains("<script"), "{page}");
         let last = world.log("import").into_iter().rfind(|entry| entry["type"] == "statement-refused").unwrap();
         assert_eq!(last["reason"], reason);
     }
     assert!(world.relay(&["status"]).out.contains("held: feed/2"));
     let page = hand_in(&pages, &world, "feed/2", &good, &sign(&good, &world.officer));
-    assert!(page.contains("It counts") && page.contains("officer"), "{page}");
+    assert!(page.contains("Accepted: the ") && page.contains("officer"), "{page}");
     assert!(!world.relay(&["status"]).out.contains("held"));
     let again = hand_in(&pages, &world, "feed/2", &good, &sign(&good, &world.officer));
-    assert!(again.contains("It does not count") && again.contains("statement-repeated"), "{again}");
+    assert!(
+        again.contains("Refused: the signed text does not count") && again.contains("statement-repeated"),
+        "{again}"
+    );
     // What the pages proved of themselves is in the log, once.
     let proofs = world.log("import").into_iter().filter(|entry| entry["type"] == "self-test").count();
     assert_eq!(proofs, 1);
@@ -240,7 +253,10 @@ fn a_statement_handed_in_counts_only_by_its_signature() {
     world.relay(&["import", "--operator", "officer", own.to_str().unwrap()]).expect(0);
     let text = world.relay(&["approve", "feed/3", "--officer", "officer", "--reason", "mine"]).expect(0).out;
     let page = hand_in(&pages, &world, "feed/3", &text, &sign(&text, &world.officer));
-    assert!(page.contains("It does not count") && page.contains("statement-own-import"), "{page}");
+    assert!(
+        page.contains("Refused: the signed text does not count") && page.contains("statement-own-import"),
+        "{page}"
+    );
     pages.stop();
     world.fsck();
 }
@@ -251,19 +267,19 @@ fn a_directive_is_handed_in_where_the_keys_are_shown() {
     let world = busy("officer");
     let pages = Pages::start(&world);
     let page = pages.get("/keys");
-    assert!(page.contains("Nothing, beyond what the keyring says.") && page.contains("sha256:"), "{page}");
+    assert!(page.contains("The officers of this relay have denied nothing.") && page.contains("sha256:"), "{page}");
     let key = bundle::keyring::RawKey::parse(&world.custodian.base64()).unwrap().id_text();
     let order = ["directive", "deny-key", &key, "--officer", "officer", "--reason", "<b>stolen</b>"];
     let text = world.relay(&order).expect(0).out;
     let page = hand_in(&pages, &world, "/keys", &text, &world.officer.sign(b"other", "x"));
-    assert!(page.contains("It does not count") && page.contains("signature-invalid"), "{page}");
+    assert!(page.contains("Refused: the signed text does not count") && page.contains("signature-invalid"), "{page}");
     let page = hand_in(&pages, &world, "/keys", &text, &world.officer.sign(text.as_bytes(), "x"));
-    assert!(page.contains("It counts") && page.contains(&format!("deny key {key}")), "{page}");
+    assert!(page.contains("Accepted: the ") && page.contains(&format!("deny key {key}")), "{page}");
     let page = pages.get("/keys");
     for words in [
         &format!("key {key}"),
         "&lt;b&gt;stolen&lt;/b&gt;",
-        "Brought in by keys that count no longer",
+        "Releases signed or approved by keys that are now revoked or denied",
         "feed/2",
         "key-denied",
     ] {
@@ -298,7 +314,7 @@ fn what_lies_in_the_slot_is_hostile_and_never_lost() {
     fs::OpenOptions::new().append(true).open(&slot).unwrap().write_all(format!("{line}\n{line}\n").as_bytes()).unwrap();
     world.relay(&["settle"]);
     let repeated = world.log("import").iter().filter(|e| e["reason"] == "statement-repeated").count();
-    assert_eq!(repeated, 1, "the same letter twice is one");
+    assert_eq!(repeated, 1, "the same item twice is one");
     assert!(!world.state().join("inbox").read_dir().unwrap().any(|e| e.unwrap().path().extension().is_some()));
     world.fsck();
 }
@@ -424,7 +440,9 @@ fn an_officer_works_with_them_in_a_real_browser() {
     );
     let mut keeper = world.command(&["settle", "--watch"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     let file = world.path("statement.txt.minisig");
-    for (key, expected) in [(&Key::new(), "It does not count"), (&world.officer, "It counts")] {
+    for (key, expected) in
+        [(&Key::new(), "Refused: the signed text does not count"), (&world.officer, "Accepted: the ")]
+    {
         fs::write(&file, key.sign(statement.as_bytes(), "timestamp:1")).unwrap();
         let page = browse(&["hand-in", file.to_str().unwrap()]);
         assert!(page.contains(expected), "{page}");
@@ -455,7 +473,10 @@ fn officers_carry_heads_to_a_witness_and_back() {
     fs::write(world.state().join("config.toml"), config + &policy).unwrap();
     witness("know", &["--log-key", world.state().join("log/import/vkey").to_str().unwrap()]);
     let pages = Pages::start(&world);
-    assert!(pages.get("/").contains("witnesses are due") && pages.get("/witnesses").contains("None yet."));
+    assert!(
+        pages.get("/").contains("witnesses are due")
+            && pages.get("/witnesses").contains("No head has been cosigned yet.")
+    );
     let request = pages.get("/witnesses/request.txt?old=0").split_once("\r\n\r\n").unwrap().1.to_owned();
     fs::write(world.path("request"), request).unwrap();
     fs::write(world.path("signed"), witness("sign", &[world.path("request").to_str().unwrap()])).unwrap();
@@ -463,13 +484,13 @@ fn officers_carry_heads_to_a_witness_and_back() {
         let answer = pages.curl("/witnesses", &["-F", &format!("signature=@{}", world.path(file).display())]);
         let place = answer.lines().find_map(|l| l.strip_prefix("Location: ").or(l.strip_prefix("location: ")));
         let place = place.unwrap_or_else(|| panic!("{answer}")).trim().to_owned();
-        assert!(pages.get(&place).contains("It waits for the keeper"));
+        assert!(pages.get(&place).contains("Waiting for the keeper"));
         world.relay(&["settle"]);
         pages.get(&place)
     };
     let told = hand_in("signed");
     assert!(
-        told.contains("it counts")
+        told.contains("the cosignature counts")
             && told.contains("witnessed")
             && told.contains("desk.example")
             && told.contains("met"),

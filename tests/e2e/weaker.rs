@@ -206,10 +206,7 @@ fn a_rule_in_two_files_waits_for_an_officer() {
     assert!(!files(&again));
     let id = format!("auto/{}", again.len());
     let words = world.relay(&["show", &id, "--diff"]).expect(0).out;
-    assert!(
-        words.contains("WEAKER  rules that stand in it more than once, of which an engine takes one: 1"),
-        "{words}"
-    );
+    assert!(words.contains("WEAKER  1 rule is in it twice or more: an engine uses one of them"), "{words}");
     assert_eq!(world.relay(&["show", &id, "--json"]).expect(0).json()["release"]["loss"]["twice"], 1);
 }
 
@@ -232,7 +229,7 @@ fn what_suppresses_needs_the_signers_that_the_feed_names() {
     assert_eq!(import(2, true), "cleared");
 }
 
-/// Sets as large as real ones: each change is found, within the cage's memory.
+/// Sets as large as real ones: each change is found, within the worker's memory limit.
 #[test]
 fn large_sets_are_compared() {
     let world = World::with_config(FEEDS);

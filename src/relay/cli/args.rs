@@ -11,7 +11,7 @@ use super::args_log::LogCommand;
 use super::args_policy::PolicyCommand;
 use super::args_tuf::TufCommand;
 use crate::processes::worker::Worker;
-use crate::report::refusals::By;
+use crate::report::refusals::GroupBy;
 use crate::rights::ProcessRole;
 use base::Timestamp;
 use base::span::Span;
@@ -330,8 +330,8 @@ pub struct Sinkhole {
 #[derive(Debug, Args)]
 pub struct Refusals {
     /// What a line stands for.
-    #[arg(long, value_enum, default_value_t = By::Agent)]
-    pub by: By,
+    #[arg(long, value_enum, default_value_t = GroupBy::Agent)]
+    pub by: GroupBy,
     /// Only what tried to send, without misdirected updates and broken requests.
     #[arg(long)]
     pub submissions: bool,

@@ -12,9 +12,9 @@ use tracing::info;
 
 use super::args_log::{LogExport, LogVerify, WhichLog};
 use super::{log, selftest};
-use crate::export::check::{Checked, Checking, Whole};
-use crate::export::feed::Feed;
-use crate::export::sink::{Cursor, Sink};
+use crate::export::check::{ExportCheckReport, ExportChecker, VerifiedLog};
+use crate::export::exporter::LogExporter;
+use crate::export::sink::{Cursor, ExportSink};
 use crate::rights::ProcessRole;
 use crate::state::State;
 use base::error::IoContext as _;
@@ -61,7 +61,9 @@ pub fn run(state: &State, args: &LogExport) -> Result<Ended, Error> {
     }
     let which = [WhichLog::Import, WhichLog::Access].into_iter().filter(|log| args.log.is_none_or(|only| only == *log));
     let folders: Vec<PathBuf> = which.map(|which| log::folder(&inside, which)).collect();
-    let feed = Feed::open(&inside, (plan.format, plan.framed), &folders, args.since, |log| cursor.as_ref()?.of(log))?;
+    let feed = LogExporter::open(&inside, (plan.format, plan.framed), &folders, args.since, |log| {
+        cursor.as_ref()?.position(log)
+    })?;
     match go(feed, sink, cursor, plan.follows.then_some(held.filter.is_some())) {
         // Nobody reads any more.
         Err(Fault::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => Ok(Ended::Well),
@@ -70,14 +72,19 @@ pub fn run(state: &State, args: &LogExport) -> Result<Ended, Error> {
 }
 
 /// Tells what is new, again and again if `follow` says so, which knows whether there is a filter to prove.
-fn go(mut feed: Feed, mut sink: Sink, mut cursor: Option<Cursor>, follow: Option<bool>) -> Result<(), Fault> {
+fn go(
+    mut feed: LogExporter,
+    mut sink: ExportSink,
+    mut cursor: Option<Cursor>,
+    follow: Option<bool>,
+) -> Result<(), Fault> {
     let mut proven = Instant::now();
     loop {
-        let (told, more) = feed.tell(MANY, |line| sink.put(line))?;
+        let (told, more) = feed.export_new(MANY, |line| sink.put(line))?;
         if told > 0 {
             sink.sync()?;
             if let Some(cursor) = &mut cursor {
-                cursor.save(feed.places())?;
+                cursor.save(feed.positions())?;
             }
         }
         if more {
@@ -134,11 +141,11 @@ impl Plan {
 }
 
 impl Place {
-    fn open(self) -> Result<Sink, Fault> {
+    fn open(self) -> Result<ExportSink, Fault> {
         Ok(match self {
-            Self::File(path) => Sink::File(durable::open_append_lines(&path)?, path),
-            Self::Syslog(path) => Sink::Datagrams(connect(&path)?, path),
-            Self::Out => Sink::Out,
+            Self::File(path) => ExportSink::File(durable::open_append_lines(&path)?, path),
+            Self::Syslog(path) => ExportSink::Datagrams(connect(&path)?, path),
+            Self::Out => ExportSink::Out,
         })
     }
 }
@@ -159,7 +166,7 @@ pub fn verify(state: &State, path: &Path, key: Option<&Verifier>, args: &LogVeri
         let beside = read_vkey(&folder)?;
         let vkey = key.filter(|key| key.name() == beside.name()).unwrap_or(&beside);
         match check(&folder, vkey, |_, _, _| {})? {
-            Finding::Whole { size, .. } => logs.push(Whole { origin: vkey.name().to_owned(), folder, size }),
+            Finding::Whole { size, .. } => logs.push(VerifiedLog { origin: vkey.name().to_owned(), folder, size }),
             Finding::Bad { detail, .. } => return Err(Fault::damaged(folder.to_string_lossy(), detail).into()),
         }
     }
@@ -168,7 +175,7 @@ pub fn verify(state: &State, path: &Path, key: Option<&Verifier>, args: &LogVeri
     } else {
         Box::new(File::open(path).during("read", path)?)
     };
-    let mut checking = Checking::new(Some(state), &logs, args.filtered);
+    let mut checking = ExportChecker::new(Some(state), &logs, args.filtered);
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
     while reader.by_ref().take(LONGEST).read_until(b'\n', &mut line).during("read", path)? > 0 {
@@ -184,7 +191,7 @@ pub fn verify(state: &State, path: &Path, key: Option<&Verifier>, args: &LogVeri
     Ok(if checked.findings.is_empty() { Ended::Well } else { Ended::Damaged })
 }
 
-fn tell(path: &Path, checked: &Checked) {
+fn tell(path: &Path, checked: &ExportCheckReport) {
     let path = base::quoted::quoted_os(path);
     for (log, (first, last)) in &checked.logs {
         terminal::say(format_args!("{path}: entries {first} to {last} of {log}"));

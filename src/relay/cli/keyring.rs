@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::report::trust::{Denial, Part, denials, parts};
+use crate::report::trust::{Denial, KeyInvolvement, denials, key_involvements};
 use crate::state::{State, Trust};
 use base::aloud::aloud;
 use base::{Digest, Error, clock, quoted};
@@ -21,14 +21,14 @@ pub struct Shown {
     /// What officers denied here.
     pub denied: Vec<Denial>,
     /// What keys had a part in that count no longer.
-    pub parts: Vec<Part>,
+    pub parts: Vec<KeyInvolvement>,
 }
 
 /// Shows the keyring in force.
 pub fn show(state: &State, as_json: bool) -> Result<Ended, Error> {
     let trust = Trust::load(state)?;
     let ring = state.keyring(&trust)?;
-    let (denied, parts) = (denials(&trust, &ring), parts(state, &state.config()?, &trust, &ring)?);
+    let (denied, parts) = (denials(&trust, &ring), key_involvements(state, &state.config()?, &trust, &ring)?);
     let sha256 = trust.keyring.sha256;
     if as_json {
         terminal::say_json(&Shown { keyring: ring, sha256, denied, parts });
@@ -56,7 +56,7 @@ pub fn show(state: &State, as_json: bool) -> Result<Ended, Error> {
         let lifted = if *lifted { ", lifted by the keyring" } else { "" };
         terminal::say(format_args!("denied here: {what}, by {by}{lifted} (sha256:{sha256})"));
     }
-    for Part { release, key, part, standing } in &parts {
+    for KeyInvolvement { release, key, part, standing } in &parts {
         terminal::note(format_args!("{release} ({standing}) was {part} with {key}, which counts no longer"));
     }
     let mut keys: Vec<&String> = parts.iter().map(|part| &part.key).collect();

@@ -56,7 +56,7 @@ fn print(number: u64, entry: Entry, as_json: bool) {
 
 /// An entry in a line.
 pub fn line(number: u64, entry: &Entry) -> String {
-    format!("{number:>6}  {}  {}", entry.time, printable(&report::words(&entry.event)))
+    format!("{number:>6}  {}  {}", entry.time, printable(&report::event_text(&entry.event)))
 }
 
 /// Prints a proof that outsiders check without us.

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 
-use crate::report::picture::half_blocks;
+use crate::report::qr_code::half_blocks;
 use tlog::note::Checkpoint;
 use tlog::receipt::paper;
 

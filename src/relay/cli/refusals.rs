@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::args::Refusals;
 use crate::log::Event;
 use crate::log::writer::each_from;
-use crate::report::refusals::{self, By, Tally};
+use crate::report::refusals::{self, GroupBy, Tally};
 use crate::state::State;
 use base::{Error, clock};
 use serve::index::Index;
@@ -32,7 +32,7 @@ pub fn run(state: &State, args: &Refusals) -> Result<Ended, Error> {
     Ok(Ended::Well)
 }
 
-fn show(by: By, rows: &[refusals::Refusals]) {
+fn show(by: GroupBy, rows: &[refusals::RefusalRow]) {
     if rows.is_empty() {
         terminal::note(
             "the record holds no such attempt; what came in the last seconds is recorded with the next settle",
@@ -40,9 +40,9 @@ fn show(by: By, rows: &[refusals::Refusals]) {
         return;
     }
     let head = match by {
-        By::Agent => "agent",
-        By::Product => "agents",
-        By::Day => "day",
+        GroupBy::Agent => "agent",
+        GroupBy::Product => "agents",
+        GroupBy::Day => "day",
     };
     let cells = rows.iter().map(|row| {
         let first = row.agent.clone().or_else(|| row.day.clone()).unwrap_or_else(|| row.agents.to_string());

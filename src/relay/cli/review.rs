@@ -13,8 +13,8 @@ use tracing::warn;
 use super::args::Review;
 use super::selftest;
 use crate::processes::sockets::Sockets;
-use crate::review::door::Doors;
-use crate::review::readers::Readers;
+use crate::review::listener::ReviewListeners;
+use crate::review::readers::PageReaders;
 use crate::review::run as show;
 use crate::rights::ProcessRole;
 use crate::state::State;
@@ -31,7 +31,7 @@ pub fn run(state: &State, args: &Review, sockets: Sockets) -> Result<Ended, Erro
     }
     let config = state.config()?;
     let socket = args.socket.clone().or_else(|| config.review.socket.as_ref().map(|path| state.root().join(path)));
-    let readers = Readers::find(&config.review)?;
+    let readers = PageReaders::look_up(&config.review)?;
     if config.review.readers.is_empty() {
         warn!(
             "the config names no reader, so the pages show nothing to anybody: add [[review.reader]] with user or \
@@ -57,10 +57,10 @@ pub fn run(state: &State, args: &Review, sockets: Sockets) -> Result<Ended, Erro
     let without =
         || Fault::Config("an address for the pages was passed, but the config has no certificate for it".into());
     let tls = tcp.into_iter().map(|listener| with_tls(listener).ok_or_else(without)).collect::<Result<_, _>>()?;
-    let doors = Doors { unix, tls };
+    let listeners = ReviewListeners { unix, tls };
     std::env::set_current_dir(state.root()).during("enter", state.root())?;
     let inside = State::open(Path::new("."))?;
-    show(&inside, &config, readers, doors, proof)?;
+    show(&inside, &config, readers, listeners, proof)?;
     Ok(Ended::Well)
 }
 

@@ -44,7 +44,7 @@ pub fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
 
 /// One release with every verdict.
 pub fn show(state: &State, id: &ReleaseId, diff: Option<Examples>, as_json: bool) -> Result<Ended, Error> {
-    let mut shown = rows::shown(state, &state.config()?, id)?;
+    let mut shown = rows::release_details(state, &state.config()?, id)?;
     if let Some(wanted) = diff {
         shown.items = Some(item_changes(state, &shown.row.release, wanted)?);
     }
@@ -52,7 +52,7 @@ pub fn show(state: &State, id: &ReleaseId, diff: Option<Examples>, as_json: bool
         terminal::say_json(&shown);
         return Ok(Ended::Well);
     }
-    let rows::Shown { row, statements, verdicts, items } = shown;
+    let rows::ReleaseDetails { row, statements, verdicts, items } = shown;
     let release = &row.release;
     let signers: Vec<_> =
         release.signers.iter().map(|s| format!("{} ({}, key {})", s.name, s.role, s.key_id)).collect();
@@ -93,7 +93,7 @@ pub fn show(state: &State, id: &ReleaseId, diff: Option<Examples>, as_json: bool
         terminal::hint("what a reason means: gaprelay explain CODE");
     }
     match &items {
-        Some(items) => differences(items, &changes::as_a_whole(state, release, &verdicts)?.weaker),
+        Some(items) => differences(items, &changes::file_changes(state, release, &verdicts)?.weaker),
         None => terminal::hint(format_args!("what it changes, rule by rule: gaprelay show {id} --diff")),
     }
     Ok(Ended::Well)

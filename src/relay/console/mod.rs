@@ -308,7 +308,7 @@ impl Console<'_> {
     fn verdicts(&self, done: &Done) -> Option<(ReleaseId, Vec<Verdict>)> {
         let bundle = done.outcome.as_ref()?.bundles.get(done.chosen)?;
         let id = ReleaseId { feed: bundle.feed.clone()?, version: bundle.version? };
-        let mut verdicts = releases::shown(self.state, self.config, &id).ok()?.verdicts;
+        let mut verdicts = releases::release_details(self.state, self.config, &id).ok()?.verdicts;
         verdicts.sort_by_key(|verdict| verdict.reason.is_none());
         Some((id, verdicts))
     }

@@ -9,7 +9,7 @@ use ratatui::widgets::{Cell, Paragraph, Row, Table, Wrap};
 use super::Done;
 use super::draw::{BOLD, REVERSED, framed, say};
 use super::job::{Bundle, Outcome};
-use crate::report::picture::half_blocks;
+use crate::report::qr_code::half_blocks;
 use base::quoted::printable;
 use bundle::ReleaseId;
 use inspect::{Counts, Decision, Verdict};

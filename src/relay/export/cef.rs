@@ -1,5 +1,5 @@
-//! ArcSight Common Event Format, version 0 ("Implementing ArcSight Common Event Format", revision 26): a
-//! header of seven fields parted by bars, then pairs.
+//! ArcSight Common Event Format, version 0 ("Implementing ArcSight Common Event Format", revision 26): a header of seven
+//! fields separated by bars, then pairs.
 //!
 //! ```text
 //! CEF:0|gaprelay|gaprelay|0.1.0|import-refused|Import refused|5|rt=… externalId=… cn1=12 cn1Label=entry …
@@ -7,31 +7,31 @@
 
 use std::fmt::Write as _;
 
-use super::fields::{Fields, sentence};
-use super::{Severity, Told};
+use super::fields::{EventFields, sentence};
+use super::{ExportEntry, Severity};
 
-/// The line of an entry.
-pub fn line(told: &Told<'_>) -> String {
-    let kind = told.kind();
+/// CEF line of an entry.
+pub fn line(exported: &ExportEntry<'_>) -> String {
+    let kind = exported.kind();
     let mut out = format!(
         "CEF:0|gaprelay|gaprelay|{}|{kind}|{}|{}|",
-        header(told.version),
-        header(&name(kind)),
-        severity(told.severity())
+        header(exported.version),
+        header(&event_name(kind)),
+        severity(exported.severity())
     );
-    let fields = Fields::of(told);
+    let fields = EventFields::of(exported);
     let mut pairs: Vec<(&str, String)> = vec![
-        ("rt", (told.entry.time.secs() * 1000).to_string()),
-        ("externalId", told.uid()),
-        ("cn1", told.number.to_string()),
+        ("rt", (exported.entry.time.secs() * 1000).to_string()),
+        ("externalId", exported.uid()),
+        ("cn1", exported.number.to_string()),
         ("cn1Label", "entry".into()),
-        ("cn2", told.size.to_string()),
+        ("cn2", exported.size.to_string()),
         ("cn2Label", "checkpointSize".into()),
-        ("cs1", told.log.to_owned()),
+        ("cs1", exported.log.to_owned()),
         ("cs1Label", "log".into()),
-        ("cs2", told.leaf()),
+        ("cs2", exported.leaf()),
         ("cs2Label", "leafHash".into()),
-        ("msg", sentence(told)),
+        ("msg", sentence(exported)),
     ];
     pairs.extend(fields.reason.map(|reason| ("reason", reason.to_string())));
     pairs.extend(fields.operator.map(|operator| ("suser", operator.to_string())));
@@ -62,13 +62,13 @@ pub fn line(told: &Told<'_>) -> String {
     out
 }
 
-fn name(kind: &str) -> String {
+fn event_name(kind: &str) -> String {
     let words = kind.replace('-', " ");
     let mut letters = words.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// 0 to 10.
+/// Severity as CEF has it, 0 to 10.
 fn severity(severity: Severity) -> u8 {
     match severity {
         Severity::Informational => 1,
@@ -79,20 +79,20 @@ fn severity(severity: Severity) -> u8 {
     }
 }
 
-/// A field of the header: backslash and bar escaped, on one line.
+/// Escapes a field of the header: backslash and bar, on one line.
 fn header(text: &str) -> String {
     text.replace('\\', "\\\\").replace('|', "\\|").replace(['\n', '\r'], " ")
 }
 
-/// A value of the extension: backslash, equals sign and line ends escaped.
+/// Escapes a value of the extension: backslash, equals sign and line ends.
 fn extension(text: &str) -> String {
     text.replace('\\', "\\\\").replace('=', "\\=").replace('\n', "\\n").replace('\r', "\\r")
 }
 
-/// The value of `key` in a line, as it was before it was escaped.
+/// Value of `key` in a line, without the escapes; `None` if the line has no such key.
 pub fn value(line: &str, key: &str) -> Option<String> {
     let (_, extension) = line.rsplit_once("|rt=").map(|(before, rest)| (before, format!(" rt={rest}")))?;
-    // An equals sign within a value has a backslash before it, so no value can pass for a key.
+    // An equals sign inside a value has a backslash before it, so no value can be mistaken for a key.
     let start = extension.find(&format!(" {key}="))? + key.len() + 2;
     let rest = extension.get(start..)?;
     let mut value = String::new();
@@ -111,7 +111,7 @@ pub fn value(line: &str, key: &str) -> Option<String> {
     Some(value)
 }
 
-/// Whether a key and its equals sign stand here.
+/// True if the text begins with a key and its equals sign.
 fn begins_key(text: &str) -> bool {
     let key: String = text.chars().take_while(char::is_ascii_alphanumeric).collect();
     !key.is_empty() && text.get(key.len()..).is_some_and(|rest| rest.starts_with('='))
@@ -130,9 +130,16 @@ mod tests {
         let attempt = Attempt { agent: "10.0.0.7".into(), label, target: hostile.into(), ..Attempt::default() };
         let entry = Entry { time: Timestamp::from_secs(1_700_000_000), event: Event::Attempt(attempt) };
         let bytes = serde_json::to_vec(&entry).unwrap();
-        let told =
-            Told { log: "r/access/1", number: 7, size: 9, bytes: &bytes, entry: &entry, file: None, version: "0.1.0" };
-        let line = line(&told);
+        let exported = ExportEntry {
+            log: "r/access/1",
+            number: 7,
+            size: 9,
+            bytes: &bytes,
+            entry: &entry,
+            file: None,
+            version: "0.1.0",
+        };
+        let line = line(&exported);
         assert!(
             line.starts_with(
                 "CEF:0|gaprelay|gaprelay|0.1.0|attempt|Attempt|3|rt=1700000000000 externalId=r/access/1/7 "
@@ -149,6 +156,6 @@ mod tests {
         ] {
             assert_eq!(value(&line, key).as_deref(), Some(expected), "{key} in {line}");
         }
-        assert_eq!(value(&line, "cs2").as_deref(), Some(told.leaf().as_str()));
+        assert_eq!(value(&line, "cs2").as_deref(), Some(exported.leaf().as_str()));
     }
 }

@@ -1,5 +1,5 @@
-//! Whether an export says what the log says: each line's entry is taken from the log again, told again under
-//! the head that the line names, and compared.
+//! Check of an export against the logs: for each line, the entry is read from the log again, formatted again under the
+//! head that the line names, and compared.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,37 +7,37 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::feed::{shape, withheld};
-use super::{Format, Told, cef, syslog};
+use super::exporter::{format_line, withheld};
+use super::{ExportEntry, Format, cef, syslog};
 use crate::log::Entry;
 use crate::state::State;
-use base::Fault;
+use base::{Fault, quoted};
 use tlog::stored::in_bundle;
 use tlog::tree::WIDTH;
 
-/// Most findings that are named; the rest is counted.
+/// Most findings that are listed; the rest is only counted.
 const NAMED: usize = 100;
 
-/// What was found.
+/// Result of a check: `log verify --export --json`.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Checked {
-    /// Lines looked at.
+pub struct ExportCheckReport {
+    /// Number of lines read.
     pub lines: u64,
-    /// Lines that came again, as they do after a cut.
+    /// Number of repeated lines, which occur after a power cut.
     pub repeated: u64,
-    /// Lines about withheld files of releases that are no longer here: they cannot be compared.
+    /// Number of lines about withheld files of releases that the relay has removed: they cannot be compared.
     pub not_compared: u64,
-    /// Each log's origin, with the first and the last of its entries in the export.
+    /// Origin of each log, with the first and the last of its entries in the export.
     pub logs: BTreeMap<String, (u64, u64)>,
-    /// What is not as the log has it, by line.
+    /// Differences from the logs, by line.
     pub findings: Vec<String>,
-    /// Findings that are not named.
+    /// Number of further findings, which are not listed.
     pub more: u64,
 }
 
-/// What a line says it is.
-struct Claim {
+/// Entry that a line claims to hold.
+struct ClaimedEntry {
     format: Format,
     log: String,
     number: u64,
@@ -46,76 +46,88 @@ struct Claim {
     version: String,
 }
 
-/// A log, with its folder and number of entries.
-pub struct Whole {
-    /// Its origin.
+/// Log that was verified as a whole.
+pub struct VerifiedLog {
+    /// Origin of the log.
     pub origin: String,
-    /// Where it lies.
+    /// Folder of the log.
     pub folder: PathBuf,
-    /// Its number of entries, all of which were found to be as its head promises.
+    /// Number of entries; all were verified under the signed head.
     pub size: u64,
 }
 
-/// Compares lines with these logs, which were found whole.
-pub struct Checking<'a> {
+/// Compares lines with verified logs.
+pub struct ExportChecker<'a> {
     state: Option<&'a State>,
-    logs: &'a [Whole],
-    /// The bundle that was read last: lines come in the order of the log.
+    logs: &'a [VerifiedLog],
+    /// Entry bundle that was read last, since lines come in the order of the log: index of the log, index of the
+    /// entry bundle, entries.
     bundle: Option<(usize, u64, Vec<Vec<u8>>)>,
-    /// Whether entries may be left out.
+    /// True if entries may be left out.
     filtered: bool,
-    found: Checked,
+    found: ExportCheckReport,
 }
 
-impl<'a> Checking<'a> {
-    /// Compares with these logs; `state` holds the verdicts of releases, where it is at hand. `filtered`: some
-    /// entries may have been left out.
-    pub fn new(state: Option<&'a State>, logs: &'a [Whole], filtered: bool) -> Self {
-        Self { state, logs, bundle: None, filtered, found: Checked::default() }
+impl<'a> ExportChecker<'a> {
+    /// Starts a check against these logs. `state` holds the verdicts of releases, if available; `filtered`: entries may
+    /// be missing from the export.
+    pub fn new(state: Option<&'a State>, logs: &'a [VerifiedLog], filtered: bool) -> Self {
+        Self { state, logs, bundle: None, filtered, found: ExportCheckReport::default() }
     }
 
-    /// What was found in all lines.
-    pub fn finish(self) -> Checked {
+    /// Result for all lines so far.
+    pub fn finish(self) -> ExportCheckReport {
         self.found
     }
 
-    /// Looks at the next line. Fault: the log could not be read.
+    /// Checks the next line. Fault: the log could not be read.
     pub fn line(&mut self, line: &str) -> Result<(), Fault> {
         self.found.lines += 1;
         let framed = line.starts_with('<');
         let inner = if framed { syslog::unframed(line).unwrap_or(line) } else { line };
         let Some(claim) = claim(inner) else {
-            self.find("it is no line of an export");
+            self.find("this is not a line of a gaprelay export");
             return Ok(());
         };
         let logs = self.logs;
         let Some((place, log)) = logs.iter().enumerate().find(|(_, log)| log.origin == claim.log) else {
-            self.find("it is of a log that is not here");
+            self.find(&format!("it names the log {}, and this relay has no log of that name", quoted(&claim.log)));
             return Ok(());
         };
         let (number, size) = (claim.number, claim.size);
         if number >= size || size > log.size {
-            self.find(&format!("it names entry {number} under a head of {size}; the log has {}", log.size));
+            self.find(&format!(
+                "it names entry {number} of a log with {size} entries, and the log has {} entries",
+                log.size
+            ));
             return Ok(());
         }
         let bytes = self.entry(place, number)?;
         let damaged = || Fault::damaged(log.folder.to_string_lossy(), format!("entry {number} cannot be read"));
         let entry: Entry = serde_json::from_slice(&bytes).map_err(|_| damaged())?;
         let version = claim.version.as_str();
-        let told = Told { log: &claim.log, number, size, bytes: &bytes, entry: &entry, file: None, version };
+        let exported = ExportEntry { log: &claim.log, number, size, bytes: &bytes, entry: &entry, file: None, version };
         let expected = match claim.file {
-            None => Some(shape(&told, claim.format, framed)),
+            None => Some(format_line(&exported, claim.format, framed)),
             Some(number) => {
                 let files = self.state.map(|state| withheld(state, &entry)).unwrap_or_default();
-                files.get(number).map(|file| shape(&Told { file: Some((number, file)), ..told }, claim.format, framed))
+                files.get(number).map(|file| {
+                    format_line(&ExportEntry { file: Some((number, file)), ..exported }, claim.format, framed)
+                })
             }
         };
         match expected {
             None => self.found.not_compared += 1,
             Some(expected) if expected != line => {
-                let other =
-                    if version == crate::export::VERSION { "" } else { ", or another version tells it otherwise" };
-                self.find(&format!("it is not what entry {number} of {} says{other}", claim.log));
+                let other = if version == crate::export::VERSION {
+                    String::new()
+                } else {
+                    let (theirs, ours) = (quoted(version), crate::export::VERSION);
+                    format!(
+                        "; version {theirs} of gaprelay wrote it and version {ours} compares it, which may explain it"
+                    )
+                };
+                self.find(&format!("it differs from entry {number} of {}{other}", claim.log));
             }
             Some(_) => {}
         }
@@ -123,8 +135,8 @@ impl<'a> Checking<'a> {
         Ok(())
     }
 
-    /// Entries follow each other: one that is left out is a finding, one that comes again is not.
-    fn order(&mut self, claim: &Claim) {
+    /// Checks the order of the entries: a missing one is a finding, a repeated one is not.
+    fn order(&mut self, claim: &ClaimedEntry) {
         match self.found.logs.get_mut(&claim.log) {
             None => {
                 self.found.logs.insert(claim.log.clone(), (claim.number, claim.number));
@@ -133,7 +145,7 @@ impl<'a> Checking<'a> {
                 let gap = (!self.filtered && *last + 1 < claim.number).then_some((*last + 1, claim.number - 1));
                 *last = claim.number;
                 if let Some((first, last)) = gap {
-                    self.find(&format!("entries {first} to {last} of {} are left out before it", claim.log));
+                    self.find(&format!("entries {first} to {last} of {} are missing before this line", claim.log));
                 }
             }
             Some(_) if claim.file.is_some() => {}
@@ -150,7 +162,7 @@ impl<'a> Checking<'a> {
     }
 
     fn entry(&mut self, place: usize, number: u64) -> Result<Vec<u8>, Fault> {
-        let log = self.logs.get(place).ok_or(Fault::Internal("a log is gone"))?;
+        let log = self.logs.get(place).ok_or(Fault::Internal("the list of verified logs has no log at this index"))?;
         let index = number / WIDTH as u64;
         if self.bundle.as_ref().is_none_or(|(of, at, _)| (*of, *at) != (place, index)) {
             let entries = in_bundle(&log.folder, log.size, index, |_, entries| {
@@ -164,21 +176,28 @@ impl<'a> Checking<'a> {
     }
 }
 
-/// What a line says of itself; `None` if it is none of ours.
-fn claim(line: &str) -> Option<Claim> {
+/// Reads the claim of a line; `None` if it is not a line of an export.
+fn claim(line: &str) -> Option<ClaimedEntry> {
     if line.starts_with("CEF:0|gaprelay|") {
         let log = cef::value(line, "cs1")?;
         let file = file(&cef::value(line, "externalId")?, &log);
         let number = |key| cef::value(line, key)?.parse().ok();
         let version = line.split('|').nth(3)?.to_owned();
-        return Some(Claim { format: Format::Cef, number: number("cn1")?, size: number("cn2")?, log, file, version });
+        return Some(ClaimedEntry {
+            format: Format::Cef,
+            number: number("cn1")?,
+            size: number("cn2")?,
+            log,
+            file,
+            version,
+        });
     }
     let value: Value = serde_json::from_str(line).ok()?;
     let text = |path: &str| value.pointer(path).and_then(Value::as_str).map(str::to_owned);
     let number = |path: &str| value.pointer(path).and_then(Value::as_u64);
     if let Some(log) = text("/log") {
         let version = crate::export::VERSION.to_owned();
-        return Some(Claim {
+        return Some(ClaimedEntry {
             format: Format::Json,
             log,
             number: number("/number")?,
@@ -188,7 +207,7 @@ fn claim(line: &str) -> Option<Claim> {
         });
     }
     let log = text("/metadata/log_name")?;
-    Some(Claim {
+    Some(ClaimedEntry {
         format: Format::Ocsf,
         number: number("/metadata/sequence")?,
         size: number("/unmapped/checkpoint_size")?,
@@ -198,7 +217,7 @@ fn claim(line: &str) -> Option<Claim> {
     })
 }
 
-/// The place of a file in `LOG/ENTRY/PLACE`; none in `LOG/ENTRY`.
+/// Place of a file in `LOG/ENTRY/PLACE`; `None` for `LOG/ENTRY`.
 fn file(uid: &str, log: &str) -> Option<usize> {
     let (_, place) = uid.strip_prefix(log)?.strip_prefix('/')?.split_once('/')?;
     place.parse().ok()

@@ -1,44 +1,44 @@
-//! What a line says of an entry beside its sentence, gathered once for all formats.
+//! Fields of an entry that all formats share.
 
-use super::Told;
+use super::ExportEntry;
 use crate::log::Event;
 use base::{Operator, Reason};
 use inspect::Counts;
 use serve::journal::Attempt;
 
-/// The parts of an entry that collectors look for; what an entry does not have is left out.
+/// Fields that collectors look for; `None` where an entry has no such field.
 #[derive(Default)]
-pub struct Fields<'a> {
-    /// Why something was refused or withheld.
+pub struct EventFields<'a> {
+    /// Reason code of a refusal or a withheld file.
     pub reason: Option<Reason>,
-    /// The facts of a refusal, escaped.
+    /// Facts of a refusal, escaped.
     pub detail: Option<&'a str>,
-    /// Who imports.
+    /// Operator who imports.
     pub operator: Option<&'a Operator>,
-    /// Who decides.
+    /// Officer who decides.
     pub officer: Option<&'a str>,
-    /// approve, refuse or withdraw; what a directive orders.
+    /// Decision (approve, refuse, withdraw, downgrade), or the order of a directive.
     pub decision: Option<&'a str>,
-    /// The release, as FEED/VERSION, the bundle's folder, or the channel.
+    /// Object: the release as FEED/VERSION, the bundle's folder, or the channel.
     pub object: Option<String>,
-    /// A path: of the medium, or of a file.
+    /// Path of the medium or of a file.
     pub path: Option<&'a str>,
-    /// How many of which verdict.
+    /// Number of files with each verdict.
     pub counts: Option<Counts>,
-    /// What an agent attempted.
+    /// Refused request of an agent.
     pub attempt: Option<&'a Attempt>,
-    /// Whether what was tried succeeded, where it was tried.
+    /// True if the operation succeeded; `None` if the entry records no result.
     pub success: Option<bool>,
 }
 
-impl<'a> Fields<'a> {
-    /// Those of `told`.
-    pub fn of(told: &Told<'a>) -> Self {
+impl<'a> EventFields<'a> {
+    /// Reads the fields of an entry.
+    pub fn of(exported: &ExportEntry<'a>) -> Self {
         let none = Self::default();
-        if let Some((_, verdict)) = told.file {
+        if let Some((_, verdict)) = exported.file {
             return Self { reason: verdict.reason, path: Some(&verdict.path), success: Some(true), ..none };
         }
-        match &told.entry.event {
+        match &exported.entry.event {
             Event::MediumOpened { medium, operator, .. } => {
                 Self { operator: Some(operator), path: Some(medium), success: Some(true), ..none }
             }
@@ -101,18 +101,18 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The sentence that a line has: the entry's, or the file's.
-pub fn sentence(told: &Told<'_>) -> String {
-    match told.file {
+/// Message of a line: the sentence for the entry, or for the file.
+pub fn sentence(exported: &ExportEntry<'_>) -> String {
+    match exported.file {
         Some((_, verdict)) => {
             let path = base::quoted(&verdict.path);
-            match &told.entry.event {
+            match &exported.entry.event {
                 Event::Imported { feed, version, .. } => {
-                    format!("{feed}/{version}: {} {path} [{}]", verdict.decision.word(), verdict.why())
+                    format!("{feed}/{version}: file {path} {} [{}]", verdict.decision.word(), verdict.why())
                 }
-                _ => format!("{} {path} [{}]", verdict.decision.word(), verdict.why()),
+                _ => format!("file {path} {} [{}]", verdict.decision.word(), verdict.why()),
             }
         }
-        None => crate::report::words(&told.entry.event),
+        None => crate::report::event_text(&exported.entry.event),
     }
 }

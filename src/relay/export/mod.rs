@@ -1,12 +1,12 @@
-//! The logs' entries in the words of other people's collectors: OCSF, CEF, or as they are, in lines or in
-//! RFC 5424 frames. Every line names its entry and the size of the head it was read under, and holds the
-//! entry's exact bytes or their leaf hash, so that an export can be checked against the log. In scope: what a
-//! line says, where it goes, how it is checked. Out of scope: what an entry means ([`crate::report::words()`]),
-//! and any connection: a line goes to a file, a pipe, or the local syslog socket.
+//! Export of the logs to collectors: OCSF, CEF, or the entries as they are, in lines or in RFC 5424 frames. Every line
+//! names its entry and the size of the signed head under which it was read, and holds the entry's exact bytes or their
+//! leaf hash, so that an export can be checked against the log. In scope: content of a line, its destination, the
+//! check. Out of scope: the sentence for an entry ([`crate::report::event_text()`]), and any connection: a line goes to
+//! a file, a pipe, or the local syslog socket.
 
 pub mod cef;
 pub mod check;
-pub mod feed;
+pub mod exporter;
 pub mod fields;
 pub mod ocsf;
 pub mod sink;
@@ -20,44 +20,44 @@ pub use config::export::Format;
 use inspect::Verdict;
 use tlog::tree;
 
-/// This program's version, as lines have it.
+/// Version of this program, as lines have it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// How grave an entry is, in the steps that the formats share.
+/// Severity of an entry, in the steps that all formats share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// It is as it should be.
+    /// Normal operation.
     Informational,
-    /// Worth a look some day.
+    /// No action needed soon.
     Low,
-    /// Somebody should look.
+    /// Somebody should look at it.
     Medium,
-    /// Somebody should look today.
+    /// Somebody should look at it today.
     High,
-    /// What the relay promises does not hold.
+    /// A protection of the relay does not work.
     Critical,
 }
 
-/// One entry, on its way out.
-pub struct Told<'a> {
-    /// Origin of its log.
+/// Entry to export, or one withheld or stripped file of an import entry.
+pub struct ExportEntry<'a> {
+    /// Origin of the log.
     pub log: &'a str,
-    /// Its number, counted from 0.
+    /// Number of the entry, counted from 0.
     pub number: u64,
-    /// Entries under the signed head that it was read under.
+    /// Number of entries under the signed head under which it was read.
     pub size: u64,
-    /// Its exact bytes: the leaf.
+    /// Exact bytes of the entry: the leaf of the log's tree.
     pub bytes: &'a [u8],
-    /// What they say.
+    /// Entry that these bytes hold.
     pub entry: &'a Entry,
-    /// An artifact that the entry's import withheld, and its place among them, where this line is about that.
+    /// File that the import withheld or stripped, with its place among them; `None` for the line of the entry itself.
     pub file: Option<(usize, &'a Verdict)>,
-    /// Version of the program that tells it.
+    /// Version of the program that writes the line.
     pub version: &'a str,
 }
 
-impl Told<'_> {
-    /// The line, without its end.
+impl ExportEntry<'_> {
+    /// Line in this format, without a line end.
     pub fn line(&self, format: Format) -> String {
         match format {
             Format::Ocsf => serde_json::to_string(&ocsf::Ocsf::of(self)).unwrap_or_default(),
@@ -72,23 +72,23 @@ impl Told<'_> {
         }
     }
 
-    /// A name for this line that no other has: origin, entry, and the place of the file.
+    /// Unique id of the line: `ORIGIN/ENTRY`, or `ORIGIN/ENTRY/PLACE` for a file.
     pub fn uid(&self) -> String {
         let file = self.file.map(|(place, _)| format!("/{place}")).unwrap_or_default();
         format!("{}/{}{file}", self.log, self.number)
     }
 
-    /// The leaf's hash in the log's tree (RFC 6962, section 2.1), in hex.
+    /// Hash of the leaf in the log's tree (RFC 6962, section 2.1), in hex.
     pub fn leaf(&self) -> String {
         HEXLOWER.encode(&tree::leaf(self.bytes))
     }
 
-    /// The kind of its event; `withheld` or `stripped` for a file.
+    /// Kind of the event; `withheld` or `stripped` for a file.
     pub fn kind(&self) -> &'static str {
         self.file.map_or_else(|| self.entry.event.kind(), |(_, verdict)| verdict.decision.word())
     }
 
-    /// How grave it is.
+    /// Severity of the line.
     pub fn severity(&self) -> Severity {
         if self.file.is_some() {
             return Severity::Medium;
@@ -97,7 +97,7 @@ impl Told<'_> {
             Event::SelfTest(result) if !result.findings.is_empty() => Severity::Critical,
             Event::Attempt(attempt) if !attempt.submission => Severity::Low,
             Event::Interrupted { .. } => Severity::Low,
-            // What tries to get out, fails, or is not what an honest sender does.
+            // Attempts to send something out, failures, and acts of a dishonest sender.
             Event::Repaired { .. }
             | Event::Attempt(_)
             | Event::MediumRead { unchanged: false, .. }

@@ -1,5 +1,5 @@
-//! Agents: who pulled what and when, who is behind, who will not follow a step back. What the server says of
-//! them; nothing proves it.
+//! Agents: the last pull of each, and its version against the published one. From the server's own record, which
+//! nothing proves.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,63 +10,63 @@ use crate::log::pulls::{Agents, Pulled};
 use crate::state::State;
 use base::{Fault, Timestamp};
 
-/// An agent that did not come for this long is silent.
+/// Time without a request after which an agent is silent.
 const SILENT: Duration = Duration::from_hours(24);
 
-/// `agents --json`: one for each agent, program and feed; those that need somebody first.
+/// Row of `agents --json`: an agent, a program and a feed; those that need attention first.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AgentRow {
-    /// The agent's address.
+    /// Address of the agent.
     pub agent: String,
     /// Name in its certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
-    /// Its program, escaped.
+    /// Program of the agent, escaped.
     pub program: String,
-    /// The feed.
+    /// Feed.
     pub feed: String,
-    /// How it stands.
+    /// ReleaseStatus of the agent.
     pub standing: AgentStanding,
-    /// Whether it did not come for 24 hours.
+    /// True if the agent sent no request for 24 hours.
     pub silent: bool,
-    /// The version that it has, as far as the server can tell.
+    /// Version that the agent has, as far as the server can tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub has: Option<u64>,
-    /// The version that is published now.
+    /// Version that is published now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<u64>,
-    /// When it came first.
+    /// Time of the first request.
     pub first: Timestamp,
-    /// When it came last.
+    /// Time of the last request.
     pub last: Timestamp,
-    /// How often it came.
+    /// Number of requests.
     pub count: u64,
-    /// What it asked for last.
+    /// Path of the last request.
     pub path: String,
 }
 
-/// How an agent stands to what is published.
+/// ReleaseStatus of an agent: its version against the published one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum AgentStanding {
-    /// It has newer content than is published now, of a kind whose client never goes back.
+    /// Newer content than is published now, of a kind whose client never goes back.
     WillNotFollow,
-    /// It has older content than is published now.
+    /// Older content than is published now.
     Behind,
-    /// It has newer content than is published now, and takes the older when it comes again.
+    /// Newer content than is published now; the agent takes the older content at its next pull.
     Ahead,
-    /// It asked, and never got a file whole.
+    /// Requests, and no file received completely.
     Incomplete,
-    /// Nothing of the feed is published now.
+    /// No release of the feed is published now.
     Withdrawn,
-    /// It has what is published now.
+    /// Content that is published now.
     Current,
 }
 
 impl AgentStanding {
-    /// In a few words.
+    /// Word for the standing.
     pub fn word(self) -> &'static str {
         match self {
             Self::WillNotFollow => "will not follow",
@@ -78,24 +78,30 @@ impl AgentStanding {
         }
     }
 
-    /// What to do about it.
+    /// Next step, in a sentence.
     pub fn next(self) -> &'static str {
         match self {
             Self::WillNotFollow => {
-                "Publish the content that it should have under a higher version: freshclam never takes a database of a lower one."
+                "The agent has a newer database than the published one and keeps it: freshclam never takes a lower version. Bring the wanted content under a higher version and publish that."
             }
             Self::Behind => {
-                "It takes the published version when it comes next; if it does not come, look at its timer and its log."
+                "The agent has older content. It takes the published version at its next request. If it sends none, check the timer and the log of its update program."
             }
-            Self::Ahead => "It takes the older content when it comes next.",
-            Self::Incomplete => "Look at its log: it asks, and gets no file to the end.",
-            Self::Withdrawn => "It keeps what it has until something is published again.",
-            Self::Current => "Nothing.",
+            Self::Ahead => {
+                "The agent has newer content than is published. It takes the published, older content at its next request. Nothing needs to be done."
+            }
+            Self::Incomplete => {
+                "The agent sends requests but never received a complete file. Read the log of its update program, and check the network between."
+            }
+            Self::Withdrawn => {
+                "No release of this feed is published now. The agent keeps its content until the next release is published."
+            }
+            Self::Current => "The agent has the published version. Nothing needs to be done.",
         }
     }
 }
 
-/// All agents.
+/// Rows of all agents.
 pub fn rows(state: &State, now: Timestamp) -> Result<Vec<AgentRow>, Fault> {
     let published = published(state)?;
     let mut rows = Vec::new();
@@ -118,12 +124,12 @@ pub fn rows(state: &State, now: Timestamp) -> Result<Vec<AgentRow>, Fault> {
             });
         }
     }
-    let calm = |row: &AgentRow| (row.standing, !row.silent);
-    rows.sort_by(|a, b| calm(a).cmp(&calm(b)).then(b.last.cmp(&a.last)).then_with(|| a.agent.cmp(&b.agent)));
+    let urgency = |row: &AgentRow| (row.standing, !row.silent);
+    rows.sort_by(|a, b| urgency(a).cmp(&urgency(b)).then(b.last.cmp(&a.last)).then_with(|| a.agent.cmp(&b.agent)));
     Ok(rows)
 }
 
-/// The version of each feed that the channels show; the lowest where they differ.
+/// Version of each feed that the channels show; the lowest if they differ.
 fn published(state: &State) -> Result<BTreeMap<String, u64>, Fault> {
     let mut published = BTreeMap::new();
     for channel in state.channels()? {

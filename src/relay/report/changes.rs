@@ -1,67 +1,81 @@
-//! What a release changes against the one that agents have now, and above all what makes detection weaker.
+//! Changes from the release that agents have now to another one, above all those that weaken detection.
 
 use std::collections::BTreeMap;
 
+use super::numbers::thousands;
 use crate::publish::{Examples, ItemChanges, item_changes};
 use crate::state::{Release, State};
+use base::limits::human;
 use base::{Fault, quoted};
 use bundle::ReleaseId;
 use inspect::Verdict;
 
-/// The differences, by path.
+/// Differences of a release from the one that is served.
 #[derive(Debug, Default)]
-pub struct Changes {
-    /// The release that is served, if there is one.
+pub struct ReleaseChanges {
+    /// Release that is served; `None` if no channel serves the feed.
     pub served: Option<ReleaseId>,
-    /// Files that agents did not have.
+    /// Paths of files that agents do not have yet.
     pub added: Vec<String>,
-    /// Files that they would have no more.
+    /// Paths of files that agents have now and would lose.
     pub removed: Vec<String>,
-    /// Files with other bytes.
+    /// Paths of files with other bytes.
     pub changed: Vec<String>,
-    /// What makes detection weaker as a whole, and no single item shows, in words.
+    /// Sentences for what weakens detection as a whole, which no single item shows.
     pub weaker: Vec<String>,
-    /// The same by rule, signature and indicator.
+    /// Differences by rule, signature and indicator.
     pub items: ItemChanges,
 }
 
-impl Changes {
-    /// All that makes detection weaker, in words.
-    pub fn weaker_in_words(&self) -> Vec<String> {
-        let of = self.items.before;
-        let items = self.items.weaker().map(|group| format!("{} of {of} items {}", group.count, group.change.words()));
+impl ReleaseChanges {
+    /// Sentences for everything that weakens detection.
+    pub fn weakenings(&self) -> Vec<String> {
+        let of = thousands(self.items.before);
+        let items = self.items.weaker().map(|group| {
+            let count = thousands(group.count);
+            format!("{count} of {of} rules, signatures and indicators: {}", group.change.words())
+        });
         self.weaker.iter().cloned().chain(items).collect()
     }
 }
 
-/// Compares `release` with what the channels show of its feed.
-pub fn changes(state: &State, release: &Release, verdicts: &[Verdict]) -> Result<Changes, Fault> {
+/// Compares `release` with the release of its feed that the channels serve, file by file and item by item.
+pub fn release_changes(state: &State, release: &Release, verdicts: &[Verdict]) -> Result<ReleaseChanges, Fault> {
     let items = item_changes(state, release, Examples::Few)?;
-    Ok(Changes { items, ..as_a_whole(state, release, verdicts)? })
+    Ok(ReleaseChanges { items, ..file_changes(state, release, verdicts)? })
 }
 
-/// The same without a look at any item.
-pub fn as_a_whole(state: &State, release: &Release, verdicts: &[Verdict]) -> Result<Changes, Fault> {
-    let mut changes = Changes::default();
+/// Compares file by file only, without reading any item.
+pub fn file_changes(state: &State, release: &Release, verdicts: &[Verdict]) -> Result<ReleaseChanges, Fault> {
+    let mut changes = ReleaseChanges::default();
     if release.loss.twice > 0 {
         let count = release.loss.twice;
-        changes.weaker.push(format!("rules that stand in it more than once, of which an engine takes one: {count}"));
+        changes.weaker.push(format!(
+            "{} in it twice or more: an engine uses one of them and ignores the others",
+            if count == 1 { "1 rule is".to_owned() } else { format!("{} rules are", thousands(count)) }
+        ));
     }
     if let Some(again) = release.loss.again {
+        changes.weaker.push(format!(
+            "it goes back to the content of {}/{again}: officers can let it in only with a downgrade ticket",
+            release.feed
+        ));
+    } else if release.loss.older > 0 {
         changes
             .weaker
-            .push(format!("it goes back to what {}/{again} had: that needs a downgrade ticket", release.feed));
-    } else if release.loss.older > 0 {
-        changes.weaker.push("it goes back to older databases: that needs a downgrade ticket".into());
+            .push("it goes back to older databases: officers can let it in only with a downgrade ticket".into());
     }
     let Some(served) = state.served_release(&release.id())? else { return Ok(changes) };
     let former = state.release(&served)?;
     let before = state.verdicts(&former)?;
     if served.version > release.version {
-        changes.weaker.push(format!("it is older than {served}, which is served now"));
+        changes.weaker.push(format!("it has a lower version than {served}, which agents have now"));
     }
     if former.issued > release.issued {
-        changes.weaker.push(format!("it was made on {}, what is served on {}", release.issued, former.issued));
+        changes.weaker.push(format!(
+            "it was issued on {}, before the release that agents have now ({})",
+            release.issued, former.issued
+        ));
     }
     let cleared = |verdicts: &[Verdict]| -> BTreeMap<String, Verdict> {
         verdicts
@@ -77,15 +91,15 @@ pub fn as_a_whole(state: &State, release: &Release, verdicts: &[Verdict]) -> Res
             Some(former) if former.kept() != verdict.kept() => {
                 changes.changed.push(path.clone());
                 if verdict.goes_back(former) {
-                    changes.weaker.push(format!("{} goes back to an older database version", quoted(path)));
+                    changes.weaker.push(format!("{} goes back to an older version of the database", quoted(path)));
                 }
-                // Half of it gone: worth a look, whatever the reason.
+                // Less than half of the bytes left: an officer should see it, whatever the reason.
                 if verdict.size < former.size / 2 {
                     changes.weaker.push(format!(
-                        "{} shrinks from {} to {} bytes",
+                        "{} shrinks from {} to {}",
                         quoted(path),
-                        former.size,
-                        verdict.size
+                        human(former.size),
+                        human(verdict.size)
                     ));
                 }
             }
@@ -94,8 +108,8 @@ pub fn as_a_whole(state: &State, release: &Release, verdicts: &[Verdict]) -> Res
     }
     for path in old.keys().filter(|path| !new.contains_key(*path)) {
         let withheld = verdicts.iter().any(|verdict| verdict.path == *path);
-        let why = if withheld { "is withheld" } else { "is not in it" };
-        changes.weaker.push(format!("{}, which agents have now, {why}", quoted(path)));
+        let why = if withheld { "is withheld" } else { "is missing" };
+        changes.weaker.push(format!("{} {why} in this release, and agents have it now", quoted(path)));
         changes.removed.push(path.clone());
     }
     changes.served = Some(served);

@@ -1,14 +1,15 @@
-//! What there is to tell, as facts and in words: the command line prints it, the officers' pages show
-//! it. Only reads, under no lock. Out of scope: how it looks.
+//! Facts about the relay, and the sentences for them: the command line prints them, the officers' pages show them.
+//! Only reads, under no lock. Out of scope: layout.
 
 pub mod agents;
 pub mod changes;
-pub mod picture;
+pub mod event_text;
+pub mod numbers;
+pub mod qr_code;
 pub mod receipts;
 pub mod refusals;
 pub mod releases;
 pub mod status;
 pub mod trust;
-pub mod words;
 
-pub use words::words;
+pub use event_text::event_text;

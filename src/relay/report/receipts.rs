@@ -1,4 +1,4 @@
-//! Receipts of what the import log says.
+//! Receipts and proofs from the import log.
 
 use crate::log::search::{SearchQuery, newest, search};
 use crate::log::{Entry, Event};
@@ -10,8 +10,8 @@ use tlog::compare::receipt;
 use tlog::receipt::Receipt;
 use tlog::stored::read_checkpoint;
 
-/// The number of the entry that says that a release was imported; none if the log does not say so.
-fn import_of(state: &State, id: &ReleaseId) -> Result<Option<u64>, Fault> {
+/// Number of the entry that records the import of a release; `None` if the log has none.
+fn import_entry(state: &State, id: &ReleaseId) -> Result<Option<u64>, Fault> {
     let folder = state.import_log();
     let words = [Event::needle("imported"), format!(r#""feed":"{}""#, id.feed)];
     let found = newest(
@@ -23,22 +23,22 @@ fn import_of(state: &State, id: &ReleaseId) -> Result<Option<u64>, Fault> {
     Ok(found.map(|(number, _)| number))
 }
 
-/// The proof that a release was imported; none if the log does not say so.
+/// Proof that a release was imported; `None` if the log has no such entry.
 pub fn of_import(state: &State, id: &ReleaseId) -> Result<Option<Receipt>, Fault> {
     let folder = state.import_log();
     let vkey = read_vkey(&folder)?;
-    import_of(state, id)?.map_or(Ok(None), |number| receipt(&folder, &vkey, number))
+    import_entry(state, id)?.map_or(Ok(None), |number| receipt(&folder, &vkey, number))
 }
 
-/// The entry of the medium that brought a release: the newest that was opened before its import.
+/// Entry of the medium that brought a release: the newest medium opened before its import.
 pub fn medium_of(state: &State, id: &ReleaseId) -> Result<Option<Entry>, Fault> {
     let folder = state.import_log();
-    let Some(before) = import_of(state, id)? else { return Ok(None) };
+    let Some(before) = import_entry(state, id)? else { return Ok(None) };
     let wanted = SearchQuery { before: Some(before), words: vec![Event::needle("medium-opened")], from: 0 };
     Ok(search(&folder, &read_vkey(&folder)?, &wanted, 1)?.hits.pop().map(|hit| hit.entry))
 }
 
-/// The bounded receipt of the import log as it is now.
+/// Bounded receipt: the head of the import log now, as a short text for paper.
 pub fn bounded(state: &State) -> Result<String, Fault> {
     let folder = state.import_log();
     Ok(tlog::receipt::paper(&read_checkpoint(&folder, &read_vkey(&folder)?)?))

@@ -1,4 +1,4 @@
-//! Releases: where each stands, and which channels show it.
+//! Releases: the standing of each, and the channels that show it.
 
 use serde::Serialize;
 
@@ -10,35 +10,35 @@ use bundle::ReleaseId;
 use config::Config;
 use inspect::Verdict;
 
-/// One row of `releases --json`.
+/// Row of `releases --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ReleaseRow {
-    /// The record.
+    /// Record of the release.
     pub release: Release,
-    /// Where it stands; none if the config has no such feed any more.
+    /// ReleaseStatus; none if the config no longer has the feed.
     pub standing: Option<ReleaseStatus>,
     /// Channels that show it.
     pub channels: Vec<String>,
 }
 
-/// `show --json`.
+/// Output of `show --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Shown {
-    /// The record, its standing and channels.
+pub struct ReleaseDetails {
+    /// Record, standing and channels.
     #[serde(flatten)]
     pub row: ReleaseRow,
     /// Statements that count.
     pub statements: Vec<StatementRecord>,
-    /// One verdict for each artifact, by path.
+    /// Verdict for each artifact, by path.
     pub verdicts: Vec<Verdict>,
-    /// What it changes, item by item, where that was asked for.
+    /// Changes item by item, with `--diff`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<ItemChanges>,
 }
 
-/// The channels that show a release.
+/// Channels that show a release.
 pub fn channels_of(state: &State, id: &ReleaseId) -> Result<Vec<String>, Fault> {
     let mut channels = Vec::new();
     for channel in state.channels()? {
@@ -49,7 +49,7 @@ pub fn channels_of(state: &State, id: &ReleaseId) -> Result<Vec<String>, Fault> 
     Ok(channels)
 }
 
-/// One release's row.
+/// Row of a release.
 pub fn row(state: &State, config: &Config, id: &ReleaseId) -> Result<ReleaseRow, Fault> {
     let release = state.release(id)?;
     let statements = state.statements(id)?;
@@ -58,7 +58,7 @@ pub fn row(state: &State, config: &Config, id: &ReleaseId) -> Result<ReleaseRow,
 }
 
 impl ReleaseRow {
-    /// Where it stands, in words.
+    /// Words for the standing.
     pub fn outcome(&self) -> String {
         match (&self.standing, self.channels.as_slice()) {
             (Some(ReleaseStatus::Approved), []) => "superseded".into(),
@@ -66,22 +66,22 @@ impl ReleaseRow {
                 format!("published in {}", self.channels.join(", "))
             }
             (Some(standing), _) => standing.to_string(),
-            (None, []) => "feed not in config".into(),
+            (None, []) => "feed not in config.toml".into(),
         }
     }
 }
 
-/// All releases.
+/// Rows of all releases.
 pub fn rows(state: &State, config: &Config) -> Result<Vec<ReleaseRow>, Fault> {
     state.releases(&Trust::load(state)?)?.iter().map(|id| row(state, config, id)).collect()
 }
 
-/// One release with every verdict. Refused: there is none of this name.
-pub fn shown(state: &State, config: &Config, id: &ReleaseId) -> Result<Shown, Error> {
+/// Details of a release, with every verdict. Refused: the relay has no release of this name.
+pub fn release_details(state: &State, config: &Config, id: &ReleaseId) -> Result<ReleaseDetails, Error> {
     if Trust::load(state)?.accepted_manifest(&id.feed, id.version).is_none() || !state.release_path(id).is_dir() {
-        return Err(Error::refused(Reason::StatementUnknownRelease, format!("there is no release {id} here")));
+        return Err(Error::refused(Reason::StatementUnknownRelease, format!("this relay has no release {id}")));
     }
     let row = row(state, config, id)?;
     let verdicts = state.verdicts(&row.release)?;
-    Ok(Shown { row, statements: state.statements(id)?, verdicts, items: None })
+    Ok(ReleaseDetails { row, statements: state.statements(id)?, verdicts, items: None })
 }

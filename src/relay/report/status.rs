@@ -1,4 +1,4 @@
-//! The state at a glance: what is served, held and stale.
+//! Status of the relay: channels, held releases, faults, logs and witnesses.
 
 use std::collections::BTreeSet;
 
@@ -14,19 +14,19 @@ use serve::freshness::freshness_word;
 use tlog::stored::read_checkpoint;
 use tlog::{check, cosigned};
 
-/// `status --json`.
+/// Output of `status --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Status {
-    /// The relay's name.
+    /// Name of the relay.
     pub relay: String,
-    /// What time it is here.
+    /// Time by the clock of this machine.
     pub now: Timestamp,
-    /// The latest moment the relay knows to have passed.
+    /// Newest time on record: the clock must not be behind it.
     pub floor: Timestamp,
     /// Version of the keyring in force.
     pub keyring: u64,
-    /// Each channel.
+    /// Channels.
     pub channels: Vec<ChannelStatus>,
     /// Releases that wait for officers, as FEED/VERSION.
     pub held: Vec<String>,
@@ -39,37 +39,37 @@ pub struct Status {
     /// The newest head that the quorum of witnesses cosigned; none where the config names no witness.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub witness: Option<WitnessStatus>,
-    /// What is wrong; empty if nothing is.
+    /// Faults; empty if nothing is wrong.
     pub faults: Vec<String>,
-    /// What to do about them, each once.
+    /// Next steps for the faults, each once.
     #[serde(skip)]
     pub next: BTreeSet<String>,
 }
 
-/// What the witnesses remember, in `status --json`.
+/// Witnesses, in `status --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WitnessStatus {
     /// Entries under the newest head that the quorum cosigned; 0 where there is none.
     pub size: u64,
-    /// When the last of the quorum saw it.
+    /// Time of the newest of those cosignatures.
     pub time: Option<Timestamp>,
-    /// Who cosigned it, by the policy's names.
+    /// Names of the witnesses that cosigned it, as the policy has them.
     pub by: Vec<String>,
-    /// Whether that is long enough ago for the config to want another, or never was.
+    /// True if the config asks for a new cosignature by now, or there was never one.
     pub due: bool,
 }
 
 impl std::fmt::Display for WitnessStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.time {
-            Some(time) => write!(f, "{} cosigned the first {} entries, {time}", self.by.join(", "), self.size),
-            None => f.write_str("the quorum of witnesses has cosigned nothing yet"),
+            Some(time) => write!(f, "{} cosigned the first {} entries on {time}", self.by.join(", "), self.size),
+            None => f.write_str("no head of the log has the cosignatures of a quorum of witnesses yet"),
         }
     }
 }
 
-/// What the witnesses remember; none where the config names none.
+/// Newest head with a quorum of cosignatures; `None` if the config names no witness.
 pub fn witnesses(state: &State, config: &Config, now: Timestamp) -> Result<Option<WitnessStatus>, Fault> {
     let Some(witness) = &config.witness else { return Ok(None) };
     let folder = state.import_log();
@@ -84,39 +84,39 @@ pub fn witnesses(state: &State, config: &Config, now: Timestamp) -> Result<Optio
     }))
 }
 
-/// A channel in `status --json`.
+/// Channel in `status --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ChannelStatus {
-    /// Its name.
+    /// Name of the channel.
     pub channel: String,
-    /// Number of the set served; 0 before the first publication.
+    /// Number of the set that is served; 0 before the first publication.
     pub generation: u64,
-    /// When it was published.
+    /// Time at which it was published.
     pub published: Option<Timestamp>,
     /// Number of files.
     pub files: u64,
-    /// The releases in it.
+    /// Releases in the set.
     pub releases: Vec<MemberStatus>,
 }
 
-/// A release in a channel.
+/// Release in a channel.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MemberStatus {
-    /// Feed.
+    /// Feed of the release.
     pub feed: String,
-    /// Version.
+    /// Version of the release.
     pub version: u64,
-    /// fresh, ageing, stale or expired.
+    /// Freshness: fresh, ageing, stale or expired.
     pub freshness: &'static str,
-    /// When it was made.
+    /// Time at which it was issued.
     pub issued: Timestamp,
-    /// When it expires.
+    /// Time at which it expires.
     pub expires: Timestamp,
 }
 
-/// What is served, held and stale. What is damaged is named, and the rest still shown.
+/// Reads the status. Damage becomes a fault in it, and everything else is still shown.
 pub fn status(state: &State, config: &Config, now: Timestamp) -> Result<Status, Fault> {
     let mut status = Status {
         relay: config.relay.get_ref().clone(),
@@ -135,7 +135,7 @@ pub fn status(state: &State, config: &Config, now: Timestamp) -> Result<Status, 
     let mut faults: Vec<Fault> = Vec::new();
     match Trust::load(state) {
         Ok(trust) => {
-            // Where the log cannot be read, that is said below.
+            // A log that cannot be read is a fault further below.
             let floor = trust.latest_known_time(state).unwrap_or(trust.floor);
             status.floor = floor;
             status.keyring = trust.keyring.version;

@@ -1,4 +1,4 @@
-//! What is no longer trusted here, and what it had a part in.
+//! Denials by officers, and the releases that revoked or denied keys signed or approved.
 
 use serde::Serialize;
 
@@ -10,35 +10,35 @@ use bundle::directive::Given;
 use bundle::keyring::RawKey;
 use config::Config;
 
-/// What an officer denied.
+/// Denial by an officer.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Denial {
-    /// What: `key ID`, `feed NAME` or `origin COUNTRY`.
+    /// Denied thing: `key ID`, `feed NAME` or `origin COUNTRY`.
     pub what: String,
-    /// Who, when and why.
+    /// Officer, time and reason, in a sentence part.
     pub by: String,
-    /// The SHA-256 of the directive: how a keyring names it to lift it.
+    /// SHA-256 of the directive, by which a keyring names it to lift the denial.
     pub sha256: Digest,
-    /// Whether the keyring in force has lifted it.
+    /// True if the keyring in force has lifted the denial.
     pub lifted: bool,
 }
 
-/// What a key that counts no longer had a part in.
+/// Release that a revoked or denied key signed or approved.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Part {
+pub struct KeyInvolvement {
     /// FEED/VERSION.
     pub release: String,
-    /// The key's id.
+    /// Id of the key.
     pub key: String,
-    /// `signed` or `approved`.
+    /// Act of the key: `signed` or `approved`.
     pub part: &'static str,
-    /// Where the release stands.
+    /// ReleaseStatus of the release, in words.
     pub standing: String,
 }
 
-/// What officers denied here, oldest first.
+/// Denials by the officers of this relay, oldest first.
 pub fn denials(trust: &Trust, ring: &Keyring) -> Vec<Denial> {
     let denial = |given: &Given| {
         let directive = given.directive()?;
@@ -49,8 +49,13 @@ pub fn denials(trust: &Trust, ring: &Keyring) -> Vec<Denial> {
     trust.directives.iter().filter_map(denial).collect()
 }
 
-/// What revoked and denied keys had a part in, and that was not refused or withdrawn since.
-pub fn parts(state: &State, config: &Config, trust: &Trust, ring: &Keyring) -> Result<Vec<Part>, Fault> {
+/// Releases that revoked or denied keys signed or approved, except those that were refused or withdrawn since.
+pub fn key_involvements(
+    state: &State,
+    config: &Config,
+    trust: &Trust,
+    ring: &Keyring,
+) -> Result<Vec<KeyInvolvement>, Fault> {
     let id = |public: &String| RawKey::parse(public).ok().map(|raw| raw.id_text());
     let revoked = ring.revoked.iter().filter_map(|row| id(&row.public));
     let of_denied_origin = ring.keys.iter().filter(|key| {
@@ -65,7 +70,12 @@ pub fn parts(state: &State, config: &Config, trust: &Trust, ring: &Keyring) -> R
     for key in keys {
         for it in affected_releases(state, config, trust, &key)? {
             let part = if it.signed { "signed" } else { "approved" };
-            parts.push(Part { release: it.id.to_string(), key: key.clone(), part, standing: it.standing.to_string() });
+            parts.push(KeyInvolvement {
+                release: it.id.to_string(),
+                key: key.clone(),
+                part,
+                standing: it.standing.to_string(),
+            });
         }
     }
     Ok(parts)

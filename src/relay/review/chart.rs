@@ -1,14 +1,14 @@
-//! Small pictures as SVG, each with its numbers in words for those who do not see it.
+//! Charts and QR codes as SVG, each with its numbers as text for readers who do not see the picture.
 
 use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
-use crate::report::picture::picture;
+use crate::report::qr_code::modules;
 
-/// A text as a QR code, black on white in any light; the text itself stands beside it.
-pub fn code(text: &str) -> Markup {
-    let rows = picture(text);
+/// QR code of a text, black on white in both colour schemes; the page shows the text itself next to it.
+pub fn qr_code(text: &str) -> Markup {
+    let rows = modules(text);
     let mut dark = String::new();
     for (y, row) in rows.iter().enumerate() {
         for (x, _) in row.iter().enumerate().filter(|(_, dark)| **dark) {
@@ -16,7 +16,7 @@ pub fn code(text: &str) -> Markup {
         }
     }
     html! {
-        svg class="code" role="img" aria-label="the same as a QR code" width="212" height="212"
+        svg class="code" role="img" aria-label="QR code of the text above" width="212" height="212"
             viewBox={ "0 0 " (rows.len()) " " (rows.len()) } shape-rendering="crispEdges" {
             rect width=(rows.len()) height=(rows.len()) fill="#fff" {}
             path d=(dark) fill="#000" {}
@@ -24,8 +24,7 @@ pub fn code(text: &str) -> Markup {
     }
 }
 
-/// Bars side by side, one for each day or agent: name and number. Colour says nothing that the height
-/// and the title do not.
+/// Bar chart with vertical bars, each with a name and a number. Colour carries no meaning of its own.
 pub fn bars(title: &str, rows: &[(String, u64)]) -> Markup {
     const WIDTH: u64 = 28;
     const HEIGHT: u64 = 80;
@@ -47,7 +46,7 @@ pub fn bars(title: &str, rows: &[(String, u64)]) -> Markup {
     }
 }
 
-/// Bars one below the other, each with its name and number, the longest first: `rows` comes so.
+/// Bar chart with horizontal bars, each with a name and a number, in the order of `rows`.
 pub fn ranking(title: &str, rows: &[(String, u64)]) -> Markup {
     const WIDTH: u64 = 420;
     const NAME: u64 = 180;
@@ -67,7 +66,7 @@ pub fn ranking(title: &str, rows: &[(String, u64)]) -> Markup {
     }
 }
 
-/// As much of a name as there is room for.
+/// Beginning of a name, at most as long as its column is wide.
 fn shortened(name: &str) -> String {
     const SHOWN: usize = 26;
     if name.chars().count() <= SHOWN {

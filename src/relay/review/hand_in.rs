@@ -1,12 +1,14 @@
-//! A signed statement, or a head that a witness cosigned, through the slot; and what became of a statement.
+//! Forms of the pages: a signed statement or directive, or a head that a witness cosigned, goes into the inbox; then
+//! the page that says how the keeper judged a statement or directive.
 
 use maud::html;
 use multer::Multipart;
 
-use super::Desk;
-use super::frame::{Answer, Next, facts, mark, notice, page, said, told, unix_lines};
-use super::readers::Reader;
-use super::route::{Asked, release};
+use super::ReviewContext;
+use super::layout::{NoticeLink, fact_list, framed_page, mark, notice, quoted_text, safe_text, unix_lines};
+use super::readers::PageReader;
+use super::request::{PageRequest, release_in_path};
+use super::response::PageResponse;
 use crate::log::Event;
 use crate::log::writer::each_from;
 use crate::settle::{CosignedNote, InboxItem, SubmittedStatement};
@@ -14,74 +16,76 @@ use base::{Digest, Error, clock};
 use tlog::check::read_vkey;
 use tlog::stored::read_checkpoint;
 
-/// What the form brings.
+/// Fields of a form that hands something in.
 #[derive(Default)]
-struct Form {
+struct HandInForm {
     statement: String,
     signature: Vec<u8>,
 }
 
-/// Takes a statement and its signature from the form of a release's page.
-pub fn receive(desk: &Desk, reader: &Reader, asked: &Asked) -> Result<Answer, Error> {
-    let id = asked.path().strip_prefix("/imports/").and_then(release);
-    let (is_head, is_directive) = (asked.path() == "/witnesses", asked.path() == "/keys");
+/// Takes a statement, a directive or a cosigned head, with its signature, from the form of a page.
+pub fn receive(context: &ReviewContext, reader: &PageReader, request: &PageRequest) -> Result<PageResponse, Error> {
+    let id = request.path().strip_prefix("/imports/").and_then(release_in_path);
+    let (is_head, is_directive) = (request.path() == "/witnesses", request.path() == "/keys");
     if id.is_none() && !is_head && !is_directive {
-        return Ok(notice(
-            404,
-            "There is no such page",
-            "Statements are handed in on a release's page, directives on Keys and policy.",
-            Next::Today,
-        ));
+        let text = "Nothing can be handed in at that address, so nothing was. Hand in a statement on the page of its \
+                    release, a directive on Keys and policy, and a cosigned head on Witnesses.";
+        return Ok(notice(404, "Page not found", text, NoticeLink::Today));
     }
     if !reader.hands_in() {
-        let text = "Only officers hand in what was signed. An officer can also do so by command on the relay.";
-        return Ok(notice(403, "Not for this role", text, Next::Back));
+        let text = "Only readers with the role officer hand in signed texts here, so nothing was handed in. Give the \
+                    files to an officer, or use gaprelay approve or gaprelay directive on the relay.";
+        return Ok(notice(403, "Your role cannot hand in", text, NoticeLink::Back));
     }
-    let Some(form) = read(asked) else {
-        let text = "The form could not be read: a statement, and its signature as a file or as text, are wanted.";
-        return Ok(notice(400, "Nothing was handed in", text, Next::Back));
+    let Some(form) = read_form(request) else {
+        let text = "The form could not be read, so nothing was handed in. Fill in the form on the page of this relay: \
+                    the signed text, and its signature as a file or as text.";
+        return Ok(notice(400, "Nothing was handed in", text, NoticeLink::Back));
     };
-    let folder = desk.state.import_log();
+    let folder = context.state.import_log();
     let from = read_checkpoint(&folder, &read_vkey(&folder)?)?.size;
     if is_head {
         let Some(cosigned) = String::from_utf8(form.signature).ok().filter(|text| !text.is_empty()) else {
-            let text = "What the witness printed is wanted, as a file or as text.";
-            return Ok(notice(400, "Nothing was handed in", text, Next::Back));
+            let text = "The cosigned head is missing or is not text, so nothing was handed in. Choose the file that \
+                        gaprelay log witness sign wrote, or paste its lines.";
+            return Ok(notice(400, "Nothing was handed in", text, NoticeLink::Back));
         };
-        let letter = InboxItem::Cosigned(CosignedNote { at: clock::now(), cosigned });
-        return Ok(if desk.put(&letter)? { Answer::see(format!("/witnesses?from={from}")) } else { full() });
+        let item = InboxItem::Cosigned(CosignedNote { at: clock::now(), cosigned });
+        let sent_on = || PageResponse::redirect(format!("/witnesses?from={from}"));
+        return Ok(if context.submit(&item)? { sent_on() } else { inbox_is_full() });
     }
     if form.statement.trim().is_empty() || form.signature.is_empty() {
-        let text = "Both are needed: the statement exactly as it was signed, and the .minisig file that minisign made.";
-        return Ok(notice(400, "Something is missing", text, Next::Back));
+        let text = "The signed text or its signature is missing, so nothing was handed in. Give both: the text \
+                    exactly as it was signed, and the .minisig file that minisign wrote.";
+        return Ok(notice(400, "Nothing was handed in", text, NoticeLink::Back));
     }
     let statement = Digest::of(form.statement.as_bytes());
-    let letter = InboxItem::Statement(SubmittedStatement {
+    let item = InboxItem::Statement(SubmittedStatement {
         at: clock::now(),
         text: form.statement.into_bytes(),
         signature: form.signature,
     });
-    if !desk.put(&letter)? {
-        return Ok(full());
+    if !context.submit(&item)? {
+        return Ok(inbox_is_full());
     }
     let about = id.map(|id| format!("&release={id}")).unwrap_or_default();
-    Ok(Answer::see(format!("/handed-in/{statement}?from={from}{about}")))
+    Ok(PageResponse::redirect(format!("/handed-in/{statement}?from={from}{about}")))
 }
 
-fn full() -> Answer {
-    let text =
-        "The inbox is full until the keeper has settled. Start gaprelay up or gaprelay settle, then hand in again.";
-    notice(503, "The inbox is full", text, Next::Back)
+fn inbox_is_full() -> PageResponse {
+    let text = "The inbox has no room, so nothing was handed in. On the relay, start gaprelay up or run gaprelay settle \
+                once: the keeper then judges what lies in the inbox. After that, hand in again.";
+    notice(503, "The inbox is full", text, NoticeLink::Back)
 }
 
-/// Reads the form; none if it is not one.
-fn read(asked: &Asked) -> Option<Form> {
+/// Reads the form; `None` if the body is not a form.
+fn read_form(request: &PageRequest) -> Option<HandInForm> {
     let boundary =
-        asked.head.headers.get("content-type")?.to_str().ok().and_then(|t| multer::parse_boundary(t).ok())?;
+        request.head.headers.get("content-type")?.to_str().ok().and_then(|t| multer::parse_boundary(t).ok())?;
     let runtime = tokio::runtime::Handle::current();
     runtime.block_on(async {
-        let mut form = Form::default();
-        let mut fields = Multipart::with_reader(asked.handed_in.as_ref(), boundary);
+        let mut form = HandInForm::default();
+        let mut fields = Multipart::with_reader(request.body.as_ref(), boundary);
         while let Some(field) = fields.next_field().await.ok()? {
             let name = field.name().map(str::to_owned);
             let bytes = field.bytes().await.ok()?;
@@ -99,52 +103,68 @@ fn read(asked: &Asked) -> Option<Form> {
     })
 }
 
-/// What the log says of the statement with this digest, since it was handed in.
-pub fn outcome(desk: &Desk, reader: &Reader, asked: &Asked, digest: &str) -> Result<Answer, Error> {
-    let folder = desk.state.import_log();
-    let from = asked.field("from").parse().unwrap_or(u64::MAX);
-    let id = release(&asked.field("release"));
+/// Page that says how the log judges the text with this digest, which was handed in at entry `from` or later.
+pub fn outcome(
+    context: &ReviewContext,
+    reader: &PageReader,
+    request: &PageRequest,
+    digest: &str,
+) -> Result<PageResponse, Error> {
+    let folder = context.state.import_log();
+    let from = request.field("from").parse().unwrap_or(u64::MAX);
+    let id = release_in_path(&request.field("release"));
     let mut found = None;
     each_from(&folder, &read_vkey(&folder)?, from, |number, entry| match entry.event {
         Event::Statement { text, officer, decision, .. } if Digest::of(text.as_bytes()).to_string() == digest => {
             found = Some(html! {
-                p { (mark("good", "It counts")) }
-                (facts(&[("officer", said(&officer)), ("decision", said(&decision)), ("entry of the log", html! { (number) })]))
+                p { (mark("good", "Accepted: the statement counts")) }
+                (fact_list(&[
+                    ("officer", quoted_text(&officer)),
+                    ("decision", quoted_text(&decision)),
+                    ("log entry", html! { (number) }),
+                ]))
             });
         }
         Event::Directive { text, officer, order, .. } if Digest::of(text.as_bytes()).to_string() == digest => {
             found = Some(html! {
-                p { (mark("good", "It counts")) }
-                (facts(&[("officer", said(&officer)), ("order", said(&order)), ("entry of the log", html! { (number) })]))
+                p { (mark("good", "Accepted: the directive counts")) }
+                (fact_list(&[
+                    ("officer", quoted_text(&officer)),
+                    ("order", quoted_text(&order)),
+                    ("log entry", html! { (number) }),
+                ]))
             });
         }
         Event::StatementRefused { statement, reason, detail } if statement.to_string() == digest => {
             found = Some(html! {
-                p { (mark("bad", "It does not count")) }
-                (facts(&[
-                    ("why", told(&detail)),
-                    ("code", html! { code { (reason) } ": " (reason.meaning()) }),
+                p { (mark("bad", "Refused: the signed text does not count")) }
+                (fact_list(&[
+                    ("cause", safe_text(&detail)),
+                    ("reason code", html! { code { (reason) } ": " (reason.meaning()) }),
                     ("what to do", html! { (reason.next()) }),
-                    ("entry of the log", html! { (number) }),
+                    ("log entry", html! { (number) }),
                 ]))
             });
         }
         _ => {}
     })?;
-    let again = found.is_none().then_some(2);
+    let reload = found.is_none().then_some(2);
     let body = found.unwrap_or_else(|| {
         html! {
-            p { (mark("warn", "It waits for the keeper")) }
-            p { "This page looks again every two seconds. If it goes on for longer than ten, the keeper does not run: start "
+            p { (mark("warn", "Waiting for the keeper")) }
+            p { "The keeper is the process that checks the signature and decides. This page reloads every two seconds. "
+                "If nothing changes within ten seconds, the keeper is not running: on the relay, start "
                 code { "gaprelay up" } ", or run " code { "gaprelay settle" } " once." }
         }
     });
+    let menu_path = if id.is_some() { "/imports" } else { "/keys" };
     let body = html! {
         (body)
         @match id {
-            Some(id) => p { a href={ "/imports/" (id) } { "Back to " (id) } },
-            None => p { a href="/keys" { "Back to keys and policy" } },
+            Some(id) => p { a href={ "/imports/" (id) } { "Back to release " (id) } },
+            None => p { a href="/keys" { "Back to Keys and policy" } },
         }
     };
-    Ok(Answer::page(200, page(desk.config.relay.get_ref(), reader, "/imports", "What was handed in", again, &body)))
+    let relay = context.config.relay.get_ref();
+    Ok(PageResponse::page(200, framed_page(relay, reader, menu_path, "What was handed in", reload, &body)))
 }

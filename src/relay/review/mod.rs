@@ -1,14 +1,16 @@
-//! The officers' pages: what came in, what was taken out, who tried to send something, and whether the
-//! relay is sound. Rendered here, without scripts; nothing is loaded from elsewhere. They hold no power:
-//! a release is decided by a signature, which is put through the slot of the inbox and judged by the
-//! keeper. Out of scope: judging it, and how facts are gathered ([`crate::report`]).
+//! Officers' pages: imports, what was withheld or stripped, who tried to send something, and relay health. Rendered
+//! here, without scripts; nothing is loaded from elsewhere. They hold no power: a release is decided by a signature,
+//! which goes through the slot of the inbox and is judged by the keeper. Out of scope: judging it, and how facts are
+//! gathered ([`crate::report`]).
 
 pub mod chart;
-pub mod door;
-pub mod frame;
 pub mod hand_in;
+pub mod layout;
+pub mod listener;
 pub mod pages;
 pub mod readers;
+pub mod request;
+pub mod response;
 pub mod route;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,70 +19,83 @@ use tracing::warn;
 
 use crate::log::Event;
 use crate::log::writer::each_from;
-use crate::report::refusals::{By, Tally};
+use crate::report::refusals::{GroupBy, Tally};
 use crate::rights::{ProcessRole, SLOT};
 use crate::settle::InboxItem;
 use crate::state::State;
 use base::{Fault, clock};
 use config::Config;
-use door::Doors;
 use guard::Guard;
-use readers::Readers;
+use listener::ReviewListeners;
+use readers::PageReaders;
 use sandbox::Grants;
 use sandbox::report::SelfTest;
 use serve::index::Index;
 use serve::journal::Journal;
 use tlog::check::read_vkey;
 
-/// All that pages are made from.
-pub struct Desk {
-    /// The state; only read.
+/// Everything from which pages are made.
+pub struct ReviewContext {
+    /// State folder; only read.
     pub state: State,
-    /// The config, as it was at the start.
+    /// Config, as it was at the start.
     pub config: Config,
-    /// Who may read.
-    pub readers: Readers,
+    /// Accounts and certificates that may read the pages.
+    pub readers: PageReaders,
     slot: Mutex<Journal>,
-    refusals: Mutex<Refused>,
+    refusals: Mutex<CountedAttempts>,
 }
 
-/// The access log's attempts put together, up to the entry that was read last: the log only grows.
-struct Refused {
+/// Attempts of the access log, counted up to entry `read`: the log only grows, so later calls read only what is new.
+struct CountedAttempts {
     read: u64,
     tallies: [Tally; 3],
 }
 
-/// Confines this process for good, then shows the pages until a stop is asked for (SIGTERM, SIGINT).
-pub fn run(state: &State, config: &Config, readers: Readers, doors: Doors, proof: SelfTest) -> Result<(), Fault> {
+/// Confines this process for good, then serves the pages until it is stopped (SIGTERM, SIGINT). `self_test`: result of
+/// the self-test that ran before, which goes to the log through the slot.
+pub fn run(
+    state: &State,
+    config: &Config,
+    readers: PageReaders,
+    listeners: ReviewListeners,
+    self_test: SelfTest,
+) -> Result<(), Fault> {
     let mut slot = Journal::open(&state.slot(), SLOT)?;
     let confined =
         sandbox::begin(ProcessRole::Review.rights(), &Grants { state: state.root(), medium: None }, &config.terms())?;
-    let written = slot.append(&[InboxItem::Proof(Box::new(proof))]);
+    let written = slot.append(&[InboxItem::Proof(Box::new(self_test))]);
     if !written.map_err(|source| Fault::Io { operation: "append to", path: state.slot(), source })? {
-        warn!("the slot of the inbox is full: the result of this process's self-test is not recorded");
+        warn!(
+            "the self-test of the pages process is not recorded in the log: the inbox is full. Run gaprelay settle, then \
+             restart the pages"
+        );
     }
-    let desk = Desk {
+    let context = ReviewContext {
         state: state.clone(),
         config: config.clone(),
         readers,
         slot: Mutex::new(slot),
-        refusals: Mutex::new(Refused { read: 0, tallies: [By::Agent, By::Product, By::Day].map(Tally::new) }),
+        refusals: Mutex::new(CountedAttempts {
+            read: 0,
+            tallies: [GroupBy::Agent, GroupBy::Product, GroupBy::Day].map(Tally::new),
+        }),
     };
-    door::open(&Arc::new(desk), doors, confined)
+    listener::serve(&Arc::new(context), listeners, confined)
 }
 
-impl Desk {
-    /// Puts an inbox item through the slot. `false`: it is full.
-    pub fn put(&self, item: &InboxItem) -> Result<bool, Fault> {
+impl ReviewContext {
+    /// Appends an item to the inbox, through the slot. `false`: the inbox is full, and nothing was written.
+    pub fn submit(&self, item: &InboxItem) -> Result<bool, Fault> {
         let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
         let written = slot.append(std::slice::from_ref(item));
         written.map_err(|source| Fault::Io { operation: "append to", path: self.state.slot(), source })
     }
 
-    /// Gives the attempts so far, by agent, by product and by day, to `show`.
+    /// Counts the attempts up to now and gives the tallies by agent, by product and by day to `show`.
     pub fn refusals<T>(&self, show: impl FnOnce(&[Tally; 3]) -> T) -> Result<T, Fault> {
-        let mut refused = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        let Refused { read, tallies } = &mut *refused;
+        let mut counted = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let CountedAttempts { read, tallies } = &mut *counted;
         let folder = self.state.access_log();
         let (from, mut next) = (*read, *read);
         let all = each_from(&folder, &read_vkey(&folder)?, from, |number, entry| {
@@ -97,7 +112,7 @@ impl Desk {
         Ok(show(tallies))
     }
 
-    /// What is known of vendors' endpoints; the list that ships where the published one is damaged.
+    /// List of vendors' endpoints: the published one, or the one in this program where the published one is damaged.
     pub fn guard(&self) -> Result<Guard, Fault> {
         Index::guard_of(self.state.published(), &self.config.plan(), clock::now()).or_else(|_| Guard::shipped())
     }

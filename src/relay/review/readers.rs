@@ -1,21 +1,21 @@
-//! Who may read the pages: accounts of this host, as the kernel names them at the other end of a Unix
-//! socket (`SO_PEERCRED`, unix(7)), and certificates, as TLS has verified them.
+//! Readers of the pages: accounts of this host, as the kernel names them at the other end of a Unix socket
+//! (`SO_PEERCRED`, unix(7)), and certificates, as TLS has verified them.
 
 use std::fmt;
 
 use base::{Fault, quoted};
 use config::review::{ReaderRole, Review};
 
-/// Who is at the other end of a connection.
+/// Identity at the other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Who {
-    /// An account, by its number.
+pub enum ReaderIdentity {
+    /// User id of an account of this host.
     Account(u32),
-    /// Somebody with a certificate, by the name in it.
+    /// Name in a verified certificate.
     Certificate(String),
 }
 
-impl fmt::Display for Who {
+impl fmt::Display for ReaderIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Account(uid) => write!(f, "account {uid}"),
@@ -24,62 +24,71 @@ impl fmt::Display for Who {
     }
 }
 
-/// Somebody who may read.
+/// Person who may read the pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reader {
-    /// The account or the certificate.
-    pub who: Who,
-    /// As the config names it.
+pub struct PageReader {
+    /// Account or certificate.
+    pub identity: ReaderIdentity,
+    /// Name in the config.
     pub name: String,
-    /// What they may see and do.
+    /// Role, which decides which pages they see and whether they hand in.
     pub role: ReaderRole,
 }
 
-/// All of them.
-pub struct Readers(Vec<Reader>);
+/// All readers of the config.
+pub struct PageReaders(Vec<PageReader>);
 
-impl Readers {
-    /// Looks the accounts up, which can only be done before this process is confined. Fault: there is no
-    /// such account, or one is named twice.
-    pub fn find(review: &Review) -> Result<Self, Fault> {
-        let mut readers: Vec<Reader> = Vec::new();
+impl PageReaders {
+    /// Looks up the accounts, which is possible only before this process is confined. Fault: an account does not
+    /// exist, or one is named twice.
+    pub fn look_up(review: &Review) -> Result<Self, Fault> {
+        let mut readers: Vec<PageReader> = Vec::new();
         for reader in &review.readers {
             if let Some(name) = &reader.user {
                 let name = name.get_ref();
                 let uid = name.parse().ok().or_else(|| uzers::get_user_by_name(name).map(|user| user.uid()));
-                let missing = || Fault::Config(format!("review.reader: there is no account {} here", quoted(name)));
-                let who = Who::Account(uid.ok_or_else(missing)?);
-                if readers.iter().any(|former| former.who == who) {
-                    return Err(Fault::Config(format!("review.reader: {who} is named twice")));
+                let missing = || {
+                    let name = quoted(name);
+                    Fault::Config(format!(
+                        "review.reader: user = {name} names an account that this host does not have; create the \
+                         account, or correct the name in config.toml"
+                    ))
+                };
+                let identity = ReaderIdentity::Account(uid.ok_or_else(missing)?);
+                if readers.iter().any(|former| former.identity == identity) {
+                    return Err(Fault::Config(format!(
+                        "review.reader: {identity} is named twice; remove one of the two entries from config.toml"
+                    )));
                 }
-                readers.push(Reader { who, name: name.clone(), role: reader.role });
+                readers.push(PageReader { identity, name: name.clone(), role: reader.role });
             }
             if let Some(name) = &reader.certificate {
                 let name = name.get_ref();
-                readers.push(Reader { who: Who::Certificate(name.clone()), name: name.clone(), role: reader.role });
+                let identity = ReaderIdentity::Certificate(name.clone());
+                readers.push(PageReader { identity, name: name.clone(), role: reader.role });
             }
         }
         Ok(Self(readers))
     }
 
-    /// The reader who is at the other end.
-    pub fn of(&self, who: &Who) -> Option<&Reader> {
-        self.0.iter().find(|reader| reader.who == *who)
+    /// Reader with this identity.
+    pub fn find(&self, identity: &ReaderIdentity) -> Option<&PageReader> {
+        self.0.iter().find(|reader| reader.identity == *identity)
     }
 }
 
-impl Reader {
-    /// Whether they may see who tried to send something, the log, and the keys.
+impl PageReader {
+    /// True if they may see who tried to send something, the log, the keys and the witnesses.
     pub fn sees_evidence(&self) -> bool {
         self.role != ReaderRole::Operator
     }
 
-    /// Whether they may hand in a statement.
+    /// True if they may hand in signed texts.
     pub fn hands_in(&self) -> bool {
         self.role == ReaderRole::Officer
     }
 
-    /// The role in a word.
+    /// Word for the role.
     pub fn role_word(&self) -> &'static str {
         match self.role {
             ReaderRole::Officer => "officer",

@@ -1,131 +1,122 @@
-//! From a request to a page: who asks, by which name, for what.
+//! Routes: which page answers which request, for which reader.
 
 use std::net::{IpAddr, SocketAddr};
 
-use form_urlencoded::parse;
-use hyper::body::Bytes;
-use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 
-use super::frame::{Answer, ICON, Next, STYLE, notice};
-use super::readers::{Reader, Who};
-use super::{Desk, hand_in, pages};
+use super::layout::{ICON, NoticeLink, STYLE, notice};
+use super::readers::PageReader;
+use super::request::{PageRequest, release_in_path};
+use super::response::PageResponse;
+use super::{ReviewContext, hand_in, pages};
 use base::{Error, Fault};
-use bundle::ReleaseId;
 use config::review::Review;
 
-/// A request.
-pub struct Asked {
-    /// Its head.
-    pub head: Parts,
-    /// Its body, if it hands something in.
-    pub handed_in: Bytes,
-    /// Who is at the other end.
-    pub who: Who,
-}
-
-impl Asked {
-    /// The path, which always begins with a slash.
-    pub fn path(&self) -> &str {
-        self.head.uri.path()
+/// Answers a request. Nothing of the state is shown before the reader is known.
+pub fn answer(context: &ReviewContext, request: &PageRequest) -> PageResponse {
+    if !is_own_name(&context.config.review, &request.head.headers) {
+        let text = "The address in the browser names another host. Open these pages as localhost, by an address of \
+                    review.listen, or by a name that config.toml lists under review.names.";
+        return notice(421, "Unknown host name", text, NoticeLink::Today);
     }
-
-    /// A field of the query; empty if there is none.
-    pub fn field(&self, name: &str) -> String {
-        let query = self.head.uri.query().unwrap_or_default();
-        parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+    if request.path() == "/style.css" {
+        return PageResponse::new("text/css; charset=utf-8", STYLE);
     }
-}
-
-/// Answers a request. Nothing of the state is shown before it is known who asks.
-pub fn answer(desk: &Desk, asked: &Asked) -> Answer {
-    if !is_ours(&desk.config.review, &asked.head.headers) {
-        let text = "These pages are shown as localhost, or by a name that the config lists under review.names.";
-        return notice(421, "Not this name", text, Next::Today);
+    if request.path() == "/icon.svg" {
+        return PageResponse::new("image/svg+xml", ICON);
     }
-    if asked.path() == "/style.css" {
-        return Answer::of("text/css; charset=utf-8", STYLE);
-    }
-    if asked.path() == "/icon.svg" {
-        return Answer::of("image/svg+xml", ICON);
-    }
-    let Some(reader) = desk.readers.of(&asked.who) else {
+    let Some(reader) = context.readers.find(&request.sender) else {
         let text = format!(
-            "The config names no reader with {}. Whoever keeps this relay can add one: [[review.reader]] with user or certificate, and role.",
-            asked.who
+            "You are connected as {}, and config.toml gives no access to it. Ask the administrator of this relay to \
+             add a [[review.reader]] with your user or certificate, and a role.",
+            request.sender
         );
-        return notice(403, "These pages are not for you", &text, Next::Today);
+        return notice(403, "No access to these pages", &text, NoticeLink::Today);
     };
-    let made = match asked.head.method {
-        Method::GET | Method::HEAD => show(desk, reader, asked),
-        Method::POST if !comes_from_us(&asked.head.headers) => {
-            let text = "What is handed in must come from a page of this relay. Open it there, and hand in again.";
-            return notice(403, "Handed in from elsewhere", text, Next::Today);
+    let made = match request.head.method {
+        Method::GET | Method::HEAD => show(context, reader, request),
+        Method::POST if !is_own_form(&request.head.headers) => {
+            let text = "The form was sent from another web site, so nothing was handed in. Open the release, Keys and \
+                        policy or Witnesses on this relay, and hand in there.";
+            return notice(403, "The form did not come from this relay", text, NoticeLink::Today);
         }
-        Method::POST => hand_in::receive(desk, reader, asked),
-        _ => return notice(405, "Not possible here", "Pages are read, and signed statements handed in.", Next::Today),
+        Method::POST => hand_in::receive(context, reader, request),
+        _ => {
+            let text = "These pages answer GET, HEAD and POST only: they show facts and take signed texts.";
+            return notice(405, "Method not allowed", text, NoticeLink::Today);
+        }
     };
     made.unwrap_or_else(|error| match error {
-        Error::Refused(refusal) => notice(404, "Not shown", &refusal.to_string(), Next::Today),
-        Error::Fault(fault @ Fault::Damaged { .. }) => {
-            let text = format!("{fault}. Run gaprelay fsck and gaprelay log verify on the relay.");
-            notice(500, "The state is damaged", &text, Next::Today)
+        Error::Refused(refusal) => {
+            let text = format!("{refusal}. {}", refusal.reason.next());
+            notice(404, "This cannot be shown", &text, NoticeLink::Today)
         }
-        Error::Fault(fault) => notice(500, "This page could not be made", &fault.to_string(), Next::Today),
+        Error::Fault(fault @ Fault::Damaged { .. }) => {
+            let text = format!(
+                "{fault}. On the relay, run gaprelay fsck, which names everything that is damaged, and gaprelay log \
+                 verify, which checks both logs. What is already published keeps being served."
+            );
+            notice(500, "Data of the relay is damaged", &text, NoticeLink::Today)
+        }
+        Error::Fault(fault) => {
+            let text = format!("{fault}. {}", fault.hint());
+            notice(500, "This page could not be made", &text, NoticeLink::Today)
+        }
     })
 }
 
-fn show(desk: &Desk, reader: &Reader, asked: &Asked) -> Result<Answer, Error> {
-    let path = asked.path();
+fn show(context: &ReviewContext, reader: &PageReader, request: &PageRequest) -> Result<PageResponse, Error> {
+    let path = request.path();
     if let Some(id) = path.strip_prefix("/imports/") {
-        if let Some(id) = id.strip_suffix("/receipt").and_then(release) {
-            return pages::release::proof(desk, &id);
+        if let Some(id) = id.strip_suffix("/receipt").and_then(release_in_path) {
+            return pages::release::proof(context, &id);
         }
-        let (id, what) = id.split_once("/statement").map_or((id, None), |(id, rest)| (id, Some(rest)));
-        return match (release(id), what) {
-            (Some(id), None) => pages::release::page(desk, reader, asked, &id),
-            (Some(id), Some(".txt")) => pages::release::statement(desk, asked, &id),
+        let (id, file) = id.split_once("/statement").map_or((id, None), |(id, rest)| (id, Some(rest)));
+        return match (release_in_path(id), file) {
+            (Some(id), None) => pages::release::page(context, reader, request, &id),
+            (Some(id), Some(".txt")) => pages::release::statement(context, request, &id),
             _ => Ok(missing()),
         };
     }
     if let Some(digest) = path.strip_prefix("/handed-in/") {
-        return hand_in::outcome(desk, reader, asked, digest);
+        return hand_in::outcome(context, reader, request, digest);
+    }
+    if let Some(topic) = path.strip_prefix("/manual/") {
+        return Ok(pages::manual::topic(context, reader, topic).unwrap_or_else(missing));
     }
     if path == "/log/export" && reader.sees_evidence() {
-        return pages::log::export(desk, asked).map(|file| file.unwrap_or_else(missing));
+        return pages::log::export(context, request).map(|file| file.unwrap_or_else(missing));
     }
     if let Some(entry) = path.strip_prefix("/log/").filter(|_| reader.sees_evidence()) {
-        return pages::log::proof(desk, entry).map(|proof| proof.unwrap_or_else(missing));
+        return pages::log::proof(context, entry).map(|proof| proof.unwrap_or_else(missing));
     }
     match path {
-        "/" => pages::today::page(desk, reader),
-        "/imports" => pages::imports::page(desk, reader),
-        "/refusals" if reader.sees_evidence() => pages::refusals::page(desk, reader),
-        "/agents" if reader.sees_evidence() => pages::agents::page(desk, reader),
-        "/log" if reader.sees_evidence() => pages::log::page(desk, reader, asked),
-        "/keys" if reader.sees_evidence() => pages::keys::page(desk, reader),
-        "/witnesses" if reader.sees_evidence() => pages::witnesses::page(desk, reader, asked),
+        "/" => pages::today::page(context, reader),
+        "/imports" => pages::imports::page(context, reader),
+        "/manual" => Ok(pages::manual::index(context, reader)),
+        "/refusals" if reader.sees_evidence() => pages::refusals::page(context, reader),
+        "/agents" if reader.sees_evidence() => pages::agents::page(context, reader),
+        "/log" if reader.sees_evidence() => pages::log::page(context, reader, request),
+        "/keys" if reader.sees_evidence() => pages::keys::page(context, reader),
+        "/witnesses" if reader.sees_evidence() => pages::witnesses::page(context, reader, request),
         "/witnesses/request.txt" if reader.sees_evidence() => {
-            pages::witnesses::request(desk, asked).map(|request| request.unwrap_or_else(missing))
+            pages::witnesses::request_file(context, request).map(|file| file.unwrap_or_else(missing))
         }
         "/refusals" | "/agents" | "/log" | "/keys" | "/witnesses" => {
-            Ok(notice(403, "Not for this role", "Officers and auditors see this page; operators do not.", Next::Today))
+            let text = "Your role is operator. Only officers and auditors see this page.";
+            Ok(notice(403, "Your role does not see this page", text, NoticeLink::Today))
         }
         _ => Ok(missing()),
     }
 }
 
-fn missing() -> Answer {
-    notice(404, "There is no such page", "The menu has them all.", Next::Today)
+fn missing() -> PageResponse {
+    let text = "This relay has no page at that address. Every page is in the menu of the page Today.";
+    notice(404, "Page not found", text, NoticeLink::Today)
 }
 
-/// `FEED/VERSION` as a path has it.
-pub fn release(path: &str) -> Option<ReleaseId> {
-    path.parse().ok()
-}
-
-/// Whether the browser calls us by a name of ours: one that leads here by a trick of DNS does not.
-fn is_ours(review: &Review, headers: &HeaderMap) -> bool {
+/// True if the browser calls this relay by a name of its own: a page that leads here by a trick of DNS does not.
+fn is_own_name(review: &Review, headers: &HeaderMap) -> bool {
     let Some(host) = headers.get("host").and_then(|host| host.to_str().ok()) else { return false };
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
@@ -139,8 +130,8 @@ fn is_ours(review: &Review, headers: &HeaderMap) -> bool {
     names.into_iter().any(|own| own.eq_ignore_ascii_case(name)) || review.listen.iter().any(listens)
 }
 
-/// Whether a form of ours was sent, and not one of another site in the same browser.
-fn comes_from_us(headers: &HeaderMap) -> bool {
+/// True if a form of these pages was sent, and not one of another site in the same browser.
+fn is_own_form(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let site = text("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none");
     let origin = text("origin").and_then(|origin| Some(origin.split_once("://")?.1));
@@ -156,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn only_by_our_names_and_from_our_pages() {
+    fn only_our_names_and_our_own_forms_are_accepted() {
         let listen = vec!["10.0.0.2:8443".parse().unwrap(), "[fd00::2]:8443".parse().unwrap()];
         let names = Review { names: vec!["relay.site.example".to_owned()], listen, ..Review::default() };
         for host in [
@@ -169,17 +160,17 @@ mod tests {
             "10.0.0.2:8443",
             "[fd00::2]:1",
         ] {
-            assert!(is_ours(&names, &headers(&[("host", host)])), "{host}");
+            assert!(is_own_name(&names, &headers(&[("host", host)])), "{host}");
         }
         for host in ["evil.example", "localhost.evil.example", "localhost:evil", "", "::1", "evil:80"] {
-            assert!(!is_ours(&names, &headers(&[("host", host)])), "{host}");
+            assert!(!is_own_name(&names, &headers(&[("host", host)])), "{host}");
         }
-        assert!(!is_ours(&names, &headers(&[])));
+        assert!(!is_own_name(&names, &headers(&[])));
         for good in [
             &[("host", "localhost:1")][..],
             &[("host", "localhost:1"), ("origin", "http://localhost:1"), ("sec-fetch-site", "same-origin")],
         ] {
-            assert!(comes_from_us(&headers(good)), "{good:?}");
+            assert!(is_own_form(&headers(good)), "{good:?}");
         }
         for bad in [
             &[("host", "localhost:1"), ("origin", "http://localhost:2")][..],
@@ -187,7 +178,7 @@ mod tests {
             &[("host", "localhost:1"), ("sec-fetch-site", "cross-site")],
             &[("host", "localhost:1"), ("sec-fetch-site", "same-site")],
         ] {
-            assert!(!comes_from_us(&headers(bad)), "{bad:?}");
+            assert!(!is_own_form(&headers(bad)), "{bad:?}");
         }
     }
 }

@@ -1,11 +1,13 @@
-//! Who may sign what, and which rules are in force.
+//! Keys and policy: the keyring, denials, rules about origins, feeds, limits and waivers in force.
 
 use maud::{Markup, html};
 
-use crate::report::trust::{Denial, Part, denials, parts};
-use crate::review::Desk;
-use crate::review::frame::{Answer, facts, mark, page as frame, said, signed_form, told};
-use crate::review::readers::Reader;
+use crate::report::numbers::thousands;
+use crate::report::trust::{Denial, KeyInvolvement, denials, key_involvements};
+use crate::review::ReviewContext;
+use crate::review::layout::{fact_list, framed_page, mark, quoted_text, safe_text, signed_form};
+use crate::review::readers::PageReader;
+use crate::review::response::PageResponse;
 use crate::state::Trust;
 use base::aloud::aloud;
 use base::limits::human;
@@ -15,34 +17,36 @@ use bundle::keyring::{Key, RawKey};
 use config::{Config, Feed};
 use inspect::Action;
 
-/// The page.
-pub fn page(desk: &Desk, reader: &Reader) -> Result<Answer, Error> {
-    let trust = Trust::load(&desk.state)?;
-    let keyring = desk.state.keyring(&trust)?;
-    let parts = parts(&desk.state, &desk.config, &trust, &keyring)?;
+/// Builds the page.
+pub fn page(context: &ReviewContext, reader: &PageReader) -> Result<PageResponse, Error> {
+    let config = &context.config;
+    let trust = Trust::load(&context.state)?;
+    let keyring = context.state.keyring(&trust)?;
+    let involvements = key_involvements(&context.state, config, &trust, &keyring)?;
     let body = html! {
         section {
-            h2 { "Keyring " (keyring.version) }
+            h2 { "Keyring version " (keyring.version) }
             (keys(&keyring, clock::now())) (thresholds(&keyring)) (revoked(&keyring))
             details {
-                summary { "Its digest, to compare with others" }
+                summary { "Digest of this keyring, to compare over the telephone" }
                 p { code { "sha256:" (trust.keyring.sha256) } }
                 pre { (aloud(trust.keyring.sha256)) }
             }
         }
-        (part_in(&parts))
-        section { h2 { "Denied here" } (denied(&denials(&trust, &keyring))) (hand_in(reader)) }
-        section { h2 { "Origins" } (origins(&desk.config)) }
-        section { h2 { "Feeds" } (feeds(&desk.config)) }
-        section { h2 { "Limits" } (limits(&desk.config)) }
+        (involvements_section(&involvements))
+        section { h2 { "Denied on this relay" } (denied(&denials(&trust, &keyring))) (directive_form(reader)) }
+        section { h2 { "Rules about origins" } (origins(config)) }
+        section { h2 { "Feeds" } (feeds(config)) }
+        section { h2 { "Limits" } (limits(config)) }
         section {
-            h2 { "Done without" }
-            @if desk.config.without.is_empty() { p { (mark("good", "all layers of the confinement are required")) } }
-            @for waiver in desk.config.waivers() { p { (mark("warn", &waiver.layer.to_string())) " " (told(&waiver.reason)) } }
-            @if let Some(reason) = &desk.config.media.writable { p { (mark("warn", "writable media are taken")) " " (said(reason.get_ref())) } }
+            h2 { "Waived protections" }
+            @if config.without.is_empty() { p { (mark("good", "config.toml waives no layer of the isolation")) } }
+            @for waiver in config.waivers() { p { (mark("warn", &waiver.layer.to_string())) " is waived. Reason given: " (safe_text(&waiver.reason)) } }
+            @if let Some(reason) = &config.media.writable { p { (mark("warn", "writable media are accepted")) " Reason given: " (quoted_text(reason.get_ref())) } }
         }
     };
-    Ok(Answer::page(200, frame(desk.config.relay.get_ref(), reader, "/keys", "Keys and policy", None, &body)))
+    let page = framed_page(config.relay.get_ref(), reader, "/keys", "Keys and policy", None, &body);
+    Ok(PageResponse::page(200, page))
 }
 
 fn keys(keyring: &Keyring, now: Timestamp) -> Markup {
@@ -50,7 +54,7 @@ fn keys(keyring: &Keyring, now: Timestamp) -> Markup {
         table tabindex="0" {
             thead { tr {
                 th scope="col" { "Key" } th scope="col" { "Role" } th scope="col" { "Publisher" } th scope="col" { "Feeds" }
-                th scope="col" { "Valid" } th scope="col" { "Now" }
+                th scope="col" { "Valid" } th scope="col" { "Usable now" }
             } }
             tbody { @for key in &keyring.keys { (row(keyring, key, now)) } }
         }
@@ -62,13 +66,13 @@ fn row(keyring: &Keyring, key: &Key, now: Timestamp) -> Markup {
     let usable = raw.clone().and_then(|raw| keyring.check_usable(key, raw, now));
     html! {
         tr {
-            th scope="row" { (said(&key.name)) @if let Ok(raw) = raw { " " code { (raw.id_text()) } } }
+            th scope="row" { (quoted_text(&key.name)) @if let Ok(raw) = raw { " " code { (raw.id_text()) } } }
             td { (key.role) }
-            td { (said(key.publisher.as_deref().unwrap_or("-"))) @if let Some(origin) = &key.origin { " (" (said(origin)) ")" } }
-            td { (said(&key.feeds.join(", "))) }
+            td { (quoted_text(key.publisher.as_deref().unwrap_or("-"))) @if let Some(origin) = &key.origin { ", origin " (quoted_text(origin)) } }
+            td { (quoted_text(&key.feeds.join(", "))) }
             td {
                 @match (key.not_before, key.not_after) {
-                    (None, None) => "always",
+                    (None, None) => "no limit",
                     (from, to) => {
                         @if let Some(from) = from { "from " (from) " " }
                         @if let Some(to) = to { "until " (to) }
@@ -77,7 +81,7 @@ fn row(keyring: &Keyring, key: &Key, now: Timestamp) -> Markup {
             }
             td { @match usable {
                 Ok(()) => (mark("good", "usable")),
-                Err(refusal) => { (mark("bad", "not usable")) " " (told(&refusal.detail)) },
+                Err(refusal) => { (mark("bad", "not usable")) " " (safe_text(&refusal.detail)) },
             } }
         }
     }
@@ -85,11 +89,15 @@ fn row(keyring: &Keyring, key: &Key, now: Timestamp) -> Markup {
 
 fn thresholds(keyring: &Keyring) -> Markup {
     html! {
+        h3 { "Signatures needed" }
         ul {
             @for threshold in &keyring.thresholds {
-                li { (said(&threshold.feeds.join(", "))) ": " (threshold.signers) " of role " (threshold.role) }
+                li {
+                    "Feeds " (quoted_text(&threshold.feeds.join(", "))) ": " (threshold.signers) " distinct "
+                    @if threshold.signers == 1 { "key" } @else { "keys" } " with the role " (threshold.role) " must sign."
+                }
             }
-            li { "a new keyring: " (keyring.root.threshold) " of " (keyring.root.keys.len()) " root keys" }
+            li { "A new keyring needs signatures by " (keyring.root.threshold) " of " (keyring.root.keys.len()) " root keys." }
         }
     }
 }
@@ -97,33 +105,34 @@ fn thresholds(keyring: &Keyring) -> Markup {
 fn revoked(keyring: &Keyring) -> Markup {
     html! {
         @if !keyring.revoked.is_empty() {
-            h3 { "Revoked" }
-            ul { @for key in &keyring.revoked { li { code { (said(&key.public)) } " on " (key.on) ": " (said(&key.reason)) } } }
+            h3 { "Revoked keys" }
+            ul { @for key in &keyring.revoked { li { code { (quoted_text(&key.public)) } ", revoked on " (key.on) ". Reason given: " (quoted_text(&key.reason)) } } }
         }
     }
 }
 
-/// What keys that count no longer had a part in.
-fn part_in(parts: &[Part]) -> Markup {
+/// Releases that a revoked or denied key signed or approved.
+fn involvements_section(involvements: &[KeyInvolvement]) -> Markup {
     html! {
-        @if !parts.is_empty() {
+        @if !involvements.is_empty() {
             section {
-                h2 { (mark("bad", "Brought in by keys that count no longer")) }
+                h2 { (mark("bad", "Releases signed or approved by keys that are now revoked or denied")) }
                 table tabindex="0" {
-                    thead { tr { th scope="col" { "Release" } th scope="col" { "Key" } th scope="col" { "Part" } th scope="col" { "Stands" } } }
+                    thead { tr { th scope="col" { "Release" } th scope="col" { "Key" } th scope="col" { "What the key did" } th scope="col" { "Status" } } }
                     tbody {
-                        @for part in parts {
+                        @for it in involvements {
                             tr {
-                                th scope="row" { a href={ "/imports/" (part.release) } { (part.release) } }
-                                td { code { (part.key) } }
-                                td { (part.part) }
-                                td { (part.standing) }
+                                th scope="row" { a href={ "/imports/" (it.release) } { (it.release) } }
+                                td { code { (it.key) } }
+                                td { (it.part) }
+                                td { (it.standing) }
                             }
                         }
                     }
                 }
-                p { "To withdraw all that a key had a part in, in one step: "
-                    code { "gaprelay directive withdraw-key KEY --officer NAME --reason TEXT" } }
+                p { "These releases stay as they are until officers decide. To withdraw every release that a key signed or approved, run "
+                    code { "gaprelay directive withdraw-key KEY --officer NAME --reason TEXT" }
+                    " on the relay, sign the directive that it prints, and hand it in below." }
             }
         }
     }
@@ -131,28 +140,31 @@ fn part_in(parts: &[Part]) -> Markup {
 
 fn denied(denials: &[Denial]) -> Markup {
     html! {
-        @if denials.is_empty() { p { "Nothing, beyond what the keyring says." } }
+        @if denials.is_empty() { p { "The officers of this relay have denied nothing. Keys that the keyring revokes are listed above." } }
         ul {
             @for denial in denials {
                 li {
-                    @if denial.lifted { (mark("good", "lifted")) } @else { (mark("warn", "denied")) }
-                    " " (said(&denial.what)) ", by " (told(&denial.by)) " " code { "sha256:" (denial.sha256) }
+                    @if denial.lifted { (mark("good", "denial lifted by the keyring")) } @else { (mark("warn", "denied")) }
+                    " " (quoted_text(&denial.what)) ", by " (safe_text(&denial.by)) " " code { "sha256:" (denial.sha256) }
                 }
             }
         }
     }
 }
 
-/// Where a signed directive is handed in.
-fn hand_in(reader: &Reader) -> Markup {
+/// Form for a signed directive.
+fn directive_form(reader: &PageReader) -> Markup {
     html! {
         details {
-            summary { "Hand a directive in" }
-            p { code { "gaprelay directive" } " prints it, to deny a key, a feed or an origin, to withdraw what a key brought in, to waive a bundle's dates or to confirm the clock." }
+            summary { "Hand in a signed directive" }
+            p {
+                "A directive is a signed order of an officer: to deny a key, a feed or an origin, to withdraw what a key brought in, to waive the dates of a bundle, or to confirm the clock. "
+                "Print it with " code { "gaprelay directive" } " on the relay, sign it with minisign, and hand in the text and the signature."
+            }
             @if reader.hands_in() {
-                (signed_form("/keys", "Directive, exactly as signed", 5, ""))
+                (signed_form("/keys", "Directive, exactly as it was signed", 5, ""))
             } @else {
-                p { "Only officers hand in directives here." }
+                p { "Only officers can hand in a directive here." }
             }
         }
     }
@@ -160,18 +172,20 @@ fn hand_in(reader: &Reader) -> Markup {
 
 fn origins(config: &Config) -> Markup {
     html! {
-        @if config.origins.is_empty() { p { "No rule about origins: content is taken from whom the keyring names." } }
+        @if config.origins.is_empty() { p { "config.toml has no rule about origins: content is accepted from every publisher of the keyring." } }
         ul {
             @for rule in &config.origins {
                 li {
-                    (said(rule.name.get_ref()))
-                    @if let Some(at) = rule.at { ", from " (at) " on" }
-                    @if !rule.origins.is_empty() { ", of origin " (said(&rule.origins.join(", "))) }
-                    @if !rule.publishers.is_empty() { ", by " (said(&rule.publishers.join(", "))) }
-                    @for role in &rule.roles { ", signed by a " (role) }
-                    ": " @if rule.kinds.is_empty() { "everything" } @for kind in &rule.kinds { code { (kind) } " " }
-                    " " (rule.then.words()) ". " (told(&rule.why))
-                    @if let Some(source) = &rule.source { " (" (said(source)) ")" }
+                    "Rule " (quoted_text(rule.name.get_ref()))
+                    @if let Some(at) = rule.at { ", at the level " (at) " and above" }
+                    @if !rule.origins.is_empty() { ", origin " (quoted_text(&rule.origins.join(", "))) }
+                    @if !rule.publishers.is_empty() { ", publisher " (quoted_text(&rule.publishers.join(", "))) }
+                    @if !rule.roles.is_empty() {
+                        ", signed by a key with the role " (rule.roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "))
+                    }
+                    ": " @if rule.kinds.is_empty() { "every kind of content" } @for kind in &rule.kinds { code { (kind) } " " }
+                    " " (rule.then.words()) ". Reason given: " (safe_text(&rule.why))
+                    @if let Some(source) = &rule.source { " (source: " (quoted_text(source)) ")" }
                 }
             }
         }
@@ -182,23 +196,23 @@ fn feeds(config: &Config) -> Markup {
     html! {
         table tabindex="0" {
             thead { tr {
-                th scope="col" { "Feed" } th scope="col" { "Kinds" } th scope="col" { "Policy" } th scope="col" { "Officers" } th scope="col" { "Clean without approval" } th scope="col" { "If it suppresses, or goes back" }
+                th scope="col" { "Feed" } th scope="col" { "Kinds" } th scope="col" { "Policy" } th scope="col" { "Approvals needed" } th scope="col" { "Clean releases without approval" } th scope="col" { "If a release suppresses detection or goes back" }
             } }
             tbody {
                 @for feed in &config.feeds {
                     tr {
-                        th scope="row" { (said(feed.name.get_ref())) }
+                        th scope="row" { (quoted_text(feed.name.get_ref())) }
                         td { @for kind in feed.kinds.get_ref() { code { (kind) } " " } }
                         td { (policy(config, feed)) }
                         td { (feed.officers.get_ref()) }
                         td {
                             @if feed.clean_without_approval {
-                                (mark("warn", "yes")) ", unless more than " (feed.brake.get_ref()) " % is lost"
+                                (mark("warn", "yes")) ", unless more than " (feed.brake.get_ref()) " % of the rules, signatures and indicators would be lost"
                             } @else { "no" }
                         }
                         td {
-                            (feed.suppress.officers(feed)) " officers"
-                            @for role in &feed.suppress.roles { ", signed by " (role) }
+                            "approvals by " (feed.suppress.officers(feed)) @if feed.suppress.officers(feed) == 1 { " officer" } @else { " officers" }
+                            @for role in &feed.suppress.roles { ", and a signature by a key with the role " (role) }
                         }
                     }
                 }
@@ -207,19 +221,19 @@ fn feeds(config: &Config) -> Markup {
     }
 }
 
-/// A feed's policy, rule by rule.
+/// Policy of a feed, rule by rule.
 fn policy(config: &Config, feed: &Feed) -> Markup {
-    let Ok(policy) = config.policy_of(feed) else { return html! { (mark("bad", "none")) } };
+    let Ok(policy) = config.policy_of(feed) else { return html! { (mark("bad", "not found")) } };
     html! {
         details {
-            summary { (said(&policy.name)) }
+            summary { (quoted_text(&policy.name)) }
             ul {
                 @for rule in &policy.rules {
                     li {
                         @if rule.then == Action::Permit { (mark("warn", "permit")) } @else { (rule.then.word()) }
                         @for reason in &rule.reasons { " " code { (reason) } }
                         @for kind in &rule.kinds { " in " code { (kind) } }
-                        ": " (told(&rule.why))
+                        ". Reason given: " (safe_text(&rule.why))
                     }
                 }
                 li { (policy.otherwise.word()) " everything else" }
@@ -230,13 +244,22 @@ fn policy(config: &Config, feed: &Feed) -> Markup {
 
 fn limits(config: &Config) -> Markup {
     let limits = &config.limits;
-    facts(&[
+    fact_list(&[
         ("manifest", html! { "at most " (human(limits.manifest.0)) }),
-        ("signatures", html! { "at most " (limits.signatures) }),
+        ("signatures", html! { "at most " (limits.signatures) " signature files" }),
         ("payload", html! { "at most " (human(limits.payload.0)) }),
-        ("artifacts", html! { "at most " (limits.artifacts) ", each at most " (human(limits.artifact.0)) }),
-        ("unpacked", html! { "at most " (human(limits.unpacked.0)) ", and " (limits.ratio) " times the payload" }),
-        ("paths", html! { "at most " (limits.path) " bytes, " (limits.depth) " folders deep" }),
-        ("medium", html! { "at most " (limits.medium_entries) " entries, " (limits.medium_depth) " folders deep" }),
+        (
+            "artifacts",
+            html! { "at most " (thousands(limits.artifacts)) " files, each at most " (human(limits.artifact.0)) },
+        ),
+        (
+            "unpacked",
+            html! { "at most " (human(limits.unpacked.0)) ", and at most " (limits.ratio) " times the size of the payload" },
+        ),
+        ("paths", html! { "at most " (limits.path) " bytes long and " (limits.depth) " folders deep" }),
+        (
+            "medium",
+            html! { "at most " (thousands(limits.medium_entries)) " files and folders, " (limits.medium_depth) " folders deep" },
+        ),
     ])
 }

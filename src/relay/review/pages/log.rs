@@ -1,19 +1,21 @@
-//! The two logs, from the newest entry back: searched, filtered, paged, and taken away as a file.
+//! Import log and access log, from the newest entry back: searched, filtered, paged, and saved as a file.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use maud::{Markup, html};
 
-use crate::export::feed::lines;
-use crate::export::{Format, Told, VERSION};
+use crate::export::exporter::lines;
+use crate::export::{ExportEntry, Format, VERSION};
 use crate::log::search::{SearchPage, SearchQuery, first_since, search};
 use crate::log::{Entry, Event};
-use crate::report::words;
-use crate::review::Desk;
-use crate::review::frame::{Answer, page as frame, told};
-use crate::review::readers::Reader;
-use crate::review::route::Asked;
+use crate::report::event_text;
+use crate::report::numbers::thousands;
+use crate::review::ReviewContext;
+use crate::review::layout::{framed_page, safe_text};
+use crate::review::readers::PageReader;
+use crate::review::request::PageRequest;
+use crate::review::response::PageResponse;
 use base::limits::human;
 use base::quoted::whole;
 use base::{Error, Fault, Timestamp};
@@ -22,113 +24,116 @@ use tlog::compare::receipt;
 use tlog::note::Verifier;
 use tlog::stored::read_checkpoint;
 
-/// Entries on a page.
+/// Most entries on a page.
 const ENTRIES: usize = 100;
-/// Entries in a file.
+/// Most entries in a file.
 const IN_A_FILE: usize = 20_000;
-/// Bytes of a file; what would make it longer is left out, the oldest first.
+/// Most bytes of a file; the oldest entries are left out first.
 const BYTES_IN_A_FILE: usize = 64 << 20;
 const DAY: Duration = Duration::from_hours(24);
 
-/// What the form asks for.
-struct Filter {
-    access: bool,
+/// Filter of the form: which log, which kind of entry, which words, which days.
+struct LogFilter {
+    is_access: bool,
     kind: String,
     words: String,
     since: String,
     until: String,
 }
 
-impl Filter {
-    fn of(asked: &Asked) -> Self {
-        let kind = Some(asked.field("kind")).filter(|kind| Event::KINDS.contains(&kind.as_str())).unwrap_or_default();
+impl LogFilter {
+    fn read(request: &PageRequest) -> Self {
+        let kind = Some(request.field("kind")).filter(|kind| Event::KINDS.contains(&kind.as_str())).unwrap_or_default();
         Self {
-            access: asked.field("log") == "access",
+            is_access: request.field("log") == "access",
             kind,
-            words: asked.field("words"),
-            since: asked.field("since"),
-            until: asked.field("until"),
+            words: request.field("words"),
+            since: request.field("since"),
+            until: request.field("until"),
         }
     }
 
-    fn folder(&self, desk: &Desk) -> PathBuf {
-        if self.access { desk.state.access_log() } else { desk.state.import_log() }
+    fn folder(&self, context: &ReviewContext) -> PathBuf {
+        if self.is_access { context.state.access_log() } else { context.state.import_log() }
     }
 
-    fn name(&self) -> &'static str {
-        if self.access { "access" } else { "import" }
+    fn log_name(&self) -> &'static str {
+        if self.is_access { "access" } else { "import" }
     }
 
-    /// The entries that it leaves, below `before`.
-    fn wanted(&self, desk: &Desk, vkey: &Verifier, before: Option<u64>) -> Result<SearchQuery, Fault> {
-        let folder = self.folder(desk);
+    /// Search for the entries that pass the filter, with numbers below `before`.
+    fn search(&self, context: &ReviewContext, vkey: &Verifier, before: Option<u64>) -> Result<SearchQuery, Fault> {
+        let folder = self.folder(context);
         let size = read_checkpoint(&folder, vkey)?.size;
         let day = |text: &str| format!("{text}T00:00:00Z").parse::<Timestamp>().ok();
         let at = |day: Option<Timestamp>| day.map(|day| first_since(&folder, size, day)).transpose();
-        // The day that is named last is wanted too.
+        // The last day is included.
         let end = at(day(&self.until).map(|day| day.plus(DAY)))?;
         let before = before.into_iter().chain(end).min();
-        // Entries are JSON: what is looked for is found as it is written there.
+        // Entries are stored as JSON, so a word must be searched as JSON writes it.
         let kind = (!self.kind.is_empty()).then(|| Event::needle(&self.kind));
         let words = self.words.split_whitespace().map(in_json).chain(kind).collect();
         Ok(SearchQuery { from: at(day(&self.since))?.unwrap_or(0), before, words })
     }
 
-    /// As a link has it, with one more pair.
+    /// Query of a link: this filter, and one more pair.
     fn query(&self, name: &str, value: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        let pairs = [("log", self.name()), ("kind", &self.kind), ("words", &self.words), ("since", &self.since)];
+        let pairs = [("log", self.log_name()), ("kind", &self.kind), ("words", &self.words), ("since", &self.since)];
         query.extend_pairs(pairs).append_pair("until", &self.until).append_pair(name, value);
         query.finish()
     }
 }
 
-/// The page.
-pub fn page(desk: &Desk, reader: &Reader, asked: &Asked) -> Result<Answer, Error> {
-    let filter = Filter::of(asked);
-    let folder = filter.folder(desk);
+/// Builds the page.
+pub fn page(context: &ReviewContext, reader: &PageReader, request: &PageRequest) -> Result<PageResponse, Error> {
+    let filter = LogFilter::read(request);
+    let folder = filter.folder(context);
     let vkey = read_vkey(&folder)?;
-    let wanted = filter.wanted(desk, &vkey, asked.field("before").parse().ok())?;
+    let wanted = filter.search(context, &vkey, request.field("before").parse().ok())?;
     let found = search(&folder, &vkey, &wanted, ENTRIES)?;
     let body = html! {
         (form(&filter))
-        p { (found.size) " entries in all. They are read under the signed head; " code { "gaprelay log verify" } " proves them all, the file beside each proves that one." }
+        p {
+            "This log has " (thousands(found.size)) " entries. The page reads them under the log's signed head, but does not check them all. To check all, run "
+            code { "gaprelay log verify" } " on the relay. To check one, open it and save its proof."
+        }
         p class="pages" {
-            "What is left by the filter, as a file: "
+            "Save the filtered entries as a file: "
             @for (format, name) in [("json", "JSON"), ("ocsf", "OCSF"), ("cef", "CEF")] {
                 a href={ "/log/export?" (filter.query("format", format)) } { (name) }
             }
-            "(the newest " (IN_A_FILE) ", at most " (human(BYTES_IN_A_FILE as u64)) "; " code { "gaprelay log export" } " tells all)"
+            "(the newest " (thousands(IN_A_FILE as u64)) " entries, at most " (human(BYTES_IN_A_FILE as u64)) "; " code { "gaprelay log export" } " writes all)"
         }
-        (entries(&found, filter.name()))
+        (entries(&found, filter.log_name()))
         p class="pages" {
-            @if found.reached > wanted.from { a rel="next" href={ "?" (filter.query("before", &found.reached.to_string())) } { "Older" } }
+            @if found.reached > wanted.from { a rel="next" href={ "?" (filter.query("before", &found.reached.to_string())) } { "Older entries" } }
         }
     };
-    Ok(Answer::page(200, frame(desk.config.relay.get_ref(), reader, "/log", "Log", None, &body)))
+    Ok(PageResponse::page(200, framed_page(context.config.relay.get_ref(), reader, "/log", "Log", None, &body)))
 }
 
-fn form(filter: &Filter) -> Markup {
+fn form(filter: &LogFilter) -> Markup {
     html! {
         form method="get" role="search" class="filter" {
             p {
                 label for="log" { "Log" }
                 select id="log" name="log" {
-                    option value="import" selected[!filter.access] { "imports and decisions" }
-                    option value="access" selected[filter.access] { "what was refused" }
+                    option value="import" selected[!filter.is_access] { "import log: imports and decisions" }
+                    option value="access" selected[filter.is_access] { "access log: refused requests" }
                 }
             }
             p {
-                label for="kind" { "Kind" }
+                label for="kind" { "Kind of entry" }
                 select id="kind" name="kind" {
                     option value="" { "all" }
                     @for kind in Event::KINDS { option value=(kind) selected[kind == filter.kind] { (kind.replace('-', " ")) } }
                 }
             }
-            p { label for="since" { "From the day (UTC)" } input id="since" name="since" type="date" value=(filter.since); }
-            p { label for="until" { "to the day" } input id="until" name="until" type="date" value=(filter.until); }
+            p { label for="since" { "From day (UTC)" } input id="since" name="since" type="date" value=(filter.since); }
+            p { label for="until" { "To day (UTC)" } input id="until" name="until" type="date" value=(filter.until); }
             p {
-                label for="words" { "Words that an entry must hold, as they are written" }
+                label for="words" { "Words in the entry (all must occur, exact spelling)" }
                 input id="words" name="words" type="search" value=(filter.words) maxlength="200";
             }
             p { button { "Search" } }
@@ -136,23 +141,24 @@ fn form(filter: &Filter) -> Markup {
     }
 }
 
-/// What the filter leaves, oldest first, as lines of an export.
-pub fn export(desk: &Desk, asked: &Asked) -> Result<Option<Answer>, Error> {
-    let (format, end) = match asked.field("format").as_str() {
+/// File with the filtered entries, oldest first, as lines of an export; `None` if the format is unknown.
+pub fn export(context: &ReviewContext, request: &PageRequest) -> Result<Option<PageResponse>, Error> {
+    let (format, end) = match request.field("format").as_str() {
         "json" => (Format::Json, "jsonl"),
         "ocsf" => (Format::Ocsf, "ocsf.jsonl"),
         "cef" => (Format::Cef, "cef"),
         _ => return Ok(None),
     };
-    let filter = Filter::of(asked);
-    let folder = filter.folder(desk);
+    let filter = LogFilter::read(request);
+    let folder = filter.folder(context);
     let vkey = read_vkey(&folder)?;
-    let found = search(&folder, &vkey, &filter.wanted(desk, &vkey, None)?, IN_A_FILE)?;
+    let found = search(&folder, &vkey, &filter.search(context, &vkey, None)?, IN_A_FILE)?;
     let (mut newest_first, mut bytes) = (Vec::new(), 0);
     for hit in &found.hits {
         let (log, number, size) = (vkey.name(), hit.number, found.size);
-        let told = Told { log, number, size, bytes: &hit.bytes, entry: &hit.entry, file: None, version: VERSION };
-        let lines = lines(&desk.state, &told, format, false);
+        let entry =
+            ExportEntry { log, number, size, bytes: &hit.bytes, entry: &hit.entry, file: None, version: VERSION };
+        let lines = lines(&context.state, &entry, format, false);
         bytes += lines.iter().map(String::len).sum::<usize>();
         if bytes > BYTES_IN_A_FILE {
             break;
@@ -164,21 +170,21 @@ pub fn export(desk: &Desk, asked: &Asked) -> Result<Option<Answer>, Error> {
         text.push_str(&line);
         text.push('\n');
     }
-    Ok(Some(Answer::file(text, format!("{}-log.{end}", filter.name()))))
+    Ok(Some(PageResponse::file(text, format!("{}-log.{end}", filter.log_name()))))
 }
 
-/// The proof of one entry, `import/7.tlog-proof` say, as a file (C2SP tlog-proof). `None`: there is none.
-pub fn proof(desk: &Desk, entry: &str) -> Result<Option<Answer>, Error> {
+/// Proof of one entry, such as `import/7.tlog-proof`, as a file (C2SP tlog-proof); `None` if there is no such entry.
+pub fn proof(context: &ReviewContext, entry: &str) -> Result<Option<PageResponse>, Error> {
     let Some((log, number)) = entry.strip_suffix(".tlog-proof").and_then(|entry| entry.split_once('/')) else {
         return Ok(None);
     };
     let folder = match log {
-        "import" => desk.state.import_log(),
-        "access" => desk.state.access_log(),
+        "import" => context.state.import_log(),
+        "access" => context.state.access_log(),
         _ => return Ok(None),
     };
     let Ok(number) = number.parse() else { return Ok(None) };
-    Ok(receipt(&folder, &read_vkey(&folder)?, number)?.map(|receipt| Answer::text(receipt.to_text())))
+    Ok(receipt(&folder, &read_vkey(&folder)?, number)?.map(|receipt| PageResponse::text(receipt.to_text())))
 }
 
 fn entries(found: &SearchPage, log: &str) -> Markup {
@@ -193,14 +199,14 @@ fn entries(found: &SearchPage, log: &str) -> Markup {
                         td { (entry.time) }
                         td {
                             details {
-                                summary { (told(&words(&entry.event))) }
+                                summary { (safe_text(&event_text(&entry.event))) }
                                 pre { (whole(&json(entry))) }
-                                p { a href={ "/log/" (log) "/" (number) ".tlog-proof" } download { "The proof that it is in the log" } }
+                                p { a href={ "/log/" (log) "/" (number) ".tlog-proof" } download { "Save the proof that this entry is in the log" } }
                             }
                         }
                     }
                 }
-                @if found.hits.is_empty() { tr { td colspan="3" { "No such entry." } } }
+                @if found.hits.is_empty() { tr { td colspan="3" { "No entry passes the filter." } } }
             }
         }
     }

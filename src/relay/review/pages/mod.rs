@@ -1,23 +1,24 @@
-//! One file for each page.
+//! Pages, one file for each.
 
 pub mod agents;
 pub mod imports;
 pub mod keys;
 pub mod log;
+pub mod manual;
 pub mod refusals;
 pub mod release;
 pub mod today;
 pub mod witnesses;
 
-use super::frame::mark;
+use super::layout::mark;
 use crate::publish::ReleaseStatus;
 use crate::report::releases::ReleaseRow;
 use maud::Markup;
 
-/// How many rows a page shows at most.
+/// Most rows of a table on a page.
 const ROWS: usize = 200;
 
-/// Where a release stands, as a mark.
+/// ReleaseStatus of a release, as a mark.
 fn standing(row: &ReleaseRow) -> Markup {
     let class = match &row.standing {
         Some(ReleaseStatus::Held { .. }) => "warn",

@@ -1,111 +1,143 @@
-//! Is anything waiting for me, and is the relay sound?
+//! First page: a running import, releases that wait for officers, relay health, channels, the last import, refusals.
 
 use maud::{Markup, html};
 
 use crate::log::search::{Hit, SearchQuery, search};
 use crate::log::{Entry, Event};
-use crate::report::{releases, status, words};
-use crate::review::Desk;
+use crate::report::numbers::thousands;
+use crate::report::{event_text, releases, status};
+use crate::review::ReviewContext;
 use crate::review::chart::bars;
-use crate::review::frame::{Answer, mark, page as frame, said, told};
-use crate::review::readers::Reader;
+use crate::review::layout::{counted, framed_page, mark, quoted_text, safe_text};
+use crate::review::readers::PageReader;
+use crate::review::response::PageResponse;
 use crate::state::progress::{self, BundleState, Progress};
 use base::limits::human;
 use base::{Error, Fault, clock};
 use sandbox::report::SelfTest;
 use tlog::check::read_vkey;
 
-/// After so many seconds the page is loaded again, and while an import runs.
-const AGAIN: u32 = 60;
-const WHILE_IMPORTING: u32 = 2;
-/// Days that the picture of refusals covers.
+/// Seconds after which the page reloads.
+const RELOAD: u32 = 60;
+/// Seconds after which the page reloads while an import runs.
+const RELOAD_WHILE_IMPORTING: u32 = 2;
+/// Days in the chart of refusals.
 const DAYS: u64 = 21;
 
-/// The page.
-pub fn page(desk: &Desk, reader: &Reader) -> Result<Answer, Error> {
+/// Builds the page.
+pub fn page(context: &ReviewContext, reader: &PageReader) -> Result<PageResponse, Error> {
     let now = clock::now();
-    let status = status::status(&desk.state, &desk.config, now)?;
-    let newest = releases::rows(&desk.state, &desk.config)?.into_iter().max_by_key(|row| row.release.imported);
-    let evidence =
-        if reader.sees_evidence() { Some(desk.refusals(|tallies| tallies[2].days(now, DAYS))?) } else { None };
-    // One that is being written just now is seen the next time.
-    let running = progress::read(&desk.state).ok().flatten().filter(|progress| progress.is_running(now));
-    let again = if running.is_some() { WHILE_IMPORTING } else { AGAIN };
+    let status = status::status(&context.state, &context.config, now)?;
+    let newest = releases::rows(&context.state, &context.config)?.into_iter().max_by_key(|row| row.release.imported);
+    let refused_by_day =
+        if reader.sees_evidence() { Some(context.refusals(|tallies| tallies[2].days(now, DAYS))?) } else { None };
+    // A progress file that is being written at this moment is shown at the next reload.
+    let running = progress::read(&context.state).ok().flatten().filter(|progress| progress.is_running(now));
+    let reload = if running.is_some() { RELOAD_WHILE_IMPORTING } else { RELOAD };
     let body = html! {
-        @if let Some(progress) = &running { (import(progress)) }
+        @if let Some(progress) = &running { (running_import(progress)) }
         section {
             h2 { "Waiting for officers" }
             @if status.held.is_empty() {
-                p { (mark("good", "Nothing waits")) }
+                p { (mark("good", "No release is waiting for a decision")) }
             } @else {
-                p { (mark("warn", &format!("{} to look at", status.held.len()))) }
+                p { (mark("warn", &format!("{} waiting for a decision", counted(status.held.len() as u64, "release")))) }
                 ul { @for id in &status.held { li { a href={ "/imports/" (id) } { (id) } } } }
             }
         }
-        section {
-            h2 { "Is it sound?" }
-            @if status.faults.is_empty() {
-                p { (mark("good", "No fault found")) }
-            } @else {
-                ul { @for fault in &status.faults { li { (mark("bad", "fault")) " " (told(fault)) } } }
-                p { "Run " code { "gaprelay fsck" } " on the relay: it names all that is damaged. What is published keeps being served." }
-            }
-            @for waiver in &status.without {
-                p { (mark("warn", "weaker")) " this site does without " (waiver.layer) ": " (told(&waiver.reason)) }
-            }
-            (proofs(desk)?)
-            p { "It is " (status.now) " here; the latest moment that the relay knows to have passed is " (status.floor) "." }
-            p { "The logs have " (status.import_entries) " entries on imports and " (status.access_entries) " on what was refused." }
-            @match &status.witness {
-                None => p { (mark("warn", "no witness")) " nobody outside keeps a memory of the log: name witnesses in the config, or keep receipts." },
-                Some(witness) if witness.due => p { (mark("warn", "witnesses are due")) " " (witness) ". " a href="/witnesses" { "What they sign, and where to hand it in" } },
-                Some(witness) => p { (mark("good", "witnessed")) " " (witness) "." },
-            }
-        }
-        section {
-            h2 { "Channels" }
-            (channels(&status))
-        }
+        (health(context, reader, &status)?)
+        section { h2 { "Channels" } (channels(&status)) }
         section {
             h2 { "Last import" }
             @match newest {
-                None => p { "Nothing was imported yet: " code { "gaprelay import PATH" } " on the relay." },
+                None => p { "Nothing has been imported yet. To import a medium, run " code { "gaprelay import PATH" } " on the relay." },
                 Some(row) => p {
                     a href={ "/imports/" (row.release.id()) } { (row.release.id()) }
-                    " on " (row.release.imported) " by " (said(&row.release.operator.to_string())) ": "
-                    (row.release.counts.cleared) " cleared, " (row.release.counts.stripped) " stripped, " (row.release.counts.withheld) " withheld"
+                    " on " (row.release.imported) " by " (quoted_text(&row.release.operator.to_string())) ": "
+                    (thousands(row.release.counts.cleared)) " cleared, "
+                    (thousands(row.release.counts.stripped)) " stripped, "
+                    (thousands(row.release.counts.withheld)) " withheld"
                 },
             }
         }
-        @if let Some(days) = evidence {
+        @if let Some(days) = refused_by_day {
             section {
                 h2 { "Refused, by day" }
                 @if days.iter().all(|(_, count)| *count == 0) {
-                    p { (mark("good", "Nothing was refused in the last three weeks")) }
+                    p { (mark("good", &format!("No request was refused in the last {DAYS} days"))) }
                 } @else {
-                    (bars("Attempts refused on each of the last 21 days", &days))
-                    p { a href="/refusals" { "Who tried what, and how to turn it off" } }
+                    (bars(&format!("Refused requests on each of the last {DAYS} days"), &days))
+                    p { a href="/refusals" { "Show which agents sent them, and the setting that stops each" } }
                 }
             }
         }
     };
-    Ok(Answer::page(200, frame(&status.relay, reader, "/", "Today", Some(again), &body)))
+    let page = framed_page(&status.relay, reader, "/", "Today", Some(reload), &body);
+    Ok(PageResponse::page(200, page))
 }
 
-/// An import that runs now.
-fn import(progress: &Progress) -> Markup {
+/// Faults, waived layers, self-tests, clock, size of the logs, witnesses.
+fn health(context: &ReviewContext, reader: &PageReader, status: &status::Status) -> Result<Markup, Error> {
+    Ok(html! {
+        section {
+            h2 { "Relay health" }
+            @if status.faults.is_empty() {
+                p { (mark("good", "No fault found")) }
+            } @else {
+                ul { @for fault in &status.faults { li { (mark("bad", "fault")) " " (safe_text(fault)) } } }
+                @for next in &status.next { p { strong { "What to do: " } (next) } }
+                p { "To list everything that is damaged, run " code { "gaprelay fsck" } " on the relay. What is already published keeps being served." }
+            }
+            @for waiver in &status.without {
+                p { (mark("warn", "weaker isolation")) " config.toml waives " (waiver.layer) ". Reason given: " (safe_text(&waiver.reason)) }
+            }
+            (self_tests(context)?)
+            p { "Clock of the relay: " (status.now) "; newest time on record: " (status.floor) "." }
+            p { "The import log has " (counted_entries(status.import_entries)) ", the access log (refused requests) " (counted_entries(status.access_entries)) "." }
+            (witnesses(reader, status))
+        }
+    })
+}
+
+fn counted_entries(count: u64) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{} entries", thousands(count)) }
+}
+
+fn witnesses(reader: &PageReader, status: &status::Status) -> Markup {
+    html! {
+        @match &status.witness {
+            None => p {
+                (mark("warn", "no witness"))
+                " Nobody outside this relay could prove that the log was cut or replaced, except with a receipt. Name witnesses under "
+                code { "[witness]" } " in config.toml, or keep the receipts of imports."
+            },
+            Some(witness) if witness.due => p {
+                (mark("warn", "witnesses are due")) " " (witness) ". "
+                @if reader.sees_evidence() {
+                    a href="/witnesses" { "Get the request for the witness, and hand in its answer" }
+                } @else {
+                    "An officer carries the next request to the witness."
+                }
+            },
+            Some(witness) => p { (mark("good", "witnessed")) " " (witness) "." },
+        }
+    }
+}
+
+/// Import that runs now: its step, its bundles, and if the medium may be removed.
+fn running_import(progress: &Progress) -> Markup {
     html! {
         section role="status" {
             h2 { "An import is running" }
             p {
                 (mark("warn", progress.step.word()))
-                @if let Some(bundle) = &progress.bundle { " " (told(bundle)) }
-                ", since " (progress.begun) ", by " (told(&progress.operator)) "."
-                @if progress.medium_free { " The medium may be removed." } @else { " The medium must stay in." }
+                @if let Some(bundle) = &progress.bundle { " " (safe_text(bundle)) }
+                ", started " (progress.begun) " by " (safe_text(&progress.operator)) "."
+                @if progress.medium_free { " The medium can be removed now." } @else { " Do not remove the medium yet." }
             }
             @if progress.total > 0 {
                 p {
-                    label for="progress" { (progress.percent()) " %, " (human(progress.bytes)) " of " (human(progress.total)) }
+                    label for="progress" { (progress.percent()) " %: " (human(progress.bytes)) " of " (human(progress.total)) }
                     progress id="progress" value=(progress.bytes.min(progress.total)) max=(progress.total) { (progress.percent()) " %" }
                 }
             }
@@ -113,34 +145,54 @@ fn import(progress: &Progress) -> Markup {
                 table tabindex="0" {
                     thead { tr { th scope="col" { "Bundle" } th scope="col" { "Release" } th scope="col" { "State" } } }
                     tbody { @for bundle in &progress.bundles { tr {
-                        th scope="row" { (told(&bundle.name)) }
-                        td { (told(bundle.release.as_deref().unwrap_or("-"))) }
+                        th scope="row" { (safe_text(&bundle.name)) }
+                        td { (safe_text(bundle.release.as_deref().unwrap_or("-"))) }
                         td {
-                            (mark(match bundle.state { BundleState::Imported | BundleState::AlreadyHere => "good", BundleState::Refused | BundleState::Failed => "bad", _ => "warn" }, bundle.state.word()))
-                            @if let Some(reason) = bundle.reason { " " code { (reason) } }
+                            (mark(class(bundle.state), bundle.state.word()))
+                            @if let Some(reason) = bundle.reason { " " code { (reason) } ": " (reason.meaning()) }
                         }
                     } } }
                 }
-                @if progress.found > progress.bundles.len() as u64 { p { (progress.found) " bundles were found." } }
+                @if progress.found > progress.bundles.len() as u64 {
+                    p { (counted(progress.found, "bundle")) " found on the medium; the table shows the first of them." }
+                }
             }
         }
     }
 }
 
-/// The newest self-tests: of the keeper's side, and of what the server wrote.
-fn proofs(desk: &Desk) -> Result<Markup, Fault> {
+fn class(state: BundleState) -> &'static str {
+    match state {
+        BundleState::Imported | BundleState::AlreadyHere => "good",
+        BundleState::Refused | BundleState::Failed => "bad",
+        _ => "warn",
+    }
+}
+
+/// Newest isolation self-test in each log: of the keeper's processes, and of the server.
+fn self_tests(context: &ReviewContext) -> Result<Markup, Fault> {
     let mut newest = Vec::new();
-    for folder in [desk.state.import_log(), desk.state.access_log()] {
+    for folder in [context.state.import_log(), context.state.access_log()] {
         let wanted = SearchQuery { words: vec![Event::needle("self-test")], ..SearchQuery::default() };
         newest.extend(search(&folder, &read_vkey(&folder)?, &wanted, 1)?.hits);
     }
     Ok(html! {
-        @if newest.is_empty() { p { (mark("warn", "No self-test is on record")) } }
+        @if newest.is_empty() {
+            p { (mark("warn", "no isolation self-test on record")) " Run " code { "gaprelay selftest" } " on the relay." }
+        }
         @for Hit { entry: Entry { time, event }, .. } in &newest {
-            @let sound = matches!(event, Event::SelfTest(SelfTest { findings, .. }) if findings.is_empty());
+            @let passed = matches!(event, Event::SelfTest(SelfTest { findings, .. }) if findings.is_empty());
             p {
-                @if sound { (mark("good", "the cage holds")) } @else { (mark("bad", "the cage does NOT hold")) }
-                " " (time) ": " (told(&words(event)))
+                @if passed {
+                    (mark("good", "isolation self-test passed"))
+                } @else {
+                    (mark("bad", "isolation self-test FAILED"))
+                }
+                " on " (time) ": " (safe_text(&event_text(event))) "."
+                @if !passed {
+                    " A process can do something that must be impossible. Stop importing, run "
+                    code { "gaprelay selftest" } " on the relay, and tell the administrator."
+                }
             }
         }
     })
@@ -153,7 +205,7 @@ fn channels(status: &status::Status) -> Markup {
             tbody {
                 @for channel in &status.channels {
                     @if channel.releases.is_empty() {
-                        tr { th scope="row" { (channel.channel) } td colspan="4" { (mark("warn", "nothing published")) } }
+                        tr { th scope="row" { (channel.channel) } td colspan="4" { (mark("warn", "nothing published yet")) } }
                     }
                     @for member in &channel.releases {
                         tr {
@@ -164,6 +216,9 @@ fn channels(status: &status::Status) -> Markup {
                             td { (member.expires) }
                         }
                     }
+                }
+                @if status.channels.is_empty() {
+                    tr { td colspan="5" { "No channel can be shown: config.toml has no [[channel]], or a fault under Relay health names it." } }
                 }
             }
         }

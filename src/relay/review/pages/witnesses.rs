@@ -1,131 +1,153 @@
-//! Who keeps an outside memory of the log, what they saw, what they are to sign, and where to hand it in.
+//! Witnesses: the heads of the log that they cosigned, the next request for them, and the form for their answer.
 
 use maud::{Markup, html};
 
 use crate::log::Event;
 use crate::log::writer::each_from;
-use crate::report::{status, words};
-use crate::review::Desk;
-use crate::review::frame::{Answer, mark, page as frame, told};
-use crate::review::readers::Reader;
-use crate::review::route::Asked;
+use crate::report::numbers::thousands;
+use crate::report::{event_text, status};
+use crate::review::ReviewContext;
+use crate::review::layout::{framed_page, mark, safe_text};
+use crate::review::readers::PageReader;
+use crate::review::request::PageRequest;
+use crate::review::response::PageResponse;
 use base::{Error, clock};
 use tlog::check::read_vkey;
 use tlog::compare::growth;
 use tlog::cosigned::{Cosigned, kept};
 
-/// The page.
-pub fn page(desk: &Desk, reader: &Reader, asked: &Asked) -> Result<Answer, Error> {
-    let Some(witness) = &desk.config.witness else {
+/// Builds the page.
+pub fn page(context: &ReviewContext, reader: &PageReader, request: &PageRequest) -> Result<PageResponse, Error> {
+    let relay = context.config.relay.get_ref();
+    let Some(witness) = &context.config.witness else {
         let body = html! {
-            p { (mark("warn", "no witness")) " The config names none: nobody outside keeps a memory of the log but those who keep receipts." }
-            p { "Add " code { "[witness]" } " with a policy to the config, and " code { "gaprelay log witness init" } " on an officer's machine." }
+            p {
+                (mark("warn", "no witness"))
+                " config.toml names no witness. A witness is a person on another machine who signs the state of the log from time to time. "
+                "Without one, only receipts of imports can show that the log was cut or replaced."
+            }
+            p {
+                "To add one, run " code { "gaprelay log witness init" } " on an officer's machine, and give its key in a policy under "
+                code { "[witness]" } " in config.toml."
+            }
         };
-        return Ok(Answer::page(
-            200,
-            frame(desk.config.relay.get_ref(), reader, "/witnesses", "Witnesses", None, &body),
-        ));
+        return Ok(PageResponse::page(200, framed_page(relay, reader, "/witnesses", "Witnesses", None, &body)));
     };
-    let folder = desk.state.import_log();
+    let folder = context.state.import_log();
     let vkey = read_vkey(&folder)?;
     let heads = kept(&folder, &vkey, &witness.policy)?;
-    let newest = status::witnesses(&desk.state, &desk.config, clock::now())?;
-    let became = asked.field("from").parse().ok().map(|from| became(desk, from)).transpose()?;
-    let again = became.as_ref().is_some_and(Option::is_none).then_some(2);
+    let newest = status::witnesses(&context.state, &context.config, clock::now())?;
+    let outcome = request.field("from").parse().ok().map(|from| outcome(context, from)).transpose()?;
+    let reload = outcome.as_ref().is_some_and(Option::is_none).then_some(2);
     let body = html! {
-        @if let Some(became) = became {
+        @if let Some(outcome) = outcome {
             section role="status" {
                 h2 { "What was handed in" }
-                @match became {
-                    Some(told) => (told),
-                    None => p { (mark("warn", "It waits for the keeper")) " This page looks again every two seconds. The keeper runs under " code { "gaprelay up" } "." },
+                @match outcome {
+                    Some(text) => (text),
+                    None => {
+                        p { (mark("warn", "Waiting for the keeper")) }
+                        p { "This page reloads every two seconds. If nothing changes within ten seconds, the keeper is not running: on the relay, start "
+                            code { "gaprelay up" } ", or run " code { "gaprelay settle" } " once." }
+                    },
                 }
             }
         }
         @if let Some(newest) = newest {
-            p { @if newest.due { (mark("warn", "due")) } @else { (mark("good", "witnessed")) } " " (newest) "." }
+            p {
+                @if newest.due {
+                    (mark("warn", "due")) " " (newest) ". Carry the next request to the witness: see below."
+                } @else {
+                    (mark("good", "witnessed")) " " (newest) "."
+                }
+            }
         }
-        section { h2 { "Heads that were cosigned" } (table(&heads)) }
-        section { h2 { "The next one" } (next(reader, &heads)) }
+        section { h2 { "Cosigned heads of the log" } (table(&heads)) }
+        section { h2 { "Next cosignature" } (next_request(reader, &heads)) }
         section {
             h2 { "Policy" }
             pre { (witness.policy.to_text(&vkey.to_text())) }
-            p { "A head counts as seen for " (humantime::format_duration(witness.fresh.0)) "." }
+            p { "A new cosignature is due " (humantime::format_duration(witness.fresh.0)) " after the last one." }
         }
     };
-    Ok(Answer::page(200, frame(desk.config.relay.get_ref(), reader, "/witnesses", "Witnesses", again, &body)))
+    Ok(PageResponse::page(200, framed_page(relay, reader, "/witnesses", "Witnesses", reload, &body)))
 }
 
 fn table(heads: &[Cosigned]) -> Markup {
     html! {
         table tabindex="0" {
-            thead { tr { th scope="col" { "Entries" } th scope="col" { "Witnesses" } th scope="col" { "Quorum" } } }
+            thead { tr { th scope="col" { "Log entries" } th scope="col" { "Witnesses" } th scope="col" { "Quorum" } } }
             tbody {
                 @for cosigned in heads {
                     tr {
-                        th scope="row" { (cosigned.head.size) }
-                        td { ul { @for (name, time) in &cosigned.by { li { (told(name)) ", " (time) } } } }
-                        td { @if cosigned.is_met { (mark("good", "met")) } @else { (mark("warn", "not yet")) } }
+                        th scope="row" { (thousands(cosigned.head.size)) }
+                        td { ul { @for (name, time) in &cosigned.by { li { (safe_text(name)) ", " (time) } } } }
+                        td { @if cosigned.is_met { (mark("good", "met")) } @else { (mark("warn", "not met yet")) } }
                     }
                 }
-                @if heads.is_empty() { tr { td colspan="3" { "None yet." } } }
+                @if heads.is_empty() { tr { td colspan="3" { "No head has been cosigned yet." } } }
             }
         }
     }
 }
 
-fn next(reader: &Reader, heads: &[Cosigned]) -> Markup {
+fn next_request(reader: &PageReader, heads: &[Cosigned]) -> Markup {
     let old = heads.first().map_or(0, |cosigned| cosigned.head.size);
     html! {
         form method="get" action="/witnesses/request.txt" {
             p {
-                label for="old" { "Entries that the witness saw last" }
+                label for="old" { "Number of log entries that the witness signed last (0 if none)" }
                 input id="old" name="old" inputmode="numeric" pattern="[0-9]+" value=(old) required;
             }
             button { "Get the request" }
         }
-        p { "On the witness: " code { "gaprelay log witness sign DESK request.txt > signed" } ". Then hand in " code { "signed" } ":" }
+        p {
+            "Save the request as request.txt and carry it to the witness's machine. There, run "
+            code { "gaprelay log witness sign FOLDER request.txt > signed" } ", where FOLDER is the witness's folder. Then hand in the file "
+            code { "signed" } " here."
+        }
         @if reader.hands_in() {
             form method="post" action="/witnesses" enctype="multipart/form-data" {
                 p {
-                    label for="signature" { "Cosigned head" }
+                    label for="signature" { "Cosigned head (the file signed)" }
                     input id="signature" name="signature" type="file";
                 }
                 p {
-                    label for="signature-text" { "or its lines" }
+                    label for="signature-text" { "or the lines of that file" }
                     textarea id="signature-text" name="signature-text" rows="8" cols="80" spellcheck="false" {}
                 }
                 button { "Hand in" }
             }
         } @else {
-            p { "Only officers hand in here." }
+            p { "Only officers can hand in a cosigned head here." }
         }
     }
 }
 
-/// The body of `add-checkpoint`, as a file.
-pub fn request(desk: &Desk, asked: &Asked) -> Result<Option<Answer>, Error> {
-    let folder = desk.state.import_log();
-    let Ok(old) = asked.field("old").parse() else { return Ok(None) };
-    Ok(growth(&folder, &read_vkey(&folder)?, old)?.map(|growth| Answer::text(growth.to_text())))
+/// Body of an `add-checkpoint` request (C2SP tlog-witness), as a file; `None` if the log has no such older size.
+pub fn request_file(context: &ReviewContext, request: &PageRequest) -> Result<Option<PageResponse>, Error> {
+    let folder = context.state.import_log();
+    let Ok(old) = request.field("old").parse() else { return Ok(None) };
+    Ok(growth(&folder, &read_vkey(&folder)?, old)?.map(|growth| PageResponse::text(growth.to_text())))
 }
 
-/// What the log says of cosignatures since; `None` while it says nothing.
-fn became(desk: &Desk, from: u64) -> Result<Option<Markup>, Error> {
-    let folder = desk.state.import_log();
+/// Newest cosignature, or refusal of one, from entry `from` on; `None` while the log has none.
+fn outcome(context: &ReviewContext, from: u64) -> Result<Option<Markup>, Error> {
+    let folder = context.state.import_log();
     let mut found = None;
-    each_from(&folder, &read_vkey(&folder)?, from, |_, entry| {
-        let class = match &entry.event {
-            Event::Cosigned { .. } => "good",
-            Event::CosignatureRefused { .. } => "bad",
-            _ => return,
-        };
-        let next = match &entry.event {
-            Event::CosignatureRefused { reason, .. } => reason.next(),
-            _ => "",
-        };
-        let word = if class == "good" { "it counts" } else { "it does not count" };
-        found = Some(html! { p { (mark(class, word)) " " (told(&words(&entry.event))) ". " (next) } });
+    each_from(&folder, &read_vkey(&folder)?, from, |_, entry| match &entry.event {
+        Event::Cosigned { .. } => {
+            found = Some(html! {
+                p { (mark("good", "Accepted: the cosignature counts")) " " (safe_text(&event_text(&entry.event))) "." }
+            });
+        }
+        Event::CosignatureRefused { reason, .. } => {
+            found = Some(html! {
+                p { (mark("bad", "Refused: the cosignature does not count")) " " (safe_text(&event_text(&entry.event))) "." }
+                p { strong { "What to do: " } (reason.next()) }
+            });
+        }
+        _ => {}
     })?;
     Ok(found)
 }

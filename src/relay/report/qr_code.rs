@@ -1,13 +1,13 @@
-//! A text as a QR code.
+//! QR code of a text.
 
 use qrcode::{Color, EcLevel, QrCode};
 
 /// Modules that must stay light around a QR code (ISO/IEC 18004: four).
 const QUIET: usize = 4;
 
-/// Rows of modules, dark or not, the quiet zone included; none if the text is longer than a QR code holds,
+/// Rows of modules (true: dark), with the quiet zone around them; empty if the text is longer than a QR code holds,
 /// about 2900 bytes.
-pub fn picture(text: &str) -> Vec<Vec<bool>> {
+pub fn modules(text: &str) -> Vec<Vec<bool>> {
     let Ok(code) = QrCode::with_error_correction_level(text, EcLevel::L) else { return Vec::new() };
     let width = code.width();
     let side = width + 2 * QUIET;
@@ -19,9 +19,9 @@ pub fn picture(text: &str) -> Vec<Vec<bool>> {
     (0..side).map(|y| (0..side).map(|x| dark(y, x).unwrap_or_default()).collect()).collect()
 }
 
-/// The same for a terminal, dark on light: two rows of modules to a line, with the quiet zone.
+/// QR code for a terminal, dark on light, with the quiet zone: each line shows two rows of modules.
 pub fn half_blocks(text: &str) -> Vec<String> {
-    let rows = picture(text);
+    let rows = modules(text);
     let dark = |y: usize, x: usize| rows.get(y).and_then(|row| row.get(x)).copied().unwrap_or_default();
     let line = |y: usize| {
         let modules = (0..rows.len()).map(|x| match (dark(y, x), dark(y + 1, x)) {
