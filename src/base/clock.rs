@@ -21,14 +21,14 @@ const LAST: u64 = 253_402_300_799;
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(u64);
 
-/// What the system clock says now.
+/// Time of the system clock.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Timestamp::from_secs(since.as_secs())
 }
 
-/// How long a thread has worked: its processor time, in whole seconds. Work that moves to another thread begins anew.
+/// Processor time of this thread, in whole seconds. Work that moves to another thread begins anew.
 pub struct Stopwatch {
     thread: ThreadId,
     since: i64,
@@ -81,7 +81,7 @@ impl Timestamp {
         Self::from_secs(self.0.saturating_add(span.as_secs()))
     }
 
-    /// How long ago this was at `now`; zero where it lies ahead.
+    /// Time since this moment at `now`; zero if it lies ahead.
     pub fn age(self, now: Self) -> Duration {
         Duration::from_secs(now.0.saturating_sub(self.0))
     }

@@ -34,18 +34,18 @@ impl fmt::Display for Refusal {
 pub enum Fault {
     /// The operating system refused an operation on a path.
     Io {
-        /// What was tried, as a verb: `open`, `write`, `sync` …
+        /// Operation that was tried, as a verb: `open`, `write`, `sync` …
         operation: &'static str,
         /// On what.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// Something of ours is not as we left it: missing, changed or unreadable.
     Damaged {
-        /// Which file or record.
+        /// File or record that is damaged.
         what: String,
-        /// What is wrong with it.
+        /// Damage that was found.
         detail: String,
     },
     /// A setting of config.toml that cannot be followed.
@@ -59,28 +59,28 @@ pub enum Fault {
     },
     /// There is less free space than the signed sizes ask for, in bytes.
     Space {
-        /// What the bundle needs.
+        /// Bytes that the bundle needs.
         needed: u64,
-        /// What is free.
+        /// Bytes that are free.
         free: u64,
     },
     /// The clock is behind what the relay has already seen.
     ClockBehind {
-        /// What the clock says.
+        /// Time of the clock.
         now: crate::Timestamp,
         /// The latest moment the relay knows to have passed.
         floor: crate::Timestamp,
     },
     /// The clock is so far ahead of all that the relay has seen that nobody can say whether it is right.
     ClockAhead {
-        /// What the clock says.
+        /// Time of the clock.
         now: crate::Timestamp,
         /// The latest moment the relay knows to have passed.
         floor: crate::Timestamp,
     },
     /// A layer of the confinement cannot be had.
     Unconfined {
-        /// Which one.
+        /// Name of the layer.
         layer: String,
         /// Why not.
         why: String,
@@ -88,9 +88,9 @@ pub enum Fault {
     /// A confined process of ours ended, or said what it never should: whatever it was given may be
     /// hostile.
     Worker {
-        /// Its role.
+        /// Role of the worker.
         role: &'static str,
-        /// What it did.
+        /// Behaviour that it never should show.
         what: String,
     },
     /// Whoever started this process, or the operator, ended it.

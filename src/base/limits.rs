@@ -1,5 +1,5 @@
-//! How much of anything we take. Each limit has its own reason code; the config's `[limits]`
-//! table sets them and is documented here.
+//! Limits on everything that is taken in. Each limit has its own reason code; the config's `[limits]` table sets them
+//! and is documented here.
 
 use std::fmt;
 use std::str::FromStr;
@@ -69,7 +69,7 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// What one import may cost. Every limit can be set in `[limits]`; each has a default.
+/// Limits of one import. Every limit can be set in `[limits]`; each has a default.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]

@@ -4,7 +4,7 @@
 /// Longest name in bytes.
 pub const LONGEST: usize = 64;
 
-/// Whether `text` is a name: 1 to 64 of `a-z 0-9 . _ -`, first and last a letter or digit, no `..`.
+/// True if `text` is a name: 1 to 64 of `a-z 0-9 . _ -`, first and last a letter or digit, no `..`.
 pub fn is_name(text: &str) -> bool {
     let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     text.len() <= LONGEST

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::quoted;
 
-/// Who imports: by the name given, and by the account the system knows.
+/// Operator of an import: by the name given, and by the account the system knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -23,8 +23,7 @@ impl Operator {
         Self { name: quoted(name).to_string(), user: quoted(user).to_string() }
     }
 
-    /// Whether an officer called so is the same person. Officers' names are such that escaping does not
-    /// change them.
+    /// True if an officer of this name is the same person. Officers' names are such that escaping does not change them.
     pub fn is(&self, officer: &str) -> bool {
         officer.eq_ignore_ascii_case(&self.name) || officer.eq_ignore_ascii_case(&self.user)
     }

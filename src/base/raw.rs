@@ -94,7 +94,7 @@ pub fn unshare(flags: UnshareFlags) -> io::Result<()> {
     unsafe { rustix::thread::unshare_unsafe(flags) }.map_err(Into::into)
 }
 
-/// Whether the kernel refuses to write to this block device, as it was set for it (`BLKROGET`).
+/// True if the kernel refuses to write to this block device, as it was set for it (`BLKROGET`).
 pub fn is_read_only(device: &File) -> io::Result<bool> {
     let mut set: libc::c_int = 0;
     // SAFETY: the call writes one int, which lives until it returns.

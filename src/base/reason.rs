@@ -21,12 +21,12 @@ macro_rules! reasons {
                 match self { $(Self::$name => $code),* }
             }
 
-            /// What it means, in a sentence.
+            /// Meaning, in a sentence.
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$name => $meaning),* }
             }
 
-            /// What to do next, in a sentence.
+            /// Next step, in a sentence.
             pub fn next(self) -> &'static str {
                 match self { $(Self::$name => $next),* }
             }

@@ -1,4 +1,4 @@
-//! What this relay's officers refuse beyond what the keyring says. They can only tighten: a denial ends where a new
+//! Denials by this relay's officers, beyond what the keyring says. They can only tighten: a denial ends where a new
 //! keyring says so, and nowhere else.
 
 use std::collections::BTreeMap;
@@ -17,18 +17,18 @@ pub struct Denied {
 }
 
 impl Denied {
-    /// That a key was not denied. Refusal: `key-denied`.
+    /// Checks that a key was not denied. Refusal: `key-denied`.
     pub fn check_key(&self, id: &str, name: &str) -> Result<(), Refusal> {
         let what = || format!("the key {id} of {name} was denied here");
         check(&self.keys, id, Reason::KeyDenied, what)
     }
 
-    /// That a feed was not denied. Refusal: `feed-denied`.
+    /// Checks that a feed was not denied. Refusal: `feed-denied`.
     pub fn check_feed(&self, feed: &str) -> Result<(), Refusal> {
         check(&self.feeds, feed, Reason::FeedDenied, || format!("feed {feed} was denied here"))
     }
 
-    /// That an origin was not denied. Refusal: `origin-denied`.
+    /// Checks that an origin was not denied. Refusal: `origin-denied`.
     pub fn check_origin(&self, origin: &str) -> Result<(), Refusal> {
         check(&self.origins, origin, Reason::OriginDenied, || format!("origin {origin} was denied here"))
     }

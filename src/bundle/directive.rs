@@ -18,7 +18,7 @@ pub const FORMAT: &str = "gaprelay-directive/1";
 /// Longest directive, in bytes.
 const LONGEST: usize = 4096;
 
-/// What is ordered.
+/// Order of a directive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Nothing that the key with this id signs counts any more.
@@ -41,11 +41,11 @@ pub enum Order {
         /// Until when.
         until: Timestamp,
     },
-    /// It is this time now, however far that is from all that the relay has seen.
+    /// Confirms that this is the time now, however far that is from the newest time on record.
     Clock(Timestamp),
-    /// It is this time now, and the latest that the relay has seen never was: its clock had run ahead.
+    /// Confirms that this is the time now, and that the newest time on record never was: the clock had run ahead.
     TurnBack {
-        /// What time it is.
+        /// Time now.
         to: Timestamp,
         /// The latest moment that the relay has seen; later than `to`.
         from: Timestamp,
@@ -112,12 +112,12 @@ pub fn is_key_id(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b))
 }
 
-/// What the five lines say.
+/// Content of the five lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directive {
     /// Origin of the import log of the relay that it is for.
     pub relay: String,
-    /// What is ordered.
+    /// Order.
     pub order: Order,
     /// By whom: the name in the keyring.
     pub officer: String,
@@ -136,7 +136,7 @@ impl fmt::Display for Directive {
 }
 
 impl Directive {
-    /// Whether these bytes are meant to be one, by their first line.
+    /// True if these bytes are meant to be a directive, by their first line.
     pub fn is_one(bytes: &[u8]) -> bool {
         bytes.split(|b| *b == b'\n').next() == Some(FORMAT.as_bytes())
     }
@@ -197,7 +197,7 @@ pub struct Given {
 }
 
 impl Given {
-    /// What it says. It was verified before it was kept.
+    /// Parsed directive. It was verified before it was kept.
     pub fn directive(&self) -> Option<Directive> {
         Directive::parse(self.text.as_bytes()).ok()
     }
@@ -208,7 +208,7 @@ impl Given {
     }
 }
 
-/// What these directives deny, but for what the keyring has lifted.
+/// Denials of these directives, without those that the keyring has lifted.
 pub fn denied(given: &[Given], keyring: &Keyring) -> Denied {
     let mut denied = Denied::default();
     for (directive, given) in given.iter().filter_map(|given| Some((given.directive()?, given))) {

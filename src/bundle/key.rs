@@ -21,7 +21,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// Its name, as the keyring has it.
+    /// Name in the keyring.
     pub fn name(self) -> &'static str {
         match self {
             Self::MinisignEd25519 => "minisign-ed25519",
@@ -78,7 +78,7 @@ impl RawKey {
     }
 }
 
-/// Whether this ML-DSA-65 key, in base64, has signed exactly these bytes in this context.
+/// True if this ML-DSA-65 key, in base64, has signed exactly these bytes in this context.
 pub fn has_signed_ml_dsa(public: &str, message: &[u8], context: &str, signature: &[u8]) -> bool {
     let Ok(bytes) = BASE64.decode(public.as_bytes()) else { return false };
     let key =

@@ -25,12 +25,12 @@ pub struct Keyring {
     pub format: String,
     /// Rises by one with each new keyring; at least 1.
     pub version: u64,
-    /// Who may replace the keyring.
+    /// Root keys: who may replace the keyring.
     pub root: Root,
     /// The keys, each with one role.
     #[serde(rename = "key", default)]
     pub keys: Vec<Key>,
-    /// How many distinct keys of which role must sign a feed's bundles. All rows whose `feeds`
+    /// Number of distinct keys of a role that must sign a feed's bundles. All rows whose `feeds`
     /// match apply; a feed that no row matches cannot be imported.
     #[serde(rename = "threshold", default)]
     pub thresholds: Vec<Threshold>,
@@ -44,17 +44,17 @@ pub struct Keyring {
     /// out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lifted: Vec<Digest>,
-    /// What this relay's officers refuse beyond it; never in the file.
+    /// Denials by this relay's officers beyond the keyring; never in the file.
     #[serde(skip)]
     pub denied: Denied,
 }
 
-/// Who may replace the keyring.
+/// Root keys, and their threshold.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Root {
-    /// How many of `keys` must sign a new keyring; at least 1.
+    /// Number of `keys` that must sign a new keyring; at least 1.
     pub threshold: u64,
     /// Root public keys, minisign base64.
     pub keys: Vec<String>,
@@ -71,9 +71,9 @@ pub struct Key {
     pub algorithm: Algorithm,
     /// The public key: minisign base64 (56 characters, beginning `RW`), or base64 of the 1952 bytes of an ML-DSA-65 key.
     pub public: String,
-    /// What it signs.
+    /// Role: the kind of document it signs.
     pub role: Role,
-    /// Whose content it signs; not for officers.
+    /// Publisher whose content it signs; not for officers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publisher: Option<String>,
     /// Country of the publisher, ISO 3166-1 alpha-2; not for officers.
@@ -81,7 +81,7 @@ pub struct Key {
     pub origin: Option<String>,
     /// Feeds it may sign for: names, `*` stands for any characters.
     pub feeds: Vec<String>,
-    /// What an officer may sign; everything, if left out. Not for other roles.
+    /// Acts that an officer may sign; everything, if left out. Not for other roles.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub may: Option<Vec<Right>>,
     /// Not valid before; open if left out.
@@ -92,7 +92,7 @@ pub struct Key {
     pub not_after: Option<Timestamp>,
 }
 
-/// What a key may play.
+/// Role of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -108,7 +108,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whether a key of this role answers for publisher and origin.
+    /// True if a key of this role answers for publisher and origin.
     fn publishes(self) -> bool {
         matches!(self, Self::Vendor | Self::Custodian)
     }
@@ -125,7 +125,7 @@ impl std::fmt::Display for Role {
     }
 }
 
-/// What an officer may sign.
+/// Acts that an officer may sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -182,16 +182,16 @@ impl std::str::FromStr for Epoch {
     }
 }
 
-/// How many distinct keys of a role must sign.
+/// Number of distinct keys of a role that must sign.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Threshold {
     /// Feeds it applies to: names, `*` stands for any characters.
     pub feeds: Vec<String>,
-    /// Which role: vendor, custodian or evaluator.
+    /// Role: vendor, custodian or evaluator.
     pub role: Role,
-    /// How many distinct keys; at least 1.
+    /// Number of distinct keys; at least 1.
     pub signers: u64,
 }
 
@@ -219,7 +219,7 @@ impl Keyring {
         Ok(keyring)
     }
 
-    /// That the keyring does not contradict itself.
+    /// Checks that the keyring does not contradict itself.
     pub fn check(&self) -> Result<(), Refusal> {
         let malformed = |what: String| Err(Refusal::new(Reason::KeyringMalformed, what));
         if self.format != FORMAT {
@@ -315,7 +315,7 @@ impl Keyring {
         self.revoked.iter().find(|row| RawKey::parse(&row.public).is_ok_and(|revoked| revoked.key == raw.key))
     }
 
-    /// That `key` may be used at `now`.
+    /// Checks that `key` may be used at `now`.
     /// Refusals: `key-revoked`, `key-denied`, `origin-denied`, `key-expired`, `key-not-yet-valid`.
     pub fn check_usable(&self, key: &Key, raw: RawKey, now: Timestamp) -> Result<(), Refusal> {
         if let Some(row) = self.revocation(raw) {
@@ -342,17 +342,17 @@ impl Keyring {
 }
 
 impl Key {
-    /// Whether it may sign for `feed`.
+    /// True if the key may sign for `feed`.
     pub fn is_for(&self, feed: &str) -> bool {
         matches_feed(&self.feeds, feed)
     }
 
-    /// Whether an officer may sign this.
+    /// True if an officer may sign this.
     pub fn has_right(&self, right: Right) -> bool {
         self.may.as_ref().is_none_or(|may| may.contains(&right))
     }
 
-    /// Whether it answers for publisher and origin of what it signs.
+    /// True if the key answers for publisher and origin of the content that it signs.
     pub fn publishes(&self) -> bool {
         self.role.publishes()
     }

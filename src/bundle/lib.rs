@@ -75,17 +75,17 @@ fn named(name: &str, mut refusal: Refusal) -> Refusal {
     refusal
 }
 
-/// What the relay knows and allows when it judges a bundle.
+/// Context of a verification: what the relay knows and allows.
 pub struct Rules<'a> {
-    /// Who may sign.
+    /// Keyring in force.
     pub keyring: &'a Keyring,
-    /// How much is taken.
+    /// Limits.
     pub limits: &'a Limits,
-    /// How far ahead of our clock a signer's may run.
+    /// Time by which a signer's clock may run ahead of ours.
     pub clock_tolerance: Duration,
-    /// What time it is.
+    /// Time now.
     pub now: Timestamp,
-    /// Whether officers have waived the expiry of the bundle with this manifest.
+    /// True if officers have waived the expiry of the bundle with this manifest.
     pub waived: &'a dyn Fn(&Manifest, Digest) -> bool,
 }
 
@@ -93,11 +93,11 @@ pub struct Rules<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Signer {
-    /// Its name in the keyring.
+    /// Name in the keyring.
     pub name: String,
-    /// Its role.
+    /// Role.
     pub role: Role,
-    /// Its key id as minisign prints it.
+    /// Key id as minisign prints it.
     pub key_id: String,
     /// By what it signed; by minisign, if left out.
     #[serde(default, skip_serializing_if = "is_usual")]
@@ -139,7 +139,7 @@ impl Verified {
     }
 }
 
-/// That keys of all these algorithms have signed. Refusal: `signature-algorithm`.
+/// Checks that keys of all these algorithms have signed. Refusal: `signature-algorithm`.
 pub fn check_algorithms(verified: &Verified, asked: &[Algorithm]) -> Result<(), Refusal> {
     let has = |algorithm: &&Algorithm| !verified.signers.iter().any(|signer| signer.algorithm == **algorithm);
     match asked.iter().find(has) {

@@ -27,7 +27,7 @@ pub struct Manifest {
     pub version: u64,
     /// For people; at most 100 printable characters.
     pub label: String,
-    /// Whose content it is; must be the publisher of a signing key.
+    /// Publisher of the content; must be the publisher of a signing key.
     pub publisher: String,
     /// The publisher's country, ISO 3166-1 alpha-2; must be the origin of that key.
     pub origin: String,
@@ -46,9 +46,9 @@ pub struct Manifest {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Payload {
-    /// Its length in bytes.
+    /// Length in bytes.
     pub size: u64,
-    /// Its SHA-256.
+    /// SHA-256.
     pub sha256: Digest,
 }
 
@@ -59,11 +59,11 @@ pub struct Payload {
 pub struct Artifact {
     /// Relative path, `/`-separated, at most 255 bytes.
     pub path: String,
-    /// Its length in bytes, less than 8 GiB.
+    /// Length in bytes, less than 8 GiB.
     pub size: u64,
-    /// Its SHA-256.
+    /// SHA-256.
     pub sha256: Digest,
-    /// What it is, for instance `clamav-cvd`; see `schemas/kinds.md`.
+    /// Kind of content, for instance `clamav-cvd`; see `gaprelay kinds`.
     pub kind: String,
     /// `false` in a thin bundle for an artifact that is not in the payload, since the relay holds it.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
@@ -115,7 +115,7 @@ impl Manifest {
         self.artifacts.iter().filter(|artifact| artifact.carried)
     }
 
-    /// That every value is in its range and the list is one that can be kept.
+    /// Checks that every value is in its range and the list is one that can be kept.
     pub fn check(&self, limits: &Limits) -> Result<(), Refusal> {
         let refuse = |reason, what: String| Err(Refusal::new(reason, what));
         if self.format != FORMAT {

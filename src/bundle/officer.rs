@@ -1,4 +1,4 @@
-//! Who signed what an officer hands in, and whether they may.
+//! Officers: who signed a statement or directive, and whether they may.
 
 use minisign_verify::PublicKey;
 

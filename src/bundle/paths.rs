@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use base::{Limits, Reason, Refusal, quoted};
 
-/// That `path` is one an artifact may have. Refusals: `path-*`.
+/// Checks that an artifact may have `path`. Refusals: `path-*`.
 pub fn check(path: &str, limits: &Limits) -> Result<(), Refusal> {
     let refuse = |reason, what: &str| Err(Refusal::new(reason, format!("\"{}\" {what}", quoted(path))));
     if path.len() as u64 > limits.path || !fits_ustar(path) {
@@ -34,8 +34,8 @@ pub fn check(path: &str, limits: &Limits) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// That no two of these sorted paths are one path, or file and folder, to an agent that folds case
-/// or normalises Unicode. Refusals: `path-collision`, `path-file-and-folder`.
+/// Checks that no two of these sorted paths are one path, or file and folder, to an agent that folds case or normalises
+/// Unicode. Refusals: `path-collision`, `path-file-and-folder`.
 pub fn check_together<'a>(paths: impl Iterator<Item = &'a str>) -> Result<(), Refusal> {
     let mut files: BTreeMap<String, &str> = BTreeMap::new();
     for path in paths {

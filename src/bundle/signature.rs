@@ -14,12 +14,12 @@ use base::{Reason, Refusal};
 
 /// Longest signature file, in bytes.
 pub const LONGEST: usize = 1024;
-/// How the name of one ends.
+/// Ending of a minisign signature's name.
 pub const ENDING: &str = ".minisig";
-/// How the name of one of ML-DSA-65 ends, which is nothing but the signature's 3309 bytes.
+/// Ending of an ML-DSA-65 signature's name; the file is nothing but the signature's 3309 bytes.
 pub const ML_DSA_ENDING: &str = ".mldsa65";
 
-/// How much of a signature file with this name is read, in bytes.
+/// Most bytes that are read of a signature file with this name.
 pub fn longest(name: &str) -> usize {
     if name.ends_with(ML_DSA_ENDING) { ML_DSA_SIGNATURE } else { LONGEST }
 }

@@ -17,22 +17,22 @@ pub const FORMAT: &str = "gaprelay-approval/1";
 /// Longest statement, in bytes.
 pub const LONGEST: usize = 4096;
 
-/// What an officer decides about a release.
+/// Decision of an officer about a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Decision {
-    /// It may be published.
+    /// The release may be published.
     Approve,
-    /// It must not be published; final.
+    /// The release must not be published; final.
     Refuse,
-    /// It must no longer be published; final.
+    /// The release must no longer be published; final.
     Withdraw,
-    /// It may be published although it goes back to older content, for a time: a downgrade ticket.
+    /// The release may be published although it goes back to older content, for a time: a downgrade ticket.
     Downgrade,
 }
 
-/// What a downgrade is for, and until when it stands.
+/// Downgrade ticket: its incident, and its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
     /// Number of the incident: 1 to 64 visible ASCII characters.
@@ -42,7 +42,7 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// Whether it is one that can be read again.
+    /// True if the ticket is one that can be read again.
     fn is_sound(&self) -> bool {
         (1..=64).contains(&self.incident.len()) && self.incident.bytes().all(|b| b.is_ascii_graphic())
     }
@@ -60,10 +60,10 @@ impl Decision {
     }
 }
 
-/// What the eight lines say.
+/// Content of the eight lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// Which release.
+    /// Release that is decided about.
     pub release: ReleaseId,
     /// Digest of its manifest.
     pub manifest: Digest,
@@ -71,9 +71,9 @@ pub struct Statement {
     pub verdicts: Digest,
     /// Digest of what it changes against what is served when it is signed.
     pub changes: Digest,
-    /// What is decided.
+    /// Decision.
     pub decision: Decision,
-    /// What a downgrade is for; nothing for other decisions.
+    /// Downgrade ticket; nothing for other decisions.
     pub ticket: Option<Ticket>,
     /// By whom: the name in the keyring.
     pub officer: String,
@@ -168,7 +168,7 @@ impl Statement {
     }
 }
 
-/// That an officer's name is one, and that the reason is a line to read. Refusal: `statement-malformed`.
+/// Checks that an officer's name is one, and that the reason is a line to read. Refusal: `statement-malformed`.
 pub fn check_who_and_why(officer: &str, reason: &str) -> Result<(), Refusal> {
     let malformed = |what: &str| Err(Refusal::new(Reason::StatementMalformed, what));
     let plain = |c: char| !c.is_control() && !is_invisible(c);

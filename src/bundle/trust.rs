@@ -1,4 +1,4 @@
-//! What the relay has accepted before: the memory against rollback and equivocation.
+//! Accepted versions of each feed: the memory against rollback and equivocation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,10 +9,10 @@ use super::Verified;
 use super::keyring::Epoch;
 use base::{Digest, Reason, Refusal, Timestamp};
 
-/// How many accepted versions of a feed are remembered with their manifests.
+/// Number of accepted versions of a feed that are remembered with their manifests.
 const REMEMBERED: usize = 256;
 
-/// What was accepted for one feed.
+/// Accepted versions of one feed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -34,7 +34,7 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// How a verified bundle stands to what was accepted before.
+/// Relation of a verified bundle to the accepted versions.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
@@ -45,8 +45,8 @@ pub enum Seen {
 }
 
 impl FeedTrust {
-    /// How `verified` stands to this feed's past: a version only rises, and one version has one
-    /// content. Refusals: `version-void`, `version-equivocation`, `version-rollback`.
+    /// Relation of `verified` to this feed's past: a version only rises, and one version has one content. Refusals:
+    /// `version-void`, `version-equivocation`, `version-rollback`.
     pub fn check(&self, verified: &Verified) -> Result<Seen, Refusal> {
         let version = verified.manifest().version;
         if self.void.contains(&version) {
@@ -71,8 +71,8 @@ impl FeedTrust {
         Ok(Seen::New)
     }
 
-    /// That the version does not run far ahead: whoever holds a stolen key could else use up the numbers (TUF 1.0.34,
-    /// fast-forward). A feed's first version may be any. Refusal: `version-jump`.
+    /// Checks that the version does not run far ahead: with a stolen key somebody could else use up the numbers (TUF
+    /// 1.0.34, fast-forward). A feed's first version may be any. Refusal: `version-jump`.
     pub fn check_jump(&self, version: u64, most: u64) -> Result<(), Refusal> {
         let jump = version.saturating_sub(self.highest);
         if self.highest == 0 || jump <= most {
@@ -102,7 +102,7 @@ impl FeedTrust {
     }
 }
 
-/// That a bundle is young enough for its feed. Refusal: `bundle-stale`.
+/// Checks that a bundle is young enough for its feed. Refusal: `bundle-stale`.
 pub fn check_age(verified: &Verified, refuse_after: Option<Duration>, now: Timestamp) -> Result<(), Refusal> {
     let issued = verified.manifest().issued;
     match refuse_after {

@@ -33,10 +33,10 @@ pub struct Dns {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Zone {
-    /// Its name, such as `site.example`.
+    /// Name, such as `site.example`.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub name: Spanned<String>,
-    /// Its records, as a master file (RFC 1035, section 5). A relative path begins at the state folder.
+    /// Records, as a master file (RFC 1035, section 5). A relative path begins at the state folder.
     pub file: PathBuf,
 }
 
@@ -48,10 +48,10 @@ pub struct Name {
     /// The name; `*.` stands for every name below.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub name: Spanned<String>,
-    /// Where it leads. With no address and no text the answer is that there is no such name.
+    /// Addresses of the answer. With no address and no text the answer is that there is no such name.
     #[serde(default)]
     pub addresses: Vec<IpAddr>,
-    /// Its text (TXT), one record each.
+    /// Text (TXT), one record each.
     #[serde(default)]
     pub text: Vec<String>,
 }
@@ -76,12 +76,12 @@ impl Default for Dns {
 }
 
 impl Dns {
-    /// Whether look-ups from there are answered.
+    /// True if queries from this address are answered.
     pub fn is_agent(&self, ip: IpAddr) -> bool {
         self.agents.iter().any(|network| network.contains(&ip.to_canonical()))
     }
 
-    /// What is wrong, and at which byte of the file.
+    /// Faults of the table, each with its byte in the file.
     pub fn problems(&self) -> Vec<(usize, String)> {
         let everywhere = self.listen.iter().filter(|address| address.get_ref().ip().is_unspecified());
         everywhere

@@ -18,12 +18,12 @@ pub struct Export {
     /// The socket that lines are sent to, in RFC 5424 frames; `/dev/log` say. Instead of `file`.
     #[serde(default)]
     pub syslog: Option<PathBuf>,
-    /// Where it is remembered how far lines have gone, so that none is lost at a restart.
+    /// File that remembers how far lines have gone, so that none is lost at a restart.
     pub cursor: PathBuf,
 }
 
 impl Export {
-    /// What is wrong with it.
+    /// Faults of the table.
     pub fn problem(&self) -> Option<&'static str> {
         let one = self.file.is_some() != self.syslog.is_some();
         (!one).then_some("export needs a file or a syslog socket, and not both")

@@ -14,7 +14,7 @@ use inspect::{Kind, Opaque};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Feed {
-    /// Its name, as in the manifests.
+    /// Name, as in the manifests.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub name: Spanned<String>,
     /// The kinds it may carry; all others are withheld. See `schemas/kinds.json`.
@@ -24,11 +24,11 @@ pub struct Feed {
     /// ships with the program (`gaprelay policy show`). That of the config's `classification`, if left out.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub policy: Option<Spanned<String>>,
-    /// How many officers must approve a release; at least 1. Default 1.
+    /// Number of officers that must approve a release; at least 1. Default 1.
     #[serde(default = "one")]
     #[cfg_attr(feature = "schema", schemars(with = "u64"))]
     pub officers: Spanned<u64>,
-    /// Whether a release in which nothing was withheld or stripped, nothing keeps something else from detecting, and
+    /// True: a release in which nothing was withheld or stripped, nothing keeps something else from detecting, and
     /// no more than `brake` is lost, is published without an officer. Default false.
     #[serde(default)]
     pub clean_without_approval: bool,
@@ -37,15 +37,15 @@ pub struct Feed {
     #[serde(default = "ten")]
     #[cfg_attr(feature = "schema", schemars(with = "u64"))]
     pub brake: Spanned<u64>,
-    /// How far a version may be above the highest one accepted, so that nobody can use up the numbers; the first may be
-    /// any. More is taken only where officers waive it. Default 100 000 000.
+    /// Most by which a version may be above the highest one accepted, so that nobody can use up the numbers; the first
+    /// may be any. More is taken only where officers waive it. Default 100 000 000.
     #[serde(default = "hundred_million")]
     pub jump: u64,
     /// Algorithms by each of which at least one key of the keyring must have signed a bundle, beside the thresholds:
     /// `ml-dsa-65`. None, if left out.
     #[serde(default)]
     pub algorithms: Vec<Algorithm>,
-    /// What is asked for where content keeps something else from detecting (allow lists, `pass` and `config` rules,
+    /// Approvals for content that keeps something else from detecting (allow lists, `pass` and `config` rules,
     /// `bypass`, a global YARA rule, a Sigma filter, engine switches). It passes only where the policy permits
     /// `rule-weakens-detection`.
     #[serde(default)]
@@ -61,12 +61,12 @@ pub struct Feed {
     pub refuse_after: Option<Span>,
 }
 
-/// What is asked for where content keeps something else from detecting.
+/// Approvals for content that keeps something else from detecting.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Suppress {
-    /// How many officers must approve such a release. Default one more than the feed's `officers`.
+    /// Number of officers that must approve such a release. Default one more than the feed's `officers`.
     pub officers: Option<u64>,
     /// Roles of which at least one key each must have signed the bundle: `evaluator`, say. Without, such content is
     /// withheld as if it were not permitted. None, if left out.
@@ -99,7 +99,7 @@ impl Feed {
         Opaque { digests: &self.opaque.digests, is_vouched }
     }
 
-    /// What is wrong with it, and where in the text.
+    /// Faults of the feed, each with its place in the text.
     pub fn problems(&self) -> Vec<(usize, String)> {
         let mut problems = Vec::new();
         let mut add = |at: usize, message: String| problems.push((at, message));
@@ -121,14 +121,14 @@ impl Feed {
         problems
     }
 
-    /// Whether those have signed whom the feed asks for, where content keeps something else from detecting.
+    /// True if the signers that the feed asks for have signed, where content keeps something else from detecting.
     pub fn may_suppress(&self, signers: &[Signer]) -> bool {
         self.suppress.roles.iter().all(|role| signers.iter().any(|signer| signer.role == *role))
     }
 }
 
 impl Suppress {
-    /// How many officers; never fewer than for any other release of the feed.
+    /// Number of officers; never fewer than for any other release of the feed.
     pub fn officers(&self, feed: &Feed) -> u64 {
         let usual = *feed.officers.get_ref();
         self.officers.unwrap_or(usual.saturating_add(1)).max(usual)

@@ -41,38 +41,38 @@ pub struct Config {
     /// Name of this relay: part of its logs' origins, fixed at `init`. 1 to 64 of `a-z 0-9 . _ -`.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub relay: Spanned<String>,
-    /// How secret what this relay's network holds is: `unclassified`, `restricted`, `confidential`, `secret` or
+    /// Classification of this relay's network: `unclassified`, `restricted`, `confidential`, `secret` or
     /// `top-secret`. The policy of that name holds for feeds that name none. Default `secret`.
     #[serde(default)]
     pub classification: Classification,
-    /// How much of anything an import takes.
+    /// Limits of an import.
     #[serde(default)]
     pub limits: Limits,
-    /// How media must be mounted.
+    /// Rules for mounts of media.
     #[serde(default)]
     pub media: Media,
-    /// How dates are judged.
+    /// Rules for dates.
     #[serde(default)]
     pub clock: Clock,
-    /// What is kept of former sets.
+    /// Retention of former sets.
     #[serde(default)]
     pub publish: Publish,
-    /// How agents are served.
+    /// Server for agents.
     #[serde(default)]
     pub serve: serve::Settings,
-    /// Which look-ups are answered.
+    /// DNS queries that are answered.
     #[serde(default)]
     pub dns: dns::Dns,
     /// The officers' pages.
     #[serde(default)]
     pub review: review::Review,
-    /// Who keeps an outside memory of the import log; nobody, if left out.
+    /// Witnesses of the import log; none, if left out.
     #[serde(default)]
     pub witness: Option<witness::Witness>,
     /// The repository for TUF clients; none, if left out.
     #[serde(default)]
     pub tuf: Option<tuf::Tuf>,
-    /// Where the logs' entries go beside the logs; nowhere, if left out.
+    /// Export of the logs' entries; none, if left out.
     #[serde(default)]
     pub export: Option<export::Export>,
     /// Layers of the confinement that this site does without, each with the reason.
@@ -93,7 +93,7 @@ pub struct Config {
     pub channels: Vec<Channel>,
 }
 
-/// How media must be mounted.
+/// Rules for mounts of media.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -104,19 +104,20 @@ pub struct Media {
     pub writable: Option<Spanned<String>>,
 }
 
-/// How dates are judged.
+/// Rules for dates.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Clock {
-    /// How far ahead of our clock a bundle may be dated. Default 10 minutes.
+    /// Time by which a bundle may be dated ahead of our clock. Default 10 minutes.
     pub tolerance: Span,
-    /// How far our clock may be ahead of all that the relay has seen (signers' dates, its own log). Beyond that imports
-    /// stop until an officer confirms the time, and the log goes on with the last time it had. Default 365 days.
+    /// Time by which our clock may be ahead of all that the relay has seen (signers' dates, its own log). Beyond that
+    /// imports stop until an officer confirms the time, and the log goes on with the last time it had. Default 365
+    /// days.
     pub ahead: Span,
 }
 
-/// What is kept of former sets.
+/// Retention of former sets.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -143,7 +144,7 @@ pub struct Without {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Channel {
-    /// Its name: the first part of the URL's path.
+    /// Name: the first part of the URL's path.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub name: Spanned<String>,
     /// The feeds it joins. No two may bring the same path.
@@ -174,7 +175,7 @@ pub struct Problem {
     pub line: usize,
     /// In characters, counted from 1.
     pub column: usize,
-    /// What is wrong.
+    /// Faults of the config.
     pub message: String,
 }
 
@@ -206,12 +207,12 @@ impl Config {
         self.feeds.iter().find(|feed| feed.name.get_ref() == name)
     }
 
-    /// What the confinement must hold.
+    /// Terms of the confinement.
     pub fn terms(&self) -> Terms {
         Terms { only: None, waived: self.without.iter().map(|without| without.layer).collect() }
     }
 
-    /// What is served, and to whom.
+    /// Plan of the server.
     pub fn plan(&self) -> serve::Plan {
         let channel = |channel: &Channel| serve::plan::Channel {
             name: channel.name.get_ref().clone(),

@@ -15,7 +15,7 @@ use inspect::{Asked, Demand, Kind};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OriginRule {
-    /// Its name, which refusals and verdicts carry: 1 to 64 of `a-z 0-9 . _ -`.
+    /// Name, which refusals and verdicts carry: 1 to 64 of `a-z 0-9 . _ -`.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub name: Spanned<String>,
     /// The classification from which on it holds; every one, if left out.
@@ -33,16 +33,16 @@ pub struct OriginRule {
     /// Kinds of content that it is about; all, if left out.
     #[serde(default)]
     pub kinds: Vec<Kind>,
-    /// What it says.
+    /// Decision of the rule.
     pub then: Then,
     /// Why: one line of at most 300 characters, for officers and auditors.
     pub why: String,
-    /// Where that is written down, for whoever asks.
+    /// Source of the decision, for whoever asks.
     #[serde(default)]
     pub source: Option<String>,
 }
 
-/// What a rule about origins says.
+/// Decision of a rule about origins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -67,7 +67,7 @@ impl Then {
 }
 
 impl OriginRule {
-    /// Whether it holds for what a key of this role, publisher and origin signs, at this level.
+    /// True if it holds for content that a key of this role, publisher and origin signs, at this level.
     pub fn holds(&self, level: Classification, publisher: &str, origin: &str, roles: &[Role]) -> bool {
         let any = |list: &[String], value: &str| list.is_empty() || list.iter().any(|it| it == value);
         self.at.is_none_or(|at| level >= at)
@@ -78,7 +78,7 @@ impl OriginRule {
 }
 
 impl Config {
-    /// What the rules ask of the artifacts of a bundle that these have signed.
+    /// Demands of the rules on the artifacts of a bundle with these signers.
     /// Refusal: `origin-refused`, where a rule does not take the bundle at all.
     pub fn demands(&self, manifest: &Manifest, signers: &[Signer]) -> Result<Vec<Demand>, Refusal> {
         let roles: Vec<Role> = signers.iter().map(|signer| signer.role).collect();
@@ -105,7 +105,7 @@ impl Config {
         Ok(demands)
     }
 
-    /// What is wrong with the rules about origins, and where in the text.
+    /// Faults of the rules about origins, each with its place in the text.
     pub(super) fn origin_problems(&self) -> Vec<(usize, String)> {
         let mut problems = Vec::new();
         for (place, rule) in self.origins.iter().enumerate() {

@@ -7,7 +7,7 @@ use base::{Fault, quoted};
 use bundle::Signer;
 use inspect::{Demands, Policy, Terms};
 
-/// How secret what this relay's network holds is: the name of the policy that feeds have without one of their own.
+/// Classification of this relay's network: the name of the policy that feeds have without one of their own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -84,7 +84,7 @@ impl Config {
         }
     }
 
-    /// What is wrong with the policies, and where in the text.
+    /// Faults of the policies, each with its place in the text.
     pub(super) fn policy_problems(&self) -> Vec<(usize, String)> {
         let shipped: Vec<String> = shipped().unwrap_or_default().into_iter().map(|policy| policy.name).collect();
         let mut problems = Vec::new();

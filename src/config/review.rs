@@ -23,7 +23,7 @@ pub struct Review {
     pub listen: Vec<SocketAddr>,
     /// Certificate chain of the pages in PEM.
     pub tls_certificate: Option<PathBuf>,
-    /// Its private key in PEM.
+    /// Private key in PEM.
     pub tls_key: Option<PathBuf>,
     /// Certificates of the authorities that issue readers' certificates, in PEM. Without a certificate of theirs
     /// nobody is answered.
@@ -34,7 +34,7 @@ pub struct Review {
     /// Host names that browsers call the pages by, beside `localhost`, `127.0.0.1` and `[::1]`. Ports
     /// are ignored; a page asked for by any other name is not shown.
     pub names: Vec<String>,
-    /// Who may read them; nobody else.
+    /// Readers of the pages; nobody else may read them.
     #[serde(rename = "reader")]
     pub readers: Vec<Reader>,
 }
@@ -51,11 +51,11 @@ pub struct Reader {
     /// where it has none. For TLS. A reader has an account, a certificate, or both.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub certificate: Option<Spanned<String>>,
-    /// What they may see and do.
+    /// Role of the reader.
     pub role: ReaderRole,
 }
 
-/// What a reader may see and do.
+/// Role of a reader: the pages that they may see, and what they may do there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -69,12 +69,12 @@ pub enum ReaderRole {
 }
 
 impl Review {
-    /// Whether `up` shows the pages.
+    /// True if `up` shows the pages.
     pub fn is_shown(&self) -> bool {
         self.socket.is_some() || !self.listen.is_empty()
     }
 
-    /// What is wrong with it, and where.
+    /// Faults of the table, each with its place.
     pub fn problems(&self) -> Vec<(usize, String)> {
         let mut problems = Vec::new();
         let (mut users, mut certificates) = (BTreeSet::new(), BTreeSet::new());

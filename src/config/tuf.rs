@@ -16,7 +16,7 @@ use bundle::tuf::NOTICE;
 pub struct Tuf {
     /// The feed that brings `1.root.json`, `2.root.json`, … and `targets.json`, as they were signed offline.
     pub feed: String,
-    /// How long what the relay signs is good for: as long as a hostile relay can hide that there is something newer. It is
+    /// Lifetime of what the relay signs: as long as a hostile relay can hide that there is something newer. It is
     /// signed anew after a third of that. Default 3 days, at least 3 minutes.
     #[serde(default = "three_days")]
     pub expires: Span,
@@ -27,7 +27,7 @@ fn three_days() -> Span {
 }
 
 impl Tuf {
-    /// What is wrong with it, beside feeds of these names.
+    /// Faults of the table, with feeds of these names.
     pub fn problems(&self, feeds: &BTreeSet<String>) -> Vec<String> {
         let mut problems = Vec::new();
         if !feeds.contains(&self.feed) {

@@ -10,7 +10,7 @@ use tlog::policy::Policy;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Witness {
-    /// Their keys and their quorum, in the form of C2SP tlog-policy without `log` lines: `witness NAME VKEY`,
+    /// Keys and quorum of the witnesses, in the form of C2SP tlog-policy without `log` lines: `witness NAME VKEY`,
     /// `group NAME N MEMBER…`, `quorum NAME`, a line each.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub policy: Policy,

@@ -18,7 +18,7 @@ use base::Fault;
 pub struct Endpoint {
     /// The name in the record.
     pub label: String,
-    /// Whether it is an attempt to send; `false` for a misdirected update.
+    /// True for an attempt to send; `false` for a misdirected update.
     pub submission: bool,
     /// Host names; `*.` stands for any sub-domain.
     pub hosts: Vec<String>,
@@ -26,9 +26,9 @@ pub struct Endpoint {
     pub paths: Vec<String>,
     /// Names of headers that only such a client sends, lower case.
     pub headers: Vec<String>,
-    /// What it means, in a sentence.
+    /// Meaning, in a sentence.
     pub meaning: String,
-    /// What to do on the agent's side so that it does not happen again.
+    /// Remedy on the agent's side, so that it does not happen again.
     pub remedy: String,
 }
 
@@ -40,7 +40,7 @@ pub const FOREIGN_LOOK_UP: &str = "dns-foreign";
 pub struct Label {
     /// For the record.
     pub name: String,
-    /// Whether it is an attempt to send something out.
+    /// True for an attempt to send something out.
     pub submission: bool,
 }
 
@@ -51,16 +51,16 @@ impl Label {
     }
 }
 
-/// What a request shows of itself.
+/// Visible parts of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
-    /// Its method.
+    /// Method.
     pub method: &'a str,
     /// The name asked for, if it is not one of the relay's own.
     pub foreign: Option<&'a str>,
-    /// Its path.
+    /// Path.
     pub path: &'a str,
-    /// Its query, empty if there is none.
+    /// Query, empty if there is none.
     pub query: &'a str,
     /// Content-Type as declared, empty if there is none.
     pub content_type: &'a str,
@@ -78,7 +78,7 @@ impl Guard {
         Ok(Self { endpoints })
     }
 
-    /// Those, with the ones of a published list added. Fault: it is none.
+    /// Shipped endpoints with those of a published list added. Fault: the list is malformed.
     pub fn with(bytes: &[u8]) -> Result<Self, Fault> {
         let newer = list::parse(bytes).map_err(|wrong| Fault::damaged("the published list of endpoints", wrong))?;
         Ok(Self { endpoints: list::merge(Self::shipped()?.endpoints, newer) })
@@ -115,7 +115,7 @@ impl Guard {
         &self.endpoints
     }
 
-    /// What is known of a label.
+    /// Explanation of a label.
     pub fn about(&self, label: &str) -> Option<&Endpoint> {
         self.endpoints.iter().find(|e| e.label == label)
     }
@@ -125,7 +125,7 @@ impl Guard {
     }
 }
 
-/// Whether a query asks to push into a repository: the files behind it may well be served.
+/// True if a query asks to push into a repository: the files behind it may well be served.
 pub fn is_git_push(query: &str) -> bool {
     query.split('&').any(|pair| pair == "service=git-receive-pack")
 }

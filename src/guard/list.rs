@@ -7,7 +7,7 @@ use super::Endpoint;
 use base::name::is_name;
 use base::quoted;
 
-/// What ships with the program.
+/// List that ships with the program.
 const SHIPPED: &str = include_str!("endpoints.json");
 /// Longest list, in bytes.
 pub const LONGEST: usize = 64 << 10;

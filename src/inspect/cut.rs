@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 
 use serde::{Deserialize, Serialize};
 
-/// Where a part begins and how long it is, in bytes.
+/// Start and length of a part, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Span {
@@ -21,7 +21,7 @@ impl Span {
     }
 }
 
-/// What is to be left out: whole lines, of an artifact or of a file in an archive.
+/// Part to be left out: whole lines, of an artifact or of a file in an archive.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cut {
@@ -33,12 +33,12 @@ pub struct Cut {
 
 /// Leaves whole lines out of bytes that come by.
 pub struct Leaving<'a> {
-    /// What is still to come.
+    /// Spans that are still to come.
     lines: &'a [Span],
     at: u64,
     /// The byte before.
     last: u8,
-    /// Whether what was left out last must be behind the end of a line.
+    /// True if the last span left out must end behind the end of a line.
     is_behind: bool,
 }
 
@@ -85,7 +85,7 @@ impl<'a> Leaving<'a> {
         Ok(())
     }
 
-    /// That everything was left out that was to be.
+    /// Checks that every span was left out.
     pub fn finish(self) -> io::Result<()> {
         if self.lines.is_empty() { Ok(()) } else { Err(ErrorKind::InvalidInput.into()) }
     }

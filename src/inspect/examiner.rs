@@ -19,7 +19,7 @@ use base::{Error, Fault, Limits, Reason};
 use bundle::payload::{self, Sink};
 use bundle::{Artifact, Manifest};
 
-/// What the keeper asks. The bytes to be looked at follow, outside of any frame, so that the kernel
+/// Request of the keeper to an examiner. The bytes to be inspected follow, outside of any frame, so that the kernel
 /// can move them from the spool into the pipe.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -39,7 +39,7 @@ pub enum Ask {
     },
 }
 
-/// What the examiner answers; `Refused` and `Failed` may end any answer.
+/// Reply of an examiner; `Refused` and `Failed` may end any reply.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Answer {
@@ -47,11 +47,11 @@ pub enum Answer {
     Items,
     /// Something in the artifact that may not pass.
     Flaw(Flaw),
-    /// What the artifact's bytes show, beside its flaws.
+    /// Finding about the artifact's bytes, beside its flaws.
     Found(Finding),
-    /// That was all.
+    /// End of the reply.
     Done,
-    /// It is not acceptable.
+    /// Refusal.
     Refused(Reason, String),
     /// We could not do our work.
     Failed(String),
@@ -100,7 +100,7 @@ pub fn run(limits: &Limits, asks: impl Read + Send, answers: impl Write + Send) 
     }
 }
 
-/// What stands in the next frames, of so many bytes together.
+/// Announcement of the next frames, of so many bytes together.
 fn frames(asks: &mut Receiver<impl Read>, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     while (bytes.len() as u64) < length {

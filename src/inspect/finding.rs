@@ -1,4 +1,5 @@
-//! What the examiner says of an artifact: facts, and no decision. The keeper takes it for what a stranger says.
+//! Findings of the examiner about an artifact: facts, and no decision. The keeper trusts them no more than a
+//! stranger's.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +7,7 @@ use super::flaw::Flaw;
 use super::kind::Kind;
 use base::{Reason, Timestamp};
 
-/// What an artifact's bytes show: facts, and no decision.
+/// Finding about an artifact's bytes: facts, and no decision.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Finding {
@@ -14,32 +15,32 @@ pub struct Finding {
     pub kind: Result<Kind, Reason>,
     /// The first line at fault, counted from 1.
     pub line: Option<u64>,
-    /// What a ClamAV database says of itself.
+    /// Header of a ClamAV database.
     pub database: Option<Database>,
     /// MD5 of a rule file, in hex.
     pub md5: Option<String>,
     /// Kinds of the files in an archive.
     #[serde(default)]
     pub members: Vec<Kind>,
-    /// What its content does that may not pass. It travels by itself, a flaw a message.
+    /// Flaws of its content. They travel by themselves, a flaw a message.
     #[serde(skip)]
     pub flaws: Vec<Flaw>,
 }
 
-/// What a database says of itself in its header, which nobody but its vendor vouches for.
+/// Header of a database, by which nobody but its vendor vouches for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Database {
-    /// Its version.
+    /// Version.
     pub version: u64,
-    /// How many signatures are in it.
+    /// Number of signatures in it.
     pub signatures: u64,
     /// The functionality level that an engine needs for all of it.
     pub level: u64,
     /// When it was built.
     pub built: Timestamp,
-    /// Whether it has its vendor's signature: RSA of 1024 bits over MD5, so a hint of where it is from.
+    /// True if it has its vendor's signature: RSA of 1024 bits over MD5, so a hint of where it is from.
     pub is_vendor_signed: bool,
 }
 

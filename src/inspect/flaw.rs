@@ -1,4 +1,4 @@
-//! What is wrong with an artifact's content, where its format is looked into: facts, by reason and line.
+//! Flaws of an artifact's content, found by its format's reader: facts, by reason and line.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use base::Reason;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Flaw {
-    /// What it is.
+    /// Reason code of the flaw.
     pub reason: Reason,
     /// The line that has it, counted from 1.
     pub line: u64,
@@ -49,7 +49,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// What kind of part it is.
+    /// Sort of the part.
     pub fn unit(self) -> Unit {
         match self {
             Self::Line(_) => Unit::Line,
@@ -60,7 +60,7 @@ impl Part {
         }
     }
 
-    /// Where it lies.
+    /// Bytes of the part.
     pub fn span(self) -> Option<Span> {
         match self {
             Self::Line(span) | Self::Rule(span) | Self::Object(span) | Self::Member(span) => Some(span),
@@ -69,7 +69,7 @@ impl Part {
     }
 }
 
-/// What the smallest part of a format is that can be left out.
+/// Smallest part of a format that can be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// A line.
@@ -97,7 +97,7 @@ impl Unit {
     }
 }
 
-/// What is to be left out so that these are gone: in order, each line once.
+/// Parts to be left out so that these flaws are gone: in order, each line once.
 pub fn cuts(flaws: &[Flaw]) -> Vec<Cut> {
     let cut = |flaw: &Flaw| flaw.span().map(|span| Cut { member: flaw.member.clone(), span });
     let mut all: Vec<Cut> = flaws.iter().filter_map(cut).collect();
@@ -133,16 +133,16 @@ pub const CONTENT: [Reason; 17] = [
     Reason::InspectionLimit,
 ];
 
-/// Those that are about an artifact as a whole.
+/// Reasons that are about an artifact as a whole.
 const WHOLE: [Reason; 5] =
     [Reason::RuleCarriesFile, Reason::RuleBytecode, Reason::ArchiveForm, Reason::TextControl, Reason::InspectionLimit];
 
-/// Whether lines can be left out for it, or a file of an archive.
+/// True if lines, or a file of an archive, can be left out for it.
 pub fn can_be_stripped(reason: Reason) -> bool {
     CONTENT.contains(&reason) && !WHOLE.contains(&reason)
 }
 
-/// Those that a policy may permit; the others never pass.
+/// Reasons that a policy may permit; the others never pass.
 pub const PERMITTABLE: [Reason; 7] = [
     Reason::RuleKeyword,
     Reason::RuleUsesFiles,

@@ -18,16 +18,16 @@ pub const MOST: u64 = 32_000_000;
 /// In the effect's byte: something narrows when or whether it speaks.
 const LIMITED: u8 = 0x80;
 
-/// What an item does in an engine.
+/// Effect of an item in an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
     /// Written down and not in force: a rule behind a comment sign.
     Off,
-    /// It detects.
+    /// Detects.
     Detects,
-    /// It detects, and stops or changes what it detects.
+    /// Detects, and stops or changes what it detects.
     Acts,
-    /// It keeps something else from detecting.
+    /// Keeps something else from detecting.
     Suppresses,
 }
 
@@ -38,11 +38,11 @@ pub struct Item {
     pub key: [u8; 16],
     /// Digest of what it says.
     pub content: [u8; 16],
-    /// Where it begins in the artifact, in bytes.
+    /// Offset of its beginning in the artifact, in bytes.
     pub offset: u64,
-    /// What it does.
+    /// Effect.
     pub effect: Effect,
-    /// Whether something in it narrows when or whether it speaks: a threshold, `noalert`, `private`.
+    /// True if something in it narrows when or whether it speaks: a threshold, `noalert`, `private`.
     pub is_limited: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How many bytes from the beginning of an artifact its kind is told by.
+/// Number of bytes from the beginning of an artifact by which its kind is recognised.
 pub const HEAD: usize = 64 << 10;
 
 macro_rules! kinds {
@@ -16,12 +16,12 @@ macro_rules! kinds {
             /// Every kind there is.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// Its name in manifests and in the config.
+            /// Name in manifests and in the config.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$name => $code),* }
             }
 
-            /// What it is, and how it is told.
+            /// Description, and the sign by which it is recognised.
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$name => $meaning),* }
             }
@@ -59,7 +59,7 @@ kinds! {
 }
 
 impl Kind {
-    /// Whether an engine only compares what is in it with what it sees: digests, names, addresses, sequences of bytes.
+    /// True if an engine only compares its content with what it sees: digests, names, addresses, sequences of bytes.
     /// Nothing in it decides, follows a flow, or takes an expression's time.
     pub fn is_inert(self) -> bool {
         let lists = [Self::Sha256List, Self::Md5List, Self::IpList, Self::DomainList, Self::UrlList];

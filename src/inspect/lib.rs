@@ -1,6 +1,6 @@
-//! What an artifact is, and whether it may pass: default deny. An artifact is cleared only if the kind that the manifest
-//! declares is the kind that its bytes show and one that the feed may carry, and that kind's reader finds nothing in it
-//! that the feed does not permit.
+//! Inspection: the kind of an artifact, and whether it may pass. Default deny: an artifact is cleared only if the kind
+//! that the manifest declares is the kind that its bytes show and one that the feed may carry, and that kind's reader
+//! finds nothing in it that the feed does not permit.
 //!
 //! Two processes share this crate, and the folders say which runs what:
 //!

@@ -1,4 +1,4 @@
-//! What the inspectors of the formats tell: flaws, and the items that came by.
+//! Notes of the formats' inspectors: flaws, and the items that came by.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ use base::Reason;
 use base::clock::Stopwatch;
 use base::ipc::wire::LONGEST_BYTES;
 
-/// How long one artifact may be inspected, in seconds of its own: far above what honest content takes.
+/// Time limit for the inspection of one artifact, in seconds of its own: far above what honest content takes.
 const MOST_SECONDS: u64 = 60;
 
-/// How often the time is looked at, in steps.
+/// Number of steps between two looks at the time.
 const TURN: u64 = 64;
 
 /// Bytes of records that are worth a message: a frame takes twice as many.
@@ -30,7 +30,7 @@ pub struct Notes<'a> {
     items: Vec<u8>,
     /// Takes them; nobody wants them where it is none.
     to: Option<Items<'a>>,
-    /// How many items there were.
+    /// Number of items.
     count: u64,
     watch: Stopwatch,
     steps: u64,
@@ -39,12 +39,12 @@ pub struct Notes<'a> {
     member: Option<String>,
     /// Kinds of the files in an archive.
     pub kinds: BTreeSet<Kind>,
-    /// What a ClamAV database says of itself.
+    /// Header of a ClamAV database.
     pub database: Option<Database>,
 }
 
 impl<'a> Notes<'a> {
-    /// Whose items go there.
+    /// Receiver of the items.
     pub fn new(to: Items<'a>) -> Self {
         Self { to: Some(to), ..Self::default() }
     }
@@ -54,12 +54,12 @@ impl<'a> Notes<'a> {
         self.flaws.add(reason, line, part, self.member.as_deref());
     }
 
-    /// What follows is about this file of an archive; or about what is wrong with the archive.
+    /// Begins a file of an archive, or the archive itself: later notes are about it.
     pub fn enter(&mut self, member: Option<&str>) {
         self.member = member.map(str::to_owned);
     }
 
-    /// That the archive is not of its form, and why.
+    /// Notes that the archive is malformed, and why.
     pub fn form(&mut self, wrong: &str) {
         self.flaws.add(Reason::ArchiveForm, 1, Part::Whole, Some(wrong));
     }
@@ -84,7 +84,7 @@ impl<'a> Notes<'a> {
         }
     }
 
-    /// Whether one more item is not too many; if it is, that is noted once.
+    /// Counts one more item; false if it is one too many, which is noted once.
     fn has_room(&mut self) -> bool {
         self.count = self.count.saturating_add(1);
         if self.count == MOST + 1 {
@@ -101,7 +101,8 @@ impl<'a> Notes<'a> {
         self.items.clear();
     }
 
-    /// Whether the time for this artifact is over: asked by each inspector before its next step, which must be short.
+    /// Checks whether the time for this artifact is over: asked by each inspector before its next step, which must be
+    /// short.
     /// What was seen until then does not count: the artifact is withheld.
     pub fn is_over(&mut self, line: u64) -> bool {
         self.steps += 1;
@@ -112,7 +113,7 @@ impl<'a> Notes<'a> {
         self.is_over
     }
 
-    /// Whether it was over at the last question.
+    /// True if it was over at the last check.
     pub fn was_over(&self) -> bool {
         self.is_over
     }

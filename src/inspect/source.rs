@@ -1,4 +1,4 @@
-//! Where a format's reader gets its bytes from.
+//! Sources of bytes for a format's reader.
 
 use std::io::{self, BufRead, Read};
 
@@ -9,7 +9,7 @@ pub struct Tap<'a, F> {
 }
 
 impl<'a, F: FnMut(&[u8])> Tap<'a, F> {
-    /// What is read from `from`.
+    /// Bytes that are read from `from`.
     pub fn new(from: &'a mut dyn BufRead, see: F) -> Self {
         Self { from, see }
     }

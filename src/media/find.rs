@@ -1,6 +1,6 @@
 //! Bundles on a medium: folders that hold `manifest.json` beside a signature or a payload, or `keyring.toml` beside a
-//! signature. Everything
-//! is reached from the medium's root by descriptors, so no link is followed and no other path exists.
+//! signature. Everything is reached from the medium's root by descriptors, so no link is followed and no other path
+//! exists.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
@@ -16,7 +16,7 @@ use base::quoted::quoted_os;
 use base::{Digest, Limits, Reason, Refusal};
 use bundle::{keyring, signature};
 
-/// What a bundle's signatures are over.
+/// Document that a bundle's signatures are over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Document {
@@ -27,7 +27,7 @@ pub enum Document {
 }
 
 impl Document {
-    /// Its file.
+    /// File name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Manifest => "manifest.json",
@@ -35,7 +35,7 @@ impl Document {
         }
     }
 
-    /// Whether this is the name of a signature over it: `manifest.json.minisig`, or `manifest.json.<anything>.minisig`.
+    /// True for the name of a signature over it: `manifest.json.minisig`, or `manifest.json.<anything>.minisig`.
     pub fn is_signed_by(self, name: &[u8]) -> bool {
         let beside = name.strip_prefix(self.name().as_bytes());
         let is_one = |rest: &[u8]| match self {
@@ -47,7 +47,7 @@ impl Document {
         beside.is_some_and(|rest| rest.starts_with(b".") && is_one(rest))
     }
 
-    /// How much of it is read, and why no more is.
+    /// Limit on bytes read, and the reason code beyond it.
     pub fn limit(self, limits: &Limits) -> (u64, Reason) {
         match self {
             Self::Manifest => (limits.manifest.0, Reason::ManifestTooLarge),
@@ -59,7 +59,7 @@ impl Document {
 /// A folder that looks like a bundle.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// What its signatures are over.
+    /// Signed document.
     pub document: Document,
     /// The bundle's folder below the medium's root; empty if it is the root itself.
     pub folder: PathBuf,
@@ -67,7 +67,7 @@ pub struct Found {
     pub signatures: Vec<OsString>,
 }
 
-/// What lies on a medium.
+/// Content of a medium.
 #[derive(Debug, Default)]
 pub struct Survey {
     /// The bundles, by folder name.

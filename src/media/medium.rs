@@ -19,7 +19,7 @@ use base::quoted::printable;
 use base::{Digest, Error, Fault, Limits, Reason, Refusal, durable};
 use bundle::{Envelope, Verified, signature};
 
-/// Whom the faults are told of.
+/// Role that faults name.
 const READER: &str = "reader";
 /// Buffers in flight between receiving and hashing.
 const IN_FLIGHT: usize = 4;
@@ -51,12 +51,12 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// What its signatures are over.
+    /// Document that its signatures are over.
     pub fn document(&self) -> Document {
         self.document
     }
 
-    /// Its folder, escaped; empty for the medium's root.
+    /// Folder, escaped; empty for the medium's root.
     pub fn folder(&self) -> &str {
         &self.folder
     }
@@ -142,7 +142,7 @@ impl Surveyed {
         &self.bundles
     }
 
-    /// How many files and folders belong to none.
+    /// Number of files and folders that belong to no bundle.
     pub fn unrelated(&self) -> u64 {
         self.unrelated
     }
@@ -183,7 +183,7 @@ impl Surveyed {
         Ok(spooled)
     }
 
-    /// Whether the medium's tree, its names, lengths and times, is what it was at the survey.
+    /// Checks that the medium's tree, its names, lengths and times, is what it was at the survey.
     /// Refusals: `medium-*`, where it can no longer be searched.
     pub fn is_unchanged(&mut self) -> Result<bool, Error> {
         let now = self.reader.ask(&Ask::Again, |answers| match answers.message().map_err(|e| broken(&e))? {
@@ -194,7 +194,7 @@ impl Surveyed {
     }
 }
 
-/// What the reader says lies on the medium.
+/// Content of the medium, as the reader reports it.
 struct Found {
     bundles: Vec<Bundle>,
     unrelated: u64,

@@ -1,4 +1,4 @@
-//! How a medium is mounted, and the disk it lies on. Looked at before anything is read from it.
+//! Mount of a medium, and the disk it lies on. Examined before anything is read from it.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,14 +10,14 @@ use rustix::fs::{StatVfsMountFlags, major, minor, statvfs};
 use base::error::IoContext as _;
 use base::{Fault, raw};
 
-/// How a medium is mounted.
+/// Mount of a medium.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
-    /// Whether it could be written to.
+    /// True if it could be written to.
     pub writable: bool,
     /// The flags it should have and has: of `ro nodev nosuid noexec`.
     pub flags: Vec<&'static str>,
-    /// Those it lacks.
+    /// Mount options that it lacks.
     pub lacks: Vec<&'static str>,
 }
 
@@ -42,7 +42,7 @@ impl Mount {
 /// system that replays its journal writes to it then.
 pub struct Guarded {
     device: File,
-    /// Its name, such as `sdb`.
+    /// Name, such as `sdb`.
     pub name: String,
     was_read_only: bool,
 }
@@ -81,7 +81,7 @@ fn disk_of(dev: u64) -> Option<PathBuf> {
     if part.join("partition").exists() { part.parent().map(Path::to_owned) } else { Some(part) }
 }
 
-/// Whether a line of `mounts` (proc(5), mountinfo) mounts this disk, or a part of it, writable.
+/// True if a line of `mounts` (proc(5), mountinfo) mounts this disk, or a part of it, writable.
 fn is_written_to(disk: &Path, mounts: &str) -> bool {
     let numbers = |folder: &Path| fs::read_to_string(folder.join("dev")).map(|text| text.trim().to_owned());
     let parts = fs::read_dir(disk).into_iter().flatten().filter_map(io::Result::ok).map(|entry| entry.path());

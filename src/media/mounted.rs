@@ -1,20 +1,19 @@
-//! What is mounted where media are, and which disks are plugged in: from the kernel's files, of this host or of
-//! a copy of another's.
+//! Mounted media, and disks that are plugged in: from the kernel's files, of this host or of a copy of another's.
 
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
-/// Where media are mounted.
+/// Folders where media are mounted.
 const MEDIA: &[&str] = &["/media", "/mnt", "/run/media"];
 
 /// A mount that is a medium's, by its place or by its disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mounted {
-    /// Where it is.
+    /// Mount point.
     pub place: PathBuf,
-    /// Its device, as MAJOR:MINOR.
+    /// Device, as MAJOR:MINOR.
     pub device: String,
     /// The mount's options.
     pub options: Vec<String>,
@@ -23,9 +22,9 @@ pub struct Mounted {
 /// A removable disk, or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plugged {
-    /// Its name below /dev.
+    /// Name below /dev.
     pub name: String,
-    /// Its device, as MAJOR:MINOR.
+    /// Device, as MAJOR:MINOR.
     pub device: String,
     /// Bytes on it.
     pub size: u64,
@@ -65,7 +64,7 @@ pub fn plugged(host: &Path) -> Vec<Plugged> {
     found
 }
 
-/// Whether a block device, MAJOR:MINOR, is a removable disk or a part of one.
+/// True if a block device, MAJOR:MINOR, is a removable disk or a part of one.
 fn is_removable(host: &Path, device: &str) -> bool {
     let folder = host.join("sys/dev/block").join(device);
     let flag = |folder: &Path| fs::read_to_string(folder.join("removable")).is_ok_and(|text| text.trim() == "1");

@@ -18,7 +18,7 @@ use bundle::signature;
 /// Most unreadable folders named; the rest is counted.
 const UNREADABLE: usize = 20;
 
-/// What the keeper asks.
+/// Request of the keeper to the reader.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Ask {
@@ -33,11 +33,11 @@ pub enum Ask {
     Again,
 }
 
-/// What the reader answers; `Refused` may stand for any answer, or end it.
+/// Reply of the reader; `Refused` may stand for any reply, or end it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Answer {
-    /// What a bundle's signatures are over, and its folder, escaped; empty for the medium's root.
+    /// Signed document of a bundle, and its folder, escaped; empty for the medium's root.
     Bundle(Document, String),
     /// The medium was searched.
     Surveyed {
@@ -50,9 +50,9 @@ pub enum Answer {
     },
     /// The name of a file, whose bytes follow.
     File(String),
-    /// That was all.
+    /// End of the reply.
     Done,
-    /// It is not acceptable.
+    /// Refusal.
     Refused(Reason, String),
 }
 

@@ -20,11 +20,11 @@ use inspect::rebuild::rebuild;
 use inspect::source::Tap;
 use inspect::{Decision, Demands, Finding, Kind, Opaque, Policy, Terms, Verdict, inspect};
 
-/// What to make.
+/// Plan of a bundle.
 pub struct Plan {
     /// The folder of files.
     pub folder: PathBuf,
-    /// Where the bundle's folder will be; it must not exist.
+    /// Folder of the new bundle; it must not exist.
     pub out: PathBuf,
     /// Feed.
     pub feed: String,
@@ -42,7 +42,7 @@ pub struct Plan {
     pub expires: Timestamp,
     /// Manifests of bundles that the relay has: what they list is left out.
     pub base: Vec<PathBuf>,
-    /// What the relay would do with content: it is told, file by file.
+    /// Policy by which each file is reported, as the relay would judge it.
     pub policy: Policy,
     /// The kinds that the feed may carry there.
     pub kinds: Vec<Kind>,
@@ -50,37 +50,37 @@ pub struct Plan {
     pub strip: Option<PathBuf>,
     /// An Ed25519 key in PEM to sign the artifacts with for TUF clients, and where to write that.
     pub tuf: Option<(PathBuf, PathBuf)>,
-    /// Whether files of no kind we know are listed as `unknown`, for the relay to withhold.
+    /// True: files of no known kind are listed as `unknown`, for the relay to withhold.
     pub keep_unrecognised: bool,
     /// minisign secret key file.
     pub sign: Option<PathBuf>,
-    /// How much is taken.
+    /// Limits.
     pub limits: Limits,
 }
 
 /// Paths of no kind we know, and why.
 type Unrecognised = Vec<(String, Reason)>;
 
-/// What was found in the folder.
+/// Contents of the folder.
 #[derive(Default)]
 struct Survey {
     artifacts: Vec<Artifact>,
-    /// Where the bytes of those lie that are not as they were found.
+    /// Folder of the bytes that differ from those found.
     stripped: BTreeMap<String, PathBuf>,
     unrecognised: Unrecognised,
     verdicts: Vec<Verdict>,
     refused: Vec<Refusal>,
 }
 
-/// What was made.
+/// Result of a build.
 pub struct Made {
     /// The manifest.
     pub manifest: Manifest,
     /// Files of no kind we know, and why; listed as `unknown`.
     pub unrecognised: Unrecognised,
-    /// What the relay would do with each file under the policy, by path, before anything was stripped here.
+    /// Verdict of the policy on each file, by path, before anything was stripped here.
     pub verdicts: Vec<Verdict>,
-    /// What it would refuse the release for.
+    /// Refusal of the release by the policy.
     pub refused: Vec<Refusal>,
     /// Path of the signature, if one was made.
     pub signature: Option<PathBuf>,

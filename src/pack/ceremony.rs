@@ -11,7 +11,7 @@ use bundle::succession::{claimed_version, root_signers};
 use bundle::{Envelope, Keyring, SignatureFile, Successor, signature, succeed};
 use media::{Document, Medium};
 
-/// What the next keyring has other than the former; see the command line.
+/// Changes from the former keyring to the next; see the command line.
 #[derive(Default)]
 pub struct Changes {
     /// Keys to add, as fields.
@@ -83,7 +83,7 @@ pub fn read(folder: &Path) -> Result<Envelope, Error> {
     surveyed.envelope(&keyring)
 }
 
-/// What the relay would say to each of these, in the order of their versions; the first refusal ends it, and names
+/// Verdict of the relay on each of these, in the order of their versions; the first refusal ends it, and names
 /// the root keys that have signed.
 pub fn check(folders: &[PathBuf], former: &Keyring) -> Result<Vec<(Successor, Vec<String>)>, Error> {
     let limits = Limits::default();
@@ -135,7 +135,7 @@ pub fn assemble(folder: &Path, former: &Keyring, signatures: &[PathBuf]) -> Resu
     Ok(good.into_iter().map(|(id, _)| id).collect())
 }
 
-/// What one keyring has other than the one before, in lines.
+/// Differences of a keyring from the one before, in lines.
 pub fn differences(old: &Keyring, new: &Keyring) -> Vec<String> {
     let mut lines = Vec::new();
     let id = |public: &str| RawKey::parse(public).map_or_else(|_| "?".to_owned(), |raw| raw.id_text());

@@ -1,4 +1,4 @@
-//! What the relay would say: the relay's own verify, unpack and inspect code, keeping nothing.
+//! Dry run: the relay's own verify, unpack and inspect code, keeping nothing.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use config::{Classification, Config, policy};
 use inspect::{Demands, Examination, Kind, Scratch, Terms, Threads, Verdict};
 use media::Medium;
 
-/// What a dry run found.
+/// Result of a dry run.
 pub struct Checked {
     /// Feed and version.
     pub release: (String, u64),
-    /// Who signed.
+    /// Signers.
     pub signers: Vec<Signer>,
     /// One verdict for each artifact that the payload carries.
     pub verdicts: Vec<Verdict>,

@@ -11,7 +11,7 @@ use base::{Error, Fault, Reason, Refusal, Timestamp, quoted};
 use bundle::key::ML_DSA_KEY;
 use bundle::keyring::{Algorithm, FORMAT, Key, Keyring, Right, Role, Root, Threshold};
 
-/// What stands before the bytes of a public ML-DSA-65 key (RFC 9881, section 4).
+/// Prefix of a public ML-DSA-65 key's bytes (RFC 9881, section 4).
 const ML_DSA_SPKI: &[u8] =
     &[0x30, 0x82, 0x07, 0xb2, 0x30, 0x0b, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 0x12, 3, 0x82, 0x07, 0xa1, 0];
 

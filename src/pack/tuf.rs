@@ -18,7 +18,7 @@ use bundle::tuf::{
     target_name,
 };
 
-/// What stands before the 32 bytes of a secret Ed25519 key in PKCS #8 (RFC 8410, section 7).
+/// Prefix of a secret Ed25519 key's 32 bytes in PKCS #8 (RFC 8410, section 7).
 const PKCS8: &[u8] = &[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 /// And before those of a public one (RFC 8410, section 4).
 const SPKI: &[u8] = &[0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
@@ -43,16 +43,16 @@ pub fn public(text: &str) -> Result<Key, Error> {
     raw.map(|raw: [u8; 32]| Key::ed25519(&raw)).ok_or_else(wrong)
 }
 
-/// What a root has other than the former.
+/// Changes from the former root to the next.
 #[derive(Default)]
 pub struct RootChanges {
     /// Root keys, instead of all former ones.
     pub root: Vec<Key>,
-    /// How many must sign.
+    /// Number of keys that must sign.
     pub root_threshold: Option<u64>,
     /// Keys for the top-level targets, instead of all former ones.
     pub targets: Vec<Key>,
-    /// How many must sign.
+    /// Number of keys that must sign.
     pub targets_threshold: Option<u64>,
     /// The relay's key.
     pub relay: Option<Key>,

@@ -1,24 +1,24 @@
 //! System calls of confined roles: the form of a row in a binary's table. What no row names fails with `EPERM`.
 
-/// Which calls of a name may pass.
+/// Condition under which a system call may pass.
 pub enum When {
     /// All of them.
     Always,
-    /// Those whose open flags, in this argument, neither write nor create.
+    /// Only with open flags, in this argument, that neither write nor create.
     ReadOnly(u8),
-    /// Those whose argument has none of these bits.
+    /// Only with none of these bits in the argument.
     Without(u8, u64),
-    /// Those whose argument has all of these bits.
+    /// Only with all of these bits in the argument.
     With(u8, u64),
-    /// Those whose argument is one of these.
+    /// Only with one of these values of the argument.
     OneOf(u8, &'static [u64]),
-    /// Those in which both of these arguments are null.
+    /// Only with null in both of these arguments.
     BothNull(u8, u8),
 }
 
 /// One row: a call, the roles that may make it, when, and why.
 pub struct Call {
-    /// Its name.
+    /// Name of the call.
     pub name: &'static str,
     /// Letters of the roles.
     pub roles: &'static str,

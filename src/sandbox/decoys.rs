@@ -18,13 +18,13 @@ use super::trial::{Layers, Line, Tried, order};
 use super::worker::{ourselves, start};
 use base::{Fault, durable};
 
-/// What one process found.
+/// Results of one process.
 pub struct Ran {
-    /// What it holds.
+    /// Confinement that it reported.
     pub held: Held,
     /// The layer it should run with alone cannot be had.
     pub missing: bool,
-    /// What became of each attempt, by its number.
+    /// Result of each attempt, by its number.
     pub tried: Vec<Tried>,
 }
 
@@ -46,7 +46,7 @@ impl Drop for Trying {
     }
 }
 
-/// What is there to be reached: sockets that live as long as this, and a folder for each run.
+/// Decoys: sockets that live as long as this, and a folder for each run.
 pub struct Decoys {
     folder: PathBuf,
     tcp: TcpListener,

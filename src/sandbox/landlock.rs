@@ -69,7 +69,7 @@ fn writing() -> BitFlags<AccessFs> {
         | AccessFs::Refer
 }
 
-/// What of `access` makes sense for a file, where `path` is one.
+/// Part of `access` that applies to a file, if `path` is one.
 fn allowed(access: BitFlags<AccessFs>, path: &std::path::Path) -> BitFlags<AccessFs> {
     if path.is_dir() { access } else { access & AccessFs::from_file(NEWEST) }
 }

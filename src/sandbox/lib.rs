@@ -64,21 +64,21 @@ impl fmt::Display for Layer {
     }
 }
 
-/// What this process in particular is given, beside its role's rights.
+/// Grants of one process, beside its role's rights.
 #[derive(Clone, Copy)]
 pub struct Grants<'a> {
-    /// Where the state lies, as this process names it.
+    /// State folder, as this process names it.
     pub state: &'a Path,
     /// The medium's root, open.
     pub medium: Option<BorrowedFd<'a>>,
 }
 
-/// Which layers are taken, and which of them may be missing.
+/// Terms of the confinement: layers that are taken, and layers that may be missing.
 #[derive(Clone, Debug, Default)]
 pub struct Terms {
     /// Only this one: for the self-test.
     pub only: Option<Layer>,
-    /// Those whose absence the config accepts.
+    /// Layers whose absence the config accepts.
     pub waived: Vec<Layer>,
 }
 
@@ -93,12 +93,12 @@ pub struct Waiver {
     pub reason: String,
 }
 
-/// What a process got.
+/// Confinement that a process got.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Held {
-    /// Whether the empty network, the user and the limits are there.
+    /// True if the empty network, the user and the limits are in force.
     pub namespaces: bool,
     /// Version of Landlock's interface in this kernel; none where that layer is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,7 +106,7 @@ pub struct Held {
     /// SHA-256 of the system call filter; none where that layer is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Digest>,
-    /// What is weaker than it could be, and why.
+    /// Weaknesses that this kernel or host leaves, with their reasons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub weaker: Vec<String>,
 }
@@ -196,7 +196,7 @@ fn missing(layer: Layer, why: &str) -> Fault {
     Fault::Unconfined { layer: layer.to_string(), why: why.to_owned() }
 }
 
-/// Whether this process has one thread only.
+/// True if this process has one thread only.
 fn is_single_threaded() -> bool {
     std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1)
 }

@@ -13,7 +13,7 @@ use super::rights::{Rights, User};
 use super::{Grants, Layer, missing};
 use base::{Fault, raw};
 
-/// What `nobody` and `nogroup` are everywhere.
+/// Ids of `nobody` and `nogroup` on every system.
 const NOBODY: u32 = 65534;
 
 /// Takes effect for this thread and those it starts, for good. Gives what is weaker than it could
@@ -59,7 +59,7 @@ fn leave(root: bool) -> Result<(), Fault> {
     }
 }
 
-/// Whether the network we are in has no interface but the loopback.
+/// True if the network namespace of this process has no interface but the loopback.
 fn is_alone() -> bool {
     let Ok(text) = std::fs::read_to_string("/proc/self/net/dev") else { return false };
     text.lines().filter_map(|line| line.split_once(':')).all(|(name, _)| name.trim() == "lo")

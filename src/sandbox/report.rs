@@ -12,7 +12,7 @@ pub struct SelfTest {
     /// The line's number in the server's journal, where it came from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<u64>,
-    /// Whether each layer was tried alone, and everything without any.
+    /// True if each layer was tried alone, and everything without any.
     pub full: bool,
     /// The kernel.
     pub kernel: String,
@@ -21,10 +21,10 @@ pub struct SelfTest {
     /// The layers that the config does without.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<Waiver>,
-    /// What got through where a layer is missing that the config does without.
+    /// Attempts that got through where a layer is missing that the config does without.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exposed: Vec<String>,
-    /// What got through, or does not work: none of it is as it should be.
+    /// Attempts that got through, and allowed acts that do not work: each is a fault.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
 }
@@ -38,10 +38,10 @@ pub struct SelfTested {
     pub role: String,
     /// The layers it holds: Landlock's version, the filter's digest, what is weaker.
     pub held: Held,
-    /// How much was tried.
+    /// Number of attempts.
     pub attempts: u64,
-    /// How much of it was stopped.
+    /// Number of attempts that were stopped.
     pub stopped: u64,
-    /// How much this kernel or user cannot do, confined or not; counted in the full form only.
+    /// Number of attempts that this kernel or user cannot make, confined or not; counted in the full form only.
     pub not_here: u64,
 }

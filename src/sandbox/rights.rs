@@ -6,7 +6,7 @@ use super::calls::Call;
 /// Something on the disk.
 #[derive(Clone, Copy, Debug)]
 pub enum Place {
-    /// What was opened as the medium, and all below it.
+    /// Medium as it was opened, and all below it.
     Medium,
     /// This part of the state folder, and all below it; all of it if empty.
     State(&'static str),
@@ -25,13 +25,13 @@ pub enum User {
 pub struct Rights {
     /// The role's name, in lower case.
     pub name: &'static str,
-    /// Its letter in the table of system calls.
+    /// Letter of the role in the table of system calls.
     pub letter: char,
-    /// What it may do, in words.
+    /// Rights in words.
     pub may: &'static str,
-    /// What it may read.
+    /// Paths that it may read.
     pub reads: &'static [Place],
-    /// What it may change, make and remove.
+    /// Paths that it may change, make and remove.
     pub writes: &'static [Place],
     /// The one file it may append to, open before it is confined.
     pub appends: Option<&'static str>,

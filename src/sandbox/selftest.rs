@@ -18,9 +18,9 @@ use base::Fault;
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Row {
-    /// What was tried.
+    /// Description of the attempt.
     pub attempt: &'static str,
-    /// Whether the role's rights allow it.
+    /// True if the role's rights allow it.
     pub allowed: bool,
     /// Without any layer; absent in the short form.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,23 +31,23 @@ pub struct Row {
     pub inside: Tried,
 }
 
-/// What a row says.
+/// Result of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is not allowed and was stopped.
+    /// Not allowed, and stopped.
     Stopped,
-    /// It is allowed and succeeded.
+    /// Allowed, and succeeded.
     Works,
-    /// It does not succeed outside either: this kernel or this user cannot do it.
+    /// Not possible outside either: this kernel or this user cannot do it.
     NotHere,
-    /// It is not allowed and succeeded.
+    /// Not allowed, and succeeded.
     Escape,
-    /// It is allowed and was stopped.
+    /// Allowed, and stopped.
     Broken,
 }
 
 impl Row {
-    /// What it says.
+    /// Words for the result.
     pub fn outcome(&self) -> Outcome {
         match (self.allowed, self.inside) {
             (true, Tried::Done) => Outcome::Works,
@@ -65,16 +65,16 @@ impl Row {
 pub struct Part {
     /// The role's name.
     pub role: &'static str,
-    /// What it may do, in words.
+    /// Rights in words.
     #[serde(skip)]
     pub may: &'static str,
-    /// What it holds.
+    /// Confinement that it reported.
     pub held: Held,
     /// Each attempt.
     pub rows: Vec<Row>,
 }
 
-/// How much is tried.
+/// Extent of a self-test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// Outside, with each layer alone, and with all.
@@ -131,7 +131,7 @@ pub fn run(state: &Path, roles: &[&'static Rights], form: Form) -> Result<Vec<Pa
     Ok(parts)
 }
 
-/// What is not as it should be, in words.
+/// Faults in words.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     /// The attempts that got through, and the work that did not.
@@ -141,7 +141,7 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Those of these parts.
+    /// Faults of these roles.
     pub fn of(parts: &[Part]) -> Self {
         let mut found = Self::default();
         for part in parts {

@@ -10,20 +10,20 @@ use super::attempts::{self, Attempt, Targets};
 use super::rights::Rights;
 use super::{Grants, Held, Layer, Terms, enter};
 
-/// What became of one attempt.
+/// Result of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Tried {
-    /// It succeeded.
+    /// Succeeded.
     Done,
-    /// It failed with this errno.
+    /// Failed with this errno.
     Errno(i32),
     /// The kernel ended the process with this signal.
     Signal(i32),
 }
 
-/// Which layers a run takes.
+/// Layers that a run takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layers {
     /// None: outside.
@@ -35,7 +35,7 @@ pub enum Layers {
 }
 
 impl Layers {
-    /// Its name.
+    /// Name of the layers.
     pub fn word(self) -> String {
         match self {
             Self::None => "none".into(),
@@ -54,14 +54,14 @@ impl Layers {
     }
 }
 
-/// What a process that tries says of it.
+/// Report of a process that tries to get out.
 #[derive(Serialize, Deserialize)]
 pub enum Line {
-    /// What it holds.
+    /// Confinement of the process.
     Held(Held),
     /// The layer it should hold alone cannot be had.
     Missing,
-    /// What became of the attempt of this number.
+    /// Result of the attempt of this number.
     Tried(usize, Tried),
 }
 

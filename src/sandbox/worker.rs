@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_dea
 use base::Fault;
 use base::error::IoContext as _;
 
-/// What we are, whatever happened to the file we were started from.
+/// Path of our own program, whatever happened to the file that it was started from.
 const OURSELVES: &str = "/proc/self/exe";
 
 /// Our own binary, to be started on this state.

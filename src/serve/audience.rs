@@ -19,12 +19,12 @@ impl Audience {
         Self(self.0.as_ref().zip(other.0.as_ref()).map(both))
     }
 
-    /// Whether it is there for whoever asks.
+    /// True if it is there for everybody.
     pub fn is_everybody(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Whether it is there for an agent with this name in its certificate.
+    /// True if it is there for an agent with this name in its certificate.
     pub fn has(&self, certificate: Option<&str>) -> bool {
         self.0.as_ref().is_none_or(|names| certificate.is_some_and(|name| names.iter().any(|it| it == name)))
     }

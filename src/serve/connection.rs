@@ -28,12 +28,12 @@ use crate::journal::Attempt;
 use base::{clock, quoted};
 use guard::Label;
 
-/// How long, and how many bytes of, a refused body are let run out so that the other side gets to
+/// Limits in time and bytes on a refused body that is let run out, so that the other side gets to
 /// read the answer. They are thrown away as they come.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: u64 = 16 << 20;
 
-/// Who is at the other end, and where they came in.
+/// Other end of a connection, and the address it came to.
 #[derive(Clone)]
 pub struct Peer {
     /// The agent's address.
@@ -46,7 +46,7 @@ pub struct Peer {
     pub certificate: Option<String>,
 }
 
-/// How patient a connection is.
+/// Time limits of a connection.
 #[derive(Clone, Copy)]
 pub struct Patience {
     /// For a request's head, and between requests.
@@ -55,12 +55,12 @@ pub struct Patience {
     pub stall: Duration,
 }
 
-/// What asks for a connection's end, after the answer that is under way.
+/// Signals that ask for a connection's end, after the answer that is under way.
 #[derive(Clone)]
 pub struct Stop {
     /// The server stops: it is true.
     pub server: watch::Receiver<bool>,
-    /// What the connection was accepted with has changed, where something can.
+    /// Signal that the TLS settings which the connection was accepted with have changed.
     pub accepted: Option<watch::Receiver<()>>,
 }
 
@@ -253,7 +253,7 @@ impl Answerer<'_> {
     }
 }
 
-/// What is known of an attempt. Everything the other side wrote is escaped and cut; what may be a
+/// Record of an attempt. Everything the other side wrote is escaped and cut; what may be a
 /// credential is not kept.
 pub fn attempt(peer: &Peer, label: &Label, method: &str, target: &str, headers: &HeaderMap, status: u16) -> Attempt {
     let said = |name: HeaderName| {

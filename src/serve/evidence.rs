@@ -16,7 +16,7 @@ use sandbox::report::SelfTest;
 
 /// Attempts waiting for the thread; more are only counted.
 const WAITING: usize = 4096;
-/// How long the thread rests before it looks again; far less than what fills the queue.
+/// Pause of the thread before it looks again; far less than what fills the queue.
 const REST: Duration = Duration::from_millis(20);
 /// Kinds of attempts told apart within a minute; more count as one.
 const KINDS: usize = 1024;
@@ -27,14 +27,14 @@ enum Message {
     Flush(SyncSender<()>),
 }
 
-/// Where attempts are handed in.
+/// Evidence: takes attempts, and writes them to the journal.
 pub struct Evidence {
     sender: SyncSender<Message>,
     /// Attempts that could not be recorded one by one.
     pub dropped: AtomicU64,
 }
 
-/// What makes two attempts alike: agent, label, name asked for, method and path.
+/// Key by which attempts are alike: agent, label, name asked for, method and path.
 type Kind = (String, String, Option<String>, String);
 
 struct Recorder {

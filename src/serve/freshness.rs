@@ -1,4 +1,4 @@
-//! How old what is served is: fresh, ageing, stale or expired. Expired content is served on, and says so.
+//! Freshness of served content: fresh, ageing, stale or expired. Expired content is served on, and says so.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -8,9 +8,9 @@ use super::plan::Ageing;
 use crate::set::Member;
 use base::Timestamp;
 
-/// How old a feed's content is, as a channel shows it.
+/// Age of a feed's content, as a channel shows it.
 pub struct FeedState {
-    /// Its name.
+    /// Name of the feed.
     pub name: String,
     /// The channel.
     pub channel: String,

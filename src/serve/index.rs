@@ -1,4 +1,4 @@
-//! What is published, in memory: every path with its bytes, ready to be handed out. Built anew when
+//! Index in memory of all that is published: every path with its bytes, ready to be handed out. Built anew when
 //! a channel's pointer changes and swapped in as a whole; a download goes on with what it began with.
 
 use std::collections::HashMap;
@@ -24,12 +24,12 @@ use base::{Digest, Fault, Timestamp, clock};
 use bundle::ReleaseId;
 use guard::Guard;
 
-/// How often the pointers are looked at.
+/// Interval at which the pointers are looked at.
 const LOOK: Duration = Duration::from_millis(200);
-/// How long after something could not be loaded.
+/// Interval after something could not be loaded.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// What agents can get.
+/// Index of the paths that agents can get.
 pub struct Index {
     paths: HashMap<String, Arc<Item>>,
     blobs: HashMap<Digest, Arc<Item>>,
@@ -48,7 +48,7 @@ pub struct Index {
 /// One file, ready to be handed out.
 #[derive(Clone)]
 pub struct Item {
-    /// Its bytes.
+    /// Bytes.
     pub bytes: Bytes,
     /// Strong validator: the digest in quotes.
     pub etag: HeaderValue,
@@ -56,13 +56,13 @@ pub struct Item {
     pub modified: Timestamp,
     /// The same as a header.
     pub last_modified: HeaderValue,
-    /// Its type.
+    /// Content type.
     pub content_type: HeaderValue,
-    /// Whether its bytes can never change at this path.
+    /// True if the bytes can never change at this path.
     pub immutable: bool,
     /// The feed it came from.
     pub feed: Option<Arc<FeedState>>,
-    /// Whether it is no artifact, but what we made beside one.
+    /// True for a file that the relay made beside an artifact.
     pub is_side_file: bool,
     /// For whom it is there.
     pub audience: Audience,
@@ -108,7 +108,7 @@ impl Index {
         Ok((index, faults))
     }
 
-    /// What knows submission clients, by the list that ships and the published one.
+    /// Recogniser of submission clients, by the list that ships and the published one.
     pub fn published_guard(&self, plan: &Plan) -> Result<Guard, Fault> {
         let item = plan.settings.endpoints.as_ref().and_then(|path| self.get(&format!("/{path}")));
         item.map_or_else(Guard::shipped, |item| Guard::with(&item.bytes))
@@ -241,7 +241,7 @@ impl Index {
         Some(Arc::new(Item { content_type, immutable: true, ..Item::clone(item) }))
     }
 
-    /// Whether anything was ever published.
+    /// True if anything was ever published.
     pub fn is_ready(&self) -> bool {
         !self.channels.is_empty()
     }
@@ -333,7 +333,7 @@ fn join<K: Eq + Hash>(items: &mut HashMap<K, Arc<Item>>, place: K, item: Arc<Ite
     }
 }
 
-/// Whether the pointers still name what is served.
+/// True if the pointers still name what is served.
 fn is_current(published: &Published, plan: &Plan, index: &Index) -> Result<bool, Fault> {
     let mut pointers = Vec::new();
     for channel in &plan.channels {
@@ -356,7 +356,7 @@ mod tests {
         index.get("/a").unwrap()
     }
 
-    /// Whom of `a`, `b` and nobody in particular the item is for, after these came.
+    /// Bytes of the item, and for whom of `a`, `b` and an agent without a name it is there, after these came.
     fn joined(all: &[(&'static str, &[&str])]) -> (Bytes, [bool; 3]) {
         let mut items = HashMap::new();
         for (text, names) in all {

@@ -19,11 +19,11 @@ pub const NAME: &str = "journal";
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Line {
-    /// What somebody attempted.
+    /// Attempt to send something out or to reach someone else.
     Attempt(Box<Attempt>),
-    /// What somebody pulled: no evidence, and no entry of the log.
+    /// Pull: no evidence, and no entry of the log.
     Pull(Box<Pull>),
-    /// What the server proved of itself before it began.
+    /// Result of the server's self-test before it began.
     SelfTest(Box<SelfTest>),
 }
 
@@ -62,14 +62,14 @@ pub struct Pull {
     pub id: u64,
     /// When the newest came.
     pub pulled: Timestamp,
-    /// How many.
+    /// Number of pulls.
     pub count: u64,
     /// The agent's address.
     pub agent: String,
     /// Name in its certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
-    /// Its program: the first word of its User-Agent, without the version; escaped.
+    /// Program: the first word of its User-Agent, without the version; escaped.
     pub program: String,
     /// The feed.
     pub feed: String,
@@ -77,7 +77,7 @@ pub struct Pull {
     pub version: u64,
     /// The newest path.
     pub path: String,
-    /// Whether it has that version now: one was answered in whole, or it said that it has it.
+    /// True if the agent has that version now: one file was answered in whole, or the agent said that it has it.
     pub whole: bool,
 }
 
@@ -90,15 +90,15 @@ pub struct Attempt {
     pub id: u64,
     /// When the first of them came.
     pub at: Timestamp,
-    /// How many alike came since the last such entry.
+    /// Number of like attempts since the last such entry.
     pub count: u64,
-    /// What it was, for instance `virustotal` or `generic-upload`.
+    /// Label of the attempt, for instance `virustotal` or `generic-upload`.
     pub label: String,
-    /// Whether it tried to send something out; `false` for a misdirected update or a broken request.
+    /// True if it tried to send something out; `false` for a misdirected update or a broken request.
     pub submission: bool,
     /// The agent's address.
     pub agent: String,
-    /// Its port, in the first of them.
+    /// Port of the first attempt.
     pub port: u16,
     /// Name in the agent's certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]

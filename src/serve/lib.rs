@@ -69,17 +69,17 @@ pub struct Service {
     pub evidence: Evidence,
     /// Takes who pulls what.
     pub pulls: Pulls,
-    /// Where the log lies, which is served too.
+    /// Folder of the import log, which is served too.
     pub published: Published,
     /// Tells how far an import is, where one runs.
     pub import: ImportProgress,
-    /// Who is connected.
+    /// Limit on connections.
     pub room: Arc<Room>,
-    /// What was counted.
+    /// Counters.
     pub counts: Counts,
 }
 
-/// What `/-/metrics` shows.
+/// Counters that `/-/metrics` shows.
 #[derive(Debug, Default)]
 pub struct Counts {
     /// Connections accepted.
@@ -98,7 +98,7 @@ pub struct Counts {
     pub load_faults: AtomicU64,
 }
 
-/// How far the present step of an import is.
+/// Progress of the present step of an import.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ImportStep {
     /// Bytes of the step that are done.
@@ -110,23 +110,23 @@ pub struct ImportStep {
 /// Tells how far an import is at a moment; nothing where none runs. For the metrics.
 pub type ImportProgress = Box<dyn Fn(Timestamp) -> Option<ImportStep> + Send + Sync>;
 
-/// What a server is given that nobody but its supervisor can give it.
+/// Resources that only the supervisor can give a server.
 pub struct Given {
-    /// What it accepts on.
+    /// Sockets that it accepts on.
     pub listeners: Listeners,
     /// TLS, where the listeners speak it.
     pub tls: Option<Arc<Tls>>,
-    /// What it proved of its confinement before it began.
+    /// Result of the self-test before it began.
     pub proof: SelfTest,
     /// Tells how far an import is.
     pub import: ImportProgress,
 }
 
-/// What this process was given to accept on; nothing else is ever bound.
+/// Listening sockets of this process; nothing else is ever bound.
 pub struct Listeners {
-    /// Where agents are served.
+    /// Sockets on which agents are served.
     pub agents: Vec<TcpListener>,
-    /// Where nothing is served and every knock is recorded.
+    /// Sockets on which nothing is served and every connection is recorded.
     pub tripwires: Vec<TcpListener>,
 }
 

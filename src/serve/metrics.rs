@@ -1,4 +1,4 @@
-//! What `/-/metrics` shows: OpenMetrics 1.0, which Prometheus reads, written by its own library.
+//! Metrics at `/-/metrics`: OpenMetrics 1.0, which Prometheus reads, written by its own library.
 
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
@@ -78,7 +78,7 @@ impl Numbers {
         add("feed_expires_timestamp_seconds", "When it expires.", &|feed| feed.expires().secs(), false);
     }
 
-    /// How far an import is, where one runs.
+    /// Progress of an import, while one runs.
     fn import(&mut self, service: &Service, now: Timestamp) {
         let running = (service.import)(now);
         self.gauge("import_running", "Whether an import runs now.", u64::from(running.is_some()));

@@ -1,4 +1,4 @@
-//! What the relay says of itself: the index at `/`, and below `/-/` health, metrics, and the import log's tiles.
+//! Pages of the relay itself: the index at `/`, and below `/-/` health, metrics, and the import log's tiles.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ pub fn answer(service: &Service, path: &str, certificate: Option<&str>) -> Optio
     }
 }
 
-/// What this is, and the channels that are open to all; nothing before the first publication.
+/// Text of the index at `/`: the program, and the channels that are open to all; nothing before the first publication.
 fn index(service: &Service) -> Option<Response<Body>> {
     let index = service.index.load();
     let open = index.feeds.iter().filter(|feed| feed.audience.is_everybody());

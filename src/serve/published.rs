@@ -20,7 +20,7 @@ pub struct Published {
 }
 
 impl Published {
-    /// Those in the folder `root`; nothing is read yet.
+    /// Published sets in the folder `root`; nothing is read yet.
     pub fn new(root: &Path) -> Self {
         Self { root: root.to_owned() }
     }
@@ -35,7 +35,7 @@ impl Published {
         self.root.join("channels").join(channel)
     }
 
-    /// Where the blob of this digest lies.
+    /// Path of the blob of this digest.
     pub fn blob_path(&self, digest: Digest) -> PathBuf {
         let hex = digest.to_string();
         let (two, _) = hex.split_at(2);
@@ -57,7 +57,7 @@ impl Published {
         self.root.join("tuf").join(name)
     }
 
-    /// Which set a channel serves; `None` before the first publication.
+    /// Set that a channel serves; `None` before the first publication.
     pub fn current(&self, channel: &str) -> Result<Option<Current>, Fault> {
         let path = self.channel_path(channel).join("current");
         if !self.channel_path(channel).is_dir() {
@@ -72,7 +72,7 @@ impl Published {
             .ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it cannot be read"))
     }
 
-    /// Where a set lies.
+    /// Path of a set.
     pub fn set_path(&self, channel: &str, generation: u64) -> PathBuf {
         self.channel_path(channel).join(format!("{generation}.json"))
     }
@@ -111,7 +111,7 @@ impl Published {
         durable::names(&self.root().join("channels"))
     }
 
-    /// Which tree is served; none before the first.
+    /// Tree that is served; none before the first.
     pub fn tree_current(&self) -> Result<Option<Current>, Fault> {
         let path = self.tuf_path("current");
         if !path.exists() {
@@ -122,7 +122,7 @@ impl Published {
             .ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it cannot be read"))
     }
 
-    /// What the tree that is served was made of, and when; none before the first.
+    /// Sources and time of the tree that is served; none before the first.
     pub fn tree_outline(&self) -> Result<Option<Outline>, Fault> {
         let Some(current) = self.tree_current()? else { return Ok(None) };
         durable::read_json(&self.tuf_path(&format!("{}.json", current.generation)), current.set).map(Some)

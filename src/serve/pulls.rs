@@ -1,4 +1,4 @@
-//! Who pulls what, counted while it is answered and told to the journal once a second at most, once a minute for
+//! Pulls of agents, counted while they are answered and written to the journal once a second at most, once a minute for
 //! each agent and feed: no request waits for the disk, and no agent can fill it.
 
 use std::collections::HashMap;
@@ -46,9 +46,9 @@ struct Out {
     last: u64,
 }
 
-/// What was answered.
+/// Answer that was given.
 pub struct Answered<'a> {
-    /// Who asked.
+    /// Agent that asked.
     pub peer: &'a Peer,
     /// With these headers.
     pub headers: &'a HeaderMap,
@@ -60,9 +60,9 @@ pub struct Answered<'a> {
     pub feed: &'a Arc<FeedState>,
     /// With this status.
     pub status: StatusCode,
-    /// Whether the body was the file as a whole.
+    /// True if the body was the file as a whole.
     pub whole: bool,
-    /// Whether it is no artifact, but what we made beside one: its digest, say.
+    /// True for a file that the relay made beside an artifact: its digest, say.
     pub is_side_file: bool,
     /// When.
     pub now: Timestamp,
@@ -124,7 +124,7 @@ impl Pulls {
         pull.whole |= has;
     }
 
-    /// Those that are to be told now; with `all`, whatever was not told yet.
+    /// Pulls that are due to be written; with `all`, all that were not written yet.
     fn due(&self, all: bool) -> Vec<Pull> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut due = Vec::new();

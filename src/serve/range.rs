@@ -1,6 +1,6 @@
 //! Range requests (RFC 9110, section 14): one range of bytes, or the whole.
 
-/// What a `Range` header asks for of a file of some length.
+/// Part of a file of some length that a `Range` header asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// All of it: no range, one that we do not understand, or several.

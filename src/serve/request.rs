@@ -1,4 +1,4 @@
-//! What a request may have: the one function that decides between serving and refusing.
+//! Decision on a request: the one function that decides between serving and refusing.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use hyper::{Method, Request, StatusCode, Version};
 
 use guard::{Ask, Guard, Label, is_git_push};
 
-/// Where a request came in.
+/// Names and address of the relay to which a request came.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// Host names the relay is called by, lower case, without ports.
@@ -18,7 +18,7 @@ pub struct Place {
     pub local: IpAddr,
 }
 
-/// What is done with a request.
+/// Decision on a request.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub enum Decision<'a> {
@@ -99,7 +99,7 @@ pub fn without_port(authority: &str) -> &str {
     )
 }
 
-/// Whether the relay is called so.
+/// True if the relay has this name.
 pub fn is_own(name: &str, place: &Place) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical() == place.local.to_canonical())

@@ -17,7 +17,7 @@ pub type Body = Full<Bytes>;
 
 const FRESHNESS: HeaderName = HeaderName::from_static("gaprelay-freshness");
 
-/// What the conditions of a request make of a file.
+/// Result of a request's conditions for a file.
 #[derive(Debug, PartialEq, Eq)]
 enum Condition {
     Send,

@@ -1,4 +1,4 @@
-//! Who is connected: in all, and by address.
+//! Limit on connections: in all, and by address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -36,7 +36,7 @@ impl Room {
         Some(Seat { room: Arc::clone(self), address })
     }
 
-    /// How many are in it.
+    /// Number of open connections.
     pub fn open(&self) -> u64 {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).0
     }

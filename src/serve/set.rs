@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// The format of a set file, served as `/-/channels/<channel>/release.json`.
 pub const FORMAT: &str = "gaprelay-set/1";
 
-/// What a channel serves.
+/// Set of a channel: the files that it serves.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -74,9 +74,9 @@ pub struct File {
     pub sha256: Digest,
     /// When this relay first published these bytes at this path; it only moves forward.
     pub modified: Timestamp,
-    /// Where the bytes lie.
+    /// Place of the bytes.
     pub place: Place,
-    /// What it was before lines were left out; nothing, if it is as the publisher signed it.
+    /// Digest before lines were left out; nothing, if the file is as the publisher signed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stripped: Option<Box<From>>,
 }
@@ -86,16 +86,16 @@ pub struct File {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct From {
-    /// Its SHA-256 in the manifest.
+    /// SHA-256 in the manifest.
     pub sha256: Digest,
-    /// What was left out.
+    /// Lines that were left out.
     pub dropped: Vec<Dropped>,
 }
 
-/// Which set a channel serves.
+/// Pointer to the set that a channel serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Current {
-    /// Its number.
+    /// Number of the set.
     pub generation: u64,
     /// Digest of the set file.
     pub set: Digest,
@@ -114,7 +114,7 @@ impl Current {
     }
 }
 
-/// Where the bytes of an artifact lie.
+/// Place of an artifact's bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -125,7 +125,7 @@ pub enum Place {
     Pack {
         /// FEED/VERSION.
         release: String,
-        /// Where it begins.
+        /// Offset of its first byte.
         offset: u64,
     },
     /// Here: made at publish, and short.
@@ -134,7 +134,7 @@ pub enum Place {
     Sums,
 }
 
-/// What was left out of an artifact.
+/// Part that was left out of an artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -151,7 +151,7 @@ pub struct Dropped {
 /// The list of a channel's files, for `sha256sum -c`.
 pub const SUMS: &str = "SHA256SUMS";
 
-/// What `sha256sum` would say of the files that publishers brought; what we made beside them is left out.
+/// Output of `sha256sum` for the files that publishers brought, without those that the relay made beside them.
 pub fn sums(files: &[File]) -> String {
     sum_lines(files).collect()
 }

@@ -8,7 +8,7 @@ use base::limits::Bytes;
 use base::span::Span;
 use serde::Deserialize;
 
-/// How agents are served.
+/// Settings of the server for agents.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -23,27 +23,27 @@ pub struct Settings {
     pub names: Vec<String>,
     /// Certificate chain in PEM. With `tls_key`, all listeners speak TLS 1.2 and 1.3 only.
     pub tls_certificate: Option<PathBuf>,
-    /// Its private key in PEM.
+    /// Private key in PEM.
     pub tls_key: Option<PathBuf>,
     /// Certificates of the authorities that issue agents' certificates, in PEM.
     pub client_authorities: Option<PathBuf>,
     /// Revocation lists of those authorities in PEM: the name of a file in the state's `tls` folder. It is read again when
     /// it changes, while the server runs; a certificate on it, or of an authority without a list, is turned away.
     pub client_revocations: Option<String>,
-    /// Whether an agent without a certificate is turned away. Default false.
+    /// True: an agent without a certificate is turned away. Default false.
     pub client_certificate_required: bool,
-    /// Where the channels hold a list of vendors' endpoints (kind `gaprelay-endpoints`), as
+    /// Path of a list of vendors' endpoints (kind `gaprelay-endpoints`) in the channels, as
     /// `CHANNEL/PATH`: it is added to the one that ships with the program. Only that one, if left out.
     pub endpoints: Option<String>,
     /// Most connections at one time. Default 4096; more get 503.
     pub connections: u64,
     /// Most connections at one time from one address. Default 256; more get 503.
     pub connections_per_address: u64,
-    /// How long a request's head may take, and how long a connection may idle. Default 30 s.
+    /// Time limit for a request's head, and for an idle connection. Default 30 s.
     pub header_timeout: Span,
-    /// How long an answer may stand still because the agent does not read. Default 60 s.
+    /// Time limit for an answer that stands still because the agent does not read. Default 60 s.
     pub stall_timeout: Span,
-    /// How long downloads may go on after a stop was asked for. Default 20 s.
+    /// Time that downloads may go on after a stop was asked for. Default 20 s.
     pub grace: Span,
     /// Most bytes of evidence kept before the keeper has taken it into the log. Default 64 MiB.
     pub journal: Bytes,

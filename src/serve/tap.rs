@@ -14,12 +14,12 @@ use tokio::time::Instant;
 
 use crate::journal::Attempt;
 
-/// How much of a broken request's beginning is remembered, in bytes.
+/// Most bytes that are remembered of a broken request's beginning.
 const REMEMBERED: usize = 256;
-/// How much of first bytes that are no HTTP: a TLS hello with its server name fits.
+/// Most first bytes that are remembered when they are not HTTP: a TLS hello with its server name fits.
 const REMEMBERED_ALIEN: usize = 4096;
 
-/// What a connection's parts tell each other.
+/// Facts that a connection's parts share.
 pub struct Watched {
     started: Instant,
     received: AtomicU64,
@@ -91,7 +91,7 @@ impl<S> Tap<S> {
     }
 }
 
-/// Which protocol begins so, if it is not HTTP/1.
+/// Protocol that begins with these bytes, if it is not HTTP/1.
 pub fn alien(first: &[u8]) -> Option<&'static str> {
     match first {
         [4 | 5, ..] => Some("socks"),

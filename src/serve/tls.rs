@@ -19,25 +19,25 @@ use base::{Digest, Fault, quoted};
 
 use super::settings::Settings;
 
-/// Whether who connects must have a certificate of these authorities.
+/// Rule for certificates of agents, by these authorities.
 #[derive(Clone, Copy)]
 pub enum Clients<'a> {
     /// Nobody is asked for one.
     Anybody,
-    /// Who has one is known by it.
+    /// Agents with a certificate are known by it; those without one are taken too.
     Known(&'a Path),
-    /// Who has none is turned away.
+    /// Agents without a certificate are turned away.
     Required(&'a Path),
 }
 
-/// What TLS is made from, read once; made anew when the list of revoked certificates changes.
+/// TLS settings, read once; made anew when the list of revoked certificates changes.
 pub struct Tls {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     roots: Option<(Arc<RootCertStore>, bool)>,
     /// The list of revoked certificates, and when it was last written.
     revocations: Option<(PathBuf, Mutex<Option<SystemTime>>)>,
-    /// What connections are accepted with now.
+    /// Settings with which connections are accepted now.
     current: ArcSwap<ServerConfig>,
     /// Tells those that were accepted with another that they were.
     changes: watch::Sender<()>,
@@ -107,8 +107,8 @@ impl Tls {
         Ok(())
     }
 
-    /// What a connection is to be accepted with, and what tells it that this is so no more: whoever was let in may have
-    /// been revoked, and is to come in anew.
+    /// Settings for a connection, and the signal that they are no longer the current ones: an agent that was let in may
+    /// have been revoked, and is to come in anew.
     pub fn accept(&self) -> (Arc<ServerConfig>, watch::Receiver<()>) {
         let changes = self.changes.subscribe();
         (self.current.load_full(), changes)

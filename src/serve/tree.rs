@@ -26,7 +26,7 @@ pub struct Tree {
     pub version: u64,
     /// When it was made.
     pub made: Timestamp,
-    /// Which set each channel showed then.
+    /// Set that each channel showed then.
     pub sets: BTreeMap<String, Digest>,
     /// Metadata files by name, as clients ask for them.
     pub metadata: BTreeMap<String, String>,
@@ -34,16 +34,16 @@ pub struct Tree {
     pub targets: BTreeMap<String, Kept>,
 }
 
-/// What a repository was made of, and when: read where the rest does not matter.
+/// Sources of a repository, and their time: read where the rest does not matter.
 #[derive(Debug, Deserialize)]
 pub struct Outline {
     /// When it was made.
     pub made: Timestamp,
-    /// Which set each channel showed then.
+    /// Set that each channel showed then.
     pub sets: BTreeMap<String, Digest>,
 }
 
-/// Where a target's bytes lie.
+/// Target's bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -52,6 +52,6 @@ pub struct Kept {
     pub size: u64,
     /// SHA-256 of the bytes.
     pub sha256: Digest,
-    /// Where.
+    /// Place of the bytes.
     pub place: Place,
 }

@@ -20,7 +20,7 @@ use super::tap::alien;
 use crate::journal::Attempt;
 use guard::{Guard, Label};
 
-/// How long the first bytes may take: some protocols wait for us to begin.
+/// Time limit for the first bytes: in some protocols the client waits for us to begin.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Most bytes looked at.
 const MOST: usize = 8 << 10;
@@ -51,12 +51,12 @@ pub async fn trip(service: Arc<Service>, mut stream: TcpStream, agent: SocketAdd
     service.evidence.record(attempt);
 }
 
-/// Which protocol begins so, if it is neither HTTP nor lines of text.
+/// Protocol that begins with these bytes, if it is neither HTTP nor lines of text.
 fn protocol(first: &[u8]) -> Option<&'static str> {
     alien(first).filter(|_| !first.first().is_some_and(u8::is_ascii_graphic) || first.starts_with(b"PRI * "))
 }
 
-/// Whether enough came to tell what it is.
+/// True if enough came to name the protocol.
 fn is_enough(first: &[u8]) -> bool {
     match protocol(first) {
         Some("tls-on-plain-port") => sni_of(first).is_some(),
@@ -67,7 +67,7 @@ fn is_enough(first: &[u8]) -> bool {
     }
 }
 
-/// Whether it begins as a request does: a method, and a target behind it.
+/// True if the bytes begin as a request does: a method, and a target behind it.
 fn is_http(first: &[u8]) -> bool {
     let line = first.split(|b| *b == b'\n').next().unwrap_or_default();
     let mut words = line.split(|b| *b == b' ');

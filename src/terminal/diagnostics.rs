@@ -20,7 +20,7 @@ use base::quoted;
 #[derive(Clone, Copy, Debug, Args)]
 #[command(next_help_heading = "Diagnostics")]
 pub struct LogArgs {
-    /// How much services report on standard error: error, warn, info, debug or trace.
+    /// Level of the reports of services on standard error: error, warn, info, debug or trace.
     #[arg(
         long,
         global = true,

@@ -26,7 +26,7 @@ pub const AFTER: &str = "\
 Exit status: 0 done · 1 fault · 2 usage or config · 3 refused · 4 integrity (log, store).
 Every reason code is explained by `gaprelay explain CODE`; no help here needs a network.";
 
-/// How a command ended, short of a fault: what it means for the exit status.
+/// End of a command, short of a fault, and with it the exit status.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -86,7 +86,7 @@ pub fn table(header: &[&str], rows: Vec<Vec<String>>) {
     say(table.trim_fmt());
 }
 
-/// Whether someone watches.
+/// True if standard error is a terminal.
 pub fn is_watched() -> bool {
     std::io::stderr().is_terminal()
 }

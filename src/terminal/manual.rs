@@ -8,11 +8,11 @@ use roff::{Roff, roman};
 
 /// One page.
 pub struct Page {
-    /// Its topic, as `help TOPIC` takes it.
+    /// Topic, as `help TOPIC` takes it.
     pub topic: &'static str,
-    /// What it is about, in a line.
+    /// Summary in a line.
     pub about: &'static str,
-    /// Its text, in Markdown.
+    /// Text, in Markdown.
     pub text: &'static str,
 }
 

@@ -10,7 +10,7 @@ use crate::{Ended, kinds, manual};
 use base::error::IoContext as _;
 use base::{Error, Fault, Reason, quoted};
 
-/// What both command lines offer, without any state.
+/// Commands of both programs that need no state.
 #[derive(Debug, Subcommand)]
 pub enum Offline {
     /// Show a page of the manual; without a topic, the commands by role, and the topics.
@@ -33,7 +33,7 @@ pub enum Offline {
     },
     /// Print completions for a shell.
     Completions {
-        /// Which shell.
+        /// Name of the shell.
         shell: Shell,
     },
     /// Write the man pages into a folder.

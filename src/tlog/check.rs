@@ -9,7 +9,7 @@ use super::tree::{self, Edge, WIDTH};
 use crate::stored::{read_bundle, read_checkpoint};
 use base::{Fault, durable};
 
-/// What a check found.
+/// Result of a check.
 #[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
@@ -24,7 +24,7 @@ pub enum Finding {
     Bad {
         /// The first entry at fault, counted from 0, if it can be told.
         entry: Option<u64>,
-        /// What is wrong.
+        /// Fault that was found.
         detail: String,
     },
 }

@@ -13,7 +13,7 @@ use super::tree::{Edge, Hash, WIDTH, root_of};
 use crate::stored::{in_bundle, read_head};
 use base::Fault;
 
-/// What a kept head tells of a log.
+/// Comparison of a log with a head that somebody kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -26,12 +26,12 @@ pub enum Verdict {
     Shorter,
     /// The log has another history.
     Forked,
-    /// It is the head of another log.
+    /// The kept head is of another log.
     Foreign,
 }
 
 impl Verdict {
-    /// Whether the log is whole in its light.
+    /// True if the log has kept all that the head promised.
     pub fn is_well(self) -> bool {
         matches!(self, Self::Same | Self::Grown)
     }

@@ -46,7 +46,7 @@ impl Cosigner {
         format!("PRIVATE+KEY+{}", key_text(&self.name, COSIGNATURE, &self.key.to_bytes(), hash))
     }
 
-    /// Its public half.
+    /// Public key of the witness.
     pub fn witness(&self) -> Witness {
         Witness { name: self.name.clone(), key: self.key.verifying_key() }
     }

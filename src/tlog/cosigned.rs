@@ -23,7 +23,7 @@ pub struct Cosigned {
     pub head: Checkpoint,
     /// The witnesses by the policy's names, and when each saw it.
     pub by: Vec<(String, Timestamp)>,
-    /// Whether they are the quorum.
+    /// True if these witnesses make the quorum.
     pub is_met: bool,
     /// The note.
     pub note: String,

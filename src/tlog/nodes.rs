@@ -18,7 +18,7 @@ pub struct Nodes<'a> {
 }
 
 impl<'a> Nodes<'a> {
-    /// Those of the first `size` entries of the log in `folder`.
+    /// Nodes of the first `size` entries of the log in `folder`.
     pub fn new(folder: &'a Path, size: u64) -> Self {
         Self { folder, size, read: RefCell::default() }
     }

@@ -43,7 +43,7 @@ impl Signer {
         format!("PRIVATE+KEY+{}", key_text(&self.name, ED25519, &self.key.to_bytes(), self.verifier().hash()))
     }
 
-    /// Its public half.
+    /// Public key of the signer.
     pub fn verifier(&self) -> Verifier {
         Verifier { name: self.name.clone(), key: self.key.verifying_key() }
     }
@@ -112,12 +112,12 @@ pub fn fresh_key() -> Result<SigningKey, Fault> {
 pub struct Line {
     name: String,
     hash: [u8; 4],
-    /// What stands behind the key's hash.
+    /// Signature bytes behind the key's hash.
     pub signature: Vec<u8>,
 }
 
 impl Line {
-    /// Whether it says that it is by the key of this name and hash.
+    /// True if the line claims to be by the key of this name and hash.
     pub fn is_by(&self, name: &str, hash: [u8; 4]) -> bool {
         self.name == name && self.hash == hash
     }
@@ -163,7 +163,7 @@ pub fn parse_key(text: &str, wanted: u8) -> Option<(String, [u8; 32])> {
 /// The state of a log at one size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Which log.
+    /// Origin of the log.
     pub origin: String,
     /// Number of entries.
     pub size: u64,

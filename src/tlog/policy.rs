@@ -1,4 +1,4 @@
-//! Which witnesses must have seen a head (C2SP tlog-policy): named witnesses, groups of them, one quorum.
+//! Witness policy of a log (C2SP tlog-policy): named witnesses, groups of them, one quorum.
 //!
 //! ```text
 //! witness desk1 desk1.example/witness+0e5d…
@@ -97,7 +97,7 @@ impl Policy {
         if name == "none" || self.has(name) { Err(format!("{name} is taken")) } else { Ok(()) }
     }
 
-    /// Whether no witness is named.
+    /// True if no witness is named.
     pub fn is_empty(&self) -> bool {
         self.witnesses.is_empty()
     }
@@ -132,7 +132,7 @@ impl Policy {
         found.collect()
     }
 
-    /// Whether these witnesses make the quorum; true for all if it is `none`.
+    /// True if these witnesses make the quorum; always true if the quorum is `none`.
     pub fn is_met(&self, by: &[(String, Timestamp)]) -> bool {
         self.quorum.as_ref().is_none_or(|name| self.holds(name, by))
     }

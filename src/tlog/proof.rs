@@ -70,7 +70,7 @@ fn range(nodes: &Nodes<'_>, begin: u64, end: u64) -> Result<Hash, Fault> {
     Ok(node(&range(nodes, begin, middle)?, &range(nodes, middle, end)?))
 }
 
-/// Whether `proof` shows that `leaf` is entry `index` of the tree of this size and root (RFC 9162, section
+/// Verifies that `proof` shows `leaf` to be entry `index` of the tree of this size and root (RFC 9162, section
 /// 2.1.3.2).
 pub fn includes(leaf: Hash, index: u64, size: u64, proof: &[Hash], root: &Hash) -> bool {
     if index >= size {
@@ -96,7 +96,7 @@ pub fn includes(leaf: Hash, index: u64, size: u64, proof: &[Hash], root: &Hash) 
     last == 0 && hash == *root
 }
 
-/// Whether `proof` shows that the tree of `size` and `root` begins with the one of `old` and `old_root` (RFC
+/// Verifies that `proof` shows the tree of `size` and `root` to begin with the one of `old` and `old_root` (RFC
 /// 9162, section 2.1.4.2). Every tree grew out of the empty one; that needs no proof.
 pub fn grew(old: u64, old_root: &Hash, size: u64, root: &Hash, proof: &[Hash]) -> bool {
     if old == 0 {

@@ -1,4 +1,4 @@
-//! What an outsider keeps of a log, and checks without it.
+//! Receipts: evidence that an outsider keeps of a log, and checks without it.
 //!
 //! * [`Receipt`], a C2SP tlog-proof: one entry, and the proof that it is under a signed head;
 //! * [`Growth`], a C2SP tlog-witness `add-checkpoint` body: the proof that a signed head grew from an older;
@@ -23,7 +23,7 @@ pub const LONGEST: u64 = 256 << 10;
 pub struct Receipt {
     /// The entry's exact bytes.
     pub entry: Vec<u8>,
-    /// Its number, counted from 0.
+    /// Number of the entry, counted from 0.
     pub index: u64,
     /// Hashes from the leaf to the root.
     pub proof: Vec<Hash>,

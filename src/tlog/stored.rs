@@ -52,7 +52,8 @@ pub fn read_bundle(folder: &Path, index: u64, width: usize) -> Result<Vec<u8>, F
     }
 }
 
-/// What replaced a tile or bundle of `width` while the log grew: a reader beside the keeper may ask late.
+/// Newer tile or bundle in place of one of `width` entries, which a growing log has replaced: a reader beside the
+/// keeper may ask late.
 pub fn wider(path: &dyn Fn(usize) -> PathBuf, width: usize) -> Option<PathBuf> {
     let whole = path(WIDTH);
     if width < WIDTH && whole.exists() {

@@ -1,4 +1,4 @@
-//! Where tiles and entry bundles lie (C2SP tlog-tiles, "Paths"), and how a bundle is written.
+//! Paths of tiles and entry bundles (C2SP tlog-tiles, "Paths"), and the form of a bundle.
 //!
 //! ```text
 //! tile/<level>/<index>           256 hashes         tile/<level>/<index>.p/<width>   fewer
@@ -36,7 +36,7 @@ fn path(level: &str, index: u64, width: usize) -> String {
     format!("tile/{level}/{groups}{partial}")
 }
 
-/// Whether `path` is one that [`tile_path`] or [`bundle_path`] gives: nothing else is ever served.
+/// True if `path` is one that [`tile_path`] or [`bundle_path`] gives: nothing else is ever served.
 pub fn is_path(path: &str) -> bool {
     let Some((level, rest)) = path.strip_prefix("tile/").and_then(|rest| rest.split_once('/')) else {
         return false;

@@ -1,7 +1,7 @@
 //! What a compiler cannot say of the layout. Who may import whom is in each crate's manifest; here: which manifests may name
 //! whom, that no file is two rooms, that only the keeper's side appends to a log, and that nothing goes out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -114,6 +114,64 @@ fn only_the_keepers_side_appends_to_the_log() {
             .any(|m| below.starts_with(m));
         assert!(!appends || may, "{below} appends to the log");
     }
+}
+
+/// The name of the type that a line defines; associated types have no name of their own.
+fn defined(line: &str) -> Option<&str> {
+    let visible =
+        line.trim_start().strip_prefix("pub").map_or(line.trim_start(), |rest| match rest.strip_prefix('(') {
+            Some(scope) => scope.split_once(')').map_or(rest, |(_, rest)| rest),
+            None => rest,
+        });
+    let (what, rest) = visible.trim_start().split_once(' ')?;
+    let defines = ["struct", "enum", "trait", "union"].contains(&what) || (what == "type" && !line.starts_with(' '));
+    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+    defines.then(|| &rest[..end])
+}
+
+#[test]
+fn one_name_stands_for_one_type() {
+    assert_eq!(defined("    pub(crate) struct Held<'a> {"), Some("Held"));
+    let root = TOP.join("src");
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for path in sources(&root) {
+        let below = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        for name in text.lines().filter_map(defined) {
+            places.entry(name.to_owned()).or_default().push(below.clone());
+        }
+    }
+    places.retain(|_, places| places.len() > 1);
+    assert!(places.is_empty(), "{places:#?}");
+}
+
+/// Words with which nobody searches.
+const NOT_SEARCHED: &[&str] = &[
+    "What", "Who", "Whom", "Whose", "Whether", "How", "Where", "Which", "That", "Those", "It", "Its", "They", "Their",
+];
+
+#[test]
+fn doc_comments_begin_with_what_a_reader_searches_for() {
+    let root = TOP.join("src");
+    let mut found = Vec::new();
+    for path in sources(&root) {
+        let text = fs::read_to_string(&path).unwrap();
+        let mut before = "";
+        for (number, line) in text.lines().enumerate() {
+            let comment = |line: &str| {
+                let line = line.trim_start();
+                line.strip_prefix("/// ").or_else(|| line.strip_prefix("//! ")).map(str::to_owned)
+            };
+            let is_first = comment(before).is_none() && !before.trim_start().starts_with("//");
+            before = line;
+            let Some(text) = comment(line).filter(|_| is_first) else { continue };
+            let word = text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+            if NOT_SEARCHED.contains(&word) {
+                found.push(format!("{}:{}: {text}", path.strip_prefix(&root).unwrap().display(), number + 1));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{} of them:\n{}", found.len(), found.join("\n"));
 }
 
 #[test]

@@ -10,14 +10,14 @@ use super::timed_pipe::TimedPipe;
 use super::wire::{Receiver, Sender};
 use crate::Fault;
 
-/// How long the other end may do nothing: a failing stick retries for minutes.
+/// Time limit for the other end to do something: a failing stick retries for minutes.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Both ways.
 pub struct RequestChannel {
-    /// What we ask.
+    /// Pipe for our requests.
     pub asks: Sender<TimedPipe>,
-    /// What it answers.
+    /// Pipe for its replies.
     pub answers: Receiver<TimedPipe>,
 }
 

@@ -1,6 +1,5 @@
-//! How two processes of ours speak over a pipe: frames, each a typed message or bytes, each with a
-//! cap. Whoever receives treats every frame as hostile: one that is too long, of no known kind or
-//! not the message expected is the end of the conversation.
+//! Frames over a pipe between two of our processes: each a typed message or bytes, each with a size limit. The receiver
+//! treats every frame as hostile: one that is too long, of no known kind or not the message expected ends the exchange.
 //!
 //! ```text
 //! 'M' length (u32, little endian, at most 64 KiB)   a message: JSON of one type
@@ -115,7 +114,7 @@ impl<R: Read> Receiver<R> {
         std::mem::replace(&mut self.body, other)
     }
 
-    /// What follows and is no frame.
+    /// Bytes that follow and are not a frame.
     pub fn raw(&mut self) -> &mut impl Read {
         &mut self.from
     }

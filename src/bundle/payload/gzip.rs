@@ -71,7 +71,7 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    /// That the stream ends here.
+    /// Checks that the stream ends here.
     fn finish(&mut self) -> Result<(), Error> {
         if self.at != self.buffer.len() {
             return Err(Error::refused(Reason::ArchiveHidden, "bytes after the end of the archive"));
@@ -168,7 +168,7 @@ fn check_header(payload: &mut Payload<impl Read>) -> Result<(), Error> {
     }
 }
 
-/// What is left of the compressed bytes.
+/// Remaining compressed bytes.
 struct Payload<R> {
     from: R,
     left: u64,

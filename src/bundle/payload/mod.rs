@@ -46,7 +46,7 @@ pub fn unpack(manifest: &Manifest, payload: impl Read + Send, sink: &mut dyn Sin
     })
 }
 
-/// That the next block is exactly the header of `carried[index]`.
+/// Checks that the next block is exactly the header of `carried[index]`.
 fn check_header(stream: &mut gzip::Stream<'_>, carried: &[&Artifact], index: usize) -> Result<(), Error> {
     let artifact = carried.get(index).ok_or(Fault::Internal("an artifact that is not listed"))?;
     let block = stream.block()?;
@@ -55,7 +55,7 @@ fn check_header(stream: &mut gzip::Stream<'_>, carried: &[&Artifact], index: usi
     if block == expected { Ok(()) } else { Err(diagnose::wrong_header(&block, carried, index).into()) }
 }
 
-/// That only zeros follow, as many as belong there.
+/// Checks that only zeros follow, as many as belong there.
 fn check_end(stream: &mut gzip::Stream<'_>, carried: &[&Artifact]) -> Result<(), Error> {
     let block = stream.block()?;
     if block != [0; BLOCK] {

@@ -14,13 +14,13 @@ pub type Files = BTreeMap<String, String>;
 pub struct Checked {
     /// The newest root.
     pub root: Root,
-    /// What the snapshot names.
+    /// Targets that the snapshot names.
     pub snapshot: Listing,
     /// The top-level targets.
     pub targets: Targets,
     /// The delegated roles whose metadata a client takes, by name.
     pub roles: BTreeMap<String, Targets>,
-    /// Those whose metadata it does not take, with the reason: expired, mostly. What they sign cannot be had.
+    /// Roles whose metadata a client does not take, with the reason, mostly expiry. Their targets cannot be had.
     pub unusable: BTreeMap<String, String>,
 }
 

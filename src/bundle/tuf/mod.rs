@@ -17,7 +17,7 @@ use base::{Digest, Reason, Refusal, Timestamp, quoted};
 pub const SPEC: &str = "1.0.34";
 /// The role by which a relay names what it withholds: it can sign no content.
 pub const NOTICE: &str = "relay-notice";
-/// What that role's targets are called.
+/// Names of that role's targets.
 pub const NOTICES: &str = "relay--*";
 
 /// A public key (section 4.2).
@@ -45,18 +45,18 @@ impl Key {
         Self { keytype: "ed25519".into(), scheme: "ed25519".into(), keyval }
     }
 
-    /// Its id: the SHA-256 of its canonical form.
+    /// Key id: the SHA-256 of its canonical form.
     pub fn id(&self) -> String {
         canonical(self).map_or_else(|_| String::new(), |bytes| Digest::of(&bytes).to_string())
     }
 }
 
-/// Which keys play a role.
+/// Keys that play a role, and their threshold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
     /// Ids of the keys.
     pub keyids: Vec<String>,
-    /// How many of them must sign.
+    /// Number of keys that must sign.
     pub threshold: u64,
 }
 
@@ -67,7 +67,7 @@ pub struct Root {
     pub version: u64,
     /// When it expires.
     pub expires: Timestamp,
-    /// Whether names carry versions and digests; it must.
+    /// True if names carry versions and digests; it must be.
     pub consistent_snapshot: bool,
     /// The keys.
     pub keys: BTreeMap<String, Key>,
@@ -89,7 +89,7 @@ pub struct Listing {
 /// A file that a listing names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
-    /// Its version.
+    /// Version.
     pub version: u64,
 }
 
@@ -110,16 +110,16 @@ pub struct Targets {
 /// A target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
-    /// Its length in bytes.
+    /// Length in bytes.
     pub length: u64,
-    /// Its digests; `sha256` must be there.
+    /// Digests; `sha256` must be there.
     pub hashes: BTreeMap<String, String>,
 }
 
 /// To whom targets are left.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Delegations {
-    /// Their keys.
+    /// Keys of the delegated roles.
     pub keys: BTreeMap<String, Key>,
     /// The roles, in order.
     pub roles: Vec<Delegated>,
@@ -128,25 +128,25 @@ pub struct Delegations {
 /// A delegated role.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Delegated {
-    /// Its name: its metadata is `NAME.json`.
+    /// Name of the role: its metadata is `NAME.json`.
     pub name: String,
     /// Ids of its keys.
     pub keyids: Vec<String>,
-    /// How many of them must sign.
+    /// Number of keys that must sign.
     pub threshold: u64,
-    /// Whether nobody else is asked for what its patterns fit.
+    /// True if no other role is asked for names that fit its patterns.
     pub terminating: bool,
     /// Patterns of target names.
     pub paths: Vec<String>,
 }
 
 impl Delegated {
-    /// Its keys and threshold.
+    /// Keys and threshold of the role.
     pub fn role(&self) -> Role {
         Role { keyids: self.keyids.clone(), threshold: self.threshold }
     }
 
-    /// Whether a target's name is one that it may sign: flat, and of its patterns, of which we write `NAME--*` alone.
+    /// True if the role may sign a target of this name: flat, and of its patterns, of which we write `NAME--*` alone.
     pub fn is_for(&self, target: &str) -> bool {
         let fits = |pattern: &String| match pattern.strip_suffix('*') {
             Some(prefix) => target.starts_with(prefix),
@@ -156,7 +156,7 @@ impl Delegated {
     }
 }
 
-/// What a client may get a feed's artifact by: flat, since clients do not agree where the digest stands in others.
+/// Name by which a client gets a feed's artifact: flat, since clients do not agree where the digest stands in others.
 pub fn target_name(feed: &str, path: &str) -> String {
     format!("{feed}--{}", path.replace('/', "--"))
 }

@@ -7,7 +7,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use super::Wrong;
 
-/// How many times as many bytes may come out of an archive as it has, beside 64 MiB.
+/// Ratio of bytes out of an archive to bytes in, at most, beside 64 MiB.
 const RATIO: u64 = 200;
 const FREE: u64 = 64 << 20;
 /// Most bytes that may come out of one: as many as the longest artifact has.
@@ -40,7 +40,7 @@ impl<R: BufRead> Inflate<R> {
         Self { from, inner: Decompress::new(false), most: |_| u64::MAX, has_ended: false, wrong: None }
     }
 
-    /// Whether it came to its own end; why not.
+    /// Checks that the stream came to its own end; gives the fault if it did not.
     pub fn ended(&self) -> Result<(), Wrong> {
         match self.wrong {
             Some(wrong) => Err(wrong),
@@ -58,7 +58,7 @@ impl<R: BufRead> Inflate<R> {
         Ok(self.ended().and(behind))
     }
 
-    /// What it reads from.
+    /// Compressed source.
     pub fn get_mut(&mut self) -> &mut R {
         &mut self.from
     }

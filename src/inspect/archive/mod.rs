@@ -19,9 +19,9 @@ pub type Wrong = &'static str;
 /// A file of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Its name: a plain path, of which no agent makes that of another.
+    /// Name: a plain path, which no agent takes for another.
     pub name: String,
-    /// Its length in bytes.
+    /// Length in bytes.
     pub size: u64,
 }
 

@@ -91,7 +91,7 @@ trait Form {
     fn begin(&mut self, name: &str, size: u64) -> io::Result<()>;
     /// More of its bytes.
     fn bytes(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// It ended.
+    /// Ends the archive.
     fn end(&mut self) -> io::Result<()>;
 }
 

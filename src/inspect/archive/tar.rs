@@ -13,7 +13,7 @@ use bundle::payload::ustar::{BLOCK, checksum, padding};
 
 const CUT: Wrong = "it is cut";
 
-/// How an archive ends.
+/// End of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// With two blocks of zeros, as the standard has it.
@@ -29,14 +29,14 @@ pub struct Tar<'a> {
     left: u64,
     pad: u64,
     names: Names,
-    /// How many blocks of zeros stand at the end.
+    /// Number of blocks of zeros at the end.
     zeros: u64,
     wrong: Option<Wrong>,
     end: End,
 }
 
 impl<'a> Tar<'a> {
-    /// That is in these bytes.
+    /// Reader of the tar in these bytes.
     pub fn new(from: &'a mut dyn BufRead, end: End) -> Self {
         Self { from, left: 0, pad: 0, names: Names::default(), zeros: 0, wrong: None, end }
     }
@@ -106,7 +106,7 @@ impl<'a> Tar<'a> {
         Ok(Some(Member { name: plain.to_owned(), size }))
     }
 
-    /// That nothing is wrong with what was read, all of it.
+    /// Checks that nothing is wrong with the archive, read to its end.
     pub fn finish(self) -> Result<(), Wrong> {
         let is_whole = self.left == 0 && self.pad == 0 && (self.zeros >= 2 || self.end == End::Plain);
         self.wrong.map_or(if is_whole { Ok(()) } else { Err(CUT) }, Err)

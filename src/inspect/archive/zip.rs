@@ -63,7 +63,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// What both headers of a file say.
+/// Fields that both headers of a file hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Header<'a> {
     flags: u16,
@@ -78,12 +78,12 @@ struct Header<'a> {
 pub struct Zip<'a> {
     directory: Fields<'a>,
     files: Fields<'a>,
-    /// Where the directory begins.
+    /// Offset of the directory.
     from: usize,
     /// Files still to come.
     count: u16,
     names: Names,
-    /// How many bytes may come out of it, and how many its files promise so far.
+    /// Most bytes that may come out of it, and the bytes that its files promise so far.
     most: u64,
     promised: u64,
     open: Option<Open<'a>>,
@@ -91,7 +91,7 @@ pub struct Zip<'a> {
 }
 
 impl<'a> Zip<'a> {
-    /// That these bytes are.
+    /// Reader of the zip in these bytes.
     pub fn new(bytes: &'a [u8]) -> Result<Self, Wrong> {
         let is_commit = |text: &[u8]| text.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let commit = bytes.last_chunk::<COMMIT>().filter(|text| is_commit(*text)).map_or(0, |text| text.len());
@@ -143,7 +143,7 @@ impl<'a> Zip<'a> {
         Ok(Some(Member { name: name.to_owned(), size: u64::from(header.size) }))
     }
 
-    /// That nothing is wrong with what was read, all of it.
+    /// Checks that nothing is wrong with the archive, read to its end.
     pub fn finish(self) -> Result<(), Wrong> {
         let is_all = self.files.0.is_empty() && self.directory.0.is_empty();
         self.wrong.map_or(if is_all { Ok(()) } else { Err("something stands between its files") }, Err)

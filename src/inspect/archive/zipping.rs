@@ -41,7 +41,7 @@ impl<W: Write> Zipping<W> {
         if packing.get_ref().len() > 2 * LONGEST { Err(too_large(())) } else { Ok(()) }
     }
 
-    /// It ended.
+    /// Ends the file.
     pub fn end(&mut self) -> io::Result<()> {
         let Some((name, crc, packing)) = self.file.take() else { return Ok(()) };
         let packed = packing.finish()?;
@@ -72,7 +72,7 @@ impl<W: Write> Zipping<W> {
         Ok(())
     }
 
-    /// That was all; gives back where it went.
+    /// Ends the archive, and gives back the writer.
     pub fn finish(mut self) -> io::Result<W> {
         self.to.write_all(&self.directory)?;
         self.to.write_all(&END.to_le_bytes())?;

@@ -34,7 +34,7 @@ const LONGEST_LINE: usize = 66_000;
 const LONGEST_SIGNATURE: usize = 1024;
 /// Bytes inflated at a time.
 const PIECE: usize = 64 << 10;
-/// How it begins.
+/// First bytes of an increment.
 const BEGIN: &[u8; 12] = b"ClamAV-Diff:";
 
 /// Reads an increment.
@@ -59,7 +59,7 @@ pub fn read(source: &mut dyn BufRead, notes: &mut Notes<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// How long its header says that its script is; none where it is no header.
+/// Length of the script by its header; none if this is not a header.
 fn header(source: &mut dyn BufRead) -> io::Result<Option<u64>> {
     let mut begin = [0; BEGIN.len()];
     let mut filled = 0;
@@ -155,7 +155,7 @@ struct Script {
 }
 
 impl Script {
-    /// Whether the line is a command that may stand here, and the files that it names.
+    /// Checks that the line is a command that may stand here; gives the files that it names.
     fn command<'a>(&mut self, text: &'a str) -> Option<Vec<&'a str>> {
         let (command, rest) = text.split_once(' ').unwrap_or((text, ""));
         let mut fields = rest.split(' ');

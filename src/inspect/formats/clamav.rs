@@ -21,7 +21,7 @@ const SETTINGS: &[&str] = &["cfg", "ftm", "crb", "pwdb"];
 /// Longest line, in bytes; `CLI_DEFAULT_LSIG_BUFSIZE` of the engine, which cuts what is longer.
 const LONGEST: usize = 32_768;
 
-/// Whether files of this ending are one of the text databases.
+/// True if files of this ending are one of the text databases.
 pub fn is_text_extension(extension: &str) -> bool {
     [HASHES, BODIES, LOGICAL, ALLOW, SETTINGS, &["cdb", "idb"]].iter().any(|all| all.contains(&extension))
 }
@@ -40,7 +40,7 @@ pub fn kind_of(extension: &str) -> Option<Kind> {
     ALL.iter().find(|(endings, _)| endings.contains(&extension)).map(|(_, kind)| *kind)
 }
 
-/// Whether a file of this name and ending may stand in a container; bytecode is another matter.
+/// True if a file of this name and ending may stand in a container; bytecode is another matter.
 pub fn may_stand(name: &str, extension: &str) -> bool {
     let others = ["info", "pdb", "gdb", "ioc", "yar", "yara"];
     name == "COPYING" || others.contains(&extension) || kind_of(extension).is_some()
@@ -158,7 +158,7 @@ impl Grammar for Database {
     }
 }
 
-/// Whether each byte is such; without an early end, so that the compiler looks at many at a time.
+/// True if each byte passes; without an early end, so that the compiler compares many at a time.
 fn each(text: &str, is_such: impl Fn(u8) -> bool) -> bool {
     text.bytes().fold(true, |all, byte| all & is_such(byte))
 }
@@ -191,7 +191,7 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// What is detected, and by which engines: what it is called is of no weight.
+    /// Digest for comparison of the content detected and the engines that detect it; the name does not count.
     fn item(&self, line: &Line<'_>) -> Item {
         let space = Kind::ClamavHashes.name();
         let item = |first: &str, second: &str| {
@@ -205,7 +205,7 @@ impl Entry<'_> {
     }
 }
 
-/// What stands before and behind the first colon.
+/// Parts before and behind the first colon.
 fn cut(line: &str) -> Option<(&str, &str)> {
     let at = memchr::memchr(b':', line.as_bytes())?;
     Some((line.get(..at)?, line.get(at + 1..)?))

@@ -67,7 +67,7 @@ pub fn read(source: &mut dyn BufRead, notes: &mut Notes<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// That a header is one, of the bytes that have this MD5.
+/// Checks a container's header, of the bytes that have this MD5.
 fn check(header: &[&str], md5: [u8; 16]) -> Result<(), Wrong> {
     if header.len() != 9 || Database::parse(header, false).is_none() {
         return Err("its header is of no known form");
@@ -132,7 +132,7 @@ impl Contents {
         Ok(())
     }
 
-    /// That the `.info` is of this container, and lists its files.
+    /// Checks that the `.info` is of this container, and lists its files.
     fn check(&self, header: &[&str]) -> Result<(), Wrong> {
         let text = str::from_utf8(&self.info).map_err(|_| "its .info is no text")?;
         let mut lines = text.lines();
@@ -162,7 +162,7 @@ impl Contents {
     }
 }
 
-/// Whether this is the vendor's signature of an MD5: RSA without padding, its digits in base 64 with the least
+/// True if this is the vendor's signature of an MD5: RSA without padding, its digits in base 64 with the least
 /// significant first. A hint of who made it, no more: nothing in the relay rests on it.
 fn is_signed(signature: &str, md5: [u8; 16]) -> bool {
     const DIGITS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/";

@@ -4,7 +4,7 @@ use super::{lines, sigma, suricata, yara};
 use crate::notes::Notes;
 use base::Reason;
 
-/// What may not pass in rules for Suricata or Snort.
+/// Reasons by which rules for Suricata or Snort may not pass.
 pub fn suricata(text: &str) -> Vec<Reason> {
     let mut notes = Notes::default();
     let mut source = text.as_bytes();
@@ -13,14 +13,14 @@ pub fn suricata(text: &str) -> Vec<Reason> {
     reasons(notes)
 }
 
-/// What may not pass in YARA rules.
+/// Reasons by which YARA rules may not pass.
 pub fn yara(text: &str) -> Vec<Reason> {
     let mut notes = Notes::default();
     let _ = yara::read(&mut text.as_bytes(), &mut notes);
     reasons(notes)
 }
 
-/// What may not pass in Sigma rules.
+/// Reasons by which Sigma rules may not pass.
 pub fn sigma(text: &str) -> Vec<Reason> {
     let mut notes = Notes::default();
     let _ = sigma::read(&mut text.as_bytes(), &mut notes);

@@ -81,7 +81,7 @@ fn read(
     Ok((finding, text.state()))
 }
 
-/// What an artifact of this kind with these bytes has that may not pass.
+/// Flaws of an artifact of this kind with these bytes.
 #[cfg(test)]
 pub(crate) fn flaws_of(kind: Kind, mut bytes: &[u8]) -> Vec<crate::flaw::Flaw> {
     let mut notes = Notes::default();
@@ -100,7 +100,7 @@ mod tests {
     use crate::flaw::Flaw;
     use crate::source::tests::Pieces;
 
-    /// Where a piece ends in the middle of a character, or the head does, the text is one all the same and is read.
+    /// Text whose piece, or head, ends in the middle of a character is read as a text all the same.
     #[test]
     fn a_character_that_is_cut_hides_nothing() {
         let rule = "alert ip any any -> any any (lua:x; sid:1;)\n";

@@ -54,7 +54,7 @@ fn squeezed(seen: &Seen<'_>) -> String {
     String::from_utf8_lossy(head).chars().filter(|c| !c.is_whitespace()).collect()
 }
 
-/// How a format reads a whole text.
+/// Reader of a format's whole text.
 type Format = fn(&mut Text<'_>, &mut Notes<'_>) -> Result<(), Unread>;
 
 /// Reads a file of this format.
@@ -83,7 +83,7 @@ impl<'a> Text<'a> {
         Self { text, lines: Counter::new(text.as_bytes()) }
     }
 
-    /// Where a part of the text lies.
+    /// Span of a part of the text.
     pub fn span(&self, part: &str) -> Span {
         let from = part.as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
         Span { from: from as u64, size: part.len() as u64 }
@@ -118,7 +118,7 @@ impl<'a> Text<'a> {
     }
 }
 
-/// How the error begins that a key stands twice; serde says the same of a type's fields.
+/// Beginning of the error for a key that stands twice; serde says the same of a type's fields.
 const TWICE: &str = "duplicate field";
 
 /// A value, in which no key stands twice.
@@ -146,7 +146,7 @@ impl Json {
         if let Some(Self::Text(text)) = self.get(key) { text } else { "" }
     }
 
-    /// Whether the key is `true`.
+    /// True if the key is `true`.
     pub fn is_true(&self, key: &str) -> bool {
         self.get(key) == Some(&Self::Other("true".into()))
     }
@@ -156,7 +156,7 @@ impl Json {
         if let Some(Self::List(list)) = self.get(key) { list } else { &[] }
     }
 
-    /// Whether `wanted` is true of any key and its value, however deep.
+    /// True if `wanted` is true of any key and its value, however deep.
     pub fn any(&self, wanted: &dyn Fn(&str, &Self) -> bool) -> bool {
         match self {
             Self::Other(_) | Self::Text(_) => false,

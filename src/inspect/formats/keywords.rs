@@ -2,7 +2,7 @@
 //! `suricata --list-keywords`; the Snort 3 and Snort 2.9 manuals, "rule options". Not among them is what runs code, uses
 //! files, stops traffic or keeps others from detecting, and what no engine of these versions knows.
 
-/// Whether it is one of them.
+/// True if the word is in the list.
 pub fn is_known(keyword: &str) -> bool {
     match keyword.split_once('.') {
         // A part of a protocol's message: it can only be looked at.

@@ -11,9 +11,9 @@ use base::Reason;
 /// A line, without its end.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {
-    /// Its text, without blanks around it.
+    /// Text, without blanks around it.
     pub text: &'a str,
-    /// Whether there were blanks around it, which some readers take for a part of it.
+    /// True if there were blanks around it, which some readers take for a part of it.
     pub is_padded: bool,
     /// Counted from 1.
     pub number: u64,
@@ -29,7 +29,7 @@ impl Line<'_> {
     }
 }
 
-/// How a format reads a line.
+/// Reader of a format's lines.
 pub trait Grammar {
     /// Longest line with its end, in bytes.
     fn longest(&self) -> usize;
@@ -54,7 +54,7 @@ pub fn read(source: &mut dyn BufRead, grammar: &mut dyn Grammar, notes: &mut Not
     Ok(())
 }
 
-/// Where the reader is.
+/// Position of the reader.
 struct Lines<'a> {
     grammar: &'a mut dyn Grammar,
     /// The beginning of a line that was cut by the end of the last piece.

@@ -233,7 +233,7 @@ pub fn read(text: &mut Text<'_>, notes: &mut Notes<'_>) -> Result<(), Unread> {
     Ok(())
 }
 
-/// What is not looked into for what it detects: it has no key twice, and carries no file.
+/// Values that are not inspected for what they detect: they have no key twice, and carry no file.
 fn describe(text: &mut Text<'_>, raw: &RawValue, notes: &mut Notes<'_>) -> Result<(), Unread> {
     let carries = |key: &str, value: &Json| {
         key == "data" && *value != Json::Text(String::new()) && *value != Json::Other("null".into())

@@ -53,21 +53,21 @@ use seen::Seen;
 pub struct Format {
     /// The kind.
     pub kind: Kind,
-    /// Whether a name and first bytes are of it; of several, the first in the table is it.
+    /// Recogniser: true if a name and first bytes are of this kind; if several are, the first in the table counts.
     pub recognise: fn(&Seen<'_>) -> bool,
-    /// What reads it.
+    /// Reader.
     pub reader: Reader,
     /// The smallest part that can be left out of it.
     pub unit: Unit,
-    /// How its files are named.
+    /// Patterns of its files' names.
     pub names: &'static str,
-    /// What stands in one: a line, or how it begins.
+    /// Example: a line, or the beginning of a file.
     pub looks: &'static str,
-    /// What loads it.
+    /// Programs that load it.
     pub engine: &'static str,
 }
 
-/// How a format is read.
+/// Reader of a format.
 #[derive(Clone, Copy)]
 pub enum Reader {
     /// Not at all: it is taken or not by what it is.
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(rows, Kind::ALL);
     }
 
-    /// What the table shows of a format of lines is one, and no reader finds a fault in it but what the kind is about.
+    /// Examples of the table are of their kind, and no reader finds a fault in them but the one that the kind is about.
     #[test]
     fn what_the_table_shows_is_of_its_kind() {
         use base::Reason;

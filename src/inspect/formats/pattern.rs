@@ -11,7 +11,7 @@
 /// Deepest nesting of parentheses.
 const DEEPEST: usize = 32;
 
-/// Whether `text` is a pattern.
+/// True if `text` is a pattern.
 pub fn is_pattern(text: &str) -> bool {
     let Some(tokens) = tokens(text) else { return false };
     let mut pattern = Pattern { tokens: &tokens, depth: 0 };
@@ -84,7 +84,7 @@ fn text_size(rest: &str) -> Option<usize> {
     None
 }
 
-/// What is still to be read.
+/// Rest of the text.
 struct Pattern<'a> {
     tokens: &'a [Token<'a>],
     depth: usize,
@@ -97,7 +97,7 @@ impl<'a> Pattern<'a> {
         Some(*first)
     }
 
-    /// Whether the next is this, which then is taken.
+    /// Takes the next word if it is this one; true if it was.
     fn takes(&mut self, token: Token<'_>) -> bool {
         let is_next = self.tokens.first() == Some(&token);
         if is_next {
@@ -114,7 +114,7 @@ impl<'a> Pattern<'a> {
         self.takes(Token::Sign(sign))
     }
 
-    /// What stands in parentheses, whose first was taken.
+    /// Reads the content of parentheses, whose first was taken.
     fn nested(&mut self, inner: fn(&mut Self) -> Option<()>) -> Option<()> {
         self.depth += 1;
         (self.depth <= DEEPEST).then_some(())?;
@@ -139,7 +139,7 @@ impl<'a> Pattern<'a> {
         }
     }
 
-    /// Whether there is one; `None`: it is broken.
+    /// Reads one, if there is one; `None`: the pattern is broken.
     fn qualifier(&mut self) -> Option<bool> {
         if self.word("REPEATS") {
             return (self.next()? == Token::Number { is_whole: true } && self.word("TIMES")).then_some(true);

@@ -10,12 +10,12 @@
 
 use std::collections::BTreeSet;
 
-/// How often a thing with several ways to match must be repeated, at least, to count as repeated.
+/// Least count of repeats of a thing with several ways to match that counts as repeated.
 const OFTEN: u32 = 10;
-/// How many in a row of one repeated thing are too many.
+/// Count in a row of one repeated thing that is too many.
 const IN_A_ROW: usize = 4;
 
-/// Whether the pattern has one of the shapes.
+/// True if the pattern has one of the costly shapes.
 pub fn explodes(pattern: &str) -> bool {
     // What stands outside of any group is in one that never closes.
     let mut groups = vec![Group::default()];
@@ -52,7 +52,7 @@ pub fn explodes(pattern: &str) -> bool {
     false
 }
 
-/// What stands in a group so far.
+/// Content of a group so far.
 struct Group<'a> {
     choices: Vec<Choice<'a>>,
 }
@@ -61,11 +61,11 @@ struct Group<'a> {
 #[derive(Default)]
 struct Choice<'a> {
     things: usize,
-    /// Whether the last thing may match more or fewer letters.
+    /// True if the last thing may match more or fewer letters.
     is_variable: bool,
     /// The last thing, where it is no group.
     one: Option<&'a [u8]>,
-    /// How often it stands repeated in a row.
+    /// Count of it in a row, repeated.
     in_a_row: usize,
 }
 
@@ -90,7 +90,7 @@ impl<'a> Group<'a> {
         matches!(self.choices.as_slice(), [choice] if choice.things == 1 && choice.is_variable)
     }
 
-    /// Whether what one choice matches, another one always does.
+    /// True if another choice always matches whatever this one matches.
     fn has_a_choice_twice(&self) -> bool {
         let single = |choice: &Choice<'a>| choice.one.filter(|_| choice.things == 1 && !choice.is_variable);
         let mut ones = BTreeSet::new();
@@ -102,7 +102,7 @@ impl<'a> Group<'a> {
     }
 }
 
-/// Whether every letter that `one` stands for is one of `other`'s, for certain. (A dot matches no end of a line.)
+/// True if every letter that `one` stands for is one of `other`'s, for certain. (A dot matches no end of a line.)
 fn is_within(one: &[u8], other: &[u8]) -> bool {
     let is_letter = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     match (one, other) {
@@ -146,7 +146,7 @@ fn atom(text: &[u8]) -> Option<(Atom<'_>, &[u8])> {
     }
 }
 
-/// What follows a class that began: a `]` that stands first is one of its letters.
+/// Reads a class from its second character on: a `]` that stands first is one of its letters.
 fn class(text: &[u8]) -> &[u8] {
     let mut at = usize::from(text.first() == Some(&b'^'));
     at += usize::from(text.get(at) == Some(&b']'));
@@ -160,7 +160,7 @@ fn class(text: &[u8]) -> &[u8] {
     &[]
 }
 
-/// What follows a group's `?:`, `?i:`, `?=` or name.
+/// Reads what follows a group's `?:`, `?i:`, `?=` or name.
 fn options(text: &[u8]) -> &[u8] {
     let Some(rest) = text.strip_prefix(b"?") else { return text };
     let end = rest.iter().position(|b| matches!(b, b':' | b'=' | b'!' | b'>' | b'\'' | b')'));
@@ -171,7 +171,7 @@ fn options(text: &[u8]) -> &[u8] {
     }
 }
 
-/// How often what stands before is repeated. A possessive repeat gives nothing back, and so costs nothing.
+/// Reads a repeat count. A possessive repeat gives nothing back, and so costs nothing.
 fn repeat(text: &[u8]) -> (Repeat, &[u8]) {
     let (repeat, rest) = match text.split_first() {
         Some((b'*' | b'+', rest)) => (Repeat::Unbounded, rest),
@@ -189,7 +189,7 @@ fn repeat(text: &[u8]) -> (Repeat, &[u8]) {
     }
 }
 
-/// What stands in braces: `n`, `n,` or `n,m`.
+/// Reads the content of braces: `n`, `n,` or `n,m`.
 fn times(inner: &[u8]) -> Repeat {
     let number = |text: &[u8]| str::from_utf8(text).ok().and_then(|text| text.trim().parse::<u32>().ok());
     match inner.split(|b| *b == b',').collect::<Vec<_>>().as_slice() {

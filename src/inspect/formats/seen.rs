@@ -1,10 +1,10 @@
-//! What a kind is told by: the name and the first bytes.
+//! Name and first bytes of an artifact, by which its kind is recognised.
 
 /// The first bytes of an artifact and its path's ending, as the formats look at them.
 pub struct Seen<'a> {
     /// The path.
     pub path: &'a str,
-    /// Its lower-case ending, without the dot.
+    /// Lower-case ending, without the dot.
     pub extension: &'a str,
     /// At most the first 64 KiB.
     pub head: &'a [u8],
@@ -13,8 +13,8 @@ pub struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    /// Whether the first line that is neither empty nor `comment` is `good`: what the others are, is for the format's
-    /// inspector to say, with their numbers.
+    /// True if the first line that is neither empty nor `comment` is `good`: the format's inspector judges the
+    /// other lines, and gives their numbers.
     pub fn first_line(&self, comment: fn(&str) -> bool, good: fn(&str) -> bool) -> bool {
         let mut lines = self.lines.unwrap_or_default().iter().filter(|l| !l.trim().is_empty() && !comment(l.trim()));
         lines.next().is_some_and(|line| good(line.trim()))

@@ -102,7 +102,7 @@ struct Frame {
 #[derive(Default)]
 struct Rule {
     line: u64,
-    /// Where that begins, in bytes.
+    /// Offset of its beginning, in bytes.
     offset: u64,
     frames: Vec<Frame>,
     top: HashSet<String>,
@@ -181,7 +181,7 @@ impl Rule {
         Ok(())
     }
 
-    /// Whether the value at hand is a regular expression: `field|re`, perhaps with more modifiers.
+    /// True if the value at hand is a regular expression: `field|re`, perhaps with more modifiers.
     fn is_pattern(&self) -> bool {
         let key = self.frames.iter().rev().find_map(|frame| frame.key.as_deref()).unwrap_or_default();
         key.split('|').skip(1).any(|modifier| modifier == "re")

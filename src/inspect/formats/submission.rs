@@ -30,7 +30,7 @@ const SETTINGS: &[&str] = &[
     "useksn",
 ];
 
-/// Whether the line sets one of them: `NAME VALUE`, `name: value`, `"name": value`, `NAME=VALUE`.
+/// True if the line sets one of them: `NAME VALUE`, `name: value`, `"name": value`, `NAME=VALUE`.
 pub fn submits(line: &str) -> bool {
     let name: String = line
         .trim_start_matches([' ', '\t', '"', '\'', '<', '-', '{', ','])

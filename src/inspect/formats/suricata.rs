@@ -141,13 +141,13 @@ fn item(rule: &Rule<'_>, (gid, sid): (u32, u32), text: &str, line: &Line<'_>, ef
     Item { is_limited, ..Item::new("suricata", key.as_bytes(), text.as_bytes(), line.span.from, effect) }
 }
 
-/// Whether the pattern of a `pcre:"[!]/PATTERN/FLAGS"` takes exponential time.
+/// True if the pattern of a `pcre:"[!]/PATTERN/FLAGS"` takes exponential time.
 fn explodes(value: &str) -> bool {
     let pattern = value.split_once('/').and_then(|(_, rest)| rest.rsplit_once('/'));
     pattern.is_some_and(|(pattern, _)| regex::explodes(pattern))
 }
 
-/// Whether a dataset is read from, or kept in, a file.
+/// True if a dataset is read from, or kept in, a file.
 fn names_a_file(value: &str) -> bool {
     let words = value.split(',').map(|part| part.split_whitespace().next().unwrap_or_default());
     words.skip(1).any(|word| DATASET_FILES.contains(&word))

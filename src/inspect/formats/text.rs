@@ -1,9 +1,9 @@
-//! Whether a stream of bytes is plain text: UTF-8 with no control, invisible or bidirectional
-//! characters but tab, line feed and carriage return.
+//! Plain text check of a stream of bytes: UTF-8 with no control, invisible or bidirectional characters but tab, line
+//! feed and carriage return.
 
 use bundle::paths::is_invisible;
 
-/// What the bytes so far are.
+/// State of the bytes so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
     /// Plain text.
@@ -71,12 +71,12 @@ impl Text {
         }
     }
 
-    /// What the bytes so far are, where more may come: a character that is cut may still be finished.
+    /// State of the bytes so far, where more may come: a character that is cut may still be finished.
     pub fn state_so_far(&self) -> State {
         self.state
     }
 
-    /// What all the bytes taken are. A character that was never finished makes them no UTF-8.
+    /// State of all the bytes. A character that was never finished makes them no UTF-8.
     pub fn state(&self) -> State {
         if self.state == State::Plain && !self.cut.is_empty() { State::NotUtf8 } else { self.state }
     }
@@ -92,7 +92,7 @@ fn count_lines(bytes: &[u8]) -> u64 {
     bytes.chunks(255).map(|c| u64::from(c.iter().map(|b| u8::from(*b == b'\n')).sum::<u8>())).sum()
 }
 
-/// Where the first character stands that does not belong in a text.
+/// Offset of the first character that does not belong in a text.
 fn find_control(text: &str) -> Option<usize> {
     let suspicious = |b: &u8| (*b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r')) || *b >= 0x7f;
     let mut at = 0;

@@ -45,7 +45,7 @@ impl<'a> Counter<'a> {
         self.line
     }
 
-    /// Where a line begins, counted from 1, if it is not before the place asked for last.
+    /// Offset of a line, counted from 1, if it is not before the one asked for last.
     pub fn start_of(&mut self, line: u64) -> usize {
         while self.line < line {
             let rest = self.text.get(self.at..).unwrap_or_default();

@@ -27,7 +27,7 @@ use base::{Digest, Error, Fault, Reason, Refusal, durable, quoted};
 use bundle::Artifact;
 use media::{Spooled, Step};
 
-/// Whom the faults are told of.
+/// Role that faults name.
 const EXAMINER: &str = "examiner";
 
 /// The examination of what belongs together: a bundle.
@@ -40,7 +40,7 @@ pub struct Examination<'a> {
     judged: Vec<Judgement>,
 }
 
-/// What a question led to. A refusal leaves the examiner ready for the next one; a fault does not.
+/// Result of a request. A refusal leaves the examiner ready for the next one; a fault does not.
 type Told<T> = Result<Result<T, Error>, Fault>;
 
 impl Drop for Examination<'_> {

@@ -42,7 +42,7 @@ pub fn examine<K: Keep>(
     Ok(Examined { spooled, kept: keep, verdicts })
 }
 
-/// Whether each artifact has exactly one verdict, in the manifest's order, which is strict.
+/// Completeness check: each artifact has exactly one verdict, in the manifest's order, which is strict.
 fn is_complete(artifacts: &[Artifact], verdicts: &[Verdict]) -> bool {
     let is_of = |artifact: &Artifact, verdict: &Verdict| {
         (&artifact.path, artifact.sha256, artifact.size) == (&verdict.path, verdict.sha256, verdict.size)

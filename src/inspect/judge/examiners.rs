@@ -1,4 +1,4 @@
-//! Where examiners come from.
+//! Sources of examiners: processes or threads.
 
 use crate::examiner;
 use base::ipc::channel::RequestChannel;
@@ -36,6 +36,6 @@ impl Examiners for Threads {
         RequestChannel::here(move |asks, answers| examiner::run(&limits, asks, answers))
     }
 
-    /// It ends when nobody asks any more.
+    /// Ends when nobody sends a request any more.
     fn end(&mut self) {}
 }

@@ -19,7 +19,7 @@ use bundle::Artifact;
 pub struct Judgement {
     verdict: Verdict,
     cuts: Vec<Cut>,
-    /// Where what is left of it lies.
+    /// Place of the bytes that are left of it.
     at: PathBuf,
 }
 
@@ -33,12 +33,12 @@ impl Judgement {
         &self.verdict
     }
 
-    /// What is to be left out.
+    /// Parts to be left out.
     pub fn cuts(&self) -> &[Cut] {
         &self.cuts
     }
 
-    /// Whether stripping it means to make a new archive.
+    /// True if stripping it means to make a new archive.
     pub fn is_rebuilt(&self) -> bool {
         self.verdict.stripped.is_some() && self.verdict.shown == Some(Kind::RulesArchive)
     }
@@ -73,12 +73,12 @@ impl Judgement {
         (self.verdict.decision, self.verdict.stripped) = (Decision::Withheld, None);
     }
 
-    /// Where [`Self::strip`] has put what is left.
+    /// Place where [`Self::strip`] has put the bytes that are left.
     pub fn at(&self) -> &Path {
         &self.at
     }
 
-    /// What is left, as an artifact by itself, where it is stripped.
+    /// Rest of a stripped artifact, as an artifact by itself.
     pub fn remains(&self) -> Option<Artifact> {
         let Verdict { path, declared, stripped, .. } = &self.verdict;
         let stripped = stripped.as_ref().filter(|_| self.verdict.decision == Decision::Stripped)?;
@@ -113,7 +113,7 @@ impl<'a> Proven<'a> {
         Self(judgement)
     }
 
-    /// Whether the bytes may be kept.
+    /// True if the bytes may be kept.
     pub fn verdict(&self) -> &Verdict {
         &self.0.verdict
     }

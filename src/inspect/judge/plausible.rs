@@ -1,4 +1,4 @@
-//! Whether an honest examiner could say so: what it finds is taken for what a stranger says.
+//! Plausibility of findings: could an honest examiner say so? A finding is trusted no more than a stranger's.
 
 use crate::finding::Finding;
 use crate::flaw::{CONTENT, Flaw, MOST_IN_ALL, Unit};
@@ -6,7 +6,7 @@ use crate::formats::format;
 use crate::kind::Kind;
 
 impl Finding {
-    /// Whether an honest examiner could say so.
+    /// True if an honest examiner could say so.
     pub fn is_plausible(&self) -> bool {
         let hex = |text: &String| text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         self.md5.as_ref().is_none_or(hex)
@@ -16,7 +16,7 @@ impl Finding {
     }
 }
 
-/// Whether something of this kind can have this.
+/// True if an artifact of this kind can have this.
 fn is_plausible(flaw: &Flaw, kind: Kind) -> bool {
     let is_archive = kind == Kind::RulesArchive;
     let unit = format(kind).map_or(Unit::Whole, |format| format.unit);

@@ -1,4 +1,4 @@
-//! What becomes of what content does: named rules, of which the first that fits decides.
+//! Content policies: named rules, of which the first that fits decides.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +8,14 @@ use crate::flaw::{Flaw, PERMITTABLE, can_be_stripped};
 use crate::kind::Kind;
 use base::{Digest, Reason, Refusal, quoted};
 
-/// What a rule says.
+/// Action of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// It may pass.
+    /// Passes.
     Permit,
-    /// Where the content is made of lines, those are left out; else the artifact is withheld.
+    /// Lines with it are left out where the content is made of lines; else the artifact is withheld.
     Strip,
     /// The whole artifact is withheld.
     Withhold,
@@ -40,14 +40,14 @@ impl Action {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// Its name, which verdicts carry. 1 to 64 of `a-z 0-9 . _ -`.
+    /// Name, which verdicts carry. 1 to 64 of `a-z 0-9 . _ -`.
     pub name: String,
-    /// What it is about: reason codes of verdicts.
+    /// Reason codes of verdicts that it is about.
     pub reasons: Vec<Reason>,
     /// The kinds of content it is about; all, if left out.
     #[serde(default)]
     pub kinds: Vec<Kind>,
-    /// What it says. Only what `gaprelay policy show` marks so may be permitted.
+    /// Action. Only reasons that `gaprelay policy show` marks so may be permitted.
     pub then: Action,
     /// Why: one line of at most 300 characters, for officers and auditors.
     pub why: String,
@@ -58,15 +58,15 @@ pub struct Rule {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// Its name. A site's policy may not have the name of one that ships with the program.
+    /// Name. A site's policy may not have the name of one that ships with the program.
     pub name: String,
-    /// What it is for, in a sentence.
+    /// Purpose, in a sentence.
     #[serde(default)]
     pub about: String,
-    /// Its rules, of which the first that fits decides.
+    /// Rules, of which the first that fits decides.
     #[serde(rename = "rule", default)]
     pub rules: Vec<Rule>,
-    /// What becomes of what no rule is about: `withhold`, `strip` or `refuse`. Default `withhold`.
+    /// Action for reasons that no rule is about: `withhold`, `strip` or `refuse`. Default `withhold`.
     #[serde(default = "withhold")]
     pub otherwise: Action,
 }
@@ -75,17 +75,17 @@ fn withhold() -> Action {
     Action::Withhold
 }
 
-/// What was decided about something that content does, and by which rule; by none where no rule is about it.
+/// Decision about a flaw, and the rule that made it; none where no rule is about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decided<'a> {
-    /// What becomes of it.
+    /// Action.
     pub action: Action,
     /// The rule's name.
     pub rule: Option<&'a str>,
 }
 
 impl Policy {
-    /// What becomes of content of this kind (none where it is of no kind that passes) that has this.
+    /// Decides about content of this kind (none where it is of no kind that passes) that has this flaw.
     pub fn decide(&self, kind: Option<Kind>, reason: Reason) -> Decided<'_> {
         let fits = |rule: &&Rule| {
             rule.reasons.contains(&reason)
@@ -95,7 +95,7 @@ impl Policy {
         Decided { action: rule.map_or(self.otherwise, |rule| rule.then), rule: rule.map(|rule| rule.name.as_str()) }
     }
 
-    /// What is wrong with it.
+    /// Faults of the policy.
     pub fn problem(&self) -> Option<String> {
         let name = quoted(&self.name);
         if self.otherwise == Action::Permit {
@@ -130,22 +130,22 @@ impl Policy {
     }
 }
 
-/// What a feed may carry.
+/// Kinds that a feed may carry.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms<'a> {
     /// The kinds.
     pub kinds: &'a [Kind],
-    /// What becomes of what content does.
+    /// Content policy.
     pub policy: &'a Policy,
-    /// Whether those have signed who must, for content that keeps something else from detecting.
+    /// True if the required signers have signed, for content that keeps something else from detecting.
     pub may_suppress: bool,
     /// Content of no kind we know that passes all the same.
     pub opaque: Opaque<'a>,
-    /// What rules about origins ask for.
+    /// Demands of rules about origins.
     pub demands: Demands<'a>,
 }
 
-/// What a rule about origins asks of a bundle's artifacts.
+/// Demand of a rule about origins on a bundle's artifacts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// None of these kinds.
@@ -163,16 +163,16 @@ pub struct Demand {
     pub rule: String,
     /// The kinds it is about; all, if empty.
     pub kinds: Vec<Kind>,
-    /// What it asks.
+    /// Demand.
     pub asked: Asked,
 }
 
-/// What rules about origins ask for before a bundle's artifacts pass.
+/// Demands of rules about origins before a bundle's artifacts pass.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Demands<'a> {
     /// The rules that hold for it.
     pub rules: &'a [Demand],
-    /// What others have signed as well.
+    /// Digests that other publishers or evaluators have signed as well.
     pub agreed: Option<&'a BTreeSet<Digest>>,
 }
 
@@ -202,7 +202,7 @@ impl Demands<'_> {
 pub struct Opaque<'a> {
     /// Exactly these.
     pub digests: &'a [Digest],
-    /// Whether those have signed whom the feed names for it; never where it names nobody.
+    /// True if the signers that the feed names for it have signed; never where it names nobody.
     pub is_vouched: bool,
 }
 
@@ -217,26 +217,26 @@ impl Opaque<'_> {
     }
 }
 
-/// What becomes of an artifact.
+/// Outcome for an artifact.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It passes whole.
+    /// Passes whole.
     Clear,
     /// These may not pass, and are left out.
     Strip(Vec<Flaw>),
-    /// It is kept back for this, in this line of this file of an archive.
+    /// Withheld for this reason, in this line of this file of an archive.
     Withhold(Reason, Option<u64>, Option<String>),
 }
 
 impl Terms<'_> {
-    /// What becomes of something that may not pass unless it is permitted.
+    /// Decides about a flaw that may not pass unless it is permitted.
     pub fn decide(&self, kind: Option<Kind>, reason: Reason) -> Decided<'_> {
         let decided = self.policy.decide(kind, reason);
         let lacks = decided.action == Action::Permit && reason == Reason::RuleWeakensDetection && !self.may_suppress;
         if lacks { Decided { action: Action::Withhold, rule: decided.rule } } else { decided }
     }
 
-    /// What becomes of content of a kind that the feed may carry, by what it does. Refusal: the reason why the release
+    /// Decides about content of a kind that the feed may carry, by its flaws. Refusal: the reason why the release
     /// is not to be taken at all.
     pub fn judge(&self, kind: Kind, flaws: Vec<Flaw>, path: &str) -> Result<Outcome, Refusal> {
         // Of several the one that comes first in the file.
@@ -260,7 +260,7 @@ impl Terms<'_> {
         })
     }
 
-    /// That the release is refused for this.
+    /// Refusal of the release for this reason.
     pub fn refusal(&self, kind: Option<Kind>, reason: Reason, path: &str, line: Option<u64>) -> Refusal {
         let place = line.map(|line| format!(", line {line}")).unwrap_or_default();
         let rule = self.decide(kind, reason).rule.map(|rule| format!(", rule {rule}")).unwrap_or_default();

@@ -8,7 +8,7 @@ use crate::kind::Kind;
 use base::{Digest, Reason, quoted};
 use bundle::Artifact;
 
-/// What inspection decided.
+/// Decision of inspection.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -33,7 +33,7 @@ impl Decision {
     }
 }
 
-/// What became of an artifact by leaving lines out: new bytes, of which the publisher signed each but not their sum. Of
+/// Result of leaving lines out: new bytes, of which the publisher signed each but not their sum. Of
 /// an archive, its files in a new one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -44,7 +44,7 @@ pub struct Stripped {
     pub size: u64,
     /// SHA-256.
     pub sha256: Digest,
-    /// What was left out, by line.
+    /// Part that was left out, by line.
     pub dropped: Vec<Dropped>,
     #[serde(skip)]
     made: (),
@@ -67,8 +67,8 @@ pub struct Dropped {
     made: (),
 }
 
-/// What inspection decided about one artifact, and why. Made by inspection, or read from the state to be shown; one that
-/// was read cannot be stored again, since what is stored is an [`Examined`](crate::judge::examined::Examined).
+/// Verdict of inspection about one artifact, with its reason. Made by inspection, or read from the state to be shown;
+/// one that was read cannot be stored again, since what is stored is an [`Examined`](crate::judge::examined::Examined).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -76,9 +76,9 @@ pub struct Dropped {
 pub struct Verdict {
     /// The artifact's path in the manifest.
     pub path: String,
-    /// Its length in bytes.
+    /// Length in bytes.
     pub size: u64,
-    /// Its SHA-256.
+    /// SHA-256.
     pub sha256: Digest,
     /// The kind that the manifest declares.
     pub declared: String,
@@ -100,10 +100,10 @@ pub struct Verdict {
     /// `opaque-by-signer` where nobody looked into it, and the feed takes it all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// What is served in its place, if it was stripped.
+    /// Bytes that are served in its place, if it was stripped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stripped: Option<Box<Stripped>>,
-    /// What a ClamAV database says of itself.
+    /// Header of a ClamAV database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<Database>,
     /// MD5 of a rule file, for the side file that suricata-update reads; no trust rests on it.
@@ -114,7 +114,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// That nothing is wrong with `artifact`, whose bytes show this.
+    /// Clears `artifact`, whose bytes show this.
     pub(super) fn cleared(artifact: &Artifact, finding: &Finding) -> Self {
         Self {
             decision: Decision::Cleared,
@@ -146,7 +146,7 @@ impl Verdict {
         self.reason.map(|reason| format!("{reason}{line}{more}")).unwrap_or_default()
     }
 
-    /// Whether it is a ClamAV database that is older than the one that is served.
+    /// True for a ClamAV database that is older than the one that is served.
     pub fn goes_back(&self, served: &Self) -> bool {
         self.database.zip(served.database).is_some_and(|(new, served)| new.version < served.version)
     }
@@ -178,7 +178,7 @@ impl Stripped {
     }
 }
 
-/// How many artifacts got which verdict.
+/// Number of artifacts by verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -205,7 +205,7 @@ impl Counts {
         counts
     }
 
-    /// Whether everything passed whole.
+    /// True if everything passed whole.
     pub fn is_clean(self) -> bool {
         self.stripped == 0 && self.withheld == 0
     }

@@ -13,7 +13,7 @@ use terminal::offline::Offline;
 #[derive(Debug, Parser)]
 #[command(name = "gaprelay-pack", version, after_help = AFTER, disable_help_subcommand = true)]
 pub(super) struct Pack {
-    /// What to do.
+    /// Command.
     #[command(subcommand)]
     pub command: PackCommand,
 }
@@ -27,17 +27,17 @@ pub(super) enum PackCommand {
     Check(Check),
     /// Keyrings: make the first one; draft, check and put together the next.
     Keyring {
-        /// What to do.
+        /// Command for keyrings.
         #[command(subcommand)]
         command: KeyringCommand,
     },
     /// The offline half of the repository for TUF clients.
     Tuf {
-        /// What to do.
+        /// Command for TUF metadata.
         #[command(subcommand)]
         command: PackTufCommand,
     },
-    /// What needs no network.
+    /// Commands that need no network.
     #[command(flatten)]
     Offline(Offline),
 }
@@ -120,7 +120,7 @@ pub(super) enum KeyringCommand {
         /// A root key: minisign base64, or a .pub file; may be given several times.
         #[arg(long, value_name = "PUB", required = true)]
         root: Vec<String>,
-        /// How many root keys must sign a new keyring.
+        /// Number of root keys that must sign a new keyring.
         #[arg(long, value_name = "N", default_value_t = 1)]
         root_threshold: u64,
         /// A key, as fields.
@@ -132,7 +132,7 @@ pub(super) enum KeyringCommand {
             public=…[,publisher=…,origin=…][,feeds=a+b*][,may=approve+deny+waive+repair][,algorithm=ml-dsa-65][,not-before=…][,not-after=…]"
         )]
         key: Vec<String>,
-        /// How many must sign, as fields.
+        /// Number of signers, as fields.
         #[arg(
             long,
             value_name = "FIELDS",
@@ -140,7 +140,7 @@ pub(super) enum KeyringCommand {
             help = "How many must sign: role=…,signers=N[,feeds=a+b*]"
         )]
         require: Vec<String>,
-        /// Where to write it; it must not exist.
+        /// Path of the new file; it must not exist.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
@@ -196,10 +196,10 @@ pub(super) struct Draft {
     /// A root key to leave out.
     #[arg(long, value_name = "PUB")]
     pub remove_root: Vec<String>,
-    /// How many root keys must sign a new keyring from then on.
+    /// Number of root keys that must sign a new keyring from then on.
     #[arg(long, value_name = "N")]
     pub root_threshold: Option<u64>,
-    /// How many must sign, as fields, instead of all that the former keyring asks for.
+    /// Number of signers, as fields, instead of all that the former keyring asks for.
     #[arg(long, value_name = "FIELDS")]
     pub require: Vec<String>,
     /// A feed whose versions ran away, and the highest that still counts: FEED=HIGHEST.

@@ -32,13 +32,13 @@ pub(super) struct TufRoot {
     /// A root key.
     #[arg(long, value_name = "PUB")]
     pub root: Vec<String>,
-    /// How many root keys must sign.
+    /// Number of root keys that must sign.
     #[arg(long, value_name = "N")]
     pub root_threshold: Option<u64>,
     /// A key for the top-level targets.
     #[arg(long, value_name = "PUB")]
     pub targets: Vec<String>,
-    /// How many of them must sign.
+    /// Number of targets keys that must sign.
     #[arg(long, value_name = "N")]
     pub targets_threshold: Option<u64>,
     /// The relay's key, as `gaprelay tuf key` prints it.

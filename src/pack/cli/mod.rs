@@ -21,7 +21,7 @@ use terminal::{Ended, offline};
 
 use bundle::Keyring;
 
-/// How long a bundle is good for if nothing else is said.
+/// Validity of a bundle if nothing else is said.
 const VALID: Duration = Duration::from_hours(30 * 24);
 
 /// The commands, by what they are for.
@@ -142,7 +142,7 @@ fn named(name: &str, config: Option<&Config>) -> Result<Policy, Error> {
     }
 }
 
-/// What the relay would do with the files.
+/// Verdicts of the relay on the files.
 fn foresee(made: &crate::Made, policy: &str, has_stripped: bool, explain: bool) {
     for refusal in &made.refused {
         terminal::note(format_args!("the relay would refuse the release: {} [{}]", refusal.detail, refusal.reason));

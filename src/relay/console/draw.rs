@@ -1,5 +1,5 @@
-//! What each scene looks like. Everything that somebody else wrote was escaped by whoever read it; it is made
-//! sure of once more.
+//! Drawing of each scene. Everything that somebody else wrote was escaped by whoever read it, and is escaped once more
+//! here.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -85,7 +85,7 @@ fn idle(console: &Console<'_>, frame: &mut Frame<'_>, body: Rect) {
     say(frame, state, "This relay", standing(console));
 }
 
-/// What the relay shows, and what waits.
+/// Status of the relay, and releases that wait.
 fn standing(console: &Console<'_>) -> Vec<Line<'static>> {
     let Some(status) = &console.status else { return vec![Line::from("Its state cannot be read.")] };
     let mut lines = Vec::new();

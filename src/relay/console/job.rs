@@ -19,10 +19,10 @@ use sandbox::worker::{our_id, ourselves, start};
 
 /// Lines that are remembered of what a process said.
 const LINES: usize = 100;
-/// How long the relay may take to end in order.
+/// Time limit for the relay to end in order.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// What an import came to: what `import --json` prints, as much of it as is shown.
+/// Result of an import: what `import --json` prints, as much of it as is shown.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Outcome {
     /// Each bundle.
@@ -38,21 +38,21 @@ pub struct Outcome {
 /// One bundle.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Bundle {
-    /// Its folder, escaped.
+    /// Folder, escaped.
     pub bundle: String,
-    /// Its feed, once it could be believed.
+    /// Feed, once it could be believed.
     pub feed: Option<String>,
-    /// Its version.
+    /// Version.
     pub version: Option<u64>,
     /// `imported`, `already-here`, `refused` or `failed`.
     pub outcome: String,
-    /// Whether a channel shows it now.
+    /// True if a channel shows it now.
     pub published: bool,
-    /// How many verdicts of which.
+    /// Number of verdicts of each sort.
     pub counts: Option<inspect::Counts>,
     /// Why it was refused.
     pub refused: Option<Why>,
-    /// What failed, escaped.
+    /// Fault, escaped.
     pub fault: Option<String>,
 }
 
@@ -63,7 +63,7 @@ pub struct Why {
     pub reason: Reason,
     /// The facts, escaped.
     pub detail: String,
-    /// What to do next.
+    /// Next step.
     pub next: String,
 }
 
@@ -116,12 +116,12 @@ impl Job {
         Ok(Self { since: clock::now(), child, out: Some(out), said })
     }
 
-    /// Whether it has ended, and how.
+    /// Exit status, once it has ended.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>, Fault> {
         self.child.try_wait().during("wait for", Path::new("a process of ours"))
     }
 
-    /// What it printed, once it has ended.
+    /// Output, once it has ended.
     pub fn outcome(&mut self) -> Option<Outcome> {
         let text = self.out.take()?.join().ok()?;
         serde_json::from_str(&text).ok()
@@ -142,7 +142,7 @@ impl Job {
 }
 
 impl Drop for Job {
-    /// It does not outlive the console.
+    /// Ends the process: it must not outlive the console.
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
             self.stop();

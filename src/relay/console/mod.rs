@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Before a relay that ended is started again.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// What is on the screen.
+/// Scene on the screen.
 pub enum Scene {
     /// Waits for a medium.
     Idle,
@@ -38,19 +38,19 @@ pub enum Scene {
     Asking(Question, String),
     /// An import runs.
     Running(Box<Job>, bool),
-    /// It is over.
+    /// The import is over.
     Done(Done),
     /// The verdicts of one release.
     Verdicts(Done, ReleaseId, Vec<Verdict>),
     /// The receipt, as large as the screen.
     Receipt(Done),
-    /// What the keys do.
+    /// Keys of a scene.
     Help(Box<Scene>),
-    /// Whether to stop everything.
+    /// Question whether to stop everything.
     Leaving,
 }
 
-/// What is asked for.
+/// Text that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
     /// The folder that the medium is mounted at.
@@ -59,14 +59,14 @@ pub enum Question {
     Operator(Option<PathBuf>),
 }
 
-/// What an import came to.
+/// Result of an import.
 #[derive(Clone, Default)]
 pub struct Done {
-    /// What it printed; none where it could not.
+    /// Parsed output; none if there was none.
     pub outcome: Option<Outcome>,
-    /// What it said.
+    /// Lines on standard error.
     pub said: Vec<String>,
-    /// Its exit status.
+    /// Exit status.
     pub code: Option<i32>,
     /// The bundle that is chosen.
     pub chosen: usize,
@@ -81,7 +81,7 @@ pub struct Console<'a> {
     media: Vec<Mounted>,
     plugged: Vec<Plugged>,
     chosen: usize,
-    /// How far a list is scrolled.
+    /// Scroll position of a list.
     scroll: u16,
     progress: Option<Progress>,
     status: Option<status::Status>,
@@ -99,7 +99,7 @@ struct Relay {
     said: Vec<String>,
 }
 
-/// What a key led to.
+/// Effect of a key.
 enum Next {
     Go,
     Leave,

@@ -1,4 +1,4 @@
-//! What is shown when an import is over: what became of each bundle, what to do now, the receipt.
+//! Result of an import on the screen: each bundle's outcome, the next step, the receipt.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};

@@ -10,7 +10,7 @@ const CHECK: &str = "firewall";
 const RULES: &str =
     "Load the rules that `gaprelay deployment` writes: nft -f gaprelay.nft, and at boot from /etc/nftables.conf.";
 
-/// What a rule may hold that lets nothing go.
+/// Expressions of a rule that lets nothing go.
 const HARMLESS: &[&str] = &["match", "counter", "log", "limit", "drop", "reject"];
 
 /// Every family in which packets of ours could leave must have a chain that drops them.
@@ -22,7 +22,7 @@ pub(super) fn firewall(patient: &Patient<'_>, report: &mut Report) {
     judge(&list, report);
 }
 
-/// What `nft --json list ruleset` says; on a copy of a host, what it holds of that.
+/// Output of `nft --json list ruleset`; on a copy of a host, the copy's file.
 #[expect(clippy::disallowed_methods, reason = "nft, with a fixed command line, run by whoever asks for a diagnosis")]
 fn list(patient: &Patient<'_>) -> Option<Vec<Value>> {
     let text = if patient.host.as_os_str() == "/" {
@@ -62,7 +62,7 @@ fn judge(list: &[Value], report: &mut Report) {
     }
 }
 
-/// Whether a rule lets nothing out but replies, what stays on the host, and neighbour discovery.
+/// True if a rule lets nothing out but replies, what stays on the host, and neighbour discovery.
 fn is_narrow(rule: &Value) -> bool {
     let Some(parts) = rule.get("expr").and_then(Value::as_array) else { return false };
     // Anything else lets packets go, or leads to where we do not look.

@@ -1,4 +1,4 @@
-//! What files say of a host: mounts, services, users, modes, clock, space.
+//! Checks of a host's files: mounts, services, users, modes, clock, space.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -16,7 +16,7 @@ use sandbox::rights::User;
 /// Programs that mount what is plugged in, by their process's name (15 bytes at most, proc(5)).
 const MOUNTERS: &[&str] =
     &["udisksd", "automount", "gvfs-udisks2-vo", "usbmount", "pmount", "devmon", "udiskie", "autofs"];
-/// What a medium's mount must say.
+/// Mount options that a medium needs.
 const WANTED: &[&str] = &["ro", "nodev", "nosuid", "noexec"];
 /// The keeper's user and group, and the group that may append to the journal.
 const KEEPER: &str = "gaprelay";
@@ -29,7 +29,7 @@ const DRIFT: u64 = 60;
 const USERS: &str = "Install the users: gaprelay deployment DIR, then systemd-sysusers DIR/gaprelay.sysusers.conf.";
 
 impl Patient<'_> {
-    /// Where a file of the host lies.
+    /// Path of a file of the host.
     fn path(&self, path: &str) -> PathBuf {
         self.host.join(path.trim_start_matches('/'))
     }
@@ -39,7 +39,7 @@ impl Patient<'_> {
     }
 }
 
-/// What is mounted where media are, and from removable disks.
+/// Mounts below the media folders, and of removable disks.
 pub(super) fn mounts(patient: &Patient<'_>, report: &mut Report) {
     const CHECK: &str = "mounts";
     let Some(media) = mounted(&patient.host) else {
@@ -80,7 +80,7 @@ pub(super) fn mounters(patient: &Patient<'_>, report: &mut Report) {
     }
 }
 
-/// Whether a device that is plugged in is used before somebody says so.
+/// True if a device that is plugged in is used before somebody allows it.
 pub(super) fn usb(patient: &Patient<'_>, report: &mut Report) {
     const CHECK: &str = "usb";
     let buses = fs::read_dir(patient.path("/sys/bus/usb/devices")).into_iter().flatten().flatten();
@@ -166,7 +166,7 @@ pub(super) fn users(patient: &Patient<'_>, report: &mut Report) {
     }
 }
 
-/// Who may read keys, and change what is trusted.
+/// Accounts that may read keys, and change what is trusted.
 pub(super) fn modes(patient: &Patient<'_>, report: &mut Report) {
     const CHECK: &str = "modes";
     let state = patient.state;

@@ -12,18 +12,18 @@ use serde::Serialize;
 use base::{Timestamp, quoted};
 use config::Config;
 
-/// How a thing stands.
+/// Result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Health {
     /// As it should be.
     Good,
-    /// It could not be seen.
+    /// Not visible from here.
     Unseen,
     /// Weaker than it could be.
     Weak,
-    /// It breaks what the relay promises, or will soon.
+    /// Breaks what the relay promises, or will soon.
     Bad,
 }
 
@@ -31,24 +31,24 @@ pub enum Health {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
-    /// What was looked at: mounts, auto-mounters, usb, firewall, network, users, modes, units, clock, space.
+    /// Subject: mounts, auto-mounters, usb, firewall, network, users, modes, units, clock, space.
     pub check: &'static str,
-    /// How it stands.
+    /// Result.
     pub health: Health,
-    /// What was found, escaped.
+    /// Observation, escaped.
     pub found: String,
-    /// What to do; absent where it is good.
+    /// Next step; absent if the result is good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
-/// What is compared.
+/// Host that is compared with what the relay needs.
 pub struct Patient<'a> {
-    /// Where the host's files lie: `/`, or a copy of another's.
+    /// Root of the host's files: `/`, or a copy of another's.
     pub host: PathBuf,
     /// The state folder.
     pub state: &'a Path,
-    /// Its config.
+    /// Config of the relay.
     pub config: &'a Config,
     /// The date of the newest entry of its logs.
     pub newest: Timestamp,
@@ -56,7 +56,7 @@ pub struct Patient<'a> {
     pub now: Timestamp,
 }
 
-/// What was found, check by check.
+/// Findings, check by check.
 #[derive(Default)]
 struct Report {
     findings: Vec<Finding>,
@@ -84,7 +84,7 @@ impl Report {
         self.findings.push(Finding { check, health, found, next: next.map(str::to_owned) });
     }
 
-    /// Whether anything was said of it.
+    /// True if anything was found about it.
     fn has(&self, check: &str) -> bool {
         self.findings.iter().any(|finding| finding.check == check)
     }

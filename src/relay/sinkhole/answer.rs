@@ -16,7 +16,7 @@ const LONG_LABEL: usize = 40;
 /// So does a longer name.
 const LONG_NAME: usize = 120;
 
-/// How it came.
+/// Transport of the query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// In one packet.
@@ -25,19 +25,19 @@ pub enum Way {
     Tcp,
 }
 
-/// What comes of a look-up.
+/// Result of a query.
 #[derive(Debug, Default)]
 pub struct Looked {
     /// The answer's bytes; none for what is not to be answered at all.
     pub answer: Option<Vec<u8>>,
-    /// What is recorded, if anything.
+    /// Record of the query, if it is worth one.
     pub noted: Option<Noted>,
 }
 
-/// What is recorded of a look-up.
+/// Record of a query.
 #[derive(Debug)]
 pub struct Noted {
-    /// What it was.
+    /// Label of the attempt.
     pub label: Label,
     /// `DNS` and the kind of record, or what it was instead.
     pub asked: String,
@@ -98,7 +98,7 @@ fn judge(message: &Message, reply: &mut Message, zones: &Zones, guard: &Guard) -
     (found.code, label.map(|label| Noted { label, asked, name: quoted(&name).to_string() }))
 }
 
-/// What a look-up shows. Of the names that are answered only those that submission clients ask for
+/// Attempt that a query shows. Of the names that are answered only those that submission clients ask for
 /// are worth a record: a site that leads updates here means it.
 fn label(name: &str, guard: &Guard, refused: bool) -> Option<Label> {
     match guard.host(name) {

@@ -37,18 +37,18 @@ use serve::listener::watch_cage;
 use serve::room::Room;
 use zones::Zones;
 
-/// How long a connection may be silent, and how long its answer may wait to be taken.
+/// Time limit for a silent connection, and for an answer to be taken.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long it may last.
+/// Time limit for a connection.
 const LONGEST: Duration = Duration::from_mins(1);
 /// Most connections at one time; more are closed.
 const CONNECTIONS: u64 = 1024;
 /// Most at one time from one address.
 const CONNECTIONS_EACH: u64 = 16;
-/// How often the list of endpoints is looked at.
+/// Interval at which the list of endpoints is looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Where look-ups come in.
+/// Sockets on which queries come in.
 pub struct Doors {
     /// Our ends of the pairs to the posts, each with the UDP address it stands at.
     pub posts: Vec<(SocketAddr, OwnedFd)>,
@@ -56,7 +56,7 @@ pub struct Doors {
     pub listeners: Vec<StdListener>,
 }
 
-/// What every look-up is answered from.
+/// Resolver: the data from which every query is answered.
 struct Desk {
     zones: Zones,
     guard: ArcSwap<Guard>,

@@ -31,7 +31,7 @@ const WAITING: usize = 4096;
 pub struct Letter<'a> {
     /// To be named by the answer; 0 if there is to be none.
     pub ticket: u32,
-    /// Where it came from, as it says.
+    /// Sender's address, as the packet says.
     pub from: SocketAddr,
     /// The packet.
     pub packet: &'a [u8],
@@ -65,7 +65,7 @@ fn seal(letter: &Letter<'_>) -> Vec<u8> {
     message
 }
 
-/// Who waits for an answer.
+/// Clients that wait for an answer.
 struct Waiting {
     next: u32,
     places: Vec<Option<(u32, SocketAddr)>>,
@@ -90,7 +90,7 @@ impl Waiting {
         ticket
     }
 
-    /// Where the answer of this ticket goes; at most once.
+    /// Client of this ticket; at most once.
     fn leave(&mut self, ticket: u32) -> Option<SocketAddr> {
         let place = self.place(ticket)?;
         let (waits, from) = (*place)?;

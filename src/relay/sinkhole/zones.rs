@@ -1,5 +1,5 @@
-//! What the sinkhole knows: this site's zones and single names, from the config. Nothing is ever
-//! fetched, and nobody is referred to another server.
+//! Zones of the sinkhole: this site's zones and single names, from the config. Nothing is ever fetched, and nobody is
+//! referred to another server.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,7 @@ use config::dns::Dns;
 
 /// Largest master file, in bytes.
 const LARGEST: u64 = 16 << 20;
-/// How long an answer of a single name may be kept, in seconds.
+/// Lifetime of a single name's answer, in seconds.
 const TTL: u32 = 60;
 /// Most aliases (CNAME) followed.
 const ALIASES: usize = 8;
@@ -39,7 +39,7 @@ struct Zone {
 /// The answer to a question.
 #[derive(Debug)]
 pub struct Found {
-    /// Its code; `Refused` where the name is not one of ours.
+    /// Response code; `Refused` where the name is not one of ours.
     pub code: ResponseCode,
     /// The records asked for, with the aliases that lead to them.
     pub answers: Vec<Record>,
@@ -47,7 +47,7 @@ pub struct Found {
     pub authority: Option<Record>,
 }
 
-/// What is known of one name.
+/// Records of one name.
 enum Known<'a> {
     Here(&'a [Record], Option<&'a Record>),
     Absent(Option<&'a Record>),

@@ -25,7 +25,7 @@ use tlog::receipt::LONGEST;
 
 /// Connections at one time; more wait.
 const ROOM: usize = 16;
-/// How long a request may take.
+/// Time limit for a request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers until SIGTERM or SIGINT.

@@ -38,17 +38,17 @@ pub struct Memory {
 /// Why a witness does not sign, with the status of the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum No {
-    /// It cannot be read, or begins after its own end (400).
+    /// The request cannot be read, or begins after its own end (400).
     Malformed,
     /// The log is not known here (404).
     UnknownLog,
     /// The log's key has not signed it (403).
     Unsigned,
-    /// It does not begin at the head that was signed last, which has this size (409).
+    /// The request does not begin at the head that was signed last, which has this size (409).
     Conflict(u64),
-    /// It has the size of the head that was signed last, and another root: a fork (409).
+    /// The request has the size of the head that was signed last, and another root: a fork (409).
     Forked(u64),
-    /// It did not grow from the head that was signed last (422).
+    /// The log did not grow from the head that was signed last (422).
     Inconsistent,
 }
 
@@ -91,7 +91,7 @@ impl Memory {
         Self { folder: PathBuf::from("."), cosigner: self.cosigner }
     }
 
-    /// Its public key.
+    /// Public key of the witness.
     pub fn vkey(&self) -> String {
         self.cosigner.witness().to_text()
     }

@@ -125,7 +125,7 @@ fn touch(path: &Path) -> io::Result<()> {
     Ok(utimensat(CWD, path, &Timestamps { last_access: then, last_modification: then }, AtFlags::empty())?)
 }
 
-/// What could be opened for reading, opened again for writing through its descriptor.
+/// File that could be opened for reading, opened again for writing through its descriptor.
 fn reopen(targets: &Targets) -> io::Result<()> {
     use std::os::fd::AsRawFd as _;
     let file = File::open(targets.medium().join("file"))?;

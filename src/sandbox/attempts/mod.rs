@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use base::raw::{self, Arg};
 
-/// What was planted to be reached, so that "stopped" cannot mean "nothing there".
+/// Decoys that were planted to be reached, so that "stopped" cannot mean "nothing there".
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Targets {
     /// A listener on 127.0.0.1.
@@ -27,9 +27,9 @@ pub struct Targets {
     pub name: String,
     /// A process of ours that waits.
     pub victim: i32,
-    /// What this host is called.
+    /// Name of this host.
     pub host: String,
-    /// Whether this was started as root.
+    /// True if this was started as root.
     pub root: bool,
     /// Number of a descriptor that was left open: a connected socket.
     pub leaked: i32,
@@ -49,7 +49,7 @@ impl Targets {
 
 /// One attempt.
 pub struct Attempt {
-    /// What is tried.
+    /// Description of the attempt.
     pub name: &'static str,
     /// Tries it. An error says that it did not succeed, and how.
     pub run: fn(&Targets) -> io::Result<()>,
