@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use guard::Guard;
-use serve::request::{Decision, Place, decide, missing};
+use serve::request::{RequestDecision, LocalNames, decide, missing};
 use serve::{range, tap};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, Request, Uri};
@@ -29,8 +29,8 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let guard = Guard::shipped().unwrap();
-    let place = Place { names: ["relay.example".into()].into(), local: IpAddr::from([127, 0, 0, 1]) };
-    if let Decision::Serve(path, _) = decide(&request, &place, &guard) {
+    let place = LocalNames { names: ["relay.example".into()].into(), local: IpAddr::from([127, 0, 0, 1]) };
+    if let RequestDecision::Serve(path, _) = decide(&request, &place, &guard) {
         assert!(request.method() == Method::GET || request.method() == Method::HEAD);
         let _ = missing(&path, request.headers(), &guard);
     }

@@ -8,18 +8,18 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let mut read = Receiver::new(data);
-    while let Ok(frame) = read.frame::<media::reader::Answer>() {
+    while let Ok(frame) = read.frame::<media::reader::ReaderReply>() {
         match frame {
             Frame::Bytes(bytes) => assert!(bytes.len() <= LONGEST_BYTES),
-            Frame::Message(media::reader::Answer::Refused(_, text) | media::reader::Answer::Bundle(_, text)) => {
+            Frame::Message(media::reader::ReaderReply::Refused(_, text) | media::reader::ReaderReply::Bundle(_, text)) => {
                 assert!(printable(&text).chars().all(|c| matches!(c, ' '..='~' | '…')));
             }
             Frame::Message(_) => {}
         }
     }
     let mut examined = Receiver::new(data);
-    while let Ok(frame) = examined.frame::<inspect::examiner::Answer>() {
-        if let Frame::Message(inspect::examiner::Answer::Found(finding)) = frame {
+    while let Ok(frame) = examined.frame::<inspect::examiner::ReaderReply>() {
+        if let Frame::Message(inspect::examiner::ReaderReply::Found(finding)) = frame {
             let _ = finding.is_plausible();
         }
     }

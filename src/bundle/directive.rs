@@ -185,7 +185,7 @@ impl Directive {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Given {
+pub struct TakenDirective {
     /// When it was taken.
     pub taken: Timestamp,
     /// The officer's raw public key, hex.
@@ -196,7 +196,7 @@ pub struct Given {
     pub signature: String,
 }
 
-impl Given {
+impl TakenDirective {
     /// Parsed directive. It was verified before it was kept.
     pub fn directive(&self) -> Option<Directive> {
         Directive::parse(self.text.as_bytes()).ok()
@@ -209,7 +209,7 @@ impl Given {
 }
 
 /// Denials of these directives, without those that the keyring has lifted.
-pub fn denied(given: &[Given], keyring: &Keyring) -> Denied {
+pub fn denied(given: &[TakenDirective], keyring: &Keyring) -> Denied {
     let mut denied = Denied::default();
     for (directive, given) in given.iter().filter_map(|given| Some((given.directive()?, given))) {
         if keyring.lifted.contains(&given.digest()) {

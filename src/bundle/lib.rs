@@ -40,7 +40,7 @@ pub use manifest::{Artifact, Manifest};
 pub use release_id::ReleaseId;
 pub use signature::SignatureFile;
 pub use succession::{Successor, succeed};
-pub use trust::{FeedTrust, Seen};
+pub use trust::{FeedTrust, Novelty};
 
 use base::{Digest, Limits, Reason, Refusal, Timestamp, quoted};
 

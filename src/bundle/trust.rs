@@ -37,7 +37,7 @@ fn is_zero(number: &u64) -> bool {
 /// Relation of a verified bundle to the accepted versions.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum Novelty {
     /// A higher version than any before.
     New,
     /// Exactly this manifest was accepted before: nothing to do.
@@ -47,14 +47,14 @@ pub enum Seen {
 impl FeedTrust {
     /// Relation of `verified` to this feed's past: a version only rises, and one version has one content. Refusals:
     /// `version-void`, `version-equivocation`, `version-rollback`.
-    pub fn check(&self, verified: &Verified) -> Result<Seen, Refusal> {
+    pub fn check(&self, verified: &Verified) -> Result<Novelty, Refusal> {
         let version = verified.manifest().version;
         if self.void.contains(&version) {
             let detail = format!("version {version} was accepted once and made void by epoch {}", self.epoch);
             return Err(Refusal::new(Reason::VersionVoid, detail));
         }
         match self.accepted.get(&version) {
-            Some(digest) if *digest == verified.digest() => return Ok(Seen::Before),
+            Some(digest) if *digest == verified.digest() => return Ok(Novelty::Before),
             Some(digest) => {
                 let detail = format!(
                     "version {version} was accepted with manifest {digest}, and this one has {}",
@@ -68,7 +68,7 @@ impl FeedTrust {
             let detail = format!("version {version} is not above {}, which was accepted", self.highest);
             return Err(Refusal::new(Reason::VersionRollback, detail));
         }
-        Ok(Seen::New)
+        Ok(Novelty::New)
     }
 
     /// Checks that the version does not run far ahead: with a stolen key somebody could else use up the numbers (TUF

@@ -22,7 +22,7 @@ pub struct Dns {
     pub agents: Vec<IpNet>,
     /// Zones of this site.
     #[serde(rename = "zone")]
-    pub zones: Vec<Zone>,
+    pub zones: Vec<ZoneConfig>,
     /// Single names: this site's, or vendors' that are to lead to the relay or nowhere.
     #[serde(rename = "name")]
     pub names: Vec<Name>,
@@ -32,7 +32,7 @@ pub struct Dns {
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Zone {
+pub struct ZoneConfig {
     /// Name, such as `site.example`.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub name: Spanned<String>,

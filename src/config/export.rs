@@ -11,7 +11,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct Export {
     /// `ocsf`, `cef` or `json`.
-    pub format: Format,
+    pub format: ExportFormat,
     /// The file that lines are appended to. A path that is not absolute begins at the state folder.
     #[serde(default)]
     pub file: Option<PathBuf>,
@@ -34,7 +34,7 @@ impl Export {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum Format {
+pub enum ExportFormat {
     /// Open Cybersecurity Schema Framework 1.5.0, one JSON object a line.
     Ocsf,
     /// ArcSight Common Event Format, version 0.

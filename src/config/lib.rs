@@ -65,10 +65,10 @@ pub struct Config {
     pub dns: dns::Dns,
     /// The officers' pages.
     #[serde(default)]
-    pub review: review::Review,
+    pub review: review::ReviewConfig,
     /// Witnesses of the import log; none, if left out.
     #[serde(default)]
-    pub witness: Option<witness::Witness>,
+    pub witness: Option<witness::WitnessConfig>,
     /// The repository for TUF clients; none, if left out.
     #[serde(default)]
     pub tuf: Option<tuf::Tuf>,
@@ -80,8 +80,8 @@ pub struct Config {
     pub without: Vec<Without>,
     /// The site's own policies, beside those that ship with the program.
     #[serde(rename = "policy", default)]
-    #[cfg_attr(feature = "schema", schemars(with = "Vec<inspect::Policy>"))]
-    pub policies: Vec<Spanned<inspect::Policy>>,
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<inspect::ContentPolicy>"))]
+    pub policies: Vec<Spanned<inspect::ContentPolicy>>,
     /// From whom this site takes what, by its classification. No rule, if left out; `init` writes one.
     #[serde(rename = "origin", default)]
     pub origins: Vec<origin::OriginRule>,
@@ -213,12 +213,12 @@ impl Config {
     }
 
     /// Plan of the server.
-    pub fn plan(&self) -> serve::Plan {
-        let channel = |channel: &Channel| serve::plan::Channel {
+    pub fn plan(&self) -> serve::ServePlan {
+        let channel = |channel: &Channel| serve::plan::ServedChannel {
             name: channel.name.get_ref().clone(),
             certificates: channel.certificates.clone(),
         };
-        serve::Plan {
+        serve::ServePlan {
             settings: self.serve.clone(),
             channels: self.channels.iter().map(channel).collect(),
             feeds: self.feeds.iter().map(|feed| (feed.name.get_ref().clone(), feed.ageing())).collect(),

@@ -8,7 +8,7 @@ use super::{Classification, Config};
 use base::{Reason, Refusal, name, quoted};
 use bundle::keyring::is_country;
 use bundle::{Manifest, Role, Signer};
-use inspect::{Asked, Demand, Kind};
+use inspect::{Demand, Kind, OriginDemand};
 
 /// A rule about origins. It holds for a bundle that all of its conditions fit; of several that do, each is asked.
 #[derive(Clone, Debug, Deserialize)]
@@ -95,10 +95,10 @@ impl Config {
                     let detail = format!("rule {name}, at {level}: nothing by {whose} is taken: {}", quoted(&rule.why));
                     return Err(Refusal::new(Reason::OriginRefused, detail));
                 }
-                Then::Refuse => Asked::Without,
-                Then::Inert => Asked::Inert,
+                Then::Refuse => OriginDemand::Without,
+                Then::Inert => OriginDemand::Inert,
                 Then::Agreement if is_evaluated => continue,
-                Then::Agreement => Asked::Agreement,
+                Then::Agreement => OriginDemand::Agreement,
             };
             demands.push(Demand { rule: rule.name.get_ref().clone(), kinds: rule.kinds.clone(), asked });
         }

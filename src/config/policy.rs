@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::{Config, Feed};
 use base::{Fault, quoted};
 use bundle::Signer;
-use inspect::{Demands, Policy, Terms};
+use inspect::{ContentPolicy, Demands, InspectionTerms};
 
 /// Classification of this relay's network: the name of the policy that feeds have without one of their own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -34,19 +34,19 @@ const SHIPPED: [(Classification, &str); 5] = [
 ];
 
 /// The policies that ship with the program, the laxest first.
-pub fn shipped() -> Result<Vec<Policy>, Fault> {
+pub fn shipped() -> Result<Vec<ContentPolicy>, Fault> {
     SHIPPED.iter().map(|(_, text)| parse(text)).collect()
 }
 
 /// The policy that ships for a level.
-pub fn shipped_for(level: Classification) -> Result<Policy, Fault> {
+pub fn shipped_for(level: Classification) -> Result<ContentPolicy, Fault> {
     let text = SHIPPED.iter().find(|(known, _)| *known == level).map_or("", |(_, text)| *text);
     parse(text)
 }
 
 /// Reads a policy from a file of its own.
-pub fn parse(text: &str) -> Result<Policy, Fault> {
-    let policy: Policy = toml::from_str(text).map_err(|e| Fault::Config(quoted(e.message()).to_string()))?;
+pub fn parse(text: &str) -> Result<ContentPolicy, Fault> {
+    let policy: ContentPolicy = toml::from_str(text).map_err(|e| Fault::Config(quoted(e.message()).to_string()))?;
     match policy.problem() {
         None => Ok(policy),
         Some(problem) => Err(Fault::Config(problem)),
@@ -67,7 +67,7 @@ impl std::fmt::Display for Classification {
 
 impl Config {
     /// The policy of this name: the site's, or one that ships.
-    pub fn policy(&self, name: &str) -> Result<Policy, Fault> {
+    pub fn policy(&self, name: &str) -> Result<ContentPolicy, Fault> {
         let own = self.policies.iter().find(|policy| policy.get_ref().name == name);
         let found = match own {
             Some(policy) => Some(policy.get_ref().clone()),
@@ -77,7 +77,7 @@ impl Config {
     }
 
     /// The policy of a feed.
-    pub fn policy_of(&self, feed: &Feed) -> Result<Policy, Fault> {
+    pub fn policy_of(&self, feed: &Feed) -> Result<ContentPolicy, Fault> {
         match &feed.policy {
             Some(name) => self.policy(name.get_ref()),
             None => shipped_for(self.classification),
@@ -111,8 +111,13 @@ impl Config {
 }
 
 /// On which terms a feed takes what these have signed, under this policy and these demands.
-pub fn terms<'a>(feed: &'a Feed, policy: &'a Policy, signers: &[Signer], demands: Demands<'a>) -> Terms<'a> {
-    Terms {
+pub fn terms<'a>(
+    feed: &'a Feed,
+    policy: &'a ContentPolicy,
+    signers: &[Signer],
+    demands: Demands<'a>,
+) -> InspectionTerms<'a> {
+    InspectionTerms {
         kinds: feed.kinds.get_ref(),
         policy,
         may_suppress: feed.may_suppress(signers),

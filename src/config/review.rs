@@ -14,7 +14,7 @@ use base::quoted;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
-pub struct Review {
+pub struct ReviewConfig {
     /// The Unix socket to show them on, such as `/run/gaprelay/review.sock`. A relative path begins at
     /// the state folder. None, if left out: then `up` shows no pages.
     pub socket: Option<PathBuf>,
@@ -36,14 +36,14 @@ pub struct Review {
     pub names: Vec<String>,
     /// Readers of the pages; nobody else may read them.
     #[serde(rename = "reader")]
-    pub readers: Vec<Reader>,
+    pub readers: Vec<ReaderConfig>,
 }
 
 /// A person who may read the pages.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Reader {
+pub struct ReaderConfig {
     /// The person's account on this host: its name, or its number. For the Unix socket.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub user: Option<Spanned<String>>,
@@ -68,7 +68,7 @@ pub enum ReaderRole {
     Operator,
 }
 
-impl Review {
+impl ReviewConfig {
     /// True if `up` shows the pages.
     pub fn is_shown(&self) -> bool {
         self.socket.is_some() || !self.listen.is_empty()

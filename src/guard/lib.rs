@@ -53,7 +53,7 @@ impl Label {
 
 /// Visible parts of a request.
 #[derive(Clone, Copy, Debug)]
-pub struct Ask<'a> {
+pub struct ShownRequest<'a> {
     /// Method.
     pub method: &'a str,
     /// The name asked for, if it is not one of the relay's own.
@@ -101,7 +101,7 @@ impl Guard {
     }
 
     /// The label of a request that is refused: by name, then by path, then by its shape.
-    pub fn label(&self, ask: Ask<'_>, has_header: impl Fn(&str) -> bool) -> Label {
+    pub fn label(&self, ask: ShownRequest<'_>, has_header: impl Fn(&str) -> bool) -> Label {
         ask.foreign
             .and_then(|host| self.host(host))
             .or_else(|| self.path(ask.path))
@@ -130,7 +130,7 @@ pub fn is_git_push(query: &str) -> bool {
     query.split('&').any(|pair| pair == "service=git-receive-pack")
 }
 
-fn shape(ask: Ask<'_>) -> Label {
+fn shape(ask: ShownRequest<'_>) -> Label {
     match ask.method {
         "CONNECT" => Label::new("proxy-connect", true),
         "PROPFIND" | "PROPPATCH" | "MKCOL" | "COPY" | "MOVE" | "LOCK" | "UNLOCK" | "REPORT" | "SEARCH" => {
@@ -156,27 +156,27 @@ fn matches_host(pattern: &str, host: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn label(ask: Ask<'_>) -> (String, bool) {
+    fn label(ask: ShownRequest<'_>) -> (String, bool) {
         let label = Guard::shipped().unwrap().label(ask, |_| false);
         (label.name, label.submission)
     }
 
-    const GET: Ask<'_> = Ask { method: "GET", foreign: None, path: "/", query: "", content_type: "" };
+    const GET: ShownRequest<'_> = ShownRequest { method: "GET", foreign: None, path: "/", query: "", content_type: "" };
 
     #[test]
     fn labels() {
-        let vt = Ask { path: "/api/v3/files/upload_url", ..GET };
+        let vt = ShownRequest { path: "/api/v3/files/upload_url", ..GET };
         assert_eq!(label(vt), ("virustotal".into(), true));
-        let clam = Ask { method: "CONNECT", foreign: Some("WWW.ClamAV.net"), ..GET };
+        let clam = ShownRequest { method: "CONNECT", foreign: Some("WWW.ClamAV.net"), ..GET };
         assert_eq!(label(clam), ("clamav-submit".into(), true));
-        let update = Ask { foreign: Some("database.clamav.net"), path: "/daily.cvd", ..GET };
+        let update = ShownRequest { foreign: Some("database.clamav.net"), path: "/daily.cvd", ..GET };
         assert_eq!(label(update), ("clamav-update".into(), false));
-        assert_eq!(label(Ask { foreign: Some("evilclamav.net"), ..GET }), ("foreign-name".into(), false));
-        assert_eq!(label(Ask { query: "service=git-receive-pack", ..GET }), ("git-push".into(), true));
-        let form = Ask { method: "POST", content_type: "multipart/form-data; boundary=x", ..GET };
+        assert_eq!(label(ShownRequest { foreign: Some("evilclamav.net"), ..GET }), ("foreign-name".into(), false));
+        assert_eq!(label(ShownRequest { query: "service=git-receive-pack", ..GET }), ("git-push".into(), true));
+        let form = ShownRequest { method: "POST", content_type: "multipart/form-data; boundary=x", ..GET };
         assert_eq!(label(form), ("form-upload".into(), true));
-        assert_eq!(label(Ask { method: "PUT", ..GET }), ("upload".into(), true));
-        assert_eq!(label(Ask { method: "PROPFIND", ..GET }), ("webdav".into(), true));
+        assert_eq!(label(ShownRequest { method: "PUT", ..GET }), ("upload".into(), true));
+        assert_eq!(label(ShownRequest { method: "PROPFIND", ..GET }), ("webdav".into(), true));
         let otx = Guard::shipped().unwrap().label(GET, |name| name == "x-otx-api-key");
         assert_eq!(otx.name, "otx");
     }

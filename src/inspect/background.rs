@@ -24,7 +24,7 @@ pub fn beside<T: Send>(
     let (full, filled) = sync_channel(IN_FLIGHT);
     let (used, empty) = channel();
     thread::scope(|scope| {
-        let working = scope.spawn(move || work(&mut Pieces { filled, used, piece: Vec::new(), at: 0 }));
+        let working = scope.spawn(move || work(&mut PieceReader { filled, used, piece: Vec::new(), at: 0 }));
         let read = pump(source, first, full, &empty);
         // A thread that panicked takes us with it.
         let told = working.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -69,14 +69,14 @@ fn pump(source: &mut dyn Read, first: Vec<u8>, full: SyncSender<Vec<u8>>, empty:
 }
 
 /// The pieces, in order.
-struct Pieces {
+struct PieceReader {
     filled: Receiver<Vec<u8>>,
     used: Sender<Vec<u8>>,
     piece: Vec<u8>,
     at: usize,
 }
 
-impl BufRead for Pieces {
+impl BufRead for PieceReader {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.at == self.piece.len() {
             let next = self.filled.recv().unwrap_or_default();
@@ -92,7 +92,7 @@ impl BufRead for Pieces {
     }
 }
 
-impl Read for Pieces {
+impl Read for PieceReader {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         let got = self.fill_buf()?.read(to)?;
         self.consume(got);

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 /// Start and length of a part, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Span {
+pub struct ByteSpan {
     /// From the beginning of the artifact.
     pub from: u64,
     /// At least 1.
     pub size: u64,
 }
 
-impl Span {
+impl ByteSpan {
     /// The first byte after it.
     pub fn end(self) -> u64 {
         self.from.saturating_add(self.size)
@@ -28,13 +28,13 @@ pub struct Cut {
     /// The file of an archive.
     pub member: Option<String>,
     /// The lines.
-    pub span: Span,
+    pub span: ByteSpan,
 }
 
 /// Leaves whole lines out of bytes that come by.
 pub struct Leaving<'a> {
     /// Spans that are still to come.
-    lines: &'a [Span],
+    lines: &'a [ByteSpan],
     at: u64,
     /// The byte before.
     last: u8,
@@ -44,7 +44,7 @@ pub struct Leaving<'a> {
 
 impl<'a> Leaving<'a> {
     /// These, which rise.
-    pub fn new(lines: &'a [Span]) -> Self {
+    pub fn new(lines: &'a [ByteSpan]) -> Self {
         Self { lines, at: 0, last: b'\n', is_behind: false }
     }
 

@@ -16,14 +16,14 @@ use super::formats::inspect;
 use base::ipc::wire::{Frame, Receiver, Sender};
 use base::quoted::printable;
 use base::{Error, Fault, Limits, Reason};
-use bundle::payload::{self, Sink};
+use bundle::payload::{self, PayloadSink};
 use bundle::{Artifact, Manifest};
 
 /// Request of the keeper to an examiner. The bytes to be inspected follow, outside of any frame, so that the kernel
 /// can move them from the spool into the pipe.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Ask {
+pub enum ExaminerRequest {
     /// Unpack the payload of this manifest, which follows in frames of so many bytes together; then
     /// the payload. Answer: for each artifact its bytes and its `Found`; then `Done`.
     Unpack(u64),
@@ -42,7 +42,7 @@ pub enum Ask {
 /// Reply of an examiner; `Refused` and `Failed` may end any reply.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Answer {
+pub enum ExaminerReply {
     /// Records of items follow, in one frame of bytes.
     Items,
     /// Something in the artifact that may not pass.
@@ -65,34 +65,34 @@ pub fn run(limits: &Limits, asks: impl Read + Send, answers: impl Write + Send) 
         match asks.message() {
             Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(()),
             Err(e) => return Err(e),
-            Ok(Ask::Unpack(length)) => {
+            Ok(ExaminerRequest::Unpack(length)) => {
                 let manifest = frames(&mut asks, length)?;
                 // The keeper has verified and read it before.
                 let manifest = Manifest::parse(&manifest, limits).map_err(|_| ErrorKind::InvalidData)?;
                 let mut payload = asks.raw().take(manifest.payload.size);
-                let mut out = Out::new(&mut to);
+                let mut out = ReplyWriter::new(&mut to);
                 let ended = payload::unpack(&manifest, &mut payload, &mut out);
                 // What a refused payload still has, so that the next question is read as one.
                 io::copy(&mut payload, &mut io::sink())?;
                 to.message(&match ended {
-                    Ok(()) => Answer::Done,
-                    Err(Error::Refused(refusal)) => Answer::Refused(refusal.reason, refusal.detail),
-                    Err(Error::Fault(fault)) => Answer::Failed(fault.to_string()),
+                    Ok(()) => ExaminerReply::Done,
+                    Err(Error::Refused(refusal)) => ExaminerReply::Refused(refusal.reason, refusal.detail),
+                    Err(Error::Fault(fault)) => ExaminerReply::Failed(fault.to_string()),
                 })?;
             }
-            Ok(Ask::Look(artifact)) => {
+            Ok(ExaminerRequest::Look(artifact)) => {
                 let mut bytes = asks.raw().take(artifact.size);
-                Out::new(&mut to).artifact(&artifact, &mut bytes).map_err(io::Error::other)?;
-                to.message(&Answer::Done)?;
+                ReplyWriter::new(&mut to).artifact(&artifact, &mut bytes).map_err(io::Error::other)?;
+                to.message(&ExaminerReply::Done)?;
             }
-            Ok(Ask::Rebuild { cuts, size }) => {
+            Ok(ExaminerRequest::Rebuild { cuts, size }) => {
                 let cuts: Vec<Cut> = serde_json::from_slice(&frames(&mut asks, cuts)?)?;
                 let mut archive = asks.raw().take(size);
                 let made = rebuild(&mut archive, &cuts, Frames { to: &mut to, left: most(size) }).map(drop);
                 io::copy(&mut archive, &mut io::sink())?;
                 to.message(&match made {
-                    Ok(()) => Answer::Done,
-                    Err(e) => Answer::Refused(Reason::InspectionLimit, e.to_string()),
+                    Ok(()) => ExaminerReply::Done,
+                    Err(e) => ExaminerReply::Refused(Reason::InspectionLimit, e.to_string()),
                 })?;
             }
         }
@@ -104,7 +104,7 @@ pub fn run(limits: &Limits, asks: impl Read + Send, answers: impl Write + Send) 
 fn frames(asks: &mut Receiver<impl Read>, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     while (bytes.len() as u64) < length {
-        match asks.frame::<Ask>()? {
+        match asks.frame::<ExaminerRequest>()? {
             Frame::Bytes(piece) => bytes.extend_from_slice(piece),
             Frame::Message(_) => return Err(ErrorKind::InvalidData.into()),
         }
@@ -130,12 +130,12 @@ impl<W: Write> Write for Frames<'_, W> {
 }
 
 /// Hands over what comes out of the payload, and what it shows.
-struct Out<'a, W: Write> {
+struct ReplyWriter<'a, W: Write> {
     /// Bytes go there from one thread, items from another: a frame, or a message and its frame, at a time.
     to: Mutex<&'a mut Sender<W>>,
 }
 
-impl<'a, W: Write> Out<'a, W> {
+impl<'a, W: Write> ReplyWriter<'a, W> {
     fn new(to: &'a mut Sender<W>) -> Self {
         Self { to: Mutex::new(to) }
     }
@@ -145,7 +145,7 @@ impl<'a, W: Write> Out<'a, W> {
     }
 }
 
-impl<W: Write + Send> Sink for Out<'_, W> {
+impl<W: Write + Send> PayloadSink for ReplyWriter<'_, W> {
     fn artifact(&mut self, artifact: &Artifact, bytes: &mut dyn Read) -> Result<(), Fault> {
         let out = &*self;
         let mut tee = Tee { from: bytes, out };
@@ -153,7 +153,7 @@ impl<W: Write + Send> Sink for Out<'_, W> {
             let mut outcome = Ok(());
             let found = inspect(&artifact.path, from, &mut |records| {
                 let send = |to: &mut Sender<W>| {
-                    to.message(&Answer::Items)?;
+                    to.message(&ExaminerReply::Items)?;
                     to.bytes(records)
                 };
                 if outcome.is_ok() && !records.is_empty() {
@@ -165,8 +165,8 @@ impl<W: Write + Send> Sink for Out<'_, W> {
         let mut found = found.map_err(|e| gone(&e))?;
         let flaws = std::mem::take(&mut found.flaws);
         out.send(|to| {
-            flaws.into_iter().try_for_each(|flaw| to.message(&Answer::Flaw(flaw)))?;
-            to.message(&Answer::Found(found))
+            flaws.into_iter().try_for_each(|flaw| to.message(&ExaminerReply::Flaw(flaw)))?;
+            to.message(&ExaminerReply::Found(found))
         })
         .map_err(|e| gone(&e))
     }
@@ -175,7 +175,7 @@ impl<W: Write + Send> Sink for Out<'_, W> {
 /// Hands over what is read.
 struct Tee<'t, 'a, W: Write> {
     from: &'t mut dyn Read,
-    out: &'t Out<'a, W>,
+    out: &'t ReplyWriter<'a, W>,
 }
 
 impl<W: Write> Read for Tee<'_, '_, W> {

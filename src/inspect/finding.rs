@@ -16,7 +16,7 @@ pub struct Finding {
     /// The first line at fault, counted from 1.
     pub line: Option<u64>,
     /// Header of a ClamAV database.
-    pub database: Option<Database>,
+    pub database: Option<DatabaseHeader>,
     /// MD5 of a rule file, in hex.
     pub md5: Option<String>,
     /// Kinds of the files in an archive.
@@ -31,7 +31,7 @@ pub struct Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Database {
+pub struct DatabaseHeader {
     /// Version.
     pub version: u64,
     /// Number of signatures in it.
@@ -44,7 +44,7 @@ pub struct Database {
     pub is_vendor_signed: bool,
 }
 
-impl Database {
+impl DatabaseHeader {
     /// From the header's fields.
     pub(super) fn parse(header: &[&str], is_vendor_signed: bool) -> Option<Self> {
         let number = |at: usize| header.get(at).and_then(|text: &&str| text.parse().ok());

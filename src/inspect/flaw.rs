@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cut::{Cut, Span};
+use super::cut::{ByteSpan, Cut};
 use base::Reason;
 
 /// Something that may not pass, unless the policy permits it.
@@ -14,7 +14,7 @@ pub struct Flaw {
     /// The line that has it, counted from 1.
     pub line: u64,
     /// The smallest part without which it is gone.
-    pub part: Part,
+    pub part: FlawPart,
     /// The file of an archive that has it, or what is wrong with the archive; at most 255 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
@@ -23,10 +23,10 @@ pub struct Flaw {
 impl Flaw {
     /// The whole lines, or the file of an archive, that are left out today; none where the whole artifact is kept back:
     /// of JSON no object is left out yet.
-    pub fn span(&self) -> Option<Span> {
+    pub fn span(&self) -> Option<ByteSpan> {
         match self.part {
-            Part::Line(span) | Part::Rule(span) | Part::Member(span) => Some(span),
-            Part::Object(_) | Part::Whole => None,
+            FlawPart::Line(span) | FlawPart::Rule(span) | FlawPart::Member(span) => Some(span),
+            FlawPart::Object(_) | FlawPart::Whole => None,
         }
     }
 }
@@ -35,20 +35,20 @@ impl Flaw {
 /// in the file of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Part {
+pub enum FlawPart {
     /// A line, with its end.
-    Line(Span),
+    Line(ByteSpan),
     /// A rule of several lines, all of them whole.
-    Rule(Span),
+    Rule(ByteSpan),
     /// An object of JSON, from its brace to its brace.
-    Object(Span),
+    Object(ByteSpan),
     /// A file of an archive, all of it.
-    Member(Span),
+    Member(ByteSpan),
     /// Nothing less than the artifact.
     Whole,
 }
 
-impl Part {
+impl FlawPart {
     /// Sort of the part.
     pub fn unit(self) -> Unit {
         match self {
@@ -61,7 +61,7 @@ impl Part {
     }
 
     /// Bytes of the part.
-    pub fn span(self) -> Option<Span> {
+    pub fn span(self) -> Option<ByteSpan> {
         match self {
             Self::Line(span) | Self::Rule(span) | Self::Object(span) | Self::Member(span) => Some(span),
             Self::Whole => None,
@@ -168,12 +168,12 @@ pub struct Flaws {
 
 impl Flaws {
     /// One more.
-    pub fn add(&mut self, reason: Reason, line: u64, part: Part, member: Option<&str>) {
+    pub fn add(&mut self, reason: Reason, line: u64, part: FlawPart, member: Option<&str>) {
         let place = CONTENT.iter().position(|known| *known == reason).unwrap_or_default();
         let Some(count) = self.counts.get_mut(place) else { return };
         *count += 1;
         if *count <= MOST + 1 {
-            let part = if *count <= MOST { part } else { Part::Whole };
+            let part = if *count <= MOST { part } else { FlawPart::Whole };
             self.found.push(Flaw { reason, line, part, member: member.map(str::to_owned) });
         }
     }

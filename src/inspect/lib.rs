@@ -40,14 +40,14 @@ pub mod source;
 
 pub use archive::rebuild;
 pub use cut::Cut;
-pub use finding::{Database, Finding};
+pub use finding::{DatabaseHeader, Finding};
 pub use formats::inspect;
 pub use judge::Keep;
 pub use judge::examination::Examination;
 pub use judge::examined::{Examined, examine};
 pub use judge::examiners::{Examiners, Threads};
-pub use judge::judgement::{Judgement, Proven};
-pub use judge::policy::{Action, Asked, Demand, Demands, Opaque, Policy, Terms};
+pub use judge::judgement::{Judgement, ProvenContent};
+pub use judge::policy::{Action, ContentPolicy, Demand, Demands, InspectionTerms, Opaque, OriginDemand};
 pub use judge::strip::Scratch;
-pub use judge::verdict::{Counts, Decision, Dropped, Stripped, Verdict};
+pub use judge::verdict::{Counts, Dropped, Stripped, Verdict, VerdictKind};
 pub use kind::Kind;

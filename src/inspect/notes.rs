@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::Kind;
-use super::finding::Database;
-use super::flaw::{Flaw, Flaws, Part};
+use super::finding::DatabaseHeader;
+use super::flaw::{Flaw, FlawPart, Flaws};
 use super::item::{Item, MOST, RECORD};
 use base::Reason;
 use base::clock::Stopwatch;
@@ -40,7 +40,7 @@ pub struct Notes<'a> {
     /// Kinds of the files in an archive.
     pub kinds: BTreeSet<Kind>,
     /// Header of a ClamAV database.
-    pub database: Option<Database>,
+    pub database: Option<DatabaseHeader>,
 }
 
 impl<'a> Notes<'a> {
@@ -50,7 +50,7 @@ impl<'a> Notes<'a> {
     }
 
     /// Something that may not pass in this line, and what has to be left out for it to be gone.
-    pub fn flaw(&mut self, reason: Reason, line: u64, part: Part) {
+    pub fn flaw(&mut self, reason: Reason, line: u64, part: FlawPart) {
         self.flaws.add(reason, line, part, self.member.as_deref());
     }
 
@@ -61,7 +61,7 @@ impl<'a> Notes<'a> {
 
     /// Notes that the archive is malformed, and why.
     pub fn form(&mut self, wrong: &str) {
-        self.flaws.add(Reason::ArchiveForm, 1, Part::Whole, Some(wrong));
+        self.flaws.add(Reason::ArchiveForm, 1, FlawPart::Whole, Some(wrong));
     }
 
     /// Reads something inside of the artifact, whose flaws are given apart: what they mean for the artifact is for the
@@ -88,7 +88,7 @@ impl<'a> Notes<'a> {
     fn has_room(&mut self) -> bool {
         self.count = self.count.saturating_add(1);
         if self.count == MOST + 1 {
-            self.flaw(Reason::InspectionLimit, 1, Part::Whole);
+            self.flaw(Reason::InspectionLimit, 1, FlawPart::Whole);
         }
         self.count <= MOST
     }
@@ -108,7 +108,7 @@ impl<'a> Notes<'a> {
         self.steps += 1;
         if !self.is_over && self.steps.is_multiple_of(TURN) && self.watch.seconds() >= MOST_SECONDS {
             self.is_over = true;
-            self.flaw(Reason::InspectionLimit, line, Part::Whole);
+            self.flaw(Reason::InspectionLimit, line, FlawPart::Whole);
         }
         self.is_over
     }
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use crate::formats::look;
     use crate::item::Effect;
-    use crate::{Action, Decision, Demands, Opaque, Policy, Terms};
+    use crate::{Action, ContentPolicy, Demands, InspectionTerms, Opaque, VerdictKind};
     use base::Digest;
     use bundle::Artifact;
 
@@ -143,9 +143,10 @@ mod tests {
         let sigma = many(&|n| format!("---\ntitle: r{n}\nlogsource: {{}}\ndetection: {{a: b, condition: a}}\n"));
         let attributes = many(&|n| format!("{{\"type\":\"port\",\"value\":\"{n}\"}},"));
         let event = format!("{{\"Event\":{{\"info\":\"x\",\"Attribute\":[{}]}}}}", attributes.trim_end_matches(','));
-        let policy = Policy { name: "p".into(), about: String::new(), rules: Vec::new(), otherwise: Action::Strip };
+        let policy =
+            ContentPolicy { name: "p".into(), about: String::new(), rules: Vec::new(), otherwise: Action::Strip };
         let (kinds, opaque) = (Kind::ALL, Opaque::default());
-        let terms = Terms { kinds, policy: &policy, may_suppress: true, opaque, demands: Demands::default() };
+        let terms = InspectionTerms { kinds, policy: &policy, may_suppress: true, opaque, demands: Demands::default() };
         for (path, text) in
             [("a.rules", &rules), ("a.yar", &yara), ("a.txt", &hashes), ("a.yml", &sigma), ("a.json", &event)]
         {
@@ -160,9 +161,9 @@ mod tests {
                 assert!(judged.cuts().is_empty());
                 (judged.verdict().decision, judged.verdict().reason)
             };
-            let limit = (Decision::Withheld, Some(Reason::InspectionLimit));
+            let limit = (VerdictKind::Withheld, Some(Reason::InspectionLimit));
             assert_eq!(decided(i64::try_from(MOST_SECONDS).unwrap()), limit, "{path}");
-            assert_eq!(decided(0), (Decision::Cleared, None), "{path}");
+            assert_eq!(decided(0), (VerdictKind::Cleared, None), "{path}");
         }
     }
 
@@ -175,6 +176,6 @@ mod tests {
         notes.hand_over();
         let flaws: Vec<_> = notes.into_flaws().into_iter().map(|flaw| (flaw.reason, flaw.part)).collect();
         assert_eq!(kept, item.to_record());
-        assert_eq!(flaws, [(Reason::InspectionLimit, Part::Whole)]);
+        assert_eq!(flaws, [(Reason::InspectionLimit, FlawPart::Whole)]);
     }
 }

@@ -3,19 +3,19 @@
 use std::io::{self, BufRead, Read};
 
 /// Shows each byte that is read to `see`, once and in order.
-pub struct Tap<'a, F> {
+pub struct ReadTap<'a, F> {
     from: &'a mut dyn BufRead,
     see: F,
 }
 
-impl<'a, F: FnMut(&[u8])> Tap<'a, F> {
+impl<'a, F: FnMut(&[u8])> ReadTap<'a, F> {
     /// Bytes that are read from `from`.
     pub fn new(from: &'a mut dyn BufRead, see: F) -> Self {
         Self { from, see }
     }
 }
 
-impl<F: FnMut(&[u8])> Read for Tap<'_, F> {
+impl<F: FnMut(&[u8])> Read for ReadTap<'_, F> {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         let got = self.from.read(to)?;
         (self.see)(to.get(..got).unwrap_or_default());
@@ -23,7 +23,7 @@ impl<F: FnMut(&[u8])> Read for Tap<'_, F> {
     }
 }
 
-impl<F: FnMut(&[u8])> BufRead for Tap<'_, F> {
+impl<F: FnMut(&[u8])> BufRead for ReadTap<'_, F> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.from.fill_buf()
     }
@@ -59,9 +59,9 @@ pub(crate) mod tests {
     use super::*;
 
     /// Gives so many bytes at a time.
-    pub(crate) struct Pieces<'a>(pub &'a [u8], pub usize);
+    pub(crate) struct InPieces<'a>(pub &'a [u8], pub usize);
 
-    impl Read for Pieces<'_> {
+    impl Read for InPieces<'_> {
         fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
             let got = self.fill_buf()?.read(to)?;
             self.consume(got);
@@ -69,7 +69,7 @@ pub(crate) mod tests {
         }
     }
 
-    impl BufRead for Pieces<'_> {
+    impl BufRead for InPieces<'_> {
         fn fill_buf(&mut self) -> io::Result<&[u8]> {
             Ok(self.0.get(..self.1).unwrap_or(self.0))
         }
@@ -84,8 +84,8 @@ pub(crate) mod tests {
         let bytes: Vec<u8> = (0..=255).collect();
         for step in [1, 7, 300] {
             let mut seen = Vec::new();
-            let mut from = Pieces(&bytes, step);
-            let mut tap = Tap::new(&mut from, |bytes: &[u8]| seen.extend_from_slice(bytes));
+            let mut from = InPieces(&bytes, step);
+            let mut tap = ReadTap::new(&mut from, |bytes: &[u8]| seen.extend_from_slice(bytes));
             let mut first = [0; 9];
             tap.read_exact(&mut first).unwrap();
             tap.fill_buf().unwrap();

@@ -58,7 +58,7 @@ impl Document {
 
 /// A folder that looks like a bundle.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct BundleFolder {
     /// Signed document.
     pub document: Document,
     /// The bundle's folder below the medium's root; empty if it is the root itself.
@@ -69,9 +69,9 @@ pub struct Found {
 
 /// Content of a medium.
 #[derive(Debug, Default)]
-pub struct Survey {
+pub struct MediumSurvey {
     /// The bundles, by folder name.
-    pub bundles: Vec<Found>,
+    pub bundles: Vec<BundleFolder>,
     /// Files and folders that belong to none.
     pub unrelated: u64,
     /// Folders that could not be listed, escaped, with the reason.
@@ -93,11 +93,11 @@ pub fn open_folder(folder: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<O
 
 /// Looks for bundles in `root` and all folders below it.
 /// Refusals: `medium-entry-limit`, `medium-unreadable` (where the root itself cannot be listed).
-pub fn find(root: BorrowedFd<'_>, limits: &Limits) -> Result<Survey, Refusal> {
-    let mut walk = Walk { limits, entries: 1, survey: Survey::default(), tree: Hasher::new() };
+pub fn find(root: BorrowedFd<'_>, limits: &Limits) -> Result<MediumSurvey, Refusal> {
+    let mut walk = Walk { limits, entries: 1, survey: MediumSurvey::default(), tree: Hasher::new() };
     walk.visit(root, &PathBuf::new(), 0)?;
     let Walk { mut survey, tree, .. } = walk;
-    let beside = |found: &Found| if found.document == Document::Manifest { 2 } else { 1 };
+    let beside = |found: &BundleFolder| if found.document == Document::Manifest { 2 } else { 1 };
     let inside: u64 = survey.bundles.iter().map(|found| beside(found) + found.signatures.len() as u64).sum();
     survey.unrelated = survey.unrelated.saturating_sub(inside);
     survey.tree = Some(tree.finish());
@@ -107,7 +107,7 @@ pub fn find(root: BorrowedFd<'_>, limits: &Limits) -> Result<Survey, Refusal> {
 struct Walk<'a> {
     limits: &'a Limits,
     entries: u64,
-    survey: Survey,
+    survey: MediumSurvey,
     tree: Hasher,
 }
 
@@ -128,7 +128,7 @@ impl Walk<'_> {
                 Vec::new()
             }
         };
-        let found: Vec<Found> =
+        let found: Vec<BundleFolder> =
             [Document::Manifest, Document::Keyring].into_iter().filter_map(|it| bundle_in(it, &names, path)).collect();
         self.survey.unrelated += u64::from(depth > 0 && found.is_empty());
         self.survey.bundles.extend(found);
@@ -193,7 +193,7 @@ fn words(error: &io::Error) -> String {
 
 /// The folder as a bundle, if it holds such a document and something that belongs to it. A link or a FIFO of that
 /// name counts as there: it is refused when opened, not passed over.
-fn bundle_in(document: Document, names: &[CString], path: &Path) -> Option<Found> {
+fn bundle_in(document: Document, names: &[CString], path: &Path) -> Option<BundleFolder> {
     let holds = |name: &[u8]| names.binary_search_by(|n| n.to_bytes().cmp(name)).is_ok();
     if !holds(document.name().as_bytes()) {
         return None;
@@ -204,5 +204,5 @@ fn bundle_in(document: Document, names: &[CString], path: &Path) -> Option<Found
         .map(|name| OsStr::from_bytes(name.to_bytes()).to_owned())
         .collect();
     let has_payload = document == Document::Manifest && holds(b"payload.tar.gz");
-    (has_payload || !signatures.is_empty()).then(|| Found { document, folder: path.to_owned(), signatures })
+    (has_payload || !signatures.is_empty()).then(|| BundleFolder { document, folder: path.to_owned(), signatures })
 }

@@ -12,5 +12,5 @@ pub mod open;
 pub mod reader;
 
 pub use find::Document;
-pub use medium::{Bundle, Medium, Spooled, Step, Surveyed};
+pub use medium::{Medium, MediumBundle, Spooled, Step, Surveyed};
 pub use mount::Mount;

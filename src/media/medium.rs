@@ -9,7 +9,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use super::find::Document;
-use super::reader::{self, Answer, Ask};
+use super::reader::{self, ReaderReply, ReaderRequest};
 use base::digest::Hasher;
 use base::error::IoContext as _;
 use base::ipc::channel::{self, RequestChannel};
@@ -29,14 +29,14 @@ pub type Step<'a> = &'a mut dyn FnMut(u64);
 
 /// A medium that was not searched yet: all it can be asked is what lies on it.
 pub struct Medium {
-    reader: Reader,
+    reader: ReaderProcess,
 }
 
 /// A medium that was searched. What is read of it is read of a bundle that was found; an [`Envelope`] and a [`Spooled`]
 /// come off a medium in no other way. Made by [`Medium::survey`] alone.
 pub struct Surveyed {
-    reader: Reader,
-    bundles: Vec<Bundle>,
+    reader: ReaderProcess,
+    bundles: Vec<MediumBundle>,
     unrelated: u64,
     unreadable: Vec<String>,
     tree: String,
@@ -44,13 +44,13 @@ pub struct Surveyed {
 
 /// A bundle that was found on a medium. Made by [`Medium::survey`] alone.
 #[derive(Clone, Debug)]
-pub struct Bundle {
+pub struct MediumBundle {
     number: u64,
     document: Document,
     folder: String,
 }
 
-impl Bundle {
+impl MediumBundle {
     /// Document that its signatures are over.
     pub fn document(&self) -> Document {
         self.document
@@ -63,7 +63,7 @@ impl Bundle {
 }
 
 /// The process that sees the medium.
-struct Reader {
+struct ReaderProcess {
     /// Nothing once the reader did what it never should: then it is not asked again.
     channel: Option<RequestChannel>,
     limits: Limits,
@@ -99,7 +99,9 @@ impl Drop for Spooled {
 impl Medium {
     /// A medium whose reader takes questions from `asks` and answers into `answers`.
     pub fn new(asks: OwnedFd, answers: OwnedFd, limits: &Limits) -> Result<Self, Fault> {
-        Ok(Self { reader: Reader { channel: Some(RequestChannel::new(asks, answers)?), limits: limits.clone() } })
+        Ok(Self {
+            reader: ReaderProcess { channel: Some(RequestChannel::new(asks, answers)?), limits: limits.clone() },
+        })
     }
 
     /// A medium that this process reads itself.
@@ -107,23 +109,23 @@ impl Medium {
         let opened = crate::find::open_root(root).map_err(|e| unlistable(&e))?;
         let theirs = limits.clone();
         let channel = RequestChannel::here(move |asks, answers| reader::run(&opened, &theirs, asks, answers))?;
-        Ok(Self { reader: Reader { channel: Some(channel), limits: limits.clone() } })
+        Ok(Self { reader: ReaderProcess { channel: Some(channel), limits: limits.clone() } })
     }
 
     /// Searches the medium. Refusals: `medium-entry-limit`, `medium-unreadable`.
     pub fn survey(mut self) -> Result<Surveyed, Error> {
         let most = self.reader.limits.medium_entries;
-        let found = self.reader.ask(&Ask::Survey, |answers| hear_survey(answers, most))?;
-        let Found { bundles, unrelated, unreadable, tree } = found;
+        let found = self.reader.ask(&ReaderRequest::Survey, |answers| hear_survey(answers, most))?;
+        let BundleList { bundles, unrelated, unreadable, tree } = found;
         Ok(Surveyed { reader: self.reader, bundles, unrelated, unreadable, tree })
     }
 }
 
-impl Reader {
+impl ReaderProcess {
     /// Asks, and takes the answer by `hear`. A fault of the reader's is its last word.
     fn ask<T>(
         &mut self,
-        ask: &Ask,
+        ask: &ReaderRequest,
         hear: impl FnOnce(&mut Receiver<TimedPipe>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut channel = self.channel.take().ok_or_else(|| channel::given_up(READER))?;
@@ -138,7 +140,7 @@ impl Reader {
 
 impl Surveyed {
     /// The bundles, by folder.
-    pub fn bundles(&self) -> &[Bundle] {
+    pub fn bundles(&self) -> &[MediumBundle] {
         &self.bundles
     }
 
@@ -154,16 +156,17 @@ impl Surveyed {
 
     /// Document and signature files of a bundle, each under its cap.
     /// Refusals: `medium-*`, `manifest-too-large`, `keyring-too-large`, `signature-malformed`.
-    pub fn envelope(&mut self, bundle: &Bundle) -> Result<Envelope, Error> {
+    pub fn envelope(&mut self, bundle: &MediumBundle) -> Result<Envelope, Error> {
         let limits = self.reader.limits.clone();
-        self.reader.ask(&Ask::Envelope(bundle.number), |answers| hear_envelope(answers, bundle.document, &limits))
+        self.reader
+            .ask(&ReaderRequest::Envelope(bundle.number), |answers| hear_envelope(answers, bundle.document, &limits))
     }
 
     /// Takes the payload into `spool` as `name` and proves its digest to be the signed one.
     /// Refusals: `payload-missing`, `payload-size`, `payload-digest`, `medium-*`.
     pub fn payload(
         &mut self,
-        bundle: &Bundle,
+        bundle: &MediumBundle,
         verified: Verified,
         spool: &Path,
         name: &str,
@@ -174,7 +177,7 @@ impl Surveyed {
         let file = durable::create(&path, 0o600)?;
         // From here on a failure drops `spooled`, and with it the copy.
         let spooled = Spooled { verified, file, path };
-        let ask = Ask::Payload(bundle.number, signed.size);
+        let ask = ReaderRequest::Payload(bundle.number, signed.size);
         let digest = self.reader.ask(&ask, |answers| receive(answers, &spooled, signed.size, step))?;
         if digest != signed.sha256 {
             let detail = format!("payload.tar.gz has digest {digest}, the manifest says {}", signed.sha256);
@@ -186,32 +189,33 @@ impl Surveyed {
     /// Checks that the medium's tree, its names, lengths and times, is what it was at the survey.
     /// Refusals: `medium-*`, where it can no longer be searched.
     pub fn is_unchanged(&mut self) -> Result<bool, Error> {
-        let now = self.reader.ask(&Ask::Again, |answers| match answers.message().map_err(|e| broken(&e))? {
-            Answer::Surveyed { tree, .. } => Ok(tree),
-            answer => Err(unexpected(answer)),
-        })?;
+        let now =
+            self.reader.ask(&ReaderRequest::Again, |answers| match answers.message().map_err(|e| broken(&e))? {
+                ReaderReply::Surveyed { tree, .. } => Ok(tree),
+                answer => Err(unexpected(answer)),
+            })?;
         Ok(self.tree == now)
     }
 }
 
 /// Content of the medium, as the reader reports it.
-struct Found {
-    bundles: Vec<Bundle>,
+struct BundleList {
+    bundles: Vec<MediumBundle>,
     unrelated: u64,
     unreadable: Vec<String>,
     tree: String,
 }
 
-fn hear_survey(answers: &mut Receiver<TimedPipe>, most: u64) -> Result<Found, Error> {
+fn hear_survey(answers: &mut Receiver<TimedPipe>, most: u64) -> Result<BundleList, Error> {
     let mut bundles = Vec::new();
     loop {
         match answers.message().map_err(|e| broken(&e))? {
-            Answer::Bundle(document, folder) if (bundles.len() as u64) < most => {
-                bundles.push(Bundle { number: bundles.len() as u64, document, folder: printable(&folder) });
+            ReaderReply::Bundle(document, folder) if (bundles.len() as u64) < most => {
+                bundles.push(MediumBundle { number: bundles.len() as u64, document, folder: printable(&folder) });
             }
-            Answer::Surveyed { unrelated, unreadable, tree } => {
+            ReaderReply::Surveyed { unrelated, unreadable, tree } => {
                 let unreadable = unreadable.iter().map(|text| printable(text)).collect();
-                return Ok(Found { bundles, unrelated, unreadable, tree });
+                return Ok(BundleList { bundles, unrelated, unreadable, tree });
             }
             answer => return Err(unexpected(answer)),
         }
@@ -224,7 +228,7 @@ fn hear_envelope(answers: &mut Receiver<TimedPipe>, document: Document, limits: 
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
     loop {
         match answers.frame().map_err(|e| broken(&e))? {
-            Frame::Message(Answer::File(name)) if files.len() < most => files.push((name, Vec::new())),
+            Frame::Message(ReaderReply::File(name)) if files.len() < most => files.push((name, Vec::new())),
             Frame::Bytes(bytes) => {
                 let is_document = files.len() == 1;
                 let cap = |name: &str| if is_document { longest } else { signature::longest(name) };
@@ -233,7 +237,7 @@ fn hear_envelope(answers: &mut Receiver<TimedPipe>, document: Document, limits: 
                     _ => return Err(misbehaves("hands over more than was asked for").into()),
                 }
             }
-            Frame::Message(Answer::Done) => break,
+            Frame::Message(ReaderReply::Done) => break,
             Frame::Message(answer) => return Err(unexpected(answer)),
         }
     }
@@ -281,7 +285,7 @@ fn receive(answers: &mut Receiver<TimedPipe>, spooled: &Spooled, size: u64, step
                     step(bytes.len() as u64);
                 }
                 Frame::Bytes(_) => return Err(misbehaves("hands over more than was asked for").into()),
-                Frame::Message(Answer::Done) if left == 0 => break,
+                Frame::Message(ReaderReply::Done) if left == 0 => break,
                 Frame::Message(answer) => return Err(unexpected(answer)),
             }
             let received = answers.exchange(hashed.try_recv().unwrap_or_default());
@@ -303,9 +307,9 @@ fn broken(error: &io::Error) -> Fault {
 }
 
 /// A refusal is one, whoever says so; anything else out of turn is not.
-fn unexpected(answer: Answer) -> Error {
+fn unexpected(answer: ReaderReply) -> Error {
     match answer {
-        Answer::Refused(reason, detail) => Error::refused(reason, printable(&detail)),
+        ReaderReply::Refused(reason, detail) => Error::refused(reason, printable(&detail)),
         _ => misbehaves("answered what was not asked").into(),
     }
 }

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use super::find::{Found, open_folder};
+use super::find::{BundleFolder, open_folder};
 use base::quoted::quoted_os;
 use base::{Reason, Refusal};
 
@@ -18,7 +18,7 @@ use base::{Reason, Refusal};
 /// followed and nothing above the root can be named; the flags lie in a register, where the filter
 /// of system calls sees them. Opening a FIFO does not wait.
 /// Refusals: `medium-not-regular`, `medium-unreadable`.
-pub fn open(root: BorrowedFd<'_>, found: &Found, name: &OsStr) -> Result<Option<(File, u64)>, Refusal> {
+pub fn open(root: BorrowedFd<'_>, found: &BundleFolder, name: &OsStr) -> Result<Option<(File, u64)>, Refusal> {
     let shown = quoted_os(name);
     let file = match open_below(root, found, name) {
         Ok(file) => File::from(file),
@@ -39,7 +39,7 @@ pub fn open(root: BorrowedFd<'_>, found: &Found, name: &OsStr) -> Result<Option<
     Ok(Some((file, meta.len())))
 }
 
-fn open_below(root: BorrowedFd<'_>, found: &Found, name: &OsStr) -> rustix::io::Result<OwnedFd> {
+fn open_below(root: BorrowedFd<'_>, found: &BundleFolder, name: &OsStr) -> rustix::io::Result<OwnedFd> {
     let mut folder: Option<OwnedFd> = None;
     for part in &found.folder {
         folder = Some(open_folder(folder.as_ref().map_or(root, |f| f.as_fd()), part)?);

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 
 use serde::{Deserialize, Serialize};
 
-use super::find::{Document, Found, Survey, find};
+use super::find::{BundleFolder, Document, MediumSurvey, find};
 use super::open::{open, unreadable};
 use base::ipc::wire::{LONGEST_BYTES, Receiver, Sender};
 use base::quoted::quoted_os;
@@ -21,8 +21,8 @@ const UNREADABLE: usize = 20;
 /// Request of the keeper to the reader.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Ask {
-    /// Search the medium. Answer: a `Bundle` for each, then `Surveyed`.
+pub enum ReaderRequest {
+    /// Search the medium. Answer: a `MediumBundle` for each, then `Surveyed`.
     Survey,
     /// Document and signatures of the bundle of this number, counted from 0. Answer: for each file
     /// its name and its bytes, then `Done`.
@@ -36,7 +36,7 @@ pub enum Ask {
 /// Reply of the reader; `Refused` may stand for any reply, or end it.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Answer {
+pub enum ReaderReply {
     /// Signed document of a bundle, and its folder, escaped; empty for the medium's root.
     Bundle(Document, String),
     /// The medium was searched.
@@ -59,19 +59,21 @@ pub enum Answer {
 /// Answers until nobody asks any more. Errors: the pipes'.
 pub fn run(root: &OwnedFd, limits: &Limits, asks: impl Read, answers: impl Write) -> io::Result<()> {
     let mut asks = Receiver::new(asks);
-    let mut reader = Reader { root, limits, to: Sender::new(answers), bundles: Vec::new() };
+    let mut reader = ReaderOutput { root, limits, to: Sender::new(answers), bundles: Vec::new() };
     loop {
         let done = match asks.message() {
             Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(()),
             Err(e) => return Err(e),
-            Ok(Ask::Survey) => reader.survey(),
-            Ok(Ask::Envelope(number)) => reader.envelope(number),
-            Ok(Ask::Payload(number, size)) => reader.payload(number, size),
-            Ok(Ask::Again) => reader.again(),
+            Ok(ReaderRequest::Survey) => reader.survey(),
+            Ok(ReaderRequest::Envelope(number)) => reader.envelope(number),
+            Ok(ReaderRequest::Payload(number, size)) => reader.payload(number, size),
+            Ok(ReaderRequest::Again) => reader.again(),
         };
         match done {
             Ok(()) => {}
-            Err(Stopped::Refused(Refusal { reason, detail })) => reader.to.message(&Answer::Refused(reason, detail))?,
+            Err(Stopped::Refused(Refusal { reason, detail })) => {
+                reader.to.message(&ReaderReply::Refused(reason, detail))?
+            }
             Err(Stopped::Pipe(e)) => return Err(e),
         }
         reader.to.flush()?;
@@ -81,8 +83,8 @@ pub fn run(root: &OwnedFd, limits: &Limits, asks: impl Read, answers: impl Write
 /// Answers the first question with this refusal: the medium's root cannot be opened.
 pub fn refuse(refusal: Refusal, asks: impl Read, answers: impl Write) -> io::Result<()> {
     let mut to = Sender::new(answers);
-    Receiver::new(asks).message::<Ask>()?;
-    to.message(&Answer::Refused(refusal.reason, refusal.detail))?;
+    Receiver::new(asks).message::<ReaderRequest>()?;
+    to.message(&ReaderReply::Refused(refusal.reason, refusal.detail))?;
     to.flush()
 }
 
@@ -104,18 +106,18 @@ impl From<io::Error> for Stopped {
     }
 }
 
-struct Reader<'a, W: Write> {
+struct ReaderOutput<'a, W: Write> {
     root: &'a OwnedFd,
     limits: &'a Limits,
     to: Sender<W>,
-    bundles: Vec<Found>,
+    bundles: Vec<BundleFolder>,
 }
 
-impl<W: Write> Reader<'_, W> {
+impl<W: Write> ReaderOutput<'_, W> {
     fn survey(&mut self) -> Result<(), Stopped> {
         let survey = find(self.root.as_fd(), self.limits)?;
         for found in &survey.bundles {
-            self.to.message(&Answer::Bundle(found.document, quoted_os(&found.folder)))?;
+            self.to.message(&ReaderReply::Bundle(found.document, quoted_os(&found.folder)))?;
         }
         self.surveyed(&survey)?;
         self.bundles = survey.bundles;
@@ -127,17 +129,17 @@ impl<W: Write> Reader<'_, W> {
         self.surveyed(&survey)
     }
 
-    fn surveyed(&mut self, survey: &Survey) -> Result<(), Stopped> {
+    fn surveyed(&mut self, survey: &MediumSurvey) -> Result<(), Stopped> {
         let mut unreadable: Vec<String> = survey.unreadable.iter().take(UNREADABLE).cloned().collect();
         let more = survey.unreadable.len().saturating_sub(UNREADABLE);
         if more > 0 {
             unreadable.push(format!("and {more} more"));
         }
         let tree = survey.tree.map(|digest| digest.to_string()).unwrap_or_default();
-        Ok(self.to.message(&Answer::Surveyed { unrelated: survey.unrelated, unreadable, tree })?)
+        Ok(self.to.message(&ReaderReply::Surveyed { unrelated: survey.unrelated, unreadable, tree })?)
     }
 
-    fn found(&self, number: u64) -> io::Result<Found> {
+    fn found(&self, number: u64) -> io::Result<BundleFolder> {
         let found = usize::try_from(number).ok().and_then(|number| self.bundles.get(number));
         found.cloned().ok_or_else(|| ErrorKind::InvalidData.into())
     }
@@ -155,11 +157,11 @@ impl<W: Write> Reader<'_, W> {
             let longest = signature::longest(&name.to_string_lossy()) as u64;
             self.small(&found, name, longest, Reason::SignatureMalformed)?;
         }
-        Ok(self.to.message(&Answer::Done)?)
+        Ok(self.to.message(&ReaderReply::Done)?)
     }
 
     /// Hands over a file of at most `longest` bytes; `false` if there is none.
-    fn small(&mut self, found: &Found, name: &OsStr, longest: u64, too_long: Reason) -> Result<bool, Stopped> {
+    fn small(&mut self, found: &BundleFolder, name: &OsStr, longest: u64, too_long: Reason) -> Result<bool, Stopped> {
         let Some((file, length)) = open(self.root.as_fd(), found, name)? else { return Ok(false) };
         let shown = quoted_os(name);
         let mut bytes = Vec::new();
@@ -171,7 +173,7 @@ impl<W: Write> Reader<'_, W> {
             let detail = format!("{shown} said it had {length} bytes and gave {}", bytes.len());
             return Err(Refusal::new(Reason::MediumChanged, detail).into());
         }
-        self.to.message(&Answer::File(name.to_string_lossy().into_owned()))?;
+        self.to.message(&ReaderReply::File(name.to_string_lossy().into_owned()))?;
         self.to.bytes(&bytes)?;
         Ok(true)
     }
@@ -185,7 +187,7 @@ impl<W: Write> Reader<'_, W> {
             return Err(Refusal::new(Reason::PayloadSize, detail).into());
         }
         self.copy(&mut file, size)?;
-        Ok(self.to.message(&Answer::Done)?)
+        Ok(self.to.message(&ReaderReply::Done)?)
     }
 
     /// Exactly `size` bytes, and one more attempt.

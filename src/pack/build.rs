@@ -17,11 +17,11 @@ use base::{Digest, Error, Fault, Limits, Reason, Refusal, Timestamp, durable, qu
 use bundle::manifest::{Artifact, FORMAT, Manifest, Payload};
 use bundle::payload::ustar;
 use inspect::rebuild::rebuild;
-use inspect::source::Tap;
-use inspect::{Decision, Demands, Finding, Kind, Opaque, Policy, Terms, Verdict, inspect};
+use inspect::source::ReadTap;
+use inspect::{ContentPolicy, Demands, Finding, InspectionTerms, Kind, Opaque, Verdict, VerdictKind, inspect};
 
 /// Plan of a bundle.
-pub struct Plan {
+pub struct BuildPlan {
     /// The folder of files.
     pub folder: PathBuf,
     /// Folder of the new bundle; it must not exist.
@@ -43,7 +43,7 @@ pub struct Plan {
     /// Manifests of bundles that the relay has: what they list is left out.
     pub base: Vec<PathBuf>,
     /// Policy by which each file is reported, as the relay would judge it.
-    pub policy: Policy,
+    pub policy: ContentPolicy,
     /// The kinds that the feed may carry there.
     pub kinds: Vec<Kind>,
     /// An empty folder: where it is given, what the policy strips is stripped here, before anything is signed.
@@ -63,7 +63,7 @@ type Unrecognised = Vec<(String, Reason)>;
 
 /// Contents of the folder.
 #[derive(Default)]
-struct Survey {
+struct FolderSurvey {
     artifacts: Vec<Artifact>,
     /// Folder of the bytes that differ from those found.
     stripped: BTreeMap<String, PathBuf>,
@@ -87,12 +87,12 @@ pub struct Made {
 }
 
 /// Makes the bundle.
-pub fn build(plan: &Plan) -> Result<Made, Error> {
+pub fn build(plan: &BuildPlan) -> Result<Made, Error> {
     if plan.out.exists() {
         return Err(Fault::Config(format!("{} exists; name another folder with --out", plan.out.display())).into());
     }
     let held = read_bases(&plan.base, &plan.limits)?;
-    let Survey { mut artifacts, stripped, unrecognised, mut verdicts, refused } = survey(plan)?;
+    let FolderSurvey { mut artifacts, stripped, unrecognised, mut verdicts, refused } = survey(plan)?;
     verdicts.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
     for artifact in &mut artifacts {
         artifact.carried = !held.contains(&(artifact.sha256, artifact.size));
@@ -139,8 +139,8 @@ fn read_bases(paths: &[PathBuf], limits: &Limits) -> Result<BTreeSet<(Digest, u6
 }
 
 /// Every file below the folder, sorted by path, with size, digest and kind.
-fn survey(plan: &Plan) -> Result<Survey, Error> {
-    let mut survey = Survey::default();
+fn survey(plan: &BuildPlan) -> Result<FolderSurvey, Error> {
+    let mut survey = FolderSurvey::default();
     for entry in WalkDir::new(&plan.folder).follow_links(false).follow_root_links(true) {
         let entry = entry.map_err(|e| Fault::Config(format!("cannot read the folder: {e}")))?;
         if entry.file_type().is_dir() {
@@ -175,8 +175,8 @@ fn survey(plan: &Plan) -> Result<Survey, Error> {
 }
 
 /// One file: what it is, what the relay would do with it, and what it becomes where that is done here.
-fn take(plan: &Plan, path: &str, file: &Path, survey: &mut Survey) -> Result<(), Error> {
-    let terms = Terms {
+fn take(plan: &BuildPlan, path: &str, file: &Path, survey: &mut FolderSurvey) -> Result<(), Error> {
+    let terms = InspectionTerms {
         kinds: &plan.kinds,
         policy: &plan.policy,
         may_suppress: true,
@@ -212,7 +212,7 @@ fn take(plan: &Plan, path: &str, file: &Path, survey: &mut Survey) -> Result<(),
     let (left, finding) = look(&to, path)?;
     judged.left(left.sha256, left.size);
     let remains = finding.judge(&left, terms)?;
-    if remains.verdict().decision == Decision::Cleared {
+    if remains.verdict().decision == VerdictKind::Cleared {
         survey.stripped.insert(path.to_owned(), to);
         survey.artifacts.push(left);
     } else {
@@ -225,7 +225,7 @@ fn take(plan: &Plan, path: &str, file: &Path, survey: &mut Survey) -> Result<(),
 fn look(file: &Path, path: &str) -> Result<(Artifact, Finding), Fault> {
     let (mut hasher, mut size) = (Hasher::new(), 0);
     let mut from = BufReader::with_capacity(256 << 10, File::open(file).during("open", file)?);
-    let mut seen = Tap::new(&mut from, |bytes: &[u8]| {
+    let mut seen = ReadTap::new(&mut from, |bytes: &[u8]| {
         hasher.update(bytes);
         size += bytes.len() as u64;
     });
@@ -246,13 +246,13 @@ fn read_pieces(path: &Path, give: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io
 }
 
 /// Counts and hashes what passes through.
-struct Hashing<W> {
+struct CountingHasher<W> {
     inner: W,
     hasher: Hasher,
     size: u64,
 }
 
-impl<W: Write> Write for Hashing<W> {
+impl<W: Write> Write for CountingHasher<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(bytes)?;
         self.hasher.update(bytes.get(..written).unwrap_or_default());
@@ -266,10 +266,14 @@ impl<W: Write> Write for Hashing<W> {
 }
 
 /// The canonical archive: see `unpack`, which knows no other.
-fn write_payload(plan: &Plan, manifest: &Manifest, stripped: &BTreeMap<String, PathBuf>) -> Result<Payload, Error> {
+fn write_payload(
+    plan: &BuildPlan,
+    manifest: &Manifest,
+    stripped: &BTreeMap<String, PathBuf>,
+) -> Result<Payload, Error> {
     let path = plan.out.join("payload.tar.gz");
     let file = durable::create(&path, 0o644)?;
-    let hashing = Hashing { inner: BufWriter::with_capacity(1 << 20, file), hasher: Hasher::new(), size: 0 };
+    let hashing = CountingHasher { inner: BufWriter::with_capacity(1 << 20, file), hasher: Hasher::new(), size: 0 };
     let mut out = GzBuilder::new().operating_system(3).write(hashing, Compression::default());
     for artifact in manifest.carried() {
         let header = ustar::header(&artifact.path, artifact.size)

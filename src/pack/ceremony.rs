@@ -13,7 +13,7 @@ use media::{Document, Medium};
 
 /// Changes from the former keyring to the next; see the command line.
 #[derive(Default)]
-pub struct Changes {
+pub struct KeyringChanges {
     /// Keys to add, as fields.
     pub add: Vec<String>,
     /// Names of keys to leave out.
@@ -35,7 +35,7 @@ pub struct Changes {
 }
 
 /// Drafts the keyring that follows `former`. Refusals: `keyring-malformed`, `key-weak`.
-pub fn draft(former: &Keyring, changes: &Changes, on: Timestamp) -> Result<Keyring, Error> {
+pub fn draft(former: &Keyring, changes: &KeyringChanges, on: Timestamp) -> Result<Keyring, Error> {
     let mut next = Keyring { version: former.version + 1, ..former.clone() };
     for name in &changes.remove {
         let before = next.keys.len();

@@ -7,11 +7,11 @@ use base::quoted::quoted_os;
 use base::{Error, Limits, Reason, Refusal, Timestamp, quoted};
 use bundle::{Keyring, Rules, Signer, trust};
 use config::{Classification, Config, policy};
-use inspect::{Demands, Examination, Kind, Scratch, Terms, Threads, Verdict};
+use inspect::{Demands, Examination, InspectionTerms, Kind, Scratch, Threads, Verdict};
 use media::Medium;
 
 /// Result of a dry run.
-pub struct Checked {
+pub struct DryRun {
     /// Feed and version.
     pub release: (String, u64),
     /// Signers.
@@ -30,7 +30,7 @@ pub fn check(
     config: Option<&Config>,
     spool: &Path,
     now: Timestamp,
-) -> Result<Checked, Error> {
+) -> Result<DryRun, Error> {
     let limits = config.map(|c| c.limits.clone()).unwrap_or_default();
     let mut surveyed = Medium::here(folder, &Limits { medium_depth: 0, ..limits.clone() })?.survey()?;
     let bundle = surveyed
@@ -59,7 +59,7 @@ pub fn check(
     let demands = config.map_or(Ok(Vec::new()), |config| config.demands(verified.manifest(), verified.signers()))?;
     // Whether another publisher agrees, only the relay knows.
     let demands = Demands { rules: &demands, agreed: None };
-    let terms = Terms { kinds, policy: &policy, may_suppress, opaque, demands };
+    let terms = InspectionTerms { kinds, policy: &policy, may_suppress, opaque, demands };
     let spooled = surveyed.payload(&bundle, verified, spool, "payload", &mut |_| {})?;
     let (mut threads, mut scratch) = (Threads::new(&limits), Scratch::new(spool));
     let mut examination = Examination::begin(&mut threads, terms, &mut scratch)?;
@@ -68,7 +68,7 @@ pub fn check(
     let verified = spooled.verified();
     let left_out =
         verified.manifest().artifacts.iter().filter(|a| !a.carried).map(|a| quoted(&a.path).to_string()).collect();
-    Ok(Checked {
+    Ok(DryRun {
         release: (name, verified.manifest().version),
         signers: verified.signers().to_vec(),
         verdicts,

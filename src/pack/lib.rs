@@ -9,5 +9,5 @@ mod lines;
 pub mod ring;
 pub mod tuf;
 
-pub use build::{Made, Plan, build};
+pub use build::{BuildPlan, Made, build};
 pub use check::check;

@@ -9,16 +9,16 @@ use serde_json::ser::{Formatter, Serializer};
 /// `value`, an object, in this form, with a line feed at its end.
 pub(super) fn to_vec<T: Serialize>(value: &T) -> serde_json::Result<Vec<u8>> {
     let mut out = Vec::new();
-    value.serialize(&mut Serializer::with_formatter(&mut out, Lines { depth: 0 }))?;
+    value.serialize(&mut Serializer::with_formatter(&mut out, SignatureLines { depth: 0 }))?;
     out.push(b'\n');
     Ok(out)
 }
 
-struct Lines {
+struct SignatureLines {
     depth: usize,
 }
 
-impl Lines {
+impl SignatureLines {
     fn separate<W: Write + ?Sized>(&self, writer: &mut W, first: bool, broken: usize) -> io::Result<()> {
         let comma: &[u8] = if first { b"" } else { b"," };
         writer.write_all(comma)?;
@@ -47,7 +47,7 @@ impl Lines {
     }
 }
 
-impl Formatter for Lines {
+impl Formatter for SignatureLines {
     fn begin_object<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
         self.begin(writer, b'{')
     }

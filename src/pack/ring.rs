@@ -60,7 +60,7 @@ fn ml_dsa_key(text: &str) -> Result<String, Error> {
 
 /// `name=…,role=…,public=…[,publisher=…,origin=…][,feeds=a+b][,may=…][,algorithm=…][,not-before=…][,not-after=…]`.
 pub(super) fn key(text: &str) -> Result<Key, Error> {
-    let fields = Fields::parse(
+    let fields = KeyFields::parse(
         text,
         &["name", "role", "algorithm", "public", "publisher", "origin", "feeds", "may", "not-before", "not-after"],
     )?;
@@ -93,7 +93,7 @@ pub(super) fn key(text: &str) -> Result<Key, Error> {
 
 /// `role=…,signers=…[,feeds=a+b]`.
 pub(super) fn threshold(text: &str) -> Result<Threshold, Error> {
-    let fields = Fields::parse(text, &["role", "signers", "feeds"])?;
+    let fields = KeyFields::parse(text, &["role", "signers", "feeds"])?;
     let signers = fields.need("signers")?.parse().map_err(|_| fault("signers is not a number"))?;
     Ok(Threshold { feeds: fields.feeds(), role: role(fields.need("role")?)?, signers })
 }
@@ -114,9 +114,9 @@ fn right(text: &str) -> Result<Right, Error> {
     found.ok_or_else(|| fault(&format!("\"{}\" is not approve, deny, waive or repair", quoted(text))))
 }
 
-struct Fields<'a>(Vec<(&'a str, &'a str)>);
+struct KeyFields<'a>(Vec<(&'a str, &'a str)>);
 
-impl<'a> Fields<'a> {
+impl<'a> KeyFields<'a> {
     fn parse(text: &'a str, known: &[&str]) -> Result<Self, Error> {
         let mut fields: Vec<(&str, &str)> = Vec::new();
         for part in text.split(',') {

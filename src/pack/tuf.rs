@@ -14,8 +14,8 @@ use base::error::IoContext as _;
 use base::{Error, Reason, Refusal, Timestamp, quoted};
 use bundle::Artifact;
 use bundle::tuf::{
-    Delegated, Delegations, Key, NOTICE, NOTICES, Role, Root, Target, Targets, canonical, file, refuse, signed_part,
-    target_name,
+    Delegated, Delegations, NOTICE, NOTICES, TufKey, TufRole, TufRoot, TufTarget, TufTargets, canonical, file, refuse,
+    signed_part, target_name,
 };
 
 /// Prefix of a secret Ed25519 key's 32 bytes in PKCS #8 (RFC 8410, section 7).
@@ -32,47 +32,48 @@ pub fn secret(path: &Path) -> Result<SigningKey, Error> {
 }
 
 /// A public key: 64 hex digits, or a PEM file.
-pub fn public(text: &str) -> Result<Key, Error> {
+pub fn public(text: &str) -> Result<TufKey, Error> {
     let raw = HEXLOWER.decode(text.as_bytes()).ok().and_then(|raw| <[u8; 32]>::try_from(raw).ok());
     if let Some(raw) = raw {
-        return Ok(Key::ed25519(&raw));
+        return Ok(TufKey::ed25519(&raw));
     }
     let wrong = || fault(&format!("\"{}\" is no Ed25519 public key: 64 hex digits, or PEM", quoted(text)));
     let der = SubjectPublicKeyInfoDer::from_pem_file(text).map_err(|_| wrong())?;
     let raw = der.as_ref().strip_prefix(SPKI).and_then(|raw| raw.try_into().ok());
-    raw.map(|raw: [u8; 32]| Key::ed25519(&raw)).ok_or_else(wrong)
+    raw.map(|raw: [u8; 32]| TufKey::ed25519(&raw)).ok_or_else(wrong)
 }
 
 /// Changes from the former root to the next.
 #[derive(Default)]
 pub struct RootChanges {
-    /// Root keys, instead of all former ones.
-    pub root: Vec<Key>,
+    /// TufRoot keys, instead of all former ones.
+    pub root: Vec<TufKey>,
     /// Number of keys that must sign.
     pub root_threshold: Option<u64>,
     /// Keys for the top-level targets, instead of all former ones.
-    pub targets: Vec<Key>,
+    pub targets: Vec<TufKey>,
     /// Number of keys that must sign.
     pub targets_threshold: Option<u64>,
     /// The relay's key.
-    pub relay: Option<Key>,
+    pub relay: Option<TufKey>,
 }
 
 /// The root that follows `former`, or the first; unsigned.
-pub fn root(former: Option<Root>, changes: RootChanges, expires: Timestamp) -> Result<Root, Error> {
-    let first = Root { version: 0, expires, consistent_snapshot: true, keys: BTreeMap::new(), roles: BTreeMap::new() };
+pub fn root(former: Option<TufRoot>, changes: RootChanges, expires: Timestamp) -> Result<TufRoot, Error> {
+    let first =
+        TufRoot { version: 0, expires, consistent_snapshot: true, keys: BTreeMap::new(), roles: BTreeMap::new() };
     let mut root = former.unwrap_or(first);
     (root.version, root.expires) = (root.version + 1, expires);
-    let relay: Vec<Key> = changes.relay.into_iter().collect();
+    let relay: Vec<TufKey> = changes.relay.into_iter().collect();
     for (name, keys, threshold) in [
         ("root", changes.root, changes.root_threshold),
         ("targets", changes.targets, changes.targets_threshold),
         ("snapshot", relay.clone(), None),
         ("timestamp", relay, None),
     ] {
-        let role = root.roles.entry(name.into()).or_insert(Role { keyids: Vec::new(), threshold: 1 });
+        let role = root.roles.entry(name.into()).or_insert(TufRole { keyids: Vec::new(), threshold: 1 });
         if !keys.is_empty() {
-            role.keyids = keys.iter().map(Key::id).collect();
+            role.keyids = keys.iter().map(TufKey::id).collect();
             root.keys.extend(keys.into_iter().map(|key| (key.id(), key)));
         }
         role.threshold = threshold.unwrap_or(role.threshold);
@@ -88,12 +89,12 @@ pub fn root(former: Option<Root>, changes: RootChanges, expires: Timestamp) -> R
 /// The top-level targets that follow `former`, or the first: none by itself, and one delegated role for each feed and for
 /// the relay's notices; unsigned.
 pub fn targets(
-    former: Option<Targets>,
-    feeds: Vec<(String, Vec<Key>, u64)>,
-    relay: Option<Key>,
+    former: Option<TufTargets>,
+    feeds: Vec<(String, Vec<TufKey>, u64)>,
+    relay: Option<TufKey>,
     expires: Timestamp,
-) -> Result<Targets, Error> {
-    let first = Targets { version: 0, expires, targets: BTreeMap::new(), delegations: None };
+) -> Result<TufTargets, Error> {
+    let first = TufTargets { version: 0, expires, targets: BTreeMap::new(), delegations: None };
     let mut targets = former.unwrap_or(first);
     (targets.version, targets.expires) = (targets.version + 1, expires);
     let mut all = targets.delegations.take().unwrap_or(Delegations { keys: BTreeMap::new(), roles: Vec::new() });
@@ -106,7 +107,7 @@ pub fn targets(
             return Err(fault(&format!("{name}: {} keys cannot sign {threshold} times", keys.len())));
         }
         let paths = vec![if name == NOTICE { NOTICES.to_owned() } else { format!("{name}--*") }];
-        let keyids = keys.iter().map(Key::id).collect();
+        let keyids = keys.iter().map(TufKey::id).collect();
         all.keys.extend(keys.into_iter().map(|key| (key.id(), key)));
         all.roles.retain(|role| role.name != name);
         all.roles.push(Delegated { name, keyids, threshold, terminating: true, paths });
@@ -126,12 +127,12 @@ pub fn feed(name: &str, version: u64, expires: Timestamp, artifacts: &[Artifact]
     for artifact in artifacts {
         let hashes = BTreeMap::from([("sha256".to_owned(), artifact.sha256.to_string())]);
         let flat = target_name(name, &artifact.path);
-        if targets.insert(flat.clone(), Target { length: artifact.size, hashes }).is_some() {
+        if targets.insert(flat.clone(), TufTarget { length: artifact.size, hashes }).is_some() {
             let detail = format!("two files would both be \"{}\" for TUF clients", quoted(&flat));
             return Err(Error::refused(Reason::PathClash, detail));
         }
     }
-    let signed = signed_part("targets", &Targets { version, expires, targets, delegations: None })?;
+    let signed = signed_part("targets", &TufTargets { version, expires, targets, delegations: None })?;
     sign(&file(&signed, &[]), &secret(key)?)
 }
 
@@ -140,7 +141,7 @@ pub fn sign(text: &str, key: &SigningKey) -> Result<String, Error> {
     let wrong = || refuse("it is no TUF metadata".into());
     let mut metadata: Value = serde_json::from_str(text).map_err(|_| wrong())?;
     let bytes = canonical(metadata.get("signed").ok_or_else(wrong)?)?;
-    let id = Key::ed25519(key.verifying_key().as_bytes()).id();
+    let id = TufKey::ed25519(key.verifying_key().as_bytes()).id();
     let signatures = metadata.get_mut("signatures").and_then(Value::as_array_mut).ok_or_else(wrong)?;
     signatures.retain(|signature| signature.get("keyid").and_then(Value::as_str) != Some(&id));
     signatures.push(json!({ "keyid": id, "sig": HEXLOWER.encode(&key.sign(&bytes).to_bytes()) }));

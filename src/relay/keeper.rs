@@ -12,11 +12,11 @@ use crate::publish::tuf::CHANNEL;
 use crate::state::{State, Trust};
 use base::lock::Lock;
 use base::{Digest, Fault, Operator, Timestamp, durable};
-use bundle::directive::{Directive, Given, Order};
+use bundle::directive::{Directive, Order, TakenDirective};
 use bundle::keyring::{Key, RawKey, Revoked};
 use bundle::{Keyring, ReleaseId};
 use config::Config;
-use serve::set::Current;
+use serve::set::CurrentSet;
 
 /// State, open for changes.
 pub struct Keeper {
@@ -125,7 +125,7 @@ impl Keeper {
     /// manifest, with keys that are theirs today. The operator who imports it does not count.
     pub fn is_waived(&self, feed: &str, manifest: Digest, operator: &Operator) -> bool {
         let Some(needed) = self.config.feed(feed).map(|feed| *feed.officers.get_ref()) else { return false };
-        let usable = |given: &&Given| {
+        let usable = |given: &&TakenDirective| {
             let Some(Directive { order: Order::Waive { manifest: waived, until }, officer, .. }) = given.directive()
             else {
                 return false;
@@ -138,7 +138,7 @@ impl Keeper {
     }
 
     /// Finds the officer's key, if the directive was signed with it, and it is theirs today.
-    pub fn officer_of(&self, given: &Given, officer: &str) -> Option<&Key> {
+    pub fn officer_of(&self, given: &TakenDirective, officer: &str) -> Option<&Key> {
         let key = self.keyring.keys.iter().find(|key| key.name == officer)?;
         let raw = RawKey::parse(&key.public).ok()?;
         let is_theirs = HEXLOWER.encode(&raw.key) == given.key && self.keyring.check_usable(key, raw, self.now).is_ok();
@@ -195,7 +195,7 @@ impl Keeper {
             Event::PublishStarted { channel, generation, set, .. } => {
                 let shown =
                     if channel == CHANNEL { self.state.tree_current()? } else { self.state.current(&channel)? };
-                if shown == Some(Current { generation, set }) {
+                if shown == Some(CurrentSet { generation, set }) {
                     Event::Published { channel, generation, set }
                 } else {
                     interrupted

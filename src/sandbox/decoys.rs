@@ -11,17 +11,17 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
-use super::Held;
-use super::attempts::{self, Targets};
+use super::Confinement;
+use super::attempts::{self, AttemptTargets};
 use super::rights::Rights;
-use super::trial::{Layers, Line, Tried, order};
+use super::trial::{Layers, TrialLine, Tried, order};
 use super::worker::{ourselves, start};
 use base::{Fault, durable};
 
 /// Results of one process.
 pub struct Ran {
     /// Confinement that it reported.
-    pub held: Held,
+    pub held: Confinement,
     /// The layer it should run with alone cannot be had.
     pub missing: bool,
     /// Result of each attempt, by its number.
@@ -99,7 +99,7 @@ impl Decoys {
         let victim =
             start(ourselves(Path::new("/")).args(["worker", "wait"]).stdin(Stdio::piped()).stdout(Stdio::null()))?;
         let port = |listener: &TcpListener| listener.local_addr().map(|a| a.port());
-        let targets = Targets {
+        let targets = AttemptTargets {
             tcp: port(&self.tcp).map_err(failed)?,
             tcp6: self.tcp6.as_ref().map(port).transpose().map_err(failed)?,
             udp: self.udp_port,
@@ -123,16 +123,19 @@ impl Trying {
     /// Waits until it has tried everything.
     pub fn finish(mut self) -> Result<Ran, Fault> {
         let failed = |e: io::Error| Fault::Io { operation: "plant targets in", path: self.folder.clone(), source: e };
-        let mut ran =
-            Ran { held: Held::default(), missing: false, tried: vec![Tried::Errno(libc::ECANCELED); self.count] };
+        let mut ran = Ran {
+            held: Confinement::default(),
+            missing: false,
+            tried: vec![Tried::Errno(libc::ECANCELED); self.count],
+        };
         let mut next = order().next();
         if let Some(out) = self.child.stdout.take() {
             for line in BufReader::new(out).lines() {
                 let line = line.map_err(failed)?;
                 match serde_json::from_str(&line).map_err(|e| failed(e.into()))? {
-                    Line::Held(held) => ran.held = held,
-                    Line::Missing => ran.missing = true,
-                    Line::Tried(number, tried) => {
+                    TrialLine::Confinement(held) => ran.held = held,
+                    TrialLine::Missing => ran.missing = true,
+                    TrialLine::Tried(number, tried) => {
                         if let Some(place) = ran.tried.get_mut(number) {
                             *place = tried;
                         }

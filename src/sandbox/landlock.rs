@@ -8,7 +8,7 @@ use ::landlock::{
 };
 use rustix::fs::{Mode, OFlags, open};
 
-use super::rights::{Place, Rights};
+use super::rights::{GrantedPath, Rights};
 use super::{Grants, Layer, missing};
 use base::Fault;
 use base::error::IoContext as _;
@@ -32,11 +32,11 @@ pub fn enter(rights: &Rights, grants: &Grants<'_>) -> Result<u32, Fault> {
     for (places, access) in [(rights.reads, AccessFs::ReadFile | AccessFs::ReadDir), (rights.writes, writing())] {
         for place in places {
             match (place, grants.medium) {
-                (Place::Medium, Some(medium)) => {
+                (GrantedPath::Medium, Some(medium)) => {
                     ruleset = ruleset.add_rule(PathBeneath::new(medium, access)).map_err(failed)?;
                 }
-                (Place::Medium, None) => return Err(Fault::Internal("a reader without a medium")),
-                (Place::State(below), _) => {
+                (GrantedPath::Medium, None) => return Err(Fault::Internal("a reader without a medium")),
+                (GrantedPath::State(below), _) => {
                     let path = grants.state.join(below);
                     let flags = OFlags::PATH | OFlags::CLOEXEC;
                     let opened = open(&path, flags, Mode::empty()).map_err(Into::into).during("open", &path)?;

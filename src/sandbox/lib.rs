@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use base::{Digest, Fault};
 use rights::Rights;
-use seccomp::Filter;
+use seccomp::SyscallFilter;
 
 /// One of the three layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -97,7 +97,7 @@ pub struct Waiver {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Held {
+pub struct Confinement {
     /// True if the empty network, the user and the limits are in force.
     pub namespaces: bool,
     /// Version of Landlock's interface in this kernel; none where that layer is missing.
@@ -111,7 +111,7 @@ pub struct Held {
     pub weaker: Vec<String>,
 }
 
-impl fmt::Display for Held {
+impl fmt::Display for Confinement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let landlock = self.landlock_abi.map_or("no landlock".into(), |abi| format!("landlock {abi}"));
         let filter = self.filter.map(|digest| digest.to_string());
@@ -127,12 +127,12 @@ impl fmt::Display for Held {
 #[must_use]
 pub struct PartlyConfined {
     terms: Terms,
-    filter: Filter,
-    held: Held,
+    filter: SyscallFilter,
+    held: Confinement,
 }
 
 /// Takes all layers. No thread may run yet.
-pub fn enter(rights: &Rights, grants: &Grants<'_>, terms: &Terms) -> Result<Held, Fault> {
+pub fn enter(rights: &Rights, grants: &Grants<'_>, terms: &Terms) -> Result<Confinement, Fault> {
     begin(rights, grants, terms)?.finish()
 }
 
@@ -141,8 +141,8 @@ pub fn begin(rights: &Rights, grants: &Grants<'_>, terms: &Terms) -> Result<Part
     if !is_single_threaded() {
         return Err(Fault::Internal("a process is confined too late: it has threads already"));
     }
-    let filter = Filter::of(rights)?;
-    let mut held = Held::default();
+    let filter = SyscallFilter::of(rights)?;
+    let mut held = Confinement::default();
     if let Some(weaker) = terms.take(Layer::Namespaces, &mut held, || namespaces::enter(rights, grants))? {
         held.namespaces = true;
         held.weaker.extend(weaker);
@@ -153,7 +153,7 @@ pub fn begin(rights: &Rights, grants: &Grants<'_>, terms: &Terms) -> Result<Part
 
 impl PartlyConfined {
     /// Takes the last layer, for all threads.
-    pub fn finish(mut self) -> Result<Held, Fault> {
+    pub fn finish(mut self) -> Result<Confinement, Fault> {
         let filter = &self.filter;
         self.held.filter =
             self.terms.take(Layer::Seccomp, &mut self.held, || filter.apply().map(|()| filter.digest))?;
@@ -165,7 +165,7 @@ impl Terms {
     fn take<T>(
         &self,
         layer: Layer,
-        held: &mut Held,
+        held: &mut Confinement,
         enter: impl FnOnce() -> Result<T, Fault>,
     ) -> Result<Option<T>, Fault> {
         if self.only.is_some_and(|only| only != layer) {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Held, Waiver};
+use super::{Confinement, Waiver};
 
 /// The result of a self-test.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub struct SelfTested {
     /// The role's name.
     pub role: String,
     /// The layers it holds: Landlock's version, the filter's digest, what is weaker.
-    pub held: Held,
+    pub held: Confinement,
     /// Number of attempts.
     pub attempts: u64,
     /// Number of attempts that were stopped.

@@ -5,7 +5,7 @@ use super::calls::Call;
 
 /// Something on the disk.
 #[derive(Clone, Copy, Debug)]
-pub enum Place {
+pub enum GrantedPath {
     /// Medium as it was opened, and all below it.
     Medium,
     /// This part of the state folder, and all below it; all of it if empty.
@@ -30,9 +30,9 @@ pub struct Rights {
     /// Rights in words.
     pub may: &'static str,
     /// Paths that it may read.
-    pub reads: &'static [Place],
+    pub reads: &'static [GrantedPath],
     /// Paths that it may change, make and remove.
-    pub writes: &'static [Place],
+    pub writes: &'static [GrantedPath],
     /// The one file it may append to, open before it is confined.
     pub appends: Option<&'static str>,
     /// Most bytes of a file it writes to; none where only the disk, or the config, bounds it.

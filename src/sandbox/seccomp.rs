@@ -16,14 +16,14 @@ const ENOSYS: u32 = 38;
 const WRITING: u64 = 0o3 | 0o100 | 0o1000 | 0o2000 | 0o20_000_000;
 
 /// A role's compiled filter.
-pub struct Filter {
+pub struct SyscallFilter {
     absent: BpfProgram,
     allowed: BpfProgram,
     /// SHA-256 of both programs' instructions: what an auditor compares.
     pub digest: Digest,
 }
 
-impl Filter {
+impl SyscallFilter {
     /// Compiles the system calls of a role for this processor. Fault: it is not one we know.
     pub fn of(rights: &Rights) -> Result<Self, Fault> {
         Self::compiled(rights, std::env::consts::ARCH)

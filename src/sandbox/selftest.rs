@@ -7,11 +7,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::attempts::{self, Attempt};
+use super::attempts::{self, EscapeAttempt};
 use super::decoys::{Decoys, Ran, Trying};
 use super::rights::Rights;
 use super::trial::{Layers, Tried};
-use super::{Held, Layer};
+use super::{Confinement, Layer};
 use base::Fault;
 
 /// One attempt in one role.
@@ -33,7 +33,7 @@ pub struct Row {
 
 /// Result of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum AttemptOutcome {
     /// Not allowed, and stopped.
     Stopped,
     /// Allowed, and succeeded.
@@ -48,13 +48,13 @@ pub enum Outcome {
 
 impl Row {
     /// Words for the result.
-    pub fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> AttemptOutcome {
         match (self.allowed, self.inside) {
-            (true, Tried::Done) => Outcome::Works,
-            (true, _) => Outcome::Broken,
-            (false, Tried::Done) => Outcome::Escape,
-            (false, _) if self.outside.is_some_and(|outside| outside != Tried::Done) => Outcome::NotHere,
-            (false, _) => Outcome::Stopped,
+            (true, Tried::Done) => AttemptOutcome::Works,
+            (true, _) => AttemptOutcome::Broken,
+            (false, Tried::Done) => AttemptOutcome::Escape,
+            (false, _) if self.outside.is_some_and(|outside| outside != Tried::Done) => AttemptOutcome::NotHere,
+            (false, _) => AttemptOutcome::Stopped,
         }
     }
 }
@@ -62,21 +62,21 @@ impl Row {
 /// One role's part.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Part {
+pub struct RoleReport {
     /// The role's name.
     pub role: &'static str,
     /// Rights in words.
     #[serde(skip)]
     pub may: &'static str,
     /// Confinement that it reported.
-    pub held: Held,
+    pub held: Confinement,
     /// Each attempt.
     pub rows: Vec<Row>,
 }
 
 /// Extent of a self-test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum SelfTestExtent {
     /// Outside, with each layer alone, and with all.
     Full,
     /// With all layers only.
@@ -87,24 +87,26 @@ pub enum Form {
 
 /// Runs the self-test of these roles. `state` is where the real state lies, whose config says which
 /// layers this site does without. Fault: it could not be run.
-pub fn run(state: &Path, roles: &[&'static Rights], form: Form) -> Result<Vec<Part>, Fault> {
+pub fn run(state: &Path, roles: &[&'static Rights], form: SelfTestExtent) -> Result<Vec<RoleReport>, Fault> {
     let decoys = Decoys::plant()?;
-    let all: Vec<&Attempt> = attempts::all().collect();
+    let all: Vec<&EscapeAttempt> = attempts::all().collect();
     let start = |role: &'static Rights, layers: Layers| decoys.start(state, role, layers, all.len());
     // Outside no role is another.
     let outside = match (form, roles.first()) {
-        (Form::Short, _) | (_, None) => None,
+        (SelfTestExtent::Short, _) | (_, None) => None,
         (_, Some(role)) => Some(start(role, Layers::None)?),
     };
     // All at once: what they say fits into their pipes until it is read.
     let mut trying = Vec::new();
     for role in roles {
         let alone = match form {
-            Form::Full => Layer::ALL.iter().map(|layer| start(role, Layers::Only(*layer))).collect::<Result<_, _>>()?,
+            SelfTestExtent::Full => {
+                Layer::ALL.iter().map(|layer| start(role, Layers::Only(*layer))).collect::<Result<_, _>>()?
+            }
             _ => Vec::new(),
         };
         let inside = match form {
-            Form::Alone(layer) => start(role, Layers::Only(layer))?,
+            SelfTestExtent::Alone(layer) => start(role, Layers::Only(layer))?,
             _ => start(role, Layers::All)?,
         };
         trying.push((role, alone, inside));
@@ -126,7 +128,7 @@ pub fn run(state: &Path, roles: &[&'static Rights], form: Form) -> Result<Vec<Pa
                 .collect(),
             inside: *inside,
         });
-        parts.push(Part { role: role.name, may: role.may, rows: rows.collect(), held: inside.held.clone() });
+        parts.push(RoleReport { role: role.name, may: role.may, rows: rows.collect(), held: inside.held.clone() });
     }
     Ok(parts)
 }
@@ -142,7 +144,7 @@ pub struct Findings {
 
 impl Findings {
     /// Faults of these roles.
-    pub fn of(parts: &[Part]) -> Self {
+    pub fn of(parts: &[RoleReport]) -> Self {
         let mut found = Self::default();
         for part in parts {
             let held = &part.held;
@@ -150,10 +152,10 @@ impl Findings {
             for row in &part.rows {
                 let what = format!("{}: {}", part.role, row.attempt);
                 match row.outcome() {
-                    Outcome::Escape if whole => found.faults.push(what),
-                    Outcome::Escape => found.exposed.push(what),
-                    Outcome::Broken => found.faults.push(format!("{what}, which is its work")),
-                    Outcome::Stopped | Outcome::Works | Outcome::NotHere => {}
+                    AttemptOutcome::Escape if whole => found.faults.push(what),
+                    AttemptOutcome::Escape => found.exposed.push(what),
+                    AttemptOutcome::Broken => found.faults.push(format!("{what}, which is its work")),
+                    AttemptOutcome::Stopped | AttemptOutcome::Works | AttemptOutcome::NotHere => {}
                 }
             }
         }

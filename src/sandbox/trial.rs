@@ -6,9 +6,9 @@ use std::os::fd::AsFd as _;
 use base::{Fault, raw};
 use serde::{Deserialize, Serialize};
 
-use super::attempts::{self, Attempt, Targets};
+use super::attempts::{self, AttemptTargets, EscapeAttempt};
 use super::rights::Rights;
-use super::{Grants, Held, Layer, Terms, enter};
+use super::{Confinement, Grants, Layer, Terms, enter};
 
 /// Result of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,9 +56,9 @@ impl Layers {
 
 /// Report of a process that tries to get out.
 #[derive(Serialize, Deserialize)]
-pub enum Line {
+pub enum TrialLine {
     /// Confinement of the process.
-    Held(Held),
+    Confinement(Confinement),
     /// The layer it should hold alone cannot be had.
     Missing,
     /// Result of the attempt of this number.
@@ -67,7 +67,7 @@ pub enum Line {
 
 /// The numbers of the attempts, the one last that a filter answers by ending the process.
 pub fn order() -> impl Iterator<Item = usize> {
-    let gate = |attempt: &&Attempt| attempt.name.contains("int 0x80");
+    let gate = |attempt: &&EscapeAttempt| attempt.name.contains("int 0x80");
     let first = attempts::all().enumerate().filter(move |(_, attempt)| !gate(attempt));
     let last = attempts::all().enumerate().filter(move |(_, attempt)| gate(attempt));
     first.chain(last).map(|(number, _)| number)
@@ -76,7 +76,7 @@ pub fn order() -> impl Iterator<Item = usize> {
 /// Takes these layers in the role of `rights`, then tries everything and says what became of each.
 pub fn run(rights: &Rights, layers: Layers, targets: &str, terms: &Terms) -> Result<(), Fault> {
     let wrong = || Fault::Internal("the targets cannot be read");
-    let targets: Targets = serde_json::from_str(targets).map_err(|_| wrong())?;
+    let targets: AttemptTargets = serde_json::from_str(targets).map_err(|_| wrong())?;
     if matches!(layers, Layers::All | Layers::Only(Layer::Namespaces)) {
         // As every process of ours does when it starts; not before, so that one run has the leak.
         raw::close_from(3)?;
@@ -85,16 +85,16 @@ pub fn run(rights: &Rights, layers: Layers, targets: &str, terms: &Terms) -> Res
     let state = targets.state();
     let grants = Grants { state: &state, medium: Some(medium.as_fd()) };
     let held = match layers {
-        Layers::None => Held::default(),
+        Layers::None => Confinement::default(),
         Layers::All => enter(rights, &grants, terms)?,
         Layers::Only(layer) => match enter(rights, &grants, &Terms { only: Some(layer), waived: vec![] }) {
-            Err(Fault::Unconfined { .. }) => return say(&Line::Missing),
+            Err(Fault::Unconfined { .. }) => return say(&TrialLine::Missing),
             held => held?,
         },
     };
     // Where nothing stops a call, what it does must not befall the process that goes on trying.
     let forks = held.filter.is_none();
-    say(&Line::Held(held))?;
+    say(&TrialLine::Confinement(held))?;
     for number in order() {
         let Some(attempt) = attempts::all().nth(number) else { continue };
         let tried = if forks {
@@ -110,7 +110,7 @@ pub fn run(rights: &Rights, layers: Layers, targets: &str, terms: &Terms) -> Res
                 errno => Tried::Errno(i32::from(errno)),
             }
         };
-        say(&Line::Tried(number, tried))?;
+        say(&TrialLine::Tried(number, tried))?;
     }
     Ok(())
 }
@@ -123,7 +123,7 @@ fn code(done: std::io::Result<()>) -> u8 {
     }
 }
 
-fn say(line: &Line) -> Result<(), Fault> {
+fn say(line: &TrialLine) -> Result<(), Fault> {
     let failed = |_| Fault::Internal("the self-test lost whom it tells");
     let mut text = serde_json::to_vec(line).map_err(|_| Fault::Internal("a line cannot be written"))?;
     text.push(b'\n');

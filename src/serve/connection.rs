@@ -18,12 +18,12 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 
-use super::Service;
+use super::Server;
 use super::index::Index;
 use super::pulls::Answered;
-use super::request::{Decision, Place, decide, missing};
+use super::request::{LocalNames, RequestDecision, decide, missing};
 use super::response::{self, Body};
-use super::tap::{Tap, Watched};
+use super::tap::{FirstBytesTap, Watched};
 use crate::journal::Attempt;
 use base::{clock, quoted};
 use guard::Label;
@@ -48,7 +48,7 @@ pub struct Peer {
 
 /// Time limits of a connection.
 #[derive(Clone, Copy)]
-pub struct Patience {
+pub struct TimeLimits {
     /// For a request's head, and between requests.
     pub head: Duration,
     /// For room to write.
@@ -81,13 +81,13 @@ impl Stop {
 }
 
 /// Serves one connection until it ends, `stop` asks for its end, or it is too slow.
-pub async fn run<S>(service: Arc<Service>, stream: S, peer: Peer, patience: Patience, mut stop: Stop)
+pub async fn run<S>(service: Arc<Server>, stream: S, peer: Peer, patience: TimeLimits, mut stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let watched = Arc::new(Watched::begin());
-    let place = Place { names: Arc::clone(&service.names), local: peer.listener.ip() };
-    let io = TokioIo::new(Tap::new(stream, Arc::clone(&watched)));
+    let place = LocalNames { names: Arc::clone(&service.names), local: peer.listener.ip() };
+    let io = TokioIo::new(FirstBytesTap::new(stream, Arc::clone(&watched)));
     let answerer = Answerer { service: &service, peer: &peer, place: &place, watched: &watched };
     let answer = service_fn(move |request: Request<Incoming>| -> Ready<Result<Response<Body>, Infallible>> {
         ready(Ok(answerer.answer(&request)))
@@ -142,7 +142,7 @@ async fn linger<S: AsyncRead + Unpin>(stream: &mut S) {
 }
 
 /// A connection that did not speak HTTP, or a request that could not be read, is evidence too.
-fn record_broken(service: &Service, peer: &Peer, watched: &Watched, broken: bool) {
+fn record_broken(service: &Server, peer: &Peer, watched: &Watched, broken: bool) {
     let (label, status) = match watched.alien() {
         Some(protocol) => (Label::new(protocol, true), 0),
         None if broken => (Label::new("malformed-request", false), 400),
@@ -161,9 +161,9 @@ fn record_broken(service: &Service, peer: &Peer, watched: &Watched, broken: bool
 /// Answers the requests of one connection.
 #[derive(Clone, Copy)]
 struct Answerer<'a> {
-    service: &'a Service,
+    service: &'a Server,
     peer: &'a Peer,
-    place: &'a Place,
+    place: &'a LocalNames,
     watched: &'a Watched,
 }
 
@@ -174,8 +174,8 @@ impl Answerer<'_> {
         // One set from beginning to end, whatever is published meanwhile.
         let index = self.service.index.load();
         match decide(request, self.place, &index.guard) {
-            Decision::Refuse(status, label) => self.refuse(status, &label, method, uri, headers),
-            Decision::Serve(path, label) => {
+            RequestDecision::Refuse(status, label) => self.refuse(status, &label, method, uri, headers),
+            RequestDecision::Serve(path, label) => {
                 if let Some(label) = label {
                     let target = uri.to_string();
                     self.service.evidence.record(attempt(self.peer, &label, method.as_str(), &target, headers, 200));

@@ -22,27 +22,27 @@ const REST: Duration = Duration::from_millis(20);
 const KINDS: usize = 1024;
 const MINUTE: Duration = Duration::from_mins(1);
 
-enum Message {
+enum EvidenceMessage {
     Attempt(Box<Attempt>),
     Flush(SyncSender<()>),
 }
 
 /// Evidence: takes attempts, and writes them to the journal.
 pub struct Evidence {
-    sender: SyncSender<Message>,
+    sender: SyncSender<EvidenceMessage>,
     /// Attempts that could not be recorded one by one.
     pub dropped: AtomicU64,
 }
 
 /// Key by which attempts are alike: agent, label, name asked for, method and path.
-type Kind = (String, String, Option<String>, String);
+type AttemptKey = (String, String, Option<String>, String);
 
 struct Recorder {
     journal: Journal,
     next: u64,
     minute: Instant,
     /// Attempts of this minute: the newest one, and how many came after the line already written.
-    seen: HashMap<Kind, (Attempt, u64)>,
+    seen: HashMap<AttemptKey, (Attempt, u64)>,
 }
 
 impl Evidence {
@@ -66,7 +66,7 @@ impl Evidence {
 
     /// Records an attempt.
     pub fn record(&self, attempt: Attempt) {
-        if self.sender.try_send(Message::Attempt(Box::new(attempt))).is_err() {
+        if self.sender.try_send(EvidenceMessage::Attempt(Box::new(attempt))).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -74,7 +74,7 @@ impl Evidence {
     /// Waits until all that was handed in is on the disk.
     pub fn flush(&self) {
         let (done, wait) = sync_channel(1);
-        if self.sender.send(Message::Flush(done)).is_ok() {
+        if self.sender.send(EvidenceMessage::Flush(done)).is_ok() {
             // The thread answers or is gone; either way there is nothing more to wait for.
             let _ = wait.recv();
         }
@@ -82,7 +82,7 @@ impl Evidence {
 }
 
 impl Recorder {
-    fn run(mut self, receiver: &Receiver<Message>) {
+    fn run(mut self, receiver: &Receiver<EvidenceMessage>) {
         loop {
             let left = MINUTE.saturating_sub(self.minute.elapsed());
             match receiver.recv_timeout(left) {
@@ -100,10 +100,10 @@ impl Recorder {
         }
     }
 
-    fn handle(&mut self, message: Message) {
+    fn handle(&mut self, message: EvidenceMessage) {
         match message {
-            Message::Attempt(attempt) => self.take(*attempt),
-            Message::Flush(done) => {
+            EvidenceMessage::Attempt(attempt) => self.take(*attempt),
+            EvidenceMessage::Flush(done) => {
                 self.end_minute();
                 // Whoever asked may have gone.
                 let _ = done.send(());
@@ -172,7 +172,7 @@ mod tests {
         let journal = Journal::open(&folder.path().join("journal"), 1 << 20).unwrap();
         let (sender, receiver) = sync_channel(2 * WAITING);
         for _ in 0..2 * WAITING {
-            sender.send(Message::Attempt(Box::new(Attempt { count: 1, ..Attempt::default() }))).unwrap();
+            sender.send(EvidenceMessage::Attempt(Box::new(Attempt { count: 1, ..Attempt::default() }))).unwrap();
         }
         drop(sender);
         let long_ago = Instant::now().checked_sub(MINUTE).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::audience::Audience;
 use super::plan::Ageing;
-use crate::set::Member;
+use crate::set::SetMember;
 use base::Timestamp;
 
 /// Age of a feed's content, as a channel shows it.
@@ -30,7 +30,7 @@ const FRESHNESS: [&str; 4] = ["fresh", "ageing", "stale", "expired"];
 
 impl FeedState {
     /// Of a release in a set.
-    pub fn new(member: &Member, (channel, audience): (&str, &Audience), ageing: Ageing, now: Timestamp) -> Self {
+    pub fn new(member: &SetMember, (channel, audience): (&str, &Audience), ageing: Ageing, now: Timestamp) -> Self {
         let state = Self {
             name: member.feed.clone(),
             channel: channel.to_owned(),
@@ -70,7 +70,7 @@ impl FeedState {
 }
 
 /// The freshness of a release in a set, in a word.
-pub fn freshness_word(member: &Member, ageing: Ageing, now: Timestamp) -> &'static str {
+pub fn freshness_word(member: &SetMember, ageing: Ageing, now: Timestamp) -> &'static str {
     let fresh =
         freshness(member.issued, (member.expires, member.back_until), ageing.warn_after, ageing.stale_after, now);
     FRESHNESS.get(usize::from(fresh)).copied().unwrap_or("expired")

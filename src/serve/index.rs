@@ -12,13 +12,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::header::HeaderValue;
 
-use super::Service;
+use super::Server;
 use super::audience::Audience;
 use super::freshness::FeedState;
-use super::plan::Plan;
+use super::plan::ServePlan;
 use super::published::Published;
 use super::tls::Tls;
-use crate::set::{Current, Member, Place, sums};
+use crate::set::{BytesPlace, CurrentSet, SetMember, sums};
 use base::raw::map;
 use base::{Digest, Fault, Timestamp, clock};
 use bundle::ReleaseId;
@@ -31,14 +31,14 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// Index of the paths that agents can get.
 pub struct Index {
-    paths: HashMap<String, Arc<Item>>,
-    blobs: HashMap<Digest, Arc<Item>>,
+    paths: HashMap<String, Arc<ServedItem>>,
+    blobs: HashMap<Digest, Arc<ServedItem>>,
     /// Each feed served, with its freshness.
     pub feeds: Vec<Arc<FeedState>>,
     /// Each channel with what it serves.
-    pub channels: Vec<(String, Current)>,
+    pub channels: Vec<(String, CurrentSet)>,
     /// The repository for TUF clients that is served.
-    pub tree: Option<Current>,
+    pub tree: Option<CurrentSet>,
     /// For whom what is added next is there.
     audience: Audience,
     /// Knows submission clients; replaced with the sets, since a set may hold its list.
@@ -47,7 +47,7 @@ pub struct Index {
 
 /// One file, ready to be handed out.
 #[derive(Clone)]
-pub struct Item {
+pub struct ServedItem {
     /// Bytes.
     pub bytes: Bytes,
     /// Strong validator: the digest in quotes.
@@ -83,7 +83,7 @@ impl Index {
 
     /// Loads what the pointers of the config's channels name: one that was taken out of it is served to nobody. One that
     /// is damaged is left out, and its fault given: the others keep being served.
-    pub fn load(published: &Published, plan: &Plan, now: Timestamp) -> Result<(Self, Vec<Fault>), Fault> {
+    pub fn load(published: &Published, plan: &ServePlan, now: Timestamp) -> Result<(Self, Vec<Fault>), Fault> {
         let (mut index, mut faults) = (Self::empty()?, Vec::new());
         for channel in &plan.channels {
             match Self::load_channel(published, plan, &channel.name, now) {
@@ -109,19 +109,19 @@ impl Index {
     }
 
     /// Recogniser of submission clients, by the list that ships and the published one.
-    pub fn published_guard(&self, plan: &Plan) -> Result<Guard, Fault> {
+    pub fn published_guard(&self, plan: &ServePlan) -> Result<Guard, Fault> {
         let item = plan.settings.endpoints.as_ref().and_then(|path| self.get(&format!("/{path}")));
         item.map_or_else(Guard::shipped, |item| Guard::with(&item.bytes))
     }
 
     /// Only the channel that holds the list of endpoints, for whoever shows the record.
-    pub fn guard_of(published: &Published, plan: &Plan, now: Timestamp) -> Result<Guard, Fault> {
+    pub fn guard_of(published: &Published, plan: &ServePlan, now: Timestamp) -> Result<Guard, Fault> {
         let channel = plan.settings.endpoints.as_ref().and_then(|path| Some(path.split_once('/')?.0));
         let Some(channel) = channel else { return Guard::shipped() };
         Self::load_channel(published, plan, channel, now)?.published_guard(plan)
     }
 
-    fn load_channel(published: &Published, plan: &Plan, channel: &str, now: Timestamp) -> Result<Self, Fault> {
+    fn load_channel(published: &Published, plan: &ServePlan, channel: &str, now: Timestamp) -> Result<Self, Fault> {
         let mut index = Self::empty()?;
         let Some(current) = published.current(channel)? else { return Ok(index) };
         let (bytes, set) = published.set(channel, current)?;
@@ -139,21 +139,21 @@ impl Index {
             })
             .collect();
         for file in &set.files {
-            let item = Arc::new(Item {
+            let item = Arc::new(ServedItem {
                 bytes: match file.place {
-                    Place::Sums => Bytes::from(sums(&set.files)),
+                    BytesPlace::Sums => Bytes::from(sums(&set.files)),
                     _ => content(published, file.sha256, file.size, &file.place, &mut packs)?,
                 },
                 etag: etag(file.sha256),
                 modified: file.modified,
                 last_modified: dates.entry(file.modified).or_insert_with(|| http_date(file.modified)).clone(),
                 content_type: HeaderValue::from_static(match file.place {
-                    Place::Inline(_) | Place::Sums => "text/plain",
+                    BytesPlace::Inline(_) | BytesPlace::Sums => "text/plain",
                     _ => "application/octet-stream",
                 }),
                 immutable: false,
                 feed: index.feeds.iter().find(|feed| *feed.name == *file.feed).cloned(),
-                is_side_file: matches!(file.place, Place::Inline(_) | Place::Sums),
+                is_side_file: matches!(file.place, BytesPlace::Inline(_) | BytesPlace::Sums),
                 audience: index.audience.clone(),
             });
             join(&mut index.blobs, file.sha256, Arc::clone(&item));
@@ -168,7 +168,7 @@ impl Index {
     }
 
     /// The manifest and its signatures, as they came: an agent can check any artifact end to end.
-    fn add_evidence(&mut self, published: &Published, member: &Member, modified: Timestamp) -> Result<(), Fault> {
+    fn add_evidence(&mut self, published: &Published, member: &SetMember, modified: Timestamp) -> Result<(), Fault> {
         let id = ReleaseId { feed: member.feed.clone(), version: member.version };
         let folder = published.release_path(&id);
         for name in member.signatures.iter().map(String::as_str).chain(["manifest.json"]) {
@@ -212,7 +212,7 @@ impl Index {
     }
 
     fn add(&mut self, path: String, bytes: Bytes, modified: Timestamp) {
-        let item = Item {
+        let item = ServedItem {
             etag: etag(Digest::of(&bytes)),
             bytes,
             modified,
@@ -231,14 +231,14 @@ impl Index {
     }
 
     /// The file at a path, which begins with `/` and has been decoded.
-    pub fn get(&self, path: &str) -> Option<Arc<Item>> {
+    pub fn get(&self, path: &str) -> Option<Arc<ServedItem>> {
         if let Some(item) = self.paths.get(path) {
             return Some(Arc::clone(item));
         }
         let digest = path.strip_prefix("/-/blobs/sha256/")?.parse().ok()?;
         let item = self.blobs.get(&digest)?;
         let content_type = HeaderValue::from_static("application/octet-stream");
-        Some(Arc::new(Item { content_type, immutable: true, ..Item::clone(item) }))
+        Some(Arc::new(ServedItem { content_type, immutable: true, ..ServedItem::clone(item) }))
     }
 
     /// True if anything was ever published.
@@ -251,14 +251,14 @@ fn content(
     published: &Published,
     sha256: Digest,
     size: u64,
-    place: &Place,
+    place: &BytesPlace,
     packs: &mut HashMap<String, Bytes>,
 ) -> Result<Bytes, Fault> {
     match place {
-        Place::Inline(text) => Ok(Bytes::from(text.clone())),
-        Place::Sums => Err(Fault::Internal("a list of a set's files stands in no set")),
-        Place::Blob => map(&published.blob_path(sha256), Some(size)),
-        Place::Pack { release, offset } => {
+        BytesPlace::Inline(text) => Ok(Bytes::from(text.clone())),
+        BytesPlace::Sums => Err(Fault::Internal("a list of a set's files stands in no set")),
+        BytesPlace::Blob => map(&published.blob_path(sha256), Some(size)),
+        BytesPlace::Pack { release, offset } => {
             if !packs.contains_key(release) {
                 let id: ReleaseId = release.parse().map_err(|e: &str| Fault::damaged(release, e))?;
                 let path: PathBuf = published.release_path(&id).join("pack");
@@ -285,7 +285,7 @@ fn http_date(at: Timestamp) -> HeaderValue {
 
 /// Follows the pointers on a thread of its own: a publish reaches agents within a fraction of a
 /// second. While something cannot be loaded the former sets stay, and it is tried again.
-pub fn follow(service: Arc<Service>, plan: Plan, tls: Option<Arc<Tls>>) -> Result<(), Fault> {
+pub fn follow(service: Arc<Server>, plan: ServePlan, tls: Option<Arc<Tls>>) -> Result<(), Fault> {
     let run = move || {
         let mut pause = LOOK;
         loop {
@@ -318,7 +318,7 @@ pub fn follow(service: Arc<Service>, plan: Plan, tls: Option<Arc<Tls>>) -> Resul
 
 /// Puts an item in its place. What another channel has there too is for whoever either is for: what one shows, the other
 /// may not keep from anybody. Where they show two versions, what is for everybody stays.
-fn join<K: Eq + Hash>(items: &mut HashMap<K, Arc<Item>>, place: K, item: Arc<Item>) {
+fn join<K: Eq + Hash>(items: &mut HashMap<K, Arc<ServedItem>>, place: K, item: Arc<ServedItem>) {
     match items.entry(place) {
         Entry::Vacant(free) => drop(free.insert(item)),
         Entry::Occupied(mut known) => {
@@ -328,13 +328,13 @@ fn join<K: Eq + Hash>(items: &mut HashMap<K, Arc<Item>>, place: K, item: Arc<Ite
             }
             let audience = ours.audience.with(&item.audience);
             let is_same = ours.etag == item.etag;
-            known.insert(if is_same { Arc::new(Item { audience, ..Item::clone(&ours) }) } else { item });
+            known.insert(if is_same { Arc::new(ServedItem { audience, ..ServedItem::clone(&ours) }) } else { item });
         }
     }
 }
 
 /// True if the pointers still name what is served.
-fn is_current(published: &Published, plan: &Plan, index: &Index) -> Result<bool, Fault> {
+fn is_current(published: &Published, plan: &ServePlan, index: &Index) -> Result<bool, Fault> {
     let mut pointers = Vec::new();
     for channel in &plan.channels {
         if let Some(current) = published.current(&channel.name)? {
@@ -349,7 +349,7 @@ fn is_current(published: &Published, plan: &Plan, index: &Index) -> Result<bool,
 mod tests {
     use super::*;
 
-    fn item(text: &'static str, names: &[&str]) -> Arc<Item> {
+    fn item(text: &'static str, names: &[&str]) -> Arc<ServedItem> {
         let mut index = Index::empty().unwrap();
         index.audience = Audience::of(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
         index.add("/a".into(), Bytes::from(text), Timestamp::default());

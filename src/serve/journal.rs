@@ -18,7 +18,7 @@ pub const NAME: &str = "journal";
 /// One line.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Line {
+pub enum JournalLine {
     /// Attempt to send something out or to reach someone else.
     Attempt(Box<Attempt>),
     /// Pull: no evidence, and no entry of the log.

@@ -48,7 +48,7 @@ use base::{Fault, Timestamp};
 use sandbox::PartlyConfined;
 use sandbox::report::SelfTest;
 
-pub use plan::Plan;
+pub use plan::ServePlan;
 pub use settings::Settings;
 
 use evidence::Evidence;
@@ -56,11 +56,11 @@ use index::Index;
 use journal::Journal;
 use published::Published;
 use pulls::Pulls;
-use room::Room;
+use room::ConnectionLimit;
 use tls::Tls;
 
 /// All that a request is answered from.
-pub struct Service {
+pub struct Server {
     /// The published sets.
     pub index: ArcSwap<Index>,
     /// Names the relay is called by, lower case, without ports.
@@ -74,14 +74,14 @@ pub struct Service {
     /// Tells how far an import is, where one runs.
     pub import: ImportProgress,
     /// Limit on connections.
-    pub room: Arc<Room>,
+    pub room: Arc<ConnectionLimit>,
     /// Counters.
-    pub counts: Counts,
+    pub counts: ServerCounts,
 }
 
 /// Counters that `/-/metrics` shows.
 #[derive(Debug, Default)]
-pub struct Counts {
+pub struct ServerCounts {
     /// Connections accepted.
     pub connections: AtomicU64,
     /// Connections turned away for want of room.
@@ -100,7 +100,7 @@ pub struct Counts {
 
 /// Progress of the present step of an import.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ImportStep {
+pub struct StepProgress {
     /// Bytes of the step that are done.
     pub done: u64,
     /// Bytes of the step.
@@ -108,10 +108,10 @@ pub struct ImportStep {
 }
 
 /// Tells how far an import is at a moment; nothing where none runs. For the metrics.
-pub type ImportProgress = Box<dyn Fn(Timestamp) -> Option<ImportStep> + Send + Sync>;
+pub type ImportProgress = Box<dyn Fn(Timestamp) -> Option<StepProgress> + Send + Sync>;
 
 /// Resources that only the supervisor can give a server.
-pub struct Given {
+pub struct ServerResources {
     /// Sockets that it accepts on.
     pub listeners: Listeners,
     /// TLS, where the listeners speak it.
@@ -134,9 +134,9 @@ pub struct Listeners {
 /// downloads finish. `journal` is where it writes down what it saw.
 pub fn serve(
     published: &Published,
-    plan: &Plan,
+    plan: &ServePlan,
     journal: &Path,
-    given: Given,
+    given: ServerResources,
     confine: impl FnOnce() -> Result<PartlyConfined, Fault>,
 ) -> Result<(), Fault> {
     let settings = &plan.settings;
@@ -150,15 +150,15 @@ pub fn serve(
     for fault in &faults {
         error!(fault = %fault, "{fault}; its channel is not served, the others are");
     }
-    let service = Arc::new(Service {
+    let service = Arc::new(Server {
         index: ArcSwap::from_pointee(index),
         names: settings.names.iter().map(|name| name.to_ascii_lowercase()).collect(),
         evidence: Evidence::start(attempts, given.proof)?,
         pulls: Pulls::new(pulls)?,
         published: published.clone(),
         import: given.import,
-        room: Room::new(settings.connections, settings.connections_per_address),
-        counts: Counts::default(),
+        room: ConnectionLimit::new(settings.connections, settings.connections_per_address),
+        counts: ServerCounts::default(),
     });
     index::follow(Arc::clone(&service), plan.clone(), given.tls.clone())?;
     pulls::follow(Arc::clone(&service))?;

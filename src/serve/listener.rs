@@ -15,12 +15,12 @@ use tokio::sync::watch;
 use tokio_rustls::LazyConfigAcceptor;
 use tracing::{debug, info};
 
-use super::connection::{self, Patience, Peer, Stop, attempt};
-use super::request::{Place, is_own};
+use super::connection::{self, Peer, Stop, TimeLimits, attempt};
+use super::request::{LocalNames, is_own};
 use super::settings::Settings;
 use super::tls::{REFUSED, Tls, client_name};
 use super::tripwire::trip;
-use super::{Listeners, Service};
+use super::{Listeners, Server};
 use base::{Fault, quoted};
 use guard::Label;
 use sandbox::{PartlyConfined, probe};
@@ -39,7 +39,7 @@ const PROBE: Duration = Duration::from_mins(1);
 
 /// Serves on `listeners` until SIGTERM or SIGINT, then waits for what is under way.
 pub fn run(
-    service: &Arc<Service>,
+    service: &Arc<Server>,
     settings: &Settings,
     tls: Option<&Arc<Tls>>,
     listeners: Listeners,
@@ -50,7 +50,7 @@ pub fn run(
     runtime.block_on(async {
         let (stop, stopped) = watch::channel(false);
         let mut entrances = Vec::new();
-        let patience = Patience { head: settings.header_timeout.0, stall: settings.stall_timeout.0 };
+        let patience = TimeLimits { head: settings.header_timeout.0, stall: settings.stall_timeout.0 };
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
         let Listeners { agents, tripwires } = listeners;
@@ -62,7 +62,7 @@ pub fn run(
             set_tcp_nodelay(&listener, true).map_err(|e| failed(e.into()))?;
             set_socket_send_buffer_size(&listener, SEND_BUFFER).map_err(|e| failed(e.into()))?;
             let listener = TcpListener::from_std(listener).map_err(failed)?;
-            let entrance = Entrance {
+            let entrance = Endpoint {
                 service: Arc::clone(service),
                 tls: tls.cloned().filter(|_| !tripwire),
                 tripwire,
@@ -113,15 +113,15 @@ pub async fn watch_cage(filtered: bool) -> Fault {
 }
 
 #[derive(Clone)]
-struct Entrance {
-    service: Arc<Service>,
+struct Endpoint {
+    service: Arc<Server>,
     tls: Option<Arc<Tls>>,
     tripwire: bool,
-    patience: Patience,
+    patience: TimeLimits,
     stop: watch::Receiver<bool>,
 }
 
-async fn accept(listener: TcpListener, mut entrance: Entrance) {
+async fn accept(listener: TcpListener, mut entrance: Endpoint) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -162,10 +162,10 @@ fn turn_away(mut stream: TcpStream, tls: bool) {
 }
 
 /// Speaks TLS if the listener does, and hands the stream on.
-async fn greet(stream: TcpStream, agent: SocketAddr, entrance: Entrance) {
+async fn greet(stream: TcpStream, agent: SocketAddr, entrance: Endpoint) {
     let Ok(listener) = stream.local_addr() else { return };
     let peer = Peer { agent, listener, sni: None, certificate: None };
-    let Entrance { service, tls, patience, stop, .. } = entrance;
+    let Endpoint { service, tls, patience, stop, .. } = entrance;
     match tls {
         None => connection::run(service, stream, peer, patience, Stop { server: stop, accepted: None }).await,
         // Boxed: the larger half would make every plain connection as large.
@@ -174,11 +174,11 @@ async fn greet(stream: TcpStream, agent: SocketAddr, entrance: Entrance) {
 }
 
 async fn greet_tls(
-    service: Arc<Service>,
+    service: Arc<Server>,
     stream: TcpStream,
     mut peer: Peer,
     tls: Arc<Tls>,
-    patience: Patience,
+    patience: TimeLimits,
     stop: watch::Receiver<bool>,
 ) {
     let agent = peer.agent;
@@ -197,7 +197,7 @@ async fn greet_tls(
     // The name is recorded here, where it is all that will ever be seen of a client that aborts on
     // our certificate.
     peer.sni = start.client_hello().server_name().map(|name| quoted(name).to_string());
-    let place = Place { names: Arc::clone(&service.names), local: peer.listener.ip() };
+    let place = LocalNames { names: Arc::clone(&service.names), local: peer.listener.ip() };
     if let Some(foreign) = peer.sni.clone().filter(|name| !is_own(name, &place)) {
         let label = service.index.load().guard.host(&foreign).unwrap_or_else(|| Label::new("foreign-name", false));
         service.counts.refused.fetch_add(1, Relaxed);

@@ -10,7 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::{ImportStep, Service};
+use super::{Server, StepProgress};
 use base::{Timestamp, clock};
 use tlog::check::read_vkey;
 use tlog::stored::read_checkpoint;
@@ -40,7 +40,7 @@ impl Numbers {
         self.0.push(Metric { name, help, kind: MetricType::Gauge, values: vec![(Vec::new(), value)] });
     }
 
-    fn of(service: &Service, certificate: Option<&str>) -> Self {
+    fn of(service: &Server, certificate: Option<&str>) -> Self {
         let (mut all, counts, now) = (Self(Vec::new()), &service.counts, clock::now());
         all.counter("connections", "Connections accepted.", counts.connections.load(Relaxed));
         all.gauge("connections_open", "Connections open now.", service.room.open());
@@ -62,7 +62,7 @@ impl Numbers {
         all
     }
 
-    fn feeds(&mut self, service: &Service, certificate: Option<&str>) {
+    fn feeds(&mut self, service: &Server, certificate: Option<&str>) {
         let index = service.index.load();
         let mut add = |name, help, value: &dyn Fn(&crate::freshness::FeedState) -> u64, fresh: bool| {
             let feeds = index.feeds.iter().filter(|feed| feed.audience.has(certificate));
@@ -79,10 +79,10 @@ impl Numbers {
     }
 
     /// Progress of an import, while one runs.
-    fn import(&mut self, service: &Service, now: Timestamp) {
+    fn import(&mut self, service: &Server, now: Timestamp) {
         let running = (service.import)(now);
         self.gauge("import_running", "Whether an import runs now.", u64::from(running.is_some()));
-        let ImportStep { done, all } = running.unwrap_or_default();
+        let StepProgress { done, all } = running.unwrap_or_default();
         self.gauge("import_step_bytes", "Bytes of the present step that are done.", done);
         self.gauge("import_step_total_bytes", "Bytes of the present step.", all);
     }
@@ -113,7 +113,7 @@ fn one(kind: MetricType, value: u64, encoder: MetricEncoder<'_>) -> fmt::Result 
 }
 
 /// All numbers as text, for an agent with this name in its certificate.
-pub fn show(service: &Service, certificate: Option<&str>) -> String {
+pub fn show(service: &Server, certificate: Option<&str>) -> String {
     let mut registry = Registry::with_prefix("gaprelay");
     registry.register_collector(Box::new(Numbers::of(service, certificate)));
     let mut out = String::new();

@@ -7,13 +7,13 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use super::response::{Body, text};
-use super::{Service, metrics};
+use super::{Server, metrics};
 use base::durable;
 use tlog::tiles;
 
 /// The answer for `/`, or a path below `/-/` that is in no published set, if there is one; to an agent with this name in its
 /// certificate, which is told of no feed but those of its channels.
-pub fn answer(service: &Service, path: &str, certificate: Option<&str>) -> Option<Response<Body>> {
+pub fn answer(service: &Server, path: &str, certificate: Option<&str>) -> Option<Response<Body>> {
     match path {
         "/" => index(service),
         "/-/health" => Some(health(service, certificate)),
@@ -23,7 +23,7 @@ pub fn answer(service: &Service, path: &str, certificate: Option<&str>) -> Optio
 }
 
 /// Text of the index at `/`: the program, and the channels that are open to all; nothing before the first publication.
-fn index(service: &Service) -> Option<Response<Body>> {
+fn index(service: &Server) -> Option<Response<Body>> {
     let index = service.index.load();
     let open = index.feeds.iter().filter(|feed| feed.audience.is_everybody());
     let channels: BTreeSet<String> = open.map(|feed| format!("  /{}/\n", feed.channel)).collect();
@@ -37,7 +37,7 @@ fn index(service: &Service) -> Option<Response<Body>> {
     index.is_ready().then(|| text(StatusCode::OK, &page))
 }
 
-fn health(service: &Service, certificate: Option<&str>) -> Response<Body> {
+fn health(service: &Server, certificate: Option<&str>) -> Response<Body> {
     let index = service.index.load();
     if !index.is_ready() {
         return text(StatusCode::SERVICE_UNAVAILABLE, "nothing is published yet\n");
@@ -49,7 +49,7 @@ fn health(service: &Service, certificate: Option<&str>) -> Response<Body> {
     text(StatusCode::OK, &format!("ok\n{}", lines.into_iter().collect::<String>()))
 }
 
-fn numbers(service: &Service, certificate: Option<&str>) -> Response<Body> {
+fn numbers(service: &Server, certificate: Option<&str>) -> Response<Body> {
     let mut response = text(StatusCode::OK, &metrics::show(service, certificate));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(metrics::TYPE));
     response
@@ -57,7 +57,7 @@ fn numbers(service: &Service, certificate: Option<&str>) -> Response<Body> {
 
 /// Checkpoint, public key and tiles of the import log. Only paths of the one form that the log
 /// itself writes are looked at, so no request names a file.
-fn log(service: &Service, path: &str) -> Option<Response<Body>> {
+fn log(service: &Server, path: &str) -> Option<Response<Body>> {
     let tile = tiles::is_path(path);
     if !tile && !matches!(path, "checkpoint" | "vkey") {
         return None;

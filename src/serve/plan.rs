@@ -7,11 +7,11 @@ use super::settings::Settings;
 
 /// Plan of a server.
 #[derive(Clone, Debug, Default)]
-pub struct Plan {
+pub struct ServePlan {
     /// Settings of the server.
     pub settings: Settings,
     /// The channels; one that is not named is served to nobody.
-    pub channels: Vec<Channel>,
+    pub channels: Vec<ServedChannel>,
     /// When the content of each feed ages.
     pub feeds: BTreeMap<String, Ageing>,
     /// True if there is a repository for TUF clients.
@@ -20,7 +20,7 @@ pub struct Plan {
 
 /// One channel.
 #[derive(Clone, Debug)]
-pub struct Channel {
+pub struct ServedChannel {
     /// Name: the first part of the URL's path.
     pub name: String,
     /// Names in the certificates of the agents that may read it; everybody may, if there is none.

@@ -7,7 +7,7 @@ use base::{Digest, Fault, durable};
 use bundle::ReleaseId;
 use serde::Deserialize;
 
-use super::set::{Current, FORMAT, Member, Set};
+use super::set::{CurrentSet, FORMAT, Set, SetMember};
 use super::tree::{self, Outline, Tree};
 
 /// Longest file that is read whole, in bytes.
@@ -58,7 +58,7 @@ impl Published {
     }
 
     /// Set that a channel serves; `None` before the first publication.
-    pub fn current(&self, channel: &str) -> Result<Option<Current>, Fault> {
+    pub fn current(&self, channel: &str) -> Result<Option<CurrentSet>, Fault> {
         let path = self.channel_path(channel).join("current");
         if !self.channel_path(channel).is_dir() {
             return Ok(None);
@@ -67,7 +67,7 @@ impl Published {
             // Sets without a pointer, once one was switched to, cannot be: it is only ever replaced.
             return Ok(None);
         }
-        Current::parse(&durable::read(&path, 4096)?)
+        CurrentSet::parse(&durable::read(&path, 4096)?)
             .map(Some)
             .ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it cannot be read"))
     }
@@ -78,7 +78,7 @@ impl Published {
     }
 
     /// The bytes of a set file, proven to be those that the channel was switched to, and the set.
-    pub fn set(&self, channel: &str, current: Current) -> Result<(Vec<u8>, Set), Fault> {
+    pub fn set(&self, channel: &str, current: CurrentSet) -> Result<(Vec<u8>, Set), Fault> {
         let path = self.set_path(channel, current.generation);
         let bytes = durable::read(&path, LONGEST)?;
         let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
@@ -95,10 +95,10 @@ impl Published {
 
     /// The releases that a channel shows; none before the first publication. Its files, of which there may be a
     /// hundred thousand, are passed over.
-    pub fn members(&self, channel: &str) -> Result<Vec<Member>, Fault> {
+    pub fn members(&self, channel: &str) -> Result<Vec<SetMember>, Fault> {
         #[derive(Deserialize)]
         struct Members {
-            releases: Vec<Member>,
+            releases: Vec<SetMember>,
         }
         let Some(current) = self.current(channel)? else { return Ok(Vec::new()) };
         let path = self.set_path(channel, current.generation);
@@ -112,12 +112,12 @@ impl Published {
     }
 
     /// Tree that is served; none before the first.
-    pub fn tree_current(&self) -> Result<Option<Current>, Fault> {
+    pub fn tree_current(&self) -> Result<Option<CurrentSet>, Fault> {
         let path = self.tuf_path("current");
         if !path.exists() {
             return Ok(None);
         }
-        Current::parse(&durable::read(&path, 4096)?)
+        CurrentSet::parse(&durable::read(&path, 4096)?)
             .map(Some)
             .ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it cannot be read"))
     }
@@ -129,7 +129,7 @@ impl Published {
     }
 
     /// The tree that is served.
-    pub fn tree(&self) -> Result<Option<(Current, Tree)>, Fault> {
+    pub fn tree(&self) -> Result<Option<(CurrentSet, Tree)>, Fault> {
         let Some(current) = self.tree_current()? else { return Ok(None) };
         let path = self.tuf_path(&format!("{}.json", current.generation));
         let bytes = durable::read(&path, LONGEST)?;

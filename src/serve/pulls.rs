@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use hyper::header::{self, HeaderMap};
 use hyper::{Method, StatusCode};
 
-use super::Service;
+use super::Server;
 use super::connection::Peer;
 use super::freshness::FeedState;
 use crate::journal::{Journal, Pull};
@@ -28,20 +28,20 @@ const PROGRAM: usize = 40;
 /// The pulls of this minute, and where they are told.
 pub struct Pulls {
     hasher: RandomState,
-    seen: Mutex<HashMap<u64, Seen>>,
-    out: Mutex<Out>,
+    seen: Mutex<HashMap<u64, SeenPulls>>,
+    out: Mutex<PullJournal>,
     /// Pulls that were not recorded, since too many agents came within a minute.
     pub dropped: AtomicU64,
 }
 
 /// Pulls of one agent and feed.
-struct Seen {
+struct SeenPulls {
     pull: Pull,
     told: Option<Instant>,
 }
 
 /// The journal, and the number of the line that was told last.
-struct Out {
+struct PullJournal {
     journal: Journal,
     last: u64,
 }
@@ -74,7 +74,7 @@ impl Pulls {
         let mut id = [0; 8];
         getrandom::fill(&mut id).map_err(|_| Fault::Internal("the system gives no randomness"))?;
         // As in the record of attempts: unlike the numbers of any former run, with room to count.
-        let out = Mutex::new(Out { journal, last: u64::from_le_bytes(id) >> 12 });
+        let out = Mutex::new(PullJournal { journal, last: u64::from_le_bytes(id) >> 12 });
         Ok(Self { hasher: RandomState::new(), seen: Mutex::default(), out, dropped: AtomicU64::new(0) })
     }
 
@@ -99,7 +99,7 @@ impl Pulls {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let Seen { pull, .. } = seen.entry(key).or_insert_with(|| Seen {
+        let SeenPulls { pull, .. } = seen.entry(key).or_insert_with(|| SeenPulls {
             pull: Pull {
                 id: 0,
                 pulled: answered.now,
@@ -128,7 +128,7 @@ impl Pulls {
     fn due(&self, all: bool) -> Vec<Pull> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut due = Vec::new();
-        seen.retain(|_, Seen { pull, told }| {
+        seen.retain(|_, SeenPulls { pull, told }| {
             let rested = told.is_none_or(|told| told.elapsed() >= MINUTE);
             if pull.count > 0 && (rested || all) {
                 due.push(pull.clone());
@@ -165,7 +165,7 @@ fn program(agent: &[u8]) -> &[u8] {
 }
 
 /// Tells on a thread of its own, for as long as this process lives.
-pub fn follow(service: Arc<Service>) -> Result<(), Fault> {
+pub fn follow(service: Arc<Server>) -> Result<(), Fault> {
     let run = move || {
         loop {
             std::thread::sleep(SECOND);

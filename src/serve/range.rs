@@ -2,7 +2,7 @@
 
 /// Part of a file of some length that a `Range` header asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum WantedRange {
     /// All of it: no range, one that we do not understand, or several.
     Whole,
     /// From the first to the last byte, both included.
@@ -12,22 +12,22 @@ pub enum Wanted {
 }
 
 /// Reads a `Range` header's value.
-pub fn wanted(header: &str, length: u64) -> Wanted {
-    let Some(spec) = header.strip_prefix("bytes=").map(str::trim) else { return Wanted::Whole };
-    let Some((first, last)) = spec.split_once('-') else { return Wanted::Whole };
+pub fn wanted(header: &str, length: u64) -> WantedRange {
+    let Some(spec) = header.strip_prefix("bytes=").map(str::trim) else { return WantedRange::Whole };
+    let Some((first, last)) = spec.split_once('-') else { return WantedRange::Whole };
     let number = |text: &str| {
         let digits = !text.is_empty() && text.len() <= 18 && text.bytes().all(|b| b.is_ascii_digit());
         if digits { text.parse::<u64>().ok() } else { None }
     };
     match (first, number(first), last, number(last)) {
-        ("", _, _, Some(0)) => Wanted::Nothing,
-        ("", _, _, Some(_)) if length == 0 => Wanted::Nothing,
-        ("", _, _, Some(suffix)) => Wanted::Part(length.saturating_sub(suffix), length - 1),
-        (_, Some(first), "", _) if first < length => Wanted::Part(first, length - 1),
-        (_, Some(first), _, Some(last)) if first > last => Wanted::Whole,
-        (_, Some(first), _, Some(last)) if first < length => Wanted::Part(first, last.min(length - 1)),
-        (_, Some(_), "", _) | (_, Some(_), _, Some(_)) => Wanted::Nothing,
-        _ => Wanted::Whole,
+        ("", _, _, Some(0)) => WantedRange::Nothing,
+        ("", _, _, Some(_)) if length == 0 => WantedRange::Nothing,
+        ("", _, _, Some(suffix)) => WantedRange::Part(length.saturating_sub(suffix), length - 1),
+        (_, Some(first), "", _) if first < length => WantedRange::Part(first, length - 1),
+        (_, Some(first), _, Some(last)) if first > last => WantedRange::Whole,
+        (_, Some(first), _, Some(last)) if first < length => WantedRange::Part(first, last.min(length - 1)),
+        (_, Some(_), "", _) | (_, Some(_), _, Some(_)) => WantedRange::Nothing,
+        _ => WantedRange::Whole,
     }
 }
 
@@ -38,22 +38,22 @@ mod tests {
     #[test]
     fn forms() {
         for (header, length, expected) in [
-            ("bytes=0-511", 1000, Wanted::Part(0, 511)),
-            ("bytes=0-0", 1, Wanted::Part(0, 0)),
-            ("bytes=500-", 1000, Wanted::Part(500, 999)),
-            ("bytes=-100", 1000, Wanted::Part(900, 999)),
-            ("bytes=-2000", 1000, Wanted::Part(0, 999)),
-            ("bytes=900-2000", 1000, Wanted::Part(900, 999)),
-            ("bytes=1000-", 1000, Wanted::Nothing),
-            ("bytes=1000-1001", 1000, Wanted::Nothing),
-            ("bytes=-0", 1000, Wanted::Nothing),
-            ("bytes=0-", 0, Wanted::Nothing),
-            ("bytes=5-4", 1000, Wanted::Whole),
-            ("bytes=0-1,5-6", 1000, Wanted::Whole),
-            ("bytes=a-b", 1000, Wanted::Whole),
-            ("bytes=-", 1000, Wanted::Whole),
-            ("bytes=99999999999999999999-", 1000, Wanted::Whole),
-            ("lines=0-1", 1000, Wanted::Whole),
+            ("bytes=0-511", 1000, WantedRange::Part(0, 511)),
+            ("bytes=0-0", 1, WantedRange::Part(0, 0)),
+            ("bytes=500-", 1000, WantedRange::Part(500, 999)),
+            ("bytes=-100", 1000, WantedRange::Part(900, 999)),
+            ("bytes=-2000", 1000, WantedRange::Part(0, 999)),
+            ("bytes=900-2000", 1000, WantedRange::Part(900, 999)),
+            ("bytes=1000-", 1000, WantedRange::Nothing),
+            ("bytes=1000-1001", 1000, WantedRange::Nothing),
+            ("bytes=-0", 1000, WantedRange::Nothing),
+            ("bytes=0-", 0, WantedRange::Nothing),
+            ("bytes=5-4", 1000, WantedRange::Whole),
+            ("bytes=0-1,5-6", 1000, WantedRange::Whole),
+            ("bytes=a-b", 1000, WantedRange::Whole),
+            ("bytes=-", 1000, WantedRange::Whole),
+            ("bytes=99999999999999999999-", 1000, WantedRange::Whole),
+            ("lines=0-1", 1000, WantedRange::Whole),
         ] {
             assert_eq!(wanted(header, length), expected, "{header}");
         }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::{Method, Request, StatusCode, Version};
 
-use guard::{Ask, Guard, Label, is_git_push};
+use guard::{Guard, Label, ShownRequest, is_git_push};
 
 /// Names and address of the relay to which a request came.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct LocalNames {
     /// Host names the relay is called by, lower case, without ports.
     pub names: Arc<[String]>,
     /// The address the connection came to, which is one of them.
@@ -21,7 +21,7 @@ pub struct Place {
 /// Decision on a request.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
-pub enum Decision<'a> {
+pub enum RequestDecision<'a> {
     /// Look the decoded path up. A label is recorded all the same: the files behind a push are
     /// served like any others.
     Serve(Cow<'a, str>, Option<Label>),
@@ -30,14 +30,14 @@ pub enum Decision<'a> {
 }
 
 /// Decides. The numbers are those of the requirements list: what agents need, what is refused.
-pub fn decide<'a, B>(request: &'a Request<B>, place: &Place, guard: &Guard) -> Decision<'a> {
+pub fn decide<'a, B>(request: &'a Request<B>, place: &LocalNames, guard: &Guard) -> RequestDecision<'a> {
     let (method, uri, headers) = (request.method(), request.uri(), request.headers());
     let count = |name: HeaderName| headers.get_all(name).iter().count();
     let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let host = headers.get(header::HOST).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let asked = uri.authority().map(|a| Cow::Borrowed(a.as_str())).or(host);
     let foreign = asked.as_deref().map(without_port).filter(|name| !is_own(name, place));
-    let ask = Ask {
+    let ask = ShownRequest {
         method: method.as_str(),
         foreign,
         path: uri.path(),
@@ -49,35 +49,35 @@ pub fn decide<'a, B>(request: &'a Request<B>, place: &Place, guard: &Guard) -> D
     // R26: shapes that two readers could take for two requests.
     let both = headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING);
     if both || count(header::CONTENT_LENGTH) > 1 || count(header::HOST) > 1 || count(header::TRANSFER_ENCODING) > 1 {
-        return Decision::Refuse(StatusCode::BAD_REQUEST, Label::new("smuggling", true));
+        return RequestDecision::Refuse(StatusCode::BAD_REQUEST, Label::new("smuggling", true));
     }
     // R20: nothing but GET and HEAD.
     if *method != Method::GET && *method != Method::HEAD {
-        return Decision::Refuse(StatusCode::METHOD_NOT_ALLOWED, label());
+        return RequestDecision::Refuse(StatusCode::METHOD_NOT_ALLOWED, label());
     }
     // R21: a name that is not ours is never forwarded to.
     if foreign.is_some() {
-        return Decision::Refuse(StatusCode::MISDIRECTED_REQUEST, label());
+        return RequestDecision::Refuse(StatusCode::MISDIRECTED_REQUEST, label());
     }
     // R12: a body has no place in a download; a declared length of zero is none.
     let length = text(header::CONTENT_LENGTH);
     let body = headers.contains_key(header::TRANSFER_ENCODING)
         || (headers.contains_key(header::CONTENT_LENGTH) && !length.bytes().all(|b| b == b'0'));
     if body {
-        return Decision::Refuse(StatusCode::BAD_REQUEST, label());
+        return RequestDecision::Refuse(StatusCode::BAD_REQUEST, label());
     }
     // R11: only HTTP/1.0 may leave out the host (RFC 9112, section 3.2).
     if !headers.contains_key(header::HOST) && request.version() >= Version::HTTP_11 {
-        return Decision::Refuse(StatusCode::BAD_REQUEST, Label::new("no-host", false));
+        return RequestDecision::Refuse(StatusCode::BAD_REQUEST, Label::new("no-host", false));
     }
     // R9, R10: the query does not choose the file; the path is decoded once.
     let Some(path) = decode(uri.path()) else {
-        return Decision::Refuse(StatusCode::BAD_REQUEST, Label::new("path-encoding", false));
+        return RequestDecision::Refuse(StatusCode::BAD_REQUEST, Label::new("path-encoding", false));
     };
     // R22: files are served whatever headers come along; only what is not there is looked at for
     // the paths of submission clients (see `missing`).
     let push = is_git_push(ask.query).then(|| Label::new("git-push", true));
-    Decision::Serve(path, push)
+    RequestDecision::Serve(path, push)
 }
 
 /// The label of a GET for something that is not there, if only a submission client asks for it.
@@ -100,7 +100,7 @@ pub fn without_port(authority: &str) -> &str {
 }
 
 /// True if the relay has this name.
-pub fn is_own(name: &str, place: &Place) -> bool {
+pub fn is_own(name: &str, place: &LocalNames) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical() == place.local.to_canonical())
         || place.names.iter().any(|own| own.eq_ignore_ascii_case(name))
@@ -132,7 +132,7 @@ fn decode(path: &str) -> Option<Cow<'_, str>> {
 mod tests {
     use super::*;
 
-    fn decide_on(method: &str, uri: &str, headers: &[(&str, &str)]) -> Decision<'static> {
+    fn decide_on(method: &str, uri: &str, headers: &[(&str, &str)]) -> RequestDecision<'static> {
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -140,17 +140,17 @@ mod tests {
         // HTTP/1.0 unless there is a host, or an upload, which is refused as one with or without it.
         let new = method == "POST" || headers.iter().any(|(name, _)| *name == "host");
         let request = request.version(if new { Version::HTTP_11 } else { Version::HTTP_10 }).body(()).unwrap();
-        let place = Place { names: ["relay.example".into()].into(), local: IpAddr::from([127, 0, 0, 1]) };
+        let place = LocalNames { names: ["relay.example".into()].into(), local: IpAddr::from([127, 0, 0, 1]) };
         match decide(&request, &place, &Guard::shipped().unwrap()) {
-            Decision::Serve(path, label) => Decision::Serve(path.into_owned().into(), label),
-            Decision::Refuse(status, label) => Decision::Refuse(status, label),
+            RequestDecision::Serve(path, label) => RequestDecision::Serve(path.into_owned().into(), label),
+            RequestDecision::Refuse(status, label) => RequestDecision::Refuse(status, label),
         }
     }
 
-    fn refused(decision: Decision<'_>) -> (u16, String) {
+    fn refused(decision: RequestDecision<'_>) -> (u16, String) {
         match decision {
-            Decision::Refuse(status, label) => (status.as_u16(), label.name),
-            Decision::Serve(path, _) => (200, path.into_owned()),
+            RequestDecision::Refuse(status, label) => (status.as_u16(), label.name),
+            RequestDecision::Serve(path, _) => (200, path.into_owned()),
         }
     }
 
@@ -168,7 +168,7 @@ mod tests {
             assert_eq!(refused(decide_on("GET", uri, &headers)), (200, path.to_owned()), "{uri} {headers:?}");
         }
         let push = decide_on("GET", "/info/refs?service=git-receive-pack", &[]);
-        assert_eq!(push, Decision::Serve("/info/refs".into(), Some(Label::new("git-push", true))));
+        assert_eq!(push, RequestDecision::Serve("/info/refs".into(), Some(Label::new("git-push", true))));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use http_body_util::Full;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
-use super::index::Item;
-use super::range::{Wanted, wanted};
+use super::index::ServedItem;
+use super::range::{WantedRange, wanted};
 use base::Timestamp;
 
 /// The body of every answer: bytes that are all there before the first is sent.
@@ -26,7 +26,7 @@ enum Condition {
 }
 
 /// A file, as the request's conditions and range ask for it. `head` leaves the body out.
-pub fn file(item: &Arc<Item>, headers: &HeaderMap, head: bool, now: Timestamp) -> Response<Body> {
+pub fn file(item: &Arc<ServedItem>, headers: &HeaderMap, head: bool, now: Timestamp) -> Response<Body> {
     // A date ahead of our clock is not shown and not compared: it must never pass Date.
     let dated = item.modified <= now;
     let (status, range) = match condition(item, headers, dated) {
@@ -35,9 +35,9 @@ pub fn file(item: &Arc<Item>, headers: &HeaderMap, head: bool, now: Timestamp) -
             return text(StatusCode::PRECONDITION_FAILED, "the file has changed\n");
         }
         Condition::Send => match part(item, headers, head, dated) {
-            Wanted::Whole => (StatusCode::OK, None),
-            Wanted::Part(first, last) => (StatusCode::PARTIAL_CONTENT, Some((first, last))),
-            Wanted::Nothing => (StatusCode::RANGE_NOT_SATISFIABLE, None),
+            WantedRange::Whole => (StatusCode::OK, None),
+            WantedRange::Part(first, last) => (StatusCode::PARTIAL_CONTENT, Some((first, last))),
+            WantedRange::Nothing => (StatusCode::RANGE_NOT_SATISFIABLE, None),
         },
     };
     let length = item.bytes.len() as u64;
@@ -86,7 +86,7 @@ fn slice(bytes: &Bytes, first: u64, last: u64) -> Bytes {
 }
 
 /// RFC 9110, section 13.2.2: tags before dates, what must match before what must not.
-fn condition(item: &Item, headers: &HeaderMap, dated: bool) -> Condition {
+fn condition(item: &ServedItem, headers: &HeaderMap, dated: bool) -> Condition {
     if headers.is_empty() {
         return Condition::Send;
     }
@@ -118,7 +118,7 @@ enum Compare {
     Weak,
 }
 
-fn matches_tag(tags: &HeaderValue, item: &Item, compare: Compare) -> bool {
+fn matches_tag(tags: &HeaderValue, item: &ServedItem, compare: Compare) -> bool {
     let (tags, own) = (tags.as_bytes(), item.etag.as_bytes());
     tags.trim_ascii() == b"*"
         || tags.split(|b| *b == b',').any(|tag| {
@@ -129,14 +129,14 @@ fn matches_tag(tags: &HeaderValue, item: &Item, compare: Compare) -> bool {
 }
 
 /// The range asked for; a HEAD, or an If-Range that does not hold, makes it the whole.
-fn part(item: &Item, headers: &HeaderMap, head: bool, dated: bool) -> Wanted {
+fn part(item: &ServedItem, headers: &HeaderMap, head: bool, dated: bool) -> WantedRange {
     let Some(range) = headers.get(header::RANGE).filter(|_| !head).and_then(|v| v.to_str().ok()) else {
-        return Wanted::Whole;
+        return WantedRange::Whole;
     };
     if let Some(validator) = headers.get(header::IF_RANGE) {
         let same = *validator == item.etag || (dated && *validator == item.last_modified);
         if !same {
-            return Wanted::Whole;
+            return WantedRange::Whole;
         }
     }
     wanted(range, item.bytes.len() as u64)
@@ -178,8 +178,8 @@ mod tests {
     use crate::audience::Audience;
     use base::Digest;
 
-    fn item() -> Arc<Item> {
-        Arc::new(Item {
+    fn item() -> Arc<ServedItem> {
+        Arc::new(ServedItem {
             bytes: Bytes::from_static(b"0123456789"),
             etag: HeaderValue::try_from(format!("\"{}\"", Digest::of(b"x"))).unwrap(),
             modified: Timestamp::from_secs(1_000_000_000),

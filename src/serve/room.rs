@@ -5,26 +5,26 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Connections that may be open at one time.
-pub struct Room {
+pub struct ConnectionLimit {
     most: u64,
     most_each: u64,
     open: Mutex<(u64, HashMap<IpAddr, u64>)>,
 }
 
 /// A place in the room, given back when dropped.
-pub struct Seat {
-    room: Arc<Room>,
+pub struct Permit {
+    room: Arc<ConnectionLimit>,
     address: IpAddr,
 }
 
-impl Room {
+impl ConnectionLimit {
     /// For so many, and so many from one address.
     pub fn new(most: u64, most_each: u64) -> Arc<Self> {
         Arc::new(Self { most, most_each, open: Mutex::default() })
     }
 
     /// A place for `address`, if there is one.
-    pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Seat> {
+    pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Permit> {
         let address = address.to_canonical();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let each = open.1.get(&address).copied().unwrap_or(0);
@@ -33,7 +33,7 @@ impl Room {
         }
         open.0 += 1;
         open.1.insert(address, each + 1);
-        Some(Seat { room: Arc::clone(self), address })
+        Some(Permit { room: Arc::clone(self), address })
     }
 
     /// Number of open connections.
@@ -42,7 +42,7 @@ impl Room {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Permit {
     fn drop(&mut self) {
         let mut open = self.room.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.0 = open.0.saturating_sub(1);
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn places_are_given_back() {
-        let room = Room::new(3, 2);
+        let room = ConnectionLimit::new(3, 2);
         let (one, two): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
         let seats = [room.enter(one), room.enter("::ffff:10.0.0.1".parse().unwrap())];
         assert!(seats.iter().all(Option::is_some) && room.enter(one).is_none(), "two from one address");

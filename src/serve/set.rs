@@ -28,9 +28,9 @@ pub struct Set {
     /// When it was made.
     pub published: Timestamp,
     /// The releases in it, one a feed at most.
-    pub releases: Vec<Member>,
+    pub releases: Vec<SetMember>,
     /// The files, sorted by path.
-    pub files: Vec<File>,
+    pub files: Vec<SetFile>,
     /// Paths that were served once, and the last modification they were served with.
     pub gone: BTreeMap<String, Timestamp>,
 }
@@ -39,7 +39,7 @@ pub struct Set {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Member {
+pub struct SetMember {
     /// Feed.
     pub feed: String,
     /// Version.
@@ -63,7 +63,7 @@ pub struct Member {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct File {
+pub struct SetFile {
     /// Path below the channel.
     pub path: String,
     /// The feed it came from.
@@ -75,7 +75,7 @@ pub struct File {
     /// When this relay first published these bytes at this path; it only moves forward.
     pub modified: Timestamp,
     /// Place of the bytes.
-    pub place: Place,
+    pub place: BytesPlace,
     /// Digest before lines were left out; nothing, if the file is as the publisher signed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stripped: Option<Box<From>>,
@@ -89,19 +89,19 @@ pub struct From {
     /// SHA-256 in the manifest.
     pub sha256: Digest,
     /// Lines that were left out.
-    pub dropped: Vec<Dropped>,
+    pub dropped: Vec<DroppedLines>,
 }
 
 /// Pointer to the set that a channel serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Current {
+pub struct CurrentSet {
     /// Number of the set.
     pub generation: u64,
     /// Digest of the set file.
     pub set: Digest,
 }
 
-impl Current {
+impl CurrentSet {
     /// The pointer as it is kept.
     pub fn to_text(self) -> String {
         format!("{} {}\n", self.generation, self.set)
@@ -118,7 +118,7 @@ impl Current {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum Place {
+pub enum BytesPlace {
     /// In the blob of its digest.
     Blob,
     /// In a release's pack.
@@ -138,7 +138,7 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Dropped {
+pub struct DroppedLines {
     /// The line at fault, in the artifact as it came, counted from 1.
     pub line: u64,
     /// Why.
@@ -152,12 +152,12 @@ pub struct Dropped {
 pub const SUMS: &str = "SHA256SUMS";
 
 /// Output of `sha256sum` for the files that publishers brought, without those that the relay made beside them.
-pub fn sums(files: &[File]) -> String {
+pub fn sums(files: &[SetFile]) -> String {
     sum_lines(files).collect()
 }
 
 /// The lines of that list.
-pub fn sum_lines(files: &[File]) -> impl Iterator<Item = String> {
-    let brought = files.iter().filter(|file| matches!(file.place, Place::Blob | Place::Pack { .. }));
+pub fn sum_lines(files: &[SetFile]) -> impl Iterator<Item = String> {
+    let brought = files.iter().filter(|file| matches!(file.place, BytesPlace::Blob | BytesPlace::Pack { .. }));
     brought.map(|file| format!("{}  {}\n", file.sha256, file.path))
 }

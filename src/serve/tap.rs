@@ -78,13 +78,13 @@ impl Watched {
 }
 
 /// The wrapped stream.
-pub struct Tap<S> {
+pub struct FirstBytesTap<S> {
     inner: S,
     watched: Arc<Watched>,
     looked: bool,
 }
 
-impl<S> Tap<S> {
+impl<S> FirstBytesTap<S> {
     /// Wraps `stream`.
     pub fn new(inner: S, watched: Arc<Watched>) -> Self {
         Self { inner, watched, looked: false }
@@ -103,7 +103,7 @@ pub fn alien(first: &[u8]) -> Option<&'static str> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for FirstBytesTap<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
@@ -126,7 +126,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for FirstBytesTap<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.watched.wrote(&wrote);

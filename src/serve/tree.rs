@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use base::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::set::Place;
+use super::set::BytesPlace;
 
 /// The format of a tree's file.
 pub const FORMAT: &str = "gaprelay-tuf/1";
@@ -31,7 +31,7 @@ pub struct Tree {
     /// Metadata files by name, as clients ask for them.
     pub metadata: BTreeMap<String, String>,
     /// Targets by `<sha256>.<name>`.
-    pub targets: BTreeMap<String, Kept>,
+    pub targets: BTreeMap<String, TreeFile>,
 }
 
 /// Sources of a repository, and their time: read where the rest does not matter.
@@ -47,11 +47,11 @@ pub struct Outline {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Kept {
+pub struct TreeFile {
     /// Length in bytes.
     pub size: u64,
     /// SHA-256 of the bytes.
     pub sha256: Digest,
     /// Place of the bytes.
-    pub place: Place,
+    pub place: BytesPlace,
 }

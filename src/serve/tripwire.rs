@@ -12,10 +12,10 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
-use super::Service;
+use super::Server;
 use super::connection::{Peer, attempt};
 use super::listener::sni_of;
-use super::request::{Place, is_own, without_port};
+use super::request::{LocalNames, is_own, without_port};
 use super::tap::alien;
 use crate::journal::Attempt;
 use guard::{Guard, Label};
@@ -30,7 +30,7 @@ const LINE: usize = 160;
 const HEADERS: usize = 64;
 
 /// Takes what a client says first, records it, and lets the connection end.
-pub async fn trip(service: Arc<Service>, mut stream: TcpStream, agent: SocketAddr, names: Arc<[String]>) {
+pub async fn trip(service: Arc<Server>, mut stream: TcpStream, agent: SocketAddr, names: Arc<[String]>) {
     let Ok(listener) = stream.local_addr() else { return };
     let mut first = Vec::with_capacity(1024);
     let listen = async {
@@ -44,7 +44,7 @@ pub async fn trip(service: Arc<Service>, mut stream: TcpStream, agent: SocketAdd
     // Whoever says nothing has knocked all the same.
     let _ = tokio::time::timeout(PATIENCE, listen).await;
     let peer = Peer { agent, listener, sni: None, certificate: None };
-    let place = Place { names, local: listener.ip() };
+    let place = LocalNames { names, local: listener.ip() };
     let mut attempt = describe(&first, &peer, &place, &service.index.load().guard);
     attempt.bytes_received = first.len() as u64;
     service.counts.refused.fetch_add(1, Relaxed);
@@ -79,7 +79,7 @@ fn is_http(first: &[u8]) -> bool {
         && (line.ends_with(b"HTTP/1.1\r") || line.ends_with(b"HTTP/1.0\r"))
 }
 
-fn describe(first: &[u8], peer: &Peer, place: &Place, guard: &Guard) -> Attempt {
+fn describe(first: &[u8], peer: &Peer, place: &LocalNames, guard: &Guard) -> Attempt {
     let tripwire = || Label::new("tripwire", true);
     let bare = |label: &Label, protocol: &str, line: &str| attempt(peer, label, protocol, line, &HeaderMap::new(), 0);
     match protocol(first) {
@@ -102,7 +102,7 @@ fn describe(first: &[u8], peer: &Peer, place: &Place, guard: &Guard) -> Attempt 
 }
 
 /// A request: by the name it asks for, then by path and headers.
-fn request(first: &[u8], peer: &Peer, place: &Place, guard: &Guard) -> Option<Attempt> {
+fn request(first: &[u8], peer: &Peer, place: &LocalNames, guard: &Guard) -> Option<Attempt> {
     let mut space = [httparse::EMPTY_HEADER; HEADERS];
     let mut parsed = httparse::Request::new(&mut space);
     // A head that is not whole tells what it has.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use base::{Error, Fault, quoted};
-use inspect::formats::{FORMATS, Format};
+use inspect::formats::{ContentFormat, FORMATS};
 
 use crate::{Ended, say, say_json};
 
@@ -20,7 +20,7 @@ struct KindJson {
 
 /// Lists every kind, or describes one. Fault: there is no kind of this name.
 pub fn show(name: Option<&str>, json: bool) -> Result<Ended, Error> {
-    let formats: Vec<&Format> =
+    let formats: Vec<&ContentFormat> =
         FORMATS.iter().filter(|format| name.is_none_or(|name| name == format.kind.name())).collect();
     if json && !formats.is_empty() {
         say_json(&formats.iter().map(|format| as_json(format)).collect::<Vec<_>>());
@@ -42,7 +42,7 @@ pub fn show(name: Option<&str>, json: bool) -> Result<Ended, Error> {
     Ok(Ended::Well)
 }
 
-fn describe(format: &Format) -> String {
+fn describe(format: &ContentFormat) -> String {
     format!(
         "{0}\n  {1}\n  files:            {2}\n  looks like:       {3}\n  loaded by:        {4}\n  findings name:    the {5}\n  in the config:    kinds = [\"{0}\"]",
         format.kind.name(),
@@ -54,7 +54,7 @@ fn describe(format: &Format) -> String {
     )
 }
 
-fn as_json(format: &Format) -> KindJson {
+fn as_json(format: &ContentFormat) -> KindJson {
     KindJson {
         kind: format.kind.name(),
         meaning: format.kind.meaning(),

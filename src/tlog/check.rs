@@ -12,7 +12,7 @@ use base::{Fault, durable};
 /// Result of a check.
 #[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Finding {
+pub enum LogFinding {
     /// All entries are what the head promises.
     Whole {
         /// Number of entries.
@@ -39,10 +39,10 @@ pub fn read_vkey(folder: &Path) -> Result<Verifier, Fault> {
 /// Checks the log in `folder` against its head, signed by `verifier`, giving each entry to `each`,
 /// with the edge of the tree that ends with it.
 /// Damage is a finding; a fault is that we could not look.
-pub fn check(folder: &Path, verifier: &Verifier, mut each: impl FnMut(u64, &[u8], &Edge)) -> Result<Finding, Fault> {
+pub fn check(folder: &Path, verifier: &Verifier, mut each: impl FnMut(u64, &[u8], &Edge)) -> Result<LogFinding, Fault> {
     let head = match read_checkpoint(folder, verifier) {
         Ok(head) => head,
-        Err(Fault::Damaged { detail, .. }) => return Ok(Finding::Bad { entry: None, detail }),
+        Err(Fault::Damaged { detail, .. }) => return Ok(LogFinding::Bad { entry: None, detail }),
         Err(fault) => return Err(fault),
     };
     let mut edge = Edge::default();
@@ -51,7 +51,7 @@ pub fn check(folder: &Path, verifier: &Verifier, mut each: impl FnMut(u64, &[u8]
         let first = edge.size();
         let index = first / WIDTH as u64;
         let width = usize::try_from(head.size - first).unwrap_or(WIDTH).min(WIDTH);
-        let bad = |entry, detail: &str| Ok(Finding::Bad { entry: Some(entry), detail: detail.into() });
+        let bad = |entry, detail: &str| Ok(LogFinding::Bad { entry: Some(entry), detail: detail.into() });
         let bytes = match read_bundle(folder, index, width) {
             Ok(bytes) => bytes,
             Err(Fault::Damaged { .. }) => return bad(first, "its bundle is missing"),
@@ -76,11 +76,11 @@ pub fn check(folder: &Path, verifier: &Verifier, mut each: impl FnMut(u64, &[u8]
         }
     }
     if edge.root() == head.root {
-        return Ok(Finding::Whole { size: head.size, root: head.root });
+        return Ok(LogFinding::Whole { size: head.size, root: head.root });
     }
     let detail = match suspect {
         Some(_) => "it is not what was promised by the signed head",
         None => "the entries and the tiles were both changed: they do not match the signed head",
     };
-    Ok(Finding::Bad { entry: suspect, detail: detail.into() })
+    Ok(LogFinding::Bad { entry: suspect, detail: detail.into() })
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::check::{Finding, check};
+use super::check::{LogFinding, check};
 use super::nodes::Nodes;
 use super::note::{Checkpoint, Verifier};
 use super::proof;
@@ -17,7 +17,7 @@ use base::Fault;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum HeadComparison {
     /// The log is as it was.
     Same,
     /// The log has grown, and its beginning is as it was.
@@ -30,7 +30,7 @@ pub enum Verdict {
     Foreign,
 }
 
-impl Verdict {
+impl HeadComparison {
     /// True if the log has kept all that the head promised.
     pub fn is_well(self) -> bool {
         matches!(self, Self::Same | Self::Grown)
@@ -43,7 +43,7 @@ pub fn compare(
     verifier: &Verifier,
     kept: &[Checkpoint],
     mut each: impl FnMut(&[u8]),
-) -> Result<(Finding, Vec<Verdict>), Fault> {
+) -> Result<(LogFinding, Vec<HeadComparison>), Fault> {
     let mut roots: BTreeMap<u64, Hash> = BTreeMap::from([(0, root_of(&[]))]);
     let wanted: std::collections::BTreeSet<u64> = kept.iter().map(|head| head.size).collect();
     let finding = check(folder, verifier, |_, entry, edge: &Edge| {
@@ -53,18 +53,18 @@ pub fn compare(
         each(entry);
     })?;
     let end = match &finding {
-        Finding::Whole { size, .. } => Some(*size),
-        Finding::Bad { .. } => None,
+        LogFinding::Whole { size, .. } => Some(*size),
+        LogFinding::Bad { .. } => None,
     };
     let verdicts = kept.iter().map(|head| {
         if head.origin != verifier.name() {
-            return Verdict::Foreign;
+            return HeadComparison::Foreign;
         }
         match roots.get(&head.size) {
-            None => Verdict::Shorter,
-            Some(root) if *root != head.root => Verdict::Forked,
-            Some(_) if Some(head.size) == end => Verdict::Same,
-            Some(_) => Verdict::Grown,
+            None => HeadComparison::Shorter,
+            Some(root) if *root != head.root => HeadComparison::Forked,
+            Some(_) if Some(head.size) == end => HeadComparison::Same,
+            Some(_) => HeadComparison::Grown,
         }
     });
     let verdicts = verdicts.collect();

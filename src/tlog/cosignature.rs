@@ -18,7 +18,7 @@ pub struct Cosigner {
 
 /// A witness's public key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Witness {
+pub struct WitnessSigner {
     name: String,
     key: VerifyingKey,
 }
@@ -47,8 +47,8 @@ impl Cosigner {
     }
 
     /// Public key of the witness.
-    pub fn witness(&self) -> Witness {
-        Witness { name: self.name.clone(), key: self.key.verifying_key() }
+    pub fn witness(&self) -> WitnessSigner {
+        WitnessSigner { name: self.name.clone(), key: self.key.verifying_key() }
     }
 
     /// The signature line under a checkpoint's text, with its line end.
@@ -60,7 +60,7 @@ impl Cosigner {
     }
 }
 
-impl Witness {
+impl WitnessSigner {
     /// Reads `name+hash+base64`.
     pub fn parse(text: &str) -> Option<Self> {
         let (name, bytes) = parse_key(text.trim_end(), COSIGNATURE)?;
@@ -94,20 +94,23 @@ impl Witness {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::note::{Signer, Verifier};
+    use crate::note::{NoteSigner, Verifier};
 
     #[test]
     fn a_cosigned_note_is_read_by_both_keys_and_by_no_other() {
-        let (log, desk) = (Signer::generate("relay/import/1").unwrap(), Cosigner::generate("desk.example/w").unwrap());
+        let (log, desk) =
+            (NoteSigner::generate("relay/import/1").unwrap(), Cosigner::generate("desk.example/w").unwrap());
         let text = "relay/import/1\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n";
         let note = log.sign(text) + &desk.cosign(text, Timestamp::from_secs(1_700_000_000));
         assert_eq!(log.verifier().open(&note), Some(text));
-        let witness = Witness::parse(&desk.witness().to_text()).unwrap();
+        let witness = WitnessSigner::parse(&desk.witness().to_text()).unwrap();
         assert_eq!(witness.cosigned(&note), Some(Timestamp::from_secs(1_700_000_000)));
         assert_eq!(witness.cosigned(&note.replace("\n0\n", "\n1\n")), None);
         assert_eq!(Cosigner::generate("desk.example/w").unwrap().witness().cosigned(&note), None);
         assert!(Cosigner::parse(&desk.to_text()).is_some());
         // A witness's key is no log's key, and the other way round.
-        assert!(Verifier::parse(&witness.to_text()).is_none() && Witness::parse(&log.verifier().to_text()).is_none());
+        assert!(
+            Verifier::parse(&witness.to_text()).is_none() && WitnessSigner::parse(&log.verifier().to_text()).is_none()
+        );
     }
 }

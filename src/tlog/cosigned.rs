@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::nodes::Nodes;
 use super::note::{Checkpoint, Verifier, parts};
-use super::policy::Policy;
+use super::policy::WitnessPolicy;
 use super::proof;
 use super::receipt::Growth;
 use crate::stored::read_checkpoint;
@@ -29,14 +29,14 @@ pub struct Cosigned {
     pub note: String,
 }
 
-fn of(verifier: &Verifier, policy: &Policy, note: String) -> Option<Cosigned> {
+fn of(verifier: &Verifier, policy: &WitnessPolicy, note: String) -> Option<Cosigned> {
     let head = verifier.head(&note)?;
     let by = policy.cosigners(&note);
     Some(Cosigned { head, is_met: !by.is_empty() && policy.is_met(&by), by, note })
 }
 
 /// The heads that are kept, newest first; those that the policy knows no witness of are left out.
-pub fn kept(folder: &Path, verifier: &Verifier, policy: &Policy) -> Result<Vec<Cosigned>, Fault> {
+pub fn kept(folder: &Path, verifier: &Verifier, policy: &WitnessPolicy) -> Result<Vec<Cosigned>, Fault> {
     let folder = folder.join("cosigned");
     if !folder.is_dir() {
         return Ok(Vec::new());
@@ -79,7 +79,7 @@ pub fn damaged(folder: &Path, verifier: &Verifier) -> Result<Vec<String>, Fault>
 pub fn judge(
     folder: &Path,
     verifier: &Verifier,
-    policy: &Policy,
+    policy: &WitnessPolicy,
     text: &str,
 ) -> Result<(Cosigned, Vec<String>), Error> {
     let refuse = |reason, detail: String| Err(Refusal::new(reason, detail).into());
@@ -121,7 +121,7 @@ pub fn judge(
 }
 
 /// Keeps a head that was judged, durably, and lets go of those that it makes needless.
-pub fn keep(folder: &Path, verifier: &Verifier, policy: &Policy, cosigned: &Cosigned) -> Result<(), Fault> {
+pub fn keep(folder: &Path, verifier: &Verifier, policy: &WitnessPolicy, cosigned: &Cosigned) -> Result<(), Fault> {
     let place = folder.join("cosigned");
     durable::create_dir(&place)?;
     durable::sweep(&place)?;

@@ -12,7 +12,7 @@ use base::digest::Digest;
 pub const ED25519: u8 = 1;
 
 /// A log's signing key.
-pub struct Signer {
+pub struct NoteSigner {
     name: String,
     key: SigningKey,
 }
@@ -24,7 +24,7 @@ pub struct Verifier {
     key: VerifyingKey,
 }
 
-impl Signer {
+impl NoteSigner {
     /// A fresh key from the system's randomness.
     pub fn generate(name: &str) -> Result<Self, Fault> {
         Ok(Self { name: name.to_owned(), key: fresh_key()? })
@@ -109,14 +109,14 @@ pub fn fresh_key() -> Result<SigningKey, Fault> {
 }
 
 /// A signature line of a note.
-pub struct Line {
+pub struct NoteSignature {
     name: String,
     hash: [u8; 4],
     /// Signature bytes behind the key's hash.
     pub signature: Vec<u8>,
 }
 
-impl Line {
+impl NoteSignature {
     /// True if the line claims to be by the key of this name and hash.
     pub fn is_by(&self, name: &str, hash: [u8; 4]) -> bool {
         self.name == name && self.hash == hash
@@ -124,7 +124,7 @@ impl Line {
 }
 
 /// The signed text of a note and its signature lines; `None` if it is not a whole note.
-pub fn parts(note: &str) -> Option<(&str, Vec<Line>)> {
+pub fn parts(note: &str) -> Option<(&str, Vec<NoteSignature>)> {
     let (text, signatures) = note.split_once("\n\n")?;
     let text = note.get(..=text.len())?;
     // A last line without its end is a cut file.
@@ -132,7 +132,7 @@ pub fn parts(note: &str) -> Option<(&str, Vec<Line>)> {
         let (name, encoded) = line.strip_prefix("— ")?.split_once(' ')?;
         let bytes = BASE64.decode(encoded.as_bytes()).ok()?;
         let (hash, signature) = bytes.split_first_chunk::<4>()?;
-        Some(Line { name: name.to_owned(), hash: *hash, signature: signature.to_vec() })
+        Some(NoteSignature { name: name.to_owned(), hash: *hash, signature: signature.to_vec() })
     });
     Some((text, lines.collect::<Option<_>>()?))
 }
@@ -206,12 +206,12 @@ mod tests {
 
     #[test]
     fn keys_and_checkpoints_come_back() {
-        let signer = Signer::generate("relay.example/import/1").unwrap();
-        let again = Signer::parse(&signer.to_text()).unwrap();
+        let signer = NoteSigner::generate("relay.example/import/1").unwrap();
+        let again = NoteSigner::parse(&signer.to_text()).unwrap();
         let checkpoint = Checkpoint { origin: "relay.example/import/1".into(), size: 7, root: [7; 32] };
         let note = again.sign(&checkpoint.to_text());
         let verifier = Verifier::parse(&signer.verifier().to_text()).unwrap();
         assert_eq!(verifier.open(&note).and_then(Checkpoint::parse), Some(checkpoint));
-        assert!(Signer::parse(&signer.to_text().replace("import", "export")).is_none());
+        assert!(NoteSigner::parse(&signer.to_text().replace("import", "export")).is_none());
     }
 }

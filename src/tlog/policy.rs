@@ -9,26 +9,26 @@
 
 use std::collections::BTreeSet;
 
-use super::cosignature::Witness;
+use super::cosignature::WitnessSigner;
 use base::Timestamp;
 
 /// A policy; read from the config.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "String")]
-pub struct Policy {
-    witnesses: Vec<(String, Witness)>,
-    groups: Vec<Group>,
+pub struct WitnessPolicy {
+    witnesses: Vec<(String, WitnessSigner)>,
+    groups: Vec<WitnessGroup>,
     quorum: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Group {
+struct WitnessGroup {
     name: String,
     needed: usize,
     members: Vec<String>,
 }
 
-impl TryFrom<String> for Policy {
+impl TryFrom<String> for WitnessPolicy {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -36,7 +36,7 @@ impl TryFrom<String> for Policy {
     }
 }
 
-impl Policy {
+impl WitnessPolicy {
     /// Reads a policy without its `log` lines, which the relay knows. Error: what is wrong, and in which line.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (mut policy, mut quorum) = (Self::default(), false);
@@ -48,7 +48,7 @@ impl Policy {
                 [first, ..] if first.starts_with('#') => {}
                 ["witness", name, key] | ["witness", name, key, _] => {
                     let witness =
-                        Witness::parse(key).ok_or_else(|| wrong("this is not the public key of a witness"))?;
+                        WitnessSigner::parse(key).ok_or_else(|| wrong("this is not the public key of a witness"))?;
                     policy.check_new(name).map_err(|what| wrong(&what))?;
                     if policy.witnesses.iter().any(|(_, other)| other.to_text() == witness.to_text()) {
                         return Err(wrong("this key has a name already"));
@@ -72,7 +72,7 @@ impl Policy {
                         return Err(wrong("a group needs from one to all of its members, each named once"));
                     }
                     let members = members.iter().map(|member| (*member).to_owned()).collect();
-                    policy.groups.push(Group { name: (*name).to_owned(), needed, members });
+                    policy.groups.push(WitnessGroup { name: (*name).to_owned(), needed, members });
                 }
                 ["quorum", _] if quorum => return Err(wrong("there is a quorum already")),
                 ["quorum", "none"] => quorum = true,
@@ -108,7 +108,7 @@ impl Policy {
         let groups = self
             .groups
             .iter()
-            .map(|Group { name, needed, members }| format!("group {name} {needed} {}", members.join(" ")));
+            .map(|WitnessGroup { name, needed, members }| format!("group {name} {needed} {}", members.join(" ")));
         let quorum = format!("quorum {}", self.quorum.as_deref().unwrap_or("none"));
         let lines: Vec<String> =
             std::iter::once(format!("log {log}")).chain(witnesses).chain(groups).chain([quorum]).collect();
@@ -124,7 +124,7 @@ impl Policy {
     /// The signature line of each of its witnesses under a note, without its line end.
     pub fn lines<'a>(&self, note: &'a str) -> Vec<(String, &'a str)> {
         let Some((text, lines)) = note.split_once("\n\n") else { return Vec::new() };
-        let by = |witness: &Witness, line: &str| witness.cosigned(&format!("{text}\n\n{line}\n")).is_some();
+        let by = |witness: &WitnessSigner, line: &str| witness.cosigned(&format!("{text}\n\n{line}\n")).is_some();
         let found = self
             .witnesses
             .iter()
@@ -157,14 +157,14 @@ mod tests {
         let text = format!(
             "# ours\nwitness a {a}\nwitness b {b}\nwitness c {c} https://c\ngroup ab any a b\ngroup q all ab c\nquorum q\n"
         );
-        let policy = Policy::parse(&text).unwrap();
+        let policy = WitnessPolicy::parse(&text).unwrap();
         let by = |names: &[&str]| names.iter().map(|n| ((*n).to_owned(), Timestamp::default())).collect::<Vec<_>>();
         for (names, met) in [(vec!["a"], false), (vec!["a", "b"], false), (vec!["c"], false), (vec!["b", "c"], true)] {
             assert_eq!(policy.is_met(&by(&names)), met, "{names:?}");
         }
         assert!(policy.to_text("relay+x+y").starts_with("log relay+x+y\nwitness a "));
         let without = policy.to_text("k").lines().skip(1).collect::<Vec<_>>().join("\n");
-        assert_eq!(Policy::parse(&without), Ok(policy));
+        assert_eq!(WitnessPolicy::parse(&without), Ok(policy));
         for (text, told) in [
             (String::new(), "no quorum"),
             (format!("witness a {a}\nwitness a {b}\nquorum a"), "line 2: a is taken"),
@@ -177,7 +177,7 @@ mod tests {
             ("log relay+x+y\nquorum none".into(), "line 1: leave the log out"),
             ("quorum none\nquorum none".into(), "line 2: there is a quorum"),
         ] {
-            let error = Policy::parse(&text).unwrap_err();
+            let error = WitnessPolicy::parse(&text).unwrap_err();
             assert!(error.contains(told), "{error}");
         }
     }

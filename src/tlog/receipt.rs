@@ -124,7 +124,7 @@ fn check_word(head: &Checkpoint) -> String {
 
 /// A head that somebody keeps, as it was handed back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum KeptHead {
     /// A signed head, or one with a proof before it: whose signature it has is for the reader to check.
     Signed(String),
     /// A bounded receipt.
@@ -133,7 +133,7 @@ pub enum Kept {
     Slip,
 }
 
-impl Kept {
+impl KeptHead {
     /// Reads a bounded receipt, with any spaces, line ends and capitals; or a checkpoint, a tlog-proof, an
     /// `add-checkpoint` body. `None` if it is none of them.
     pub fn parse(text: &str) -> Option<Self> {
@@ -151,17 +151,17 @@ impl Kept {
     }
 }
 
-fn parse_paper(words: &[&str]) -> Option<Kept> {
+fn parse_paper(words: &[&str]) -> Option<KeptHead> {
     let [_, _, origin, _, size, _, root @ .., _, check] = words else { return None };
     let root = HEXLOWER.decode(root.concat().to_ascii_lowercase().as_bytes()).ok()?.try_into().ok()?;
     let head = Checkpoint { origin: (*origin).to_owned(), size: size.parse().ok()?, root };
-    check.eq_ignore_ascii_case(&check_word(&head)).then_some(Kept::Paper(head))
+    check.eq_ignore_ascii_case(&check_word(&head)).then_some(KeptHead::Paper(head))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::note::Signer;
+    use crate::note::NoteSigner;
 
     fn head() -> Checkpoint {
         Checkpoint { origin: "relay.example/import/1".into(), size: 42, root: [0xa7; 32] }
@@ -173,25 +173,25 @@ mod tests {
         for size in [0, 9_999, 999_999_999_999] {
             assert_eq!(paper(&Checkpoint { size, ..head() }).len(), text.len());
         }
-        assert_eq!(Kept::parse(&text), Some(Kept::Paper(head())), "{text}");
+        assert_eq!(KeptHead::parse(&text), Some(KeptHead::Paper(head())), "{text}");
         let typed = text.split_whitespace().collect::<Vec<_>>().join(" ").to_uppercase();
         let typed = typed.replace("RELAY.EXAMPLE/IMPORT/1", "relay.example/import/1");
-        assert_eq!(Kept::parse(&typed), Some(Kept::Paper(head())));
+        assert_eq!(KeptHead::parse(&typed), Some(KeptHead::Paper(head())));
         for at in 0..text.len() {
             let mut slip = text.clone().into_bytes();
             slip[at] = if slip[at] == b'3' { b'8' } else { b'3' };
-            let read = Kept::parse(&String::from_utf8(slip).unwrap());
+            let read = KeptHead::parse(&String::from_utf8(slip).unwrap());
             // The labels are there for the eye; all else counts.
-            assert!(read != Some(Kept::Paper(head())) || !text.as_bytes()[at].is_ascii_digit(), "{at}");
-            assert!(!matches!(&read, Some(Kept::Paper(other)) if *other != head()), "{at}: {read:?}");
+            assert!(read != Some(KeptHead::Paper(head())) || !text.as_bytes()[at].is_ascii_digit(), "{at}");
+            assert!(!matches!(&read, Some(KeptHead::Paper(other)) if *other != head()), "{at}: {read:?}");
         }
-        assert_eq!(Kept::parse("gaprelay-receipt/1"), Some(Kept::Slip));
-        assert_eq!(Kept::parse("something else"), None);
+        assert_eq!(KeptHead::parse("gaprelay-receipt/1"), Some(KeptHead::Slip));
+        assert_eq!(KeptHead::parse("something else"), None);
     }
 
     #[test]
     fn proofs_come_back_as_they_were_written_and_in_no_other_form() {
-        let signer = Signer::generate("relay.example/import/1").unwrap();
+        let signer = NoteSigner::generate("relay.example/import/1").unwrap();
         let entry = b"{}".to_vec();
         let one = Checkpoint { size: 1, root: tree::leaf(&entry), ..head() };
         let note = signer.sign(&one.to_text());
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(Receipt::parse(&text), Some(receipt.clone()));
         assert_eq!(receipt.verify(&signer.verifier()), Some(one));
         assert_eq!(Receipt { entry: b"[]".to_vec(), ..receipt.clone() }.verify(&signer.verifier()), None);
-        let other = Signer::generate("relay.example/import/1").unwrap();
+        let other = NoteSigner::generate("relay.example/import/1").unwrap();
         assert_eq!(receipt.verify(&other.verifier()), None);
         for cut in 0..text.len() {
             let read = text.get(..cut).and_then(Receipt::parse);

@@ -11,7 +11,7 @@ use base::{Error, Fault, Limits, Operator, Timestamp, clock};
 use bundle::{Keyring, Rules, verify};
 use config::policy::shipped_for;
 use gaprelay::state::{Staging, State};
-use inspect::{Demands, Examined, Kind, Opaque, Terms, Threads, examine};
+use inspect::{Demands, Examined, InspectionTerms, Kind, Opaque, Threads, examine};
 use media::{Medium, Spooled};
 
 use super::support::*;
@@ -241,7 +241,7 @@ fn spooled(world: &World, version: u64) -> Spooled {
 fn examined(spooled: Spooled, staging: Staging) -> Examined<Staging> {
     let policy = shipped_for(config::Classification::default()).unwrap();
     let (opaque, demands) = (Opaque::default(), Demands::default());
-    let terms = Terms { kinds: Kind::ALL, policy: &policy, may_suppress: true, opaque, demands };
+    let terms = InspectionTerms { kinds: Kind::ALL, policy: &policy, may_suppress: true, opaque, demands };
     let mut none = |_: &_| Err(Error::Fault(Fault::Internal("nothing is left out")));
     examine(spooled, terms, &mut Threads::new(&Limits::default()), staging, &mut none, &mut |_| {}).unwrap()
 }

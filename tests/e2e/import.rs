@@ -271,7 +271,7 @@ fn a_manifest_too_large_for_a_relay_is_refused_where_it_is_made() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("vendor")).unwrap();
     fs::write(folder.path().join("vendor/a.hdb"), HASHES).unwrap();
-    let mut plan = pack::Plan {
+    let mut plan = pack::BuildPlan {
         folder: folder.path().join("vendor"),
         out: folder.path().join("made"),
         feed: "feed".into(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use base::{Fault, Timestamp};
 use gaprelay::log::{Event, Log};
-use tlog::check::{Finding, check, read_vkey};
+use tlog::check::{LogFinding, check, read_vkey};
 
 use super::support::*;
 
@@ -31,14 +31,14 @@ fn make(folder: &Path, size: u64) {
     assert_eq!(log.size(), size);
 }
 
-fn finding(folder: &Path) -> Finding {
+fn finding(folder: &Path) -> LogFinding {
     check(folder, &read_vkey(folder).unwrap(), |_, _, _| {}).unwrap()
 }
 
 fn whole(folder: &Path) -> u64 {
     match finding(folder) {
-        Finding::Whole { size, .. } => size,
-        bad @ Finding::Bad { .. } => panic!("{bad:?}"),
+        LogFinding::Whole { size, .. } => size,
+        bad @ LogFinding::Bad { .. } => panic!("{bad:?}"),
     }
 }
 
@@ -55,7 +55,7 @@ fn a_changed_log_is_found_and_the_entry_named() {
     let mut edited = good.clone();
     edited[at + 10] = b'4';
     fs::write(&bundle, &edited).unwrap();
-    assert!(matches!(finding(&folder), Finding::Bad { entry: Some(300), .. }), "{:?}", finding(&folder));
+    assert!(matches!(finding(&folder), LogFinding::Bad { entry: Some(300), .. }), "{:?}", finding(&folder));
     // The entry and its tile both changed: the root still tells.
     let tile = folder.join("tile/0/001");
     let hashes = fs::read(&tile).unwrap();
@@ -63,17 +63,17 @@ fn a_changed_log_is_found_and_the_entry_named() {
     let start = tlog::tiles::entries(&edited).unwrap()[300 - 256].to_vec();
     forged[44 * 32..45 * 32].copy_from_slice(&tlog::tree::leaf(&start));
     fs::write(&tile, &forged).unwrap();
-    assert!(matches!(finding(&folder), Finding::Bad { entry: None, .. }), "{:?}", finding(&folder));
+    assert!(matches!(finding(&folder), LogFinding::Bad { entry: None, .. }), "{:?}", finding(&folder));
     fs::write(&tile, &hashes).unwrap();
     fs::write(&bundle, &good).unwrap();
     // Cut, reordered, gone.
     fs::write(&bundle, &good[..good.len() - 1]).unwrap();
-    assert!(matches!(finding(&folder), Finding::Bad { entry: Some(256), .. }));
+    assert!(matches!(finding(&folder), LogFinding::Bad { entry: Some(256), .. }));
     fs::remove_file(&bundle).unwrap();
-    assert!(matches!(finding(&folder), Finding::Bad { entry: Some(256), .. }));
+    assert!(matches!(finding(&folder), LogFinding::Bad { entry: Some(256), .. }));
     fs::write(&bundle, &good).unwrap();
     fs::write(folder.join("checkpoint"), "x").unwrap();
-    assert!(matches!(finding(&folder), Finding::Bad { entry: None, .. }));
+    assert!(matches!(finding(&folder), LogFinding::Bad { entry: None, .. }));
     assert!(matches!(Log::open(&folder), Err(Fault::Damaged { .. })));
 }
 
@@ -90,7 +90,7 @@ fn cut_at_every_byte() {
             fs::write(&path, &good[..length]).unwrap();
             let opened = Log::open(&folder);
             assert!(matches!(opened, Err(Fault::Damaged { .. })), "{} at {length}", path.display());
-            assert!(matches!(finding(&folder), Finding::Bad { .. }), "{} at {length}", path.display());
+            assert!(matches!(finding(&folder), LogFinding::Bad { .. }), "{} at {length}", path.display());
         }
         fs::write(&path, &good).unwrap();
         assert_eq!(whole(&folder), 260);
@@ -100,7 +100,7 @@ fn cut_at_every_byte() {
     let good = fs::read(&bundle).unwrap();
     for length in 0..good.len() {
         fs::write(&bundle, &good[..length]).unwrap();
-        assert!(matches!(finding(&folder), Finding::Bad { entry: Some(0..=255), .. }), "{length}");
+        assert!(matches!(finding(&folder), LogFinding::Bad { entry: Some(0..=255), .. }), "{length}");
     }
     fs::write(&bundle, &good).unwrap();
     // Hashes of old entries name the first bad one, and nothing rests on them.

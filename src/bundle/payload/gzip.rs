@@ -44,8 +44,8 @@ impl<'a> Stream<'a> {
     }
 
     /// The next `size` bytes, to be read.
-    pub fn file(&mut self, size: u64) -> File<'_, 'a> {
-        File { stream: self, left: size, failed: None }
+    pub fn file(&mut self, size: u64) -> PayloadFile<'_, 'a> {
+        PayloadFile { stream: self, left: size, failed: None }
     }
 
     /// The next 512 bytes.
@@ -84,14 +84,14 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// Some of the bytes, as a reader. It fails where the stream does: [`File::finish`] tells why.
-pub struct File<'s, 'a> {
+/// Some of the bytes, as a reader. It fails where the stream does: [`PayloadFile::finish`] tells why.
+pub struct PayloadFile<'s, 'a> {
     stream: &'s mut Stream<'a>,
     left: u64,
     failed: Option<Error>,
 }
 
-impl File<'_, '_> {
+impl PayloadFile<'_, '_> {
     /// Passes over what was not read. Refusals: the stream's.
     pub fn finish(self) -> Result<(), Error> {
         match self.failed {
@@ -101,7 +101,7 @@ impl File<'_, '_> {
     }
 }
 
-impl Read for File<'_, '_> {
+impl Read for PayloadFile<'_, '_> {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         let stream = &mut *self.stream;
         if self.left == 0 || to.is_empty() || self.failed.is_some() {
@@ -129,7 +129,7 @@ pub fn inflate(
     most: u64,
     read: impl FnOnce(&mut Stream<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut payload = Payload { from: payload, left: size };
+    let mut payload = PayloadStream { from: payload, left: size };
     check_header(&mut payload)?;
     let (full, filled) = sync_channel(IN_FLIGHT);
     let (empty, emptied) = sync_channel(IN_FLIGHT);
@@ -154,7 +154,7 @@ pub fn inflate(
 
 /// RFC 1952, section 2.3: magic, deflate, no flags, no time; XFL says only how hard the packer
 /// tried, OS is Unix or unknown.
-fn check_header(payload: &mut Payload<impl Read>) -> Result<(), Error> {
+fn check_header(payload: &mut PayloadStream<impl Read>) -> Result<(), Error> {
     let refuse = |reason, what: &str| Err(Error::refused(reason, what));
     let mut header = [0; HEADER];
     if payload.left < (HEADER + TRAILER) as u64 {
@@ -169,12 +169,12 @@ fn check_header(payload: &mut Payload<impl Read>) -> Result<(), Error> {
 }
 
 /// Remaining compressed bytes.
-struct Payload<R> {
+struct PayloadStream<R> {
     from: R,
     left: u64,
 }
 
-impl<R: Read> Payload<R> {
+impl<R: Read> PayloadStream<R> {
     /// Fills `buffer`, or as much of it as there are bytes left; gives how many.
     fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
         let want = usize::try_from(self.left).unwrap_or(buffer.len()).min(buffer.len());
@@ -186,7 +186,7 @@ impl<R: Read> Payload<R> {
 }
 
 fn inflate_to(
-    payload: &mut Payload<impl Read>,
+    payload: &mut PayloadStream<impl Read>,
     most: u64,
     full: &SyncSender<Result<Vec<u8>, Error>>,
     emptied: &Receiver<Vec<u8>>,
@@ -234,7 +234,7 @@ fn inflate_to(
 
 /// RFC 1952, section 2.3.1: CRC-32 and length modulo 2^32, and then the payload ends. `rest` was read
 /// after the deflate stream's end.
-fn check_trailer(rest: &[u8], payload: &mut Payload<impl Read>, crc: &Crc) -> Result<(), Error> {
+fn check_trailer(rest: &[u8], payload: &mut PayloadStream<impl Read>, crc: &Crc) -> Result<(), Error> {
     let refuse = |reason, what: &str| Err(Error::refused(reason, what));
     let mut end = rest.to_vec();
     let mut more = [0; TRAILER + 2];

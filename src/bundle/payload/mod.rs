@@ -23,14 +23,14 @@ use ustar::BLOCK;
 
 /// Takes the artifacts as they come out, in order. Whether their bytes have the signed digest is for whoever keeps them
 /// to say.
-pub trait Sink {
+pub trait PayloadSink {
     /// The next artifact, and its bytes to be read; what is left of them is passed over. Where reading fails, what it
     /// returns counts for nothing.
     fn artifact(&mut self, artifact: &Artifact, bytes: &mut dyn Read) -> Result<(), Fault>;
 }
 
 /// Unpacks the payload of this manifest into `sink`. Refusals: `gzip-*`, `entry-*`, `archive-*`.
-pub fn unpack(manifest: &Manifest, payload: impl Read + Send, sink: &mut dyn Sink) -> Result<(), Error> {
+pub fn unpack(manifest: &Manifest, payload: impl Read + Send, sink: &mut dyn PayloadSink) -> Result<(), Error> {
     let carried: Vec<&Artifact> = manifest.carried().collect();
     let unpacked = ustar::archive_size(carried.iter().map(|a| a.size));
     gzip::inflate(payload, manifest.payload.size, unpacked, |stream| {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::tuf::{Delegated, Listing, Meta, Role, Root, Targets, open, refuse};
+use crate::tuf::{Delegated, Listing, Meta, TufRole, TufRoot, TufTargets, open, refuse};
 use base::{Refusal, Timestamp};
 
 /// Metadata files by name, as a client asks for them: `1.root.json`, `timestamp.json`, `7.snapshot.json`, …
@@ -11,34 +11,34 @@ pub type Files = BTreeMap<String, String>;
 
 /// A repository that a stock client takes.
 #[derive(Debug)]
-pub struct Checked {
+pub struct CheckedTree {
     /// The newest root.
-    pub root: Root,
+    pub root: TufRoot,
     /// Targets that the snapshot names.
     pub snapshot: Listing,
     /// The top-level targets.
-    pub targets: Targets,
+    pub targets: TufTargets,
     /// The delegated roles whose metadata a client takes, by name.
-    pub roles: BTreeMap<String, Targets>,
+    pub roles: BTreeMap<String, TufTargets>,
     /// Roles whose metadata a client does not take, with the reason, mostly expiry. Their targets cannot be had.
     pub unusable: BTreeMap<String, String>,
 }
 
 /// Walks the roots from the first on: each signed by the one before it and by itself; the last must not be expired.
 /// Refusal: `tuf-refused`.
-pub fn walk_roots(files: &Files, now: Timestamp) -> Result<Root, Refusal> {
-    let mut last: Option<Root> = None;
+pub fn walk_roots(files: &Files, now: Timestamp) -> Result<TufRoot, Refusal> {
+    let mut last: Option<TufRoot> = None;
     for version in 1_u64.. {
         let name = format!("{version}.root.json");
         let Some(text) = files.get(&name) else { break };
         // Who it says its own keys are, is only believed once they, and those before them, have signed it.
-        let claimed: Root = serde_json::from_str::<serde_json::Value>(text)
+        let claimed: TufRoot = serde_json::from_str::<serde_json::Value>(text)
             .ok()
             .and_then(|file| serde_json::from_value(file.get("signed")?.clone()).ok())
             .ok_or_else(|| refuse(format!("{name}: it cannot be read")))?;
         let by = last.as_ref().unwrap_or(&claimed);
-        open::<Root>(&name, "root", text, &by.keys, role(by, "root")?)?;
-        let root: Root = open(&name, "root", text, &claimed.keys, role(&claimed, "root")?)?;
+        open::<TufRoot>(&name, "root", text, &by.keys, role(by, "root")?)?;
+        let root: TufRoot = open(&name, "root", text, &claimed.keys, role(&claimed, "root")?)?;
         if root.version != version {
             return Err(refuse(format!("{name}: it says that it is version {}", root.version)));
         }
@@ -59,12 +59,12 @@ pub fn walk_roots(files: &Files, now: Timestamp) -> Result<Root, Refusal> {
 }
 
 /// The keys of one of the four roles of a root.
-pub fn role<'a>(root: &'a Root, name: &str) -> Result<&'a Role, Refusal> {
+pub fn role<'a>(root: &'a TufRoot, name: &str) -> Result<&'a TufRole, Refusal> {
     root.roles.get(name).ok_or_else(|| refuse(format!("root {} has no role {name}", root.version)))
 }
 
 /// Checks a repository as a client does that has seen the `former` one. Refusal: `tuf-refused`.
-pub fn check(files: &Files, former: Option<&Files>, now: Timestamp) -> Result<Checked, Refusal> {
+pub fn check(files: &Files, former: Option<&Files>, now: Timestamp) -> Result<CheckedTree, Refusal> {
     let get = |name: &str| files.get(name).ok_or_else(|| refuse(format!("there is no {name}")));
     // 1. The roots; those that were seen stay what they were.
     let root = walk_roots(files, now)?;
@@ -101,11 +101,11 @@ pub fn check(files: &Files, former: Option<&Files>, now: Timestamp) -> Result<Ch
     }
     // 3. The top-level targets.
     let named = |name: &str| snapshot.meta.get(name).map(|meta| meta.version);
-    let read = |name: &str, keys, role: &Role| -> Result<Targets, Refusal> {
+    let read = |name: &str, keys, role: &TufRole| -> Result<TufTargets, Refusal> {
         let version =
             named(&format!("{name}.json")).ok_or_else(|| refuse(format!("the snapshot names no {name}.json")))?;
         let name = format!("{version}.{name}.json");
-        let targets: Targets = open(&name, "targets", get(&name)?, keys, role)?;
+        let targets: TufTargets = open(&name, "targets", get(&name)?, keys, role)?;
         if targets.version != version {
             return Err(refuse(format!("{name}: it says that it is version {}", targets.version)));
         }
@@ -124,15 +124,15 @@ pub fn check(files: &Files, former: Option<&Files>, now: Timestamp) -> Result<Ch
             Err(refusal) => _ = unusable.insert(name.clone(), refusal.detail),
         }
     }
-    Ok(Checked { root, snapshot, targets, roles, unusable })
+    Ok(CheckedTree { root, snapshot, targets, roles, unusable })
 }
 
 /// The delegated roles of the top-level targets, each with the keys that are known there.
-pub fn delegations(targets: &Targets) -> impl Iterator<Item = (&Delegated, &BTreeMap<String, crate::tuf::Key>)> {
+pub fn delegations(targets: &TufTargets) -> impl Iterator<Item = (&Delegated, &BTreeMap<String, crate::tuf::TufKey>)> {
     targets.delegations.iter().flat_map(|it| it.roles.iter().map(move |role| (role, &it.keys)))
 }
 
-fn check_names(delegated: &Delegated, targets: Targets) -> Result<Targets, Refusal> {
+fn check_names(delegated: &Delegated, targets: TufTargets) -> Result<TufTargets, Refusal> {
     match targets.targets.keys().find(|name| !delegated.is_for(name)) {
         Some(name) => Err(refuse(format!("{}.json: it may not sign {}", delegated.name, base::quoted(name)))),
         None => Ok(targets),

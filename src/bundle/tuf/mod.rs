@@ -22,7 +22,7 @@ pub const NOTICES: &str = "relay--*";
 
 /// A public key (section 4.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Key {
+pub struct TufKey {
     /// `ed25519`.
     pub keytype: String,
     /// `ed25519`.
@@ -38,7 +38,7 @@ pub struct KeyValue {
     pub public: String,
 }
 
-impl Key {
+impl TufKey {
     /// The Ed25519 key with these bytes.
     pub fn ed25519(raw: &[u8; 32]) -> Self {
         let keyval = KeyValue { public: HEXLOWER.encode(raw) };
@@ -53,7 +53,7 @@ impl Key {
 
 /// Keys that play a role, and their threshold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Role {
+pub struct TufRole {
     /// Ids of the keys.
     pub keyids: Vec<String>,
     /// Number of keys that must sign.
@@ -62,7 +62,7 @@ pub struct Role {
 
 /// `root.json` (section 4.3).
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Root {
+pub struct TufRoot {
     /// Version, counted from 1.
     pub version: u64,
     /// When it expires.
@@ -70,9 +70,9 @@ pub struct Root {
     /// True if names carry versions and digests; it must be.
     pub consistent_snapshot: bool,
     /// The keys.
-    pub keys: BTreeMap<String, Key>,
+    pub keys: BTreeMap<String, TufKey>,
     /// The four top-level roles.
-    pub roles: BTreeMap<String, Role>,
+    pub roles: BTreeMap<String, TufRole>,
 }
 
 /// `timestamp.json` and `snapshot.json` (sections 4.4 and 4.6).
@@ -95,13 +95,13 @@ pub struct Meta {
 
 /// `targets.json`, or that of a delegated role (section 4.5).
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Targets {
+pub struct TufTargets {
     /// Version.
     pub version: u64,
     /// When it expires.
     pub expires: Timestamp,
     /// The targets.
-    pub targets: BTreeMap<String, Target>,
+    pub targets: BTreeMap<String, TufTarget>,
     /// To whom others are left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delegations: Option<Delegations>,
@@ -109,7 +109,7 @@ pub struct Targets {
 
 /// A target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
+pub struct TufTarget {
     /// Length in bytes.
     pub length: u64,
     /// Digests; `sha256` must be there.
@@ -120,7 +120,7 @@ pub struct Target {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Delegations {
     /// Keys of the delegated roles.
-    pub keys: BTreeMap<String, Key>,
+    pub keys: BTreeMap<String, TufKey>,
     /// The roles, in order.
     pub roles: Vec<Delegated>,
 }
@@ -142,8 +142,8 @@ pub struct Delegated {
 
 impl Delegated {
     /// Keys and threshold of the role.
-    pub fn role(&self) -> Role {
-        Role { keyids: self.keyids.clone(), threshold: self.threshold }
+    pub fn role(&self) -> TufRole {
+        TufRole { keyids: self.keyids.clone(), threshold: self.threshold }
     }
 
     /// True if the role may sign a target of this name: flat, and of its patterns, of which we write `NAME--*` alone.
@@ -192,8 +192,8 @@ pub fn open<T: DeserializeOwned>(
     name: &str,
     kind: &str,
     text: &str,
-    keys: &BTreeMap<String, Key>,
-    role: &Role,
+    keys: &BTreeMap<String, TufKey>,
+    role: &TufRole,
 ) -> Result<T, Refusal> {
     let wrong = |what: &str| refuse(format!("{name}: {what}"));
     let file: Value = serde_json::from_str(text).map_err(|_| wrong("it is no JSON"))?;
@@ -219,7 +219,7 @@ pub fn open<T: DeserializeOwned>(
     serde_json::from_value(signed.clone()).map_err(|e| wrong(&quoted(&e.to_string()).to_string()))
 }
 
-fn is_signed(key: &Key, bytes: &[u8], signature: &str) -> bool {
+fn is_signed(key: &TufKey, bytes: &[u8], signature: &str) -> bool {
     let raw = HEXLOWER.decode(key.keyval.public.as_bytes()).ok().and_then(|raw| raw.try_into().ok());
     let key = raw.and_then(|raw: [u8; 32]| VerifyingKey::from_bytes(&raw).ok()).filter(|key| !key.is_weak());
     let signature = HEXLOWER.decode(signature.as_bytes()).ok().and_then(|raw| Signature::from_slice(&raw).ok());

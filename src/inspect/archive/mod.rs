@@ -18,7 +18,7 @@ pub type Wrong = &'static str;
 
 /// A file of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
+pub struct ArchiveMember {
     /// Name: a plain path, which no agent takes for another.
     pub name: String,
     /// Length in bytes.
@@ -29,7 +29,7 @@ pub struct Member {
 /// it comes from; where it is not of the form, it ends.
 pub trait Archive: BufRead {
     /// The next file; the rest of the one at hand is passed over.
-    fn next_file(&mut self) -> io::Result<Option<Member>>;
+    fn next_file(&mut self) -> io::Result<Option<ArchiveMember>>;
     /// Passes over the rest of the file at hand, and tells whether all of it was there, as promised.
     fn close(&mut self) -> io::Result<bool>;
 }

@@ -13,8 +13,8 @@ use super::inflate::Inflate;
 use super::tar::{End, Tar};
 use super::zip::{self, Zip};
 use super::zipping::Zipping;
-use super::{Archive, Member, Wrong};
-use crate::cut::{Cut, Leaving, Span};
+use super::{Archive, ArchiveMember, Wrong};
+use crate::cut::{ByteSpan, Cut, Leaving};
 use bundle::payload::ustar::{end_after, header, padding};
 
 /// Bytes read at a time.
@@ -30,9 +30,9 @@ pub fn most(size: u64) -> u64 {
 pub fn rebuild<W: Write>(mut from: impl Read, cuts: &[Cut], to: W) -> io::Result<W> {
     let files = cuts.chunk_by(|a, b| a.member == b.member).filter_map(|cuts| {
         let name = cuts.first()?.member.as_deref()?;
-        Some((name, cuts.iter().map(|cut| cut.span).collect::<Vec<Span>>()))
+        Some((name, cuts.iter().map(|cut| cut.span).collect::<Vec<ByteSpan>>()))
     });
-    let files: BTreeMap<&str, Vec<Span>> = files.collect();
+    let files: BTreeMap<&str, Vec<ByteSpan>> = files.collect();
     let mut first = [0; 2];
     from.read_exact(&mut first)?;
     let mut from = BufReader::with_capacity(PIECE, first.as_slice().chain(from));
@@ -61,8 +61,8 @@ fn wrong(wrong: Wrong) -> io::Error {
 
 /// Copies each file of the old archive without the lines that are to be left out of it, and not at all where that is
 /// all of it.
-fn copy(old: &mut dyn Archive, files: &BTreeMap<&str, Vec<Span>>, new: &mut dyn Form) -> io::Result<()> {
-    while let Some(Member { name, size }) = old.next_file()? {
+fn copy(old: &mut dyn Archive, files: &BTreeMap<&str, Vec<ByteSpan>>, new: &mut dyn ArchiveForm) -> io::Result<()> {
+    while let Some(ArchiveMember { name, size }) = old.next_file()? {
         let cuts = files.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
         let left = cuts.iter().try_fold(size, |left, cut| left.checked_sub(cut.size)).ok_or(ErrorKind::InvalidInput)?;
         if left == 0 && size > 0 {
@@ -86,7 +86,7 @@ fn copy(old: &mut dyn Archive, files: &BTreeMap<&str, Vec<Span>>, new: &mut dyn 
 }
 
 /// The form of a new archive.
-trait Form {
+trait ArchiveForm {
     /// A file of so many bytes begins.
     fn begin(&mut self, name: &str, size: u64) -> io::Result<()>;
     /// More of its bytes.
@@ -95,7 +95,7 @@ trait Form {
     fn end(&mut self) -> io::Result<()>;
 }
 
-impl<W: Write> Form for Zipping<W> {
+impl<W: Write> ArchiveForm for Zipping<W> {
     fn begin(&mut self, name: &str, _: u64) -> io::Result<()> {
         Self::begin(self, name);
         Ok(())
@@ -130,7 +130,7 @@ impl<W: Write> Tarring<W> {
     }
 }
 
-impl<W: Write> Form for Tarring<W> {
+impl<W: Write> ArchiveForm for Tarring<W> {
     fn begin(&mut self, name: &str, size: u64) -> io::Result<()> {
         self.pad = padding(size);
         let header = header(name, size).ok_or(ErrorKind::InvalidInput)?;
@@ -156,7 +156,7 @@ mod tests {
     use bundle::payload::ustar::RECORD;
 
     fn cut(member: &str, from: u64, size: u64) -> Cut {
-        Cut { member: Some(member.into()), span: Span { from, size } }
+        Cut { member: Some(member.into()), span: ByteSpan { from, size } }
     }
 
     #[test]

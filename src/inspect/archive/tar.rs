@@ -7,7 +7,7 @@ use std::io::{self, BufRead, Read};
 use tar::Header;
 
 use super::names::Names;
-use super::{Archive, Member, Wrong};
+use super::{Archive, ArchiveMember, Wrong};
 use crate::source::drain;
 use bundle::payload::ustar::{BLOCK, checksum, padding};
 
@@ -75,7 +75,7 @@ impl<'a> Tar<'a> {
     }
 
     /// The file whose header this is; none where it is something else that may stand there.
-    fn header(&mut self, block: &[u8; BLOCK]) -> Result<Option<Member>, Wrong> {
+    fn header(&mut self, block: &[u8; BLOCK]) -> Result<Option<ArchiveMember>, Wrong> {
         if block.iter().all(|byte| *byte == 0) {
             self.zeros += 1;
             return Ok(None);
@@ -103,7 +103,7 @@ impl<'a> Tar<'a> {
             _ => return Err("it holds a link, a device or an extended header"),
         }
         (self.left, self.pad) = (size, padding(size));
-        Ok(Some(Member { name: plain.to_owned(), size }))
+        Ok(Some(ArchiveMember { name: plain.to_owned(), size }))
     }
 
     /// Checks that nothing is wrong with the archive, read to its end.
@@ -114,7 +114,7 @@ impl<'a> Tar<'a> {
 }
 
 impl Archive for Tar<'_> {
-    fn next_file(&mut self) -> io::Result<Option<Member>> {
+    fn next_file(&mut self) -> io::Result<Option<ArchiveMember>> {
         self.close()?;
         self.padding()?;
         while self.wrong.is_none() {

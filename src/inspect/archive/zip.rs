@@ -15,7 +15,7 @@ use flate2::Crc;
 
 use super::inflate::{Inflate, most_from};
 use super::names::Names;
-use super::{Archive, Member, Wrong};
+use super::{Archive, ArchiveMember, Wrong};
 
 /// Longest archive, in bytes: it is held whole, since it begins with its end.
 pub const LONGEST: usize = 64 << 20;
@@ -41,9 +41,9 @@ const PIECE: usize = 256 << 10;
 const CUT: Wrong = "it is cut, or no zip";
 
 /// Fields of fixed length, one behind the other.
-struct Fields<'a>(&'a [u8]);
+struct FixedFields<'a>(&'a [u8]);
 
-impl<'a> Fields<'a> {
+impl<'a> FixedFields<'a> {
     fn bytes(&mut self, size: usize) -> Result<&'a [u8], Wrong> {
         let (now, later) = self.0.split_at_checked(size).ok_or(CUT)?;
         self.0 = later;
@@ -76,8 +76,8 @@ struct Header<'a> {
 
 /// A zip that is read; read itself, it gives the bytes of the file at hand.
 pub struct Zip<'a> {
-    directory: Fields<'a>,
-    files: Fields<'a>,
+    directory: FixedFields<'a>,
+    files: FixedFields<'a>,
     /// Offset of the directory.
     from: usize,
     /// Files still to come.
@@ -86,7 +86,7 @@ pub struct Zip<'a> {
     /// Most bytes that may come out of it, and the bytes that its files promise so far.
     most: u64,
     promised: u64,
-    open: Option<Open<'a>>,
+    open: Option<OpenMember<'a>>,
     wrong: Option<Wrong>,
 }
 
@@ -96,7 +96,7 @@ impl<'a> Zip<'a> {
         let is_commit = |text: &[u8]| text.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let commit = bytes.last_chunk::<COMMIT>().filter(|text| is_commit(*text)).map_or(0, |text| text.len());
         let at_end = bytes.len().checked_sub(END_SIZE + commit).ok_or(CUT)?;
-        let mut end = Fields(bytes.get(at_end..).ok_or(CUT)?);
+        let mut end = FixedFields(bytes.get(at_end..).ok_or(CUT)?);
         end.sign(END)?;
         let (disk, first_disk, count, all) = (end.u16()?, end.u16()?, end.u16()?, end.u16()?);
         let (size, from, comment) = (end.u32()?, end.u32()?, end.u16()?);
@@ -106,8 +106,8 @@ impl<'a> Zip<'a> {
             return Err("its end is of no form that is known");
         }
         Ok(Self {
-            directory: Fields(bytes.get(from as usize..at_end).ok_or(CUT)?),
-            files: Fields(bytes.get(..from as usize).ok_or(CUT)?),
+            directory: FixedFields(bytes.get(from as usize..at_end).ok_or(CUT)?),
+            files: FixedFields(bytes.get(..from as usize).ok_or(CUT)?),
             from: from as usize,
             count,
             names: Names::default(),
@@ -119,7 +119,7 @@ impl<'a> Zip<'a> {
     }
 
     /// The next file; none where it is a folder.
-    fn entry(&mut self) -> Result<Option<Member>, Wrong> {
+    fn entry(&mut self) -> Result<Option<ArchiveMember>, Wrong> {
         let at = self.from - self.files.0.len();
         let (header, is_folder) = central(&mut self.directory, at)?;
         let data = local(&mut self.files, &header)?;
@@ -136,11 +136,11 @@ impl<'a> Zip<'a> {
                 return Err("a folder holds bytes, or is called as a file");
             }
             self.names.add_folder(name)?;
-            return Open::new(data, &header).finish().map(|()| None);
+            return OpenMember::new(data, &header).finish().map(|()| None);
         }
         self.names.add(name)?;
-        self.open = Some(Open::new(data, &header));
-        Ok(Some(Member { name: name.to_owned(), size: u64::from(header.size) }))
+        self.open = Some(OpenMember::new(data, &header));
+        Ok(Some(ArchiveMember { name: name.to_owned(), size: u64::from(header.size) }))
     }
 
     /// Checks that nothing is wrong with the archive, read to its end.
@@ -151,7 +151,7 @@ impl<'a> Zip<'a> {
 }
 
 impl Archive for Zip<'_> {
-    fn next_file(&mut self) -> io::Result<Option<Member>> {
+    fn next_file(&mut self) -> io::Result<Option<ArchiveMember>> {
         self.close()?;
         while self.count > 0 && self.wrong.is_none() {
             self.count -= 1;
@@ -165,7 +165,7 @@ impl Archive for Zip<'_> {
     }
 
     fn close(&mut self) -> io::Result<bool> {
-        if let Some(Err(wrong)) = self.open.take().map(Open::finish) {
+        if let Some(Err(wrong)) = self.open.take().map(OpenMember::finish) {
             self.wrong = Some(wrong);
         }
         Ok(self.wrong.is_none())
@@ -182,7 +182,7 @@ impl Read for Zip<'_> {
 
 impl BufRead for Zip<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.open.as_mut().map_or(Ok(&[]), Open::fill_buf)
+        self.open.as_mut().map_or(Ok(&[]), OpenMember::fill_buf)
     }
 
     fn consume(&mut self, size: usize) {
@@ -193,7 +193,7 @@ impl BufRead for Zip<'_> {
 }
 
 /// A file as the central directory has it, whose local header must begin at `at`; and whether it is a folder.
-fn central<'a>(directory: &mut Fields<'a>, at: usize) -> Result<(Header<'a>, bool), Wrong> {
+fn central<'a>(directory: &mut FixedFields<'a>, at: usize) -> Result<(Header<'a>, bool), Wrong> {
     directory.sign(CENTRAL)?;
     let (_made_by, _needed, flags, method) = (directory.u16()?, directory.u16()?, directory.u16()?, directory.u16()?);
     let (_time, _date, crc, packed, size) =
@@ -216,7 +216,7 @@ fn central<'a>(directory: &mut Fields<'a>, at: usize) -> Result<(Header<'a>, boo
 }
 
 /// The data of the next file, whose local header must say the same.
-fn local<'a>(files: &mut Fields<'a>, header: &Header<'_>) -> Result<&'a [u8], Wrong> {
+fn local<'a>(files: &mut FixedFields<'a>, header: &Header<'_>) -> Result<&'a [u8], Wrong> {
     files.sign(LOCAL)?;
     let (_needed, flags, method, _time, _date) = (files.u16()?, files.u16()?, files.u16()?, files.u16()?, files.u16()?);
     let (crc, packed, size) = (files.u32()?, files.u32()?, files.u32()?);
@@ -247,7 +247,7 @@ fn local<'a>(files: &mut Fields<'a>, header: &Header<'_>) -> Result<&'a [u8], Wr
 }
 
 fn check_extra(extra: &[u8]) -> Result<(), Wrong> {
-    let mut fields = Fields(extra);
+    let mut fields = FixedFields(extra);
     while !fields.0.is_empty() {
         let (id, size) = (fields.u16()?, fields.u16()?);
         fields.bytes(usize::from(size))?;
@@ -259,7 +259,7 @@ fn check_extra(extra: &[u8]) -> Result<(), Wrong> {
 }
 
 /// A file that is read: its bytes, which must be those that its header promises.
-struct Open<'a> {
+struct OpenMember<'a> {
     data: Data<'a>,
     crc: Crc,
     /// The CRC that it must have, and how many bytes are still to come.
@@ -272,7 +272,7 @@ enum Data<'a> {
     Deflated(Box<BufReader<Inflate<&'a [u8]>>>),
 }
 
-impl<'a> Open<'a> {
+impl<'a> OpenMember<'a> {
     fn new(data: &'a [u8], header: &Header<'_>) -> Self {
         let data = if header.method == 0 {
             Data::Stored(data)

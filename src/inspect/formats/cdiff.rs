@@ -14,14 +14,14 @@
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 
 use super::clamav;
-use super::lines::{self, Grammar, Line};
+use super::lines::{self, Grammar, TextLine};
 use super::seen::extension;
-use super::text::{State, Text};
+use super::text::{TextCheck, TextState};
 use crate::archive::Wrong;
 use crate::archive::inflate::Inflate;
-use crate::flaw::Part;
+use crate::flaw::FlawPart;
 use crate::notes::Notes;
-use crate::source::{Tap, drain, read_most};
+use crate::source::{ReadTap, drain, read_most};
 use base::Reason;
 
 /// Longest increment, in bytes: a tenth of the largest database, of which it is a day's difference.
@@ -40,18 +40,18 @@ const BEGIN: &[u8; 12] = b"ClamAV-Diff:";
 /// Reads an increment.
 pub fn read(source: &mut dyn BufRead, notes: &mut Notes<'_>) -> io::Result<()> {
     let mut size = 0;
-    let mut counted = Tap::new(source, |bytes: &[u8]| size += bytes.len());
+    let mut counted = ReadTap::new(source, |bytes: &[u8]| size += bytes.len());
     let mut limited = BufReader::with_capacity(PIECE, (&mut counted).take(LONGEST + 1));
     let (told, flaws) = notes.aside(|notes| parts(&mut limited, notes));
     let told = told?;
     drain(&mut limited)?;
     if size as u64 > LONGEST {
-        notes.flaw(Reason::RuleTooLong, 1, Part::Whole);
+        notes.flaw(Reason::RuleTooLong, 1, FlawPart::Whole);
         return Ok(());
     }
     // Where a line stands in the script is no place in the file: nothing can be left out of it.
     for flaw in flaws {
-        notes.flaw(flaw.reason, flaw.line, Part::Whole);
+        notes.flaw(flaw.reason, flaw.line, FlawPart::Whole);
     }
     if let Err(wrong) = told {
         notes.form(wrong);
@@ -110,17 +110,17 @@ fn parts(source: &mut dyn BufRead, notes: &mut Notes<'_>) -> io::Result<Result<(
 
 /// The script, of so many bytes.
 fn script<R: BufRead>(inflating: &mut Inflate<R>, size: u64, notes: &mut Notes<'_>) -> io::Result<Result<(), Wrong>> {
-    let mut text = Text::default();
+    let mut text = TextCheck::default();
     let mut exact = Exact { inflating, left: size, wrong: None };
     let mut unpacked = BufReader::with_capacity(PIECE, &mut exact);
-    let mut seen = Tap::new(&mut unpacked, |bytes: &[u8]| text.take(bytes));
+    let mut seen = ReadTap::new(&mut unpacked, |bytes: &[u8]| text.take(bytes));
     let read = lines::read(&mut seen, &mut Script::default(), notes);
     if let Some(wrong) = exact.wrong {
         return Ok(Err(wrong));
     }
     read?;
     // A line that is no text is passed over as a line.
-    let is_text = notes.was_over() || text.state() == State::Plain;
+    let is_text = notes.was_over() || text.state() == TextState::Plain;
     Ok(if is_text { Ok(()) } else { Err("its script is no plain text") })
 }
 
@@ -200,20 +200,20 @@ impl Grammar for Script {
         LONGEST_LINE
     }
 
-    fn line(&mut self, line: &Line<'_>, notes: &mut Notes<'_>) {
+    fn line(&mut self, line: &TextLine<'_>, notes: &mut Notes<'_>) {
         if line.text.starts_with('#') {
             return;
         }
         let Some(named) = self.command(line.text) else {
-            return notes.flaw(Reason::RuleSyntax, line.number, Part::Whole);
+            return notes.flaw(Reason::RuleSyntax, line.number, FlawPart::Whole);
         };
         for name in named {
             let extension = extension(name);
             if extension == "cbc" {
                 // A program for the engine's interpreter.
-                notes.flaw(Reason::RuleBytecode, line.number, Part::Whole);
+                notes.flaw(Reason::RuleBytecode, line.number, FlawPart::Whole);
             } else if !clamav::may_stand(name, &extension) {
-                notes.flaw(Reason::ArchiveMember, line.number, Part::Whole);
+                notes.flaw(Reason::ArchiveMember, line.number, FlawPart::Whole);
             }
         }
     }
@@ -269,7 +269,7 @@ mod tests {
         ] {
             assert_eq!(of(script), [(reason, line, None)], "{script}");
             let bytes = packed(script, script.len(), ":abc+/Z9");
-            assert!(flaws_of(Kind::ClamavCdiff, &bytes).iter().all(|flaw| flaw.part == Part::Whole), "{script}");
+            assert!(flaws_of(Kind::ClamavCdiff, &bytes).iter().all(|flaw| flaw.part == FlawPart::Whole), "{script}");
         }
     }
 

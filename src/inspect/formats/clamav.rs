@@ -4,9 +4,9 @@
 
 use std::borrow::Cow;
 
-use super::lines::{Grammar, Line};
+use super::lines::{Grammar, TextLine};
 use super::regex;
-use super::seen::Seen;
+use super::seen::FirstBytes;
 use crate::item::{Effect, Item};
 use crate::kind::Kind;
 use crate::notes::Notes;
@@ -47,7 +47,7 @@ pub fn may_stand(name: &str, extension: &str) -> bool {
 }
 
 /// A database container: a 512-byte header of `:`-separated fields.
-pub fn is_cvd(seen: &Seen<'_>) -> bool {
+pub fn is_cvd(seen: &FirstBytes<'_>) -> bool {
     seen.extension == "cvd" && seen.head.len() >= 512 && cvd_version(seen.head).is_some()
 }
 
@@ -60,47 +60,47 @@ pub fn cvd_version(head: &[u8]) -> Option<u64> {
 }
 
 /// An increment: `ClamAV-Diff:VERSION:SIZE:` and gzip.
-pub fn is_cdiff(seen: &Seen<'_>) -> bool {
+pub fn is_cdiff(seen: &FirstBytes<'_>) -> bool {
     seen.extension == "cdiff" && seen.head.starts_with(b"ClamAV-Diff:")
 }
 
 /// A detached signature of ClamAV 1.5 and later.
-pub fn is_sign(seen: &Seen<'_>) -> bool {
+pub fn is_sign(seen: &FirstBytes<'_>) -> bool {
     seen.extension == "sign" && seen.head.starts_with(b"#clamsign-")
 }
 
 /// `HASH:SIZE:NAME[:LEVELS]`; in section databases `SIZE:HASH:NAME`.
-pub fn is_hashes(seen: &Seen<'_>) -> bool {
+pub fn is_hashes(seen: &FirstBytes<'_>) -> bool {
     HASHES.contains(&seen.extension) && seen.first_line(comment, |line| hashes(line).is_some())
 }
 
 /// `NAME:TARGET:OFFSET:HEX[:LEVELS]`.
-pub fn is_bodies(seen: &Seen<'_>) -> bool {
+pub fn is_bodies(seen: &FirstBytes<'_>) -> bool {
     BODIES.contains(&seen.extension) && seen.first_line(comment, |line| bodies(line).is_some())
 }
 
 /// `NAME;TARGET;EXPRESSION;SUBSIGNATURE…`.
-pub fn is_logical(seen: &Seen<'_>) -> bool {
+pub fn is_logical(seen: &FirstBytes<'_>) -> bool {
     LOGICAL.contains(&seen.extension) && seen.first_line(comment, |line| logical(line).is_some())
 }
 
 /// `NAME:CONTAINER:…`, ten fields or more.
-pub fn is_containers(seen: &Seen<'_>) -> bool {
+pub fn is_containers(seen: &FirstBytes<'_>) -> bool {
     seen.extension == "cdb" && seen.first_line(comment, |line| containers(line).is_some())
 }
 
 /// `NAME:GROUP:GROUP:HASH`.
-pub fn is_icons(seen: &Seen<'_>) -> bool {
+pub fn is_icons(seen: &FirstBytes<'_>) -> bool {
     seen.extension == "idb" && seen.first_line(comment, |line| icons(line).is_some())
 }
 
 /// Hashes, names and pages of which nothing is to be said.
-pub fn is_allow(seen: &Seen<'_>) -> bool {
+pub fn is_allow(seen: &FirstBytes<'_>) -> bool {
     ALLOW.contains(&seen.extension) && seen.first_line(comment, |line| allow(line).is_some())
 }
 
 /// Switches of the engine, file types, trusted certificates, passwords of archives.
-pub fn is_settings(seen: &Seen<'_>) -> bool {
+pub fn is_settings(seen: &FirstBytes<'_>) -> bool {
     SETTINGS.contains(&seen.extension) && seen.first_line(comment, |line| settings(line).is_some())
 }
 
@@ -109,21 +109,21 @@ fn comment(line: &str) -> bool {
 }
 
 /// The lines of one of the text databases.
-pub struct Database(Kind);
+pub struct DatabaseLines(Kind);
 
-impl Database {
+impl DatabaseLines {
     /// Of this kind.
     pub fn new(kind: Kind) -> Self {
         Self(kind)
     }
 }
 
-impl Grammar for Database {
+impl Grammar for DatabaseLines {
     fn longest(&self) -> usize {
         LONGEST
     }
 
-    fn line(&mut self, line: &Line<'_>, notes: &mut Notes<'_>) {
+    fn line(&mut self, line: &TextLine<'_>, notes: &mut Notes<'_>) {
         if comment(line.text) {
             return;
         }
@@ -182,7 +182,7 @@ fn are_levels(text: &str) -> bool {
 }
 
 /// An entry of a database of hashes.
-struct Entry<'a> {
+struct HashEntry<'a> {
     /// The hash, and the size that stands on its other side, as written.
     first: &'a str,
     second: &'a str,
@@ -190,9 +190,9 @@ struct Entry<'a> {
     levels: &'a str,
 }
 
-impl Entry<'_> {
+impl HashEntry<'_> {
     /// Digest for comparison of the content detected and the engines that detect it; the name does not count.
-    fn item(&self, line: &Line<'_>) -> Item {
+    fn item(&self, line: &TextLine<'_>) -> Item {
         let space = Kind::ClamavHashes.name();
         let item = |first: &str, second: &str| {
             let values = [first.as_bytes(), second.as_bytes(), self.levels.as_bytes()];
@@ -212,14 +212,14 @@ fn cut(line: &str) -> Option<(&str, &str)> {
 }
 
 /// An entry of a database of hashes; `None`: it is none.
-fn hashes(line: &str) -> Option<Entry<'_>> {
+fn hashes(line: &str) -> Option<HashEntry<'_>> {
     let (first, rest) = cut(line)?;
     let (second, rest) = cut(rest)?;
     let (name, levels) = rest.split_at_checked(memchr::memchr(b':', rest.as_bytes()).unwrap_or(rest.len()))?;
     let size = |text: &str| text == "*" || is_number(text);
     let is_entry = is_hash(first) && size(second) || size(first) && is_hash(second);
     let are_levels = levels.strip_prefix(':').is_none_or(are_levels);
-    (is_entry && is_name(name) && are_levels).then_some(Entry { first, second, levels })
+    (is_entry && is_name(name) && are_levels).then_some(HashEntry { first, second, levels })
 }
 
 fn bodies(line: &str) -> Option<&str> {
@@ -337,7 +337,7 @@ mod tests {
 
     fn flaws(kind: Kind, text: &str) -> Vec<(Reason, u64)> {
         let mut notes = Notes::default();
-        lines::read(&mut text.as_bytes(), &mut Database::new(kind), &mut notes).unwrap();
+        lines::read(&mut text.as_bytes(), &mut DatabaseLines::new(kind), &mut notes).unwrap();
         notes.into_flaws().into_iter().map(|flaw| (flaw.reason, flaw.line)).collect()
     }
 

@@ -22,10 +22,10 @@ use crate::archive::inflate::Inflate;
 use crate::archive::tar::{End, Tar};
 use crate::archive::{Archive as _, Wrong};
 use crate::background::beside;
-use crate::finding::Database;
-use crate::flaw::Part;
+use crate::finding::DatabaseHeader;
+use crate::flaw::FlawPart;
 use crate::notes::Notes;
-use crate::source::{Tap, drain, read_most};
+use crate::source::{ReadTap, drain, read_most};
 use base::digest::Hasher;
 use base::{Digest, Reason};
 
@@ -48,8 +48,8 @@ pub fn read(source: &mut dyn BufRead, notes: &mut Notes<'_>) -> io::Result<()> {
     let text = String::from_utf8_lossy(&header);
     let header: Vec<&str> = text.trim_end().split(':').collect();
     let mut md5 = md5::Md5::new();
-    let mut body = Tap::new(source, |bytes: &[u8]| md5.update(bytes));
-    let mut contents = Contents::default();
+    let mut body = ReadTap::new(source, |bytes: &[u8]| md5.update(bytes));
+    let mut contents = DatabaseContents::default();
     let (read, flaws) = notes.aside(|notes| contents.read(&mut body, notes));
     let read = read?;
     drain(&mut body)?;
@@ -57,19 +57,19 @@ pub fn read(source: &mut dyn BufRead, notes: &mut Notes<'_>) -> io::Result<()> {
     // Lines are not judged; which files there are is.
     for flaw in flaws.into_iter().filter(|flaw| JUDGED.contains(&flaw.reason)) {
         notes.enter(flaw.member.as_deref());
-        notes.flaw(flaw.reason, flaw.line, Part::Whole);
+        notes.flaw(flaw.reason, flaw.line, FlawPart::Whole);
     }
     notes.enter(None);
     if let Err(wrong) = read.and_then(|()| check(&header, md5)).and_then(|()| contents.check(&header)) {
         notes.form(wrong);
     }
-    notes.database = Database::parse(&header, is_signed(header.get(6).copied().unwrap_or_default(), md5));
+    notes.database = DatabaseHeader::parse(&header, is_signed(header.get(6).copied().unwrap_or_default(), md5));
     Ok(())
 }
 
 /// Checks a container's header, of the bytes that have this MD5.
 fn check(header: &[&str], md5: [u8; 16]) -> Result<(), Wrong> {
-    if header.len() != 9 || Database::parse(header, false).is_none() {
+    if header.len() != 9 || DatabaseHeader::parse(header, false).is_none() {
         return Err("its header is of no known form");
     }
     let same = header.get(5) == Some(&HEXLOWER.encode(&md5).as_str());
@@ -78,13 +78,13 @@ fn check(header: &[&str], md5: [u8; 16]) -> Result<(), Wrong> {
 
 /// The files in it.
 #[derive(Default)]
-struct Contents {
+struct DatabaseContents {
     info: Vec<u8>,
     /// Size and digest of each database.
     files: BTreeMap<String, (u64, Digest)>,
 }
 
-impl Contents {
+impl DatabaseContents {
     fn read(&mut self, body: &mut dyn BufRead, notes: &mut Notes<'_>) -> io::Result<Result<(), Wrong>> {
         match body.fill_buf()?.first() {
             None => Ok(Err("it is cut")),
@@ -111,17 +111,17 @@ impl Contents {
         let extension = extension(&name);
         if extension == "cbc" {
             // Programs for the engine's interpreter.
-            notes.flaw(Reason::RuleBytecode, 1, Part::Whole);
+            notes.flaw(Reason::RuleBytecode, 1, FlawPart::Whole);
         } else if !clamav::may_stand(&name, &extension) {
-            notes.flaw(Reason::ArchiveMember, 1, Part::Whole);
+            notes.flaw(Reason::ArchiveMember, 1, FlawPart::Whole);
         }
         let (mut hasher, mut size) = (Hasher::new(), 0);
-        let mut file = Tap::new(tar, |bytes: &[u8]| {
+        let mut file = ReadTap::new(tar, |bytes: &[u8]| {
             hasher.update(bytes);
             size += bytes.len() as u64;
         });
         if let Some(kind) = clamav::kind_of(&extension) {
-            lines::read(&mut file, &mut clamav::Database::new(kind), notes)?;
+            lines::read(&mut file, &mut clamav::DatabaseLines::new(kind), notes)?;
         } else if extension == "info" {
             self.info.extend(read_most(&mut file, LONGEST_INFO)?);
         }

@@ -6,12 +6,12 @@ use md5::Digest as _;
 
 use super::recognise::recognise;
 use super::seen::extension;
-use super::text::{State, Text};
-use super::{Reader, rules_archive};
+use super::text::{TextCheck, TextState};
+use super::{FormatReader, rules_archive};
 use crate::finding::Finding;
 use crate::kind::{HEAD, Kind};
 use crate::notes::{Items, Notes};
-use crate::source::{Tap, drain};
+use crate::source::{ReadTap, drain};
 use base::Reason;
 
 /// Reads all of the artifact at `path`, and tells what its bytes show. `items` takes the records of its items as they
@@ -22,7 +22,7 @@ pub fn inspect(path: &str, from: &mut dyn BufRead, items: Items<'_>) -> io::Resu
 
 /// The same with notes of its own.
 pub(crate) fn look(path: &str, from: &mut dyn BufRead, notes: &mut Notes<'_>) -> io::Result<Finding> {
-    let (mut finding, _) = read(path, from, notes, Reader::of)?;
+    let (mut finding, _) = read(path, from, notes, FormatReader::of)?;
     finding.members = notes.kinds.iter().copied().collect();
     finding.database = notes.database.filter(|_| finding.kind == Ok(Kind::ClamavCvd));
     notes.hand_over();
@@ -30,28 +30,33 @@ pub(crate) fn look(path: &str, from: &mut dyn BufRead, notes: &mut Notes<'_>) ->
 }
 
 /// A file in an archive, in which there is no other.
-fn member(path: &str, from: &mut dyn BufRead, notes: &mut Notes<'_>) -> io::Result<(Finding, State)> {
-    read(path, from, notes, |kind| if kind == Kind::RulesArchive { Reader::Nothing } else { Reader::of(kind) })
+fn member(path: &str, from: &mut dyn BufRead, notes: &mut Notes<'_>) -> io::Result<(Finding, TextState)> {
+    read(
+        path,
+        from,
+        notes,
+        |kind| if kind == Kind::RulesArchive { FormatReader::Nothing } else { FormatReader::of(kind) },
+    )
 }
 
 fn read(
     path: &str,
     from: &mut dyn BufRead,
     notes: &mut Notes<'_>,
-    reader: fn(Kind) -> Reader,
-) -> io::Result<(Finding, State)> {
+    reader: fn(Kind) -> FormatReader,
+) -> io::Result<(Finding, TextState)> {
     // Rules and archives of them get an MD5 beside them, since that is what suricata-update asks for.
     let mut md5 = matches!(extension(path).as_str(), "rules" | "gz" | "tgz" | "zip").then(md5::Md5::new);
-    let (mut text, mut head) = (Text::default(), Vec::new());
+    let (mut text, mut head) = (TextCheck::default(), Vec::new());
     from.take(HEAD as u64).read_to_end(&mut head)?;
     text.take(&head);
     // What makes it another kind later, a character that no text has, keeps the artifact back, and what was found
     // counts for nothing.
-    let reader = recognise(path, &head, text.state_so_far()).map_or(Reader::Nothing, reader);
+    let reader = recognise(path, &head, text.state_so_far()).map_or(FormatReader::Nothing, reader);
     if let Some(md5) = &mut md5 {
         md5.update(&head);
     }
-    let mut rest = Tap::new(from, |bytes: &[u8]| {
+    let mut rest = ReadTap::new(from, |bytes: &[u8]| {
         text.take(bytes);
         if let Some(md5) = &mut md5 {
             md5.update(bytes);
@@ -59,9 +64,9 @@ fn read(
     });
     let mut source = head.as_slice().chain(&mut rest);
     let (read, flaws) = notes.aside(|notes| match reader {
-        Reader::Nothing => Ok(()),
-        Reader::Reads(read) => read(&mut source, notes),
-        Reader::Files => rules_archive::read(&mut source, member, notes),
+        FormatReader::Nothing => Ok(()),
+        FormatReader::Reads(read) => read(&mut source, notes),
+        FormatReader::Files => rules_archive::read(&mut source, member, notes),
     });
     read?;
     drain(&mut rest)?;
@@ -85,10 +90,10 @@ fn read(
 #[cfg(test)]
 pub(crate) fn flaws_of(kind: Kind, mut bytes: &[u8]) -> Vec<crate::flaw::Flaw> {
     let mut notes = Notes::default();
-    let read = match Reader::of(kind) {
-        Reader::Nothing => Ok(()),
-        Reader::Reads(read) => read(&mut bytes, &mut notes),
-        Reader::Files => rules_archive::read(&mut bytes, member, &mut notes),
+    let read = match FormatReader::of(kind) {
+        FormatReader::Nothing => Ok(()),
+        FormatReader::Reads(read) => read(&mut bytes, &mut notes),
+        FormatReader::Files => rules_archive::read(&mut bytes, member, &mut notes),
     };
     read.unwrap();
     notes.into_flaws()
@@ -98,7 +103,7 @@ pub(crate) fn flaws_of(kind: Kind, mut bytes: &[u8]) -> Vec<crate::flaw::Flaw> {
 mod tests {
     use super::*;
     use crate::flaw::Flaw;
-    use crate::source::tests::Pieces;
+    use crate::source::tests::InPieces;
 
     /// Text whose piece, or head, ends in the middle of a character is read as a text all the same.
     #[test]
@@ -108,7 +113,7 @@ mod tests {
             let comment = "# c\n".repeat(from / 4 - 2);
             let text = format!("{comment}# {}\u{1f600}\n{rule}", "x".repeat(from - comment.len() - 2));
             for piece in [7, HEAD, 256 << 10, usize::MAX] {
-                let found = inspect("x.rules", &mut Pieces(text.as_bytes(), piece), &mut |_| {}).unwrap();
+                let found = inspect("x.rules", &mut InPieces(text.as_bytes(), piece), &mut |_| {}).unwrap();
                 let reasons: Vec<Reason> = found.flaws.iter().map(|Flaw { reason, .. }| *reason).collect();
                 assert_eq!((found.kind, reasons.as_slice()), (Ok(Kind::SuricataRules), &[Reason::RuleRunsCode][..]));
             }

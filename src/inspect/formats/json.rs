@@ -8,10 +8,10 @@ use std::io::{self, BufRead};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::seen::Seen;
+use super::seen::FirstBytes;
 use super::whole::{self, Counter};
-use crate::cut::Span;
-use crate::flaw::Part;
+use crate::cut::ByteSpan;
+use crate::flaw::FlawPart;
 use crate::notes::Notes;
 use base::Reason;
 use guard;
@@ -22,48 +22,48 @@ const LONGEST: usize = 64 << 20;
 const LARGEST: usize = 8 << 20;
 
 /// An object that says it is a bundle.
-pub fn is_stix(seen: &Seen<'_>) -> bool {
+pub fn is_stix(seen: &FirstBytes<'_>) -> bool {
     is_object(seen) && squeezed(seen).contains("\"type\":\"bundle\"")
 }
 
 /// An object that holds an event.
-pub fn is_misp(seen: &Seen<'_>) -> bool {
+pub fn is_misp(seen: &FirstBytes<'_>) -> bool {
     is_object(seen) && squeezed(seen).starts_with("{\"Event\":{")
 }
 
 /// An object of a signed part and its signatures, of a type that is signed offline.
-pub fn is_tuf(seen: &Seen<'_>) -> bool {
+pub fn is_tuf(seen: &FirstBytes<'_>) -> bool {
     let begins = squeezed(seen);
     let is_enveloped = begins.starts_with("{\"signatures\":[") || begins.starts_with("{\"signed\":{");
     is_object(seen) && is_enveloped && begins.contains("\"keyid\":\"")
 }
 
 /// A whole list of endpoints, in every field as the relay would use it.
-pub fn is_endpoints(seen: &Seen<'_>) -> bool {
+pub fn is_endpoints(seen: &FirstBytes<'_>) -> bool {
     seen.extension == "json" && guard::list::parse(seen.head).is_ok()
 }
 
-fn is_object(seen: &Seen<'_>) -> bool {
+fn is_object(seen: &FirstBytes<'_>) -> bool {
     seen.extension == "json" && seen.head.trim_ascii_start().starts_with(b"{")
 }
 
 /// The beginning without white space. A one-line file has no whole line in a cut head, so the
 /// bytes are looked at, not the lines.
-fn squeezed(seen: &Seen<'_>) -> String {
+fn squeezed(seen: &FirstBytes<'_>) -> String {
     let head = seen.head.get(..4096).unwrap_or(seen.head);
     String::from_utf8_lossy(head).chars().filter(|c| !c.is_whitespace()).collect()
 }
 
 /// Reader of a format's whole text.
-type Format = fn(&mut Text<'_>, &mut Notes<'_>) -> Result<(), Unread>;
+type JsonFormat = fn(&mut JsonText<'_>, &mut Notes<'_>) -> Result<(), Unread>;
 
 /// Reads a file of this format.
-pub fn read(source: &mut dyn BufRead, format: Format, notes: &mut Notes<'_>) -> io::Result<()> {
+pub fn read(source: &mut dyn BufRead, format: JsonFormat, notes: &mut Notes<'_>) -> io::Result<()> {
     let Some(bytes) = whole::read(source, LONGEST, notes)? else { return Ok(()) };
     // What is no UTF-8 has been told of as such.
-    let mut text = Text::new(str::from_utf8(&bytes).unwrap_or_default());
+    let mut text = JsonText::new(str::from_utf8(&bytes).unwrap_or_default());
     if let Err((reason, line)) = format(&mut text, notes) {
-        notes.flaw(reason, line, Part::Whole);
+        notes.flaw(reason, line, FlawPart::Whole);
     }
     Ok(())
 }
@@ -72,21 +72,21 @@ pub fn read(source: &mut dyn BufRead, format: Format, notes: &mut Notes<'_>) -> 
 pub type Unread = (Reason, u64);
 
 /// A whole text, whose lines are counted on as its objects come.
-pub struct Text<'a> {
+pub struct JsonText<'a> {
     /// All of it.
     pub text: &'a str,
     lines: Counter<'a>,
 }
 
-impl<'a> Text<'a> {
+impl<'a> JsonText<'a> {
     fn new(text: &'a str) -> Self {
         Self { text, lines: Counter::new(text.as_bytes()) }
     }
 
     /// Span of a part of the text.
-    pub fn span(&self, part: &str) -> Span {
+    pub fn span(&self, part: &str) -> ByteSpan {
         let from = part.as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
-        Span { from: from as u64, size: part.len() as u64 }
+        ByteSpan { from: from as u64, size: part.len() as u64 }
     }
 
     /// The line in which a part of the text begins.
@@ -97,7 +97,7 @@ impl<'a> Text<'a> {
 
     /// Notes that this part of the text may not pass.
     pub fn flaw(&mut self, reason: Reason, part: &str, notes: &mut Notes<'_>) {
-        notes.flaw(reason, self.line(part), Part::Object(self.span(part)));
+        notes.flaw(reason, self.line(part), FlawPart::Object(self.span(part)));
     }
 
     /// Reads a part of the text as a value. Refused: one of more than 8 MiB, since a tree is many times as large.
@@ -224,19 +224,19 @@ impl<'de> Deserialize<'de> for Json {
 }
 
 /// The fields of an object, unread; no key stands twice.
-pub struct Fields<'a>(pub Vec<(String, &'a RawValue)>);
+pub struct ObjectFields<'a>(pub Vec<(String, &'a RawValue)>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for ObjectFields<'a> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Strict;
         impl<'de> Visitor<'de> for Strict {
-            type Value = Fields<'de>;
+            type Value = ObjectFields<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Fields<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<ObjectFields<'de>, A::Error> {
                 let (mut fields, mut seen) = (Vec::new(), HashSet::new());
                 while let Some((key, value)) = from.next_entry::<String, &'de RawValue>()? {
                     if !seen.insert(key.clone()) {
@@ -244,7 +244,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                     }
                     fields.push((key, value));
                 }
-                Ok(Fields(fields))
+                Ok(ObjectFields(fields))
             }
         }
         from.deserialize_map(Strict)

@@ -3,14 +3,14 @@
 use std::io::{self, BufRead};
 
 use super::submission::submits;
-use crate::cut::Span;
-use crate::flaw::Part;
+use crate::cut::ByteSpan;
+use crate::flaw::FlawPart;
 use crate::notes::Notes;
 use base::Reason;
 
 /// A line, without its end.
 #[derive(Clone, Copy, Debug)]
-pub struct Line<'a> {
+pub struct TextLine<'a> {
     /// Text, without blanks around it.
     pub text: &'a str,
     /// True if there were blanks around it, which some readers take for a part of it.
@@ -18,14 +18,14 @@ pub struct Line<'a> {
     /// Counted from 1.
     pub number: u64,
     /// The whole line, with its end.
-    pub span: Span,
+    pub span: ByteSpan,
 }
 
-impl Line<'_> {
+impl TextLine<'_> {
     /// Notes that this line may not pass. One that is of no form here may be of one that is known.
     pub fn flaw(&self, reason: Reason, notes: &mut Notes<'_>) {
         let submits = reason == Reason::RuleSyntax && submits(self.text);
-        notes.flaw(if submits { Reason::RuleSubmits } else { reason }, self.number, Part::Line(self.span));
+        notes.flaw(if submits { Reason::RuleSubmits } else { reason }, self.number, FlawPart::Line(self.span));
     }
 }
 
@@ -35,12 +35,12 @@ pub trait Grammar {
     fn longest(&self) -> usize;
 
     /// A line that is not empty, not too long, and has no lone carriage return.
-    fn line(&mut self, line: &Line<'_>, notes: &mut Notes<'_>);
+    fn line(&mut self, line: &TextLine<'_>, notes: &mut Notes<'_>);
 }
 
 /// Reads each line of it by this grammar.
 pub fn read(source: &mut dyn BufRead, grammar: &mut dyn Grammar, notes: &mut Notes<'_>) -> io::Result<()> {
-    let mut lines = Lines { grammar, cut: Vec::new(), number: 0, offset: 0, size: 0 };
+    let mut lines = LineReader { grammar, cut: Vec::new(), number: 0, offset: 0, size: 0 };
     while !notes.was_over() {
         let bytes = source.fill_buf()?;
         if bytes.is_empty() {
@@ -55,7 +55,7 @@ pub fn read(source: &mut dyn BufRead, grammar: &mut dyn Grammar, notes: &mut Not
 }
 
 /// Position of the reader.
-struct Lines<'a> {
+struct LineReader<'a> {
     grammar: &'a mut dyn Grammar,
     /// The beginning of a line that was cut by the end of the last piece.
     cut: Vec<u8>,
@@ -65,7 +65,7 @@ struct Lines<'a> {
     size: u64,
 }
 
-impl Lines<'_> {
+impl LineReader<'_> {
     /// The next bytes, wherever they are cut.
     fn take(&mut self, bytes: &[u8], notes: &mut Notes<'_>) {
         let mut rest = bytes;
@@ -100,7 +100,7 @@ impl Lines<'_> {
 
     fn end(&mut self, bytes: &[u8], notes: &mut Notes<'_>) {
         self.number += 1;
-        let span = Span { from: self.offset, size: std::mem::take(&mut self.size) };
+        let span = ByteSpan { from: self.offset, size: std::mem::take(&mut self.size) };
         self.offset = span.end();
         if notes.is_over(self.number) {
             return;
@@ -115,7 +115,7 @@ impl Lines<'_> {
         let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t' | b'\r'));
         let is_padded = is_blank(whole.as_bytes().first()) || is_blank(whole.as_bytes().last());
         let text = if is_padded { whole.trim_matches([' ', '\t', '\r']) } else { whole };
-        let line = Line { text, is_padded, number: self.number, span };
+        let line = TextLine { text, is_padded, number: self.number, span };
         if span.size > self.grammar.longest() as u64 {
             line.flaw(Reason::RuleTooLong, notes);
         } else if memchr::memchr(b'\r', text.as_bytes()).is_some() {

@@ -3,8 +3,8 @@
 
 use std::net::IpAddr;
 
-use super::lines::{Grammar, Line};
-use super::seen::Seen;
+use super::lines::{Grammar, TextLine};
+use super::seen::FirstBytes;
 use crate::item::{Effect, Item};
 use crate::kind::Kind;
 use crate::notes::Notes;
@@ -30,7 +30,7 @@ impl Grammar for List {
         LONGEST
     }
 
-    fn line(&mut self, line: &Line<'_>, notes: &mut Notes<'_>) {
+    fn line(&mut self, line: &TextLine<'_>, notes: &mut Notes<'_>) {
         let text = line.text;
         if comment(text) {
             return;
@@ -55,7 +55,7 @@ fn comment(line: &str) -> bool {
     line.starts_with('#')
 }
 
-fn is_list(seen: &Seen<'_>, own: &[&str], line: fn(&str) -> bool) -> bool {
+fn is_list(seen: &FirstBytes<'_>, own: &[&str], line: fn(&str) -> bool) -> bool {
     (ANY.contains(&seen.extension) || own.contains(&seen.extension)) && seen.first_line(comment, line)
 }
 
@@ -98,26 +98,26 @@ fn url(line: &str) -> bool {
 }
 
 /// 64 hex digits a line.
-pub fn is_sha256(seen: &Seen<'_>) -> bool {
+pub fn is_sha256(seen: &FirstBytes<'_>) -> bool {
     is_list(seen, &["csv", "sha256"], sha256)
 }
 
 /// 32 hex digits a line.
-pub fn is_md5(seen: &Seen<'_>) -> bool {
+pub fn is_md5(seen: &FirstBytes<'_>) -> bool {
     is_list(seen, &["csv", "md5"], md5)
 }
 
 /// An address or a block a line.
-pub fn is_ip(seen: &Seen<'_>) -> bool {
+pub fn is_ip(seen: &FirstBytes<'_>) -> bool {
     is_list(seen, &["ipset", "netset"], ip)
 }
 
 /// A host name a line.
-pub fn is_domain(seen: &Seen<'_>) -> bool {
+pub fn is_domain(seen: &FirstBytes<'_>) -> bool {
     is_list(seen, &[], domain)
 }
 
 /// A URL a line.
-pub fn is_url(seen: &Seen<'_>) -> bool {
+pub fn is_url(seen: &FirstBytes<'_>) -> bool {
     is_list(seen, &[], url)
 }

@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::json::{Fields, Json, Text, Unread};
+use super::json::{Json, JsonText, ObjectFields, Unread};
 use super::{embedded, pattern};
 use crate::item::{Effect, Item};
 use crate::notes::Notes;
@@ -202,7 +202,7 @@ const TYPES: &[&str] = &[
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File<'a> {
+struct MispFile<'a> {
     #[serde(rename = "Event", borrow)]
     event: &'a RawValue,
 }
@@ -214,9 +214,9 @@ struct Object<'a> {
 }
 
 /// Notes what is in an event.
-pub fn read(text: &mut Text<'_>, notes: &mut Notes<'_>) -> Result<(), Unread> {
-    let file: File<'_> = text.parse(text.text)?;
-    let Fields(fields) = text.parse(file.event.get())?;
+pub fn read(text: &mut JsonText<'_>, notes: &mut Notes<'_>) -> Result<(), Unread> {
+    let file: MispFile<'_> = text.parse(text.text)?;
+    let ObjectFields(fields) = text.parse(file.event.get())?;
     for (key, raw) in fields {
         match key.as_str() {
             "Attribute" => {
@@ -234,7 +234,7 @@ pub fn read(text: &mut Text<'_>, notes: &mut Notes<'_>) -> Result<(), Unread> {
 }
 
 /// Values that are not inspected for what they detect: they have no key twice, and carry no file.
-fn describe(text: &mut Text<'_>, raw: &RawValue, notes: &mut Notes<'_>) -> Result<(), Unread> {
+fn describe(text: &mut JsonText<'_>, raw: &RawValue, notes: &mut Notes<'_>) -> Result<(), Unread> {
     let carries = |key: &str, value: &Json| {
         key == "data" && *value != Json::Text(String::new()) && *value != Json::Other("null".into())
     };
@@ -244,13 +244,13 @@ fn describe(text: &mut Text<'_>, raw: &RawValue, notes: &mut Notes<'_>) -> Resul
     Ok(())
 }
 
-fn object(text: &mut Text<'_>, raw: &RawValue, notes: &mut Notes<'_>) -> Result<(), Unread> {
+fn object(text: &mut JsonText<'_>, raw: &RawValue, notes: &mut Notes<'_>) -> Result<(), Unread> {
     describe(text, raw, notes)?;
     let object: Object<'_> = text.parse(raw.get())?;
     object.attributes.into_iter().try_for_each(|raw| attribute(text, raw, notes))
 }
 
-fn attribute(text: &mut Text<'_>, raw: &RawValue, notes: &mut Notes<'_>) -> Result<(), Unread> {
+fn attribute(text: &mut JsonText<'_>, raw: &RawValue, notes: &mut Notes<'_>) -> Result<(), Unread> {
     if notes.is_over(1) {
         return Ok(());
     }

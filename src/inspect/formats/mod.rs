@@ -47,16 +47,16 @@ pub(crate) use inspection::{flaws_of, look};
 use super::flaw::Unit;
 use super::kind::Kind;
 use super::notes::Notes;
-use seen::Seen;
+use seen::FirstBytes;
 
 /// One kind of content.
-pub struct Format {
+pub struct ContentFormat {
     /// The kind.
     pub kind: Kind,
     /// Recogniser: true if a name and first bytes are of this kind; if several are, the first in the table counts.
-    pub recognise: fn(&Seen<'_>) -> bool,
+    pub recognise: fn(&FirstBytes<'_>) -> bool,
     /// Reader.
-    pub reader: Reader,
+    pub reader: FormatReader,
     /// The smallest part that can be left out of it.
     pub unit: Unit,
     /// Patterns of its files' names.
@@ -69,7 +69,7 @@ pub struct Format {
 
 /// Reader of a format.
 #[derive(Clone, Copy)]
-pub enum Reader {
+pub enum FormatReader {
     /// Not at all: it is taken or not by what it is.
     Nothing,
     /// By a reader that notes what is in it. Errors: the source's.
@@ -78,14 +78,14 @@ pub enum Reader {
     Files,
 }
 
-impl Reader {
+impl FormatReader {
     fn of(kind: Kind) -> Self {
         format(kind).map_or(Self::Nothing, |format| format.reader)
     }
 }
 
 /// The row of a kind.
-pub fn format(kind: Kind) -> Option<&'static Format> {
+pub fn format(kind: Kind) -> Option<&'static ContentFormat> {
     FORMATS.iter().find(|format| format.kind == kind)
 }
 
@@ -93,7 +93,7 @@ pub fn format(kind: Kind) -> Option<&'static Format> {
 macro_rules! formats {
     ($($kind:ident $recognise:path, $reader:expr, $unit:ident; $names:literal $looks:literal $engine:literal)*) => {
         /// Every kind there is, in the order in which they are tried.
-        pub const FORMATS: &[Format] = &[$(Format {
+        pub const FORMATS: &[ContentFormat] = &[$(ContentFormat {
             kind: Kind::$kind,
             recognise: $recognise,
             reader: $reader,
@@ -108,48 +108,48 @@ macro_rules! formats {
 /// A format of lines.
 macro_rules! lines {
     ($grammar:expr) => {
-        Reader::Reads(|source, notes| lines::read(source, &mut $grammar, notes))
+        FormatReader::Reads(|source, notes| lines::read(source, &mut $grammar, notes))
     };
 }
 
 formats! {
-    ClamavCvd clamav::is_cvd, Reader::Reads(cvd::read), Whole;
+    ClamavCvd clamav::is_cvd, FormatReader::Reads(cvd::read), Whole;
         "*.cvd" "ClamAV-VDB:26 Nov 2026 08-26 +0000:27412:…" "ClamAV"
-    ClamavCdiff clamav::is_cdiff, Reader::Reads(cdiff::read), Whole;
+    ClamavCdiff clamav::is_cdiff, FormatReader::Reads(cdiff::read), Whole;
         "*.cdiff" "ClamAV-Diff:27412:118344:…" "ClamAV (freshclam)"
-    ClamavSign clamav::is_sign, Reader::Nothing, Whole;
+    ClamavSign clamav::is_sign, FormatReader::Nothing, Whole;
         "*.sign" "#clamsign-1.0" "ClamAV 1.5 and later"
-    ClamavHashes clamav::is_hashes, lines!(clamav::Database::new(Kind::ClamavHashes)), Line;
+    ClamavHashes clamav::is_hashes, lines!(clamav::DatabaseLines::new(Kind::ClamavHashes)), Line;
         "*.hdb *.hdu *.hsb *.hsu *.mdb *.mdu *.msb *.msu *.imp" "44d88612fea8a8f36de82e1278abb02f:68:Eicar-Test-Signature" "ClamAV"
-    ClamavBodies clamav::is_bodies, lines!(clamav::Database::new(Kind::ClamavBodies)), Line;
+    ClamavBodies clamav::is_bodies, lines!(clamav::DatabaseLines::new(Kind::ClamavBodies)), Line;
         "*.ndb *.ndu" "Win.Trojan.Example-1:1:*:4d5a90{-20}6162" "ClamAV"
-    ClamavLogical clamav::is_logical, lines!(clamav::Database::new(Kind::ClamavLogical)), Line;
+    ClamavLogical clamav::is_logical, lines!(clamav::DatabaseLines::new(Kind::ClamavLogical)), Line;
         "*.ldb *.ldu" "Win.Trojan.Example-2;Engine:51-255,Target:1;0&1;6162;6364" "ClamAV"
-    ClamavContainers clamav::is_containers, lines!(clamav::Database::new(Kind::ClamavContainers)), Line;
+    ClamavContainers clamav::is_containers, lines!(clamav::DatabaseLines::new(Kind::ClamavContainers)), Line;
         "*.cdb" "Zip.Example-3:CL_TYPE_ZIP:*:a\\.exe$:*:*:1:1:*:*" "ClamAV"
-    ClamavIcons clamav::is_icons, lines!(clamav::Database::new(Kind::ClamavIcons)), Line;
+    ClamavIcons clamav::is_icons, lines!(clamav::DatabaseLines::new(Kind::ClamavIcons)), Line;
         "*.idb" "ICON:GROUP1:GROUP2:HASH" "ClamAV"
-    ClamavAllow clamav::is_allow, lines!(clamav::Database::new(Kind::ClamavAllow)), Line;
+    ClamavAllow clamav::is_allow, lines!(clamav::DatabaseLines::new(Kind::ClamavAllow)), Line;
         "*.fp *.sfp *.wdb *.ign *.ign2" "44d88612fea8a8f36de82e1278abb02f:68:Eicar-Test-Signature" "ClamAV"
-    ClamavSettings clamav::is_settings, lines!(clamav::Database::new(Kind::ClamavSettings)), Line;
+    ClamavSettings clamav::is_settings, lines!(clamav::DatabaseLines::new(Kind::ClamavSettings)), Line;
         "*.cfg *.ftm *.crb *.pwdb" "PE:0x0:1:255" "ClamAV"
     SuricataRules rules::is_suricata, lines!(suricata::Suricata::default()), Line;
         "*.rules" "alert tcp any any -> any any (msg:\"an example\"; sid:1000001; rev:1;)" "Suricata, Snort"
-    SuricataConfig rules::is_config, lines!(rules::Config::new(Kind::SuricataConfig)), Line;
+    SuricataConfig rules::is_config, lines!(rules::ConfigLines::new(Kind::SuricataConfig)), Line;
         "*.config *.conf" "config classification: bad-unknown,Potentially Bad Traffic,2" "Suricata, Snort"
-    SuricataThreshold rules::is_threshold, lines!(rules::Config::new(Kind::SuricataThreshold)), Line;
+    SuricataThreshold rules::is_threshold, lines!(rules::ConfigLines::new(Kind::SuricataThreshold)), Line;
         "*.config *.conf" "suppress gen_id 1, sig_id 2009557, track by_src, ip 10.0.0.0/8" "Suricata, Snort"
-    SidMap rules::is_map, lines!(rules::Config::new(Kind::SidMap)), Line;
+    SidMap rules::is_map, lines!(rules::ConfigLines::new(Kind::SidMap)), Line;
         "*.map" "1000001 || an example || url,www.example.com" "Suricata, Snort (their consoles)"
-    RulesArchive rules_archive::is_archive, Reader::Files, Member;
+    RulesArchive rules_archive::is_archive, FormatReader::Files, Member;
         "*.tar.gz *.tgz *.zip" "rules/emerging-dns.rules, rules/classification.config, …" "suricata-update"
-    YaraSource rules::is_yara, Reader::Reads(yara::read), Rule;
+    YaraSource rules::is_yara, FormatReader::Reads(yara::read), Rule;
         "*.yar *.yara" "rule example { strings: $a = \"text\" condition: $a }" "YARA, YARA-X, ClamAV"
-    SigmaYaml rules::is_sigma, Reader::Reads(sigma::read), Whole;
+    SigmaYaml rules::is_sigma, FormatReader::Reads(sigma::read), Whole;
         "*.yml *.yaml" "title: An example, then logsource: and detection:" "Sigma backends"
-    StixJson json::is_stix, Reader::Reads(|source, notes| json::read(source, stix::read, notes)), Object;
+    StixJson json::is_stix, FormatReader::Reads(|source, notes| json::read(source, stix::read, notes)), Object;
         "*.json" "{\"type\": \"bundle\", \"id\": \"bundle--…\", \"objects\": […]}" "STIX 2 consumers"
-    MispJson json::is_misp, Reader::Reads(|source, notes| json::read(source, misp::read, notes)), Object;
+    MispJson json::is_misp, FormatReader::Reads(|source, notes| json::read(source, misp::read, notes)), Object;
         "*.json" "{\"Event\": {\"info\": \"…\", \"Attribute\": […]}}" "MISP"
     Sha256List lists::is_sha256, lines!(lists::List::new(Kind::Sha256List)), Line;
         "*.txt *.list *.csv *.sha256" "275a021bbfb6489e54d471899f7db9d1663fc695ec2fe2a2c4538aabf651fd0f" "any scanner of files"
@@ -159,9 +159,9 @@ formats! {
         "*.txt *.list *.ipset *.netset" "192.0.2.0/24" "firewalls, Suricata"
     DomainList lists::is_domain, lines!(lists::List::new(Kind::DomainList)), Line;
         "*.txt *.list" "malware.example.com" "resolvers, proxies, Suricata"
-    TufMetadata json::is_tuf, Reader::Nothing, Whole;
+    TufMetadata json::is_tuf, FormatReader::Nothing, Whole;
         "*.json" "{\"signatures\": […], \"signed\": {\"_type\": \"root\", …}}" "TUF clients"
-    GaprelayEndpoints json::is_endpoints, Reader::Nothing, Whole;
+    GaprelayEndpoints json::is_endpoints, FormatReader::Nothing, Whole;
         "*.json" "vendors' endpoints, as this relay's own list has them" "this relay"
     UrlList lists::is_url, lines!(lists::List::new(Kind::UrlList)), Line;
         "*.txt *.list" "http://malware.example.com/a.exe" "proxies"

@@ -1,7 +1,7 @@
 //! The kind of an artifact, told by its name, its first bytes and whether all of it is plain text.
 
-use super::seen::{Seen, extension, is_archive};
-use super::text::State;
+use super::seen::{FirstBytes, extension, is_archive};
+use super::text::TextState;
 use super::{FORMATS, clamav, foreign, submission};
 use crate::kind::{HEAD, Kind};
 use base::Reason;
@@ -10,7 +10,7 @@ use base::Reason;
 /// Reasons: `content-empty`, `kind-executable`, `kind-script`, `kind-archive`, `kind-document`,
 /// `kind-compiled`, `text-control`, `text-encoding`, `kind-unknown`.
 /// `rule-submits` for a text of no kind that sets an engine to send something; with the line, if there is one.
-pub(super) fn recognise(path: &str, head: &[u8], state: State) -> Result<Kind, (Reason, Option<u64>)> {
+pub(super) fn recognise(path: &str, head: &[u8], state: TextState) -> Result<Kind, (Reason, Option<u64>)> {
     let extension = extension(path);
     if head.is_empty() {
         return Err((Reason::ContentEmpty, None));
@@ -27,16 +27,16 @@ pub(super) fn recognise(path: &str, head: &[u8], state: State) -> Result<Kind, (
     let lines: Vec<&str> = text.lines().collect();
     // The kinds are tried as if the text were plain, so that a text kind with one bad character is
     // named for that character and not called unknown.
-    let seen = Seen { path, extension: &extension, head, lines: Some(&lines) };
+    let seen = FirstBytes { path, extension: &extension, head, lines: Some(&lines) };
     let found = FORMATS.iter().find(|format| (format.recognise)(&seen)).map(|format| format.kind);
     let binary = matches!(found, Some(Kind::ClamavCvd | Kind::ClamavCdiff | Kind::RulesArchive));
     let reason = match (found, state) {
         (Some(kind), _) if binary => return Ok(kind),
-        (Some(kind), State::Plain) => return Ok(kind),
-        (Some(_), State::Control) => Reason::TextControl,
-        (_, State::NotUtf8) if is_text_extension(&extension) => Reason::TextEncoding,
-        (_, State::Control) if is_text_extension(&extension) => Reason::TextControl,
-        (None, State::Plain) => match submission::line_that_submits(&lines) {
+        (Some(kind), TextState::Plain) => return Ok(kind),
+        (Some(_), TextState::Control) => Reason::TextControl,
+        (_, TextState::NotUtf8) if is_text_extension(&extension) => Reason::TextEncoding,
+        (_, TextState::Control) if is_text_extension(&extension) => Reason::TextControl,
+        (None, TextState::Plain) => match submission::line_that_submits(&lines) {
             Some(line) => return Err((Reason::RuleSubmits, Some(line))),
             None => Reason::KindUnknown,
         },

@@ -18,7 +18,7 @@ const IN_A_ROW: usize = 4;
 /// True if the pattern has one of the costly shapes.
 pub fn explodes(pattern: &str) -> bool {
     // What stands outside of any group is in one that never closes.
-    let mut groups = vec![Group::default()];
+    let mut groups = vec![OpenGroup::default()];
     let mut rest = pattern.as_bytes();
     while let Some((atom, after)) = atom(rest) {
         let (repeat, after) = match atom {
@@ -28,7 +28,7 @@ pub fn explodes(pattern: &str) -> bool {
         let is_variable = matches!(repeat, Repeat::Maybe | Repeat::Unbounded);
         let Some(group) = groups.last_mut() else { return false };
         match atom {
-            Atom::Open => groups.push(Group::default()),
+            Atom::Open => groups.push(OpenGroup::default()),
             Atom::Bar => group.choices.push(Choice::default()),
             Atom::One(what) if group.add(Some(what), repeat == Repeat::Unbounded, is_variable) => return true,
             Atom::One(_) => {}
@@ -43,7 +43,7 @@ pub fn explodes(pattern: &str) -> bool {
                 match groups.last_mut() {
                     Some(group) => drop(group.add(None, false, is_variable)),
                     // It closes what never began: no engine takes it.
-                    None => groups.push(Group::default()),
+                    None => groups.push(OpenGroup::default()),
                 }
             }
         }
@@ -53,7 +53,7 @@ pub fn explodes(pattern: &str) -> bool {
 }
 
 /// Content of a group so far.
-struct Group<'a> {
+struct OpenGroup<'a> {
     choices: Vec<Choice<'a>>,
 }
 
@@ -69,13 +69,13 @@ struct Choice<'a> {
     in_a_row: usize,
 }
 
-impl Default for Group<'_> {
+impl Default for OpenGroup<'_> {
     fn default() -> Self {
         Self { choices: vec![Choice::default()] }
     }
 }
 
-impl<'a> Group<'a> {
+impl<'a> OpenGroup<'a> {
     /// One thing more; gives whether it stands too often in a row.
     fn add(&mut self, one: Option<&'a [u8]>, is_unbounded: bool, is_variable: bool) -> bool {
         let Some(choice) = self.choices.last_mut() else { return false };

@@ -2,8 +2,8 @@
 //! user guide, "Rules Format"; the YARA documentation, "Writing YARA rules"; the Sigma rules
 //! specification 2.0.
 
-use super::lines::{Grammar, Line};
-use super::seen::Seen;
+use super::lines::{Grammar, TextLine};
+use super::seen::FirstBytes;
 use crate::item::{Effect, Item};
 use crate::kind::Kind;
 use crate::notes::Notes;
@@ -25,7 +25,7 @@ const ACTIONS: &[&str] = &[
 
 /// The first line that is no comment begins as a rule does. A file of comments alone is one too: vendors ship
 /// files whose every rule is switched off.
-pub fn is_suricata(seen: &Seen<'_>) -> bool {
+pub fn is_suricata(seen: &FirstBytes<'_>) -> bool {
     let Some(lines) = seen.lines.filter(|_| seen.extension == "rules") else { return false };
     let mut lines = lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).peekable();
     let any = lines.peek().is_some();
@@ -35,7 +35,7 @@ pub fn is_suricata(seen: &Seen<'_>) -> bool {
 }
 
 /// The first word outside comments is one that may begin a YARA file, and a rule has a condition.
-pub fn is_yara(seen: &Seen<'_>) -> bool {
+pub fn is_yara(seen: &FirstBytes<'_>) -> bool {
     if !matches!(seen.extension, "yar" | "yara") {
         return false;
     }
@@ -51,7 +51,7 @@ pub fn is_yara(seen: &Seen<'_>) -> bool {
 }
 
 /// The keys that a Sigma rule, a correlation or a filter has, at the beginning of a line.
-pub fn is_sigma(seen: &Seen<'_>) -> bool {
+pub fn is_sigma(seen: &FirstBytes<'_>) -> bool {
     let lines = seen.lines.unwrap_or_default();
     let has = |key: &str| lines.iter().any(|line| line.starts_with(key));
     matches!(seen.extension, "yml" | "yaml")
@@ -60,21 +60,21 @@ pub fn is_sigma(seen: &Seen<'_>) -> bool {
 }
 
 /// Lines of the files beside the rules (Suricata user guide, "Classification", "Reference", "Thresholding Keywords").
-pub struct Config(Kind);
+pub struct ConfigLines(Kind);
 
-impl Config {
+impl ConfigLines {
     /// Of this kind.
     pub fn new(kind: Kind) -> Self {
         Self(kind)
     }
 }
 
-impl Grammar for Config {
+impl Grammar for ConfigLines {
     fn longest(&self) -> usize {
         8192
     }
 
-    fn line(&mut self, line: &Line<'_>, notes: &mut Notes<'_>) {
+    fn line(&mut self, line: &TextLine<'_>, notes: &mut Notes<'_>) {
         let text = line.text;
         if text.starts_with('#') {
             return;
@@ -121,21 +121,21 @@ fn map(line: &str) -> bool {
 }
 
 /// Classifications and references.
-pub fn is_config(seen: &Seen<'_>) -> bool {
+pub fn is_config(seen: &FirstBytes<'_>) -> bool {
     is_named(seen) && seen.first_line(|line| line.starts_with('#'), config)
 }
 
 /// Thresholds and suppressions.
-pub fn is_threshold(seen: &Seen<'_>) -> bool {
+pub fn is_threshold(seen: &FirstBytes<'_>) -> bool {
     is_named(seen) && seen.first_line(|line| line.starts_with('#'), threshold)
 }
 
 /// Names of rules.
-pub fn is_map(seen: &Seen<'_>) -> bool {
+pub fn is_map(seen: &FirstBytes<'_>) -> bool {
     seen.extension == "map" && seen.first_line(|line| line.starts_with('#'), map)
 }
 
-fn is_named(seen: &Seen<'_>) -> bool {
+fn is_named(seen: &FirstBytes<'_>) -> bool {
     matches!(seen.extension, "config" | "conf")
 }
 

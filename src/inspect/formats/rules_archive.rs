@@ -4,26 +4,26 @@
 use std::collections::BTreeSet;
 use std::io::{self, BufRead};
 
-use super::seen::{Seen, extension, is_archive as is_packed};
-use super::text::State;
+use super::seen::{FirstBytes, extension, is_archive as is_packed};
+use super::text::TextState;
 use super::whole;
 use crate::archive::inflate::Inflate;
 use crate::archive::tar::{End, Tar};
 use crate::archive::zip::{self, Zip};
-use crate::archive::{Archive, Member, Wrong};
+use crate::archive::{Archive, ArchiveMember, Wrong};
 use crate::background::beside;
-use crate::cut::Span;
+use crate::cut::ByteSpan;
 use crate::finding::Finding;
-use crate::flaw::{Flaw, Part};
+use crate::flaw::{Flaw, FlawPart};
 use crate::kind::Kind;
 use crate::notes::Notes;
 use base::Reason;
 
 /// Inspects a file of an archive, at this path.
-pub type Inspect = fn(&str, &mut dyn BufRead, &mut Notes<'_>) -> io::Result<(Finding, State)>;
+pub type Inspect = fn(&str, &mut dyn BufRead, &mut Notes<'_>) -> io::Result<(Finding, TextState)>;
 
 /// By its name, and its first bytes.
-pub fn is_archive(seen: &Seen<'_>) -> bool {
+pub fn is_archive(seen: &FirstBytes<'_>) -> bool {
     is_packed(seen.path, seen.head)
 }
 
@@ -48,7 +48,7 @@ fn is_for_people(name: &str) -> bool {
 
 /// Reads an archive, and has `inspect` look at each file of it.
 pub fn read(source: &mut dyn BufRead, inspect: Inspect, notes: &mut Notes<'_>) -> io::Result<()> {
-    let mut contents = Contents { inspect, kinds: BTreeSet::new() };
+    let mut contents = ArchiveContents { inspect, kinds: BTreeSet::new() };
     let read = if source.fill_buf()?.starts_with(b"PK") {
         let Some(bytes) = whole::read(source, zip::LONGEST, notes)? else { return Ok(()) };
         match Zip::new(&bytes) {
@@ -72,12 +72,12 @@ pub fn read(source: &mut dyn BufRead, inspect: Inspect, notes: &mut Notes<'_>) -
 }
 
 /// The files that were read.
-struct Contents {
+struct ArchiveContents {
     inspect: Inspect,
     kinds: BTreeSet<Kind>,
 }
 
-impl Contents {
+impl ArchiveContents {
     fn read_tar(&mut self, unpacked: &mut dyn BufRead, notes: &mut Notes<'_>) -> io::Result<Result<(), Wrong>> {
         let mut tar = Tar::new(unpacked, End::Marked);
         self.read(&mut tar, notes)?;
@@ -100,26 +100,26 @@ impl Contents {
         Ok(())
     }
 
-    fn note(&mut self, member: &Member, found: Finding, state: State, notes: &mut Notes<'_>) {
+    fn note(&mut self, member: &ArchiveMember, found: Finding, state: TextState, notes: &mut Notes<'_>) {
         // Where no lines of a file can be left out, the file can.
         let size = member.size;
-        let whole = if size > 0 { Part::Member(Span { from: 0, size }) } else { Part::Whole };
+        let whole = if size > 0 { FlawPart::Member(ByteSpan { from: 0, size }) } else { FlawPart::Whole };
         notes.enter(Some(&member.name));
         match found.kind {
             Err(Reason::RuleSubmits) => notes.flaw(Reason::RuleSubmits, found.line.unwrap_or(1), whole),
-            _ if is_for_people(&member.name) && matches!(state, State::Plain) => {}
+            _ if is_for_people(&member.name) && matches!(state, TextState::Plain) => {}
             Ok(kind) if may_stand(kind) => drop(self.kinds.insert(kind)),
             Ok(_) => notes.flaw(Reason::ArchiveMember, 1, whole),
             // An empty file is one that a vendor has nothing for today.
             Err(Reason::ContentEmpty) => {}
-            Err(Reason::TextControl) => notes.flaw(Reason::TextControl, found.line.unwrap_or(1), Part::Whole),
+            Err(Reason::TextControl) => notes.flaw(Reason::TextControl, found.line.unwrap_or(1), FlawPart::Whole),
             Err(_) => notes.flaw(Reason::ArchiveMember, found.line.unwrap_or(1), whole),
         }
         for Flaw { reason, line, part, .. } in found.flaws {
             let part = match part {
-                Part::Line(_) | Part::Rule(_) => part,
+                FlawPart::Line(_) | FlawPart::Rule(_) => part,
                 // The time, and the room for items, are the archive's.
-                _ if reason == Reason::InspectionLimit => Part::Whole,
+                _ if reason == Reason::InspectionLimit => FlawPart::Whole,
                 _ => whole,
             };
             notes.flaw(reason, line, part);
@@ -134,13 +134,13 @@ mod tests {
     use crate::archive::tests::{gzip, tar, zip as zipped};
     use crate::flaw::Flaw;
     use crate::formats::inspect;
-    use crate::source::tests::Pieces;
+    use crate::source::tests::InPieces;
     use bundle::payload::ustar;
 
     fn flaws(bytes: &[u8]) -> Vec<(Reason, u64, String)> {
         let read = |piece: usize| {
             let path = if bytes.starts_with(b"PK") { "x.ZIP" } else { "x.rules.tar.gz" };
-            inspect(path, &mut Pieces(bytes, piece), &mut |_| {}).unwrap()
+            inspect(path, &mut InPieces(bytes, piece), &mut |_| {}).unwrap()
         };
         let found = read(bytes.len());
         assert_eq!(found, read(7));

@@ -1,7 +1,7 @@
 //! Name and first bytes of an artifact, by which its kind is recognised.
 
 /// The first bytes of an artifact and its path's ending, as the formats look at them.
-pub struct Seen<'a> {
+pub struct FirstBytes<'a> {
     /// The path.
     pub path: &'a str,
     /// Lower-case ending, without the dot.
@@ -12,7 +12,7 @@ pub struct Seen<'a> {
     pub lines: Option<&'a [&'a str]>,
 }
 
-impl Seen<'_> {
+impl FirstBytes<'_> {
     /// True if the first line that is neither empty nor `comment` is `good`: the format's inspector judges the
     /// other lines, and gives their numbers.
     pub fn first_line(&self, comment: fn(&str) -> bool, good: fn(&str) -> bool) -> bool {

@@ -9,7 +9,7 @@ use saphyr_parser::{Event, Parser};
 
 use super::regex;
 use super::whole::{self, Counter};
-use crate::flaw::Part;
+use crate::flaw::FlawPart;
 use crate::item::{Effect, Item};
 use crate::notes::Notes;
 use base::Reason;
@@ -64,13 +64,13 @@ pub fn read(source: &mut dyn BufRead, notes: &mut Notes<'_>) -> io::Result<()> {
 }
 
 fn documents(text: &str, notes: &mut Notes<'_>) {
-    let mut rule = Rule::default();
+    let mut rule = SigmaRule::default();
     let mut lines = Counter::new(text.as_bytes());
     for event in Parser::new_from_str(text) {
         let Ok((event, span)) = event else {
             // Where, is the first line that it could not make sense of; nothing after it is known.
             let line = event.err().map_or(1, |error| error.marker().line() as u64);
-            return notes.flaw(Reason::RuleSyntax, line.max(1), Part::Whole);
+            return notes.flaw(Reason::RuleSyntax, line.max(1), FlawPart::Whole);
         };
         let line = span.start.line().max(1) as u64;
         if notes.is_over(line) {
@@ -78,12 +78,12 @@ fn documents(text: &str, notes: &mut Notes<'_>) {
         }
         match event {
             Event::DocumentStart(_) => {
-                rule = Rule { line, offset: lines.start_of(line) as u64, ..Rule::default() };
+                rule = SigmaRule { line, offset: lines.start_of(line) as u64, ..SigmaRule::default() };
             }
             Event::DocumentEnd => rule.end(notes),
             event => {
                 if let Err(reason) = rule.take(&event, line, notes) {
-                    return notes.flaw(reason, line, Part::Whole);
+                    return notes.flaw(reason, line, FlawPart::Whole);
                 }
             }
         }
@@ -91,7 +91,7 @@ fn documents(text: &str, notes: &mut Notes<'_>) {
 }
 
 /// A mapping or a sequence that has begun.
-struct Frame {
+struct OpenNode {
     is_mapping: bool,
     keys: HashSet<String>,
     /// The key whose value comes next.
@@ -100,11 +100,11 @@ struct Frame {
 
 /// One document: what is known of it so far.
 #[derive(Default)]
-struct Rule {
+struct SigmaRule {
     line: u64,
     /// Offset of its beginning, in bytes.
     offset: u64,
-    frames: Vec<Frame>,
+    frames: Vec<OpenNode>,
     top: HashSet<String>,
     has_condition: bool,
     title: String,
@@ -113,7 +113,7 @@ struct Rule {
     content: String,
 }
 
-impl Rule {
+impl SigmaRule {
     fn take(&mut self, event: &Event<'_>, line: u64, notes: &mut Notes<'_>) -> Result<(), Reason> {
         match event {
             Event::Alias(_) => return Err(Reason::RuleSyntax),
@@ -133,7 +133,7 @@ impl Rule {
                     return Err(Reason::RuleTooLong);
                 }
                 self.content.push(if is_mapping { '{' } else { '[' });
-                self.frames.push(Frame { is_mapping, keys: HashSet::new(), key: None });
+                self.frames.push(OpenNode { is_mapping, keys: HashSet::new(), key: None });
             }
             Event::MappingEnd | Event::SequenceEnd => {
                 self.content.push('}');
@@ -164,7 +164,7 @@ impl Rule {
             let top = self.frames.first().and_then(|frame| frame.key.as_deref()).unwrap_or_default();
             let is_unknown = |modifier: &str| !MODIFIERS.contains(&modifier);
             if depth > 2 && matches!(top, "detection" | "filter") && text.split('|').skip(1).any(is_unknown) {
-                notes.flaw(Reason::RuleKeyword, line, Part::Whole);
+                notes.flaw(Reason::RuleKeyword, line, FlawPart::Whole);
             }
             return Ok(());
         }
@@ -173,7 +173,7 @@ impl Rule {
             (1, "title") => text.clone_into(&mut self.title),
             (1, "id") => text.clone_into(&mut self.id),
             (_, "detection" | "filter") if self.is_pattern() && regex::explodes(text) => {
-                notes.flaw(Reason::RuleCostly, line, Part::Whole);
+                notes.flaw(Reason::RuleCostly, line, FlawPart::Whole);
             }
             _ => {}
         }
@@ -198,11 +198,11 @@ impl Rule {
         let is_rule = has("detection") && has("logsource") && self.has_condition;
         let is_filter = has("filter");
         if self.title.trim().is_empty() || !(is_rule || is_filter || has("correlation")) {
-            return notes.flaw(Reason::RuleSyntax, self.line, Part::Whole);
+            return notes.flaw(Reason::RuleSyntax, self.line, FlawPart::Whole);
         }
         // It takes away from what the rules it names detect.
         if is_filter {
-            notes.flaw(Reason::RuleWeakensDetection, self.line, Part::Whole);
+            notes.flaw(Reason::RuleWeakensDetection, self.line, FlawPart::Whole);
         }
         let effect = if is_filter { Effect::Suppresses } else { Effect::Detects };
         let key = if self.id.is_empty() { &self.title } else { &self.id };
@@ -213,11 +213,11 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::tests::Pieces;
+    use crate::source::tests::InPieces;
 
     fn flaws(text: &str) -> Vec<(Reason, u64)> {
         let mut notes = Notes::default();
-        read(&mut Pieces(text.as_bytes(), 5), &mut notes).unwrap();
+        read(&mut InPieces(text.as_bytes(), 5), &mut notes).unwrap();
         notes.into_flaws().into_iter().map(|flaw| (flaw.reason, flaw.line)).collect()
     }
 

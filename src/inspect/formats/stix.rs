@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::json::{Json, Text, Unread};
+use super::json::{Json, JsonText, Unread};
 use super::{embedded, pattern, regex};
 use crate::item::{Effect, Item};
 use crate::notes::Notes;
@@ -79,7 +79,7 @@ const EXTENSIONS: &[&str] = &[
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Bundle<'a> {
+struct StixBundle<'a> {
     r#type: &'a str,
     #[expect(dead_code, reason = "known, and nothing depends on it")]
     id: String,
@@ -90,8 +90,8 @@ struct Bundle<'a> {
 }
 
 /// Notes what is in a bundle.
-pub fn read(text: &mut Text<'_>, notes: &mut Notes<'_>) -> Result<(), Unread> {
-    let bundle: Bundle<'_> = text.parse(text.text)?;
+pub fn read(text: &mut JsonText<'_>, notes: &mut Notes<'_>) -> Result<(), Unread> {
+    let bundle: StixBundle<'_> = text.parse(text.text)?;
     if bundle.r#type != "bundle" {
         return Err((Reason::RuleSyntax, 1));
     }

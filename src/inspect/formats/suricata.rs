@@ -13,7 +13,7 @@
 
 use std::collections::HashSet;
 
-use super::lines::{Grammar, Line};
+use super::lines::{Grammar, TextLine};
 use super::{keywords, regex};
 use crate::item::{Effect, Item};
 use crate::notes::Notes;
@@ -67,7 +67,7 @@ impl Grammar for Suricata {
         LONGEST
     }
 
-    fn line(&mut self, line: &Line<'_>, notes: &mut Notes<'_>) {
+    fn line(&mut self, line: &TextLine<'_>, notes: &mut Notes<'_>) {
         // To some readers a backslash at the end makes the next line part of this one, be it a comment: the rule
         // there would be none.
         if line.text.ends_with('\\') {
@@ -87,7 +87,7 @@ impl Grammar for Suricata {
 }
 
 impl Suricata {
-    fn judge(&mut self, rule: &Rule<'_>, line: &Line<'_>, notes: &mut Notes<'_>) {
+    fn judge(&mut self, rule: &SuricataRule<'_>, line: &TextLine<'_>, notes: &mut Notes<'_>) {
         let mut effect = Effect::Detects;
         let mut reasons = Vec::new();
         if ACTS.contains(&rule.action) {
@@ -135,7 +135,7 @@ impl Suricata {
     }
 }
 
-fn item(rule: &Rule<'_>, (gid, sid): (u32, u32), text: &str, line: &Line<'_>, effect: Effect) -> Item {
+fn item(rule: &SuricataRule<'_>, (gid, sid): (u32, u32), text: &str, line: &TextLine<'_>, effect: Effect) -> Item {
     let is_limited = rule.options.iter().any(|(keyword, _)| LIMITS.contains(keyword));
     let key = format!("{gid}:{sid}");
     Item { is_limited, ..Item::new("suricata", key.as_bytes(), text.as_bytes(), line.span.from, effect) }
@@ -155,12 +155,12 @@ fn names_a_file(value: &str) -> bool {
 
 /// A rule in its parts.
 #[derive(Debug, PartialEq, Eq)]
-struct Rule<'a> {
+struct SuricataRule<'a> {
     action: &'a str,
     options: Vec<(&'a str, &'a str)>,
 }
 
-impl Rule<'_> {
+impl SuricataRule<'_> {
     /// Generator and signature id: one of each, in decimal.
     fn id(&self) -> Option<(u32, u32)> {
         let number = |name: &str| {
@@ -177,7 +177,7 @@ impl Rule<'_> {
 }
 
 /// A line as a rule; `None`: it is not of the strict form.
-fn parse(line: &str) -> Option<Rule<'_>> {
+fn parse(line: &str) -> Option<SuricataRule<'_>> {
     let open = line.find('(')?;
     let (header, rest) = line.split_at_checked(open)?;
     let mut options = Vec::new();
@@ -187,7 +187,7 @@ fn parse(line: &str) -> Option<Rule<'_>> {
         rest = after.trim_start();
     }
     // Nothing may stand after the closing bracket.
-    (rest == ")" && !options.is_empty()).then_some(Rule { action: head(header)?, options })
+    (rest == ")" && !options.is_empty()).then_some(SuricataRule { action: head(header)?, options })
 }
 
 /// The action of a header that has all its parts.
@@ -264,11 +264,11 @@ fn option(text: &str) -> Option<Option<(Option_<'_>, &str)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cut::Span;
+    use crate::cut::ByteSpan;
     use crate::flaw::Flaw;
     use crate::formats::lines;
     use crate::item::RECORD;
-    use crate::source::tests::Pieces;
+    use crate::source::tests::InPieces;
 
     fn flaws(text: &str) -> Vec<(Reason, u64)> {
         let whole = read(text, text.len().max(1));
@@ -281,7 +281,7 @@ mod tests {
             .split_inclusive('\n')
             .map(|line| {
                 at += line.len() as u64;
-                Span { from: at - line.len() as u64, size: line.len() as u64 }
+                ByteSpan { from: at - line.len() as u64, size: line.len() as u64 }
             })
             .collect();
         assert!(
@@ -295,7 +295,7 @@ mod tests {
         let mut items = Vec::new();
         let mut to = |records: &[u8]| items.extend_from_slice(records);
         let mut notes = Notes::new(&mut to);
-        lines::read(&mut Pieces(text.as_bytes(), piece), &mut Suricata::default(), &mut notes).unwrap();
+        lines::read(&mut InPieces(text.as_bytes(), piece), &mut Suricata::default(), &mut notes).unwrap();
         notes.hand_over();
         (notes.into_flaws(), items)
     }

@@ -5,7 +5,7 @@ use bundle::paths::is_invisible;
 
 /// State of the bytes so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
+pub enum TextState {
     /// Plain text.
     #[default]
     Plain,
@@ -17,17 +17,17 @@ pub enum State {
 
 /// Follows a stream. The first fault decides; nothing after it is looked at.
 #[derive(Default)]
-pub struct Text {
-    state: State,
+pub struct TextCheck {
+    state: TextState,
     line_feeds: u64,
     /// The beginning of a character cut by the end of the last piece.
     cut: Vec<u8>,
 }
 
-impl Text {
+impl TextCheck {
     /// Takes the next bytes in.
     pub fn take(&mut self, bytes: &[u8]) {
-        if self.state != State::Plain {
+        if self.state != TextState::Plain {
             return;
         }
         if self.cut.is_empty() {
@@ -58,32 +58,32 @@ impl Text {
                 let (good, rest) = bytes.split_at_checked(e.valid_up_to()).unwrap_or_default();
                 match e.error_len() {
                     None => self.cut = rest.to_vec(),
-                    Some(_) => self.state = State::NotUtf8,
+                    Some(_) => self.state = TextState::NotUtf8,
                 }
                 str::from_utf8(good).unwrap_or_default()
             }
         };
         if let Some(at) = find_control(good) {
             self.line_feeds += count_lines(good.as_bytes().get(..at).unwrap_or_default());
-            self.state = State::Control;
+            self.state = TextState::Control;
         } else {
             self.line_feeds += count_lines(good.as_bytes());
         }
     }
 
     /// State of the bytes so far, where more may come: a character that is cut may still be finished.
-    pub fn state_so_far(&self) -> State {
+    pub fn state_so_far(&self) -> TextState {
         self.state
     }
 
     /// State of all the bytes. A character that was never finished makes them no UTF-8.
-    pub fn state(&self) -> State {
-        if self.state == State::Plain && !self.cut.is_empty() { State::NotUtf8 } else { self.state }
+    pub fn state(&self) -> TextState {
+        if self.state == TextState::Plain && !self.cut.is_empty() { TextState::NotUtf8 } else { self.state }
     }
 
     /// The line of the first fault, counted from 1.
     pub fn fault_line(&self) -> Option<u64> {
-        (self.state() != State::Plain).then_some(self.line_feeds + 1)
+        (self.state() != TextState::Plain).then_some(self.line_feeds + 1)
     }
 }
 
@@ -116,8 +116,8 @@ fn find_control(text: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn state_of(bytes: &[u8], piece: usize) -> (State, Option<u64>) {
-        let mut text = Text::default();
+    fn state_of(bytes: &[u8], piece: usize) -> (TextState, Option<u64>) {
+        let mut text = TextCheck::default();
         bytes.chunks(piece).for_each(|piece| text.take(piece));
         (text.state(), text.fault_line())
     }
@@ -130,11 +130,11 @@ mod tests {
         let latin = [long.as_bytes(), b"\n\xe9\xe9 "].concat();
         let unfinished = [long.as_bytes(), &[0xf0, 0x9f]].concat();
         for piece in [1, 2, 3, 5, 7, 511, 1 << 20] {
-            assert_eq!(state_of(long.as_bytes(), piece), (State::Plain, None), "{piece}");
-            assert_eq!(state_of(bidi.as_bytes(), piece), (State::Control, Some(3)), "{piece}");
-            assert_eq!(state_of(control.as_bytes(), piece), (State::Control, Some(3)), "{piece}");
-            assert_eq!(state_of(&latin, piece), (State::NotUtf8, Some(4)), "{piece}");
-            assert_eq!(state_of(&unfinished, piece), (State::NotUtf8, Some(3)), "{piece}");
+            assert_eq!(state_of(long.as_bytes(), piece), (TextState::Plain, None), "{piece}");
+            assert_eq!(state_of(bidi.as_bytes(), piece), (TextState::Control, Some(3)), "{piece}");
+            assert_eq!(state_of(control.as_bytes(), piece), (TextState::Control, Some(3)), "{piece}");
+            assert_eq!(state_of(&latin, piece), (TextState::NotUtf8, Some(4)), "{piece}");
+            assert_eq!(state_of(&unfinished, piece), (TextState::NotUtf8, Some(3)), "{piece}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead};
 
-use crate::flaw::Part;
+use crate::flaw::FlawPart;
 use crate::notes::Notes;
 use crate::source::read_most;
 use base::Reason;
@@ -13,7 +13,7 @@ pub fn read(source: &mut dyn BufRead, longest: usize, notes: &mut Notes<'_>) -> 
     if bytes.len() <= longest {
         return Ok(Some(bytes));
     }
-    notes.flaw(Reason::RuleTooLong, 1, Part::Whole);
+    notes.flaw(Reason::RuleTooLong, 1, FlawPart::Whole);
     Ok(None)
 }
 

@@ -11,8 +11,8 @@ use yara_x_parser::Parser;
 use yara_x_parser::cst::{Event, SyntaxKind};
 
 use super::whole::{self, Counter};
-use crate::cut::Span;
-use crate::flaw::Part;
+use crate::cut::ByteSpan;
+use crate::flaw::FlawPart;
 use crate::item::{Effect, Item};
 use crate::notes::Notes;
 use base::Reason;
@@ -31,18 +31,18 @@ const STATEMENTS: &[SyntaxKind] = &[SyntaxKind::IMPORT_STMT, SyntaxKind::INCLUDE
 /// Reads a file of rules.
 pub fn read(source: &mut dyn BufRead, notes: &mut Notes<'_>) -> io::Result<()> {
     if let Some(text) = whole::read(source, LONGEST, notes)? {
-        Source { text: &text }.read(notes);
+        YaraFile { text: &text }.read(notes);
     }
     Ok(())
 }
 
 /// The whole file.
-struct Source<'a> {
+struct YaraFile<'a> {
     text: &'a [u8],
 }
 
 /// A rule, an import or an include: what can be left out of a file.
-struct Statement {
+struct YaraItem {
     kind: SyntaxKind,
     span: Range<usize>,
     /// The rule's name, or the module's.
@@ -52,12 +52,12 @@ struct Statement {
     reasons: Vec<Reason>,
 }
 
-impl<'a> Source<'a> {
+impl<'a> YaraFile<'a> {
     fn read(&self, notes: &mut Notes<'_>) {
         // Some readers take it for the end of a line, of a comment say, others do not.
         let mut returns = memchr::memchr_iter(b'\r', self.text);
         if let Some(at) = returns.find(|at| self.text.get(at + 1) != Some(&b'\n')) {
-            notes.flaw(Reason::RuleSyntax, Counter::new(self.text).line(at), Part::Whole);
+            notes.flaw(Reason::RuleSyntax, Counter::new(self.text).line(at), FlawPart::Whole);
         }
         let mut lines = Counter::new(self.text);
         let mut statements = self.statements(notes);
@@ -73,15 +73,15 @@ impl<'a> Source<'a> {
             let next = statements.get(number + 1).map_or(self.text.len(), |next| next.span.start);
             let span = self.whole_lines(statement, end..next);
             for reason in &statement.reasons {
-                notes.flaw(*reason, lines.line(statement.span.start), span.map_or(Part::Whole, Part::Rule));
+                notes.flaw(*reason, lines.line(statement.span.start), span.map_or(FlawPart::Whole, FlawPart::Rule));
             }
             end = statement.span.end;
         }
     }
 
     /// The file's statements, in order. Where it cannot be read, that is noted for the whole file.
-    fn statements(&self, notes: &mut Notes<'_>) -> Vec<Statement> {
-        let mut statements: Vec<Statement> = Vec::new();
+    fn statements(&self, notes: &mut Notes<'_>) -> Vec<YaraItem> {
+        let mut statements: Vec<YaraItem> = Vec::new();
         let mut names = HashSet::new();
         // Whether the statement that was begun last still wants to be named.
         let mut unnamed = false;
@@ -93,7 +93,7 @@ impl<'a> Source<'a> {
             let (kind, span) = match event {
                 Event::Error { span, .. } => {
                     if !is_broken {
-                        notes.flaw(Reason::RuleSyntax, Counter::new(self.text).line(span.start()), Part::Whole);
+                        notes.flaw(Reason::RuleSyntax, Counter::new(self.text).line(span.start()), FlawPart::Whole);
                     }
                     is_broken = true;
                     continue;
@@ -101,7 +101,7 @@ impl<'a> Source<'a> {
                 Event::Begin { kind, span } if STATEMENTS.contains(&kind) => {
                     let reasons = if kind == SyntaxKind::INCLUDE_STMT { vec![Reason::RuleUsesFiles] } else { vec![] };
                     let (span, name) = (span.range(), 0..0);
-                    statements.push(Statement { kind, span, name, is_global: false, is_private: false, reasons });
+                    statements.push(YaraItem { kind, span, name, is_global: false, is_private: false, reasons });
                     unnamed = true;
                     continue;
                 }
@@ -141,12 +141,12 @@ impl<'a> Source<'a> {
 
     /// A rule that needs what may not pass may not pass either, for the same reasons: without it the engine would
     /// take none of the file.
-    fn spread(&self, statements: &mut [Statement], notes: &mut Notes<'_>) {
+    fn spread(&self, statements: &mut [YaraItem], notes: &mut Notes<'_>) {
         // Of two rules of one name the first stays.
-        let taint = |statement: &Statement| -> Vec<Reason> {
+        let taint = |statement: &YaraItem| -> Vec<Reason> {
             statement.reasons.iter().copied().filter(|reason| *reason != Reason::RuleDuplicate).collect()
         };
-        let named = |statement: &Statement| !statement.name.is_empty() && !taint(statement).is_empty();
+        let named = |statement: &YaraItem| !statement.name.is_empty() && !taint(statement).is_empty();
         if !statements.iter().any(named) {
             return;
         }
@@ -179,7 +179,7 @@ impl<'a> Source<'a> {
 
     /// The whole lines of a statement, if nothing else stands in them: a comment could begin there. `free` is what
     /// lies between the statements before and after it. An include cannot be left out: what it brings is not known.
-    fn whole_lines(&self, statement: &Statement, free: Range<usize>) -> Option<Span> {
+    fn whole_lines(&self, statement: &YaraItem, free: Range<usize>) -> Option<ByteSpan> {
         let before = self.text.get(free.start..statement.span.start)?;
         let after = self.text.get(statement.span.end..free.end)?;
         let blank = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_whitespace);
@@ -190,7 +190,7 @@ impl<'a> Source<'a> {
         let is_alone = blank(before.get(begin..)?) && blank(after.get(..end)?) && starts_line && ends_line;
         let (from, to) = (free.start + begin, statement.span.end + end);
         (is_alone && statement.kind != SyntaxKind::INCLUDE_STMT)
-            .then_some(Span { from: from as u64, size: (to - from) as u64 })
+            .then_some(ByteSpan { from: from as u64, size: (to - from) as u64 })
     }
 
     fn bytes(&self, range: &Range<usize>) -> &'a [u8] {
@@ -202,7 +202,7 @@ impl<'a> Source<'a> {
 mod tests {
     use super::*;
     use crate::flaw::Flaw;
-    use crate::source::tests::Pieces;
+    use crate::source::tests::InPieces;
 
     fn flaws(text: &str) -> Vec<(Reason, u64)> {
         told(text.as_bytes()).into_iter().map(|flaw| (flaw.reason, flaw.line)).collect()
@@ -210,7 +210,7 @@ mod tests {
 
     fn told(text: &[u8]) -> Vec<Flaw> {
         let mut notes = Notes::default();
-        read(&mut Pieces(text, 7), &mut notes).unwrap();
+        read(&mut InPieces(text, 7), &mut notes).unwrap();
         notes.into_flaws()
     }
 

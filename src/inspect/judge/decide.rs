@@ -1,8 +1,8 @@
 //! The judgement on an artifact, from what its bytes show and what its feed may carry.
 
 use super::judgement::Judgement;
-use super::policy::{Action, Outcome, Terms};
-use super::verdict::{Decision, Stripped, Verdict};
+use super::policy::{Action, InspectionTerms, PolicyOutcome};
+use super::verdict::{Stripped, Verdict, VerdictKind};
 use crate::finding::Finding;
 use crate::flaw::cuts as cuts_of;
 use base::{Reason, Refusal};
@@ -11,7 +11,7 @@ use bundle::Artifact;
 impl Finding {
     /// The judgement on `artifact`, whose bytes show this, on these terms. Refusal: the reason why the release is not to be
     /// taken at all.
-    pub fn judge(self, artifact: &Artifact, terms: Terms<'_>) -> Result<Judgement, Refusal> {
+    pub fn judge(self, artifact: &Artifact, terms: InspectionTerms<'_>) -> Result<Judgement, Refusal> {
         let opaque = if self.kind == Err(Reason::KindUnknown) { terms.opaque.rule(artifact.sha256) } else { None };
         let demanded = terms.demands.unfit(self.kind.ok(), &self.members, artifact.sha256);
         // A kind that is not one, not the declared one or not wanted comes before what the content does.
@@ -31,22 +31,22 @@ impl Finding {
             (Some((reason, line)), _) if terms.decide(kind, reason).action == Action::Refuse => {
                 return Err(terms.refusal(kind, reason, &artifact.path, line));
             }
-            (Some((reason, line)), _) => Outcome::Withhold(reason, line, None),
+            (Some((reason, line)), _) => PolicyOutcome::Withhold(reason, line, None),
             (None, Some(kind)) => terms.judge(kind, self.flaws, &artifact.path)?,
-            (None, None) => Outcome::Clear,
+            (None, None) => PolicyOutcome::Clear,
         };
         let mut cuts = Vec::new();
         match outcome {
-            Outcome::Clear => {}
-            Outcome::Withhold(reason, line, member) => {
-                (verdict.decision, verdict.reason, verdict.line) = (Decision::Withheld, Some(reason), line);
+            PolicyOutcome::Clear => {}
+            PolicyOutcome::Withhold(reason, line, member) => {
+                (verdict.decision, verdict.reason, verdict.line) = (VerdictKind::Withheld, Some(reason), line);
                 verdict.member = member;
             }
-            Outcome::Strip(mut flaws) => {
+            PolicyOutcome::Strip(mut flaws) => {
                 flaws.sort_by(|a, b| (&a.member, a.line, a.reason).cmp(&(&b.member, b.line, b.reason)));
                 cuts = cuts_of(&flaws);
                 if let Some(first) = flaws.first() {
-                    (verdict.decision, verdict.reason) = (Decision::Stripped, Some(first.reason));
+                    (verdict.decision, verdict.reason) = (VerdictKind::Stripped, Some(first.reason));
                     (verdict.line, verdict.member) = (Some(first.line), first.member.clone());
                 }
                 verdict.stripped = Some(Box::new(Stripped::without(flaws)));

@@ -10,10 +10,10 @@ use std::thread;
 
 use super::Keep;
 use super::examiners::Examiners;
-use super::judgement::{Judgement, Proven};
-use super::policy::Terms;
+use super::judgement::{Judgement, ProvenContent};
+use super::policy::InspectionTerms;
 use super::verdict::Verdict;
-use crate::examiner::{Answer, Ask};
+use crate::examiner::{ExaminerReply, ExaminerRequest};
 use crate::flaw::MOST_IN_ALL;
 use crate::item::{MOST, RECORD};
 use crate::rebuild::most;
@@ -35,7 +35,7 @@ pub struct Examination<'a> {
     examiners: &'a mut dyn Examiners,
     /// With the examiner at work. Nothing after a question that was not answered to its end: then it is not asked again.
     channel: Option<RequestChannel>,
-    terms: Terms<'a>,
+    terms: InspectionTerms<'a>,
     keep: &'a mut dyn Keep,
     judged: Vec<Judgement>,
 }
@@ -54,7 +54,11 @@ impl Drop for Examination<'_> {
 
 impl<'a> Examination<'a> {
     /// With a fresh examiner.
-    pub fn begin(examiners: &'a mut dyn Examiners, terms: Terms<'a>, keep: &'a mut dyn Keep) -> Result<Self, Fault> {
+    pub fn begin(
+        examiners: &'a mut dyn Examiners,
+        terms: InspectionTerms<'a>,
+        keep: &'a mut dyn Keep,
+    ) -> Result<Self, Fault> {
         let channel = Some(examiners.fresh()?);
         Ok(Self { examiners, channel, terms, keep, judged: Vec::new() })
     }
@@ -109,7 +113,7 @@ impl<'a> Examination<'a> {
 
     fn look_at(&mut self, artifact: &Artifact, from: &File) -> Result<Judgement, Error> {
         let feed = |asks: &mut Sender<TimedPipe>| {
-            asks.message(&Ask::Look(artifact.clone()))?;
+            asks.message(&ExaminerRequest::Look(artifact.clone()))?;
             asks.raw()?.write_file(from, artifact.size)
         };
         let terms = self.terms;
@@ -132,7 +136,7 @@ impl<'a> Examination<'a> {
         let mut new = durable::create(&made, 0o644)?;
         let size = judged.verdict().size;
         let feed = |asks: &mut Sender<TimedPipe>| {
-            asks.message(&Ask::Rebuild { cuts: cuts.len() as u64, size })?;
+            asks.message(&ExaminerRequest::Rebuild { cuts: cuts.len() as u64, size })?;
             asks.bytes(&cuts)?;
             asks.raw()?.write_file(&old, size)
         };
@@ -188,7 +192,7 @@ impl<'a> Examination<'a> {
 
 fn feed(asks: &mut Sender<TimedPipe>, spooled: &Spooled) -> io::Result<()> {
     let manifest = &spooled.verified().envelope().document;
-    asks.message(&Ask::Unpack(manifest.len() as u64))?;
+    asks.message(&ExaminerRequest::Unpack(manifest.len() as u64))?;
     asks.bytes(manifest)?;
     let mut payload = spooled.payload();
     payload.seek(SeekFrom::Start(0))?;
@@ -200,7 +204,7 @@ fn feed(asks: &mut Sender<TimedPipe>, spooled: &Spooled) -> io::Result<()> {
 fn take(
     answers: &mut Receiver<TimedPipe>,
     artifacts: &[&Artifact],
-    terms: Terms<'_>,
+    terms: InspectionTerms<'_>,
     keep: &mut dyn Keep,
     step: Step<'_>,
 ) -> Told<Vec<Judgement>> {
@@ -222,20 +226,22 @@ fn take(
                     step(bytes.len() as u64);
                 }
                 Frame::Bytes(_) => return Err(misbehaves("hands over more than the manifest lists")),
-                Frame::Message(Answer::Items) => match answers.frame::<Answer>().map_err(|e| broken(&e))? {
-                    Frame::Bytes(records) if records.len().is_multiple_of(RECORD) => {
-                        items += (records.len() / RECORD) as u64;
-                        if items > MOST {
-                            return Err(misbehaves("hands over more items than there may be"));
+                Frame::Message(ExaminerReply::Items) => {
+                    match answers.frame::<ExaminerReply>().map_err(|e| broken(&e))? {
+                        Frame::Bytes(records) if records.len().is_multiple_of(RECORD) => {
+                            items += (records.len() / RECORD) as u64;
+                            if items > MOST {
+                                return Err(misbehaves("hands over more items than there may be"));
+                            }
+                            if failed.is_none() {
+                                failed = keep.items(records).err().map(Error::from);
+                            }
                         }
-                        if failed.is_none() {
-                            failed = keep.items(records).err().map(Error::from);
-                        }
+                        _ => return Err(misbehaves("hands over what are no items")),
                     }
-                    _ => return Err(misbehaves("hands over what are no items")),
-                },
-                Frame::Message(Answer::Flaw(flaw)) if flaws.len() < MOST_IN_ALL => flaws.push(flaw),
-                Frame::Message(Answer::Found(finding)) if left == 0 => break finding,
+                }
+                Frame::Message(ExaminerReply::Flaw(flaw)) if flaws.len() < MOST_IN_ALL => flaws.push(flaw),
+                Frame::Message(ExaminerReply::Found(finding)) if left == 0 => break finding,
                 Frame::Message(answer) => return Ok(Err(failed.unwrap_or(unexpected(answer)?))),
             }
         };
@@ -254,7 +260,7 @@ fn take(
             return Err(misbehaves("found what cannot be"));
         }
         match finding.judge(artifact, terms) {
-            Ok(mut judged) => match keep.end(Proven::new(&mut judged)) {
+            Ok(mut judged) => match keep.end(ProvenContent::new(&mut judged)) {
                 Ok(()) => all.push(judged),
                 Err(fault) => failed = Some(fault.into()),
             },
@@ -262,8 +268,8 @@ fn take(
         }
     }
     match (answers.message().map_err(|e| broken(&e))?, failed) {
-        (Answer::Done, None) => Ok(Ok(all)),
-        (Answer::Done, Some(failed)) => Ok(Err(failed)),
+        (ExaminerReply::Done, None) => Ok(Ok(all)),
+        (ExaminerReply::Done, Some(failed)) => Ok(Err(failed)),
         (answer, failed) => Ok(Err(failed.unwrap_or(unexpected(answer)?))),
     }
 }
@@ -281,7 +287,7 @@ fn take_new(answers: &mut Receiver<TimedPipe>, most: u64, to: &mut File, path: &
                 hasher.update(bytes);
                 to.write_all(bytes).during("write", path)?;
             }
-            Frame::Message(Answer::Done) => return Ok(Ok((hasher.finish(), size))),
+            Frame::Message(ExaminerReply::Done) => return Ok(Ok((hasher.finish(), size))),
             Frame::Message(answer) => return Ok(Err(unexpected(answer)?)),
         }
     }
@@ -292,11 +298,11 @@ fn broken(error: &io::Error) -> Fault {
 }
 
 /// A refusal is one, whoever says so; anything else out of turn is not.
-fn unexpected(answer: Answer) -> Result<Error, Fault> {
+fn unexpected(answer: ExaminerReply) -> Result<Error, Fault> {
     match answer {
-        Answer::Refused(reason, detail) => Ok(Error::refused(reason, printable(&detail))),
-        Answer::Failed(what) => Err(misbehaves(&format!("failed: {}", printable(&what)))),
-        Answer::Items | Answer::Flaw(_) | Answer::Found(_) | Answer::Done => {
+        ExaminerReply::Refused(reason, detail) => Ok(Error::refused(reason, printable(&detail))),
+        ExaminerReply::Failed(what) => Err(misbehaves(&format!("failed: {}", printable(&what)))),
+        ExaminerReply::Items | ExaminerReply::Flaw(_) | ExaminerReply::Found(_) | ExaminerReply::Done => {
             Err(misbehaves("answered what was not asked"))
         }
     }

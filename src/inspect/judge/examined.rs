@@ -5,7 +5,7 @@ use std::fs::File;
 use super::Keep;
 use super::examination::Examination;
 use super::examiners::Examiners;
-use super::policy::Terms;
+use super::policy::InspectionTerms;
 use super::verdict::Verdict;
 use base::{Error, Fault};
 use bundle::{Artifact, Verified};
@@ -23,7 +23,7 @@ pub struct Examined<K> {
 /// Refusals: `gzip-*`, `entry-*`, `archive-*`; those of `held`; what the policy refuses a release for.
 pub fn examine<K: Keep>(
     spooled: Spooled,
-    terms: Terms<'_>,
+    terms: InspectionTerms<'_>,
     examiners: &mut dyn Examiners,
     mut keep: K,
     held: &mut dyn FnMut(&Artifact) -> Result<File, Error>,

@@ -8,8 +8,8 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::strip::leave_out;
-use super::verdict::{Decision, Verdict};
-use crate::cut::{Cut, Span};
+use super::verdict::{Verdict, VerdictKind};
+use crate::cut::{ByteSpan, Cut};
 use crate::kind::Kind;
 use base::error::IoContext as _;
 use base::{Digest, Fault, durable};
@@ -51,7 +51,7 @@ impl Judgement {
         if self.is_rebuilt() {
             return io::copy(&mut from, &mut file).map(drop).during("write", to);
         }
-        let lines: Vec<Span> = self.cuts.iter().map(|cut| cut.span).collect();
+        let lines: Vec<ByteSpan> = self.cuts.iter().map(|cut| cut.span).collect();
         let left = leave_out(from, &lines, file);
         if left.as_ref().is_err_and(|e| e.kind() == ErrorKind::InvalidInput) {
             return Err(Fault::Worker { role: "examiner", what: "leaves out what are no whole lines".into() });
@@ -70,7 +70,7 @@ impl Judgement {
 
     /// Withholds all of it, for what it has: nothing can be left of it.
     pub fn withhold(&mut self) {
-        (self.verdict.decision, self.verdict.stripped) = (Decision::Withheld, None);
+        (self.verdict.decision, self.verdict.stripped) = (VerdictKind::Withheld, None);
     }
 
     /// Place where [`Self::strip`] has put the bytes that are left.
@@ -81,14 +81,14 @@ impl Judgement {
     /// Rest of a stripped artifact, as an artifact by itself.
     pub fn remains(&self) -> Option<Artifact> {
         let Verdict { path, declared, stripped, .. } = &self.verdict;
-        let stripped = stripped.as_ref().filter(|_| self.verdict.decision == Decision::Stripped)?;
+        let stripped = stripped.as_ref().filter(|_| self.verdict.decision == VerdictKind::Stripped)?;
         let (path, kind) = (path.clone(), declared.clone());
         Some(Artifact { path, size: stripped.size, sha256: stripped.sha256, kind, carried: true })
     }
 
     /// The last word, by the judgement on what is left: it must be clear.
     pub fn settle(mut self, remains: &Self) -> Verdict {
-        if remains.verdict.decision == Decision::Cleared {
+        if remains.verdict.decision == VerdictKind::Cleared {
             self.verdict.md5.clone_from(&remains.verdict.md5);
         } else {
             // Nothing is left of it, say: then it is withheld for what it had, or for what is left.
@@ -106,9 +106,9 @@ impl Judgement {
 
 /// A judgement on bytes that were handed over, and whose digest is the signed one. Made by the examination alone: nobody
 /// else can have anything kept.
-pub struct Proven<'a>(&'a mut Judgement);
+pub struct ProvenContent<'a>(&'a mut Judgement);
 
-impl<'a> Proven<'a> {
+impl<'a> ProvenContent<'a> {
     pub(super) fn new(judgement: &'a mut Judgement) -> Self {
         Self(judgement)
     }

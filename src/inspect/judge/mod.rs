@@ -13,7 +13,7 @@ pub mod verdict;
 
 use base::Fault;
 use bundle::Artifact;
-use judgement::Proven;
+use judgement::ProvenContent;
 
 /// Takes the bytes of each artifact, and then its verdict: what is withheld must not be kept.
 pub trait Keep {
@@ -23,7 +23,7 @@ pub trait Keep {
     fn bytes(&mut self, bytes: &[u8]) -> Result<(), Fault>;
     /// More of its items, as whole records.
     fn items(&mut self, records: &[u8]) -> Result<(), Fault>;
-    /// Ends an artifact. What its verdict withholds must not be kept; of what it strips, [`Proven::strip`] leaves out
+    /// Ends an artifact. What its verdict withholds must not be kept; of what it strips, [`ProvenContent::strip`] leaves out
     /// the lines, and what is left is handed over as an artifact by itself.
-    fn end(&mut self, proven: Proven<'_>) -> Result<(), Fault>;
+    fn end(&mut self, proven: ProvenContent<'_>) -> Result<(), Fault>;
 }

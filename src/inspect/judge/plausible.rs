@@ -34,14 +34,20 @@ fn is_plausible(flaw: &Flaw, kind: Kind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cut::Span;
-    use crate::flaw::Part;
+    use crate::cut::ByteSpan;
+    use crate::flaw::FlawPart;
     use base::Reason;
 
     #[test]
     fn a_part_is_one_that_its_kind_has() {
-        let span = Span { from: 3, size: 4 };
-        let parts = [Part::Line(span), Part::Rule(span), Part::Object(span), Part::Member(span), Part::Whole];
+        let span = ByteSpan { from: 3, size: 4 };
+        let parts = [
+            FlawPart::Line(span),
+            FlawPart::Rule(span),
+            FlawPart::Object(span),
+            FlawPart::Member(span),
+            FlawPart::Whole,
+        ];
         let plausible = |kind, member: Option<&str>| {
             parts.map(|part| {
                 let flaw = Flaw { reason: Reason::RuleSyntax, line: 1, part, member: member.map(str::to_owned) };
@@ -57,15 +63,15 @@ mod tests {
         let flaw = |reason, line, span, member: usize| Flaw {
             reason,
             line,
-            part: Part::Line(span),
+            part: FlawPart::Line(span),
             member: Some("x".repeat(member)),
         };
         let is = |flaw| is_plausible(&flaw, Kind::SuricataRules);
         assert!(is(flaw(Reason::RuleSyntax, 1, span, 255)));
         assert!(!is(flaw(Reason::VersionRollback, 1, span, 1)));
         assert!(!is(flaw(Reason::RuleSyntax, 0, span, 1)));
-        assert!(!is(flaw(Reason::RuleSyntax, 1, Span { from: 3, size: 0 }, 1)));
-        assert!(!is(flaw(Reason::RuleSyntax, 1, Span { from: 3, size: u64::MAX }, 1)));
+        assert!(!is(flaw(Reason::RuleSyntax, 1, ByteSpan { from: 3, size: 0 }, 1)));
+        assert!(!is(flaw(Reason::RuleSyntax, 1, ByteSpan { from: 3, size: u64::MAX }, 1)));
         assert!(!is(flaw(Reason::RuleSyntax, 1, span, 256)));
     }
 }

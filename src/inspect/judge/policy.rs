@@ -57,7 +57,7 @@ pub struct Rule {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Policy {
+pub struct ContentPolicy {
     /// Name. A site's policy may not have the name of one that ships with the program.
     pub name: String,
     /// Purpose, in a sentence.
@@ -84,7 +84,7 @@ pub struct Decided<'a> {
     pub rule: Option<&'a str>,
 }
 
-impl Policy {
+impl ContentPolicy {
     /// Decides about content of this kind (none where it is of no kind that passes) that has this flaw.
     pub fn decide(&self, kind: Option<Kind>, reason: Reason) -> Decided<'_> {
         let fits = |rule: &&Rule| {
@@ -132,11 +132,11 @@ impl Policy {
 
 /// Kinds that a feed may carry.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms<'a> {
+pub struct InspectionTerms<'a> {
     /// The kinds.
     pub kinds: &'a [Kind],
     /// Content policy.
-    pub policy: &'a Policy,
+    pub policy: &'a ContentPolicy,
     /// True if the required signers have signed, for content that keeps something else from detecting.
     pub may_suppress: bool,
     /// Content of no kind we know that passes all the same.
@@ -147,7 +147,7 @@ pub struct Terms<'a> {
 
 /// Demand of a rule about origins on a bundle's artifacts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum OriginDemand {
     /// None of these kinds.
     Without,
     /// Only what an engine compares and nothing else: see [`Kind::is_inert`].
@@ -164,7 +164,7 @@ pub struct Demand {
     /// The kinds it is about; all, if empty.
     pub kinds: Vec<Kind>,
     /// Demand.
-    pub asked: Asked,
+    pub asked: OriginDemand,
 }
 
 /// Demands of rules about origins before a bundle's artifacts pass.
@@ -185,11 +185,11 @@ impl Demands<'_> {
             let is_about = demand.kinds.is_empty() || kinds().any(|kind| demand.kinds.contains(&kind));
             let agreed = self.agreed.is_some_and(|agreed| agreed.contains(&sha256));
             let reason = match demand.asked {
-                Asked::Without => Reason::OriginRefused,
-                Asked::Inert if kind.is_some_and(Kind::is_inert) => return None,
-                Asked::Inert => Reason::OriginNotInert,
-                Asked::Agreement if agreed => return None,
-                Asked::Agreement => Reason::OriginNotAgreed,
+                OriginDemand::Without => Reason::OriginRefused,
+                OriginDemand::Inert if kind.is_some_and(Kind::is_inert) => return None,
+                OriginDemand::Inert => Reason::OriginNotInert,
+                OriginDemand::Agreement if agreed => return None,
+                OriginDemand::Agreement => Reason::OriginNotAgreed,
             };
             is_about.then_some((reason, demand.rule.as_str()))
         })
@@ -219,7 +219,7 @@ impl Opaque<'_> {
 
 /// Outcome for an artifact.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum PolicyOutcome {
     /// Passes whole.
     Clear,
     /// These may not pass, and are left out.
@@ -228,7 +228,7 @@ pub enum Outcome {
     Withhold(Reason, Option<u64>, Option<String>),
 }
 
-impl Terms<'_> {
+impl InspectionTerms<'_> {
     /// Decides about a flaw that may not pass unless it is permitted.
     pub fn decide(&self, kind: Option<Kind>, reason: Reason) -> Decided<'_> {
         let decided = self.policy.decide(kind, reason);
@@ -238,7 +238,7 @@ impl Terms<'_> {
 
     /// Decides about content of a kind that the feed may carry, by its flaws. Refusal: the reason why the release
     /// is not to be taken at all.
-    pub fn judge(&self, kind: Kind, flaws: Vec<Flaw>, path: &str) -> Result<Outcome, Refusal> {
+    pub fn judge(&self, kind: Kind, flaws: Vec<Flaw>, path: &str) -> Result<PolicyOutcome, Refusal> {
         // Of several the one that comes first in the file.
         let first = |action: Action| {
             let these = flaws.iter().filter(|flaw| self.decide(Some(kind), flaw.reason).action == action);
@@ -248,15 +248,15 @@ impl Terms<'_> {
             return Err(self.refusal(Some(kind), flaw.reason, path, Some(flaw.line)));
         }
         if let Some(flaw) = first(Action::Withhold) {
-            return Ok(Outcome::Withhold(flaw.reason, Some(flaw.line), flaw.member));
+            return Ok(PolicyOutcome::Withhold(flaw.reason, Some(flaw.line), flaw.member));
         }
         let first = first(Action::Strip);
         let left_out: Vec<Flaw> =
             flaws.into_iter().filter(|flaw| self.decide(Some(kind), flaw.reason).action == Action::Strip).collect();
         Ok(match first {
-            None => Outcome::Clear,
-            Some(_) if left_out.iter().all(|flaw| flaw.span().is_some()) => Outcome::Strip(left_out),
-            Some(flaw) => Outcome::Withhold(flaw.reason, Some(flaw.line), flaw.member),
+            None => PolicyOutcome::Clear,
+            Some(_) if left_out.iter().all(|flaw| flaw.span().is_some()) => PolicyOutcome::Strip(left_out),
+            Some(flaw) => PolicyOutcome::Withhold(flaw.reason, Some(flaw.line), flaw.member),
         })
     }
 
@@ -273,7 +273,7 @@ impl Terms<'_> {
 mod tests {
     use super::*;
 
-    fn policy(text: &str) -> Policy {
+    fn policy(text: &str) -> ContentPolicy {
         toml::from_str(text).unwrap()
     }
 

@@ -5,8 +5,8 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::Keep;
-use super::judgement::Proven;
-use crate::cut::{Leaving, Span};
+use super::judgement::ProvenContent;
+use crate::cut::{ByteSpan, Leaving};
 use base::digest::Hasher;
 use base::error::IoContext as _;
 use base::{Digest, Fault, durable};
@@ -14,7 +14,7 @@ use bundle::Artifact;
 
 /// Copies `from` without these lines, which rise; gives digest and length of what is left. Errors: `InvalidInput`
 /// where they are not whole lines of it; the streams'.
-pub fn leave_out(mut from: impl Read, lines: &[Span], to: impl Write) -> io::Result<(Digest, u64)> {
+pub fn leave_out(mut from: impl Read, lines: &[ByteSpan], to: impl Write) -> io::Result<(Digest, u64)> {
     let mut to = BufWriter::with_capacity(128 << 10, to);
     let (mut hasher, mut kept, mut leaving) = (Hasher::new(), 0, Leaving::new(lines));
     let mut buffer = vec![0; 128 << 10];
@@ -68,7 +68,7 @@ impl Keep for Scratch {
         Ok(())
     }
 
-    fn end(&mut self, mut proven: Proven<'_>) -> Result<(), Fault> {
+    fn end(&mut self, mut proven: ProvenContent<'_>) -> Result<(), Fault> {
         if proven.verdict().stripped.is_some() {
             let path = self.whole();
             let to = self.folder.join(format!("stripped-{}", self.number));
@@ -89,7 +89,7 @@ mod tests {
     fn whole_lines_and_nothing_else() {
         let text = b"one\ntwo\n\nfour";
         let left = |spans: &[(u64, u64)]| {
-            let spans: Vec<_> = spans.iter().map(|(from, size)| Span { from: *from, size: *size }).collect();
+            let spans: Vec<_> = spans.iter().map(|(from, size)| ByteSpan { from: *from, size: *size }).collect();
             let mut out = Vec::new();
             let (digest, size) = leave_out(text.as_slice(), &spans, &mut out).map_err(|e| e.kind())?;
             assert_eq!((digest, size), (Digest::of(&out), out.len() as u64));

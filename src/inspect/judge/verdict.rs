@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::finding::{Database, Finding};
+use crate::finding::{DatabaseHeader, Finding};
 use crate::flaw::Flaw;
 use crate::kind::Kind;
 use base::{Digest, Reason, quoted};
@@ -13,7 +13,7 @@ use bundle::Artifact;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum Decision {
+pub enum VerdictKind {
     /// Passed whole.
     Cleared,
     /// Passed without the lines that may not.
@@ -22,7 +22,7 @@ pub enum Decision {
     Withheld,
 }
 
-impl Decision {
+impl VerdictKind {
     /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
@@ -86,7 +86,7 @@ pub struct Verdict {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown: Option<Kind>,
     /// Cleared, stripped or withheld.
-    pub decision: Decision,
+    pub decision: VerdictKind,
     /// Why it was withheld, or stripped: the first reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
@@ -105,7 +105,7 @@ pub struct Verdict {
     pub stripped: Option<Box<Stripped>>,
     /// Header of a ClamAV database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub database: Option<Database>,
+    pub database: Option<DatabaseHeader>,
     /// MD5 of a rule file, for the side file that suricata-update reads; no trust rests on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub md5: Option<String>,
@@ -117,7 +117,7 @@ impl Verdict {
     /// Clears `artifact`, whose bytes show this.
     pub(super) fn cleared(artifact: &Artifact, finding: &Finding) -> Self {
         Self {
-            decision: Decision::Cleared,
+            decision: VerdictKind::Cleared,
             path: artifact.path.clone(),
             size: artifact.size,
             sha256: artifact.sha256,
@@ -154,8 +154,8 @@ impl Verdict {
     /// Digest and length of what is kept and served; `None`: nothing is.
     pub fn kept(&self) -> Option<(Digest, u64)> {
         match (self.decision, &self.stripped) {
-            (Decision::Cleared, _) => Some((self.sha256, self.size)),
-            (Decision::Stripped, Some(stripped)) => Some((stripped.sha256, stripped.size)),
+            (VerdictKind::Cleared, _) => Some((self.sha256, self.size)),
+            (VerdictKind::Stripped, Some(stripped)) => Some((stripped.sha256, stripped.size)),
             _ => None,
         }
     }
@@ -197,9 +197,9 @@ impl Counts {
         let mut counts = Self::default();
         for verdict in verdicts {
             match verdict.decision {
-                Decision::Cleared => counts.cleared += 1,
-                Decision::Stripped => counts.stripped += 1,
-                Decision::Withheld => counts.withheld += 1,
+                VerdictKind::Cleared => counts.cleared += 1,
+                VerdictKind::Stripped => counts.stripped += 1,
+                VerdictKind::Withheld => counts.withheld += 1,
             }
         }
         counts

@@ -29,7 +29,7 @@ pub(super) enum PackCommand {
     Keyring {
         /// Command for keyrings.
         #[command(subcommand)]
-        command: KeyringCommand,
+        command: PackKeyringCommand,
     },
     /// The offline half of the repository for TUF clients.
     Tuf {
@@ -114,7 +114,7 @@ pub(super) struct Check {
 
 /// The keyring's subcommands.
 #[derive(Debug, Subcommand)]
-pub(super) enum KeyringCommand {
+pub(super) enum PackKeyringCommand {
     /// Write a first keyring.
     New {
         /// A root key: minisign base64, or a .pub file; may be given several times.

@@ -10,9 +10,9 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Subcommand)]
 pub(super) enum PackTufCommand {
     /// Write the root: who may sign what in the repository.
-    Root(TufRoot),
+    Root(Root),
     /// Write the top-level targets: which feed's content is signed by whom.
-    Targets(TufTargets),
+    Targets(Targets),
     /// Add a signature to a root, targets, or a feed's metadata.
     Sign {
         /// The file.
@@ -25,7 +25,7 @@ pub(super) enum PackTufCommand {
 
 /// `gaprelay-pack tuf root`.
 #[derive(Debug, Args)]
-pub(super) struct TufRoot {
+pub(super) struct Root {
     /// The root before this one; what is not said here is as it was there.
     #[arg(long, value_name = "FILE")]
     pub former: Option<PathBuf>,
@@ -57,7 +57,7 @@ pub(super) struct TufRoot {
 
 /// `gaprelay-pack tuf targets`.
 #[derive(Debug, Args)]
-pub(super) struct TufTargets {
+pub(super) struct Targets {
     /// The targets before these; their feeds stay, unless they are named here.
     #[arg(long, value_name = "FILE")]
     pub former: Option<PathBuf>,

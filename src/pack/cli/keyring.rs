@@ -1,7 +1,7 @@
 //! `gaprelay-pack keyring`: the first keyring, and the ceremony that leads from one to the next.
 
-use crate::ceremony::{self, Changes, pair};
-use crate::cli::args::{Draft, KeyringCommand};
+use crate::ceremony::{self, KeyringChanges, pair};
+use crate::cli::args::{Draft, PackKeyringCommand};
 use crate::ring;
 use base::aloud::aloud;
 use base::{Digest, Error, Fault, clock, durable};
@@ -11,9 +11,9 @@ use bundle::succession::trusted_comment;
 use terminal::Ended;
 
 /// Does what the arguments say.
-pub(super) fn run(command: &KeyringCommand) -> Result<Ended, Error> {
+pub(super) fn run(command: &PackKeyringCommand) -> Result<Ended, Error> {
     match command {
-        KeyringCommand::New { root, root_threshold, key, require, out } => {
+        PackKeyringCommand::New { root, root_threshold, key, require, out } => {
             if out.exists() {
                 return Err(Fault::Config(format!("{} exists already", out.display())).into());
             }
@@ -25,21 +25,21 @@ pub(super) fn run(command: &KeyringCommand) -> Result<Ended, Error> {
             terminal::hint(format_args!("on the relay: gaprelay init --keyring {}", out.display()));
             Ok(Ended::Well)
         }
-        KeyringCommand::Draft(args) => draft(args),
-        KeyringCommand::Show { keyring } => {
+        PackKeyringCommand::Draft(args) => draft(args),
+        PackKeyringCommand::Show { keyring } => {
             let (keyring, digest) = ceremony::former(keyring)?;
             show(&keyring);
             say_aloud(digest);
             Ok(Ended::Well)
         }
-        KeyringCommand::Assemble { dir, former, signatures } => {
+        PackKeyringCommand::Assemble { dir, former, signatures } => {
             let (former, _) = ceremony::former(former)?;
             let ids = ceremony::assemble(dir, &former, signatures)?;
             terminal::say(format_args!("put beside {}: signatures by {}", dir.display(), ids.join(", ")));
             terminal::hint(format_args!("gaprelay-pack keyring check '{}' --former FILE", dir.display()));
             Ok(Ended::Well)
         }
-        KeyringCommand::Check { dirs, former } => {
+        PackKeyringCommand::Check { dirs, former } => {
             let (former, _) = ceremony::former(former)?;
             for (next, changes) in ceremony::check(dirs, &former)? {
                 let (version, signers) = (next.keyring().version, next.signers().join(", "));
@@ -67,7 +67,7 @@ fn draft(args: &Draft) -> Result<Ended, Error> {
         Ok(highest) => Ok((feed, highest)),
         Err(_) => Err(Fault::Config(format!("--epoch {feed}: the highest version is not a number"))),
     };
-    let changes = Changes {
+    let changes = KeyringChanges {
         add: args.add.clone(),
         remove: args.remove.clone(),
         revoke: args.revoke.iter().map(|text| pair(text)).collect::<Result<_, _>>()?,

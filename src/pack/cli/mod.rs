@@ -15,7 +15,7 @@ use base::limits::human;
 use base::{Error, Fault, Limits, Reason, Refusal, Timestamp, clock, durable, quoted};
 use clap::Parser as _;
 use config::{Classification, Config, policy as policies};
-use inspect::{Counts, Decision, Kind, Policy};
+use inspect::{ContentPolicy, Counts, Kind, VerdictKind};
 use terminal::help::{Group, overview};
 use terminal::{Ended, offline};
 
@@ -63,7 +63,7 @@ fn build(args: Build) -> Result<Ended, Error> {
     if args.strip || args.tuf_sign.is_some() {
         durable::create_dir(&scratch)?;
     }
-    let plan = crate::Plan {
+    let plan = crate::BuildPlan {
         folder: args.dir,
         label: args.label.unwrap_or_else(|| format!("{} {}", args.feed, args.version)),
         out: out.clone(),
@@ -119,7 +119,7 @@ fn build(args: Build) -> Result<Ended, Error> {
 }
 
 /// The policy that the relay has for the feed, and the kinds that it may carry there.
-fn policy_for(feed: &str, config: Option<&Path>, policy: Option<&str>) -> Result<(Policy, Vec<Kind>), Error> {
+fn policy_for(feed: &str, config: Option<&Path>, policy: Option<&str>) -> Result<(ContentPolicy, Vec<Kind>), Error> {
     let config = config.map(read_config).transpose()?;
     let unknown = || Refusal::new(Reason::FeedUnknown, format!("the config has no feed {}", quoted(feed)));
     let feed = config.as_ref().map(|config| config.feed(feed).ok_or_else(unknown)).transpose()?;
@@ -133,7 +133,7 @@ fn policy_for(feed: &str, config: Option<&Path>, policy: Option<&str>) -> Result
 }
 
 /// A policy by its name, or in a file.
-fn named(name: &str, config: Option<&Config>) -> Result<Policy, Error> {
+fn named(name: &str, config: Option<&Config>) -> Result<ContentPolicy, Error> {
     let own = config.and_then(|config| config.policy(name).ok());
     let shipped = || policies::shipped().ok()?.into_iter().find(|policy| policy.name == name);
     match own.or_else(shipped) {
@@ -150,14 +150,14 @@ fn foresee(made: &crate::Made, policy: &str, has_stripped: bool, explain: bool) 
     for verdict in &made.verdicts {
         let path = quoted(&verdict.path);
         match verdict.decision {
-            Decision::Cleared => {}
-            Decision::Withheld => {
+            VerdictKind::Cleared => {}
+            VerdictKind::Withheld => {
                 terminal::note(format_args!("\"{path}\" will be withheld by the relay [{}]", verdict.why()));
             }
-            Decision::Stripped if has_stripped => {
+            VerdictKind::Stripped if has_stripped => {
                 terminal::note(format_args!("\"{path}\" was stripped [{}]", verdict.why()));
             }
-            Decision::Stripped => {
+            VerdictKind::Stripped => {
                 terminal::note(format_args!("\"{path}\" will be stripped by the relay [{}]", verdict.why()));
             }
         }
@@ -167,7 +167,7 @@ fn foresee(made: &crate::Made, policy: &str, has_stripped: bool, explain: bool) 
         terminal::verdicts::tell(&made.verdicts);
         let reasons = made.verdicts.iter().filter_map(|verdict| verdict.reason);
         terminal::verdicts::explain(reasons.chain(made.refused.iter().map(|refusal| refusal.reason)));
-    } else if made.verdicts.iter().any(|verdict| verdict.decision != Decision::Cleared) {
+    } else if made.verdicts.iter().any(|verdict| verdict.decision != VerdictKind::Cleared) {
         terminal::hint("why, and what to do: --explain; to leave such lines out before signing: --strip");
     }
 }

@@ -6,7 +6,7 @@ use super::args_tuf::PackTufCommand;
 use crate::tuf::{RootChanges, public, read, root, secret, sign, targets};
 use base::error::IoContext as _;
 use base::{Error, Fault, durable, quoted};
-use bundle::tuf::{Key, file, signed_part};
+use bundle::tuf::{TufKey, file, signed_part};
 use terminal::Ended;
 
 /// Does what the arguments say.
@@ -39,7 +39,7 @@ pub(super) fn run(command: &PackTufCommand) -> Result<Ended, Error> {
 }
 
 /// `NAME=PUB[+PUB][:N]`.
-fn feed(text: &str) -> Result<(String, Vec<Key>, u64), Error> {
+fn feed(text: &str) -> Result<(String, Vec<TufKey>, u64), Error> {
     let wrong = || Fault::Config(format!("\"{}\" is not of the form FEED=PUB[+PUB][:N]", quoted(text)));
     let (name, rest) = text.split_once('=').ok_or_else(wrong)?;
     let (keys, threshold) = match rest.rsplit_once(':') {

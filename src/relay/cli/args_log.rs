@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use base::Timestamp;
 use bundle::ReleaseId;
-use config::export::Format;
+use config::export::ExportFormat;
 
 /// The logs' subcommands.
 #[derive(Debug, Subcommand)]
@@ -152,8 +152,8 @@ pub struct LogExport {
     #[arg(long, conflicts_with_all = ["format", "log", "since", "follow", "out", "syslog", "framed", "cursor"])]
     pub configured: bool,
     /// The words of the lines.
-    #[arg(long, value_enum, default_value_t = Format::Ocsf)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = ExportFormat::Ocsf)]
+    pub format: ExportFormat,
     /// Only this log; both if left out.
     #[arg(long, value_enum)]
     pub log: Option<WhichLog>,

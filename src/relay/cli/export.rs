@@ -19,11 +19,11 @@ use crate::rights::ProcessRole;
 use crate::state::State;
 use base::error::IoContext as _;
 use base::{Error, Fault, durable};
-use config::export::{Export, Format};
+use config::export::{Export, ExportFormat};
 use sandbox::Grants;
 use sandbox::worker::end_with;
 use terminal::Ended;
-use tlog::check::{Finding, check, read_vkey};
+use tlog::check::{LogFinding, check, read_vkey};
 use tlog::note::Verifier;
 
 /// Between two looks at the logs.
@@ -101,7 +101,7 @@ fn go(
 
 /// What is to be done: as the command line says, or as the config does.
 struct Plan {
-    format: Format,
+    format: ExportFormat,
     framed: bool,
     follows: bool,
     sink: Place,
@@ -166,8 +166,8 @@ pub fn verify(state: &State, path: &Path, key: Option<&Verifier>, args: &LogVeri
         let beside = read_vkey(&folder)?;
         let vkey = key.filter(|key| key.name() == beside.name()).unwrap_or(&beside);
         match check(&folder, vkey, |_, _, _| {})? {
-            Finding::Whole { size, .. } => logs.push(VerifiedLog { origin: vkey.name().to_owned(), folder, size }),
-            Finding::Bad { detail, .. } => return Err(Fault::damaged(folder.to_string_lossy(), detail).into()),
+            LogFinding::Whole { size, .. } => logs.push(VerifiedLog { origin: vkey.name().to_owned(), folder, size }),
+            LogFinding::Bad { detail, .. } => return Err(Fault::damaged(folder.to_string_lossy(), detail).into()),
         }
     }
     let reader: Box<dyn Read> = if path.as_os_str() == "-" {

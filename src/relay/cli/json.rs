@@ -10,8 +10,8 @@ use crate::publish::ReleaseStatus;
 use base::{Digest, Reason, Timestamp};
 use bundle::Signer;
 use inspect::Counts;
-use sandbox::selftest::Part;
-use tlog::compare::Verdict;
+use sandbox::selftest::RoleReport;
+use tlog::compare::HeadComparison;
 
 /// `doctor --json`.
 #[derive(Debug, Serialize)]
@@ -155,7 +155,7 @@ pub struct SelfTest<'a> {
     /// The kernel.
     pub kernel: String,
     /// Each role tried.
-    pub parts: &'a [Part],
+    pub parts: &'a [RoleReport],
     /// What got through, or does not work.
     pub findings: &'a [String],
     /// What got through where a layer is missing that the config does without.
@@ -208,7 +208,7 @@ pub struct Against {
     /// Its number of entries.
     pub size: u64,
     /// What it tells.
-    pub verdict: Verdict,
+    pub verdict: HeadComparison,
 }
 
 /// `log verify --receipt --json`.

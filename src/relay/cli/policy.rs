@@ -16,7 +16,7 @@ use base::{Digest, Error, Fault, Reason, Refusal, durable, quoted};
 use bundle::{Artifact, ReleaseId};
 use config::{Config, policy as policies};
 use inspect::flaw::PERMITTABLE;
-use inspect::{Action, Decision, Demands, Examination, Kind, Policy, Scratch, Terms, Verdict};
+use inspect::{Action, ContentPolicy, Demands, Examination, InspectionTerms, Kind, Scratch, Verdict, VerdictKind};
 use terminal::Ended;
 
 /// Shows or tries policies.
@@ -51,7 +51,7 @@ fn show(config: &Config, name: Option<&str>) -> Result<Ended, Error> {
 }
 
 /// A policy, rule by rule.
-fn say(policy: &Policy) {
+fn say(policy: &ContentPolicy) {
     terminal::say(format_args!("{}  {}", policy.name, quoted(&policy.about)));
     for rule in &policy.rules {
         let reasons: Vec<&str> = rule.reasons.iter().map(|reason| reason.code()).collect();
@@ -86,7 +86,7 @@ fn test(state: &State, config: &Config, args: &PolicyTest) -> Result<Ended, Erro
         _ => policies::shipped_for(config.classification)?,
     };
     let kinds = feed.map_or(Kind::ALL, |feed| feed.kinds.get_ref());
-    let terms = Terms {
+    let terms = InspectionTerms {
         kinds,
         policy: &policy,
         may_suppress: true,
@@ -166,7 +166,7 @@ fn stored(state: &State, id: &ReleaseId) -> Result<Vec<Target>, Error> {
 fn judge(
     state: &State,
     targets: &[Target],
-    terms: Terms<'_>,
+    terms: InspectionTerms<'_>,
     folder: &Path,
 ) -> Result<(Vec<Verdict>, Vec<Refusal>), Error> {
     let mut examiners = OwnExaminers::new(state.root());
@@ -190,7 +190,7 @@ fn judge(
             Err(refusal) => refused.push(refusal),
         }
     }
-    verdicts.sort_by_key(|verdict| verdict.decision != Decision::Withheld);
+    verdicts.sort_by_key(|verdict| verdict.decision != VerdictKind::Withheld);
     Ok((verdicts, refused))
 }
 
@@ -198,15 +198,16 @@ fn judge(
 fn shown(
     examiners: &mut OwnExaminers,
     targets: &[Target],
-    terms: Terms<'_>,
+    terms: InspectionTerms<'_>,
     keep: &mut Scratch,
 ) -> Result<Vec<Option<Kind>>, Error> {
     let undeclared: Vec<&Target> = targets.iter().filter(|target| target.declared.is_none()).collect();
     if undeclared.is_empty() {
         return Ok(Vec::new());
     }
-    let curious = Policy { name: "any".into(), about: String::new(), rules: Vec::new(), otherwise: Action::Withhold };
-    let mut examination = Examination::begin(examiners, Terms { policy: &curious, ..terms }, keep)?;
+    let curious =
+        ContentPolicy { name: "any".into(), about: String::new(), rules: Vec::new(), otherwise: Action::Withhold };
+    let mut examination = Examination::begin(examiners, InspectionTerms { policy: &curious, ..terms }, keep)?;
     for target in undeclared {
         look(&mut examination, target, "")?;
     }

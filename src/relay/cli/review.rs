@@ -65,7 +65,7 @@ pub fn run(state: &State, args: &Review, sockets: Sockets) -> Result<Ended, Erro
 }
 
 /// What TLS needs, where the config has it.
-fn tls(state: &State, review: &config::review::Review) -> Result<Option<Arc<Tls>>, Fault> {
+fn tls(state: &State, review: &config::review::ReviewConfig) -> Result<Option<Arc<Tls>>, Fault> {
     let (Some(certificate), Some(key), Some(authorities)) =
         (&review.tls_certificate, &review.tls_key, &review.client_authorities)
     else {

@@ -11,7 +11,7 @@ use config::Config;
 use sandbox::Layer;
 use sandbox::report::{SelfTest, SelfTested};
 use sandbox::rights::Rights;
-use sandbox::selftest::{Findings, Form, Outcome, Part, Row, run as try_all};
+use sandbox::selftest::{AttemptOutcome, Findings, RoleReport, Row, SelfTestExtent, run as try_all};
 use sandbox::trial::Tried;
 use terminal::Ended;
 
@@ -23,12 +23,12 @@ pub fn run(root: &Path, now: Timestamp, args: &args::SelfTest) -> Result<Ended, 
     let config = State::open(root)?.config()?;
     let roles = if args.role.is_empty() { ProcessRole::ALL.to_vec() } else { args.role.clone() };
     let form = match args.layer {
-        Some(layer) => Form::Alone(layer),
-        None if args.short => Form::Short,
-        None => Form::Full,
+        Some(layer) => SelfTestExtent::Alone(layer),
+        None if args.short => SelfTestExtent::Short,
+        None => SelfTestExtent::Full,
     };
     let parts = try_all(root, &rights(&roles), form)?;
-    let found = if let Form::Alone(_) = form { Findings::default() } else { Findings::of(&parts) };
+    let found = if let SelfTestExtent::Alone(_) = form { Findings::default() } else { Findings::of(&parts) };
     if args.json {
         terminal::say_json(&json::SelfTest {
             kernel: kernel(),
@@ -36,12 +36,12 @@ pub fn run(root: &Path, now: Timestamp, args: &args::SelfTest) -> Result<Ended, 
             findings: &found.faults,
             exposed: &found.exposed,
         });
-    } else if form != Form::Short {
+    } else if form != SelfTestExtent::Short {
         for part in &parts {
             show(part, form);
         }
     }
-    if let Form::Alone(_) = form {
+    if let SelfTestExtent::Alone(_) = form {
         // One layer alone is a demonstration, not the relay's state.
         return Ok(Ended::Well);
     }
@@ -52,17 +52,17 @@ pub fn run(root: &Path, now: Timestamp, args: &args::SelfTest) -> Result<Ended, 
 
 /// In its short form, for roles that are about to start. Fault: they must not.
 pub fn before(root: &Path, roles: &[ProcessRole], config: &Config) -> Result<SelfTest, Fault> {
-    let parts = try_all(root, &rights(roles), Form::Short)?;
+    let parts = try_all(root, &rights(roles), SelfTestExtent::Short)?;
     let found = Findings::of(&parts);
     tell(&parts, &found)?;
-    Ok(result(config, Form::Short, &parts, &found))
+    Ok(result(config, SelfTestExtent::Short, &parts, &found))
 }
 
 fn rights(roles: &[ProcessRole]) -> Vec<&'static Rights> {
     roles.iter().map(|role| role.rights()).collect()
 }
 
-fn tell(parts: &[Part], found: &Findings) -> Result<(), Fault> {
+fn tell(parts: &[RoleReport], found: &Findings) -> Result<(), Fault> {
     for what in &found.exposed {
         terminal::note(format_args!("exposed, as the config accepts: {what}"));
     }
@@ -77,17 +77,17 @@ fn tell(parts: &[Part], found: &Findings) -> Result<(), Fault> {
     }
 }
 
-fn result(config: &Config, form: Form, parts: &[Part], found: &Findings) -> SelfTest {
+fn result(config: &Config, form: SelfTestExtent, parts: &[RoleReport], found: &Findings) -> SelfTest {
     let roles = parts.iter().map(|part| SelfTested {
         role: part.role.to_owned(),
         held: part.held.clone(),
         attempts: part.rows.len() as u64,
-        stopped: count(part, Outcome::Stopped),
-        not_here: count(part, Outcome::NotHere),
+        stopped: count(part, AttemptOutcome::Stopped),
+        not_here: count(part, AttemptOutcome::NotHere),
     });
     SelfTest {
         id: None,
-        full: form == Form::Full,
+        full: form == SelfTestExtent::Full,
         kernel: kernel(),
         roles: roles.collect(),
         without: config.waivers(),
@@ -111,14 +111,14 @@ fn kernel() -> String {
     format!("{} {} {}", part(name.sysname()), part(name.release()), part(name.machine()))
 }
 
-fn count(part: &Part, outcome: Outcome) -> u64 {
+fn count(part: &RoleReport, outcome: AttemptOutcome) -> u64 {
     part.rows.iter().filter(|row| row.outcome() == outcome).count() as u64
 }
 
-fn show(part: &Part, form: Form) {
+fn show(part: &RoleReport, form: SelfTestExtent) {
     terminal::say(format_args!("{}: {}\n{}", part.role, part.may, part.held));
     let with = match form {
-        Form::Alone(layer) => format!("with {layer} alone"),
+        SelfTestExtent::Alone(layer) => format!("with {layer} alone"),
         _ => "stopped by".into(),
     };
     let rows = part.rows.iter().map(|row| {
@@ -127,36 +127,38 @@ fn show(part: &Part, form: Form) {
             other => format!("not here: {}", words(other)),
         });
         match form {
-            Form::Alone(_) => vec![row.attempt.to_owned(), outside, words(row.inside)],
+            SelfTestExtent::Alone(_) => vec![row.attempt.to_owned(), outside, words(row.inside)],
             _ => vec![row.attempt.to_owned(), outside, layers(row), words(row.inside)],
         }
     });
     let mut header = vec!["attempt", "outside", with.as_str()];
-    if form == Form::Full {
+    if form == SelfTestExtent::Full {
         header.push("with all");
     }
     terminal::table(&header, rows.collect());
-    let stopped: Vec<&Row> = part.rows.iter().filter(|row| row.outcome() == Outcome::Stopped).collect();
+    let stopped: Vec<&Row> = part.rows.iter().filter(|row| row.outcome() == AttemptOutcome::Stopped).collect();
     let twice = stopped.iter().filter(|row| row.alone.len() > 1).count();
     match form {
-        Form::Alone(layer) => terminal::say(format_args!("{}: {layer} alone stops {}\n", part.role, stopped.len())),
+        SelfTestExtent::Alone(layer) => {
+            terminal::say(format_args!("{}: {layer} alone stops {}\n", part.role, stopped.len()))
+        }
         _ => terminal::say(format_args!(
             "{}: {} stopped, {twice} of them by two layers or more; {} do not apply here; its own work, {} acts, succeeds\n",
             part.role,
             stopped.len(),
-            count(part, Outcome::NotHere),
-            count(part, Outcome::Works),
+            count(part, AttemptOutcome::NotHere),
+            count(part, AttemptOutcome::Works),
         )),
     }
 }
 
 fn layers(row: &Row) -> String {
     match row.outcome() {
-        Outcome::Works => "its own work".into(),
-        Outcome::NotHere => "-".into(),
-        Outcome::Escape => "NOTHING".into(),
-        Outcome::Broken => "its work is STOPPED".into(),
-        Outcome::Stopped => row.alone.iter().map(Layer::to_string).collect::<Vec<_>>().join(" "),
+        AttemptOutcome::Works => "its own work".into(),
+        AttemptOutcome::NotHere => "-".into(),
+        AttemptOutcome::Escape => "NOTHING".into(),
+        AttemptOutcome::Broken => "its work is STOPPED".into(),
+        AttemptOutcome::Stopped => row.alone.iter().map(Layer::to_string).collect::<Vec<_>>().join(" "),
     }
 }
 

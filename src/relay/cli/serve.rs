@@ -15,7 +15,7 @@ use config::Config;
 use sandbox::Grants;
 use sandbox::worker::end_with;
 use serve::tls::Tls;
-use serve::{Given, ImportStep, Listeners, serve};
+use serve::{Listeners, ServerResources, StepProgress, serve};
 use terminal::Ended;
 
 /// Listens and serves until told to stop.
@@ -41,13 +41,13 @@ pub fn run(state: &State, args: &Serve, sockets: Sockets) -> Result<Ended, Error
     let (journal, shown) = (inside.access_journal(), inside.clone());
     let import = Box::new(move |now| {
         let running = progress::read(&shown).ok().flatten().filter(|progress| progress.is_running(now))?;
-        Some(ImportStep { done: running.bytes, all: running.total })
+        Some(StepProgress { done: running.bytes, all: running.total })
     });
     let confine = || {
         let grants = Grants { state: inside.root(), medium: None };
         sandbox::begin(ProcessRole::Server.rights(), &grants, &config.terms())
     };
-    let given = Given { listeners, tls, proof, import };
+    let given = ServerResources { listeners, tls, proof, import };
     serve(inside.published(), &config.plan(), &journal, given, confine)?;
     Ok(Ended::Well)
 }

@@ -9,7 +9,7 @@ use super::here;
 use crate::settle::tuf::read_key;
 use crate::state::State;
 use base::{Error, Timestamp, durable};
-use bundle::tuf::Key;
+use bundle::tuf::TufKey;
 use bundle::tuf::client::check;
 use terminal::Ended;
 use tlog::note::fresh_key;
@@ -33,7 +33,7 @@ fn key(root: &Path, now: Timestamp) -> Result<Ended, Error> {
     };
     let public = key.verifying_key().to_bytes();
     terminal::say(HEXLOWER.encode(&public));
-    terminal::note(format_args!("its key id: {}", Key::ed25519(&public).id()));
+    terminal::note(format_args!("its key id: {}", TufKey::ed25519(&public).id()));
     terminal::hint(
         "give it to whoever signs the root: gaprelay-pack tuf root --relay KEY, and tuf targets --relay KEY",
     );

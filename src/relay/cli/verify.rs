@@ -13,11 +13,11 @@ use crate::state::State;
 use base::error::IoContext as _;
 use base::{Error, Fault};
 use terminal::Ended;
-use tlog::check::{Finding, read_vkey};
-use tlog::compare::{Verdict, compare};
+use tlog::check::{LogFinding, read_vkey};
+use tlog::compare::{HeadComparison, compare};
 use tlog::note::{Checkpoint, Verifier, parts};
 use tlog::proof::grew;
-use tlog::receipt::{Growth, Kept, LONGEST, Receipt};
+use tlog::receipt::{Growth, KeptHead, LONGEST, Receipt};
 
 /// A head that someone kept, and where.
 struct Memory {
@@ -70,7 +70,11 @@ pub fn run(root: &Path, args: &LogVerify) -> Result<Ended, Error> {
     let foreign: Vec<json::Against> = memories
         .iter()
         .filter(|memory| !memory.anchor && !keys.iter().any(|key| key.name() == memory.head.origin))
-        .map(|memory| json::Against { kept: memory.kept.clone(), size: memory.head.size, verdict: Verdict::Foreign })
+        .map(|memory| json::Against {
+            kept: memory.kept.clone(),
+            size: memory.head.size,
+            verdict: HeadComparison::Foreign,
+        })
         .collect();
     if let Some(first) = found.first_mut() {
         first.against.extend(foreign);
@@ -116,11 +120,11 @@ fn verify(folder: &Path, vkey: &Verifier, memories: &mut Vec<Memory>) -> Result<
         against,
     };
     match finding {
-        Finding::Whole { size, root } => {
+        LogFinding::Whole { size, root } => {
             verified.size = Some(size);
             verified.root = Some(BASE64.encode(&root));
         }
-        Finding::Bad { entry, detail } => {
+        LogFinding::Bad { entry, detail } => {
             verified.whole = false;
             verified.bad_entry = entry;
             verified.detail = Some(detail);
@@ -148,11 +152,11 @@ fn tell_log(verified: &json::Verified) {
 fn tell_kept(against: &json::Against) {
     let (kept, size) = (&against.kept, against.size);
     match against.verdict {
-        Verdict::Same => terminal::say(format_args!("{kept}: the log is as it was, {size} entries")),
-        Verdict::Grown => {
+        HeadComparison::Same => terminal::say(format_args!("{kept}: the log is as it was, {size} entries")),
+        HeadComparison::Grown => {
             terminal::say(format_args!("{kept}: the log has grown; its first {size} entries are as they were"));
         }
-        Verdict::Shorter => {
+        HeadComparison::Shorter => {
             terminal::note(format_args!(
                 "{kept}: SHORTER: it had {size} entries then: it was cut, or an old copy of it was restored"
             ));
@@ -160,7 +164,7 @@ fn tell_kept(against: &json::Against) {
                 "keep this machine as it is; whatever came in since is to be held back until it is explained",
             );
         }
-        Verdict::Forked => {
+        HeadComparison::Forked => {
             terminal::note(format_args!(
                 "{kept}: FORKED: its first {size} entries are not those of then: its history was written anew"
             ));
@@ -168,7 +172,7 @@ fn tell_kept(against: &json::Against) {
                 "keep this machine and what you kept: together they prove it; tell whoever supervises this relay",
             );
         }
-        Verdict::Foreign => {
+        HeadComparison::Foreign => {
             terminal::note(format_args!("{kept}: it is the head of another log"));
             terminal::hint(
                 "was the relay made anew, or is it another one? Its name is on the first line of what was kept",
@@ -231,18 +235,18 @@ fn grown(text: &str, key: &Verifier, args: &LogVerify) -> Result<Ended, Error> {
     for path in &args.against {
         let old = head_of(path, &[key])?;
         let verdict = if old.origin != head.origin {
-            Verdict::Foreign
+            HeadComparison::Foreign
         } else if old.size > head.size {
-            Verdict::Shorter
+            HeadComparison::Shorter
         } else if old.size != growth.old && old.size != head.size {
             let wrong = format!("the proof begins at {} entries, what you keep has {}", growth.old, old.size);
             return Err(Fault::Config(wrong).into());
         } else if old.size == head.size {
-            if old.root == head.root { Verdict::Same } else { Verdict::Forked }
+            if old.root == head.root { HeadComparison::Same } else { HeadComparison::Forked }
         } else if grew(old.size, &old.root, head.size, &head.root, &growth.proof) {
-            Verdict::Grown
+            HeadComparison::Grown
         } else {
-            Verdict::Forked
+            HeadComparison::Forked
         };
         against.push(json::Against { kept: path.display().to_string(), size: old.size, verdict });
     }
@@ -279,12 +283,12 @@ pub fn read_key(given: &str) -> Result<Verifier, Fault> {
 /// A kept head; a signed one is believed only under the key of its log.
 fn head_of(path: &Path, keys: &[&Verifier]) -> Result<Checkpoint, Fault> {
     let wrong = |what: &str| Fault::Config(format!("{}: {what}", path.display()));
-    match Kept::parse(&read(path)?) {
-        Some(Kept::Paper(head)) => Ok(head),
-        Some(Kept::Slip) => {
+    match KeptHead::parse(&read(path)?) {
+        Some(KeptHead::Paper(head)) => Ok(head),
+        Some(KeptHead::Slip) => {
             Err(wrong("the receipt was not written down rightly: its check word does not fit the rest"))
         }
-        Some(Kept::Signed(note)) => {
+        Some(KeptHead::Signed(note)) => {
             let origin = note.lines().next().unwrap_or_default();
             match keys.iter().find(|key| key.name() == origin) {
                 Some(key) => key.head(&note).ok_or_else(|| {

@@ -17,7 +17,7 @@ use terminal::Ended;
 use tlog::check::read_vkey;
 use tlog::compare::growth;
 use tlog::cosigned::kept;
-use tlog::policy::Policy;
+use tlog::policy::WitnessPolicy;
 use tlog::receipt::Growth;
 
 /// Does what the arguments say.
@@ -77,7 +77,7 @@ pub fn run(root: &Path, now: Timestamp, command: &WitnessCommand) -> Result<Ende
     }
 }
 
-fn policy(state: &State) -> Result<Policy, Fault> {
+fn policy(state: &State) -> Result<WitnessPolicy, Fault> {
     let witness = state.config()?.witness;
     witness.map(|witness| witness.policy).ok_or_else(|| {
         Fault::Config("the config names no witness: add [witness] with their policy to config.toml".into())

@@ -12,7 +12,7 @@ use super::job::{Bundle, Outcome};
 use crate::report::qr_code::half_blocks;
 use base::quoted::printable;
 use bundle::ReleaseId;
-use inspect::{Counts, Decision, Verdict};
+use inspect::{Counts, Verdict, VerdictKind};
 
 /// A QR code's modules: dark on light, whatever the terminal's colours are.
 const PAPER: Style = Style::new().fg(ratatui::style::Color::Black).bg(ratatui::style::Color::White);
@@ -159,7 +159,7 @@ pub(super) fn verdicts(id: &ReleaseId, list: &[Verdict], scroll: u16, frame: &mu
     let rows = list.iter().skip(usize::from(scroll)).map(|verdict| {
         let why = verdict.reason.map(|reason| format!("{}: {}", verdict.why(), reason.meaning())).unwrap_or_default();
         let word = match verdict.decision {
-            Decision::Cleared => "cleared".into(),
+            VerdictKind::Cleared => "cleared".into(),
             decision => decision.word().to_uppercase(),
         };
         Row::new([base::quoted(&verdict.path).to_string(), word, why])

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::exporter::{format_line, withheld};
-use super::{ExportEntry, Format, cef, syslog};
+use super::{ExportEntry, ExportFormat, cef, syslog};
 use crate::log::Entry;
 use crate::state::State;
 use base::{Fault, quoted};
@@ -38,7 +38,7 @@ pub struct ExportCheckReport {
 
 /// Entry that a line claims to hold.
 struct ClaimedEntry {
-    format: Format,
+    format: ExportFormat,
     log: String,
     number: u64,
     size: u64,
@@ -184,7 +184,7 @@ fn claim(line: &str) -> Option<ClaimedEntry> {
         let number = |key| cef::value(line, key)?.parse().ok();
         let version = line.split('|').nth(3)?.to_owned();
         return Some(ClaimedEntry {
-            format: Format::Cef,
+            format: ExportFormat::Cef,
             number: number("cn1")?,
             size: number("cn2")?,
             log,
@@ -198,7 +198,7 @@ fn claim(line: &str) -> Option<ClaimedEntry> {
     if let Some(log) = text("/log") {
         let version = crate::export::VERSION.to_owned();
         return Some(ClaimedEntry {
-            format: Format::Json,
+            format: ExportFormat::Json,
             log,
             number: number("/number")?,
             size: number("/size")?,
@@ -208,7 +208,7 @@ fn claim(line: &str) -> Option<ClaimedEntry> {
     }
     let log = text("/metadata/log_name")?;
     Some(ClaimedEntry {
-        format: Format::Ocsf,
+        format: ExportFormat::Ocsf,
         number: number("/metadata/sequence")?,
         size: number("/unmapped/checkpoint_size")?,
         file: file(&text("/metadata/uid")?, &log),

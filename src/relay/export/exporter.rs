@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::{ExportEntry, Format, VERSION, syslog};
+use super::{ExportEntry, ExportFormat, VERSION, syslog};
 use crate::log::search::first_since;
 use crate::log::writer::each_between;
 use crate::log::{Entry, Event};
 use crate::state::{LONGEST, State};
 use base::{Digest, Fault, Timestamp, durable};
 use bundle::ReleaseId;
-use inspect::{Decision, Verdict};
+use inspect::{Verdict, VerdictKind};
 use tlog::check::read_vkey;
 use tlog::note::Verifier;
 use tlog::stored::read_checkpoint;
@@ -24,7 +24,7 @@ struct LogPosition {
 /// Logs to export, with their positions.
 pub struct LogExporter {
     state: State,
-    format: Format,
+    format: ExportFormat,
     framed: bool,
     sources: Vec<LogPosition>,
 }
@@ -34,7 +34,7 @@ impl LogExporter {
     /// later, else from the first entry. Fault: a log is shorter than its position, so it was cut or replaced.
     pub fn open(
         state: &State,
-        (format, framed): (Format, bool),
+        (format, framed): (ExportFormat, bool),
         folders: &[PathBuf],
         since: Option<Timestamp>,
         cursor: impl Fn(&str) -> Option<u64>,
@@ -92,9 +92,9 @@ impl LogExporter {
 }
 
 /// Lines of an entry: its own and, except in the format JSON, one for each file that its import withheld or stripped.
-pub fn lines(state: &State, exported: &ExportEntry<'_>, format: Format, framed: bool) -> Vec<String> {
+pub fn lines(state: &State, exported: &ExportEntry<'_>, format: ExportFormat, framed: bool) -> Vec<String> {
     let mut lines = vec![format_line(exported, format, framed)];
-    if format != Format::Json {
+    if format != ExportFormat::Json {
         let withheld = withheld(state, exported.entry);
         lines.extend(
             withheld
@@ -107,7 +107,7 @@ pub fn lines(state: &State, exported: &ExportEntry<'_>, format: Format, framed: 
 }
 
 /// Line in this format, inside a syslog frame if `framed`.
-pub fn format_line(exported: &ExportEntry<'_>, format: Format, framed: bool) -> String {
+pub fn format_line(exported: &ExportEntry<'_>, format: ExportFormat, framed: bool) -> String {
     let line = exported.line(format);
     if framed { syslog::frame(exported, &line) } else { line }
 }
@@ -124,6 +124,6 @@ pub fn withheld(state: &State, entry: &Entry) -> Vec<Verdict> {
     let bytes = durable::read(&state.release_path(&id).join("verdicts.json"), LONGEST).ok();
     let bytes = bytes.filter(|bytes| Digest::of(bytes) == *verdicts);
     let mut all: Vec<Verdict> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-    all.retain(|verdict| verdict.decision != Decision::Cleared);
+    all.retain(|verdict| verdict.decision != VerdictKind::Cleared);
     all
 }

@@ -16,7 +16,7 @@ use data_encoding::HEXLOWER;
 
 use crate::log::{Entry, Event};
 use base::Reason;
-pub use config::export::Format;
+pub use config::export::ExportFormat;
 use inspect::Verdict;
 use tlog::tree;
 
@@ -58,11 +58,11 @@ pub struct ExportEntry<'a> {
 
 impl ExportEntry<'_> {
     /// Line in this format, without a line end.
-    pub fn line(&self, format: Format) -> String {
+    pub fn line(&self, format: ExportFormat) -> String {
         match format {
-            Format::Ocsf => serde_json::to_string(&ocsf::Ocsf::of(self)).unwrap_or_default(),
-            Format::Cef => cef::line(self),
-            Format::Json => format!(
+            ExportFormat::Ocsf => serde_json::to_string(&ocsf::Ocsf::of(self)).unwrap_or_default(),
+            ExportFormat::Cef => cef::line(self),
+            ExportFormat::Json => format!(
                 r#"{{"log":"{}","number":{},"size":{},"entry":{}}}"#,
                 self.log,
                 self.number,

@@ -24,12 +24,12 @@ use base::error::IoContext as _;
 use base::quoted::quoted_os;
 use base::{Digest, Error, Fault, Operator, Reason, Refusal, quoted};
 use config::{Feed, policy};
-use inspect::{Asked, Demands, Examiners, examine};
-use media::{Bundle, Document, Medium, Mount, Spooled, Surveyed};
+use inspect::{Demands, Examiners, OriginDemand, examine};
+use media::{Document, Medium, MediumBundle, Mount, Spooled, Surveyed};
 use outcome::outcome_event;
 use rotation::KeyringOutcome;
 
-use bundle::{Envelope, Manifest, Rules, Seen, Verified, trust};
+use bundle::{Envelope, Manifest, Novelty, Rules, Verified, trust};
 
 /// Free space that an import leaves alone, in bytes.
 const RESERVE: u64 = 16 << 20;
@@ -129,7 +129,7 @@ fn read_medium(
     watch(ProgressEvent::Surveyed(&surveyed));
     // The root itself is called what the operator called it.
     let root = quoted_os(path.file_name().unwrap_or(path.as_os_str()));
-    let of = |surveyed: &Surveyed, wanted| -> Vec<(Bundle, String)> {
+    let of = |surveyed: &Surveyed, wanted| -> Vec<(MediumBundle, String)> {
         let these = surveyed.bundles().iter().filter(|bundle| bundle.document() == wanted);
         let name = |folder: &str| if folder.is_empty() { root.clone() } else { folder.to_owned() };
         these.map(|bundle| (bundle.clone(), name(bundle.folder()))).collect()
@@ -207,14 +207,14 @@ fn feed<'a>(keeper: &'a Keeper, verified: &Verified) -> Result<&'a Feed, Refusal
 fn spool_payload(
     keeper: &Keeper,
     verified: Verified,
-    (surveyed, found, bundle): (&mut Surveyed, &Bundle, &str),
+    (surveyed, found, bundle): (&mut Surveyed, &MediumBundle, &str),
     pending: &mut u64,
     watch: ProgressWatch<'_>,
 ) -> Result<BundleContent, Error> {
     let manifest = verified.manifest();
     // A rollback, an equivocation or a missing blob is refused before the payload costs anything: none of it was read.
     let known = keeper.trust.feed(&manifest.feed);
-    if known.check(&verified)? == Seen::Before {
+    if known.check(&verified)? == Novelty::Before {
         return Ok(BundleContent::AlreadyHere(verified));
     }
     thin::check_held(keeper, &verified)?;
@@ -292,7 +292,7 @@ fn admit(
 
     // 1. Still a version above all that was accepted, this import's other bundles included. Stopping is safe: the
     //    payload was not looked into, and its copy goes with `spooled`.
-    if keeper.trust.feed(&manifest.feed).check(verified)? == Seen::Before {
+    if keeper.trust.feed(&manifest.feed).check(verified)? == Novelty::Before {
         return Ok(None);
     }
 
@@ -300,7 +300,7 @@ fn admit(
     let wanted = feed(keeper, verified)?.clone();
     let policy = keeper.config.policy_of(&wanted)?;
     let demands = keeper.config.demands(manifest, verified.signers())?;
-    let asks = demands.iter().any(|demand| demand.asked == Asked::Agreement);
+    let asks = demands.iter().any(|demand| demand.asked == OriginDemand::Agreement);
     let by_others = || keeper.state.signed_by_others(&keeper.trust, &manifest.publisher);
     let agreed = if asks { by_others()? } else { BTreeSet::new() };
     let demands = Demands { rules: &demands, agreed: Some(&agreed) };

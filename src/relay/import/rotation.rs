@@ -4,7 +4,7 @@ use crate::keeper::Keeper;
 use crate::log::Event;
 use base::{Digest, Error, Fault, Operator, Reason};
 use bundle::{Envelope, Successor, succeed, succession};
-use media::{Bundle, Surveyed};
+use media::{MediumBundle, Surveyed};
 
 /// Most bytes of keyrings that are held at one time: they are put in order before the first is judged.
 const MOST: usize = 64 << 20;
@@ -24,7 +24,7 @@ pub type KeyringOutcomes = Vec<(String, Result<KeyringOutcome, Error>)>;
 pub fn take_keyrings(
     keeper: &mut Keeper,
     medium: &mut Surveyed,
-    bundles: &[(Bundle, String)],
+    bundles: &[(MediumBundle, String)],
     operator: &Operator,
 ) -> Result<KeyringOutcomes, Fault> {
     let (mut found, mut held) = (Vec::new(), 0);

@@ -12,7 +12,7 @@ use crate::log::writer::Log;
 use crate::rights::ProcessRole;
 use base::error::IoContext as _;
 use base::{Fault, Timestamp, durable};
-use serve::journal::{Attempt, LONGEST_LINE, Line, NAME};
+use serve::journal::{Attempt, JournalLine, LONGEST_LINE, NAME};
 
 /// Turns the journal's lines into entries of `log`, takes in who pulled what, then empties it. Gives how many
 /// attempts there were.
@@ -24,9 +24,9 @@ pub fn drain(folder: &Path, log: &mut Log, now: Timestamp) -> Result<usize, Faul
         let (mut events, mut pulls) = (Vec::new(), Vec::new());
         for line in lines {
             match read_line(line) {
-                Line::Attempt(attempt) => events.push(Event::Attempt(*attempt)),
-                Line::SelfTest(result) => events.push(Event::SelfTest(*result)),
-                Line::Pull(pull) => pulls.push(*pull),
+                JournalLine::Attempt(attempt) => events.push(Event::Attempt(*attempt)),
+                JournalLine::SelfTest(result) => events.push(Event::SelfTest(*result)),
+                JournalLine::Pull(pull) => pulls.push(*pull),
             }
         }
         let newest = log.last().and_then(|entry| number_of(&entry.event));
@@ -64,16 +64,16 @@ fn number_of(event: &Event) -> Option<u64> {
 }
 
 /// A line as the server wrote it; one that cannot be read is evidence too.
-fn read_line(line: &[u8]) -> Line {
+fn read_line(line: &[u8]) -> JournalLine {
     let read = if line.len() <= LONGEST_LINE { serde_json::from_slice(line).ok() } else { None };
     // A self-test of roles that the relay does not have is none.
     let is_role = |name: &str| ProcessRole::ALL.iter().any(|role| role.rights().name == name);
     let read = read.filter(|line| match line {
-        Line::SelfTest(test) => test.roles.iter().all(|tested| is_role(&tested.role)),
-        Line::Attempt(_) | Line::Pull(_) => true,
+        JournalLine::SelfTest(test) => test.roles.iter().all(|tested| is_role(&tested.role)),
+        JournalLine::Attempt(_) | JournalLine::Pull(_) => true,
     });
     read.unwrap_or_else(|| {
-        Line::Attempt(Box::new(Attempt {
+        JournalLine::Attempt(Box::new(Attempt {
             count: 1,
             label: "journal-damaged".into(),
             target: base::quoted(&String::from_utf8_lossy(line)).to_string(),

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::entry::{Entry, Event};
 use base::{Fault, Timestamp, durable};
-use tlog::note::{Checkpoint, Signer, Verifier};
+use tlog::note::{Checkpoint, NoteSigner, Verifier};
 use tlog::stored::{read_bundle, read_checkpoint};
 use tlog::tiles::{self, LONGEST};
 use tlog::tree::{self, Edge, Hash, Tile, WIDTH};
@@ -21,7 +21,7 @@ use tlog::{nodes, stored};
 /// A log open for appending. Whoever has it holds the state's lock.
 pub struct Log {
     folder: PathBuf,
-    signer: Signer,
+    signer: NoteSigner,
     edge: Edge,
     /// The bytes of the unfinished bundle.
     bundle: Vec<u8>,
@@ -35,7 +35,7 @@ impl Log {
     pub fn create(folder: &Path, origin: &str) -> Result<(), Fault> {
         durable::create_dir(&folder.join("tile/entries"))?;
         durable::create_dir(&folder.join("tile/0"))?;
-        let signer = Signer::generate(origin)?;
+        let signer = NoteSigner::generate(origin)?;
         durable::replace_secret(&folder.with_extension("key"), format!("{}\n", signer.to_text()).as_bytes())?;
         durable::replace(&folder.join("vkey"), format!("{}\n", signer.verifier().to_text()).as_bytes())?;
         let empty = Checkpoint { origin: origin.to_owned(), size: 0, root: tree::root_of(&[]) };
@@ -47,7 +47,7 @@ impl Log {
     pub fn open(folder: &Path) -> Result<Self, Fault> {
         let name = folder.to_string_lossy().into_owned();
         let key = durable::read(&folder.with_extension("key"), 4096)?;
-        let signer = str::from_utf8(&key).ok().and_then(Signer::parse);
+        let signer = str::from_utf8(&key).ok().and_then(NoteSigner::parse);
         let signer = signer.ok_or_else(|| Fault::damaged(&name, "the log's key cannot be read"))?;
         let head = read_checkpoint(folder, &signer.verifier())?;
         let edge = read_edge(folder, &head)?;

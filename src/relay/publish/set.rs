@@ -9,8 +9,8 @@ use crate::state::{Release, SMALL, State};
 use base::digest::Hasher;
 use base::{Digest, Fault, Reason, Refusal, Timestamp, durable, quoted};
 use bundle::ReleaseId;
-use inspect::{Decision, Stripped, Verdict};
-use serve::set::{Current, Dropped, FORMAT, File, From, Member, Place, SUMS, Set, sum_lines};
+use inspect::{Stripped, Verdict, VerdictKind};
+use serve::set::{BytesPlace, CurrentSet, DroppedLines, FORMAT, From, SUMS, Set, SetFile, SetMember, sum_lines};
 
 /// The next set of `channel` from these releases, each with its verdicts. Refusal: `path-clash`.
 pub fn make_set(
@@ -36,10 +36,10 @@ pub fn make_set(
                 continue;
             }
             let place = match packed.get(&sha256) {
-                Some(packed) if size < SMALL => Place::Pack { release: id.clone(), offset: packed.offset },
-                _ => Place::Blob,
+                Some(packed) if size < SMALL => BytesPlace::Pack { release: id.clone(), offset: packed.offset },
+                _ => BytesPlace::Blob,
             };
-            files.push(File {
+            files.push(SetFile {
                 path: verdict.path.clone(),
                 feed: Arc::clone(&feed),
                 size,
@@ -52,7 +52,7 @@ pub fn make_set(
                     .map(|stripped| Box::new(From { sha256: verdict.sha256, dropped: dropped_lines(stripped) })),
             });
         }
-        members.push(Member {
+        members.push(SetMember {
             feed: release.feed.clone(),
             version: release.version,
             manifest: release.manifest,
@@ -63,7 +63,7 @@ pub fn make_set(
             withheld,
         });
     }
-    let by_path = |a: &File, b: &File| a.path.cmp(&b.path);
+    let by_path = |a: &SetFile, b: &SetFile| a.path.cmp(&b.path);
     files.sort_unstable_by(by_path);
     if let Some([one, other]) = files.array_windows().find(|[one, other]| one.path == other.path) {
         let detail = format!("\"{}\" comes from {} and from {}", quoted(&one.path), one.feed, other.feed);
@@ -87,13 +87,13 @@ pub fn make_set(
         hasher.update(line.as_bytes());
         size += line.len() as u64;
     }
-    let listing = File {
+    let listing = SetFile {
         path: SUMS.into(),
         feed: Arc::from(""),
         size,
         sha256: hasher.finish(),
         modified: now,
-        place: Place::Sums,
+        place: BytesPlace::Sums,
         stripped: None,
     };
     if let Err(at) = files.binary_search_by(|other| by_path(other, &listing)) {
@@ -117,7 +117,7 @@ pub fn make_set(
 /// Gives unchanged files their former date, changed ones a later one than they ever had.
 fn carry_dates(set: &mut Set, former: &Set) {
     let mut gone: BTreeMap<String, Timestamp> = former.gone.clone();
-    let mut old: BTreeMap<&str, &File> = former.files.iter().map(|f| (f.path.as_str(), f)).collect();
+    let mut old: BTreeMap<&str, &SetFile> = former.files.iter().map(|f| (f.path.as_str(), f)).collect();
     for file in &mut set.files {
         let before = old.remove(file.path.as_str());
         if let Some(before) = before.filter(|before| before.sha256 == file.sha256) {
@@ -132,9 +132,9 @@ fn carry_dates(set: &mut Set, former: &Set) {
 }
 
 /// What was left out, as a set says it.
-fn dropped_lines(stripped: &Stripped) -> Vec<Dropped> {
+fn dropped_lines(stripped: &Stripped) -> Vec<DroppedLines> {
     let lines = stripped.dropped.iter();
-    lines.map(|it| Dropped { line: it.line, reason: it.reason, member: it.member.clone() }).collect()
+    lines.map(|it| DroppedLines { line: it.line, reason: it.reason, member: it.member.clone() }).collect()
 }
 
 /// Endings of files that vouch for another one's bytes.
@@ -151,21 +151,29 @@ fn is_stale_companion(path: &str, verdicts: &[Verdict]) -> bool {
     let stem = COMPANIONS.iter().find_map(|ending| path.strip_suffix(ending));
     let of_a_database = [".cvd.sign", ".cdiff", ".cdiff.sign"].iter().find_map(|ending| path.strip_suffix(ending));
     let database = of_a_database.and_then(|rest| rest.rsplit_once('-')).map(|(name, _)| format!("{name}.cvd"));
-    stem.is_some_and(|stem| is(stem, Decision::Stripped))
-        || database.is_some_and(|database| is(&database, Decision::Withheld))
+    stem.is_some_and(|stem| is(stem, VerdictKind::Stripped))
+        || database.is_some_and(|database| is(&database, VerdictKind::Withheld))
 }
 
 /// What agents read beside an artifact, where the publisher did not bring it: digests as bare hex
 /// without a line feed, which is the one form all their clients take; and an empty increment, which
 /// makes freshclam fetch the whole database instead of waiting for ever.
-fn side_files(feed: &Arc<str>, verdict: &Verdict, now: Timestamp) -> impl Iterator<Item = File> {
+fn side_files(feed: &Arc<str>, verdict: &Verdict, now: Timestamp) -> impl Iterator<Item = SetFile> {
     let digest = verdict.kept().map(|(sha256, _)| (format!("{}.sha256", verdict.path), sha256.to_string()));
     let md5 = verdict.md5.as_ref().map(|md5| (format!("{}.md5", verdict.path), md5.clone()));
     let database = verdict.database.zip(verdict.path.strip_suffix(".cvd"));
     let increment = database.map(|(of, stem)| (format!("{stem}-{}.cdiff", of.version), String::new()));
     [digest, md5, increment].into_iter().flatten().map(move |(path, text)| {
         let (size, sha256) = (text.len() as u64, Digest::of(text.as_bytes()));
-        File { path, feed: Arc::clone(feed), size, sha256, modified: now, place: Place::Inline(text), stripped: None }
+        SetFile {
+            path,
+            feed: Arc::clone(feed),
+            size,
+            sha256,
+            modified: now,
+            place: BytesPlace::Inline(text),
+            stripped: None,
+        }
     })
 }
 
@@ -182,7 +190,7 @@ impl State {
     }
 
     /// Switches a channel: the one step by which agents see another set.
-    pub fn switch_channel(&self, channel: &str, current: Current) -> Result<(), Fault> {
+    pub fn switch_channel(&self, channel: &str, current: CurrentSet) -> Result<(), Fault> {
         durable::replace(&self.channel_path(channel).join("current"), current.to_text().as_bytes())
     }
 }
@@ -195,13 +203,13 @@ mod tests {
         let now = Timestamp::from_secs(now);
         let files = files
             .iter()
-            .map(|(path, text)| File {
+            .map(|(path, text)| SetFile {
                 path: (*path).into(),
                 feed: "f".into(),
                 size: text.len() as u64,
                 sha256: Digest::of(text.as_bytes()),
                 modified: now,
-                place: Place::Inline((*text).into()),
+                place: BytesPlace::Inline((*text).into()),
                 stripped: None,
             })
             .collect();

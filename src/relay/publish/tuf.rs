@@ -15,11 +15,11 @@ use crate::state::{SMALL, State};
 use base::error::IoContext as _;
 use base::{Digest, Fault, Refusal, Timestamp, durable};
 use bundle::ReleaseId;
-use bundle::tuf::client::{Checked, Files, check};
-use bundle::tuf::{Key, Listing, Meta, NOTICE, Target, Targets, canonical, file, signed_part, target_name};
+use bundle::tuf::client::{CheckedTree, Files, check};
+use bundle::tuf::{Listing, Meta, NOTICE, TufKey, TufTarget, TufTargets, canonical, file, signed_part, target_name};
 use inspect::{Kind, Verdict};
-use serve::set::{Current, File, Member, Place};
-use serve::tree::{FORMAT, Kept, Tree};
+use serve::set::{BytesPlace, CurrentSet, SetFile, SetMember};
+use serve::tree::{FORMAT, Tree, TreeFile};
 
 /// Longest metadata file, in bytes.
 const LONGEST_METADATA: u64 = 64 << 20;
@@ -37,7 +37,7 @@ pub struct TreeParts {
     /// Which set each channel shows.
     pub sets: BTreeMap<String, Digest>,
     /// The files that channels show.
-    pub files: Vec<File>,
+    pub files: Vec<SetFile>,
     /// What is withheld, stripped or behind, for the relay's notice.
     pub notice: Value,
     /// The import log's signed head, for agents as its outside memory.
@@ -59,7 +59,7 @@ pub fn make_tree(
     version: u64,
     (now, expires): (Timestamp, Timestamp),
 ) -> Result<Tree, Refusal> {
-    let public = Key::ed25519(key.verifying_key().as_bytes());
+    let public = TufKey::ed25519(key.verifying_key().as_bytes());
     let sign = |signed: Value| -> Result<String, Refusal> {
         let bytes = canonical(&signed)?;
         Ok(file(&signed, &[(public.id(), key.sign(&bytes).to_bytes())]))
@@ -89,10 +89,10 @@ pub fn make_tree(
     for (name, text) in said {
         let (size, sha256) = (text.len() as u64, Digest::of(text.as_bytes()));
         let hashes = BTreeMap::from([("sha256".to_owned(), sha256.to_string())]);
-        targets.insert(name.to_owned(), Target { length: size, hashes });
-        tree.targets.insert(format!("{sha256}.{name}"), Kept { size, sha256, place: Place::Inline(text) });
+        targets.insert(name.to_owned(), TufTarget { length: size, hashes });
+        tree.targets.insert(format!("{sha256}.{name}"), TreeFile { size, sha256, place: BytesPlace::Inline(text) });
     }
-    let notice = Targets { version, expires, targets, delegations: None };
+    let notice = TufTargets { version, expires, targets, delegations: None };
     add(&mut tree, NOTICE, sign(signed_part("targets", &notice)?)?, version);
     let listing = Listing { version, expires, meta: snapshot };
     tree.metadata.insert(format!("{version}.snapshot.json"), sign(signed_part("snapshot", &listing)?)?);
@@ -115,13 +115,13 @@ fn feed_metadata(tree: &Tree) -> BTreeMap<String, String> {
 }
 
 /// What is served: files that a role has signed under the name of their feed and path, byte for byte.
-fn take_targets(tree: &mut Tree, checked: &Checked, files: &[File]) {
+fn take_targets(tree: &mut Tree, checked: &CheckedTree, files: &[SetFile]) {
     for served in files {
         let name = target_name(&served.feed, &served.path);
         let signed = checked.roles.get(&*served.feed).and_then(|role| role.targets.get(&name));
         let digest = served.sha256.to_string();
         if signed.is_some_and(|it| it.length == served.size && it.hashes.get("sha256") == Some(&digest)) {
-            let kept = Kept { size: served.size, sha256: served.sha256, place: served.place.clone() };
+            let kept = TreeFile { size: served.size, sha256: served.sha256, place: served.place.clone() };
             tree.targets.insert(format!("{digest}.{name}"), kept);
         }
     }
@@ -134,13 +134,13 @@ impl State {
     }
 
     /// Keeps a tree, durably; it is served once the pointer names it.
-    pub fn keep_tree(&self, tree: &Tree) -> Result<Current, Fault> {
+    pub fn keep_tree(&self, tree: &Tree) -> Result<CurrentSet, Fault> {
         let set = durable::replace_json(&self.tuf_path(&format!("{}.json", tree.version)), tree)?;
-        Ok(Current { generation: tree.version, set })
+        Ok(CurrentSet { generation: tree.version, set })
     }
 
     /// Switches to a tree, and removes all but it and the one before.
-    pub fn switch_tree(&self, current: Current) -> Result<(), Fault> {
+    pub fn switch_tree(&self, current: CurrentSet) -> Result<(), Fault> {
         let former = self.tree_current()?;
         durable::replace(&self.tuf_path("current"), current.to_text().as_bytes())?;
         for name in durable::names(&self.root().join("tuf"))? {
@@ -160,7 +160,7 @@ pub fn notice_entry(feed: &str, version: u64, path: &str, why: &str) -> Value {
 }
 
 /// Paths and texts of a release's TUF metadata.
-pub fn read_metadata(state: &State, member: &Member) -> Result<Vec<(String, String)>, Fault> {
+pub fn read_metadata(state: &State, member: &SetMember) -> Result<Vec<(String, String)>, Fault> {
     let id = ReleaseId { feed: member.feed.clone(), version: member.version };
     let verdicts = state.verdicts(&state.release(&id)?)?;
     let mut found = Vec::new();

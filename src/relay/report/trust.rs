@@ -6,7 +6,7 @@ use crate::publish::affected::affected_releases;
 use crate::state::{State, Trust};
 use base::{Digest, Fault};
 use bundle::Keyring;
-use bundle::directive::Given;
+use bundle::directive::TakenDirective;
 use bundle::keyring::RawKey;
 use config::Config;
 
@@ -40,7 +40,7 @@ pub struct KeyInvolvement {
 
 /// Denials by the officers of this relay, oldest first.
 pub fn denials(trust: &Trust, ring: &Keyring) -> Vec<Denial> {
-    let denial = |given: &Given| {
+    let denial = |given: &TakenDirective| {
         let directive = given.directive()?;
         let what = directive.order.to_string().strip_prefix("deny ")?.to_owned();
         let by = format!("{} on {}: {}", directive.officer, given.taken, directive.reason);

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use base::{Fault, quoted};
-use config::review::{ReaderRole, Review};
+use config::review::{ReaderRole, ReviewConfig};
 
 /// Identity at the other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct PageReaders(Vec<PageReader>);
 impl PageReaders {
     /// Looks up the accounts, which is possible only before this process is confined. Fault: an account does not
     /// exist, or one is named twice.
-    pub fn look_up(review: &Review) -> Result<Self, Fault> {
+    pub fn look_up(review: &ReviewConfig) -> Result<Self, Fault> {
         let mut readers: Vec<PageReader> = Vec::new();
         for reader in &review.readers {
             if let Some(name) = &reader.user {

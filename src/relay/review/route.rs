@@ -10,7 +10,7 @@ use super::request::{PageRequest, release_in_path};
 use super::response::PageResponse;
 use super::{ReviewContext, hand_in, pages};
 use base::{Error, Fault};
-use config::review::Review;
+use config::review::ReviewConfig;
 
 /// Answers a request. Nothing of the state is shown before the reader is known.
 pub fn answer(context: &ReviewContext, request: &PageRequest) -> PageResponse {
@@ -116,7 +116,7 @@ fn missing() -> PageResponse {
 }
 
 /// True if the browser calls this relay by a name of its own: a page that leads here by a trick of DNS does not.
-fn is_own_name(review: &Review, headers: &HeaderMap) -> bool {
+fn is_own_name(review: &ReviewConfig, headers: &HeaderMap) -> bool {
     let Some(host) = headers.get("host").and_then(|host| host.to_str().ok()) else { return false };
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn only_our_names_and_our_own_forms_are_accepted() {
         let listen = vec!["10.0.0.2:8443".parse().unwrap(), "[fd00::2]:8443".parse().unwrap()];
-        let names = Review { names: vec!["relay.site.example".to_owned()], listen, ..Review::default() };
+        let names = ReviewConfig { names: vec!["relay.site.example".to_owned()], listen, ..ReviewConfig::default() };
         for host in [
             "localhost",
             "localhost:8443",

@@ -4,7 +4,7 @@ mod calls;
 
 use std::fmt;
 
-use sandbox::rights::{Place, Rights, User};
+use sandbox::rights::{GrantedPath, Rights, User};
 use serde::{Deserialize, Serialize};
 
 use calls::CALLS;
@@ -72,7 +72,7 @@ impl fmt::Display for ProcessRole {
     }
 }
 
-use Place::{Medium, State};
+use GrantedPath::{Medium, State};
 
 /// Most bytes that wait in the slot of the inbox until the keeper has taken them.
 pub const SLOT: u64 = 4 << 20;

@@ -1,5 +1,5 @@
 use sandbox::attempts;
-use sandbox::seccomp::Filter;
+use sandbox::seccomp::SyscallFilter;
 
 use super::*;
 
@@ -25,10 +25,10 @@ fn the_work_of_each_role_is_tried() {
 #[test]
 fn every_role_has_a_filter_of_its_own_and_each_row_a_reason() {
     let digests: std::collections::BTreeSet<_> =
-        ProcessRole::ALL.iter().map(|role| Filter::of(role.rights()).unwrap().digest.to_string()).collect();
+        ProcessRole::ALL.iter().map(|role| SyscallFilter::of(role.rights()).unwrap().digest.to_string()).collect();
     assert_eq!(digests.len(), ProcessRole::ALL.len());
     for role in ProcessRole::ALL {
-        assert!(Filter::compiled(role.rights(), "aarch64").is_ok(), "{role}");
+        assert!(SyscallFilter::compiled(role.rights(), "aarch64").is_ok(), "{role}");
     }
     assert!(CALLS.iter().all(|call| !call.why.is_empty() && !call.roles.is_empty()));
 }

@@ -10,7 +10,7 @@ use crate::state::Release;
 use base::{Error, Fault, durable};
 use bundle::ReleaseId;
 use config::Channel;
-use serve::set::{Current, Member};
+use serve::set::{CurrentSet, SetMember};
 
 /// Brings every channel up to date. One that cannot be keeps showing what it shows, and is told at each run.
 pub(super) fn update_channels(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
@@ -49,7 +49,7 @@ fn update_channel(keeper: &mut Keeper, channel: &Channel) -> Result<Option<u64>,
     let due = due_releases(keeper, channel)?;
     let current = keeper.state.current(&name)?;
     let same =
-        |(member, release): (&Member, &Release)| member.feed == release.feed && member.manifest == release.manifest;
+        |(member, release): (&SetMember, &Release)| member.feed == release.feed && member.manifest == release.manifest;
     // Looked at every few seconds, and hardly ever otherwise.
     let shown = keeper.state.members(&name)?;
     if shown.len() == due.len() && shown.iter().zip(&due).all(same) {
@@ -89,7 +89,7 @@ fn update_channel(keeper: &mut Keeper, channel: &Channel) -> Result<Option<u64>,
     durable::create_dir(&keeper.state.channel_path(&name))?;
     durable::sweep(&keeper.state.channel_path(&name))?;
     let written = durable::replace_json(&keeper.state.set_path(&name, generation), &set)?;
-    let next = Current { generation, set: written };
+    let next = CurrentSet { generation, set: written };
     let shown = set.releases.iter().map(|m| format!("{}/{}", m.feed, m.version)).collect();
     keeper.append(vec![Event::PublishStarted { channel: name.clone(), generation, set: next.set, releases: shown }])?;
     keeper.state.switch_channel(&name, next)?;

@@ -10,7 +10,7 @@ use crate::log::Event;
 use crate::publish::affected::{affected_releases, listing_digest};
 use crate::publish::status::StatementRecord;
 use base::{Error, Fault, Reason, Refusal, Timestamp};
-use bundle::directive::{Directive, Given, Order};
+use bundle::directive::{Directive, Order, TakenDirective};
 use bundle::keyring::{RawKey, id_text};
 use bundle::statement::Decision;
 use tlog::check::read_vkey;
@@ -33,7 +33,7 @@ pub(super) fn accept(
     let raw = directive.verify(&submitted.text, &submitted.signature, &keeper.keyring, keeper.now)?;
     let text = String::from_utf8(submitted.text.clone()).map_err(|_| Fault::Internal("a directive changed"))?;
     let signature = String::from_utf8_lossy(&submitted.signature).into_owned();
-    let given = Given { taken: keeper.now, key: HEXLOWER.encode(&raw.key), text, signature };
+    let given = TakenDirective { taken: keeper.now, key: HEXLOWER.encode(&raw.key), text, signature };
     if keeper.trust.has_directive(&given) {
         return Err(Error::refused(Reason::StatementRepeated, format!("{} ordered so before", directive.officer)));
     }
@@ -82,7 +82,12 @@ fn check_time(time: Timestamp, now: Timestamp) -> Result<(), Refusal> {
 
 /// What time it is, if another officer has said as well that `from` never was; `None`: one more has to. The clock itself
 /// is right by now, so that it is behind what the relay has seen. Refusal: `statement-clock`.
-fn turn_back(keeper: &Keeper, given: &Given, to: Timestamp, from: Timestamp) -> Result<Option<Timestamp>, Refusal> {
+fn turn_back(
+    keeper: &Keeper,
+    given: &TakenDirective,
+    to: Timestamp,
+    from: Timestamp,
+) -> Result<Option<Timestamp>, Refusal> {
     let (now, floor) = (keeper.now, keeper.floor());
     let wrong = |detail: String| Err(Refusal::new(Reason::StatementClock, detail));
     if keeper.trust.turned_back.contains(&from) {
@@ -110,7 +115,7 @@ fn withdraw(
     directive: &Directive,
     key: &str,
     raw: RawKey,
-    given: &Given,
+    given: &TakenDirective,
     report: &mut SettleReport,
 ) -> Result<(), Error> {
     let releases = affected_releases(&keeper.state, &keeper.config, &keeper.trust, key)?;

@@ -13,7 +13,7 @@ use bundle::keyring::LONGEST;
 use bundle::officer::signed_by;
 use bundle::statement::check_who_and_why;
 use bundle::{Keyring, Right, directive};
-use tlog::check::{Finding, check, read_vkey};
+use tlog::check::{LogFinding, check, read_vkey};
 
 /// The first line: no other kind of statement begins so.
 pub const FORMAT: &str = "gaprelay-repair/1";
@@ -106,7 +106,7 @@ fn replay_log(state: &State) -> Result<Rebuilt, Fault> {
     let damaged = |detail: String| Fault::damaged(folder.to_string_lossy(), detail);
     let vkey = read_vkey(&folder)?;
     let mut replay = TrustReplay::default();
-    if let Finding::Bad { detail, .. } =
+    if let LogFinding::Bad { detail, .. } =
         check(&folder, &vkey, |number, bytes, edge| replay.replay(number, bytes, edge))?
     {
         return Err(damaged(detail));

@@ -13,7 +13,7 @@ use crate::publish::tuf::{CHANNEL, TreeParts, claimed_version, make_tree, notice
 use crate::state::State;
 use base::{Digest, Error, Fault, Reason, Refusal, durable};
 use config::tuf::Tuf;
-use serve::set::{File as Shown, Member, Set};
+use serve::set::{Set, SetFile as Shown, SetMember};
 use serve::tree::Outline;
 use tlog::check::read_vkey;
 use tlog::stored::read_head;
@@ -127,7 +127,7 @@ fn current_sets(keeper: &Keeper) -> Result<BTreeMap<String, Digest>, Fault> {
 /// What was signed offline, and what channels show; none before the feed that brings the root is published.
 fn gather(keeper: &Keeper, root_feed: &str, sets: BTreeMap<String, Digest>) -> Result<Option<TreeParts>, Fault> {
     let state = &keeper.state;
-    let (mut files, mut members): (Vec<Shown>, BTreeMap<String, Member>) = (Vec::new(), BTreeMap::new());
+    let (mut files, mut members): (Vec<Shown>, BTreeMap<String, SetMember>) = (Vec::new(), BTreeMap::new());
     for channel in &keeper.config.channels {
         let name = channel.name.get_ref();
         let Some(current) = state.current(name)? else { continue };

@@ -34,7 +34,7 @@ use serve::evidence::Evidence;
 use serve::index::Index;
 use serve::journal::{Attempt, Journal};
 use serve::listener::watch_cage;
-use serve::room::Room;
+use serve::room::ConnectionLimit;
 use zones::Zones;
 
 /// Time limit for a silent connection, and for an answer to be taken.
@@ -168,7 +168,7 @@ async fn correspond(desk: &Desk, pair: &UnixDatagram, address: SocketAddr) -> io
 }
 
 async fn accept(desk: Arc<Desk>, listener: TcpListener, address: SocketAddr) {
-    let room = Room::new(CONNECTIONS, CONNECTIONS_EACH);
+    let room = ConnectionLimit::new(CONNECTIONS, CONNECTIONS_EACH);
     loop {
         let Ok((stream, from)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;

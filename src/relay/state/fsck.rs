@@ -11,8 +11,8 @@ use base::digest::Hasher;
 use base::error::IoContext as _;
 use base::{Digest, Fault, durable};
 use inspect::item::RECORD;
-use serve::set::{Place, sums};
-use tlog::check::{self, Finding};
+use serve::set::{BytesPlace, sums};
+use tlog::check::{self, LogFinding};
 use tlog::cosigned;
 
 /// Result of a check of the state.
@@ -51,8 +51,8 @@ pub fn fsck(state: &State) -> FsckReport {
             })
         });
         match report.note(found) {
-            Some(Finding::Whole { size, .. }) => report.entries += size,
-            Some(Finding::Bad { entry, detail }) => {
+            Some(LogFinding::Whole { size, .. }) => report.entries += size,
+            Some(LogFinding::Bad { entry, detail }) => {
                 let place = entry.map_or(String::new(), |entry| format!(", entry {entry}"));
                 report.faults.push(format!("log {}{place}: {detail}", folder.display()));
             }
@@ -93,10 +93,10 @@ pub fn fsck(state: &State) -> FsckReport {
         let Some((_, set)) = report.note(state.set(&channel, current)) else { continue };
         for file in &set.files {
             let there = match &file.place {
-                Place::Blob => state.blob_path(file.sha256).is_file(),
-                Place::Pack { release, .. } => state.root().join("releases").join(release).join("pack").is_file(),
-                Place::Inline(text) => Digest::of(text.as_bytes()) == file.sha256,
-                Place::Sums => Digest::of(sums(&set.files).as_bytes()) == file.sha256,
+                BytesPlace::Blob => state.blob_path(file.sha256).is_file(),
+                BytesPlace::Pack { release, .. } => state.root().join("releases").join(release).join("pack").is_file(),
+                BytesPlace::Inline(text) => Digest::of(text.as_bytes()) == file.sha256,
+                BytesPlace::Sums => Digest::of(sums(&set.files).as_bytes()) == file.sha256,
             };
             if !there {
                 report.faults.push(format!(

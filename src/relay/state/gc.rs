@@ -9,7 +9,7 @@ use crate::state::release::read_json;
 use base::{Digest, Fault, durable};
 use bundle::ReleaseId;
 use inspect::Verdict;
-use serve::set::Place;
+use serve::set::BytesPlace;
 
 /// Plan of what would be removed.
 #[derive(Debug, Default)]
@@ -53,9 +53,9 @@ pub fn plan(
             needed.extend(set.releases.iter().map(|m| format!("{}/{}", m.feed, m.version)));
             for file in set.files {
                 match file.place {
-                    Place::Blob => drop(blobs.insert(file.sha256)),
-                    Place::Pack { release, .. } => drop(needed.insert(release)),
-                    Place::Inline(_) | Place::Sums => {}
+                    BytesPlace::Blob => drop(blobs.insert(file.sha256)),
+                    BytesPlace::Pack { release, .. } => drop(needed.insert(release)),
+                    BytesPlace::Inline(_) | BytesPlace::Sums => {}
                 }
             }
         }
@@ -63,9 +63,9 @@ pub fn plan(
     if let Some((_, tree)) = state.tree()? {
         for kept in tree.targets.into_values() {
             match kept.place {
-                Place::Blob => drop(blobs.insert(kept.sha256)),
-                Place::Pack { release, .. } => drop(needed.insert(release)),
-                Place::Inline(_) | Place::Sums => {}
+                BytesPlace::Blob => drop(blobs.insert(kept.sha256)),
+                BytesPlace::Pack { release, .. } => drop(needed.insert(release)),
+                BytesPlace::Inline(_) | BytesPlace::Sums => {}
             }
         }
     }

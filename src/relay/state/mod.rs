@@ -34,7 +34,7 @@ pub use bundle::ReleaseId;
 pub use serve::published::{LONGEST, Published};
 
 pub use release::Release;
-pub use serve::set::Place;
+pub use serve::set::BytesPlace;
 pub use staging::Staging;
 pub use trust::{Anchor, Trust};
 pub use trust_replay::TrustReplay;

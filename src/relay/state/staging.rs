@@ -13,7 +13,7 @@ use super::{SMALL, State, items};
 use base::error::IoContext as _;
 use base::{Digest, Fault, Operator, Timestamp, durable};
 use bundle::{Artifact, ReleaseId, Verified};
-use inspect::{Counts, Decision, Examined, Keep, Kind, Proven, Verdict};
+use inspect::{Counts, Examined, Keep, Kind, ProvenContent, Verdict, VerdictKind};
 
 /// Destination of the bytes of the current artifact.
 enum ArtifactSink {
@@ -191,9 +191,9 @@ impl Keep for Staging {
         self.items.take(records)
     }
 
-    fn end(&mut self, mut proven: Proven<'_>) -> Result<(), Fault> {
+    fn end(&mut self, mut proven: ProvenContent<'_>) -> Result<(), Fault> {
         let current = std::mem::replace(&mut self.current, ArtifactSink::Small);
-        if proven.verdict().decision == Decision::Stripped {
+        if proven.verdict().decision == VerdictKind::Stripped {
             let to = self.folder.join(format!("stripped-{}", self.waiting.len()));
             let open = |path: &Path| File::open(path).during("open", path);
             match &current {
@@ -206,21 +206,21 @@ impl Keep for Staging {
         let verdict = proven.verdict();
         // Suppressions in a vendor's database ask for no more officers: it always has some, signed as one with the rest.
         let suppresses = verdict.shown != Some(Kind::ClamavCvd);
-        self.items.end(verdict.decision == Decision::Cleared, suppresses)?;
+        self.items.end(verdict.decision == VerdictKind::Cleared, suppresses)?;
         match (current, verdict.decision) {
-            (ArtifactSink::Small, Decision::Cleared) => {
+            (ArtifactSink::Small, VerdictKind::Cleared) => {
                 self.pack.write_all(&self.small).during("write", &self.folder.join("pack"))?;
                 let (offset, size) = (self.offset, self.small.len() as u64);
                 self.packed.push(Packed { sha256: verdict.sha256, offset, size });
                 self.offset += size;
             }
-            (ArtifactSink::Large(file, path), Decision::Cleared) => {
+            (ArtifactSink::Large(file, path), VerdictKind::Cleared) => {
                 // Synced when all is written; closed until then, since there may be more files than a process may open.
                 drop(file);
                 self.blobs.push((path, verdict.sha256));
             }
-            (ArtifactSink::Large(_, path), Decision::Withheld | Decision::Stripped) => durable::remove(&path)?,
-            (ArtifactSink::Small, Decision::Withheld | Decision::Stripped) | (ArtifactSink::Held(_), _) => {}
+            (ArtifactSink::Large(_, path), VerdictKind::Withheld | VerdictKind::Stripped) => durable::remove(&path)?,
+            (ArtifactSink::Small, VerdictKind::Withheld | VerdictKind::Stripped) | (ArtifactSink::Held(_), _) => {}
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::{LONGEST, State};
 use crate::log::writer::each_between;
 use crate::log::{Entry, Event};
 use base::{Digest, Fault, Timestamp, durable};
-use bundle::directive::{Given, Order};
+use bundle::directive::{Order, TakenDirective};
 use bundle::keyring::Epoch;
 use bundle::{FeedTrust, Successor};
 use tlog::check::read_vkey;
@@ -42,7 +42,7 @@ pub struct Trust {
     pub feeds: BTreeMap<String, FeedTrust>,
     /// Officers' directives that count, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub directives: Vec<Given>,
+    pub directives: Vec<TakenDirective>,
 }
 
 /// Version and digest of the keyring in force.
@@ -128,8 +128,12 @@ impl Trust {
                 }
             }
             Event::Directive { key, text, signature, clock, .. } => {
-                let given =
-                    Given { taken: entry.time, key: key.clone(), text: text.clone(), signature: signature.clone() };
+                let given = TakenDirective {
+                    taken: entry.time,
+                    key: key.clone(),
+                    text: text.clone(),
+                    signature: signature.clone(),
+                };
                 if let Some(directive) = given.directive() {
                     trust.apply_time_order(&directive.order, *clock);
                 }
@@ -191,7 +195,7 @@ impl Trust {
     }
 
     /// True when the officer has given exactly this directive before.
-    pub fn has_directive(&self, given: &Given) -> bool {
+    pub fn has_directive(&self, given: &TakenDirective) -> bool {
         self.directives.iter().any(|other| other.key == given.key && other.text == given.text)
     }
 

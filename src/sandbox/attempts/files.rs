@@ -8,11 +8,11 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, mknodat, setxattr, utimensat};
 
-use super::{Attempt, NULL, Targets, attempt, numbers, path_bytes, wrong};
+use super::{AttemptTargets, EscapeAttempt, NULL, attempt, numbers, path_bytes, wrong};
 use base::raw::{self, Arg};
 
 /// In the order of the table.
-pub const ATTEMPTS: &[Attempt] = &[
+pub const ATTEMPTS: &[EscapeAttempt] = &[
     // Reading.
     attempt("read a secret file", |t| read(&t.folder.join("secret"))),
     attempt("read a file that anybody may read", |_| read(Path::new("/etc/passwd"))),
@@ -126,22 +126,22 @@ fn touch(path: &Path) -> io::Result<()> {
 }
 
 /// File that could be opened for reading, opened again for writing through its descriptor.
-fn reopen(targets: &Targets) -> io::Result<()> {
+fn reopen(targets: &AttemptTargets) -> io::Result<()> {
     use std::os::fd::AsRawFd as _;
     let file = File::open(targets.medium().join("file"))?;
     writing().open(format!("/proc/self/fd/{}", file.as_raw_fd())).map(drop)
 }
 
-fn memfd(_: &Targets) -> io::Result<()> {
+fn memfd(_: &AttemptTargets) -> io::Result<()> {
     rustix::fs::memfd_create("x", rustix::fs::MemfdFlags::empty()).map(drop).map_err(Into::into)
 }
 
-fn nameless(targets: &Targets) -> io::Result<()> {
+fn nameless(targets: &AttemptTargets) -> io::Result<()> {
     let flags = rustix::fs::OFlags::TMPFILE | rustix::fs::OFlags::WRONLY;
     rustix::fs::open(targets.folder.join("open"), flags, Mode::RUSR).map(drop).map_err(Into::into)
 }
 
-fn kernel_log(_: &Targets) -> io::Result<()> {
+fn kernel_log(_: &AttemptTargets) -> io::Result<()> {
     /// `SYSLOG_ACTION_READ_ALL` (syslog(2)).
     const READ_ALL: i64 = 3;
     let mut buffer = vec![0; 4096];
@@ -150,7 +150,7 @@ fn kernel_log(_: &Targets) -> io::Result<()> {
     raw::call(libc::SYS_syslog, args).map(drop)
 }
 
-fn by_handle(targets: &Targets) -> io::Result<()> {
+fn by_handle(targets: &AttemptTargets) -> io::Result<()> {
     // struct file_handle: the size of what follows, filled in by the first call.
     let mut handle = [0_u8; 136];
     handle[..4].copy_from_slice(&128_u32.to_ne_bytes());

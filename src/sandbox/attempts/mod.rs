@@ -14,7 +14,7 @@ use base::raw::{self, Arg};
 
 /// Decoys that were planted to be reached, so that "stopped" cannot mean "nothing there".
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Targets {
+pub struct AttemptTargets {
     /// A listener on 127.0.0.1.
     pub tcp: u16,
     /// A listener on ::1, if there is IPv6.
@@ -35,7 +35,7 @@ pub struct Targets {
     pub leaked: i32,
 }
 
-impl Targets {
+impl AttemptTargets {
     /// The planted state.
     pub fn state(&self) -> PathBuf {
         self.folder.join("state")
@@ -48,19 +48,19 @@ impl Targets {
 }
 
 /// One attempt.
-pub struct Attempt {
+pub struct EscapeAttempt {
     /// Description of the attempt.
     pub name: &'static str,
     /// Tries it. An error says that it did not succeed, and how.
-    pub run: fn(&Targets) -> io::Result<()>,
+    pub run: fn(&AttemptTargets) -> io::Result<()>,
 }
 
-const fn attempt(name: &'static str, run: fn(&Targets) -> io::Result<()>) -> Attempt {
-    Attempt { name, run }
+const fn attempt(name: &'static str, run: fn(&AttemptTargets) -> io::Result<()>) -> EscapeAttempt {
+    EscapeAttempt { name, run }
 }
 
 /// All of them, numbered by their place.
-pub fn all() -> impl Iterator<Item = &'static Attempt> {
+pub fn all() -> impl Iterator<Item = &'static EscapeAttempt> {
     network::ATTEMPTS.iter().chain(files::ATTEMPTS).chain(process::ATTEMPTS)
 }
 

@@ -10,11 +10,11 @@ use rustix::net::{
     sendmsg, sendmsg_addr, sendto, socket, socketpair,
 };
 
-use super::{Attempt, Targets, attempt, numbers, wrong};
+use super::{AttemptTargets, EscapeAttempt, attempt, numbers, wrong};
 use base::raw::{self, Arg};
 
 /// In the order of the table.
-pub const ATTEMPTS: &[Attempt] = &[
+pub const ATTEMPTS: &[EscapeAttempt] = &[
     attempt("TCP connect", |t| tcp(t, None)),
     attempt("TCP connect, IPv6", tcp6),
     attempt("MPTCP connect", |t| tcp(t, Some(ipproto::MPTCP))),
@@ -76,36 +76,36 @@ fn local(port: u16) -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)
 }
 
-fn tcp(targets: &Targets, protocol: Option<Protocol>) -> io::Result<()> {
+fn tcp(targets: &AttemptTargets, protocol: Option<Protocol>) -> io::Result<()> {
     Ok(connect(socket(AddressFamily::INET, SocketType::STREAM, protocol)?, &local(targets.tcp))?)
 }
 
-fn tcp6(targets: &Targets) -> io::Result<()> {
+fn tcp6(targets: &AttemptTargets) -> io::Result<()> {
     let to = SocketAddrV6::new(Ipv6Addr::LOCALHOST, targets.tcp6.unwrap_or(0), 0, 0);
     Ok(connect(socket(AddressFamily::INET6, SocketType::STREAM, None)?, &to)?)
 }
 
-fn fast_open(targets: &Targets) -> io::Result<()> {
+fn fast_open(targets: &AttemptTargets) -> io::Result<()> {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
     let fast = SendFlags::from_bits_retain(u32::try_from(libc::MSG_FASTOPEN).unwrap_or(0));
     sendto(&socket, b"x", fast, &local(targets.tcp))?;
     Ok(())
 }
 
-fn udp(targets: &Targets) -> io::Result<()> {
+fn udp(targets: &AttemptTargets) -> io::Result<()> {
     let socket = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
     sendto(&socket, b"x", SendFlags::empty(), &local(targets.udp))?;
     Ok(())
 }
 
-fn udp_connected(targets: &Targets) -> io::Result<()> {
+fn udp_connected(targets: &AttemptTargets) -> io::Result<()> {
     let socket = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
     connect(&socket, &local(targets.udp))?;
     rustix::net::send(&socket, b"x", SendFlags::empty())?;
     Ok(())
 }
 
-fn udp_message(targets: &Targets) -> io::Result<()> {
+fn udp_message(targets: &AttemptTargets) -> io::Result<()> {
     let socket = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
     let to = SocketAddrAny::from(local(targets.udp));
     let bytes = [io::IoSlice::new(b"x")];
@@ -113,18 +113,18 @@ fn udp_message(targets: &Targets) -> io::Result<()> {
     Ok(())
 }
 
-fn udp_lite(targets: &Targets) -> io::Result<()> {
+fn udp_lite(targets: &AttemptTargets) -> io::Result<()> {
     let socket = socket(AddressFamily::INET, SocketType::DGRAM, Some(ipproto::UDPLITE))?;
     sendto(&socket, b"x", SendFlags::empty(), &local(targets.udp))?;
     Ok(())
 }
 
-fn unix(targets: &Targets, kind: SocketType, name: &str) -> io::Result<()> {
+fn unix(targets: &AttemptTargets, kind: SocketType, name: &str) -> io::Result<()> {
     let to = SocketAddrUnix::new(targets.folder.join(name))?;
     Ok(connect(socket(AddressFamily::UNIX, kind, None)?, &to)?)
 }
 
-fn unix_abstract(targets: &Targets) -> io::Result<()> {
+fn unix_abstract(targets: &AttemptTargets) -> io::Result<()> {
     let to = SocketAddrUnix::new_abstract_name(targets.name.as_bytes())?;
     Ok(connect(socket(AddressFamily::UNIX, SocketType::STREAM, None)?, &to)?)
 }
@@ -133,7 +133,7 @@ fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::empty(), None)?)
 }
 
-fn send_rights(_: &Targets) -> io::Result<()> {
+fn send_rights(_: &AttemptTargets) -> io::Result<()> {
     // Without a pair the call alone is tried, on a descriptor that is none: it must not get so far.
     let Ok((one, _other)) = pair() else { return bad_descriptor(libc::SYS_sendmsg) };
     let passed = [rustix::fd::AsFd::as_fd(&one)];
@@ -144,7 +144,7 @@ fn send_rights(_: &Targets) -> io::Result<()> {
     Ok(())
 }
 
-fn receive_rights(_: &Targets) -> io::Result<()> {
+fn receive_rights(_: &AttemptTargets) -> io::Result<()> {
     let Ok((one, other)) = pair() else { return bad_descriptor(libc::SYS_recvmsg) };
     rustix::net::send(&one, b"x", SendFlags::empty())?;
     let mut bytes = [0; 1];
@@ -176,7 +176,7 @@ fn raw_ip(kind: SocketType) -> io::Result<()> {
 }
 
 /// Every family there may be, beside those tried by name.
-fn any_family(_: &Targets) -> io::Result<()> {
+fn any_family(_: &AttemptTargets) -> io::Result<()> {
     let tried = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK, libc::AF_PACKET, libc::AF_VSOCK];
     let kinds = [SocketType::STREAM, SocketType::DGRAM, SocketType::RAW, SocketType::SEQPACKET];
     let mut worst = io::Error::from_raw_os_error(libc::EAFNOSUPPORT);
@@ -192,31 +192,31 @@ fn any_family(_: &Targets) -> io::Result<()> {
     Err(worst)
 }
 
-fn listen_tcp(_: &Targets) -> io::Result<()> {
+fn listen_tcp(_: &AttemptTargets) -> io::Result<()> {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
     bind(&socket, &local(0))?;
     Ok(listen(&socket, 1)?)
 }
 
-fn bind_udp(_: &Targets) -> io::Result<()> {
+fn bind_udp(_: &AttemptTargets) -> io::Result<()> {
     Ok(bind(socket(AddressFamily::INET, SocketType::DGRAM, None)?, &local(0))?)
 }
 
-fn bind_unix(targets: &Targets) -> io::Result<()> {
+fn bind_unix(targets: &AttemptTargets) -> io::Result<()> {
     let at = targets.folder.join(format!("open/socket-{}", std::process::id()));
     Ok(bind(socket(AddressFamily::UNIX, SocketType::STREAM, None)?, &SocketAddrUnix::new(at)?)?)
 }
 
 /// The process's standard input is a connection that a listener accepted. The namespace of a socket is
 /// the one it was made in: an empty network does not stop this, the two other layers must.
-fn reconnect(targets: &Targets) -> io::Result<()> {
+fn reconnect(targets: &AttemptTargets) -> io::Result<()> {
     let accepted = io::stdin();
     rustix::net::getpeername(&accepted)?;
     rustix::net::connect_unspec(&accepted)?;
     Ok(connect(&accepted, &local(targets.tcp))?)
 }
 
-fn answer(_: &Targets) -> io::Result<()> {
+fn answer(_: &AttemptTargets) -> io::Result<()> {
     rustix::net::send(io::stdin(), b"x", SendFlags::empty())?;
     // Nobody waits on a listener here; that the call is let in is what counts.
     match accept_with(io::stdin(), SocketFlags::CLOEXEC) {
@@ -225,19 +225,19 @@ fn answer(_: &Targets) -> io::Result<()> {
     }
 }
 
-fn answer_to(targets: &Targets) -> io::Result<()> {
+fn answer_to(targets: &AttemptTargets) -> io::Result<()> {
     sendto(io::stdin(), b"x", SendFlags::empty(), &local(targets.udp))?;
     Ok(())
 }
 
-fn io_uring(_: &Targets) -> io::Result<()> {
+fn io_uring(_: &AttemptTargets) -> io::Result<()> {
     let mut parameters = [0_u8; 120];
     let none = || Arg::Number(0);
     raw::call(libc::SYS_io_uring_setup, [Arg::Number(4), Arg::Bytes(&mut parameters), none(), none(), none(), none()])
         .map(drop)
 }
 
-fn leaked(targets: &Targets) -> io::Result<()> {
+fn leaked(targets: &AttemptTargets) -> io::Result<()> {
     let mut byte = *b"x";
     let none = || Arg::Number(0);
     let number = Arg::Number(i64::from(targets.leaked));
@@ -245,7 +245,7 @@ fn leaked(targets: &Targets) -> io::Result<()> {
     if wrote == 1 { Ok(()) } else { Err(wrong()) }
 }
 
-fn take_descriptor(targets: &Targets) -> io::Result<()> {
+fn take_descriptor(targets: &AttemptTargets) -> io::Result<()> {
     let process = numbers(libc::SYS_pidfd_open, [i64::from(targets.victim), 0])?;
     numbers(libc::SYS_pidfd_getfd, [process, 0, 0]).map(drop)
 }

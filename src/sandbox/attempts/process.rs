@@ -5,11 +5,11 @@ use std::io;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, setrlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, Uid, UnshareFlags, set_capabilities, set_thread_res_uid};
 
-use super::{Attempt, NULL, Targets, attempt, numbers, path_bytes, wrong};
+use super::{AttemptTargets, EscapeAttempt, NULL, attempt, numbers, path_bytes, wrong};
 use base::raw::{self, Arg};
 
 /// In the order of the table.
-pub const ATTEMPTS: &[Attempt] = &[
+pub const ATTEMPTS: &[EscapeAttempt] = &[
     attempt("execute a program", execute),
     attempt("execute a program by descriptor (execveat)", execute_at),
     attempt("fork", |_| child(libc::SYS_clone, i64::from(libc::SIGCHLD))),
@@ -74,16 +74,16 @@ pub const ATTEMPTS: &[Attempt] = &[
     attempt("calls by x32 numbers", |_| numbers(0x4000_0000 + libc::SYS_getpid, []).map(drop)),
 ];
 
-fn victim(targets: &Targets) -> io::Result<Pid> {
+fn victim(targets: &AttemptTargets) -> io::Result<Pid> {
     Pid::from_raw(targets.victim).ok_or_else(wrong)
 }
 
-fn execute(_: &Targets) -> io::Result<()> {
+fn execute(_: &AttemptTargets) -> io::Result<()> {
     let mut path = *b"/bin/true\0";
     raw::call(libc::SYS_execve, [Arg::Bytes(&mut path), NULL, NULL, NULL, NULL, NULL]).map(drop)
 }
 
-fn execute_at(_: &Targets) -> io::Result<()> {
+fn execute_at(_: &AttemptTargets) -> io::Result<()> {
     let mut path = *b"/bin/true\0";
     let here = Arg::Number(i64::from(libc::AT_FDCWD));
     raw::call(libc::SYS_execveat, [here, Arg::Bytes(&mut path), NULL, NULL, NULL, NULL]).map(drop)
@@ -109,19 +109,19 @@ fn ended(child: i64) -> io::Result<()> {
     numbers(libc::SYS_wait4, [child, 0, 0, 0]).map(drop)
 }
 
-fn trace(targets: &Targets) -> io::Result<()> {
+fn trace(targets: &AttemptTargets) -> io::Result<()> {
     /// `PTRACE_SEIZE` and `PTRACE_DETACH` (ptrace.h).
     const SEIZE: i64 = 0x4206;
     numbers(libc::SYS_ptrace, [SEIZE, i64::from(targets.victim), 0, 0]).map(drop)
 }
 
-fn signal_by_descriptor(targets: &Targets) -> io::Result<()> {
+fn signal_by_descriptor(targets: &AttemptTargets) -> io::Result<()> {
     let process = numbers(libc::SYS_pidfd_open, [i64::from(targets.victim), 0])?;
     numbers(libc::SYS_pidfd_send_signal, [process, i64::from(libc::SIGCONT), 0, 0]).map(drop)
 }
 
 /// One byte, of a page that nobody has: whether it may is asked before anything is copied.
-fn memory(targets: &Targets, call: libc::c_long) -> io::Result<()> {
+fn memory(targets: &AttemptTargets, call: libc::c_long) -> io::Result<()> {
     // struct iovec: where, and how much.
     let vector = |at: usize| [at.to_ne_bytes(), 1_usize.to_ne_bytes()].concat();
     let byte = [0_u8];
@@ -134,7 +134,7 @@ fn memory(targets: &Targets, call: libc::c_long) -> io::Result<()> {
     }
 }
 
-fn enter(targets: &Targets) -> io::Result<()> {
+fn enter(targets: &AttemptTargets) -> io::Result<()> {
     let process = numbers(libc::SYS_pidfd_open, [i64::from(targets.victim), 0]);
     // Where no descriptor can be had, the call alone is tried on one that is none.
     let process = process.unwrap_or(-1);
@@ -150,7 +150,7 @@ fn by_path(call: libc::c_long, path: &std::path::Path) -> io::Result<()> {
 }
 
 /// In a mount namespace of its own, if it can have one: the host's mounts stay as they are.
-fn mount(targets: &Targets) -> io::Result<()> {
+fn mount(targets: &AttemptTargets) -> io::Result<()> {
     let own = raw::unshare(UnshareFlags::NEWNS);
     let (mut kind, mut at) = (*b"tmpfs\0", path_bytes(&targets.folder.join("open/mount")));
     let source = &mut kind.clone();
@@ -167,19 +167,19 @@ fn map_memory(protection: i64) -> io::Result<()> {
     numbers(libc::SYS_munmap, [at, 4096]).map(drop)
 }
 
-fn protect(_: &Targets) -> io::Result<()> {
+fn protect(_: &AttemptTargets) -> io::Result<()> {
     let at = numbers(libc::SYS_mmap, [0, 4096, 3, 0x22, -1, 0])?;
     numbers(libc::SYS_mprotect, [at, 4096, 5]).map(drop)
 }
 
-fn queue(_: &Targets) -> io::Result<()> {
+fn queue(_: &AttemptTargets) -> io::Result<()> {
     let mut name = format!("gaprelay-selftest-{}\0", std::process::id()).into_bytes();
     let flags = Arg::Number(i64::from(libc::O_CREAT | libc::O_RDWR));
     raw::call(libc::SYS_mq_open, [Arg::Bytes(&mut name), flags, Arg::Number(0o600), NULL, NULL, NULL])?;
     raw::call(libc::SYS_mq_unlink, [Arg::Bytes(&mut name), NULL, NULL, NULL, NULL, NULL]).map(drop)
 }
 
-fn key(_: &Targets) -> io::Result<()> {
+fn key(_: &AttemptTargets) -> io::Result<()> {
     let (mut kind, mut name, mut value) = (*b"user\0", *b"gaprelay-selftest\0", *b"x");
     /// `KEY_SPEC_PROCESS_KEYRING` (keyctl.h): gone with the process.
     const OWN: i64 = -2;
@@ -188,14 +188,14 @@ fn key(_: &Targets) -> io::Result<()> {
     raw::call(libc::SYS_add_key, args).map(drop)
 }
 
-fn bpf(_: &Targets) -> io::Result<()> {
+fn bpf(_: &AttemptTargets) -> io::Result<()> {
     // BPF_MAP_CREATE: an array of one value.
     let mut attributes: Vec<u8> = [2_u32, 4, 4, 1].iter().flat_map(|value| value.to_ne_bytes()).collect();
     attributes.resize(64, 0);
     raw::call(libc::SYS_bpf, [NULL, Arg::Bytes(&mut attributes), Arg::Number(64), NULL, NULL, NULL]).map(drop)
 }
 
-fn counters(_: &Targets) -> io::Result<()> {
+fn counters(_: &AttemptTargets) -> io::Result<()> {
     // struct perf_event_attr: PERF_TYPE_SOFTWARE, its size, PERF_COUNT_SW_CPU_CLOCK, user space only.
     let mut attributes = [0_u8; 64];
     attributes[0..4].copy_from_slice(&1_u32.to_ne_bytes());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use crate::export::exporter::lines;
-use crate::export::{ExportEntry, Format, VERSION};
+use crate::export::{ExportEntry, ExportFormat, VERSION};
 use crate::log::search::{SearchPage, SearchQuery, first_since, search};
 use crate::log::{Entry, Event};
 use crate::report::event_text;
@@ -144,9 +144,9 @@ fn form(filter: &LogFilter) -> Markup {
 /// File with the filtered entries, oldest first, as lines of an export; `None` if the format is unknown.
 pub fn export(context: &ReviewContext, request: &PageRequest) -> Result<Option<PageResponse>, Error> {
     let (format, end) = match request.field("format").as_str() {
-        "json" => (Format::Json, "jsonl"),
-        "ocsf" => (Format::Ocsf, "ocsf.jsonl"),
-        "cef" => (Format::Cef, "cef"),
+        "json" => (ExportFormat::Json, "jsonl"),
+        "ocsf" => (ExportFormat::Ocsf, "ocsf.jsonl"),
+        "cef" => (ExportFormat::Cef, "cef"),
         _ => return Ok(None),
     };
     let filter = LogFilter::read(request);

@@ -22,7 +22,7 @@ use base::{Digest, Error, Reason, Refusal, clock};
 use bundle::ReleaseId;
 use bundle::keyring::Role;
 use bundle::statement::{Decision, Statement, Ticket};
-use inspect::{Decision as Inspected, Verdict};
+use inspect::{Verdict, VerdictKind};
 
 /// Builds the page.
 pub fn page(
@@ -173,7 +173,7 @@ fn item_changes(items: &ItemChanges) -> Markup {
 
 /// Table of the verdicts, withheld and stripped files first, a page at a time.
 fn verdicts(verdicts: &[Verdict], request: &PageRequest) -> Markup {
-    let (not_cleared, cleared): (Vec<_>, Vec<_>) = verdicts.iter().partition(|v| v.decision != Inspected::Cleared);
+    let (not_cleared, cleared): (Vec<_>, Vec<_>) = verdicts.iter().partition(|v| v.decision != VerdictKind::Cleared);
     let from = request.field("from").parse::<usize>().unwrap_or(0).min(verdicts.len());
     let to = (from + ROWS).min(verdicts.len());
     let number = |place: usize| thousands(place as u64);
@@ -190,9 +190,9 @@ fn verdicts(verdicts: &[Verdict], request: &PageRequest) -> Markup {
                 @for verdict in not_cleared.into_iter().chain(cleared).skip(from).take(ROWS) {
                     tr {
                         td { @match verdict.decision {
-                            Inspected::Cleared => (mark("good", "cleared")),
-                            Inspected::Stripped => (mark("bad", "stripped")),
-                            Inspected::Withheld => (mark("bad", "withheld")),
+                            VerdictKind::Cleared => (mark("good", "cleared")),
+                            VerdictKind::Stripped => (mark("bad", "stripped")),
+                            VerdictKind::Withheld => (mark("bad", "withheld")),
                         } }
                         th scope="row" { (quoted_text(&verdict.path)) }
                         td { (human(verdict.size)) }
