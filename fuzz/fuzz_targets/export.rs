@@ -2,13 +2,13 @@
 //! without a log and refused.
 #![no_main]
 
-use gaprelay::export::check::Checking;
+use gaprelay::export::check::ExportChecker;
 use gaprelay::export::{cef, syslog};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
-    let mut checking = Checking::new(None, &[], false);
+    let mut checking = ExportChecker::new(None, &[], false);
     let mut lines = 0;
     for line in text.lines() {
         let _ = (cef::value(line, "cn1"), cef::value(line, "msg"), syslog::unframed(line));

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use config::dns::Dns;
 use guard::Guard;
 use gaprelay::sinkhole::answer::{LARGEST_UDP, Way, answer};
-use gaprelay::sinkhole::post;
+use gaprelay::sinkhole::forwarder;
 use gaprelay::sinkhole::zones::Zones;
 use hickory_proto::op::{Message, MessageType};
 use libfuzzer_sys::fuzz_target;

@@ -14,7 +14,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(Directive::is_one(data));
         assert_eq!(directive.to_string().as_bytes(), data);
     }
-    if let Ok(statement) = repair::Statement::parse(data) {
+    if let Ok(statement) = repair::RepairStatement::parse(data) {
         assert_eq!(statement.to_string().as_bytes(), data);
     }
 });

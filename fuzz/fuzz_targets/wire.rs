@@ -18,8 +18,8 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let mut examined = Receiver::new(data);
-    while let Ok(frame) = examined.frame::<inspect::examiner::ReaderReply>() {
-        if let Frame::Message(inspect::examiner::ReaderReply::Found(finding)) = frame {
+    while let Ok(frame) = examined.frame::<inspect::examiner::ExaminerReply>() {
+        if let Frame::Message(inspect::examiner::ExaminerReply::Found(finding)) = frame {
             let _ = finding.is_plausible();
         }
     }

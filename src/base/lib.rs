@@ -4,7 +4,6 @@
 //! Runs in every process, and adds nothing to what one may do: a write fails where the process may not write. The only
 //! `unsafe` code of the workspace is in [`raw`].
 
-pub mod aloud;
 pub mod clock;
 pub mod digest;
 pub mod durable;
@@ -18,6 +17,7 @@ pub mod quoted;
 pub mod raw;
 pub mod reason;
 pub mod span;
+pub mod word_list;
 
 pub use clock::Timestamp;
 pub use digest::Digest;

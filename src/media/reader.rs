@@ -72,7 +72,7 @@ pub fn run(root: &OwnedFd, limits: &Limits, asks: impl Read, answers: impl Write
         match done {
             Ok(()) => {}
             Err(Stopped::Refused(Refusal { reason, detail })) => {
-                reader.to.message(&ReaderReply::Refused(reason, detail))?
+                reader.to.message(&ReaderReply::Refused(reason, detail))?;
             }
             Err(Stopped::Pipe(e)) => return Err(e),
         }

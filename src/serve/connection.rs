@@ -3,14 +3,13 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, poll_fn, ready};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{self, HeaderMap, HeaderName};
+use hyper::header::HeaderMap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Uri};
@@ -19,13 +18,13 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 
 use super::Server;
+use super::first_bytes::{FirstBytesTap, Watched};
 use super::index::Index;
+use super::peer::{Peer, attempt, sni_of};
 use super::pulls::Answered;
 use super::request::{LocalNames, RequestDecision, decide, missing};
 use super::response::{self, Body};
-use super::tap::{FirstBytesTap, Watched};
-use crate::journal::Attempt;
-use base::{clock, quoted};
+use base::clock;
 use guard::Label;
 
 /// Limits in time and bytes on a refused body that is let run out, so that the other side gets to
@@ -33,25 +32,12 @@ use guard::Label;
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: u64 = 16 << 20;
 
-/// Other end of a connection, and the address it came to.
-#[derive(Clone)]
-pub struct Peer {
-    /// The agent's address.
-    pub agent: SocketAddr,
-    /// The address it came to.
-    pub listener: SocketAddr,
-    /// Server name asked for in TLS.
-    pub sni: Option<String>,
-    /// Name of its certificate.
-    pub certificate: Option<String>,
-}
-
 /// Time limits of a connection.
 #[derive(Clone, Copy)]
 pub struct TimeLimits {
     /// For a request's head, and between requests.
     pub head: Duration,
-    /// For room to write.
+    /// Time that an answer may wait to be taken.
     pub stall: Duration,
 }
 
@@ -81,7 +67,7 @@ impl Stop {
 }
 
 /// Serves one connection until it ends, `stop` asks for its end, or it is too slow.
-pub async fn run<S>(service: Arc<Server>, stream: S, peer: Peer, patience: TimeLimits, mut stop: Stop)
+pub async fn run<S>(service: Arc<Server>, stream: S, peer: Peer, limits: TimeLimits, mut stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -98,11 +84,11 @@ where
         Pin::new(&mut connection).graceful_shutdown();
     }
     let ended = loop {
-        let deadline = watched.deadline(patience.head, patience.stall);
+        let deadline = watched.deadline(limits.head, limits.stall);
         tokio::select! {
             ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break ended,
             () = tokio::time::sleep_until(deadline) => {
-                if watched.deadline(patience.head, patience.stall) <= tokio::time::Instant::now() {
+                if watched.deadline(limits.head, limits.stall) <= tokio::time::Instant::now() {
                     return;
                 }
             }
@@ -150,7 +136,7 @@ fn record_broken(service: &Server, peer: &Peer, watched: &Watched, broken: bool)
     };
     service.counts.refused.fetch_add(1, Relaxed);
     let beginning = watched.beginning();
-    let sni = crate::listener::sni_of(&beginning);
+    let sni = sni_of(&beginning);
     let first = if label.name == "malformed-request" { beginning.as_slice() } else { &[] };
     let mut attempt = attempt(peer, &label, "", &String::from_utf8_lossy(first), &HeaderMap::new(), status);
     attempt.sni = attempt.sni.or(sni);
@@ -250,75 +236,5 @@ impl Answerer<'_> {
         // Recorded when the connection has ended, with the bytes that came; it ends with this answer.
         *self.watched.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(attempt));
         response::refusal(status)
-    }
-}
-
-/// Record of an attempt. Everything the other side wrote is escaped and cut; what may be a
-/// credential is not kept.
-pub fn attempt(peer: &Peer, label: &Label, method: &str, target: &str, headers: &HeaderMap, status: u16) -> Attempt {
-    let said = |name: HeaderName| {
-        let value = headers.get(name)?;
-        Some(quoted(&String::from_utf8_lossy(value.as_bytes())).to_string())
-    };
-    let length = said(header::CONTENT_LENGTH);
-    let chunked = headers.contains_key(header::TRANSFER_ENCODING).then(|| "chunked".to_owned());
-    Attempt {
-        id: 0,
-        at: clock::now(),
-        count: 1,
-        label: label.name.clone(),
-        submission: label.submission,
-        agent: peer.agent.ip().to_canonical().to_string(),
-        port: peer.agent.port(),
-        certificate: peer.certificate.clone(),
-        listener: peer.listener.to_string(),
-        sni: peer.sni.as_deref().map(|sni| quoted(sni).to_string()),
-        method: quoted(method).to_string(),
-        target: quoted(&redacted(target)).to_string(),
-        host: said(header::HOST),
-        user_agent: said(header::USER_AGENT),
-        declared_length: length.or(chunked),
-        declared_type: said(header::CONTENT_TYPE),
-        status,
-        bytes_received: 0,
-    }
-}
-
-/// The target without what looks like a credential: user and password of an authority, and the
-/// values of query parameters called key, token and the like.
-fn redacted(target: &str) -> String {
-    const SECRET: &[&str] = &["key", "token", "secret", "password", "passwd", "auth", "signature", "credential", "sig"];
-    let (before, query) = match target.split_once('?') {
-        Some((before, query)) => (before, Some(query)),
-        None => (target, None),
-    };
-    let before = match before.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?))) {
-        Some((scheme, (user, rest))) if !user.contains('/') => {
-            format!("{scheme}://[redacted]@{rest}")
-        }
-        _ => before.to_owned(),
-    };
-    let Some(query) = query else { return before };
-    let pairs: Vec<String> = query
-        .split('&')
-        .map(|pair| match pair.split_once('=') {
-            Some((name, _)) if SECRET.iter().any(|word| name.to_ascii_lowercase().contains(word)) => {
-                format!("{name}=[redacted]")
-            }
-            _ => pair.to_owned(),
-        })
-        .collect();
-    format!("{before}?{}", pairs.join("&"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_are_not_kept() {
-        assert_eq!(redacted("/a?x=1&apikey=SECRET&Token=T"), "/a?x=1&apikey=[redacted]&Token=[redacted]");
-        assert_eq!(redacted("http://u:p@host/a"), "http://[redacted]@host/a");
-        assert_eq!(redacted("http://host/a@b"), "http://host/a@b");
     }
 }

@@ -17,9 +17,10 @@ pub mod tree;
 
 // Connections: who may come in, and how.
 pub mod connection;
+pub mod connection_limit;
+pub mod first_bytes;
 pub mod listener;
-pub mod room;
-pub mod tap;
+pub mod peer;
 pub mod tls;
 pub mod tripwire;
 
@@ -51,12 +52,12 @@ use sandbox::report::SelfTest;
 pub use plan::ServePlan;
 pub use settings::Settings;
 
+use connection_limit::ConnectionLimit;
 use evidence::Evidence;
 use index::Index;
 use journal::Journal;
 use published::Published;
 use pulls::Pulls;
-use room::ConnectionLimit;
 use tls::Tls;
 
 /// All that a request is answered from.
@@ -74,7 +75,7 @@ pub struct Server {
     /// Tells how far an import is, where one runs.
     pub import: ImportProgress,
     /// Limit on connections.
-    pub room: Arc<ConnectionLimit>,
+    pub limit: Arc<ConnectionLimit>,
     /// Counters.
     pub counts: ServerCounts,
 }
@@ -84,7 +85,7 @@ pub struct Server {
 pub struct ServerCounts {
     /// Connections accepted.
     pub connections: AtomicU64,
-    /// Connections turned away for want of room.
+    /// Connections turned away because there were too many.
     pub turned_away: AtomicU64,
     /// Requests answered.
     pub requests: AtomicU64,
@@ -157,7 +158,7 @@ pub fn serve(
         pulls: Pulls::new(pulls)?,
         published: published.clone(),
         import: given.import,
-        room: ConnectionLimit::new(settings.connections, settings.connections_per_address),
+        limit: ConnectionLimit::new(settings.connections, settings.connections_per_address),
         counts: ServerCounts::default(),
     });
     index::follow(Arc::clone(&service), plan.clone(), given.tls.clone())?;

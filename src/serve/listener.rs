@@ -15,7 +15,8 @@ use tokio::sync::watch;
 use tokio_rustls::LazyConfigAcceptor;
 use tracing::{debug, info};
 
-use super::connection::{self, Peer, Stop, TimeLimits, attempt};
+use super::connection::{self, Stop, TimeLimits};
+use super::peer::{Peer, attempt};
 use super::request::{LocalNames, is_own};
 use super::settings::Settings;
 use super::tls::{REFUSED, Tls, client_name};
@@ -25,7 +26,7 @@ use base::{Fault, quoted};
 use guard::Label;
 use sandbox::{PartlyConfined, probe};
 
-/// The answer to a connection for which there is no room: not 429, which makes freshclam sleep.
+/// Answer to one connection too many: not 429, which makes freshclam sleep.
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 35\r\n\
     Retry-After: 30\r\nConnection: close\r\n\r\nToo many connections, try later on\n";
 
@@ -34,7 +35,7 @@ const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/pla
 /// enough for 10 Gbit/s at 0.2 ms.
 const SEND_BUFFER: usize = 128 << 10;
 
-/// Between two proofs that the cage holds.
+/// Interval between two probes of the confinement.
 const PROBE: Duration = Duration::from_mins(1);
 
 /// Serves on `listeners` until SIGTERM or SIGINT, then waits for what is under way.
@@ -50,7 +51,7 @@ pub fn run(
     runtime.block_on(async {
         let (stop, stopped) = watch::channel(false);
         let mut entrances = Vec::new();
-        let patience = TimeLimits { head: settings.header_timeout.0, stall: settings.stall_timeout.0 };
+        let limits = TimeLimits { head: settings.header_timeout.0, stall: settings.stall_timeout.0 };
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
         let Listeners { agents, tripwires } = listeners;
@@ -62,11 +63,11 @@ pub fn run(
             set_tcp_nodelay(&listener, true).map_err(|e| failed(e.into()))?;
             set_socket_send_buffer_size(&listener, SEND_BUFFER).map_err(|e| failed(e.into()))?;
             let listener = TcpListener::from_std(listener).map_err(failed)?;
-            let entrance = Endpoint {
+            let entrance = ListenerContext {
                 service: Arc::clone(service),
                 tls: tls.cloned().filter(|_| !tripwire),
                 tripwire,
-                patience,
+                limits,
                 stop: stopped.clone(),
             };
             entrances.push((listener, entrance));
@@ -87,21 +88,21 @@ pub fn run(
         tokio::select! {
             _ = terminate.recv() => {},
             _ = interrupt.recv() => {},
-            fault = watch_cage(held.filter.is_some()) => return Err(fault),
+            fault = watch_confinement(held.filter.is_some()) => return Err(fault),
         }
         info!("stopping: no new connections; downloads under way may finish");
         // Receivers live in the tasks; if none is left there is nothing to stop.
         let _ = stop.send(true);
         let end = tokio::time::Instant::now() + settings.grace.0;
-        while service.room.open() > 0 && tokio::time::Instant::now() < end {
+        while service.limit.open() > 0 && tokio::time::Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
     })
 }
 
-/// Proves again and again that the cage holds; ends with the fault that it does not.
-pub async fn watch_cage(filtered: bool) -> Fault {
+/// Probes the confinement again and again; ends with the fault if it no longer holds.
+pub async fn watch_confinement(filtered: bool) -> Fault {
     let mut timer = tokio::time::interval(PROBE);
     loop {
         timer.tick().await;
@@ -113,15 +114,15 @@ pub async fn watch_cage(filtered: bool) -> Fault {
 }
 
 #[derive(Clone)]
-struct Endpoint {
+struct ListenerContext {
     service: Arc<Server>,
     tls: Option<Arc<Tls>>,
     tripwire: bool,
-    patience: TimeLimits,
+    limits: TimeLimits,
     stop: watch::Receiver<bool>,
 }
 
-async fn accept(listener: TcpListener, mut entrance: Endpoint) {
+async fn accept(listener: TcpListener, mut entrance: ListenerContext) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -133,7 +134,7 @@ async fn accept(listener: TcpListener, mut entrance: Endpoint) {
             continue;
         };
         entrance.service.counts.connections.fetch_add(1, Relaxed);
-        let Some(seat) = entrance.service.room.enter(agent.ip()) else {
+        let Some(permit) = entrance.service.limit.admit(agent.ip()) else {
             entrance.service.counts.turned_away.fetch_add(1, Relaxed);
             debug!(agent = %agent.ip(), "a connection of {} was turned away: too many connections", agent.ip());
             turn_away(stream, entrance.tls.is_some() || entrance.tripwire);
@@ -147,12 +148,12 @@ async fn accept(listener: TcpListener, mut entrance: Endpoint) {
             } else {
                 greet(stream, agent, entrance).await;
             }
-            drop(seat);
+            drop(permit);
         });
     }
 }
 
-/// Says that there is no room, without waiting for anything.
+/// Answers that there are too many connections, without waiting for anything.
 fn turn_away(mut stream: TcpStream, tls: bool) {
     if !tls {
         tokio::spawn(async move {
@@ -162,14 +163,14 @@ fn turn_away(mut stream: TcpStream, tls: bool) {
 }
 
 /// Speaks TLS if the listener does, and hands the stream on.
-async fn greet(stream: TcpStream, agent: SocketAddr, entrance: Endpoint) {
+async fn greet(stream: TcpStream, agent: SocketAddr, entrance: ListenerContext) {
     let Ok(listener) = stream.local_addr() else { return };
     let peer = Peer { agent, listener, sni: None, certificate: None };
-    let Endpoint { service, tls, patience, stop, .. } = entrance;
+    let ListenerContext { service, tls, limits, stop, .. } = entrance;
     match tls {
-        None => connection::run(service, stream, peer, patience, Stop { server: stop, accepted: None }).await,
+        None => connection::run(service, stream, peer, limits, Stop { server: stop, accepted: None }).await,
         // Boxed: the larger half would make every plain connection as large.
-        Some(tls) => Box::pin(greet_tls(service, stream, peer, tls, patience, stop)).await,
+        Some(tls) => Box::pin(greet_tls(service, stream, peer, tls, limits, stop)).await,
     }
 }
 
@@ -178,11 +179,11 @@ async fn greet_tls(
     stream: TcpStream,
     mut peer: Peer,
     tls: Arc<Tls>,
-    patience: TimeLimits,
+    limits: TimeLimits,
     stop: watch::Receiver<bool>,
 ) {
     let agent = peer.agent;
-    let hello = tokio::time::timeout(patience.head, LazyConfigAcceptor::new(Acceptor::default(), stream)).await;
+    let hello = tokio::time::timeout(limits.head, LazyConfigAcceptor::new(Acceptor::default(), stream)).await;
     let start = match hello {
         Ok(Ok(start)) => start,
         Ok(Err(_)) => {
@@ -204,7 +205,7 @@ async fn greet_tls(
         return service.evidence.record(attempt(&peer, &label, "", "", &hyper::HeaderMap::new(), 0));
     }
     let (config, changes) = tls.accept();
-    let handshake = tokio::time::timeout(patience.head, start.into_stream(config));
+    let handshake = tokio::time::timeout(limits.head, start.into_stream(config));
     let (handshake, refused) = REFUSED
         .scope(RefCell::default(), async {
             let handshake = handshake.await;
@@ -223,13 +224,5 @@ async fn greet_tls(
     };
     peer.certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(client_name);
     let stop = Stop { server: stop, accepted: Some(changes) };
-    Box::pin(connection::run(service, stream, peer, patience, stop)).await;
-}
-
-/// The server name in the first bytes of a TLS client hello, if they are one.
-pub fn sni_of(mut first: &[u8]) -> Option<String> {
-    let mut acceptor = Acceptor::default();
-    acceptor.read_tls(&mut first).ok()?;
-    let accepted = acceptor.accept().ok()??;
-    accepted.client_hello().server_name().map(|name| quoted(name).to_string())
+    Box::pin(connection::run(service, stream, peer, limits, stop)).await;
 }

@@ -11,8 +11,8 @@ use hyper::header::{self, HeaderMap};
 use hyper::{Method, StatusCode};
 
 use super::Server;
-use super::connection::Peer;
 use super::freshness::FeedState;
+use super::peer::Peer;
 use crate::journal::{Journal, Pull};
 use base::{Fault, Timestamp, quoted};
 

@@ -13,15 +13,14 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 use super::Server;
-use super::connection::{Peer, attempt};
-use super::listener::sni_of;
+use super::first_bytes::alien;
+use super::peer::{Peer, attempt, sni_of};
 use super::request::{LocalNames, is_own, without_port};
-use super::tap::alien;
 use crate::journal::Attempt;
 use guard::{Guard, Label};
 
 /// Time limit for the first bytes: in some protocols the client waits for us to begin.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIME_LIMIT: Duration = Duration::from_secs(3);
 /// Most bytes looked at.
 const MOST: usize = 8 << 10;
 /// Longest line that is told, in bytes: a SHA-512 in hex fits.
@@ -42,7 +41,7 @@ pub async fn trip(service: Arc<Server>, mut stream: TcpStream, agent: SocketAddr
         }
     };
     // Whoever says nothing has knocked all the same.
-    let _ = tokio::time::timeout(PATIENCE, listen).await;
+    let _ = tokio::time::timeout(TIME_LIMIT, listen).await;
     let peer = Peer { agent, listener, sni: None, certificate: None };
     let place = LocalNames { names, local: listener.ip() };
     let mut attempt = describe(&first, &peer, &place, &service.index.load().guard);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use guard::{FOREIGN_LOOK_UP, Guard};
-use serve::tap::alien;
+use serve::first_bytes::alien;
 
 use super::support::{TOP, run};
 

@@ -168,8 +168,8 @@ impl Json {
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Strict;
-        impl<'de> Visitor<'de> for Strict {
+        struct StrictValue;
+        impl<'de> Visitor<'de> for StrictValue {
             type Value = Json;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -219,7 +219,7 @@ impl<'de> Deserialize<'de> for Json {
                 Ok(Json::Object(fields))
             }
         }
-        from.deserialize_any(Strict)
+        from.deserialize_any(StrictValue)
     }
 }
 
@@ -228,8 +228,8 @@ pub struct ObjectFields<'a>(pub Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for ObjectFields<'a> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Strict;
-        impl<'de> Visitor<'de> for Strict {
+        struct StrictMap;
+        impl<'de> Visitor<'de> for StrictMap {
             type Value = ObjectFields<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -247,6 +247,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for ObjectFields<'a> {
                 Ok(ObjectFields(fields))
             }
         }
-        from.deserialize_map(Strict)
+        from.deserialize_map(StrictMap)
     }
 }

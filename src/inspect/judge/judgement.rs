@@ -7,7 +7,7 @@
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use super::strip::leave_out;
+use super::leave_out::leave_out;
 use super::verdict::{Verdict, VerdictKind};
 use crate::cut::{ByteSpan, Cut};
 use crate::kind::Kind;

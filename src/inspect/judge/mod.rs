@@ -6,6 +6,7 @@ pub mod examination;
 pub mod examined;
 pub mod examiners;
 pub mod judgement;
+pub mod leave_out;
 mod plausible;
 pub mod policy;
 pub mod strip;

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Subcommand)]
 pub(super) enum PackTufCommand {
     /// Write the root: who may sign what in the repository.
-    Root(Root),
+    Root(RootArgs),
     /// Write the top-level targets: which feed's content is signed by whom.
     Targets(Targets),
     /// Add a signature to a root, targets, or a feed's metadata.
@@ -25,7 +25,7 @@ pub(super) enum PackTufCommand {
 
 /// `gaprelay-pack tuf root`.
 #[derive(Debug, Args)]
-pub(super) struct Root {
+pub(super) struct RootArgs {
     /// The root before this one; what is not said here is as it was there.
     #[arg(long, value_name = "FILE")]
     pub former: Option<PathBuf>,

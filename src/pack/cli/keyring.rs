@@ -3,7 +3,7 @@
 use crate::ceremony::{self, KeyringChanges, pair};
 use crate::cli::args::{Draft, PackKeyringCommand};
 use crate::ring;
-use base::aloud::aloud;
+use base::word_list::word_list;
 use base::{Digest, Error, Fault, clock, durable};
 use bundle::Keyring;
 use bundle::keyring::RawKey;
@@ -102,7 +102,7 @@ fn draft(args: &Draft) -> Result<Ended, Error> {
 
 fn say_aloud(digest: Digest) {
     terminal::say(format_args!("sha256:{digest}, aloud:"));
-    terminal::say(aloud(digest));
+    terminal::say(word_list(digest));
 }
 
 fn show(keyring: &Keyring) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{args, json};
-use crate::doctor::{Finding, Health, Patient, deployment, examine};
+use crate::doctor::{ExaminedHost, Health, HostFinding, deployment, examine};
 use crate::log::search::{SearchQuery, search};
 use crate::state::State;
 use base::{Error, Fault, Timestamp, clock};
@@ -19,7 +19,7 @@ pub fn run(state: &State, args: &args::Doctor) -> Result<Ended, Error> {
         newest = newest.max(last.map(|hit| hit.entry.time).unwrap_or_default());
     }
     let host = args.host.clone().unwrap_or_else(|| "/".into());
-    let patient = Patient { host, state: state.root(), config: &config, newest, now: clock::now() };
+    let patient = ExaminedHost { host, state: state.root(), config: &config, newest, now: clock::now() };
     let findings = examine(&patient);
     let worst = findings.iter().map(|finding| finding.health).max();
     if args.json {
@@ -30,7 +30,7 @@ pub fn run(state: &State, args: &args::Doctor) -> Result<Ended, Error> {
     Ok(if worst == Some(Health::Bad) { Ended::Failed } else { Ended::Well })
 }
 
-fn show(findings: &[Finding]) {
+fn show(findings: &[HostFinding]) {
     let word = |health| match health {
         Health::Good => "good",
         Health::Unseen => "not seen",
@@ -38,13 +38,13 @@ fn show(findings: &[Finding]) {
         Health::Bad => "BAD",
     };
     let row =
-        |finding: &Finding| vec![finding.check.to_owned(), word(finding.health).to_owned(), finding.found.clone()];
+        |finding: &HostFinding| vec![finding.check.to_owned(), word(finding.health).to_owned(), finding.found.clone()];
     terminal::table(&["check", "state", "found"], findings.iter().map(row).collect());
-    let wrong: Vec<&Finding> = findings.iter().filter(|finding| finding.next.is_some()).collect();
+    let wrong: Vec<&HostFinding> = findings.iter().filter(|finding| finding.next.is_some()).collect();
     // What has the same remedy is told together.
     for alike in wrong.chunk_by(|one, other| one.check == other.check && one.next == other.next) {
         let found: Vec<&str> = alike.iter().map(|finding| finding.found.as_str()).collect();
-        let Some(Finding { check, next: Some(next), .. }) = alike.first() else { continue };
+        let Some(HostFinding { check, next: Some(next), .. }) = alike.first() else { continue };
         terminal::say(format_args!("\n{check}: {}\n  what to do: {next}", found.join("; ")));
     }
 }

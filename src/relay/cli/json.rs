@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::doctor::Finding;
+use crate::doctor::HostFinding;
 use crate::log::Entry;
 use crate::publish::ReleaseStatus;
 use base::{Digest, Reason, Timestamp};
@@ -18,7 +18,7 @@ use tlog::compare::HeadComparison;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Doctor {
     /// What was looked at, in order.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<HostFinding>,
 }
 
 /// `import --json`.

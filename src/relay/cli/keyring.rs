@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::report::trust::{Denial, KeyInvolvement, denials, key_involvements};
 use crate::state::{State, Trust};
-use base::aloud::aloud;
+use base::word_list::word_list;
 use base::{Digest, Error, clock, quoted};
 use bundle::Keyring;
 use bundle::keyring::RawKey;
@@ -37,7 +37,7 @@ pub fn show(state: &State, as_json: bool) -> Result<Ended, Error> {
     let (needed, roots) = (ring.root.threshold, ring.root.keys.len());
     terminal::say(format_args!("keyring version {}; {needed} of {roots} root keys replace it", ring.version));
     terminal::say(format_args!("sha256:{sha256}, aloud:"));
-    terminal::say(aloud(sha256));
+    terminal::say(word_list(sha256));
     table(&ring);
     for row in &ring.thresholds {
         terminal::say(format_args!("{}: {} distinct {} signatures", row.feeds.join(" "), row.signers, row.role));

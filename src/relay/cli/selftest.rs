@@ -140,7 +140,7 @@ fn show(part: &RoleReport, form: SelfTestExtent) {
     let twice = stopped.iter().filter(|row| row.alone.len() > 1).count();
     match form {
         SelfTestExtent::Alone(layer) => {
-            terminal::say(format_args!("{}: {layer} alone stops {}\n", part.role, stopped.len()))
+            terminal::say(format_args!("{}: {layer} alone stops {}\n", part.role, stopped.len()));
         }
         _ => terminal::say(format_args!(
             "{}: {} stopped, {twice} of them by two layers or more; {} do not apply here; its own work, {} acts, succeeds\n",

@@ -11,7 +11,7 @@ use super::{args, selftest};
 use crate::processes::sockets::{LookUps, Sockets};
 use crate::rights::ProcessRole;
 use crate::sinkhole::zones::Zones;
-use crate::sinkhole::{Doors, post, run as answer};
+use crate::sinkhole::{QuerySockets, forwarder, run as answer};
 use crate::state::State;
 use base::error::IoContext as _;
 use base::{Error, Fault};
@@ -31,12 +31,12 @@ pub fn run(state: &State, args: &args::Sinkhole, sockets: Sockets) -> Result<End
     let zones = Zones::load(&config.dns, state.root())?;
     let proof = selftest::before(state.root(), &[ProcessRole::Sinkhole, ProcessRole::UdpForwarder], &config)?;
     let (packets, listeners) = if sockets.is_empty() { bind_all(&config)? } else { sockets.look_ups()? };
-    let post = |(address, socket)| Ok((address, start_post(state.root(), socket)?));
-    let posts = packets.into_iter().map(post).collect::<Result<_, Fault>>()?;
-    let doors = Doors { posts, listeners };
+    let start = |(address, socket)| Ok((address, start_forwarder(state.root(), socket)?));
+    let forwarders = packets.into_iter().map(start).collect::<Result<_, Fault>>()?;
+    let sockets = QuerySockets { forwarders, listeners };
     std::env::set_current_dir(state.root()).during("enter", state.root())?;
     let inside = State::open(Path::new("."))?;
-    answer(&inside, &config, zones, doors, proof)?;
+    answer(&inside, &config, zones, sockets, proof)?;
     Ok(Ended::Well)
 }
 
@@ -51,7 +51,7 @@ fn bind_all(config: &Config) -> Result<LookUps, Fault> {
 }
 
 /// One port for both ways. Where the system chooses it, it is free for UDP, and may not be for TCP.
-#[expect(clippy::disallowed_methods, reason = "the post's socket, made before it is confined")]
+#[expect(clippy::disallowed_methods, reason = "the UDP forwarder's socket, made before it is confined")]
 fn bind(address: SocketAddr) -> Result<(OwnedFd, TcpListener), Fault> {
     let mut tries = if address.port() == 0 { 20 } else { 1 };
     loop {
@@ -67,8 +67,8 @@ fn bind(address: SocketAddr) -> Result<(OwnedFd, TcpListener), Fault> {
 }
 
 /// Gives it the socket, and keeps one end of the pair. It ends with us.
-fn start_post(root: &Path, socket: OwnedFd) -> Result<OwnedFd, Fault> {
-    let (ours, theirs) = post::pair().during("make", Path::new("a pair of sockets"))?;
+fn start_forwarder(root: &Path, socket: OwnedFd) -> Result<OwnedFd, Fault> {
+    let (ours, theirs) = forwarder::pair().during("make", Path::new("a pair of sockets"))?;
     let mut command = ourselves(root);
     command.args(["worker", "post", "--supervisor", &our_id()]);
     start(command.stdin(Stdio::from(socket)).stdout(Stdio::from(theirs)))?;

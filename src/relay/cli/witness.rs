@@ -9,7 +9,7 @@ use super::{approve, here};
 use crate::rights::ProcessRole;
 use crate::settle::{CosignedNote, hand_in_cosigned};
 use crate::state::State;
-use crate::witness::{Memory, No, call};
+use crate::witness::{No, WitnessState, call};
 use base::error::IoContext as _;
 use base::{Error, Fault, Reason, Refusal, Timestamp};
 use sandbox::{Grants, Terms, begin, enter};
@@ -36,7 +36,7 @@ pub fn run(root: &Path, now: Timestamp, command: &WitnessCommand) -> Result<Ende
             Ok(Ended::Well)
         }
         WitnessCommand::Init { dir, name } => {
-            terminal::say(Memory::create(dir, name)?.vkey());
+            terminal::say(WitnessState::create(dir, name)?.vkey());
             terminal::hint("give this key to the relay's officers: it belongs into witness.policy of config.toml");
             terminal::hint(format_args!(
                 "gaprelay log witness know {} --log-key VKEY, for each relay; keep the folder as one",
@@ -46,13 +46,13 @@ pub fn run(root: &Path, now: Timestamp, command: &WitnessCommand) -> Result<Ende
         }
         WitnessCommand::Know { dir, log_key } => {
             let key = read_key(log_key)?;
-            Memory::open(dir)?.know(&key)?;
+            WitnessState::open(dir)?.know(&key)?;
             terminal::say(format_args!("{} is known now", key.name()));
             Ok(Ended::Well)
         }
         WitnessCommand::Sign { dir, request } => sign(dir, &read(request)?, now),
         WitnessCommand::Serve { dir, listen } => {
-            let memory = Memory::open(dir)?;
+            let memory = WitnessState::open(dir)?;
             let listener = TcpListener::bind(listen).during("listen on", Path::new(&listen.to_string()))?;
             std::env::set_current_dir(dir).during("enter", dir)?;
             let confined = begin(
@@ -64,7 +64,7 @@ pub fn run(root: &Path, now: Timestamp, command: &WitnessCommand) -> Result<Ende
             Ok(Ended::Well)
         }
         WitnessCommand::Show { dir } => {
-            let memory = Memory::open(dir)?;
+            let memory = WitnessState::open(dir)?;
             terminal::say(memory.vkey());
             for (key, head) in memory.logs()? {
                 match head {
@@ -100,7 +100,7 @@ fn request(state: &State, old: Option<u64>) -> Result<Ended, Error> {
 /// The form for files: the answer is the whole head with the new signature under it, for the relay and for
 /// whoever keeps a copy.
 fn sign(dir: &Path, asked: &str, now: Timestamp) -> Result<Ended, Error> {
-    let memory = Memory::open(dir)?;
+    let memory = WitnessState::open(dir)?;
     std::env::set_current_dir(dir).during("enter", dir)?;
     enter(ProcessRole::Witness.rights(), &Grants { state: Path::new("."), medium: None }, &Terms::default())?;
     match memory.inside().answer(asked, now)? {

@@ -3,18 +3,16 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Modifier, Style};
-use ratatui::text::{Line, Span, Text};
-use ratatui::widgets::{Block, Gauge, Paragraph, Row, Table, Wrap};
+use ratatui::style::Style;
+use ratatui::text::Line;
+use ratatui::widgets::{Block, Gauge, Paragraph, Row, Table};
 
+use super::boxes::{BOLD, REVERSED, framed, say};
 use super::job::Job;
 use super::{Console, Question, Scene, result};
 use crate::state::progress::{BundleState, Progress};
 use base::limits::human;
 use base::quoted::{printable, quoted_os};
-
-pub(super) const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
-pub(super) const REVERSED: Style = Style::new().add_modifier(Modifier::REVERSED);
 
 /// Draws the whole screen.
 pub fn draw(console: &Console<'_>, frame: &mut Frame<'_>) {
@@ -43,15 +41,6 @@ fn scene(console: &Console<'_>, scene: &Scene, frame: &mut Frame<'_>, body: Rect
 
 fn shown_name(name: &str) -> String {
     if name.trim().is_empty() { "nobody yet".into() } else { printable(name) }
-}
-
-pub(super) fn framed(title: &str) -> Block<'_> {
-    Block::bordered().title(Span::styled(format!(" {title} "), BOLD))
-}
-
-pub(super) fn say(frame: &mut Frame<'_>, area: Rect, title: &str, lines: Vec<Line<'_>>) {
-    let words = Paragraph::new(Text::from(lines)).wrap(Wrap { trim: false }).block(framed(title));
-    frame.render_widget(words, area);
 }
 
 fn idle(console: &Console<'_>, frame: &mut Frame<'_>, body: Rect) {

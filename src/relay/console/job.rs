@@ -24,20 +24,20 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// Result of an import: what `import --json` prints, as much of it as is shown.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct Outcome {
+pub struct ImportSummary {
     /// Each bundle.
-    pub bundles: Vec<Bundle>,
+    pub bundles: Vec<ShownBundle>,
     /// Channels that were switched, with their new generation.
     pub published: BTreeMap<String, u64>,
     /// Channels that could not be.
-    pub stuck: BTreeMap<String, Why>,
+    pub stuck: BTreeMap<String, ShownReason>,
     /// The bounded receipt.
     pub receipt: String,
 }
 
 /// One bundle.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Bundle {
+pub struct ShownBundle {
     /// Folder, escaped.
     pub bundle: String,
     /// Feed, once it could be believed.
@@ -51,14 +51,14 @@ pub struct Bundle {
     /// Number of verdicts of each sort.
     pub counts: Option<inspect::Counts>,
     /// Why it was refused.
-    pub refused: Option<Why>,
+    pub refused: Option<ShownReason>,
     /// Fault, escaped.
     pub fault: Option<String>,
 }
 
 /// Why something was refused.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Why {
+pub struct ShownReason {
     /// The code.
     pub reason: Reason,
     /// The facts, escaped.
@@ -122,7 +122,7 @@ impl Job {
     }
 
     /// Output, once it has ended.
-    pub fn outcome(&mut self) -> Option<Outcome> {
+    pub fn outcome(&mut self) -> Option<ImportSummary> {
         let text = self.out.take()?.join().ok()?;
         serde_json::from_str(&text).ok()
     }

@@ -2,6 +2,7 @@
 //! a time: put a medium in or name it, watch, read what became of it, take the receipt along. It reads no
 //! medium; the import that it starts does, in its own cage. Out of scope: deciding anything.
 
+mod boxes;
 pub mod draw;
 pub mod job;
 pub mod result;
@@ -20,7 +21,7 @@ use base::{Fault, clock};
 use bundle::ReleaseId;
 use config::Config;
 use inspect::Verdict;
-use job::{Job, Outcome};
+use job::{ImportSummary, Job};
 use media::mounted::{Mounted, Plugged, mounted, plugged};
 
 /// Between two looks at the keyboard.
@@ -63,7 +64,7 @@ pub enum Question {
 #[derive(Clone, Default)]
 pub struct Done {
     /// Parsed output; none if there was none.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<ImportSummary>,
     /// Lines on standard error.
     pub said: Vec<String>,
     /// Exit status.
@@ -87,12 +88,12 @@ pub struct Console<'a> {
     status: Option<status::Status>,
     looked: Option<Instant>,
     /// The relay, in the kiosk.
-    relay: Option<Relay>,
+    relay: Option<KioskRelay>,
     last: Option<Done>,
 }
 
 /// The relay that runs under the kiosk.
-struct Relay {
+struct KioskRelay {
     args: Vec<String>,
     job: Option<Job>,
     ended: Option<Instant>,
@@ -113,7 +114,7 @@ pub fn run(
     operator: String,
     relay: Option<Vec<String>>,
 ) -> Result<Option<Done>, Fault> {
-    let relay = relay.map(|args| Relay { args, job: None, ended: None, said: Vec::new() });
+    let relay = relay.map(|args| KioskRelay { args, job: None, ended: None, said: Vec::new() });
     let mut console = Console {
         state,
         config,
@@ -325,7 +326,7 @@ impl Console<'_> {
     }
 }
 
-impl Relay {
+impl KioskRelay {
     /// Keeps it running.
     fn look(&mut self, state: &Path) -> Result<(), Fault> {
         if let Some(job) = &mut self.job {

@@ -7,8 +7,8 @@ use ratatui::text::Line;
 use ratatui::widgets::{Cell, Paragraph, Row, Table, Wrap};
 
 use super::Done;
-use super::draw::{BOLD, REVERSED, framed, say};
-use super::job::{Bundle, Outcome};
+use super::boxes::{BOLD, REVERSED, framed, say};
+use super::job::{ImportSummary, ShownBundle};
 use crate::report::qr_code::half_blocks;
 use base::quoted::printable;
 use bundle::ReleaseId;
@@ -48,7 +48,7 @@ pub(super) fn over(done: &Done, frame: &mut Frame<'_>, body: Rect) {
     }
 }
 
-fn outcomes(outcome: &Outcome, chosen: usize, frame: &mut Frame<'_>, area: Rect) {
+fn outcomes(outcome: &ImportSummary, chosen: usize, frame: &mut Frame<'_>, area: Rect) {
     let room = usize::from(area.height.saturating_sub(3)).max(1);
     let rows = outcome.bundles.iter().enumerate().skip(chosen.saturating_sub(room - 1)).map(|(place, bundle)| {
         let count =
@@ -67,14 +67,14 @@ fn outcomes(outcome: &Outcome, chosen: usize, frame: &mut Frame<'_>, area: Rect)
     frame.render_widget(table.block(framed("3. What became of it")), area);
 }
 
-fn name(bundle: &Bundle) -> String {
+fn name(bundle: &ShownBundle) -> String {
     match (&bundle.feed, bundle.version) {
         (Some(feed), Some(version)) => printable(&format!("{feed}/{version}")),
         _ => printable(&bundle.bundle),
     }
 }
 
-fn word(bundle: &Bundle) -> String {
+fn word(bundle: &ShownBundle) -> String {
     match (&bundle.refused, &bundle.fault) {
         (Some(why), _) => format!("REFUSED: {}", why.reason),
         (_, Some(_)) => "FAILED".into(),
@@ -85,7 +85,7 @@ fn word(bundle: &Bundle) -> String {
 }
 
 /// The next step for each thing that wants one.
-fn advice(done: &Done, outcome: &Outcome) -> Vec<Line<'static>> {
+fn advice(done: &Done, outcome: &ImportSummary) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     if outcome.bundles.is_empty() {
         lines.push(Line::styled("No bundle was found there.", BOLD));
@@ -119,7 +119,7 @@ fn advice(done: &Done, outcome: &Outcome) -> Vec<Line<'static>> {
     lines
 }
 
-fn receipt_lines(outcome: &Outcome) -> Vec<Line<'static>> {
+fn receipt_lines(outcome: &ImportSummary) -> Vec<Line<'static>> {
     outcome.receipt.lines().map(|line| Line::from(printable(line))).collect()
 }
 

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::{Patient, Report};
+use super::{ExaminedHost, HostReport};
 
 const CHECK: &str = "firewall";
 const RULES: &str =
@@ -14,7 +14,7 @@ const RULES: &str =
 const HARMLESS: &[&str] = &["match", "counter", "log", "limit", "drop", "reject"];
 
 /// Every family in which packets of ours could leave must have a chain that drops them.
-pub(super) fn firewall(patient: &Patient<'_>, report: &mut Report) {
+pub(super) fn firewall(patient: &ExaminedHost<'_>, report: &mut HostReport) {
     let Some(list) = list(patient) else {
         let next = "Run `gaprelay doctor` as root, with nftables installed (apt-get install nftables).";
         return report.unseen(CHECK, "the rules cannot be listed", next);
@@ -24,7 +24,7 @@ pub(super) fn firewall(patient: &Patient<'_>, report: &mut Report) {
 
 /// Output of `nft --json list ruleset`; on a copy of a host, the copy's file.
 #[expect(clippy::disallowed_methods, reason = "nft, with a fixed command line, run by whoever asks for a diagnosis")]
-fn list(patient: &Patient<'_>) -> Option<Vec<Value>> {
+fn list(patient: &ExaminedHost<'_>) -> Option<Vec<Value>> {
     let text = if patient.host.as_os_str() == "/" {
         let mut nft = Command::new("/usr/sbin/nft");
         let listed = nft.args(["--json", "list", "ruleset"]).env_clear().stdin(Stdio::null()).stderr(Stdio::null());
@@ -39,7 +39,7 @@ fn list(patient: &Patient<'_>) -> Option<Vec<Value>> {
     }
 }
 
-fn judge(list: &[Value], report: &mut Report) {
+fn judge(list: &[Value], report: &mut HostReport) {
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let of = |kind: &'static str| list.iter().filter_map(move |object| object.get(kind));
     let mut covered = Vec::new();
@@ -105,7 +105,7 @@ mod tests {
                 |expr| serde_json::json!({ "rule": { "family": "inet", "table": "t", "chain": "o", "expr": expr } }),
             ),
         );
-        let mut report = Report::default();
+        let mut report = HostReport::default();
         judge(&list, &mut report);
         report.findings.iter().map(|finding| finding.health).max().unwrap()
     }
@@ -136,7 +136,7 @@ mod tests {
         ] {
             assert_eq!(worst(&[reply.clone(), hole.clone()], "drop"), Health::Bad, "{hole}");
         }
-        let mut report = Report::default();
+        let mut report = HostReport::default();
         judge(&[], &mut report);
         assert_eq!(report.findings[0].health, Health::Bad);
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use indicatif::BinaryBytes;
 use rustix::fs::statvfs;
 
-use super::{Patient, Report};
+use super::{ExaminedHost, HostReport};
 use crate::doctor::deployment;
 use crate::rights::RIGHTS;
 use media::mounted::{Mounted, mounted};
@@ -28,7 +28,7 @@ const DRIFT: u64 = 60;
 
 const USERS: &str = "Install the users: gaprelay deployment DIR, then systemd-sysusers DIR/gaprelay.sysusers.conf.";
 
-impl Patient<'_> {
+impl ExaminedHost<'_> {
     /// Path of a file of the host.
     fn path(&self, path: &str) -> PathBuf {
         self.host.join(path.trim_start_matches('/'))
@@ -40,7 +40,7 @@ impl Patient<'_> {
 }
 
 /// Mounts below the media folders, and of removable disks.
-pub(super) fn mounts(patient: &Patient<'_>, report: &mut Report) {
+pub(super) fn mounts(patient: &ExaminedHost<'_>, report: &mut HostReport) {
     const CHECK: &str = "mounts";
     let Some(media) = mounted(&patient.host) else {
         return report.unseen(CHECK, "the mounts cannot be listed", "Mount /proc.");
@@ -62,7 +62,7 @@ pub(super) fn mounts(patient: &Patient<'_>, report: &mut Report) {
 }
 
 /// Whatever mounts by itself reads a medium, and may write to it, before anybody looked.
-pub(super) fn mounters(patient: &Patient<'_>, report: &mut Report) {
+pub(super) fn mounters(patient: &ExaminedHost<'_>, report: &mut HostReport) {
     const CHECK: &str = "auto-mounters";
     let Ok(processes) = fs::read_dir(patient.path("/proc")) else {
         return report.unseen(CHECK, "the processes cannot be listed", "Mount /proc.");
@@ -81,7 +81,7 @@ pub(super) fn mounters(patient: &Patient<'_>, report: &mut Report) {
 }
 
 /// True if a device that is plugged in is used before somebody allows it.
-pub(super) fn usb(patient: &Patient<'_>, report: &mut Report) {
+pub(super) fn usb(patient: &ExaminedHost<'_>, report: &mut HostReport) {
     const CHECK: &str = "usb";
     let buses = fs::read_dir(patient.path("/sys/bus/usb/devices")).into_iter().flatten().flatten();
     let open: Vec<String> = buses
@@ -97,7 +97,7 @@ pub(super) fn usb(patient: &Patient<'_>, report: &mut Report) {
 }
 
 /// A relay forwards nothing and needs no way out.
-pub(super) fn network(patient: &Patient<'_>, report: &mut Report) {
+pub(super) fn network(patient: &ExaminedHost<'_>, report: &mut HostReport) {
     const CHECK: &str = "network";
     for path in ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"] {
         if patient.text(path).is_some_and(|text| text.trim() != "0") {
@@ -131,7 +131,7 @@ fn number(table: &str, name: &str) -> Option<u32> {
 }
 
 /// One user a role, and one group for the journal.
-pub(super) fn users(patient: &Patient<'_>, report: &mut Report) {
+pub(super) fn users(patient: &ExaminedHost<'_>, report: &mut HostReport) {
     const CHECK: &str = "users";
     let (Some(passwd), Some(groups)) = (patient.text("/etc/passwd"), patient.text("/etc/group")) else {
         return report.unseen(CHECK, "the users cannot be listed", "Make /etc/passwd and /etc/group readable.");
@@ -167,7 +167,7 @@ pub(super) fn users(patient: &Patient<'_>, report: &mut Report) {
 }
 
 /// Accounts that may read keys, and change what is trusted.
-pub(super) fn modes(patient: &Patient<'_>, report: &mut Report) {
+pub(super) fn modes(patient: &ExaminedHost<'_>, report: &mut HostReport) {
     const CHECK: &str = "modes";
     let state = patient.state;
     let look =
@@ -194,7 +194,7 @@ pub(super) fn modes(patient: &Patient<'_>, report: &mut Report) {
             report.bad(CHECK, format!("others may write {}", path.display()), "Take that away: chmod go-w that path.");
         }
     }
-    let secret = |path: &Path, report: &mut Report, group: u32| {
+    let secret = |path: &Path, report: &mut HostReport, group: u32| {
         if look(path).is_some_and(|(_, _, mode)| mode & (0o007 | group) != 0) {
             let next = "Take that away (chmod o-rwx,g-w); if others could read it for some time, make a new key.";
             report.bad(CHECK, format!("others may read the key {}", path.display()), next);
@@ -227,7 +227,7 @@ pub(super) fn modes(patient: &Patient<'_>, report: &mut Report) {
 }
 
 /// Installed units must be the shipped ones; changes belong into drop-ins, where they are seen.
-pub(super) fn units(patient: &Patient<'_>, report: &mut Report) {
+pub(super) fn units(patient: &ExaminedHost<'_>, report: &mut HostReport) {
     const CHECK: &str = "units";
     let folders = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
     let mut installed = 0;
@@ -250,7 +250,7 @@ pub(super) fn units(patient: &Patient<'_>, report: &mut Report) {
 }
 
 /// The record's dates rest on it.
-pub(super) fn clock(patient: &Patient<'_>, report: &mut Report) {
+pub(super) fn clock(patient: &ExaminedHost<'_>, report: &mut HostReport) {
     const CHECK: &str = "clock";
     if patient.now < patient.newest {
         let next = "Set the clock right: nothing can be imported before it has caught up.";
@@ -274,7 +274,7 @@ pub(super) fn clock(patient: &Patient<'_>, report: &mut Report) {
 }
 
 /// A bundle must fit twice: as it came, and as what it holds.
-pub(super) fn space(patient: &Patient<'_>, report: &mut Report) {
+pub(super) fn space(patient: &ExaminedHost<'_>, report: &mut HostReport) {
     const CHECK: &str = "space";
     let Ok(disk) = statvfs(patient.state) else {
         return report.unseen(CHECK, "the free space cannot be seen", "Run as the user who owns the state folder.");

@@ -30,7 +30,7 @@ pub enum Health {
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Finding {
+pub struct HostFinding {
     /// Subject: mounts, auto-mounters, usb, firewall, network, users, modes, units, clock, space.
     pub check: &'static str,
     /// Result.
@@ -43,7 +43,7 @@ pub struct Finding {
 }
 
 /// Host that is compared with what the relay needs.
-pub struct Patient<'a> {
+pub struct ExaminedHost<'a> {
     /// Root of the host's files: `/`, or a copy of another's.
     pub host: PathBuf,
     /// The state folder.
@@ -58,11 +58,11 @@ pub struct Patient<'a> {
 
 /// Findings, check by check.
 #[derive(Default)]
-struct Report {
-    findings: Vec<Finding>,
+struct HostReport {
+    findings: Vec<HostFinding>,
 }
 
-impl Report {
+impl HostReport {
     fn good(&mut self, check: &'static str, found: impl AsRef<str>) {
         self.add(check, Health::Good, found.as_ref(), None);
     }
@@ -81,7 +81,7 @@ impl Report {
 
     fn add(&mut self, check: &'static str, health: Health, found: &str, next: Option<&str>) {
         let found = quoted(found).to_string();
-        self.findings.push(Finding { check, health, found, next: next.map(str::to_owned) });
+        self.findings.push(HostFinding { check, health, found, next: next.map(str::to_owned) });
     }
 
     /// True if anything was found about it.
@@ -91,8 +91,8 @@ impl Report {
 }
 
 /// Looks at everything.
-pub fn examine(patient: &Patient<'_>) -> Vec<Finding> {
-    let mut report = Report::default();
+pub fn examine(patient: &ExaminedHost<'_>) -> Vec<HostFinding> {
+    let mut report = HostReport::default();
     host::mounts(patient, &mut report);
     host::mounters(patient, &mut report);
     host::usb(patient, &mut report);

@@ -11,7 +11,7 @@ use super::examiners::SupervisedExaminers;
 use super::pipes::start_piped;
 use crate::import::Workers;
 use crate::rights::ProcessRole;
-use crate::sinkhole::post;
+use crate::sinkhole::forwarder;
 use crate::state::State;
 use base::error::IoContext as _;
 use base::{Error, Fault, Limits};
@@ -41,7 +41,8 @@ pub enum Worker {
         supervisor: i32,
     },
     /// Forwards the UDP packets of DNS queries.
-    Post {
+    #[command(name = "post")]
+    UdpForwarder {
         /// Process that started it, and with which it ends.
         #[arg(long)]
         supervisor: i32,
@@ -97,13 +98,13 @@ fn work(root: &Path, worker: &Worker) -> Result<(), Error> {
             let layers = Layers::named(layers).ok_or_else(unknown)?;
             trial::run(role.rights(), layers, targets, &config()?.terms())?;
         }
-        Worker::Post { supervisor } => {
+        Worker::UdpForwarder { supervisor } => {
             end_with(*supervisor, Signal::KILL)?;
-            let (street, desk) = (std::io::stdin(), std::io::stdout());
+            let (socket, resolver) = (std::io::stdin(), std::io::stdout());
             let config = config()?;
             sandbox::enter(ProcessRole::UdpForwarder.rights(), &Grants { state: root, medium: None }, &config.terms())?;
             // When one end is gone, the resolver reports the reason.
-            post::run(street, desk, &config.dns).map_err(gone)?;
+            forwarder::run(socket, resolver, &config.dns).map_err(gone)?;
         }
         Worker::Wait => {
             std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).during("wait at", Path::new("the input"))?;

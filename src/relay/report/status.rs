@@ -146,7 +146,7 @@ pub fn status(state: &State, config: &Config, now: Timestamp) -> Result<Status, 
             for id in state.releases(&trust)? {
                 match releases::row(state, config, &id) {
                     Ok(row) if matches!(row.standing, Some(ReleaseStatus::Held { .. })) => {
-                        status.held.push(id.to_string())
+                        status.held.push(id.to_string());
                     }
                     Ok(_) => {}
                     Err(fault) => faults.push(fault),

@@ -29,7 +29,7 @@ use super::response::PageResponse;
 use super::route::answer;
 use base::Fault;
 use sandbox::PartlyConfined;
-use serve::listener::watch_cage;
+use serve::listener::watch_confinement;
 use serve::tls::{Tls, client_name};
 
 /// Most connections that one listener serves at a time; further ones wait.
@@ -89,7 +89,7 @@ pub fn serve(context: &Arc<ReviewContext>, listeners: ReviewListeners, confined:
         tokio::select! {
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
-            fault = watch_cage(held.filter.is_some()) => Err(fault),
+            fault = watch_confinement(held.filter.is_some()) => Err(fault),
         }
     })
 }

@@ -1,10 +1,10 @@
 //! The DNS sinkhole: answers look-ups of the names in the config, refuses all others without asking
 //! anybody, and records those that show something: a digest in the name, a vendor's endpoint. Two
 //! kinds of process: the resolver reads look-ups and answers connections; for each UDP address a
-//! [`post`] carries packets, and cannot read them.
+//! [`forwarder`] carries packets, and cannot read them.
 
 pub mod answer;
-pub mod post;
+pub mod forwarder;
 pub mod zones;
 
 use std::io;
@@ -33,8 +33,8 @@ use sandbox::report::SelfTest;
 use serve::evidence::Evidence;
 use serve::index::Index;
 use serve::journal::{Attempt, Journal};
-use serve::listener::watch_cage;
-use serve::room::ConnectionLimit;
+use serve::listener::watch_confinement;
+use serve::connection_limit::ConnectionLimit;
 use zones::Zones;
 
 /// Time limit for a silent connection, and for an answer to be taken.
@@ -49,22 +49,22 @@ const CONNECTIONS_EACH: u64 = 16;
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Sockets on which queries come in.
-pub struct Doors {
-    /// Our ends of the pairs to the posts, each with the UDP address it stands at.
-    pub posts: Vec<(SocketAddr, OwnedFd)>,
+pub struct QuerySockets {
+    /// Our ends of the pairs to the forwarders, each with the UDP address it stands at.
+    pub forwarders: Vec<(SocketAddr, OwnedFd)>,
     /// For look-ups by TCP.
     pub listeners: Vec<StdListener>,
 }
 
 /// Resolver: the data from which every query is answered.
-struct Desk {
+struct Resolver {
     zones: Zones,
     guard: ArcSwap<Guard>,
     evidence: Evidence,
     dns: Dns,
 }
 
-impl Desk {
+impl Resolver {
     /// The answer to a look-up from there, if there is to be one; records what it shows.
     fn look_up(&self, packet: &[u8], way: Way, from: SocketAddr, listener: SocketAddr) -> Option<Vec<u8>> {
         let looked = answer(packet, way, &self.zones, &self.guard.load());
@@ -88,7 +88,7 @@ impl Desk {
 }
 
 /// Confines this process for good, then answers until a stop is asked for (SIGTERM, SIGINT).
-pub fn run(state: &State, config: &Config, zones: Zones, doors: Doors, proof: SelfTest) -> Result<(), Fault> {
+pub fn run(state: &State, config: &Config, zones: Zones, sockets: QuerySockets, proof: SelfTest) -> Result<(), Fault> {
     let failed = |source: io::Error| Fault::Io { operation: "answer look-ups on", path: "the network".into(), source };
     let journal = Journal::open(&state.access_journal(), config.serve.journal.0)?;
     let confined =
@@ -98,68 +98,68 @@ pub fn run(state: &State, config: &Config, zones: Zones, doors: Doors, proof: Se
         error!(fault = %fault, "{fault}; only the list of endpoints that ships with the program is used");
         Guard::shipped()
     })?;
-    let desk = Arc::new(Desk {
+    let resolver = Arc::new(Resolver {
         zones,
         guard: ArcSwap::from_pointee(guard),
         evidence: Evidence::start(journal, proof)?,
         dns: config.dns.clone(),
     });
-    follow(Arc::clone(&desk), state.clone(), config.clone())?;
+    follow(Arc::clone(&resolver), state.clone(), config.clone())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let ended = runtime.block_on(async {
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
         let (gone, mut lost) = mpsc::channel(1);
-        let (mut listeners, mut posts) = (Vec::new(), Vec::new());
-        for listener in doors.listeners {
+        let (mut listeners, mut forwarders) = (Vec::new(), Vec::new());
+        for listener in sockets.listeners {
             listener.set_nonblocking(true).map_err(failed)?;
             let address = listener.local_addr().map_err(failed)?;
             listeners.push((address, TcpListener::from_std(listener).map_err(failed)?));
         }
-        for (address, fd) in doors.posts {
+        for (address, fd) in sockets.forwarders {
             let pair = StdDatagram::from(fd);
             pair.set_nonblocking(true).map_err(failed)?;
-            posts.push((address, UnixDatagram::from_std(pair).map_err(failed)?));
+            forwarders.push((address, UnixDatagram::from_std(pair).map_err(failed)?));
         }
         let held = confined.finish()?;
         info!(role = "sinkhole", "{held}");
-        for (address, pair) in posts {
+        for (address, pair) in forwarders {
             info!(%address, "DNS queries are answered on {address} by UDP");
-            let (desk, gone) = (Arc::clone(&desk), gone.clone());
+            let (resolver, gone) = (Arc::clone(&resolver), gone.clone());
             tokio::spawn(async move {
-                let end = correspond(&desk, &pair, address).await;
-                // Whoever waits for it has stopped, or learns it from another post.
+                let end = correspond(&resolver, &pair, address).await;
+                // Whoever waits for it has stopped, or learns it from another forwarder.
                 let _ = gone.try_send(end);
             });
         }
         for (address, listener) in listeners {
             info!(%address, "DNS queries are answered on {address} by TCP");
-            tokio::spawn(accept(Arc::clone(&desk), listener, address));
+            tokio::spawn(accept(Arc::clone(&resolver), listener, address));
         }
         tokio::select! {
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
-            fault = watch_cage(held.filter.is_some()) => Err(fault),
+            fault = watch_confinement(held.filter.is_some()) => Err(fault),
             Some(end) = lost.recv() => Err(failed(end)),
         }
     });
-    desk.evidence.flush();
+    resolver.evidence.flush();
     ended
 }
 
 /// Answers what a post brings, in its order; gives why that ended.
-async fn correspond(desk: &Desk, pair: &UnixDatagram, address: SocketAddr) -> io::Error {
-    let mut message = vec![0; post::LARGEST + 64];
+async fn correspond(resolver: &Resolver, pair: &UnixDatagram, address: SocketAddr) -> io::Error {
+    let mut message = vec![0; forwarder::LARGEST + 64];
     loop {
         let length = match pair.recv(&mut message).await {
             Ok(0) => return io::ErrorKind::UnexpectedEof.into(),
             Ok(length) => length,
             Err(e) => return e,
         };
-        let Some(letter) = post::open(message.get(..length).unwrap_or_default()) else {
+        let Some(letter) = forwarder::open(message.get(..length).unwrap_or_default()) else {
             return io::ErrorKind::InvalidData.into();
         };
-        let looked = desk.look_up(letter.packet, Way::Udp, letter.from, address);
+        let looked = resolver.look_up(letter.packet, Way::Udp, letter.from, address);
         let Some(packet) = looked.filter(|_| letter.ticket != 0) else { continue };
         if let Err(e) = pair.send(&[letter.ticket.to_be_bytes().as_slice(), &packet].concat()).await {
             return e;
@@ -167,26 +167,26 @@ async fn correspond(desk: &Desk, pair: &UnixDatagram, address: SocketAddr) -> io
     }
 }
 
-async fn accept(desk: Arc<Desk>, listener: TcpListener, address: SocketAddr) {
-    let room = ConnectionLimit::new(CONNECTIONS, CONNECTIONS_EACH);
+async fn accept(resolver: Arc<Resolver>, listener: TcpListener, address: SocketAddr) {
+    let limit = ConnectionLimit::new(CONNECTIONS, CONNECTIONS_EACH);
     loop {
         let Ok((stream, from)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        // Where there is no room the connection ends; whoever asks will ask again.
-        let Some(seat) = room.enter(from.ip()) else { continue };
-        let desk = Arc::clone(&desk);
+        // One connection too many is closed; the client will ask again.
+        let Some(permit) = limit.admit(from.ip()) else { continue };
+        let resolver = Arc::clone(&resolver);
         tokio::spawn(async move {
             // A connection that breaks off has nothing to tell.
-            let _ = tokio::time::timeout(LONGEST, converse(&desk, stream, from, address)).await;
-            drop(seat);
+            let _ = tokio::time::timeout(LONGEST, converse(&resolver, stream, from, address)).await;
+            drop(permit);
         });
     }
 }
 
 /// Look-ups with their lengths before them (RFC 1035, section 4.2.2).
-async fn converse(desk: &Desk, mut stream: TcpStream, from: SocketAddr, address: SocketAddr) -> io::Result<()> {
+async fn converse(resolver: &Resolver, mut stream: TcpStream, from: SocketAddr, address: SocketAddr) -> io::Result<()> {
     let mut packet = Vec::new();
     loop {
         let read = async {
@@ -195,8 +195,8 @@ async fn converse(desk: &Desk, mut stream: TcpStream, from: SocketAddr, address:
             stream.read_exact(&mut packet).await
         };
         tokio::time::timeout(PATIENCE, read).await??;
-        let Some(answer) = desk.look_up(&packet, Way::Tcp, from, address) else { return Ok(()) };
-        if !desk.dns.is_agent(from.ip()) {
+        let Some(answer) = resolver.look_up(&packet, Way::Tcp, from, address) else { return Ok(()) };
+        if !resolver.dns.is_agent(from.ip()) {
             return Ok(());
         }
         let length = u16::try_from(answer.len()).map_err(io::Error::other)?;
@@ -206,7 +206,7 @@ async fn converse(desk: &Desk, mut stream: TcpStream, from: SocketAddr, address:
 }
 
 /// Takes over a new list of endpoints soon after it was published.
-fn follow(desk: Arc<Desk>, state: State, config: Config) -> Result<(), Fault> {
+fn follow(resolver: Arc<Resolver>, state: State, config: Config) -> Result<(), Fault> {
     let Some(channel) = config.serve.endpoints.as_ref().and_then(|path| Some(path.split_once('/')?.0.to_owned()))
     else {
         return Ok(());
@@ -221,7 +221,7 @@ fn follow(desk: Arc<Desk>, state: State, config: Config) -> Result<(), Fault> {
             }
             // Else the former list does, until this one can be read.
             if let Ok(guard) = Index::guard_of(state.published(), &config.plan(), clock::now()) {
-                desk.guard.store(Arc::new(guard));
+                resolver.guard.store(Arc::new(guard));
                 known = current;
             }
         }

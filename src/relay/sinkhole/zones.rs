@@ -38,7 +38,7 @@ struct Zone {
 
 /// The answer to a question.
 #[derive(Debug)]
-pub struct Found {
+pub struct ZoneAnswer {
     /// Response code; `Refused` where the name is not one of ours.
     pub code: ResponseCode,
     /// The records asked for, with the aliases that lead to them.
@@ -96,8 +96,8 @@ impl Zones {
     }
 
     /// The answer for `name`, all kinds of records for `ANY`.
-    pub fn find(&self, name: &Name, kind: RecordType) -> Found {
-        let mut found = Found { code: ResponseCode::NoError, answers: Vec::new(), authority: None };
+    pub fn find(&self, name: &Name, kind: RecordType) -> ZoneAnswer {
+        let mut found = ZoneAnswer { code: ResponseCode::NoError, answers: Vec::new(), authority: None };
         let mut name = name.clone();
         for _ in 0..ALIASES {
             match self.known(&LowerName::new(&name)) {

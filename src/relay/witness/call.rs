@@ -17,10 +17,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tracing::info;
 
-use super::{Memory, No};
+use super::{No, WitnessState};
 use base::{Fault, clock};
 use sandbox::PartlyConfined;
-use serve::listener::watch_cage;
+use serve::listener::watch_confinement;
 use tlog::receipt::LONGEST;
 
 /// Connections at one time; more wait.
@@ -29,7 +29,7 @@ const ROOM: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers until SIGTERM or SIGINT.
-pub fn open(memory: Memory, listener: StdListener, confined: PartlyConfined) -> Result<(), Fault> {
+pub fn open(memory: WitnessState, listener: StdListener, confined: PartlyConfined) -> Result<(), Fault> {
     let failed = |source| Fault::Io { operation: "answer on", path: "the network".into(), source };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(failed)?;
     let memory = Arc::new(memory);
@@ -68,12 +68,12 @@ pub fn open(memory: Memory, listener: StdListener, confined: PartlyConfined) -> 
             () = accept => Ok(()),
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
-            fault = watch_cage(held.filter.is_some()) => Err(fault),
+            fault = watch_confinement(held.filter.is_some()) => Err(fault),
         }
     })
 }
 
-async fn receive(request: Request<Incoming>, memory: Arc<Memory>) -> Response<Full<Bytes>> {
+async fn receive(request: Request<Incoming>, memory: Arc<WitnessState>) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     if head.uri.path() != "/add-checkpoint" {
         return answer(404, "text/plain", "this witness knows the call /add-checkpoint only\n".into());

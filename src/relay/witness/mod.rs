@@ -30,7 +30,7 @@ use tlog::tree::root_of;
 const EVIDENCE: usize = 16;
 
 /// The memory, in its folder.
-pub struct Memory {
+pub struct WitnessState {
     folder: PathBuf,
     cosigner: Cosigner,
 }
@@ -52,7 +52,7 @@ pub enum No {
     Inconsistent,
 }
 
-impl Memory {
+impl WitnessState {
     /// Makes an empty memory with a fresh key. Fault: the folder is there already.
     pub fn create(folder: &Path, name: &str) -> Result<Self, Fault> {
         if folder.exists() {

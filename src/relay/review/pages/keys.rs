@@ -9,8 +9,8 @@ use crate::review::layout::{fact_list, framed_page, mark, quoted_text, safe_text
 use crate::review::readers::PageReader;
 use crate::review::response::PageResponse;
 use crate::state::Trust;
-use base::aloud::aloud;
 use base::limits::human;
+use base::word_list::word_list;
 use base::{Error, Timestamp, clock};
 use bundle::Keyring;
 use bundle::keyring::{Key, RawKey};
@@ -30,7 +30,7 @@ pub fn page(context: &ReviewContext, reader: &PageReader) -> Result<PageResponse
             details {
                 summary { "Digest of this keyring, to compare over the telephone" }
                 p { code { "sha256:" (trust.keyring.sha256) } }
-                pre { (aloud(trust.keyring.sha256)) }
+                pre { (word_list(trust.keyring.sha256)) }
             }
         }
         (involvements_section(&involvements))

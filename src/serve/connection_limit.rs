@@ -11,9 +11,9 @@ pub struct ConnectionLimit {
     open: Mutex<(u64, HashMap<IpAddr, u64>)>,
 }
 
-/// A place in the room, given back when dropped.
+/// Permit for one connection, given back when dropped.
 pub struct Permit {
-    room: Arc<ConnectionLimit>,
+    limit: Arc<ConnectionLimit>,
     address: IpAddr,
 }
 
@@ -24,7 +24,7 @@ impl ConnectionLimit {
     }
 
     /// A place for `address`, if there is one.
-    pub fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Permit> {
+    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Permit> {
         let address = address.to_canonical();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let each = open.1.get(&address).copied().unwrap_or(0);
@@ -33,7 +33,7 @@ impl ConnectionLimit {
         }
         open.0 += 1;
         open.1.insert(address, each + 1);
-        Some(Permit { room: Arc::clone(self), address })
+        Some(Permit { limit: Arc::clone(self), address })
     }
 
     /// Number of open connections.
@@ -44,7 +44,7 @@ impl ConnectionLimit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut open = self.room.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.limit.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.0 = open.0.saturating_sub(1);
         let each = open.1.get(&self.address).copied().unwrap_or(1) - 1;
         if each == 0 {
@@ -61,13 +61,13 @@ mod tests {
 
     #[test]
     fn places_are_given_back() {
-        let room = ConnectionLimit::new(3, 2);
+        let limit = ConnectionLimit::new(3, 2);
         let (one, two): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
-        let seats = [room.enter(one), room.enter("::ffff:10.0.0.1".parse().unwrap())];
-        assert!(seats.iter().all(Option::is_some) && room.enter(one).is_none(), "two from one address");
-        let third = room.enter(two);
-        assert!(third.is_some() && room.enter("10.0.0.3".parse().unwrap()).is_none() && room.open() == 3);
-        drop(seats);
-        assert!(room.open() == 1 && room.enter(one).is_some());
+        let permits = [limit.admit(one), limit.admit("::ffff:10.0.0.1".parse().unwrap())];
+        assert!(permits.iter().all(Option::is_some) && limit.admit(one).is_none(), "two from one address");
+        let third = limit.admit(two);
+        assert!(third.is_some() && limit.admit("10.0.0.3".parse().unwrap()).is_none() && limit.open() == 3);
+        drop(permits);
+        assert!(limit.open() == 1 && limit.admit(one).is_some());
     }
 }

@@ -9,7 +9,7 @@ use super::Digest;
 const A_LINE: usize = 6;
 
 /// Four lines of six words, each line with the number of its first.
-pub fn aloud(digest: Digest) -> String {
+pub fn word_list(digest: Digest) -> String {
     // 32 bytes are one of the lengths that BIP-39 has words for.
     let words = Mnemonic::from_entropy(&digest.0).map(|words| words.words().collect::<Vec<_>>()).unwrap_or_default();
     let line = |(place, line): (usize, &[&str])| format!("{:>2}  {}", place * A_LINE + 1, line.join(" "));
@@ -25,7 +25,7 @@ mod tests {
     fn as_the_standard_has_it() {
         let expected = "legal winner thank year wave sausage worth useful legal winner thank year wave sausage worth \
                         useful legal winner thank year wave sausage worth title";
-        let text = aloud(Digest([0x7f; 32]));
+        let text = word_list(Digest([0x7f; 32]));
         let words: Vec<&str> = text.split_whitespace().filter(|word| word.parse::<u8>().is_err()).collect();
         assert_eq!(words.join(" "), expected);
         assert!(text.starts_with(" 1  legal winner"));
