@@ -18,7 +18,7 @@ static KNOWN: LazyLock<(Zones, Guard)> = LazyLock::new(|| {
 });
 
 fuzz_target!(|data: &[u8]| {
-    let _ = post::open(data);
+    let _ = forwarder::open(data);
     for way in [Way::Udp, Way::Tcp] {
         let looked = answer(data, way, &KNOWN.0, &KNOWN.1);
         let Some(bytes) = looked.answer else { continue };

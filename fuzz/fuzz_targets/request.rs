@@ -5,13 +5,13 @@ use std::net::IpAddr;
 
 use guard::Guard;
 use serve::request::{RequestDecision, LocalNames, decide, missing};
-use serve::{range, tap};
+use serve::{range, first_bytes};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, Request, Uri};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let _ = tap::alien(data);
+    let _ = first_bytes::alien(data);
     let mut lines = data.split(|b| *b == b'\n');
     let mut first = lines.next().unwrap_or_default().splitn(2, |b| *b == b' ');
     let Ok(method) = Method::from_bytes(first.next().unwrap_or_default()) else { return };
