@@ -93,6 +93,13 @@ pub enum Fault {
         /// Behaviour that it never should show.
         what: String,
     },
+    /// The kernel, or the container around this process, lacks or refuses a system call that the relay needs.
+    Kernel {
+        /// Name of the system call.
+        call: &'static str,
+        /// Linux version that has it, at least.
+        since: &'static str,
+    },
     /// Whoever started this process, or the operator, ended it.
     Interrupted,
     /// The self-test found a way out.
@@ -138,11 +145,14 @@ impl Fault {
             Self::Worker { .. } => {
                 "Nothing of that bundle was kept. Keep the medium as evidence, and have it looked at on another machine; then report this."
             }
+            Self::Kernel { .. } => {
+                "Run gaprelay on a newer kernel (`uname -r` shows this one's version), or outside of the container that refuses the call."
+            }
             Self::Interrupted => "Run the same command again; nothing was lost, and nothing was half done.",
             Self::Escape(_) => {
                 "Take this machine off the network until it is understood. `gaprelay selftest` shows each attempt and what stopped it."
             }
-            Self::Internal(_) => "This is a defect in gaprelay. Please keep the output and report it.",
+            Self::Internal(_) => "Keep this output and report it to the makers of gaprelay.",
         }
     }
 
@@ -171,19 +181,30 @@ impl fmt::Display for Fault {
                 write!(f, "not enough space: {needed} needed, {free} free")
             }
             Self::ClockBehind { now, floor } => {
-                write!(f, "the clock says {now}, but the relay has already seen {floor}: no date can be judged")
+                write!(
+                    f,
+                    "the clock says {now}, which is before the newest time on record, {floor}: no date can be judged"
+                )
             }
             Self::ClockAhead { now, floor } => {
                 write!(
                     f,
-                    "the clock says {now}, and the last that the relay has seen is {floor}: nobody has confirmed so long a step"
+                    "the clock says {now}, far ahead of the newest time on record, {floor}: no officer has confirmed so long a step"
                 )
             }
-            Self::Unconfined { layer, why } => write!(f, "the layer {layer} cannot be had: {}", quoted(why)),
+            Self::Unconfined { layer, why } => {
+                write!(f, "the confinement layer {layer} is not available: {}", quoted(why))
+            }
             Self::Worker { role, what } => write!(f, "the {role} {}", quoted(what)),
+            Self::Kernel { call, since } => {
+                write!(
+                    f,
+                    "this kernel, or the container around this process, lacks or refuses {call} (in Linux since {since})"
+                )
+            }
             Self::Interrupted => f.write_str("interrupted"),
-            Self::Escape(what) => write!(f, "the confinement does not hold: {what}"),
-            Self::Internal(what) => write!(f, "internal fault: {what}"),
+            Self::Escape(what) => write!(f, "the isolation self-test failed: {what}"),
+            Self::Internal(what) => write!(f, "internal fault (a defect in gaprelay): {what}"),
         }
     }
 }

@@ -41,7 +41,7 @@ pub fn close_from(first: u32) -> Result<(), Fault> {
 fn close_range(first: u32, last: u32) -> Result<(), Fault> {
     // SAFETY: called at the start of `main` alone, when no value of ours owns one of these descriptors.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-    if closed == 0 { Ok(()) } else { Err(Fault::Internal("what was left open cannot be closed")) }
+    if closed == 0 { Ok(()) } else { Err(Fault::Kernel { call: "close_range", since: "5.9" }) }
 }
 
 /// Takes the descriptors of these numbers, which whoever started us opened for us alone, and closes every other from
@@ -52,7 +52,7 @@ pub fn inherited(numbers: &[u32]) -> Result<Vec<OwnedFd>, Fault> {
     let mut next = 3;
     for number in rising {
         if number < next {
-            return Err(Fault::Internal("descriptors are passed that cannot be"));
+            return Err(Fault::Internal("the numbers of the passed descriptors are not rising, or below 3"));
         }
         if number > next {
             close_range(next, number - 1)?;
@@ -65,10 +65,11 @@ pub fn inherited(numbers: &[u32]) -> Result<Vec<OwnedFd>, Fault> {
 
 /// Takes one of those.
 fn take(number: u32) -> Result<OwnedFd, Fault> {
-    let number = i32::try_from(number).map_err(|_| Fault::Internal("descriptors are passed that cannot be"))?;
+    let number = i32::try_from(number)
+        .map_err(|_| Fault::Internal("the numbers of the passed descriptors are not rising, or below 3"))?;
     // SAFETY: the call takes numbers and reads no memory.
     if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
-        return Err(Fault::Internal("a descriptor that was to be passed is not open"));
+        return Err(Fault::Internal("a passed descriptor is not open"));
     }
     // SAFETY: it is open, it was opened for this process, and `inherited`, which runs at the start of `main`, takes
     // each number once: no other value owns it.

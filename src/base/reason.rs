@@ -45,7 +45,7 @@ reasons! {
     // the signature files
     SignatureMissing "signature-missing" "The bundle has no signature file." "Ask the sender for manifest.json.minisig; nothing unsigned is ever taken."
     SignatureTooMany "signature-too-many" "There are more signature files than the limit." "Remove what does not belong to the bundle, or raise limits.signatures."
-    SignatureMalformed "signature-malformed" "A signature file is not four plain lines in minisign's form." "Ask the sender to sign again with stock minisign."
+    SignatureMalformed "signature-malformed" "A signature file is not four plain lines in minisign's form." "The detail names the cause. Use the file as minisign wrote it, byte for byte; if there is none, ask the sender to sign again."
     SignatureLegacy "signature-legacy" "A signature uses the legacy algorithm without prehashing." "Ask the sender to sign without -l."
     SignatureUnknownKey "signature-unknown-key" "No signature is by a key of the keyring." "Compare the key id with `gaprelay keyring show`; a new signer needs a new keyring."
     SignatureInvalid "signature-invalid" "A signature does not match the bytes or its trusted comment." "The bundle was changed after signing: keep the medium, tell an officer, and ask for a fresh copy."

@@ -38,35 +38,47 @@ impl SignatureFile {
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let malformed = |what: &str| Refusal::new(Reason::SignatureMalformed, what);
         if bytes.len() > LONGEST {
-            return Err(malformed("it is longer than 1024 bytes"));
+            return Err(malformed("the file is longer than 1024 bytes: it is not a signature file of minisign"));
         }
-        if !bytes.iter().all(|b| matches!(b, b'\n' | b'\t' | b' '..=b'~')) {
-            return Err(malformed("it has bytes other than printable ASCII, tab and line feed"));
+        if let Some(cause) = unprintable(bytes) {
+            return Err(Refusal::new(Reason::SignatureMalformed, cause));
         }
-        let text = str::from_utf8(bytes).map_err(|_| malformed("it is not ASCII"))?;
-        let body = text.strip_suffix('\n').ok_or_else(|| malformed("the last line does not end"))?;
+        let text = str::from_utf8(bytes).map_err(|_| malformed("the file is not ASCII"))?;
+        let body = text
+            .strip_suffix('\n')
+            .ok_or_else(|| malformed("the last line has no line end: the file was cut or edited; copy it again"))?;
         let lines: Vec<&str> = body.split('\n').collect();
         let [first, second, third, fourth] = lines[..] else {
-            return Err(malformed("it does not have exactly four lines"));
+            return Err(malformed(
+                "the file does not have exactly four lines: it was edited, or is not a signature file of minisign",
+            ));
         };
         if !first.starts_with(UNTRUSTED) || !third.starts_with(TRUSTED) {
-            return Err(malformed("a comment line lacks its prefix"));
+            return Err(malformed(
+                "line 1 or line 3 does not begin with \"untrusted comment: \" or \"trusted comment: \": the file was edited",
+            ));
         }
-        let signature = BASE64.decode(second.as_bytes()).map_err(|_| malformed("line 2 is not base64"))?;
-        let global = BASE64.decode(fourth.as_bytes()).map_err(|_| malformed("line 4 is not base64"))?;
+        let signature =
+            BASE64.decode(second.as_bytes()).map_err(|_| malformed("line 2 is not base64: the file was edited"))?;
+        let global =
+            BASE64.decode(fourth.as_bytes()).map_err(|_| malformed("line 4 is not base64: the file was edited"))?;
         if signature.len() != 74 || global.len() != 64 {
-            return Err(malformed("a signature has the wrong length"));
+            return Err(malformed("a signature has the wrong length: the file was cut or edited; copy it again"));
         }
         match signature.first_chunk() {
             Some(b"ED") => {}
             Some(b"Ed") => {
-                return Err(Refusal::new(Reason::SignatureLegacy, "it was made without prehashing"));
+                return Err(Refusal::new(Reason::SignatureLegacy, "it was made by `minisign -l`, without prehashing"));
             }
-            _ => return Err(malformed("the algorithm is not minisign's")),
+            _ => {
+                return Err(malformed(
+                    "line 2 does not begin with minisign's algorithm: it may be a key and not a signature",
+                ));
+            }
         }
         let key_id = signature.get(2..10).and_then(|id| id.try_into().ok());
         let key_id = key_id.ok_or_else(|| malformed("the key id is missing"))?;
-        let inner = Signature::decode(text).map_err(|_| malformed("it cannot be decoded"))?;
+        let inner = Signature::decode(text).map_err(|_| malformed("the signature cannot be decoded"))?;
         Ok(Self { key_id, inner })
     }
 
@@ -84,9 +96,32 @@ impl SignatureFile {
     /// be by `key`. Refusal: `signature-invalid`.
     pub fn verify(&self, message: &[u8], key: &PublicKey) -> Result<&str, Refusal> {
         key.verify(message, &self.inner, false)
-            .map_err(|_| Refusal::new(Reason::SignatureInvalid, "it does not match the bytes it should cover"))?;
+            .map_err(|_| Refusal::new(Reason::SignatureInvalid, "it does not match the bytes that it should cover"))?;
         Ok(self.inner.trusted_comment())
     }
+}
+
+/// Cause and remedy, where the file has bytes other than printable ASCII, tab and line feed.
+fn unprintable(bytes: &[u8]) -> Option<String> {
+    let place = bytes.iter().position(|b| !matches!(b, b'\n' | b'\t' | b' '..=b'~'))?;
+    if bytes.starts_with(b"\xef\xbb\xbf") || bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Some(
+            "the file begins with a byte order mark: an editor has saved it. Use the file that minisign wrote".into(),
+        );
+    }
+    let before = bytes.get(..place).unwrap_or_default();
+    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+    Some(match bytes.get(place) {
+        Some(b'\r') => {
+            "the lines end as on Windows (CR LF). Use the file that minisign wrote, or turn its line ends into LF; \
+                        the signature itself stays good"
+                .into()
+        }
+        Some(128..) => format!(
+            "line {line} has a character that is not ASCII. Sign again with a comment of plain ASCII (minisign -c and -t)"
+        ),
+        _ => format!("line {line} has a control character. Use the file that minisign wrote"),
+    })
 }
 
 #[cfg(test)]
@@ -97,6 +132,22 @@ mod tests {
         RUQf6LRCGA9i559r3g7V1qNyJDApGip8MfqcadIgT9CuhV3EMhHoN1mGTkUidF/z7SrlQgXdy8ofjb7bNJJylDOocrCo8KLzZwo=\n\
         trusted comment: timestamp:1633700835\tfile:test\tprehashed\n\
         wLMDjy9FLAuxZ3q4NlEvkgtyhrr0gtTu6KC4KBJdITbbOeAi1zBIYo0v4iTgt8jJpIidRJnp94ABQkJAgAooBQ==\n";
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_remedy() {
+        let detail = |bytes: &[u8]| SignatureFile::parse(bytes).err().map(|refusal| refusal.detail).unwrap_or_default();
+        for (bytes, cause, remedy) in [
+            (GOOD.replace('\n', "\r\n").into_bytes(), "as on Windows", "LF"),
+            ([b"\xef\xbb\xbf", GOOD.as_bytes()].concat(), "byte order mark", "that minisign wrote"),
+            (GOOD.replace("file:test", "file:tést").into_bytes(), "line 3 has a character", "plain ASCII"),
+            (GOOD.replace("signature from", "Schlüssel").into_bytes(), "line 1 has a character", "plain ASCII"),
+            (GOOD.replace("file:", "\x1b[31m").into_bytes(), "line 3 has a control", "that minisign wrote"),
+            (GOOD.trim_end().into(), "no line end", "copy it again"),
+        ] {
+            let detail = detail(&bytes);
+            assert!(detail.contains(cause) && detail.contains(remedy), "{detail}");
+        }
+    }
 
     fn reason(text: &str) -> Option<Reason> {
         SignatureFile::parse(text.as_bytes()).err().map(|refusal| refusal.reason)

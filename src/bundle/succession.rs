@@ -67,7 +67,7 @@ pub fn succeed(envelope: Envelope, current: &Keyring, limits: &Limits) -> Result
     if (old.len() as u64) < current.root.threshold {
         let (have, version, needed) = (old.len(), current.version, current.root.threshold);
         let detail =
-            format!("it has {have} of {needed} signatures by root keys of keyring {version}, which is in force");
+            format!("{have} root keys of keyring {version}, which is in force, have signed it, and {needed} must");
         return Err(Refusal::new(Reason::KeyringThreshold, detail));
     }
 
@@ -93,7 +93,7 @@ pub fn succeed(envelope: Envelope, current: &Keyring, limits: &Limits) -> Result
         let (have, needed) = (new.len(), next.root.threshold);
         return refuse(
             Reason::KeyringThreshold,
-            format!("it has {have} of {needed} signatures by the root keys that it names itself"),
+            format!("{have} of the root keys that it names itself have signed it, and {needed} must"),
         );
     }
 

@@ -16,6 +16,7 @@ use super::attempts::{self, AttemptTargets};
 use super::rights::Rights;
 use super::trial::{Layers, TrialLine, Tried, order};
 use super::worker::{ourselves, start};
+use base::error::IoContext as _;
 use base::{Fault, durable};
 
 /// Results of one process.
@@ -69,7 +70,7 @@ impl Decoys {
     /// Plants it.
     pub fn plant() -> Result<Self, Fault> {
         let mut id = [0; 8];
-        getrandom::fill(&mut id).map_err(|_| Fault::Internal("the system gives no randomness"))?;
+        getrandom::fill(&mut id).map_err(Into::into).during("read randomness from", Path::new("the kernel"))?;
         let name = format!("gaprelay-selftest-{}", data_encoding::HEXLOWER.encode(&id));
         let folder = std::env::temp_dir().join(&name);
         durable::create_dir(&folder)?;

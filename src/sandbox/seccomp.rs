@@ -31,7 +31,10 @@ impl SyscallFilter {
 
     /// Compiles them for the processor of this name: `x86_64`, `aarch64` or `riscv64`.
     pub fn compiled(rights: &Rights, arch: &str) -> Result<Self, Fault> {
-        let arch = TargetArch::try_from(arch).map_err(|_| Fault::Internal("no filter is known for this processor"))?;
+        let arch = TargetArch::try_from(arch).map_err(|_| Fault::Unconfined {
+            layer: "seccomp".into(),
+            why: format!("gaprelay has no filter for the processor {arch}; it has for x86_64, aarch64 and riscv64"),
+        })?;
         let here = |name: &str| arch == TargetArch::x86_64 || !ONLY_X86_64.contains(&name);
         let rules: Vec<Value> = rights
             .own_calls()

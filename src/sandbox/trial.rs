@@ -2,7 +2,9 @@
 
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
+use std::path::Path;
 
+use base::error::IoContext as _;
 use base::{Fault, raw};
 use serde::{Deserialize, Serialize};
 
@@ -99,7 +101,7 @@ pub fn run(rights: &Rights, layers: Layers, targets: &str, terms: &Terms) -> Res
         let Some(attempt) = attempts::all().nth(number) else { continue };
         let tried = if forks {
             let ended = raw::in_child(|| code((attempt.run)(&targets)));
-            match ended.map_err(|_| Fault::Internal("the self-test cannot fork"))? {
+            match ended.during("start a child process of", Path::new("the self-test"))? {
                 Ok(0) => Tried::Done,
                 Ok(errno) => Tried::Errno(i32::from(errno)),
                 Err(signal) => Tried::Signal(signal),
@@ -124,7 +126,7 @@ fn code(done: std::io::Result<()>) -> u8 {
 }
 
 fn say(line: &TrialLine) -> Result<(), Fault> {
-    let failed = |_| Fault::Internal("the self-test lost whom it tells");
+    let failed = |_| Fault::Internal("the process that runs the self-test has ended");
     let mut text = serde_json::to_vec(line).map_err(|_| Fault::Internal("a line cannot be written"))?;
     text.push(b'\n');
     // Not through a buffer: what follows may end this process.

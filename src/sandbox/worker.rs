@@ -49,7 +49,7 @@ pub fn our_id() -> String {
 /// Has the kernel stop this process when `parent`, which started it, ends. To be asked for again
 /// after the user changed, since the kernel forgets it then.
 pub fn end_with(parent: i32, signal: Signal) -> Result<(), Fault> {
-    set_parent_process_death_signal(Some(signal)).map_err(|_| Fault::Internal("the supervisor cannot be watched"))?;
+    set_parent_process_death_signal(Some(signal)).map_err(Into::into).during("watch", Path::new("the supervisor"))?;
     // It may have ended before we asked.
     if getppid().is_none_or(|id| id.as_raw_nonzero().get() != parent) {
         return Err(Fault::Interrupted);

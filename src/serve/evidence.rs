@@ -49,7 +49,7 @@ impl Evidence {
     /// Starts the thread that writes into `journal`.
     pub fn start(mut journal: Journal, proof: SelfTest) -> Result<Self, Fault> {
         let mut id = [0; 8];
-        getrandom::fill(&mut id).map_err(|_| Fault::Internal("the system gives no randomness"))?;
+        getrandom::fill(&mut id).map_err(Into::into).during("read randomness from", Path::new("the kernel"))?;
         // Unlike the numbers of any former run, and below 2^53 with room to count.
         let next = u64::from_le_bytes(id) >> 12;
         // What the server proved of itself is the first line it writes.
@@ -60,7 +60,7 @@ impl Evidence {
         std::thread::Builder::new()
             .name("evidence".into())
             .spawn(move || recorder.run(&receiver))
-            .map_err(|_| Fault::Internal("a thread cannot be started"))?;
+            .during("start", Path::new("a thread"))?;
         Ok(Self { sender, dropped: AtomicU64::new(0) })
     }
 

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,6 +20,7 @@ use super::plan::ServePlan;
 use super::published::Published;
 use super::tls::Tls;
 use crate::set::{BytesPlace, CurrentSet, SetMember, sums};
+use base::error::IoContext as _;
 use base::raw::map;
 use base::{Digest, Fault, Timestamp, clock};
 use bundle::ReleaseId;
@@ -313,7 +315,7 @@ pub fn follow(service: Arc<Server>, plan: ServePlan, tls: Option<Arc<Tls>>) -> R
         }
     };
     let started = std::thread::Builder::new().name("follow".into()).spawn(run);
-    started.map(drop).map_err(|_| Fault::Internal("a thread cannot be started"))
+    started.map(drop).during("start", Path::new("a thread"))
 }
 
 /// Puts an item in its place. What another channel has there too is for whoever either is for: what one shows, the other

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use super::Server;
 use super::freshness::FeedState;
 use super::peer::Peer;
 use crate::journal::{Journal, Pull};
+use base::error::IoContext as _;
 use base::{Fault, Timestamp, quoted};
 
 /// Agents, programs and feeds told apart within a minute; more are not recorded.
@@ -72,7 +74,7 @@ impl Pulls {
     /// None yet; they will be told to `journal`.
     pub fn new(journal: Journal) -> Result<Self, Fault> {
         let mut id = [0; 8];
-        getrandom::fill(&mut id).map_err(|_| Fault::Internal("the system gives no randomness"))?;
+        getrandom::fill(&mut id).map_err(Into::into).during("read randomness from", Path::new("the kernel"))?;
         // As in the record of attempts: unlike the numbers of any former run, with room to count.
         let out = Mutex::new(PullJournal { journal, last: u64::from_le_bytes(id) >> 12 });
         Ok(Self { hasher: RandomState::new(), seen: Mutex::default(), out, dropped: AtomicU64::new(0) })
@@ -173,5 +175,5 @@ pub fn follow(service: Arc<Server>) -> Result<(), Fault> {
         }
     };
     let started = std::thread::Builder::new().name("pulls".into()).spawn(run);
-    started.map(drop).map_err(|_| Fault::Internal("a thread cannot be started"))
+    started.map(drop).during("start", Path::new("a thread"))
 }

@@ -7,6 +7,8 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use super::tree::Hash;
 use base::Fault;
 use base::digest::Digest;
+use base::error::IoContext as _;
+use std::path::Path;
 
 /// signed-note's number for Ed25519.
 pub const ED25519: u8 = 1;
@@ -104,7 +106,7 @@ impl Verifier {
 /// A secret key from the system's randomness.
 pub fn fresh_key() -> Result<SigningKey, Fault> {
     let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|_| Fault::Internal("the system gives no randomness"))?;
+    getrandom::fill(&mut seed).map_err(Into::into).during("read randomness from", Path::new("the kernel"))?;
     Ok(SigningKey::from_bytes(&seed))
 }
 

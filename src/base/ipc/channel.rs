@@ -3,12 +3,14 @@
 
 use std::io::{self, ErrorKind, PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use super::timed_pipe::TimedPipe;
 use super::wire::{Receiver, Sender};
 use crate::Fault;
+use crate::error::IoContext as _;
 
 /// Time limit for the other end to do something: a failing stick retries for minutes.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -24,13 +26,13 @@ pub struct RequestChannel {
 impl RequestChannel {
     /// With the worker that takes questions from `asks` and answers into `answers`.
     pub fn new(asks: OwnedFd, answers: OwnedFd) -> Result<Self, Fault> {
-        let timed = |pipe| TimedPipe::new(pipe, PATIENCE).map_err(|_| Fault::Internal("a pipe cannot be used"));
+        let timed = |pipe| TimedPipe::new(pipe, PATIENCE).during("use", Path::new("a pipe"));
         Ok(Self { asks: Sender::new(timed(asks)?), answers: Receiver::new(timed(answers)?) })
     }
 
     /// With a thread of this process: for the connected side, where there is nothing to keep apart.
     pub fn here(work: impl FnOnce(PipeReader, PipeWriter) -> io::Result<()> + Send + 'static) -> Result<Self, Fault> {
-        let pipe = || io::pipe().map_err(|_| Fault::Internal("a pipe cannot be opened"));
+        let pipe = || io::pipe().during("open", Path::new("a pipe"));
         let ((asked, asks), (answers, answered)) = (pipe()?, pipe()?);
         // It ends when nobody asks any more; a pipe that breaks is the other end's to tell.
         thread::spawn(move || work(asked, answered));

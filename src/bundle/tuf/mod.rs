@@ -211,7 +211,7 @@ pub fn open<T: DeserializeOwned>(
         }
     }
     if role.threshold == 0 || (good.len() as u64) < role.threshold {
-        return Err(wrong(&format!("it has {} of {} signatures", good.len(), role.threshold)));
+        return Err(wrong(&format!("{} keys of its role have signed it, and {} must", good.len(), role.threshold)));
     }
     if signed.get("_type").and_then(Value::as_str) != Some(kind) {
         return Err(wrong("it is of another type"));

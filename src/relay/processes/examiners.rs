@@ -216,7 +216,7 @@ impl Examiners for SupervisedExaminers {
         }
         self.newest = Newest::Used;
         let ends = self.requests.try_clone().and_then(|requests| Ok((requests, self.replies.try_clone()?)));
-        let (requests, replies) = ends.map_err(|_| Fault::Internal("a pipe cannot be used"))?;
+        let (requests, replies) = ends.during("use", Path::new("the examiners' pipes"))?;
         RequestChannel::new(requests, replies)
     }
 

@@ -11,6 +11,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram as StdDatagram;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,17 +25,18 @@ use tracing::{error, info};
 use crate::rights::ProcessRole;
 use crate::state::State;
 use answer::{Way, answer};
+use base::error::IoContext as _;
 use base::{Fault, clock};
 use config::Config;
 use config::dns::Dns;
 use guard::Guard;
 use sandbox::Grants;
 use sandbox::report::SelfTest;
+use serve::connection_limit::ConnectionLimit;
 use serve::evidence::Evidence;
 use serve::index::Index;
 use serve::journal::{Attempt, Journal};
 use serve::listener::watch_confinement;
-use serve::connection_limit::ConnectionLimit;
 use zones::Zones;
 
 /// Time limit for a silent connection, and for an answer to be taken.
@@ -227,5 +229,5 @@ fn follow(resolver: Arc<Resolver>, state: State, config: Config) -> Result<(), F
         }
     };
     let started = std::thread::Builder::new().name("follow".into()).spawn(run);
-    started.map(drop).map_err(|_| Fault::Internal("a thread cannot be started"))
+    started.map(drop).during("start", Path::new("a thread"))
 }
