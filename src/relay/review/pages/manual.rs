@@ -21,7 +21,7 @@ pub fn index(context: &ReviewContext, reader: &PageReader) -> PageResponse {
     PageResponse::page(200, framed_page(context.config.relay.get_ref(), reader, "/manual", "Manual", None, &body))
 }
 
-/// One topic, as text; `None` if the manual has no such topic.
+/// Page of a topic, as text; `None` if the manual has no such topic.
 pub fn topic(context: &ReviewContext, reader: &PageReader, topic: &str) -> Option<PageResponse> {
     let page = manual::page(topic)?;
     let body = html! {

@@ -1,4 +1,4 @@
-//! One release: its origin, its verdicts, what it changes, its receipt, and the statement to sign.
+//! Page of a release: its origin, its verdicts, what it changes, its receipt, and the statement to sign.
 
 use maud::{Markup, html};
 
