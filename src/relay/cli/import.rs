@@ -1,4 +1,4 @@
-//! `gaprelay import`: progress while it reads, a table when it is done.
+//! `gaprelay import`: progress while media are read, a table at the end.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -27,17 +27,20 @@ use sandbox::worker::{end_with, our_id, ourselves, start_awaited, stop};
 use terminal::Ended;
 use tlog::receipt::paper;
 
-/// Imports, settles, and tells what became of it.
+/// Imports, settles, and prints the result for each bundle.
 pub fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) -> Result<Ended, Error> {
     let operator = operator(args.operator.as_deref())?;
     if args.paths.is_empty() {
         return console::import(root, args, &operator.name);
     }
-    let Some(supervisor) = args.keeper.supervised else { return supervise(root, args) };
+    let Some(supervisor) = args.keeper.supervised else {
+        args.paths.iter().try_for_each(|path| check_folder(path))?;
+        return supervise(root, args);
+    };
     end_with(supervisor, Signal::KILL)?;
     let (mut keeper, workers) = worker::keeper(root, now, args, sockets)?;
     let keeper = &mut keeper;
-    let mut shown = Shown { bar: None, quiet: args.json };
+    let mut shown = ProgressDisplay { bar: None, quiet: args.json, opened: false };
     let mut looked_at = LookedAt::begin(&keeper.state, &operator);
     let judged = import(keeper, workers, &operator, &mut |progress| {
         looked_at.show(&progress);
@@ -46,16 +49,16 @@ pub fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) -> Resu
     looked_at.step(Step::Settling);
     let settled = settle(keeper)?;
     drop(looked_at);
-    let report = report(keeper, &judged, &settled)?;
+    let result = result(keeper, &judged, &settled)?;
     if args.json {
-        terminal::say_json(&report);
+        terminal::say_json(&result);
     } else {
-        table(&report);
+        table(&result);
         receipt::show(&keeper.log.head());
     }
     if judged.is_empty() {
         let paths: Vec<_> = args.paths.iter().map(quoted_os).collect();
-        return Err(Error::refused(Reason::NoBundle, format!("no bundle under {}", paths.join(", "))));
+        return Err(Error::refused(Reason::NoBundle, format!("there is no bundle under {}", paths.join(", "))));
     }
     let ended = judged.iter().map(|j| match &j.outcome {
         Outcome::Failed(Fault::Damaged { .. }) => Ended::Damaged,
@@ -70,6 +73,23 @@ pub fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) -> Resu
         Ended::Damaged => 3,
     };
     Ok(ended.max_by_key(rank).unwrap_or(Ended::Well))
+}
+
+/// Folder of a medium or bundle. Fault: the path is missing or is not a folder, so that no medium was there to open.
+fn check_folder(path: &Path) -> Result<(), Fault> {
+    let name = quoted_os(path);
+    match std::fs::metadata(path) {
+        Ok(meta) if !meta.is_dir() => Err(Fault::usage(
+            format!("{name} is not a folder"),
+            "Give the folder where the medium is mounted, or the folder of one bundle: gaprelay import FOLDER",
+        )),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(Fault::usage(
+            format!("there is no folder {name}: is the medium mounted?"),
+            "See what is mounted with `lsblk`, mount the medium read-only (mount -o ro,nodev,nosuid,noexec), then import again.",
+        )),
+        // The reader of the medium says what is wrong with any other.
+        _ => Ok(()),
+    }
 }
 
 /// Sets the media's disks read-only where we are root, starts the keeper, provides its examiners and waits for it. This
@@ -93,7 +113,7 @@ fn supervise(root: &Path, args: &Import) -> Result<Ended, Error> {
         command.arg("--disk").arg(&disk.name);
     }
     let ended = wait_for(root, command, &args.paths)?;
-    // Whatever it ended with: the disks are as they were.
+    // However the keeper ended, the disks get their former settings back.
     drop(guarded);
     match (ended.code().and_then(|code| u8::try_from(code).ok()), ended.signal()) {
         (Some(code), _) => Ok(Ended::As(code)),
@@ -105,8 +125,7 @@ fn supervise(root: &Path, args: &Import) -> Result<Ended, Error> {
     }
 }
 
-/// Waits for the keeper. An interruption stops it in order, and whatever it is, we go on to restore the
-/// disks.
+/// Waits for the keeper. A signal to this process stops the keeper in order; after any end the disks are restored.
 fn wait_for(root: &Path, mut command: Command, media: &[PathBuf]) -> Result<ExitStatus, Fault> {
     let keeper = Path::new("the keeper");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().during("wait for", keeper)?;
@@ -131,39 +150,47 @@ fn wait_for(root: &Path, mut command: Command, media: &[PathBuf]) -> Result<Exit
     })
 }
 
-/// Who imports: the person behind `sudo`, else the user; by another name if one is given.
-fn operator(said: Option<&str>) -> Result<Operator, Fault> {
+/// Operator of an import: the person behind `sudo`, else the user; under another name if one is given.
+fn operator(given: Option<&str>) -> Result<Operator, Fault> {
     let behind_sudo = || std::env::var("SUDO_UID").ok()?.parse().ok();
     let uid = match rustix::process::getuid().as_raw() {
         0 => behind_sudo().unwrap_or(0),
         uid => uid,
     };
     let user = uzers::get_user_by_uid(uid).map_or(format!("uid {uid}"), |u| u.name().to_string_lossy().into_owned());
-    let name = said.unwrap_or(&user);
+    let name = given.unwrap_or(&user);
     if name.trim().is_empty() || name.len() > 100 {
-        return Err(Fault::Config("the operator's name is empty or too long".into()));
+        let wrong = format!("the name of the operator has {} characters", name.trim().chars().count());
+        return Err(Fault::usage(wrong, "Give a name of 1 to 100 bytes: gaprelay import PATH --operator NAME"));
     }
     Ok(Operator::new(name, &user))
 }
 
-/// Bars on a terminal, plain lines elsewhere, nothing with `--json`.
-struct Shown {
+/// Progress of an import: bars on a terminal, plain lines elsewhere, nothing with `--json`.
+struct ProgressDisplay {
     bar: Option<ProgressBar>,
     quiet: bool,
+    /// True when at least one medium was opened.
+    opened: bool,
 }
 
-impl Shown {
+impl ProgressDisplay {
     fn show(&mut self, progress: &Progress<'_>) {
         if self.quiet {
             return;
         }
         match progress {
             Progress::Surveyed(survey) => {
+                self.opened = true;
                 let (found, other) = (survey.bundles().len(), survey.unrelated());
                 let bundles = if found == 1 { "bundle" } else { "bundles" };
-                terminal::note(format_args!("found {found} {bundles}, and {other} other files and folders"));
+                terminal::note(format_args!(
+                    "found {found} {bundles}, and {other} other files and folders, which are ignored"
+                ));
                 for folder in survey.unreadable() {
-                    terminal::note(format_args!("could not look into {folder}"));
+                    terminal::note(format_args!(
+                        "cannot read the folder {folder} on the medium; bundles in it are not imported"
+                    ));
                 }
             }
             Progress::Reading(bundle, size) => self.begin("reading", bundle, *size),
@@ -175,20 +202,24 @@ impl Shown {
             }
             Progress::Mounted(mount) if mount.lacks.is_empty() => {}
             Progress::Mounted(mount) => {
-                terminal::note(format_args!("the medium is mounted without {}", mount.lacks.join(", ")));
+                terminal::note(format_args!("the medium is mounted without the options {}", mount.lacks.join(", ")));
             }
             Progress::Unchanged(true) => {}
             Progress::Unchanged(false) => {
                 self.clear();
-                terminal::note("the medium is gone, or its tree is not what it was: something else has written to it");
+                terminal::note(
+                    "the medium was removed too early, or something else has written to it while it was read",
+                );
             }
             Progress::MediaDone => {
                 self.clear();
-                terminal::note("you may remove the medium now");
+                if self.opened {
+                    terminal::note("you may remove the medium now");
+                }
             }
             Progress::Judged(judged) => {
                 self.clear();
-                tell(judged);
+                print_failure(judged);
             }
         }
     }
@@ -215,8 +246,8 @@ impl Shown {
     }
 }
 
-/// Tells at once what went wrong; the table at the end has the rest.
-fn tell(judged: &Judged) {
+/// Prints at once why a bundle was not imported; the table at the end has the rest.
+fn print_failure(judged: &Judged) {
     let name = match &judged.release {
         Some((feed, version)) => format!("{feed} {version}"),
         None => judged.bundle.clone(),
@@ -232,15 +263,15 @@ fn tell(judged: &Judged) {
         }
         Outcome::KeyringReplaced(version) => {
             terminal::note(format_args!("keyring {version} is in force now"));
-            terminal::hint("what it revokes, and what such keys brought in: gaprelay keyring show");
+            terminal::hint("see which keys it revokes, and what those keys brought in: gaprelay keyring show");
         }
         Outcome::Imported(_) | Outcome::AlreadyHere => {}
     }
 }
 
-fn report(keeper: &Keeper, judged: &[Judged], settled: &Settled) -> Result<json::Imported, Fault> {
+fn result(keeper: &Keeper, judged: &[Judged], settled: &Settled) -> Result<json::ImportJson, Fault> {
     let bundles = judged.iter().map(|judged| bundle(keeper, judged)).collect::<Result<_, _>>()?;
-    Ok(json::Imported {
+    Ok(json::ImportJson {
         bundles,
         published: settled.published.iter().cloned().collect(),
         stuck: settled.stuck.iter().map(|(channel, refusal)| (channel.clone(), refusal.into())).collect(),
@@ -248,8 +279,8 @@ fn report(keeper: &Keeper, judged: &[Judged], settled: &Settled) -> Result<json:
     })
 }
 
-fn bundle(keeper: &Keeper, judged: &Judged) -> Result<json::Bundle, Fault> {
-    let mut bundle = json::Bundle {
+fn bundle(keeper: &Keeper, judged: &Judged) -> Result<json::BundleJson, Fault> {
+    let mut bundle = json::BundleJson {
         bundle: judged.bundle.clone(),
         feed: judged.release.as_ref().map(|(feed, _)| feed.clone()),
         version: judged.release.as_ref().map(|(_, version)| *version),
@@ -289,11 +320,11 @@ fn bundle(keeper: &Keeper, judged: &Judged) -> Result<json::Bundle, Fault> {
     Ok(bundle)
 }
 
-fn table(report: &json::Imported) {
-    if report.bundles.is_empty() {
+fn table(result: &json::ImportJson) {
+    if result.bundles.is_empty() {
         return;
     }
-    let rows = report.bundles.iter().map(|bundle| {
+    let rows = result.bundles.iter().map(|bundle| {
         let counts = bundle.counts.unwrap_or_default();
         let count = |n: u64| if bundle.counts.is_some() { n.to_string() } else { "-".into() };
         let signers: Vec<_> = bundle.signers.iter().map(|s| format!("{} ({})", s.name, s.role)).collect();
@@ -315,18 +346,18 @@ fn table(report: &json::Imported) {
         ]
     });
     terminal::table(&["feed", "version", "signed by", "cleared", "stripped", "withheld", "outcome"], rows.collect());
-    for (channel, generation) in &report.published {
+    for (channel, generation) in &result.published {
         terminal::note(format_args!("channel {channel} now shows set {generation}"));
     }
-    for (channel, why) in &report.stuck {
-        terminal::note(format_args!("channel {channel} stays as it was: {} [{}]", why.detail, why.reason));
+    for (channel, why) in &result.stuck {
+        terminal::note(format_args!("channel {channel} still shows its former set: {} [{}]", why.detail, why.reason));
         terminal::hint(why.next);
     }
-    for bundle in &report.bundles {
+    for bundle in &result.bundles {
         let (Some(feed), Some(version)) = (&bundle.feed, bundle.version) else { continue };
         if matches!(bundle.standing, Some(Standing::Held { .. })) {
             terminal::hint(format_args!(
-                "an officer reviews it: gaprelay show {feed}/{version}, then gaprelay approve {feed}/{version}"
+                "{feed} {version} waits for an officer: gaprelay show {feed}/{version} --diff, then gaprelay approve {feed}/{version}"
             ));
         } else if bundle.counts.is_some_and(|counts| !counts.is_clean()) {
             terminal::hint(format_args!("see what was withheld or stripped, and why: gaprelay show {feed}/{version}"));

@@ -1,4 +1,4 @@
-//! `gaprelay review`: the officers' pages.
+//! `gaprelay review`: web pages for officers.
 
 use std::fs::Permissions;
 use std::net::{SocketAddr, TcpListener};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rustix::process::Signal;
 
-use super::args::Review;
+use super::args::ReviewArgs;
 use super::selftest;
 use super::sockets::Sockets;
 use crate::review::door::Doors;
@@ -23,8 +23,8 @@ use sandbox::worker::end_with;
 use serve::tls::{Clients, Tls};
 use terminal::Ended;
 
-/// Shows the pages until told to stop.
-pub fn run(state: &State, args: &Review, sockets: Sockets) -> Result<Ended, Error> {
+/// Serves the pages until the process is stopped.
+pub fn run(state: &State, args: &ReviewArgs, sockets: Sockets) -> Result<Ended, Error> {
     if let Some(supervisor) = args.supervised {
         end_with(supervisor, Signal::TERM)?;
     }
@@ -32,8 +32,8 @@ pub fn run(state: &State, args: &Review, sockets: Sockets) -> Result<Ended, Erro
     let socket = args.socket.clone().or_else(|| config.review.socket.as_ref().map(|path| state.root().join(path)));
     let readers = Readers::find(&config.review)?;
     if config.review.readers.is_empty() {
-        terminal::note("the config names no reader: nobody is shown anything");
-        terminal::hint("add [[review.reader]] with user or certificate, and role to the config");
+        terminal::note("config.toml names no reader, so the pages are shown to nobody");
+        terminal::hint("add a section [[review.reader]] with user or certificate, and with role, to config.toml");
     }
     let proof = selftest::before(state.root(), &[Role::Review], &config)?;
     let tls = tls(state, &config.review)?;
@@ -47,21 +47,22 @@ pub fn run(state: &State, args: &Review, sockets: Sockets) -> Result<Ended, Erro
         sockets.pages()?
     };
     if unix.is_empty() && tcp.is_empty() {
-        let wrong = "review.socket names no path, and review.listen no address: there is nothing to show the pages on";
+        let wrong = "the pages have no socket and no address: set review.socket or review.listen in config.toml";
         return Err(Fault::Config(wrong.into()).into());
     }
     let with_tls = |listener| Some((listener, Arc::clone(tls.as_ref()?)));
-    let without =
-        || Fault::Config("an address for the pages was passed, but the config has no certificate for it".into());
+    let without = || {
+        Fault::Config("the service manager passed a TCP socket for the pages, which needs TLS: set review.tls_certificate, review.tls_key and review.client_authorities in config.toml".into())
+    };
     let tls = tcp.into_iter().map(|listener| with_tls(listener).ok_or_else(without)).collect::<Result<_, _>>()?;
     let doors = Doors { unix, tls };
     std::env::set_current_dir(state.root()).during("enter", state.root())?;
     let inside = State::open(Path::new("."))?;
-    show(&inside, &config, readers, doors, proof, &mut |told| terminal::note(told))?;
+    show(&inside, &config, readers, doors, proof, &mut |text| terminal::note(text))?;
     Ok(Ended::Well)
 }
 
-/// What TLS needs, where the config has it.
+/// TLS settings of the pages, if the config has them.
 fn tls(state: &State, review: &config::review::Review) -> Result<Option<Arc<Tls>>, Fault> {
     let (Some(certificate), Some(key), Some(authorities)) =
         (&review.tls_certificate, &review.tls_key, &review.client_authorities)
@@ -72,8 +73,8 @@ fn tls(state: &State, review: &config::review::Review) -> Result<Option<Arc<Tls>
         .map(Some)
 }
 
-/// A socket that every account of this host may knock at: the kernel says which one does. One that is
-/// left from before is replaced; anything else at its place is not.
+/// Binds a Unix socket to which every account of this host may connect; the kernel tells which account does. A socket
+/// that is left from before is replaced; any other file at that path is not.
 fn bind(path: &Path) -> Result<UnixListener, Fault> {
     if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
         std::fs::remove_file(path).during("replace", path)?;

@@ -43,7 +43,7 @@ pub struct Status {
     pub faults: Vec<String>,
     /// What to do about them, each once.
     #[serde(skip)]
-    pub next: BTreeSet<&'static str>,
+    pub next: BTreeSet<String>,
 }
 
 /// What the witnesses remember, in `status --json`.
@@ -174,7 +174,7 @@ pub fn status(state: &State, config: &Config, now: Timestamp) -> Result<Status, 
         }
     }
     status.faults = faults.iter().map(ToString::to_string).collect();
-    status.next = faults.iter().map(Fault::hint).collect();
+    status.next = faults.iter().map(|fault| fault.hint().to_owned()).collect();
     Ok(status)
 }
 
