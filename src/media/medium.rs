@@ -15,7 +15,7 @@ use base::error::IoContext as _;
 use base::ipc::channel::{self, RequestChannel};
 use base::ipc::timed_pipe::TimedPipe;
 use base::ipc::wire::{Frame, Receiver};
-use base::quoted::printable;
+use base::quoted::{printable, quoted_os};
 use base::{Digest, Error, Fault, Limits, Reason, Refusal, durable};
 use bundle::{Envelope, Verified, signature};
 
@@ -106,7 +106,7 @@ impl Medium {
 
     /// A medium that this process reads itself.
     pub fn here(root: &Path, limits: &Limits) -> Result<Self, Error> {
-        let opened = crate::find::open_root(root).map_err(|e| unlistable(&e))?;
+        let opened = crate::find::open_root(root).map_err(|e| unlistable(root, &e))?;
         let theirs = limits.clone();
         let channel = RequestChannel::here(move |asks, answers| reader::run(&opened, &theirs, asks, answers))?;
         Ok(Self { reader: ReaderProcess { channel: Some(channel), limits: limits.clone() } })
@@ -297,9 +297,18 @@ fn receive(answers: &mut Receiver<TimedPipe>, spooled: &Spooled, size: u64, step
     })
 }
 
-/// The refusal that a root which cannot be opened leads to.
-pub fn unlistable(error: &io::Error) -> Refusal {
-    Refusal::new(Reason::MediumUnreadable, format!("it cannot be listed: {}", printable(&error.to_string())))
+/// Refusal of a medium whose root cannot be opened.
+pub fn unlistable(path: &Path, error: &io::Error) -> Refusal {
+    let name = quoted_os(path);
+    let detail = match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no folder {name}: is the medium mounted?"),
+        io::ErrorKind::NotADirectory => format!("{name} is not a folder"),
+        io::ErrorKind::PermissionDenied => {
+            format!("{name} may not be read by this account: mount the medium so that others may read it")
+        }
+        _ => format!("{name} cannot be listed: {}", printable(&error.to_string())),
+    };
+    Refusal::new(Reason::MediumUnreadable, detail)
 }
 
 fn broken(error: &io::Error) -> Fault {

@@ -78,7 +78,7 @@ fn a_clock_that_had_run_ahead_is_turned_back_by_two_officers() {
     let world = World::new();
     let late = now().plus(Duration::from_mins(1)).to_string();
     let ran = world.relay(&["directive", "clock-back", &late, "--officer", "officer", "--reason", "x"]).expect(3);
-    assert!(ran.err.contains("nothing is to turn back"), "{}", ran.err);
+    assert!(ran.err.contains("there is nothing to turn back"), "{}", ran.err);
     let time = now().to_string();
 
     let world = ran_ahead();
@@ -118,7 +118,7 @@ fn a_clock_that_had_run_ahead_is_turned_back_by_two_officers() {
     assert!(turned["directives"][0]["clock"].is_string(), "{turned}");
     // Nobody prints what would not count.
     let again = ["directive", "clock-back", &time, "--officer", "officer", "--reason", "x"];
-    assert!(world.relay(&again).expect(3).err.contains("nothing is to turn back"));
+    assert!(world.relay(&again).expect(3).err.contains("there is nothing to turn back"));
 
     // It is today again: for what comes in, and in both logs.
     world.import(&third).expect(0);

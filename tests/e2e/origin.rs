@@ -123,13 +123,13 @@ fn who_may_bring_what_is_said_in_words() {
     let (world, _) = world_at("secret", &rule("refuse", ""));
     let said = world.relay(&["policy", "explain", "feed"]).expect(0).out;
     for words in [
-        "Feed feed, on a network classified secret.",
-        "A bundle must be signed by: 1 distinct vendor key.",
-        "publisher example, origin CH:\n  may bring what the feed may carry.",
+        "Feed feed, on a network with classification secret.",
+        "Keys that must sign a bundle: 1 different vendor key.",
+        "publisher example, origin CH:\n  may bring all content that the feed may carry.",
         "publisher far-vendor, origin RU:\n  everything is refused: rule far: a test\n    a letter",
-        "It may carry: clamav-hashes, clamav-cvd",
-        "1 of these officers approve: officer, second; never who imported it.",
-        "Where it keeps something else from detecting: 2 of them.",
+        "The feed may carry: clamav-hashes, clamav-cvd",
+        "1 of these officers must approve it: officer, second. The person who imported it may not.",
+        "A release that stops other content from detecting needs 2 of them.",
     ] {
         assert!(said.contains(words), "{words}\n{said}");
     }

@@ -40,7 +40,7 @@ fn a_kept_head_tells_a_grown_log_from_one_that_was_cut_forked_or_restored() {
     for kept in [&paper, &signed] {
         let (verdict, words) = against(&world, kept, 0);
         assert_eq!(verdict, "grown", "{words}");
-        assert!(words.contains("has grown; its first"), "{words}");
+        assert!(words.contains("has grown since; its first"), "{words}");
     }
     assert_eq!(against(&world, &newest, 0).0, "same");
 
@@ -52,7 +52,7 @@ fn a_kept_head_tells_a_grown_log_from_one_that_was_cut_forked_or_restored() {
     wrong[at] = if wrong[at] == b'0' { b'1' } else { b'0' };
     fs::write(&slip, wrong).unwrap();
     let ran = world.relay(&["log", "verify", "--against", slip.to_str().unwrap()]).expect(2);
-    assert!(ran.err.contains("not written down rightly"), "{}", ran.err);
+    assert!(ran.err.contains("check word of the receipt does not match"), "{}", ran.err);
 
     // An old copy, restored: whole in itself.
     let state = world.state();
@@ -73,7 +73,7 @@ fn a_kept_head_tells_a_grown_log_from_one_that_was_cut_forked_or_restored() {
     world.relay(&["log", "verify"]).expect(0);
     let (verdict, words) = against(&world, &after, 4);
     assert_eq!(verdict, "shorter", "{words}");
-    assert!(words.contains("an old copy of it was restored"), "{words}");
+    assert!(words.contains("an old copy was restored"), "{words}");
     // And grown again, past the point: another history, signed by the right key.
     for version in 4..7 {
         let bundle = world.bundle("auto", version, ONE);
@@ -91,14 +91,14 @@ fn a_kept_head_tells_a_grown_log_from_one_that_was_cut_forked_or_restored() {
     assert!(world.relay(&["log", "verify", "--log-key", &wrong]).expect(4).err.contains("not signed by the log's key"));
     let witness = key(world.state().join("log/access/vkey").to_str().unwrap());
     let ran = world.relay(&["log", "verify", "--log", "import", "--log-key", &witness]).expect(2);
-    assert!(ran.err.contains("nothing would be checked"), "{}", ran.err);
+    assert!(ran.err.contains("has no log of that name"), "{}", ran.err);
     // The head of another log.
     let other = World::new();
     fs::write(&slip, other.relay(&["log", "receipt"]).expect(0).out.replace("import/1", "import/2")).unwrap();
     world.relay(&["log", "verify", "--against", slip.to_str().unwrap()]).expect(2);
     fs::copy(other.state().join("log/import/checkpoint"), &slip).unwrap();
     let ran = world.relay(&["log", "verify", "--against", slip.to_str().unwrap()]).expect(2);
-    assert!(ran.err.contains("not by the log's key"), "{}", ran.err);
+    assert!(ran.err.contains("not signed by the key of the log"), "{}", ran.err);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn receipts_are_checked_without_the_log() {
     fs::write(&receipt, text.replace(&format!("\nindex {index}\n"), &format!("\nindex {}\n", index - 1))).unwrap();
     verify(&receipt, &vkey).expect(4);
     fs::write(&receipt, text.replace("tlog-proof@v1", "tlog-proof@v2")).unwrap();
-    assert!(verify(&receipt, &vkey).expect(2).err.contains("not of the form"));
+    assert!(verify(&receipt, &vkey).expect(2).err.contains("not the receipt of an import"));
     world.relay(&["log", "receipt", "auto/9"]).expect(3);
     world.relay(&["log", "prove", "9999"]).expect(2);
 
@@ -167,7 +167,7 @@ fn entries_since_a_moment_are_found_without_reading_the_rest() {
     let day = world.relay(&["log", "show", "--since", "2020-01-01", "--json"]).expect(0).out;
     assert_eq!(all, day);
     let ran = world.relay(&["log", "show", "--since", "2250-01-01T00:00:00Z"]).expect(0);
-    assert!(ran.out.is_empty() && ran.err.contains("no such entry"), "{} {}", ran.out, ran.err);
+    assert!(ran.out.is_empty() && ran.err.contains("no entry of the log matches"), "{} {}", ran.out, ran.err);
     world.relay(&["log", "show", "--since", "yesterday"]).expect(2);
 }
 

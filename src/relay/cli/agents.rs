@@ -1,4 +1,4 @@
-//! `gaprelay agents`: who pulled what and when, and who is behind.
+//! `gaprelay agents`: which agent pulled what and when, and which are behind.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use crate::state::State;
 use base::{Error, clock};
 use terminal::Ended;
 
-/// Shows them.
+/// Prints a row for each agent and feed.
 pub fn run(state: &State, json: bool) -> Result<Ended, Error> {
     let rows = rows(state, clock::now())?;
     if json {
@@ -15,15 +15,17 @@ pub fn run(state: &State, json: bool) -> Result<Ended, Error> {
         return Ok(Ended::Well);
     }
     if rows.is_empty() {
-        terminal::note("no agent has pulled anything; what came in the last seconds is known with the next settle");
+        terminal::note(
+            "no agent has pulled anything yet; pulls of the last seconds appear here after the next `gaprelay settle`",
+        );
         return Ok(Ended::Well);
     }
     terminal::table(
         &["agent", "program", "feed", "has", "published", "standing", "last", "times"],
         rows.iter().map(cells).collect(),
     );
-    let mut told = BTreeSet::new();
-    for row in rows.iter().filter(|row| row.standing != AgentStanding::Current && told.insert(row.standing)) {
+    let mut explained = BTreeSet::new();
+    for row in rows.iter().filter(|row| row.standing != AgentStanding::Current && explained.insert(row.standing)) {
         terminal::say(format_args!("\n{}: {}", row.standing.word(), row.standing.next()));
     }
     Ok(Ended::Well)

@@ -1,4 +1,4 @@
-//! `gaprelay approve` and `settle`: statements out to be signed, signed ones in.
+//! `gaprelay approve` and `settle`: prints statements to sign, takes signed ones.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tracing::{error, info, warn};
 
-use super::args::{Approve, Decide, Settle};
+use super::args::{ApproveArgs, Decide, SettleArgs};
 use super::{json, receipt};
 use crate::keeper::Keeper;
 use crate::publish::{Examples, item_changes};
@@ -25,11 +25,11 @@ use sandbox::{Layer, probe};
 use terminal::Ended;
 use tlog::receipt::paper;
 
-/// Between two settles, for `up`.
-const AGAIN: Duration = Duration::from_secs(5);
+/// Time between two settles, for `up`.
+const PAUSE: Duration = Duration::from_secs(5);
 
-/// Prints the statement, or hands a signed one in and settles.
-pub fn run(root: &Path, now: Timestamp, args: &Approve) -> Result<Ended, Error> {
+/// Prints a statement to sign, or hands in a signed one and settles.
+pub fn run(root: &Path, now: Timestamp, args: &ApproveArgs) -> Result<Ended, Error> {
     match &args.signature {
         None => print(&State::open(root)?, args),
         Some(signature) => {
@@ -39,8 +39,8 @@ pub fn run(root: &Path, now: Timestamp, args: &Approve) -> Result<Ended, Error> 
     }
 }
 
-/// Hands a signed text in, if `check` finds no slip in it, and settles. The text is the signature's path without
-/// `.minisig`, if none is given.
+/// Hands in a signed text, if `check` finds no mistake in it, and settles. If no text is given, it is at the path of the
+/// signature without `.minisig`.
 pub fn hand_in(
     root: &Path,
     now: Timestamp,
@@ -50,9 +50,9 @@ pub fn hand_in(
 ) -> Result<Ended, Error> {
     let statement = statement_of(signature, statement)?;
     State::open(root)?;
-    // Opened as whoever hands it in; read and judged only in the cage.
+    // Opened with the rights of the user who hands it in; read and judged only when confined.
     let (text, signature) = (open(&statement)?, open(signature)?);
-    let state = crate::cli::confined(root)?;
+    let state = crate::cli::enter_confinement(root)?;
     let handed_in = SubmittedStatement { at: now, text: read(text)?, signature: read(signature)? };
     check(&handed_in)?;
     let mut keeper = Keeper::open(state, now, crate::cli::wait)?;
@@ -60,52 +60,57 @@ pub fn hand_in(
     settle_now(&mut keeper, as_json)
 }
 
-/// What a signature is over: the path given, or its own without `.minisig`.
-pub fn statement_of(signature: &Path, given: Option<&Path>) -> Result<PathBuf, Refusal> {
+/// Path of the signed statement: the given one, or the path of the signature without `.minisig`. Fault: none is given,
+/// and the signature does not end in `.minisig`.
+pub fn statement_of(signature: &Path, given: Option<&Path>) -> Result<PathBuf, Fault> {
     if given.is_none() && signature.extension().is_none_or(|e| e != "minisig") {
-        let detail = format!("{} does not end in .minisig; name the statement with --statement", quoted_os(signature));
-        return Err(Refusal::new(Reason::StatementMalformed, detail));
+        let detail =
+            format!("the file {} is not a signature by its name: it does not end in .minisig", quoted_os(signature));
+        return Err(Fault::usage(
+            detail,
+            "Give the file that `minisign -S` made. If it has another name, give the signed text as well: --statement FILE.",
+        ));
     }
     Ok(given.map_or_else(|| signature.with_extension(""), Path::to_owned))
 }
 
-/// A statement about another release than the one named is a slip worth telling before it counts.
+/// Refuses a statement about another release than the one on the command line, before it counts.
 fn check_release(id: &ReleaseId, handed_in: &SubmittedStatement) -> Result<(), Refusal> {
     match Statement::parse(&handed_in.text) {
         Ok(statement) if statement.release != *id => {
-            let detail = format!("the statement is about {}, not {id}", statement.release);
+            let detail = format!("the statement is about {}, but the command names {id}", statement.release);
             Err(Refusal::new(Reason::StatementUnknownRelease, detail))
         }
-        // What cannot be read is judged, and logged, by settle.
+        // A statement that cannot be parsed is judged, and logged, by settle.
         _ => Ok(()),
     }
 }
 
-/// Opens what is handed in.
+/// Opens a file that is handed in.
 pub fn open(path: &Path) -> Result<File, Fault> {
     File::open(path).during("open", path)
 }
 
-/// Reads a small file; longer ones are cut after 64 KiB, which no statement or signature reaches.
+/// Reads a statement or signature, at most 64 KiB, which none of them reaches; the rest of a longer file is cut.
 pub fn read(file: File) -> Result<Vec<u8>, Fault> {
     read_at_most(file, 64 << 10)
 }
 
-/// Reads a keyring; a longer one is cut, and so refused.
+/// Reads a keyring; the rest of one above the limit is cut, so that it is refused.
 pub fn read_keyring(file: File) -> Result<Vec<u8>, Fault> {
     read_at_most(file, bundle::keyring::LONGEST)
 }
 
 fn read_at_most(file: File, most: u64) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
-    file.take(most).read_to_end(&mut bytes).during("read", Path::new("what was handed in"))?;
+    file.take(most).read_to_end(&mut bytes).during("read", Path::new("the file that was handed in"))?;
     Ok(bytes)
 }
 
-fn print(state: &State, args: &Approve) -> Result<Ended, Error> {
+fn print(state: &State, args: &ApproveArgs) -> Result<Ended, Error> {
     let id = &args.release;
     if Trust::load(state)?.accepted_manifest(&id.feed, id.version).is_none() || !state.release_path(id).is_dir() {
-        return Err(Error::refused(Reason::StatementUnknownRelease, format!("there is no release {id} here")));
+        return Err(Error::refused(Reason::StatementUnknownRelease, format!("this relay has no release {id}")));
     }
     let decision = match args.decision {
         Decide::Approve => Decision::Approve,
@@ -119,35 +124,37 @@ fn print(state: &State, args: &Approve) -> Result<Ended, Error> {
     let changes = item_changes(state, &release, Examples::Few)?.digest()?;
     let statement = release.statement(changes, (decision, ticket), officer, reason)?;
     terminal::say(statement.to_string().trim_end());
+    terminal::hint(format_args!("review the release: gaprelay show {id} --diff"));
     terminal::hint(
-        "keep these eight lines as a file, say statement.txt; look at the release with gaprelay show --diff; then",
+        "save these eight lines as a file, for example statement.txt, and sign it: minisign -S -s YOUR.key -m statement.txt",
     );
-    terminal::hint("minisign -S -s YOUR.key -m statement.txt");
-    terminal::hint(format_args!("gaprelay approve {id} --signature statement.txt.minisig"));
+    terminal::hint(format_args!(
+        "hand in the signed statement: gaprelay approve {id} --signature statement.txt.minisig"
+    ));
     Ok(Ended::Well)
 }
 
-/// Settles once; or, for `up` or as a service, again and again.
-pub fn settle(root: &Path, args: &Settle) -> Result<Ended, Error> {
-    // The loop may be stopped at any moment: whatever is cut, the next start goes on from there.
+/// Settles once; or, for `up` or as a service, every five seconds.
+pub fn settle(root: &Path, args: &SettleArgs) -> Result<Ended, Error> {
+    // Stopping the loop at any moment is safe: the next start continues from there.
     match args.supervised {
         Some(supervisor) => end_with(supervisor, Signal::KILL)?,
         None if args.watch => {}
         None => return settle_now(&mut crate::cli::here(root, clock::now())?, args.json),
     }
-    let state = crate::cli::confined(root)?;
+    let state = crate::cli::enter_confinement(root)?;
     let filtered = !state.config()?.terms().waived.contains(&Layer::Seccomp);
     loop {
         if filtered {
             probe()?;
         }
         settle_if_free(&state);
-        std::thread::sleep(AGAIN);
+        std::thread::sleep(PAUSE);
     }
 }
 
-/// A fault is told and tried again the next time; what is published keeps being served. While an
-/// import or an approval is at work there is nothing to do here: it settles itself.
+/// Settles unless an import or an approval is at work, which settles itself. A fault is printed, and the next turn tries
+/// again; published content keeps being served.
 fn settle_if_free(state: &State) {
     let opened = Keeper::try_open(state.clone(), clock::now());
     let settled =
@@ -179,12 +186,12 @@ fn report(settled: &SettleReport) {
     }
 }
 
-/// Settles and tells what came of it.
+/// Settles and prints the result.
 pub fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
     let settled = settle::settle(keeper)?;
     let ended = if settled.refused.is_empty() && settled.stuck.is_empty() { Ended::Well } else { Ended::Refused };
     if as_json {
-        terminal::say_json(&json::Settled {
+        terminal::say_json(&json::SettleJson {
             taken: settled
                 .taken
                 .iter()
@@ -216,15 +223,15 @@ pub fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
         });
         return Ok(ended);
     }
-    tell(&settled);
+    print_settled(&settled);
     if !settled.taken.is_empty() || !settled.directives.is_empty() {
         receipt::show(&keeper.log.head());
     }
     Ok(ended)
 }
 
-/// What a settle did, in words.
-pub fn tell(settled: &SettleReport) {
+/// Prints the result of a settle in words.
+pub fn print_settled(settled: &SettleReport) {
     for (id, decision, officer) in &settled.taken {
         terminal::say(format_args!("{officer}: {} {id}", decision.word()));
     }
@@ -232,28 +239,33 @@ pub fn tell(settled: &SettleReport) {
         terminal::say(format_args!("{officer} orders: {order}"));
         match (order, clock) {
             (Order::TurnBack { .. }, Some(time)) => {
-                terminal::say(format_args!("two officers have said so: the clock is turned back to {time} or later"));
+                terminal::say(format_args!("two officers have signed: the clock is turned back to {time} or later"));
             }
-            (Order::TurnBack { .. }, None) => terminal::hint("it counts once another officer says so too"),
+            (Order::TurnBack { .. }, None) => {
+                terminal::hint("this order counts when a second officer has signed and handed in the same one")
+            }
             _ => {}
         }
     }
     for (size, witnesses, quorum) in &settled.cosigned {
         let met = if *quorum { "the quorum is met" } else { "the quorum is not met yet" };
-        terminal::say(format_args!("{} cosigned the first {size} entries; {met}", witnesses.join(", ")));
+        terminal::say(format_args!(
+            "witness {} cosigned the first {size} entries of the log; {met}",
+            witnesses.join(", ")
+        ));
     }
     for refusal in &settled.refused {
-        terminal::note(format_args!("refused: what was handed in: {refusal}"));
+        terminal::note(format_args!("refused: the handed-in statement: {refusal}"));
         terminal::hint(refusal.reason.next());
     }
     for (channel, generation) in &settled.published {
         terminal::say(format_args!("channel {channel} now shows set {generation}"));
     }
     for (channel, refusal) in &settled.stuck {
-        terminal::note(format_args!("channel {channel} stays as it was: {refusal}"));
+        terminal::note(format_args!("channel {channel} still shows its former set: {refusal}"));
         terminal::hint(refusal.reason.next());
     }
     if settled.evidence > 0 {
-        terminal::say(format_args!("{} refused attempts are in the access log now", settled.evidence));
+        terminal::say(format_args!("added to the access log: refused attempts of agents: {}", settled.evidence));
     }
 }

@@ -1,4 +1,4 @@
-//! The command line. Help, completions and man pages are made from here.
+//! Command line of `gaprelay`: the source of its help, completions and man pages.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::args_keyring::{DirectiveCommand, KeyringCommand, Repair};
+use super::args_keyring::{DirectiveCommand, RelayKeyringCommand, RepairArgs};
 use super::args_log::LogCommand;
 use super::args_policy::PolicyCommand;
 use super::args_tuf::TufCommand;
+use super::examples;
 use crate::processes::worker::Worker;
 use crate::report::refusals::GroupBy;
 use crate::rights::ProcessRole;
@@ -24,323 +25,324 @@ use terminal::offline::Offline;
 /// One-way relay for the updates of detection content on air-gapped networks.
 #[derive(Debug, Parser)]
 #[command(name = "gaprelay", version, after_help = AFTER, disable_help_subcommand = true)]
-pub struct Relay {
-    /// The state folder.
+#[command(mut_subcommands(examples::add))]
+pub struct RelayArgs {
+    /// State folder of the relay: config, keyring, logs, releases.
     #[arg(long, global = true, env = "GAPRELAY_STATE", default_value = "/var/lib/gaprelay", value_name = "DIR")]
     pub state: PathBuf,
     /// Diagnostics of the services.
     #[command(flatten)]
     pub log: LogArgs,
-    /// What to do.
+    /// Subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The relay's subcommands.
+/// Subcommands of `gaprelay`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make the state folder, with an annotated config.toml.
-    Init(Init),
-    /// Import every bundle found under a medium or folder.
+    /// Make the state folder, with a commented example of config.toml.
+    Init(InitArgs),
+    /// Import every bundle found on a medium or in a folder.
     Import(Import),
-    /// Print the statement to sign for a release, or hand a signed one in.
-    Approve(Approve),
-    /// Bring what is published in line with statements, policy and evidence.
-    Settle(Settle),
-    /// What is served, held and stale.
+    /// Print the statement that an officer signs about a release, or hand in a signed one.
+    Approve(ApproveArgs),
+    /// Apply handed-in statements, publish what is approved, and record refused attempts.
+    Settle(SettleArgs),
+    /// Show which releases are served, held for approval, or stale.
     Status {
-        /// Print JSON.
+        /// Print the result as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// All releases and where they stand.
+    /// List all releases and the state of each.
     Releases {
-        /// Print JSON.
+        /// Print the result as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// One release: signers, statements, and every verdict with its reason.
+    /// Show one release: signers, statements, and each verdict with its reason.
     Show {
-        /// FEED/VERSION, such as clamav-daily/27412.
+        /// Release as FEED/VERSION, for example clamav-daily/27412.
         release: ReleaseId,
-        /// Show what it changes against what agents have, rule by rule; what makes detection weaker first.
+        /// Compare the release, rule by rule, with the one that agents have now; changes that weaken detection come first.
         #[arg(long)]
         diff: bool,
-        /// With --diff: show every change, not the first 20 of each kind.
+        /// With --diff: show all changes, not only the first 20 of each kind.
         #[arg(long, requires = "diff")]
         full: bool,
-        /// Print JSON.
+        /// Print the result as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Serve agents until SIGTERM.
+    /// Serve published content to agents until the process gets SIGTERM.
     Serve(Serve),
-    /// Answer DNS look-ups of the config's names alone, and record what others show.
-    Sinkhole(Sinkhole),
-    /// Show officers the pages: what came in, what was taken out, who tried to send something.
-    Review(Review),
-    /// Settle on a timer, serve, and answer look-ups where the config says so, under one supervisor.
+    /// Answer DNS queries for the names in the config only, and record all other queries.
+    Sinkhole(SinkholeArgs),
+    /// Show officers web pages: imports, removed content, and agents that tried to send something out.
+    Review(ReviewArgs),
+    /// Run the whole relay: server, settling on a timer, and all other services that the config turns on.
     Up(Up),
-    /// Look at the transparency logs and check them.
+    /// Show, check and export the transparency logs.
     Log {
-        /// What to do.
+        /// Subcommand.
         #[command(subcommand)]
         command: LogCommand,
     },
-    /// Agents: who pulled what and when, who is behind, who will not follow a step back.
+    /// List agents: what each pulled and when, which are behind, which would not accept an older version.
     Agents {
-        /// Print JSON.
+        /// Print the result as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Who tried to send something out, what it was, and how to turn it off.
-    Refusals(Refusals),
-    /// Try every way out of every confined process, show what stops it, and log the result.
-    Selftest(SelfTest),
-    /// Compare this host with what the relay needs of it, and say what to do; changes nothing.
-    Doctor(Doctor),
-    /// Write the units, users, firewall and USB rules for this host into a folder.
+    /// List attempts to send something out: which agent, what, and how to turn that off.
+    Refusals(RefusalsArgs),
+    /// Test the isolation: try every way out of each confined process, show what stops it, and log the result.
+    Selftest(SelfTestArgs),
+    /// Compare this host with what the relay needs, and show what to correct; changes nothing.
+    Doctor(DoctorArgs),
+    /// Write systemd units, users, firewall rules and USB rules for this host into a folder.
     Deployment {
-        /// The folder; it must exist.
+        /// Existing folder to write into.
         out: PathBuf,
     },
-    /// The keyring in force: who may sign what, what is denied, and what came in by keys that count no longer.
+    /// Show the keyring in force: which keys may sign what, which are denied, and what revoked keys brought in.
     Keyring {
-        /// What to do.
+        /// Subcommand.
         #[command(subcommand)]
-        command: KeyringCommand,
+        command: RelayKeyringCommand,
     },
-    /// Print a directive for an officer to sign, or hand a signed one in: deny a key, a feed or an origin; withdraw
-    /// what a key brought in; waive a bundle's dates; confirm the clock.
+    /// Print a directive for an officer to sign, or hand in a signed one: deny a key, a feed or a country; withdraw
+    /// all that a key brought in; accept one expired bundle; confirm or turn back the clock.
     Directive {
-        /// What to do.
+        /// Subcommand.
         #[command(subcommand)]
         command: DirectiveCommand,
     },
-    /// The repository for TUF clients: the relay's key, and what is published.
+    /// Show the repository for TUF clients: the relay's public key, and the published versions.
     Tuf {
-        /// What to do.
+        /// Subcommand.
         #[command(subcommand)]
         command: TufCommand,
     },
-    /// Make damaged trust state anew from the import log, on the word of two officers.
-    Repair(Repair),
-    /// Check config.toml; names line and column of each fault.
+    /// Rebuild damaged trust state from the import log, with the signatures of two officers.
+    Repair(RepairArgs),
+    /// Check config.toml, and show line and column of each mistake.
     CheckConfig {
-        /// Another file than the state's config.toml.
+        /// File to check. Default: config.toml of the state folder.
         file: Option<PathBuf>,
     },
-    /// Policies: what becomes of what content does.
+    /// Show and try policies: which content is cleared, stripped or withheld, and why.
     Policy {
-        /// What to do.
+        /// Subcommand.
         #[command(subcommand)]
         command: PolicyCommand,
     },
-    /// Check every blob, record, pointer and log of the state; changes nothing.
+    /// Check every file, record and log of the state folder; changes nothing.
     Fsck {
-        /// Print JSON.
+        /// Print the result as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Say what is no longer needed; with --yes, remove it.
+    /// List what is no longer needed; with --yes, remove it.
     Gc {
-        /// Remove it.
+        /// Remove the listed sets, releases and files. Without --yes nothing is removed.
         #[arg(long)]
         yes: bool,
-        /// Print JSON.
+        /// Print the result as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// What needs no state and no network.
+    /// Commands that need neither state nor network.
     #[command(flatten)]
     Offline(Offline),
-    /// A confined process that another one needs.
+    /// Confined process that another process of the relay starts.
     #[command(hide = true)]
     Worker {
-        /// Which.
+        /// Process to run.
         #[command(subcommand)]
         worker: Worker,
     },
 }
 
-/// `selftest`.
+/// Arguments of `selftest`.
 #[derive(Debug, Args)]
-pub struct SelfTest {
-    /// With all layers only: not outside, not with each layer alone.
+pub struct SelfTestArgs {
+    /// Test with all layers together only; skip the tests without layers and with each layer alone.
     #[arg(long, conflicts_with = "layer")]
     pub short: bool,
-    /// With this layer alone, to show what it is worth; nothing is logged.
+    /// Test with this layer alone, to show what it stops. The result is not logged.
     #[arg(long, value_parser = layer(), value_name = "LAYER")]
     pub layer: Option<Layer>,
-    /// Only this role; may be given several times.
+    /// Test this role only. May be given several times. Default: all roles.
     #[arg(long, value_enum, value_name = "ROLE")]
     pub role: Vec<ProcessRole>,
-    /// Print JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
 }
 
-/// `doctor`.
+/// Arguments of `doctor`.
 #[derive(Debug, Args)]
-pub struct Doctor {
-    /// Print JSON.
+pub struct DoctorArgs {
+    /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
-    /// Where another host's files lie.
+    /// Folder that holds the files of another host, instead of `/`.
     #[arg(long, hide = true, value_name = "DIR")]
     pub host: Option<PathBuf>,
 }
 
-/// `settle`.
+/// Arguments of `settle`.
 #[derive(Debug, Args)]
-pub struct Settle {
-    /// Print JSON.
+pub struct SettleArgs {
+    /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
-    /// Go on settling, until stopped: for a service of its own, where `up` is not used.
+    /// Repeat every 5 seconds until stopped: for a service of its own, where `gaprelay up` is not used.
     #[arg(long, conflicts_with = "json")]
     pub watch: bool,
-    /// Go on settling until this process, which started us, ends: how `up` settles.
+    /// Process id of the supervisor; settling repeats until that process ends. `up` starts it so.
     #[arg(long, hide = true, value_name = "PID", conflicts_with = "json")]
     pub supervised: Option<i32>,
 }
 
-/// `init`.
+/// Arguments of `init`.
 #[derive(Debug, Args)]
-pub struct Init {
-    /// The first keyring, made with `gaprelay-pack keyring new`.
+pub struct InitArgs {
+    /// First keyring of the relay, made with `gaprelay-pack keyring new`.
     #[arg(long, value_name = "FILE", required_unless_present = "print_config")]
     pub keyring: Option<PathBuf>,
-    /// A config to start with; an annotated example if left out.
+    /// Config to start with. Default: the commented example.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Print the annotated example of a config, and do nothing else.
+    /// Print the commented example of config.toml, and do nothing else.
     #[arg(long, conflicts_with_all = ["keyring", "config"])]
     pub print_config: bool,
 }
 
-/// `import`.
+/// Arguments of `import`.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// Where a medium is mounted, or a bundle's folder. On a terminal it may be left out: then the screen asks.
+    /// Folder where a medium is mounted, or folder of a bundle. Without PATH, a full-screen form asks for the medium.
     pub paths: Vec<PathBuf>,
-    /// Who imports; the user at the console if left out. Neither this name nor that user may approve
-    /// what is imported; both are recorded.
+    /// Name of the person who imports. Default: the name of the logged-in user. Both names are recorded, and neither
+    /// of them may approve what is imported.
     #[arg(long, value_name = "NAME")]
     pub operator: Option<String>,
-    /// Print JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
-    /// What the supervisor tells the keeper.
+    /// Options that the supervisor passes to the keeper.
     #[command(flatten)]
-    pub keeper: crate::cli::args_import::Keeper,
+    pub keeper: crate::cli::args_import::KeeperArgs,
 }
 
-/// `approve`.
+/// Arguments of `approve`.
 #[derive(Debug, Args)]
-pub struct Approve {
-    /// FEED/VERSION, such as clamav-daily/27412.
+pub struct ApproveArgs {
+    /// Release as FEED/VERSION, for example clamav-daily/27412.
     pub release: ReleaseId,
-    /// What is decided.
+    /// Decision that the statement makes.
     #[arg(long, value_enum, default_value_t = Decide::Approve)]
     pub decision: Decide,
-    /// For a downgrade: the number of the incident that it is for.
+    /// With --decision downgrade: number of the incident that is the cause, as your site counts incidents.
     #[arg(long, value_name = "NUMBER", requires = "until")]
     pub incident: Option<String>,
-    /// For a downgrade: when content that goes forward again is due.
+    /// With --decision downgrade: time when newer content is due again, in UTC, for example 2026-11-24T06:00:00Z.
     #[arg(long, value_name = "TIME", requires = "incident")]
     pub until: Option<Timestamp>,
-    /// The officer's name in the keyring, for the statement.
+    /// Name of the officer, as the keyring has it; written into the statement.
     #[arg(long, value_name = "NAME", required_unless_present = "signature")]
     pub officer: Option<String>,
-    /// Why, in one line, for the statement.
+    /// Reason for the decision, one line; written into the statement.
     #[arg(long, value_name = "TEXT", required_unless_present = "signature")]
     pub reason: Option<String>,
-    /// The signature made with `minisign -S`: hands the statement in.
+    /// Signature file that `minisign -S` made. With this option the statement is handed in.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["officer", "reason"])]
     pub signature: Option<PathBuf>,
-    /// The signed statement; the signature's path without .minisig if left out.
+    /// Statement that was signed. Default: the path of the signature without .minisig.
     #[arg(long, value_name = "FILE", requires = "signature")]
     pub statement: Option<PathBuf>,
-    /// Print JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
 }
 
-/// What an officer can decide.
+/// Decisions of an officer about a release.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Decide {
-    /// It may be published.
+    /// The release may be published.
     Approve,
-    /// It must not be published; final, and one officer is enough.
+    /// The release must not be published. This is final, and one officer is enough.
     Refuse,
-    /// It must no longer be published; final.
+    /// The release must no longer be published. This is final.
     Withdraw,
-    /// It may be published although it goes back to older content: a downgrade ticket.
+    /// The release may be published although its content is older than what agents have (a downgrade ticket).
     Downgrade,
 }
 
-/// `serve` and `up`.
+/// Arguments of `serve`, and of the server that `up` starts.
 #[derive(Clone, Debug, Args)]
 pub struct Serve {
-    /// Address to listen on, instead of those in the config; may be given several times.
+    /// Address and port to listen on. May be given several times. Default: serve.listen of the config.
     #[arg(long, value_name = "IP:PORT")]
     pub listen: Vec<SocketAddr>,
-    /// End when this process, which started us, ends: how `up` starts its server.
+    /// Process id of the supervisor; this process ends with it. `up` starts its server so.
     #[arg(long, hide = true, value_name = "PID")]
     pub supervised: Option<i32>,
 }
 
-/// `up`.
+/// Arguments of `up`.
 #[derive(Clone, Debug, Args)]
 pub struct Up {
-    /// What its server is told.
+    /// Options of the server.
     #[command(flatten)]
     pub serve: Serve,
-    /// Between two self-tests.
+    /// Time between two self-tests of the isolation, for example 30m, 1h or 1d; at least 1s.
     #[arg(long, value_name = "TIME", default_value = "1h")]
     pub prove: Span,
-    /// Show a full-screen console for operators: put a medium in, watch, take the receipt along. The relay runs as
-    /// long as it does.
+    /// Show a full-screen console where operators import a medium and get the receipt. The relay stops when the
+    /// console ends.
     #[arg(long)]
     pub kiosk: bool,
 }
 
-/// `review`.
-#[derive(Debug, clap::Args)]
-pub struct Review {
-    /// Unix socket to show the pages on, instead of the config's. A browser reaches it by, say,
-    /// `ssh -L 8443:PATH RELAY`, and then as <http://localhost:8443>.
+/// Arguments of `review`.
+#[derive(Debug, Args)]
+pub struct ReviewArgs {
+    /// Unix socket to show the pages on. Default: review.socket of the config. A browser on another machine reaches
+    /// the socket by `ssh -L 8443:PATH RELAY`, and then opens <http://localhost:8443>.
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
-    /// End when this process, which started us, ends: how `up` starts its pages.
+    /// Process id of the supervisor; this process ends with it. `up` starts the pages so.
     #[arg(long, value_name = "PID", hide = true)]
     pub supervised: Option<i32>,
 }
 
-/// `sinkhole`.
+/// Arguments of `sinkhole`.
 #[derive(Clone, Debug, Args)]
-pub struct Sinkhole {
-    /// End when this process, which started us, ends: how `up` starts its sinkhole.
+pub struct SinkholeArgs {
+    /// Process id of the supervisor; this process ends with it. `up` starts its sinkhole so.
     #[arg(long, hide = true, value_name = "PID")]
     pub supervised: Option<i32>,
 }
 
-/// `refusals`.
+/// Arguments of `refusals`.
 #[derive(Debug, Args)]
-pub struct Refusals {
-    /// What a line stands for.
+pub struct RefusalsArgs {
+    /// Grouping of the lines: one line for each agent, product or day.
     #[arg(long, value_enum, default_value_t = GroupBy::Agent)]
     pub by: GroupBy,
-    /// Only what tried to send, without misdirected updates and broken requests.
+    /// Show only attempts to send something out; leave out misdirected updates and malformed requests.
     #[arg(long)]
     pub submissions: bool,
-    /// Print JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
 }
 
-/// One of the layers, by its name.
+/// Parser of the name of a layer.
 fn layer() -> impl TypedValueParser<Value = Layer> {
     let named = |name: String| Layer::ALL.into_iter().find(|layer| layer.to_string() == name);
     PossibleValuesParser::new(["namespaces", "landlock", "seccomp"])

@@ -1,17 +1,17 @@
-//! What `import` tells the process that it starts to do the work.
+//! Options that `import` passes to the keeper, the process that does the work.
 
 use clap::Args;
 
-/// The keeper of an import, as its supervisor starts it.
+/// Options of the keeper of an import, set by its supervisor.
 #[derive(Debug, Args)]
-pub struct Keeper {
-    /// Be the keeper, for this process, which started us.
+pub struct KeeperArgs {
+    /// Process id of the supervisor; makes this process the keeper.
     #[arg(long, hide = true, value_name = "PID")]
     pub supervised: Option<i32>,
-    /// The pipes by which it provides examiners.
+    /// Numbers of the pipes over which the supervisor provides examiners.
     #[arg(long, hide = true, value_name = "NUMBERS", value_delimiter = ',', requires = "supervised")]
     pub pipes: Vec<u32>,
-    /// A disk that it has set read-only.
+    /// Name of a disk that the supervisor has set read-only.
     #[arg(long, hide = true, value_name = "NAME")]
     pub disk: Vec<String>,
 }

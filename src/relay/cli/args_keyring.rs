@@ -1,4 +1,4 @@
-//! The command line of `gaprelay keyring` and `gaprelay directive`.
+//! Command line of `gaprelay keyring`, `directive` and `repair`.
 
 use std::path::PathBuf;
 
@@ -6,117 +6,121 @@ use clap::{Args, Subcommand};
 
 use base::{Digest, Timestamp};
 
-/// The subcommands of `keyring`.
+/// Subcommands of `keyring`.
 #[derive(Debug, Subcommand)]
-pub enum KeyringCommand {
-    /// Show it, its digest as words to read aloud, what officers denied, and what came in by keys that count no longer.
+pub enum RelayKeyringCommand {
+    /// Show the keys, the digest as words to read aloud, what officers denied, and what revoked keys brought in.
     Show {
-        /// Print JSON.
+        /// Print the result as JSON.
         #[arg(long)]
         json: bool,
     },
 }
 
-/// The subcommands of `directive`.
+/// Subcommands of `directive`.
 #[derive(Debug, Subcommand)]
 pub enum DirectiveCommand {
-    /// Nothing that a key signs counts here any more.
+    /// Deny a key: this relay accepts no signature by that key any more.
     DenyKey {
-        /// Its id, as `gaprelay keyring show` has it.
+        /// Key id, 16 hexadecimal digits, as `gaprelay keyring show` prints it.
         key: String,
-        /// Who and why.
+        /// Officer and reason.
         #[command(flatten)]
-        by: By,
+        by: OfficerArgs,
     },
-    /// No bundle of a feed is taken any more.
+    /// Deny a feed: this relay accepts no bundle of that feed any more.
     DenyFeed {
-        /// The feed.
+        /// Name of the feed, as the manifests have it.
         feed: String,
-        /// Who and why.
+        /// Officer and reason.
         #[command(flatten)]
-        by: By,
+        by: OfficerArgs,
     },
-    /// Nothing counts here that is signed by a key of a country.
+    /// Deny a country: this relay accepts no signature by a key of that origin any more.
     DenyOrigin {
-        /// The country, ISO 3166-1 alpha-2.
+        /// Country code, two capital letters (ISO 3166-1 alpha-2), for example US.
         origin: String,
-        /// Who and why.
+        /// Officer and reason.
         #[command(flatten)]
-        by: By,
+        by: OfficerArgs,
     },
-    /// Withdraw all releases that a key signed, or that were approved with it, in one step.
+    /// Withdraw, in one step, all releases that were signed or approved with a key.
     WithdrawKey {
-        /// Its id, as `gaprelay keyring show` has it.
+        /// Key id, 16 hexadecimal digits, as `gaprelay keyring show` prints it.
         key: String,
-        /// Who and why.
+        /// Officer and reason.
         #[command(flatten)]
-        by: By,
+        by: OfficerArgs,
     },
-    /// Take one bundle although it is expired or stale, or its version runs far ahead.
+    /// Accept one bundle although it is expired or stale, or its version number is far ahead.
     Waive {
-        /// SHA-256 of its manifest.json.
+        /// SHA-256 of the manifest.json of that bundle, 64 hexadecimal digits, as sha256sum prints it.
         manifest: Digest,
-        /// Until when it may be imported.
+        /// Time until which the bundle may be imported, in UTC, for example 2026-11-24T06:00:00Z.
         #[arg(long, value_name = "TIME")]
         until: Timestamp,
-        /// Who and why.
+        /// Officer and reason.
         #[command(flatten)]
-        by: By,
+        by: OfficerArgs,
     },
-    /// Confirm the time, where the clock is far ahead of all that the relay has seen.
+    /// Confirm the clock when it is far ahead of the newest time on record.
     Clock {
-        /// The time, from a clock that is known to be right; it must be within a day of this relay's.
+        /// Present time from a clock that is known to be right, in UTC, for example 2026-11-24T06:00:00Z; at most a day from
+        /// the clock of this relay.
         time: Timestamp,
-        /// Who and why.
+        /// Officer and reason.
         #[command(flatten)]
-        by: By,
+        by: OfficerArgs,
     },
-    /// Turn the clock back, where it had run ahead: the relay has seen moments that never were, and imports nothing until
-    /// they come. It takes two officers.
+    /// Turn the clock back after it had run ahead. Until then the relay imports nothing, because the newest time on
+    /// record lies in the future. Two officers must sign.
     ClockBack {
-        /// The time, from a clock that is known to be right; this relay's must be right by now too.
+        /// Present time from a clock that is known to be right, in UTC, for example 2026-11-24T06:00:00Z. Set the clock of
+        /// this relay first.
         time: Timestamp,
-        /// Who and why.
+        /// Officer and reason.
         #[command(flatten)]
-        by: By,
+        by: OfficerArgs,
     },
-    /// Hand a signed directive in.
+    /// Hand in a signed directive.
     HandIn {
-        /// The signature made with `minisign -S`.
+        /// Signature file that `minisign -S` made.
         signature: PathBuf,
-        /// The signed directive; the signature's path without .minisig if left out.
+        /// Directive that was signed. Default: the path of the signature without .minisig.
         #[arg(long, value_name = "FILE")]
         statement: Option<PathBuf>,
-        /// Print JSON.
+        /// Print the result as JSON.
         #[arg(long)]
         json: bool,
     },
 }
 
-/// Who orders it, and why.
+/// Officer who orders something, and the reason.
 #[derive(Debug, Args)]
-pub struct By {
-    /// The officer's name in the keyring.
+pub struct OfficerArgs {
+    /// Name of the officer, as the keyring has it.
     #[arg(long, value_name = "NAME")]
     pub officer: String,
-    /// Why, in one line.
+    /// Reason, one line.
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
 }
 
-/// `repair`.
+/// Arguments of `repair`.
 #[derive(Debug, Args)]
-pub struct Repair {
-    /// The officer's name in the keyring, for the statement.
+pub struct RepairArgs {
+    /// Name of the officer, as the keyring has it; written into the statement.
     #[arg(long, value_name = "NAME", required_unless_present = "signature", requires = "reason")]
     pub officer: Option<String>,
-    /// Why, in one line, for the statement.
+    /// Reason for the repair, one line; written into the statement.
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
-    /// An officer's signature, beside the statement of the same name without .minisig; two of them do the repair.
+    /// Signature file of an officer; the statement must lie beside it under the same name without .minisig. Give this
+    /// option twice: two officers must sign.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["officer", "reason"])]
     pub signature: Vec<PathBuf>,
-    /// The keyring in force, where the state's copy is damaged: from the ceremony, or from a medium that brought it.
+    /// Keyring in force, needed if the copy in the state folder is damaged. It is on the medium that brought it, and
+    /// with the people who hold the root keys.
     #[arg(long, value_name = "FILE")]
     pub keyring: Option<PathBuf>,
 }

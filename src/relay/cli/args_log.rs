@@ -1,4 +1,4 @@
-//! The command line of `gaprelay log`.
+//! Command line of `gaprelay log`.
 
 use std::path::PathBuf;
 
@@ -8,207 +8,208 @@ use base::Timestamp;
 use bundle::ReleaseId;
 use config::export::ExportFormat;
 
-/// The logs' subcommands.
+/// Subcommands of `log`.
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
-    /// Print entries, oldest first.
+    /// Print the entries of a log, oldest first.
     Show(LogShow),
-    /// Check a log from its bytes alone, against what was kept of it, or check a receipt offline.
+    /// Check a log: its bytes against its signed head, and against kept receipts. Or check one receipt offline.
     Verify(LogVerify),
-    /// Print the proof that an entry is in the log, or that the log grew from a size that someone keeps.
+    /// Print the proof that an entry is in the log, or that the log only grew since it had a given size.
     Prove(LogProve),
-    /// Print a receipt: of a release's import, or of the log as it is now, for the paper book.
+    /// Print the receipt of an import, or the receipt of the log as it is now, for the paper book.
     Receipt(LogReceipt),
-    /// Tell entries to a collector (SIEM), in lines to a file or to the local syslog socket.
+    /// Write entries as lines for a SIEM, to standard output, a file or the local syslog socket.
     Export(LogExport),
-    /// Keep an outside memory of relays' logs on an officer's machine, and carry heads to it and back.
+    /// Have a witness on another machine sign the head of the log, so that nobody can rewrite the log unseen.
     Witness {
-        /// What to do.
+        /// Subcommand.
         #[command(subcommand)]
         command: WitnessCommand,
     },
 }
 
-/// The subcommands of `log witness`.
+/// Subcommands of `log witness`.
 #[derive(Debug, Subcommand)]
 pub enum WitnessCommand {
-    /// On the relay: print what a witness is to sign, the newest head with the proof that it grew.
+    /// On the relay: print the request to a witness: the newest head, with the proof that the log only grew.
     Request {
-        /// The size of the head that the witness signed last; by default that of the newest one handed in.
+        /// Number of entries under the head that the witness signed last. Default: that of the newest head handed in.
         #[arg(long, value_name = "SIZE")]
         old: Option<u64>,
     },
-    /// On the relay: hand in what a witness signed.
+    /// On the relay: hand in a head that a witness signed.
     HandIn {
-        /// What `sign` printed, or the request with the answer of the call behind it; - reads standard input.
+        /// File with the output of `log witness sign`, or with the request and, after it, the answer of a witness
+        /// service; - reads standard input.
         file: PathBuf,
-        /// Print JSON.
+        /// Print the result as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// On the relay: print its policy with the log's key in it (C2SP tlog-policy), for other people's checkers.
+    /// On the relay: print the witness policy with the key of the log (C2SP tlog-policy), for tools of other people.
     Policy,
-    /// On the witness: make a memory, with a key of its own.
+    /// On the witness: make the folder of a new witness, with a new key.
     Init {
-        /// The folder; it must not exist.
+        /// Folder to make; it must not exist.
         dir: PathBuf,
-        /// The key's name: a host and a path, such as desk1.example/witness.
-        #[arg(long)]
+        /// Name of the key: a host and a path, for example desk1.example/witness.
+        #[arg(long, value_name = "HOST/PATH")]
         name: String,
     },
-    /// On the witness: remember a log from here on.
+    /// On the witness: accept requests about a log from now on.
     Know {
-        /// The memory.
+        /// Folder of the witness.
         dir: PathBuf,
-        /// The log's public key, or the file that holds it, from its officers.
+        /// Public key of the log, or the file that holds it (log/import/vkey). Get it from the officers of that relay.
         #[arg(long, value_name = "VKEY")]
         log_key: String,
     },
-    /// On the witness: check a request and print it cosigned.
+    /// On the witness: check a request, and print the head with the signature of this witness.
     Sign {
-        /// The memory.
+        /// Folder of the witness.
         dir: PathBuf,
-        /// What `request` printed; - reads standard input.
+        /// File with the output of `log witness request`; - reads standard input.
         request: PathBuf,
     },
-    /// On the witness: answer the call add-checkpoint (C2SP tlog-witness) until SIGTERM.
+    /// On the witness: answer add-checkpoint requests over HTTP (C2SP tlog-witness) until the process gets SIGTERM.
     Serve {
-        /// The memory.
+        /// Folder of the witness.
         dir: PathBuf,
-        /// Where to listen.
+        /// Address and port to listen on.
         #[arg(long, value_name = "IP:PORT")]
         listen: std::net::SocketAddr,
     },
-    /// On the witness: show its key and what it remembers.
+    /// On the witness: show its public key, and the newest head of each log that it signed.
     Show {
-        /// The memory.
+        /// Folder of the witness.
         dir: PathBuf,
     },
 }
 
-/// `log show`.
+/// Arguments of `log show`.
 #[derive(Debug, Args)]
 pub struct LogShow {
-    /// Which log.
+    /// Log to use: `import` or `access`.
     #[arg(long, value_enum, default_value_t = WhichLog::Import)]
     pub log: WhichLog,
-    /// Only the newest so many entries.
+    /// Show only the newest N entries.
     #[arg(long, value_name = "N", conflicts_with = "since")]
     pub last: Option<u64>,
-    /// Only entries from this moment on, such as 2026-11-24T06:00:00Z or 2026-11-24.
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    /// Show only entries from this time on, in UTC, for example 2026-11-24T06:00:00Z, or a day, 2026-11-24.
+    #[arg(long, value_name = "TIME", value_parser = time_or_day)]
     pub since: Option<Timestamp>,
-    /// Print JSON, one entry a line.
+    /// Print JSON, one entry on each line.
     #[arg(long)]
     pub json: bool,
 }
 
-/// A moment, or the beginning of a day (UTC).
-fn moment(text: &str) -> Result<Timestamp, &'static str> {
+/// Parses a time, or a day as its beginning (UTC).
+fn time_or_day(text: &str) -> Result<Timestamp, &'static str> {
     if text.len() == 10 { format!("{text}T00:00:00Z").parse() } else { text.parse() }
 }
 
-/// `log verify`.
+/// Arguments of `log verify`.
 #[derive(Debug, Args)]
 pub struct LogVerify {
-    /// Which log; both if left out.
+    /// Log to check. Default: both.
     #[arg(long, value_enum, conflicts_with = "dir")]
     pub log: Option<WhichLog>,
-    /// A copy of a log, instead of the state's.
+    /// Folder with a copy of a log to check, instead of the logs in the state folder.
     #[arg(long, value_name = "DIR", requires = "log_key")]
     pub dir: Option<PathBuf>,
-    /// What someone kept of the log: a bounded receipt, a checkpoint, or a receipt; - reads it from
-    /// standard input. May be given several times.
+    /// File that somebody kept outside the relay: the six lines of the paper book, a checkpoint, or the receipt of an
+    /// import; - reads standard input. May be given several times.
     #[arg(long, value_name = "FILE")]
     pub against: Vec<PathBuf>,
-    /// Check this receipt (C2SP tlog-proof) alone; no log is needed.
+    /// Check this receipt of an import (C2SP tlog-proof) without any log.
     #[arg(long, value_name = "FILE", requires = "log_key", conflicts_with_all = ["dir", "log", "against", "grown"])]
     pub receipt: Option<PathBuf>,
-    /// Check with this proof, from `log prove --grown-from`, that its checkpoint grew from the one kept
-    /// (--against); no log is needed.
+    /// Check, without any log, that the log only grew since the checkpoint of --against was kept. FILE is the output of
+    /// `log prove --grown-from`.
     #[arg(long, value_name = "FILE", requires = "log_key", requires = "against", conflicts_with_all = ["dir", "log"])]
     pub grown: Option<PathBuf>,
-    /// Check that this file of `log export` says what the logs say; - reads standard input.
+    /// Check that the lines of this file, made by `log export`, agree with the logs; - reads standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["receipt", "grown", "against", "dir", "log"])]
     pub export: Option<PathBuf>,
-    /// With --export: entries may be left out, as in a file of a filtered view.
+    /// With --export: do not report entries that the file leaves out, as a filtered file does.
     #[arg(long, requires = "export")]
     pub filtered: bool,
-    /// The public key that signed it: what its vkey file holds, or that file, from a source you trust.
+    /// Public key of the log, or the file that holds it (log/import/vkey), from a source that you trust.
     #[arg(long, alias = "key", value_name = "VKEY")]
     pub log_key: Option<String>,
-    /// Print JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
 }
 
-/// `log export`.
+/// Arguments of `log export`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each line names its entry and the size of the signed head. Compare them with the logs by
-`gaprelay log verify --export FILE`. Forms: schemas/export.md.")]
+Each line names its entry and the size of the signed head. `gaprelay log verify --export FILE`
+compares the lines with the logs. Formats: schemas/export.md.")]
 pub struct LogExport {
-    /// As `[export]` of the config says, until stopped: how `up` and the unit run it.
+    /// Export as the section [export] of the config says, until stopped. `up` and the systemd unit use this.
     #[arg(long, conflicts_with_all = ["format", "log", "since", "follow", "out", "syslog", "framed", "cursor"])]
     pub configured: bool,
-    /// The words of the lines.
+    /// Format of the lines.
     #[arg(long, value_enum, default_value_t = ExportFormat::Ocsf)]
     pub format: ExportFormat,
-    /// Only this log; both if left out.
+    /// Log to export. Default: both.
     #[arg(long, value_enum)]
     pub log: Option<WhichLog>,
-    /// Only entries from this moment on, such as 2026-11-24T06:00:00Z or 2026-11-24; where there is a cursor
-    /// that knows better, from there.
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    /// Export only entries from this time on, in UTC, for example 2026-11-24T06:00:00Z, or a day, 2026-11-24. If the file
+    /// of --cursor exists, the export continues from there instead.
+    #[arg(long, value_name = "TIME", value_parser = time_or_day)]
     pub since: Option<Timestamp>,
-    /// Go on with entries as they come, until stopped.
+    /// Continue with new entries as they come, until stopped.
     #[arg(long)]
     pub follow: bool,
-    /// Append to this file instead of printing.
+    /// Append the lines to this file instead of printing them.
     #[arg(long, value_name = "FILE", conflicts_with = "syslog")]
     pub out: Option<PathBuf>,
-    /// Send each line to this local syslog socket, in a frame of RFC 5424.
+    /// Send each line to this local syslog socket, framed as RFC 5424 says. Default SOCKET: /dev/log.
     #[arg(long, value_name = "SOCKET", num_args = 0..=1, default_missing_value = "/dev/log")]
     pub syslog: Option<PathBuf>,
-    /// Frame lines as RFC 5424 says, also in a file.
+    /// Frame the lines as RFC 5424 says, also in a file.
     #[arg(long)]
     pub framed: bool,
-    /// Remember here how far lines have gone, and go on from there: none is lost at a restart; after a cut some
-    /// may come twice.
+    /// File that records how far the export has come. The next export continues from there: no entry is lost; after a
+    /// power cut some may come twice.
     #[arg(long, value_name = "FILE")]
     pub cursor: Option<PathBuf>,
-    /// End when this process, which started us, ends: how `up` starts it.
+    /// Process id of the supervisor; this process ends with it. `up` starts the export so.
     #[arg(long, hide = true, value_name = "PID")]
     pub supervised: Option<i32>,
 }
 
-/// `log prove`.
+/// Arguments of `log prove`.
 #[derive(Debug, Args)]
 pub struct LogProve {
-    /// Number of the entry, as `log show` has it.
+    /// Number of the entry, counted from 0, as `log show` prints it.
     #[arg(required_unless_present = "grown_from")]
     pub entry: Option<u64>,
-    /// Prove instead that the log grew from its first so many entries.
+    /// Prove instead that the log only grew since it had this many entries.
     #[arg(long, value_name = "SIZE", conflicts_with = "entry")]
     pub grown_from: Option<u64>,
-    /// Which log.
+    /// Log to use: `import` or `access`.
     #[arg(long, value_enum, default_value_t = WhichLog::Import)]
     pub log: WhichLog,
 }
 
-/// `log receipt`.
+/// Arguments of `log receipt`.
 #[derive(Debug, Args)]
 pub struct LogReceipt {
-    /// FEED/VERSION, such as clamav-daily/27412: the proof of its import (C2SP tlog-proof). Without it, the
-    /// bounded receipt of the import log as it is now.
+    /// Release as FEED/VERSION, for example clamav-daily/27412: prints the proof of its import (C2SP tlog-proof).
+    /// Without a release: prints the six lines for the paper book about the import log as it is now.
     pub release: Option<ReleaseId>,
 }
 
-/// The two logs.
+/// Logs of the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum WhichLog {
     /// Imports, verdicts, statements, publications.
     Import,
-    /// Attempts to send something out.
+    /// Refused attempts of agents to send something out.
     Access,
 }

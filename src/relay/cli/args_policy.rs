@@ -1,42 +1,42 @@
-//! The command line of `gaprelay policy`.
+//! Command line of `gaprelay policy`.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-/// The subcommands of `policy`.
+/// Subcommands of `policy`.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
-    /// Show the policies, the site's and those that ship with the program; or the rules of one, each with its why.
+    /// List the policies of the config and of the program, or show the rules of one policy with the reason of each.
     Show {
-        /// Its name.
+        /// Name of the policy.
         name: Option<String>,
     },
-    /// Say in words who may bring what for a feed, who must agree, and why.
+    /// Explain for a feed who may bring which content, who must agree, and why.
     Explain {
-        /// The feed.
+        /// Name of the feed in the config.
         feed: String,
     },
-    /// Say what a policy would do with files, folders or releases that are kept here; imports nothing.
+    /// Show what a policy would do with files, folders or stored releases; imports nothing.
     Test(PolicyTest),
 }
 
-/// `policy test`.
+/// Arguments of `policy test`.
 #[derive(Debug, Args)]
 pub struct PolicyTest {
-    /// Files, folders, or releases as FEED/VERSION.
+    /// Files, folders, or stored releases as FEED/VERSION, for example clamav-daily/27412.
     #[arg(required = true)]
     pub targets: Vec<PathBuf>,
-    /// A policy of the config, or one that ships; that of the config's classification if left out.
+    /// Name of a policy of the config or of the program. Default: the policy for the classification in the config.
     #[arg(long, value_name = "NAME", conflicts_with = "file")]
     pub policy: Option<String>,
-    /// A policy in a file of its own, before it goes into the config.
+    /// File with a policy to try before it is added to the config.
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// The policy of this feed, and its kinds.
-    #[arg(long)]
+    /// Feed of the config whose kinds, and whose policy unless another is named, are used.
+    #[arg(long, value_name = "FEED")]
     pub feed: Option<String>,
-    /// Print JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
 }

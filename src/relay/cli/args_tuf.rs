@@ -1,12 +1,12 @@
-//! The command line of `gaprelay tuf`.
+//! Command line of `gaprelay tuf`.
 
 use clap::Subcommand;
 
-/// The subcommands of `gaprelay tuf`.
+/// Subcommands of `gaprelay tuf`.
 #[derive(Debug, Subcommand)]
 pub enum TufCommand {
-    /// Print the public key with which the relay signs timestamp, snapshot and notices; makes it where there is none.
+    /// Print the public key of the relay for timestamp, snapshot and notices; makes the key if there is none yet.
     Key,
-    /// What is published: versions, when each role runs out, and what stock clients would not take.
+    /// Show the published versions, when each role expires, and which roles stock clients would not accept.
     Show,
 }

@@ -1,4 +1,4 @@
-//! `gaprelay import` without a path, `gaprelay up`, and its full-screen form, `gaprelay up --kiosk`.
+//! Full-screen form of `gaprelay import` without a path, and of `gaprelay up --kiosk`.
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -15,15 +15,17 @@ use sandbox::worker::end_with;
 use terminal::Ended;
 use terminal::diagnostics::LogArgs;
 
-/// Asks for the medium on the terminal. Fault: there is none.
+/// Asks for the medium on the terminal. Fault: the process has no terminal.
 pub fn import(root: &Path, args: &Import, operator: &str) -> Result<Ended, Error> {
     if args.json || !is_at_terminal() {
-        let usage = "no PATH was given, and there is no terminal to ask at: gaprelay import PATH";
-        return Err(Fault::Config(usage.into()).into());
+        let wrong = "the command names no PATH, and without a terminal the relay cannot ask for one";
+        return Err(
+            Fault::usage(wrong, "Name the folder where the medium is mounted: gaprelay import /media/stick").into()
+        );
     }
     let state = State::open(root)?;
     let last = show(&state, &state.config()?, operator.to_owned(), None)?;
-    Ok(last.map_or(Ended::Well, |done| tell(&done)))
+    Ok(last.map_or(Ended::Well, |done| print_last(&done)))
 }
 
 /// Runs all of the relay's services until SIGTERM or SIGINT, or as long as the screen of a kiosk is there.
@@ -42,9 +44,9 @@ pub fn up(root: &Path, args: &Up, log: LogArgs) -> Result<Ended, Error> {
 /// Keeps the relay running under the screen.
 fn kiosk(root: &Path, config: &Config, args: &Up, log: LogArgs) -> Result<Ended, Error> {
     if !is_at_terminal() {
-        return Err(
-            Fault::Config("a kiosk needs a terminal: start `gaprelay up` without --kiosk elsewhere".into()).into()
-        );
+        let wrong = "the console of --kiosk needs a terminal, and this process has none";
+        let next = "Start it on a terminal; or run the relay without the console: gaprelay up";
+        return Err(Fault::usage(wrong, next).into());
     }
     let mut up = vec!["--prove".to_owned(), String::from(args.prove)];
     up.extend(args.serve.listen.iter().flat_map(|address| ["--listen".to_owned(), address.to_string()]));
@@ -57,8 +59,8 @@ fn is_at_terminal() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
-/// What stays on the terminal when the screen is gone: the last receipt.
-fn tell(done: &Done) -> Ended {
+/// Prints the last receipt, which stays on the terminal after the screen is gone.
+fn print_last(done: &Done) -> Ended {
     if let Some(outcome) = &done.outcome {
         terminal::say(outcome.receipt.trim_end());
     }

@@ -1,9 +1,9 @@
-//! `gaprelay directive`: what an officer tightens or answers for, out to be signed and in again.
+//! `gaprelay directive`: prints an order of an officer to sign, and hands in a signed one.
 
 use std::path::Path;
 
 use super::approve;
-use super::args_keyring::{By, DirectiveCommand};
+use super::args_keyring::{DirectiveCommand, OfficerArgs};
 use crate::publish::affected::{affected_releases, listing_digest};
 use crate::state::{State, Trust};
 use base::{Error, Reason, Timestamp};
@@ -11,7 +11,7 @@ use bundle::directive::{Directive, Order};
 use terminal::Ended;
 use tlog::check::read_vkey;
 
-/// Prints a directive, or hands a signed one in and settles.
+/// Prints a directive to sign, or hands in a signed one and settles.
 pub fn run(root: &Path, now: Timestamp, command: &DirectiveCommand) -> Result<Ended, Error> {
     let (order, by) = match command {
         DirectiveCommand::HandIn { signature, statement, json } => {
@@ -28,41 +28,45 @@ pub fn run(root: &Path, now: Timestamp, command: &DirectiveCommand) -> Result<En
     print(&State::open(root)?, order, by)
 }
 
-/// The order to withdraw what a key brought in, and on standard error what that is.
+/// Order to withdraw all releases of a key; prints each of them on standard error.
 fn withdraw(state: &State, key: &str) -> Result<Order, Error> {
     let releases = affected_releases(state, &state.config()?, &Trust::load(state)?, key)?;
     if releases.is_empty() {
-        let detail = format!("there is nothing here that key {} had a part in", base::quoted(key));
+        let detail = format!("no release here was signed or approved with key {}", base::quoted(key));
         return Err(Error::refused(Reason::StatementListing, detail));
     }
     for it in &releases {
         let part = if it.signed { "signed" } else { "approved" };
-        terminal::note(format_args!("{} ({}), {part} with it", it.id, it.standing));
+        terminal::note(format_args!("the order withdraws {} ({}), which was {part} with this key", it.id, it.standing));
     }
     Ok(Order::WithdrawKey { key: key.to_owned(), releases: listing_digest(&releases) })
 }
 
-/// The order to turn the clock back from the latest moment that the relay has seen.
+/// Order to turn the clock back from the newest time on record.
 fn turn_back(state: &State, to: Timestamp, now: Timestamp) -> Result<Order, Error> {
     let from = Trust::load(state)?.latest_known_time(state)?;
     if to >= from || now >= from {
-        let detail =
-            format!("the clock says {now}, the latest that the relay has seen is {from}: nothing is to turn back");
+        let detail = format!(
+            "there is nothing to turn back: the clock says {now}, the order says {to}, and both must be before the newest time on record, {from}"
+        );
         return Err(Error::refused(Reason::StatementClock, detail));
     }
-    terminal::note(format_args!("all that the relay has seen from {to} to {from} was dated by a clock that ran ahead"));
-    terminal::note(format_args!("it takes two officers to say so"));
+    terminal::note(format_args!(
+        "the order says that all records from {to} to {from} were dated by a clock that ran ahead"
+    ));
+    terminal::note("the order counts when two officers have signed it");
     Ok(Order::TurnBack { to, from })
 }
 
-fn print(state: &State, order: Order, by: &By) -> Result<Ended, Error> {
+fn print(state: &State, order: Order, by: &OfficerArgs) -> Result<Ended, Error> {
     let relay = read_vkey(&state.import_log())?.name().to_owned();
     let directive = Directive { relay, order, officer: by.officer.clone(), reason: by.reason.clone() };
-    // What we print must be what we read.
+    // The printed text must be one that hand-in accepts.
     let directive = Directive::parse(directive.to_string().as_bytes())?;
     terminal::say(directive.to_string().trim_end());
-    terminal::hint("keep these five lines as a file, say directive.txt; then");
-    terminal::hint("minisign -S -s YOUR.key -m directive.txt");
-    terminal::hint("gaprelay directive hand-in directive.txt.minisig");
+    terminal::hint(
+        "save these five lines as a file, for example directive.txt, and sign it: minisign -S -s YOUR.key -m directive.txt",
+    );
+    terminal::hint("hand in the signed directive: gaprelay directive hand-in directive.txt.minisig");
     Ok(Ended::Well)
 }

@@ -1,4 +1,4 @@
-//! `gaprelay doctor`, and the files it compares with.
+//! `gaprelay doctor` and `deployment`.
 
 use std::path::Path;
 
@@ -6,12 +6,13 @@ use super::{args, json};
 use crate::doctor::{ExaminedHost, Health, HostFinding, deployment, examine};
 use crate::log::search::{SearchQuery, search};
 use crate::state::State;
+use base::quoted::quoted_os;
 use base::{Error, Fault, Timestamp, clock};
 use terminal::Ended;
 use tlog::check::read_vkey;
 
-/// Looks, and says what to do. Failed: something breaks what the relay promises.
-pub fn run(state: &State, args: &args::Doctor) -> Result<Ended, Error> {
+/// Checks the host and prints what to correct. Failed: a finding breaks a promise of the relay.
+pub fn run(state: &State, args: &args::DoctorArgs) -> Result<Ended, Error> {
     let config = state.config()?;
     let mut newest = Timestamp::from_secs(0);
     for folder in [state.import_log(), state.access_log()] {
@@ -23,7 +24,7 @@ pub fn run(state: &State, args: &args::Doctor) -> Result<Ended, Error> {
     let findings = examine(&patient);
     let worst = findings.iter().map(|finding| finding.health).max();
     if args.json {
-        terminal::say_json(&json::Doctor { findings });
+        terminal::say_json(&json::DoctorJson { findings });
     } else {
         show(&findings);
     }
@@ -41,7 +42,7 @@ fn show(findings: &[HostFinding]) {
         |finding: &HostFinding| vec![finding.check.to_owned(), word(finding.health).to_owned(), finding.found.clone()];
     terminal::table(&["check", "state", "found"], findings.iter().map(row).collect());
     let wrong: Vec<&HostFinding> = findings.iter().filter(|finding| finding.next.is_some()).collect();
-    // What has the same remedy is told together.
+    // Findings with the same remedy are printed together.
     for alike in wrong.chunk_by(|one, other| one.check == other.check && one.next == other.next) {
         let found: Vec<&str> = alike.iter().map(|finding| finding.found.as_str()).collect();
         let Some(HostFinding { check, next: Some(next), .. }) = alike.first() else { continue };
@@ -49,15 +50,20 @@ fn show(findings: &[HostFinding]) {
     }
 }
 
-/// Writes the files that make a host a relay.
+/// Writes the files that a host needs to be a relay.
 pub fn deployment(out: &Path) -> Result<Ended, Error> {
     if !out.is_dir() {
-        return Err(Fault::Config(format!("{} is no folder", out.display())).into());
+        let (wrong, next) = if out.exists() {
+            (format!("{} is not a folder", quoted_os(out)), "Name a folder to write into.".to_owned())
+        } else {
+            (format!("there is no folder {}", quoted_os(out)), format!("Make it first: mkdir -p {}", quoted_os(out)))
+        };
+        return Err(Fault::usage(wrong, next).into());
     }
     let count = deployment::write(out)?;
     terminal::say(format_args!("wrote {count} files into {}", out.display()));
     terminal::hint(
-        "read them, then: systemd-sysusers, systemd-tmpfiles --create, nft -f gaprelay.nft, systemctl daemon-reload",
+        "read the files and copy them into place, then run: systemd-sysusers, systemd-tmpfiles --create, nft -f gaprelay.nft, systemctl daemon-reload",
     );
     Ok(Ended::Well)
 }

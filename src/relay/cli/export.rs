@@ -1,4 +1,4 @@
-//! `gaprelay log export`, and `log verify --export`.
+//! `gaprelay log export` and `log verify --export`.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};
@@ -26,29 +26,33 @@ use terminal::Ended;
 use tlog::check::{LogFinding, check, read_vkey};
 use tlog::note::Verifier;
 
-/// Between two looks at the logs.
-const LOOK: Duration = Duration::from_millis(500);
-/// Between two proofs that the cage holds.
+/// Time between two looks for new entries.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Time between two probes of the isolation.
 const PROBE: Duration = Duration::from_mins(1);
-/// Entries of each log between two savings of the cursor.
-const MANY: u64 = 1000;
+/// Number of entries of each log between two savings of the cursor.
+const BATCH: u64 = 1000;
 /// Longest line of an export that is read, in bytes.
 const LONGEST: u64 = 1 << 20;
 
-/// Tells entries, once or for as long as it runs.
+/// Writes entries as lines, once or until the process ends.
 pub fn run(state: &State, args: &LogExport) -> Result<Ended, Error> {
     if let Some(supervisor) = args.supervised {
         end_with(supervisor, Signal::TERM)?;
     }
     let config = state.config()?;
-    let plan = if args.configured { Plan::of(state, config.export.as_ref())? } else { Plan::asked(args) };
+    let plan = if args.configured {
+        ExportJob::from_config(state, config.export.as_ref())?
+    } else {
+        ExportJob::from_args(args)
+    };
     let sink = plan.sink.open()?;
     let cursor = plan.cursor.as_deref().map(Cursor::open).transpose()?;
     if plan.follows {
-        // One that goes on for long proves itself before it begins; the timer's self-test logs it.
+        // A lasting export tests its isolation before it begins; the self-test of the timer logs the result.
         let _ = selftest::before(state.root(), &[ProcessRole::Exporter], &config)?;
     }
-    // What it writes to is open; from here on it can open nothing but the logs.
+    // The destination is open; from here on the process can open nothing but the logs.
     std::env::set_current_dir(state.root()).during("enter", state.root())?;
     let inside = State::open(Path::new("."))?;
     let held = sandbox::enter(
@@ -65,13 +69,14 @@ pub fn run(state: &State, args: &LogExport) -> Result<Ended, Error> {
         cursor.as_ref()?.position(log)
     })?;
     match go(feed, sink, cursor, plan.follows.then_some(held.filter.is_some())) {
-        // Nobody reads any more.
+        // The reader of the lines has ended.
         Err(Fault::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => Ok(Ended::Well),
         ended => Ok(ended.map(|()| Ended::Well)?),
     }
 }
 
-/// Tells what is new, again and again if `follow` says so, which knows whether there is a filter to prove.
+/// Writes new entries, once or repeatedly if `follow` is given. Its value is true when a system call filter is in force,
+/// which is then probed every minute.
 fn go(
     mut feed: LogExporter,
     mut sink: ExportSink,
@@ -80,8 +85,8 @@ fn go(
 ) -> Result<(), Fault> {
     let mut proven = Instant::now();
     loop {
-        let (told, more) = feed.export_new(MANY, |line| sink.put(line))?;
-        if told > 0 {
+        let (written, more) = feed.export_new(BATCH, |line| sink.put(line))?;
+        if written > 0 {
             sink.sync()?;
             if let Some(cursor) = &mut cursor {
                 cursor.save(feed.positions())?;
@@ -91,7 +96,7 @@ fn go(
             continue;
         }
         let Some(has_filter) = follow else { return Ok(()) };
-        std::thread::sleep(LOOK);
+        std::thread::sleep(PAUSE);
         if has_filter && proven.elapsed() >= PROBE {
             proven = Instant::now();
             sandbox::probe()?;
@@ -99,40 +104,42 @@ fn go(
     }
 }
 
-/// What is to be done: as the command line says, or as the config does.
-struct Plan {
+/// Settings of an export, from the command line or the config.
+struct ExportJob {
     format: ExportFormat,
     framed: bool,
     follows: bool,
-    sink: Place,
+    sink: Destination,
     cursor: Option<PathBuf>,
 }
 
-/// Where lines go.
-enum Place {
+/// Destination of the lines.
+enum Destination {
     Out,
     File(PathBuf),
     Syslog(PathBuf),
 }
 
-impl Plan {
-    fn asked(args: &LogExport) -> Self {
+impl ExportJob {
+    fn from_args(args: &LogExport) -> Self {
         let sink = match (&args.out, &args.syslog) {
-            (Some(path), _) => Place::File(path.clone()),
-            (None, Some(path)) => Place::Syslog(path.clone()),
-            (None, None) => Place::Out,
+            (Some(path), _) => Destination::File(path.clone()),
+            (None, Some(path)) => Destination::Syslog(path.clone()),
+            (None, None) => Destination::Out,
         };
         let framed = args.framed || args.syslog.is_some();
         Self { format: args.format, framed, follows: args.follow, sink, cursor: args.cursor.clone() }
     }
 
-    fn of(state: &State, export: Option<&Export>) -> Result<Self, Fault> {
-        let none = || Fault::Config("the config has no [export]: say where lines go, with --out or --syslog".into());
+    fn from_config(state: &State, export: Option<&Export>) -> Result<Self, Fault> {
+        let none = || {
+            Fault::Config("config.toml has no section [export] with file or syslog, and --configured needs one: add it, or name a destination with --out or --syslog".into())
+        };
         let export = export.ok_or_else(none)?;
         let beside = |path: &PathBuf| state.root().join(path);
         let sink = match (&export.file, &export.syslog) {
-            (Some(path), _) => Place::File(beside(path)),
-            (None, Some(path)) => Place::Syslog(beside(path)),
+            (Some(path), _) => Destination::File(beside(path)),
+            (None, Some(path)) => Destination::Syslog(beside(path)),
             (None, None) => return Err(none()),
         };
         let framed = export.syslog.is_some();
@@ -140,7 +147,7 @@ impl Plan {
     }
 }
 
-impl Place {
+impl Destination {
     fn open(self) -> Result<ExportSink, Fault> {
         Ok(match self {
             Self::File(path) => ExportSink::File(durable::open_append_lines(&path)?, path),
@@ -150,8 +157,8 @@ impl Place {
     }
 }
 
-/// The local syslog socket: the one thing outside that is ever connected to, by its path, before this process
-/// is confined.
+/// Connects to the local syslog socket by its path, before this process is confined. Nothing else outside is ever
+/// connected to.
 #[expect(clippy::disallowed_methods, reason = "a socket of this host by its path, for the export alone")]
 fn connect(path: &Path) -> Result<File, Fault> {
     let socket = UnixDatagram::unbound().during("make", Path::new("a socket"))?;
@@ -159,7 +166,7 @@ fn connect(path: &Path) -> Result<File, Fault> {
     Ok(File::from(OwnedFd::from(socket)))
 }
 
-/// Compares an export with the logs, which are checked first.
+/// Checks the logs, then compares an export with them.
 pub fn verify(state: &State, path: &Path, key: Option<&Verifier>, args: &LogVerify) -> Result<Ended, Error> {
     let mut logs = Vec::new();
     for folder in [state.import_log(), state.access_log()] {
@@ -186,31 +193,34 @@ pub fn verify(state: &State, path: &Path, key: Option<&Verifier>, args: &LogVeri
     if args.json {
         terminal::say_json(&checked);
     } else {
-        tell(path, &checked);
+        print(path, &checked);
     }
     Ok(if checked.findings.is_empty() { Ended::Well } else { Ended::Damaged })
 }
 
-fn tell(path: &Path, checked: &ExportCheckReport) {
+fn print(path: &Path, checked: &ExportCheckReport) {
     let path = base::quoted::quoted_os(path);
     for (log, (first, last)) in &checked.logs {
-        terminal::say(format_args!("{path}: entries {first} to {last} of {log}"));
+        terminal::say(format_args!("{path}: has entries {first} to {last} of {log}"));
     }
-    let repeated = if checked.repeated > 0 { format!(", {} of them again", checked.repeated) } else { String::new() };
+    let repeated =
+        if checked.repeated > 0 { format!(" ({} of them repeated)", checked.repeated) } else { String::new() };
     if checked.findings.is_empty() {
-        terminal::say(format_args!("{path}: {} lines{repeated}, all as the logs say", checked.lines));
+        terminal::say(format_args!("{path}: {} lines{repeated}, all in agreement with the logs", checked.lines));
     }
     if checked.not_compared > 0 {
         let many = checked.not_compared;
-        terminal::note(format_args!("{many} lines about files of releases that are no longer here were not compared"));
+        terminal::note(format_args!(
+            "{path}: {many} lines were not compared: they are about files of releases that this relay no longer keeps"
+        ));
     }
     for finding in &checked.findings {
         terminal::note(format_args!("{path}: {finding}"));
     }
     if checked.more > 0 {
-        terminal::note(format_args!("and {} more", checked.more));
+        terminal::note(format_args!("{path}: and {} more findings", checked.more));
     }
     if !checked.findings.is_empty() {
-        terminal::hint("the logs were found whole: export anew, and find out who could write to the file");
+        terminal::hint("the logs themselves are intact: export anew, and find out who could write to the file");
     }
 }

@@ -1,4 +1,4 @@
-//! `gaprelay import`: progress while it reads, a table when it is done.
+//! `gaprelay import`: progress while media are read, a table at the end.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use sandbox::worker::{end_with, our_id, ourselves, start_awaited, stop};
 use terminal::Ended;
 use tlog::receipt::paper;
 
-/// Imports, settles, and tells what became of it.
+/// Imports, settles, and prints the result for each bundle.
 pub fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) -> Result<Ended, Error> {
     let operator = operator(args.operator.as_deref())?;
     if args.paths.is_empty() {
@@ -39,7 +39,7 @@ pub fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) -> Resu
     let workers = worker::of_import(root, &args.paths, &args.keeper.disk, sockets.pipes())?;
     let mut keeper = here(root, now)?;
     let keeper = &mut keeper;
-    let mut shown = Shown { bar: None, quiet: args.json };
+    let mut shown = ProgressDisplay { bar: None, quiet: args.json, opened: false };
     let mut progress_writer = ProgressWriter::begin(&keeper.state, &operator);
     let judged = import(keeper, workers, &operator, &mut |progress| {
         progress_writer.show(&progress);
@@ -48,16 +48,16 @@ pub fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) -> Resu
     progress_writer.step(ImportStep::Settling);
     let settled = settle(keeper)?;
     drop(progress_writer);
-    let report = report(keeper, &judged, &settled)?;
+    let result = result(keeper, &judged, &settled)?;
     if args.json {
-        terminal::say_json(&report);
+        terminal::say_json(&result);
     } else {
-        table(&report);
+        table(&result);
         receipt::show(&keeper.log.head());
     }
     if judged.is_empty() {
         let paths: Vec<_> = args.paths.iter().map(quoted_os).collect();
-        return Err(Error::refused(Reason::NoBundle, format!("no bundle under {}", paths.join(", "))));
+        return Err(Error::refused(Reason::NoBundle, format!("there is no bundle under {}", paths.join(", "))));
     }
     let ended = judged.iter().map(|j| match &j.outcome {
         ImportOutcome::Failed(Fault::Damaged { .. }) => Ended::Damaged,
@@ -95,7 +95,7 @@ fn supervise(root: &Path, args: &Import) -> Result<Ended, Error> {
         command.arg("--disk").arg(&disk.name);
     }
     let ended = wait_for(root, command, &args.paths)?;
-    // Whatever it ended with: the disks are as they were.
+    // However the keeper ended, the disks get their former settings back.
     drop(guarded);
     match (ended.code().and_then(|code| u8::try_from(code).ok()), ended.signal()) {
         (Some(code), _) => Ok(Ended::As(code)),
@@ -107,8 +107,7 @@ fn supervise(root: &Path, args: &Import) -> Result<Ended, Error> {
     }
 }
 
-/// Waits for the keeper. An interruption stops it in order, and whatever it is, we go on to restore the
-/// disks.
+/// Waits for the keeper. A signal to this process stops the keeper in order; after any end the disks are restored.
 fn wait_for(root: &Path, mut command: Command, media: &[PathBuf]) -> Result<ExitStatus, Fault> {
     let keeper = Path::new("the keeper");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().during("wait for", keeper)?;
@@ -133,39 +132,47 @@ fn wait_for(root: &Path, mut command: Command, media: &[PathBuf]) -> Result<Exit
     })
 }
 
-/// Who imports: the person behind `sudo`, else the user; by another name if one is given.
-fn operator(said: Option<&str>) -> Result<Operator, Fault> {
+/// Operator of an import: the person behind `sudo`, else the user; under another name if one is given.
+fn operator(given: Option<&str>) -> Result<Operator, Fault> {
     let behind_sudo = || std::env::var("SUDO_UID").ok()?.parse().ok();
     let uid = match rustix::process::getuid().as_raw() {
         0 => behind_sudo().unwrap_or(0),
         uid => uid,
     };
     let user = uzers::get_user_by_uid(uid).map_or(format!("uid {uid}"), |u| u.name().to_string_lossy().into_owned());
-    let name = said.unwrap_or(&user);
+    let name = given.unwrap_or(&user);
     if name.trim().is_empty() || name.len() > 100 {
-        return Err(Fault::Config("the operator's name is empty or too long".into()));
+        let wrong = format!("the name of the operator has {} characters", name.trim().chars().count());
+        return Err(Fault::usage(wrong, "Give a name of 1 to 100 bytes: gaprelay import PATH --operator NAME"));
     }
     Ok(Operator::new(name, &user))
 }
 
-/// Bars on a terminal, plain lines elsewhere, nothing with `--json`.
-struct Shown {
+/// Progress of an import: bars on a terminal, plain lines elsewhere, nothing with `--json`.
+struct ProgressDisplay {
     bar: Option<ProgressBar>,
     quiet: bool,
+    /// True when at least one medium was opened.
+    opened: bool,
 }
 
-impl Shown {
+impl ProgressDisplay {
     fn show(&mut self, progress: &ProgressEvent<'_>) {
         if self.quiet {
             return;
         }
         match progress {
             ProgressEvent::Surveyed(survey) => {
+                self.opened = true;
                 let (found, other) = (survey.bundles().len(), survey.unrelated());
                 let bundles = if found == 1 { "bundle" } else { "bundles" };
-                terminal::note(format_args!("found {found} {bundles}, and {other} other files and folders"));
+                terminal::note(format_args!(
+                    "found {found} {bundles}, and {other} other files and folders, which are ignored"
+                ));
                 for folder in survey.unreadable() {
-                    terminal::note(format_args!("could not look into {folder}"));
+                    terminal::note(format_args!(
+                        "cannot read the folder {folder} on the medium; bundles in it are not imported"
+                    ));
                 }
             }
             ProgressEvent::Reading(bundle, size) => self.begin("reading", bundle, *size),
@@ -177,20 +184,24 @@ impl Shown {
             }
             ProgressEvent::Mounted(mount) if mount.lacks.is_empty() => {}
             ProgressEvent::Mounted(mount) => {
-                terminal::note(format_args!("the medium is mounted without {}", mount.lacks.join(", ")));
+                terminal::note(format_args!("the medium is mounted without the options {}", mount.lacks.join(", ")));
             }
             ProgressEvent::Unchanged(true) => {}
             ProgressEvent::Unchanged(false) => {
                 self.clear();
-                terminal::note("the medium is gone, or its tree is not what it was: something else has written to it");
+                terminal::note(
+                    "the medium was removed too early, or something else has written to it while it was read",
+                );
             }
             ProgressEvent::MediaDone => {
                 self.clear();
-                terminal::note("you may remove the medium now");
+                if self.opened {
+                    terminal::note("you may remove the medium now");
+                }
             }
             ProgressEvent::Judged(judged) => {
                 self.clear();
-                tell(judged);
+                print_failure(judged);
             }
         }
     }
@@ -217,8 +228,8 @@ impl Shown {
     }
 }
 
-/// Tells at once what went wrong; the table at the end has the rest.
-fn tell(judged: &JudgedBundle) {
+/// Prints at once why a bundle was not imported; the table at the end has the rest.
+fn print_failure(judged: &JudgedBundle) {
     let name = match &judged.release {
         Some((feed, version)) => format!("{feed} {version}"),
         None => judged.bundle.clone(),
@@ -234,15 +245,15 @@ fn tell(judged: &JudgedBundle) {
         }
         ImportOutcome::KeyringReplaced(version) => {
             terminal::note(format_args!("keyring {version} is in force now"));
-            terminal::hint("what it revokes, and what such keys brought in: gaprelay keyring show");
+            terminal::hint("see which keys it revokes, and what those keys brought in: gaprelay keyring show");
         }
         ImportOutcome::Imported(_) | ImportOutcome::AlreadyHere => {}
     }
 }
 
-fn report(keeper: &Keeper, judged: &[JudgedBundle], settled: &SettleReport) -> Result<json::Imported, Fault> {
+fn result(keeper: &Keeper, judged: &[JudgedBundle], settled: &SettleReport) -> Result<json::ImportJson, Fault> {
     let bundles = judged.iter().map(|judged| bundle(keeper, judged)).collect::<Result<_, _>>()?;
-    Ok(json::Imported {
+    Ok(json::ImportJson {
         bundles,
         published: settled.published.iter().cloned().collect(),
         stuck: settled.stuck.iter().map(|(channel, refusal)| (channel.clone(), refusal.into())).collect(),
@@ -250,8 +261,8 @@ fn report(keeper: &Keeper, judged: &[JudgedBundle], settled: &SettleReport) -> R
     })
 }
 
-fn bundle(keeper: &Keeper, judged: &JudgedBundle) -> Result<json::Bundle, Fault> {
-    let mut bundle = json::Bundle {
+fn bundle(keeper: &Keeper, judged: &JudgedBundle) -> Result<json::BundleJson, Fault> {
+    let mut bundle = json::BundleJson {
         bundle: judged.bundle.clone(),
         feed: judged.release.as_ref().map(|(feed, _)| feed.clone()),
         version: judged.release.as_ref().map(|(_, version)| *version),
@@ -291,11 +302,11 @@ fn bundle(keeper: &Keeper, judged: &JudgedBundle) -> Result<json::Bundle, Fault>
     Ok(bundle)
 }
 
-fn table(report: &json::Imported) {
-    if report.bundles.is_empty() {
+fn table(result: &json::ImportJson) {
+    if result.bundles.is_empty() {
         return;
     }
-    let rows = report.bundles.iter().map(|bundle| {
+    let rows = result.bundles.iter().map(|bundle| {
         let counts = bundle.counts.unwrap_or_default();
         let count = |n: u64| if bundle.counts.is_some() { n.to_string() } else { "-".into() };
         let signers: Vec<_> = bundle.signers.iter().map(|s| format!("{} ({})", s.name, s.role)).collect();
@@ -317,18 +328,18 @@ fn table(report: &json::Imported) {
         ]
     });
     terminal::table(&["feed", "version", "signed by", "cleared", "stripped", "withheld", "outcome"], rows.collect());
-    for (channel, generation) in &report.published {
+    for (channel, generation) in &result.published {
         terminal::note(format_args!("channel {channel} now shows set {generation}"));
     }
-    for (channel, why) in &report.stuck {
-        terminal::note(format_args!("channel {channel} stays as it was: {} [{}]", why.detail, why.reason));
+    for (channel, why) in &result.stuck {
+        terminal::note(format_args!("channel {channel} still shows its former set: {} [{}]", why.detail, why.reason));
         terminal::hint(why.next);
     }
-    for bundle in &report.bundles {
+    for bundle in &result.bundles {
         let (Some(feed), Some(version)) = (&bundle.feed, bundle.version) else { continue };
         if matches!(bundle.standing, Some(ReleaseStatus::Held { .. })) {
             terminal::hint(format_args!(
-                "an officer reviews it: gaprelay show {feed}/{version}, then gaprelay approve {feed}/{version}"
+                "{feed} {version} waits for an officer: gaprelay show {feed}/{version} --diff, then gaprelay approve {feed}/{version}"
             ));
         } else if bundle.counts.is_some_and(|counts| !counts.is_clean()) {
             terminal::hint(format_args!("see what was withheld or stripped, and why: gaprelay show {feed}/{version}"));

@@ -1,4 +1,4 @@
-//! What `--json` prints: one type for each command, its schema in `schemas/`.
+//! Output of `--json`: a type for each command, with its schema in `schemas/`.
 
 use std::collections::BTreeMap;
 
@@ -13,250 +13,250 @@ use inspect::Counts;
 use sandbox::selftest::RoleReport;
 use tlog::compare::HeadComparison;
 
-/// `doctor --json`.
+/// Output of `doctor --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Doctor {
-    /// What was looked at, in order.
+pub struct DoctorJson {
+    /// Findings, in the order of the checks.
     pub findings: Vec<HostFinding>,
 }
 
-/// `import --json`.
+/// Output of `import --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Imported {
-    /// One for each bundle found, in the order they were judged.
-    pub bundles: Vec<Bundle>,
-    /// Channels that were switched, with their new generation.
+pub struct ImportJson {
+    /// Result for each bundle found, in the order of judgement.
+    pub bundles: Vec<BundleJson>,
+    /// Channels that switched to a new set, with the number of that set.
     pub published: BTreeMap<String, u64>,
-    /// Channels that could not be brought up to date, and why.
-    pub stuck: BTreeMap<String, Why>,
-    /// The bounded receipt of the import log, for the paper book.
+    /// Channels that could not switch to a new set, and why.
+    pub stuck: BTreeMap<String, RefusalJson>,
+    /// Bounded receipt of the import log, for the paper book.
     pub receipt: String,
 }
 
-/// What became of one bundle.
+/// Result of the import of a bundle.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Bundle {
-    /// Its folder, escaped.
+pub struct BundleJson {
+    /// Folder of the bundle, escaped.
     pub bundle: String,
-    /// Its feed, once it could be believed.
+    /// Feed of the bundle; absent while no signature was verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub feed: Option<String>,
-    /// Its version.
+    /// Version of the bundle; absent while no signature was verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
-    /// The version of a keyring that it put in force.
+    /// Version of the keyring that the bundle put in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keyring: Option<u64>,
     /// `imported`, `keyring-replaced`, `already-here`, `refused` or `failed`.
     pub outcome: &'static str,
-    /// Where the release stands; of an imported one only.
+    /// State of the release; only of an imported one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standing: Option<ReleaseStatus>,
-    /// Whether a channel shows it now.
+    /// True when a channel shows the release now.
     pub published: bool,
-    /// Who signed.
+    /// Signers of the bundle.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub signers: Vec<Signer>,
-    /// How many verdicts of which.
+    /// Number of verdicts of each kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counts: Option<Counts>,
-    /// Why it was refused.
+    /// Reason of the refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub refused: Option<Why>,
-    /// What failed.
+    pub refused: Option<RefusalJson>,
+    /// Text of the fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
 }
 
-/// A refusal.
+/// Refusal with its next step.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Why {
-    /// The stable code.
+pub struct RefusalJson {
+    /// Stable code.
     pub reason: Reason,
-    /// The facts, escaped.
+    /// Facts of this case, escaped.
     pub detail: String,
-    /// What to do next.
+    /// Next step.
     pub next: &'static str,
 }
 
-impl From<&base::Refusal> for Why {
+impl From<&base::Refusal> for RefusalJson {
     fn from(refusal: &base::Refusal) -> Self {
         Self { reason: refusal.reason, detail: refusal.detail.clone(), next: refusal.reason.next() }
     }
 }
 
-/// `settle --json` and `approve --json`.
+/// Output of `settle --json`, `approve --json`, `directive hand-in --json` and `log witness hand-in --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Settled {
+pub struct SettleJson {
     /// Statements that count from now on.
     pub taken: Vec<TakenNow>,
-    /// Directives that count from now on: what is ordered, and by whom.
+    /// Directives that count from now on: order and officer.
     pub directives: Vec<DirectedNow>,
     /// Statements that do not count, and why.
-    pub refused: Vec<Why>,
-    /// Channels that were switched, with their new generation.
+    pub refused: Vec<RefusalJson>,
+    /// Channels that switched to a new set, with the number of that set.
     pub published: BTreeMap<String, u64>,
-    /// Channels that could not be brought up to date, and why.
-    pub stuck: BTreeMap<String, Why>,
+    /// Channels that could not switch to a new set, and why.
+    pub stuck: BTreeMap<String, RefusalJson>,
     /// Heads that witnesses cosigned.
     pub cosigned: Vec<CosignedNow>,
-    /// The bounded receipt of the import log, for the paper book.
+    /// Bounded receipt of the import log, for the paper book.
     pub receipt: String,
-    /// Lines of evidence taken into the access log.
+    /// Number of refused attempts of agents added to the access log.
     pub evidence: usize,
 }
 
-/// A head that witnesses cosigned.
+/// Head of the log that witnesses cosigned.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CosignedNow {
-    /// Its number of entries.
+    /// Number of entries under the head.
     pub size: u64,
-    /// Who is new, by the policy's names.
+    /// Witnesses whose cosignature is new, by their names in the policy.
     pub witnesses: Vec<String>,
-    /// Whether the quorum has cosigned it now.
+    /// True when the quorum has cosigned the head.
     pub quorum: bool,
 }
 
-/// A statement that counts from now on.
+/// Statement that counts from now on.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TakenNow {
-    /// FEED/VERSION.
+    /// Release as FEED/VERSION.
     pub release: String,
-    /// approve, refuse or withdraw.
+    /// `approve`, `refuse`, `withdraw` or `downgrade`.
     pub decision: &'static str,
-    /// The officer.
+    /// Name of the officer.
     pub officer: String,
 }
 
-/// A directive that counts from now on.
+/// Directive that counts from now on.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DirectedNow {
-    /// What is ordered.
+    /// Text of the order.
     pub order: String,
-    /// The officer.
+    /// Name of the officer.
     pub officer: String,
-    /// The time that it is or later, where this was the last one needed to turn the relay's clock back.
+    /// Time to which the clock of the relay was turned back; present if this was the last signature needed for that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock: Option<Timestamp>,
 }
 
-/// `selftest --json`.
+/// Output of `selftest --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct SelfTest<'a> {
-    /// The kernel.
+pub struct SelfTestJson<'a> {
+    /// Name and release of the kernel, and the machine type.
     pub kernel: String,
-    /// Each role tried.
+    /// Result for each tested role.
     pub parts: &'a [RoleReport],
-    /// What got through, or does not work.
+    /// Attempts that were not stopped, and work of a role that was stopped.
     pub findings: &'a [String],
-    /// What got through where a layer is missing that the config does without.
+    /// Attempts that were not stopped because the config accepts that a layer is missing.
     pub exposed: &'a [String],
 }
 
-/// One line of `log show --json`.
+/// Line of `log show --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LogLine {
     /// Number of the entry, counted from 0.
     pub number: u64,
-    /// The entry.
+    /// Entry.
     pub entry: Entry,
 }
 
-/// `log verify --json`: one for each log.
+/// Output of `log verify --json`, for each log.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Verified {
-    /// The log's folder.
+pub struct LogVerifyJson {
+    /// Folder of the log.
     pub log: String,
-    /// Its origin.
+    /// Origin of the log.
     pub origin: String,
-    /// Whether all entries are what the signed head promises.
+    /// True when all entries are those of the signed head.
     pub whole: bool,
     /// Number of entries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// Root of the tree, base64, as in the checkpoint.
+    /// Root of the tree in base64, as in the checkpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
-    /// The first bad entry, if it can be told.
+    /// Number of the first bad entry, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bad_entry: Option<u64>,
-    /// What is wrong.
+    /// Description of the damage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// What each kept head tells of it.
+    /// Result of the comparison with each kept head.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub against: Vec<Against>,
+    pub against: Vec<KeptHeadJson>,
 }
 
-/// What a kept head tells of a log.
+/// Result of the comparison of a log with a kept head.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Against {
-    /// Where it was kept: a file, or the number of the entry of the import log that has it.
+pub struct KeptHeadJson {
+    /// File that holds the head, or the number of the entry of the import log that holds it.
     pub kept: String,
-    /// Its number of entries.
+    /// Number of entries under the head.
     pub size: u64,
-    /// What it tells.
+    /// Result.
     pub verdict: HeadComparison,
 }
 
-/// `log verify --receipt --json`.
+/// Output of `log verify --receipt --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Proven {
-    /// The log's origin.
+pub struct ReceiptJson {
+    /// Origin of the log.
     pub origin: String,
-    /// Whether the log has promised this entry.
+    /// True when the key of the log signed a head that includes this entry.
     pub proven: bool,
     /// Number of the entry.
     pub number: u64,
     /// Number of entries under the signed head.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// The entry, where it is proven and one that this version knows.
+    /// Entry; present if it is proven and of a type that this version knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<Entry>,
 }
 
-/// `fsck --json`.
+/// Output of `fsck --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Fsck {
-    /// Releases looked at.
+pub struct FsckJson {
+    /// Number of releases checked.
     pub releases: u64,
-    /// Artifacts whose bytes were hashed.
+    /// Number of artifacts whose bytes were hashed.
     pub artifacts: u64,
-    /// Bytes hashed.
+    /// Number of bytes hashed.
     pub bytes: u64,
-    /// Entries in both logs.
+    /// Number of entries in both logs.
     pub entries: u64,
-    /// What is wrong; empty if all is well.
+    /// Damage found; empty if there is none.
     pub faults: Vec<String>,
 }
 
-/// `gc --json`.
+/// Output of `gc --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Gc {
-    /// Whether it was removed, or only would be.
+pub struct GcJson {
+    /// True when all this was removed; false when it was only listed.
     pub removed: bool,
-    /// Former sets.
+    /// Former sets of channels.
     pub sets: Vec<String>,
     /// Releases, as FEED/VERSION.
     pub releases: Vec<String>,
-    /// Blobs by digest.
+    /// Digests of the blobs.
     pub blobs: Vec<Digest>,
-    /// Bytes that this frees.
+    /// Number of bytes that the removal frees.
     pub bytes: u64,
 }

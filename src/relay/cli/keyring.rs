@@ -1,4 +1,4 @@
-//! `gaprelay keyring`: who may sign what, and what came in by keys that count no longer.
+//! `gaprelay keyring`: keys in force, denials, and releases that revoked keys brought in.
 
 use serde::Serialize;
 
@@ -10,17 +10,17 @@ use bundle::Keyring;
 use bundle::keyring::RawKey;
 use terminal::Ended;
 
-/// `keyring show --json`.
+/// Output of `keyring show --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Shown {
-    /// The keyring in force.
+pub struct KeyringJson {
+    /// Keyring in force.
     pub keyring: Keyring,
-    /// The SHA-256 of its file.
+    /// SHA-256 of the file of the keyring.
     pub sha256: Digest,
-    /// What officers denied here.
+    /// Denials by officers of this relay.
     pub denied: Vec<Denial>,
-    /// What keys had a part in that count no longer.
+    /// Releases that were signed or approved with a key that no longer counts.
     pub parts: Vec<KeyInvolvement>,
 }
 
@@ -31,45 +31,53 @@ pub fn show(state: &State, as_json: bool) -> Result<Ended, Error> {
     let (denied, parts) = (denials(&trust, &ring), key_involvements(state, &state.config()?, &trust, &ring)?);
     let sha256 = trust.keyring.sha256;
     if as_json {
-        terminal::say_json(&Shown { keyring: ring, sha256, denied, parts });
+        terminal::say_json(&KeyringJson { keyring: ring, sha256, denied, parts });
         return Ok(Ended::Well);
     }
     let (needed, roots) = (ring.root.threshold, ring.root.keys.len());
-    terminal::say(format_args!("keyring version {}; {needed} of {roots} root keys replace it", ring.version));
-    terminal::say(format_args!("sha256:{sha256}, aloud:"));
+    terminal::say(format_args!(
+        "keyring version {}; a new keyring needs the signatures of {needed} of {roots} root keys",
+        ring.version
+    ));
+    terminal::say(format_args!("sha256:{sha256}, as words to read aloud:"));
     terminal::say(word_list(sha256));
-    table(&ring);
+    print_keys(&ring);
     for row in &ring.thresholds {
-        terminal::say(format_args!("{}: {} distinct {} signatures", row.feeds.join(" "), row.signers, row.role));
+        terminal::say(format_args!(
+            "{}: needs signatures by {} different keys of the role {}",
+            row.feeds.join(" "),
+            row.signers,
+            row.role
+        ));
     }
     for epoch in &ring.epochs {
         let (feed, number, highest) = (&epoch.feed, epoch.number, epoch.highest);
         terminal::say(format_args!(
-            "{feed}: epoch {number}; what was accepted above version {highest} before it is void"
+            "{feed}: epoch {number}; versions above {highest} that were accepted before this epoch are void"
         ));
     }
     for row in &ring.revoked {
         let id = RawKey::parse(&row.public).map_or_else(|_| "?".into(), |raw| raw.id_text());
-        terminal::say(format_args!("revoked: {id} on {}: {}", row.on, quoted(&row.reason)));
+        terminal::say(format_args!("revoked key {id}, on {}: {}", row.on, quoted(&row.reason)));
     }
     for Denial { what, by, sha256, lifted } in &denied {
         let lifted = if *lifted { ", lifted by the keyring" } else { "" };
-        terminal::say(format_args!("denied here: {what}, by {by}{lifted} (sha256:{sha256})"));
+        terminal::say(format_args!("denied on this relay: {what}, by {by}{lifted} (directive sha256:{sha256})"));
     }
     for KeyInvolvement { release, key, part, standing } in &parts {
-        terminal::note(format_args!("{release} ({standing}) was {part} with {key}, which counts no longer"));
+        terminal::note(format_args!("{release} ({standing}) was {part} with key {key}, which is no longer valid"));
     }
     let mut keys: Vec<&String> = parts.iter().map(|part| &part.key).collect();
     keys.dedup();
     for key in keys {
         terminal::hint(format_args!(
-            "to withdraw all of them: gaprelay directive withdraw-key {key} --officer NAME --reason TEXT"
+            "to withdraw all releases of key {key}: gaprelay directive withdraw-key {key} --officer NAME --reason TEXT"
         ));
     }
     Ok(Ended::Well)
 }
 
-fn table(ring: &Keyring) {
+fn print_keys(ring: &Keyring) {
     let rows = ring.keys.iter().map(|key| {
         let raw = RawKey::parse(&key.public).ok();
         let usable = raw.map(|raw| ring.check_usable(key, raw, clock::now()));

@@ -17,7 +17,7 @@ use tlog::check::read_vkey;
 use tlog::compare::{growth, receipt as prove_entry};
 use tlog::stored::read_checkpoint;
 
-/// The folder of a log.
+/// Folder of a log.
 pub fn folder(state: &State, log: WhichLog) -> PathBuf {
     match log {
         WhichLog::Import => state.import_log(),
@@ -25,7 +25,7 @@ pub fn folder(state: &State, log: WhichLog) -> PathBuf {
     }
 }
 
-/// Prints entries. They are read under the signed head; `verify` proves them.
+/// Prints entries. They are read under the signed head; `log verify` proves them.
 pub fn show(state: &State, args: &LogShow) -> Result<Ended, Error> {
     let folder = folder(state, args.log);
     let vkey = read_vkey(&folder)?;
@@ -41,7 +41,7 @@ pub fn show(state: &State, args: &LogShow) -> Result<Ended, Error> {
         any = true;
     })?;
     if !any {
-        terminal::note(if size == 0 { "the log has no entry yet" } else { "the log has no such entry" });
+        terminal::note(if size == 0 { "the log has no entries yet" } else { "no entry of the log matches" });
     }
     Ok(Ended::Well)
 }
@@ -54,12 +54,12 @@ fn print(number: u64, entry: Entry, as_json: bool) {
     }
 }
 
-/// An entry in a line.
+/// Entry as a line of text.
 pub fn line(number: u64, entry: &Entry) -> String {
     format!("{number:>6}  {}  {}", entry.time, printable(&report::event_text(&entry.event)))
 }
 
-/// Prints a proof that outsiders check without us.
+/// Prints a proof that other people can check without this relay.
 pub fn prove(state: &State, args: &LogProve) -> Result<Ended, Error> {
     let folder = folder(state, args.log);
     let vkey = read_vkey(&folder)?;
@@ -70,13 +70,19 @@ pub fn prove(state: &State, args: &LogProve) -> Result<Ended, Error> {
     let wanted = args.entry.or(args.grown_from).unwrap_or_default();
     let Some(proof) = proof else {
         let size = read_checkpoint(&folder, &vkey)?.size;
-        return Err(Fault::Config(format!("the log has {size} entries, counted from 0: there is no {wanted}")).into());
+        let wrong = match (args.entry, size.checked_sub(1)) {
+            (Some(_), Some(last)) => format!("the log has no entry {wanted}: its entries are numbered 0 to {last}"),
+            (Some(_), None) => format!("the log has no entry {wanted}: it is empty"),
+            (None, _) => format!("the log never had {wanted} entries: it has {size} now"),
+        };
+        let next = "See the numbers of the newest entries: gaprelay log show --last 20. If the log was longer before, compare it with a kept receipt: gaprelay log verify --against FILE";
+        return Err(Fault::usage(wrong, next).into());
     };
     terminal::say(proof.trim_end());
     Ok(Ended::Well)
 }
 
-/// Prints the receipt of a release, or of the log.
+/// Prints the receipt of the import of a release, or of the log as it is now.
 pub fn receipt(state: &State, args: &LogReceipt) -> Result<Ended, Error> {
     let Some(id) = &args.release else {
         let folder = state.import_log();
@@ -84,7 +90,10 @@ pub fn receipt(state: &State, args: &LogReceipt) -> Result<Ended, Error> {
         return Ok(Ended::Well);
     };
     let Some(receipt) = of_import(state, id)? else {
-        return Err(Error::refused(Reason::StatementUnknownRelease, format!("no release {id} was ever imported here")));
+        return Err(Error::refused(
+            Reason::StatementUnknownRelease,
+            format!("this relay has never imported a release {id}"),
+        ));
     };
     terminal::say(receipt.to_text().trim_end());
     Ok(Ended::Well)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::args::Init;
+use super::args::InitArgs;
 use super::json;
 use crate::keeper::Keeper;
 use crate::log::Event;
@@ -17,8 +17,8 @@ use bundle::Keyring;
 use config::{Config, EXAMPLE};
 use terminal::Ended;
 
-/// Makes the state, or prints the example of a config.
-pub fn init(root: &Path, args: &Init) -> Result<Ended, Error> {
+/// Makes the state folder, or prints the commented example of a config.
+pub fn init(root: &Path, args: &InitArgs) -> Result<Ended, Error> {
     let Some(keyring) = &args.keyring else {
         terminal::say(EXAMPLE.trim_end());
         return Ok(Ended::Well);
@@ -39,9 +39,9 @@ pub fn init(root: &Path, args: &Init) -> Result<Ended, Error> {
         keyring: Digest::of(&keyring),
     };
     keeper.append(vec![event])?;
-    terminal::say(format_args!("made {}", root.display()));
-    terminal::hint(format_args!("edit {}, then gaprelay check-config", root.join("config.toml").display()));
-    terminal::hint("keep a copy of log/import/vkey elsewhere: it is what proves the log");
+    terminal::say(format_args!("made the state folder {}", root.display()));
+    terminal::hint(format_args!("edit {}, then check it: gaprelay check-config", root.join("config.toml").display()));
+    terminal::hint("keep a copy of log/import/vkey outside this machine: with that key anybody can check the log");
     Ok(Ended::Well)
 }
 
@@ -52,14 +52,14 @@ pub fn check_config(root: &Path, file: Option<&Path>) -> Result<Ended, Error> {
     let config = Config::parse_file(&text, &path)?;
     Zones::load(&config.dns, root)?;
     let (feeds, channels) = (config.feeds.len(), config.channels.len());
-    terminal::say(format_args!("{}: no fault; {feeds} feeds, {channels} channels", path.display()));
+    terminal::say(format_args!("{}: no mistakes found; {feeds} feeds, {channels} channels", path.display()));
     if let Ok(state) = State::open(root) {
         check_clashes(&state, &config)?;
     }
     Ok(Ended::Well)
 }
 
-/// That no two feeds of a channel hold the same path in what they would show.
+/// Checks that no two feeds of a channel would show the same path.
 fn check_clashes(state: &State, config: &Config) -> Result<(), Error> {
     let trust = Trust::load(state)?;
     for channel in &config.channels {
@@ -77,13 +77,13 @@ fn check_clashes(state: &State, config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks everything.
+/// Checks every file, record and log of the state.
 pub fn fsck(state: &State, as_json: bool) -> Result<Ended, Error> {
     let report = store_fsck::fsck(state);
     let ended = if report.faults.is_empty() { Ended::Well } else { Ended::Damaged };
     if as_json {
         let store_fsck::FsckReport { releases, artifacts, bytes, entries, faults } = report;
-        terminal::say_json(&json::Fsck { releases, artifacts, bytes, entries, faults });
+        terminal::say_json(&json::FsckJson { releases, artifacts, bytes, entries, faults });
         return Ok(ended);
     }
     for fault in &report.faults {
@@ -95,17 +95,21 @@ pub fn fsck(state: &State, as_json: bool) -> Result<Ended, Error> {
         report.artifacts,
         human(report.bytes),
         report.entries,
-        if report.faults.is_empty() { "all well".to_owned() } else { format!("{} FAULTS", report.faults.len()) }
+        if report.faults.is_empty() {
+            "no damage found".to_owned()
+        } else {
+            format!("DAMAGED in {} places", report.faults.len())
+        }
     ));
     if ended == Ended::Damaged {
         terminal::hint(
-            "what is published keeps being served; restore what is named from a backup, or import the bundle again",
+            "published content keeps being served; restore each named file from a backup, or import its bundle again",
         );
     }
     Ok(ended)
 }
 
-/// Says what is no longer needed, and removes it if told so.
+/// Lists what is no longer needed, and removes it if `yes` is true.
 pub fn gc(keeper: &Keeper, yes: bool, as_json: bool) -> Result<Ended, Error> {
     let keep = keeper.config.publish.keep_sets;
     let plan = store_gc::plan(&keeper.state, &keeper.trust, keep, |id| {
@@ -118,7 +122,7 @@ pub fn gc(keeper: &Keeper, yes: bool, as_json: bool) -> Result<Ended, Error> {
     }
     if as_json {
         let name = |path: &std::path::PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        terminal::say_json(&json::Gc {
+        terminal::say_json(&json::GcJson {
             removed: yes,
             sets: plan.sets.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
             releases: plan.releases.iter().map(ToString::to_string).collect(),
@@ -134,9 +138,9 @@ pub fn gc(keeper: &Keeper, yes: bool, as_json: bool) -> Result<Ended, Error> {
     for id in &plan.releases {
         terminal::say(format_args!("{verb} release {id}"));
     }
-    terminal::say(format_args!("{verb} {} blobs; {} in all", plan.blobs.len(), human(plan.bytes)));
+    terminal::say(format_args!("{verb} {} blobs (stored files); {} in all", plan.blobs.len(), human(plan.bytes)));
     if !yes && plan.bytes > 0 {
-        terminal::hint("gaprelay gc --yes");
+        terminal::hint("remove all this: gaprelay gc --yes");
     }
     Ok(Ended::Well)
 }

@@ -1,4 +1,4 @@
-//! What people type and read: the subcommands, and every line of output.
+//! Command line of the relay: its subcommands, and every line that they print.
 
 pub mod agents;
 pub mod approve;
@@ -11,6 +11,7 @@ pub mod args_tuf;
 pub mod console;
 pub mod directive;
 pub mod doctor;
+pub mod examples;
 pub mod export;
 pub mod import;
 pub mod json;
@@ -42,8 +43,8 @@ use crate::processes::worker::{self, Worker};
 use crate::publish::Examples;
 use crate::rights::ProcessRole;
 use crate::state::State;
-use args::{Command, Relay};
-use args_keyring::KeyringCommand;
+use args::{Command, RelayArgs};
+use args_keyring::RelayKeyringCommand;
 use args_log::LogCommand;
 use base::error::IoContext as _;
 use base::{Error, Fault, Timestamp, clock};
@@ -51,7 +52,7 @@ use sandbox::Grants;
 use terminal::Ended;
 use terminal::help::{Group, overview};
 
-/// The commands, by who needs them.
+/// Commands, grouped by the people who need them.
 pub const GROUPS: &[Group] = &[
     ("Operators", &["import", "status"]),
     ("Officers", &["releases", "show", "approve", "directive", "refusals", "agents", "repair"]),
@@ -76,13 +77,13 @@ pub const GROUPS: &[Group] = &[
     ("Help", &["help", "explain", "kinds", "completions", "man"]),
 ];
 
-/// The relay's command line.
+/// Runs the command line of the relay.
 pub fn relay() -> ExitCode {
     if std::env::args_os().len() < 2 {
-        terminal::say(overview::<Relay>("gaprelay", GROUPS).trim_end());
+        terminal::say(overview::<RelayArgs>("gaprelay", GROUPS).trim_end());
         return ExitCode::from(2);
     }
-    let relay = Relay::parse();
+    let relay = RelayArgs::parse();
     terminal::diagnostics::start(relay.log);
     let sockets = Sockets::take(expected(&relay.command)).map_err(Error::from);
     terminal::exit(sockets.and_then(|sockets| run(relay, sockets)))
@@ -99,7 +100,7 @@ fn expected(command: &Command) -> Expected<'_> {
     }
 }
 
-fn run(relay: Relay, sockets: Sockets) -> Result<Ended, Error> {
+fn run(relay: RelayArgs, sockets: Sockets) -> Result<Ended, Error> {
     let root = &relay.state;
     let now = clock::now();
     match relay.command {
@@ -131,21 +132,21 @@ fn run(relay: Relay, sockets: Sockets) -> Result<Ended, Error> {
         Command::Selftest(args) => selftest::run(root, now, &args),
         Command::Doctor(args) => doctor::run(&State::open(root)?, &args),
         Command::Deployment { out } => doctor::deployment(&out),
-        Command::Keyring { command: KeyringCommand::Show { json } } => keyring::show(&State::open(root)?, json),
+        Command::Keyring { command: RelayKeyringCommand::Show { json } } => keyring::show(&State::open(root)?, json),
         Command::Tuf { command } => tuf::run(root, now, &command),
         Command::Repair(args) => repair::run(root, now, &args),
         Command::Directive { command } => directive::run(root, now, &command),
         Command::CheckConfig { file } => maintain::check_config(root, file.as_deref()),
         Command::Fsck { json } => maintain::fsck(&State::open(root)?, json),
         Command::Gc { yes, json } => maintain::gc(&here(root, now)?, yes, json),
-        Command::Offline(offline) => terminal::offline::run::<Relay>(&offline, "gaprelay", GROUPS),
+        Command::Offline(offline) => terminal::offline::run::<RelayArgs>(&offline, "gaprelay", GROUPS),
         Command::Worker { worker } => worker::run(root, &worker),
     }
 }
 
-/// Confines this process as the keeper, for good, and gives the state from inside: what the folders
-/// above it allow to its owner does not matter.
-fn confined(root: &Path) -> Result<State, Fault> {
+/// Confines this process as the keeper, for good, and opens the state from inside, so that the permissions of the
+/// folders above do not matter.
+fn enter_confinement(root: &Path) -> Result<State, Fault> {
     let terms = State::open(root)?.config()?.terms();
     std::env::set_current_dir(root).during("enter", root)?;
     let inside = Path::new(".");
@@ -153,13 +154,13 @@ fn confined(root: &Path) -> Result<State, Fault> {
     State::open(inside)
 }
 
-/// This process as the keeper: the state, open for changes.
+/// Confines this process as the keeper, and opens the state for changes.
 fn here(root: &Path, now: Timestamp) -> Result<Keeper, Fault> {
-    Keeper::open(confined(root)?, now, wait)
+    Keeper::open(enter_confinement(root)?, now, wait)
 }
 
 fn wait() {
-    terminal::note("another gaprelay is at work on this state; waiting for it");
+    terminal::note("another gaprelay process is changing this state folder; waiting until it has finished");
 }
 
 #[cfg(test)]
@@ -168,6 +169,6 @@ mod tests {
 
     #[test]
     fn each_command_stands_in_one_group() {
-        assert_eq!(terminal::help::ungrouped::<Relay>(GROUPS), Vec::<String>::new());
+        assert_eq!(terminal::help::ungrouped::<RelayArgs>(GROUPS), Vec::<String>::new());
     }
 }

@@ -1,4 +1,4 @@
-//! `gaprelay policy`: what the policies say, and what one would do with content, without importing it.
+//! `gaprelay policy`: rules of the policies, and trials of a policy without an import.
 
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
@@ -19,7 +19,7 @@ use inspect::flaw::PERMITTABLE;
 use inspect::{Action, ContentPolicy, Demands, Examination, InspectionTerms, Kind, Scratch, Verdict, VerdictKind};
 use terminal::Ended;
 
-/// Shows or tries policies.
+/// Shows, explains or tries policies.
 pub fn run(root: &Path, command: &PolicyCommand) -> Result<Ended, Error> {
     let state = State::open(root)?;
     let config = state.config()?;
@@ -40,8 +40,8 @@ fn show(config: &Config, name: Option<&str>) -> Result<Ended, Error> {
             let feeds: Vec<&str> = config.feeds.iter().filter(used).map(|feed| feed.name.get_ref().as_str()).collect();
             vec![policy.name.clone(), feeds.join(" "), policy.about]
         });
-        terminal::table(&["policy", "feeds", "what it is for"], rows.collect());
-        terminal::hint("each rule and why: gaprelay policy show NAME");
+        terminal::table(&["policy", "feeds", "purpose"], rows.collect());
+        terminal::hint("see the rules of a policy, with reasons: gaprelay policy show NAME");
         return Ok(Ended::Well);
     };
     say(&config.policy(name)?);
@@ -60,11 +60,11 @@ fn say(policy: &ContentPolicy) {
         terminal::say(format_args!("  {:<8} {}{kinds}  [{}]", rule.then.word(), reasons.join(", "), rule.name));
         terminal::say(format_args!("           {}", quoted(&rule.why)));
     }
-    terminal::say(format_args!("  {:<8} everything else that may not pass by itself", policy.otherwise.word()));
+    terminal::say(format_args!("  {:<8} all other content that may not pass without a rule", policy.otherwise.word()));
 }
 
-/// What is to be looked at: how it is called, where it lies, and its kind, if somebody has declared it.
-struct Target {
+/// File to inspect: its name, its place, and its declared kind, if any.
+struct TestedFile {
     path: String,
     file: PathBuf,
     offset: u64,
@@ -75,7 +75,7 @@ struct Target {
 
 fn test(state: &State, config: &Config, args: &PolicyTest) -> Result<Ended, Error> {
     let feed = args.feed.as_ref().map(|name| {
-        let unknown = || Refusal::new(Reason::FeedUnknown, format!("the config has no feed {}", quoted(name)));
+        let unknown = || Refusal::new(Reason::FeedUnknown, format!("config.toml has no feed \"{}\"", quoted(name)));
         config.feed(name).ok_or_else(unknown)
     });
     let feed = feed.transpose()?;
@@ -91,7 +91,7 @@ fn test(state: &State, config: &Config, args: &PolicyTest) -> Result<Ended, Erro
         policy: &policy,
         may_suppress: true,
         opaque: feed.map(|feed| feed.opaque(&[])).unwrap_or_default(),
-        // Files by themselves have no origin.
+        // Files without a bundle have no origin.
         demands: Demands::default(),
     };
     let mut targets = Vec::new();
@@ -116,13 +116,13 @@ fn test(state: &State, config: &Config, args: &PolicyTest) -> Result<Ended, Erro
         verdicts.iter().filter_map(|verdict| verdict.reason).chain(refused.iter().map(|refusal| refusal.reason)),
     );
     terminal::hint(
-        "nothing was imported or kept; who must approve, and what is lost against what is served, is not judged here",
+        "nothing was imported or kept; this test does not check who must approve, nor what agents would lose",
     );
     Ok(Ended::Well)
 }
 
-/// A release that is kept here, or the files at a path.
-fn find(state: &State, target: &Path) -> Result<Vec<Target>, Error> {
+/// Files of a stored release, or the files at a path.
+fn find(state: &State, target: &Path) -> Result<Vec<TestedFile>, Error> {
     if !target.exists()
         && let Some(id) = target.to_str().and_then(|text| text.parse::<ReleaseId>().ok())
     {
@@ -130,22 +130,38 @@ fn find(state: &State, target: &Path) -> Result<Vec<Target>, Error> {
     }
     let mut found = Vec::new();
     for entry in WalkDir::new(target).follow_links(false).follow_root_links(true).sort_by_file_name() {
-        let entry = entry.map_err(|e| Fault::Config(format!("cannot read {}: {e}", quoted_os(target))))?;
+        let entry = entry.map_err(|e| unreadable(target, &e))?;
         if entry.file_type().is_file() {
             let below = entry.path().strip_prefix(target).ok().filter(|below| below.components().next().is_some());
             let path = below.unwrap_or(Path::new(entry.file_name())).to_string_lossy().into_owned();
             let size = entry.path().metadata().during("measure", entry.path())?.len();
             let sha256 = digest_of(entry.path(), 0, size)?;
-            found.push(Target { path, file: entry.path().to_owned(), offset: 0, size, sha256, declared: None });
+            found.push(TestedFile { path, file: entry.path().to_owned(), offset: 0, size, sha256, declared: None });
         }
     }
     Ok(found)
 }
 
-/// What is kept of a release: what was withheld is not here any more.
-fn stored(state: &State, id: &ReleaseId) -> Result<Vec<Target>, Error> {
+/// Fault of a path that cannot be read. A missing one may also be meant as a release.
+fn unreadable(target: &Path, error: &walkdir::Error) -> Fault {
+    let at = quoted_os(error.path().unwrap_or(target));
+    match error.io_error().map(std::io::Error::kind) {
+        Some(std::io::ErrorKind::NotFound) => Fault::usage(
+            format!("there is no file or folder {at}"),
+            "Check the spelling of the path. A stored release is named as FEED/VERSION: gaprelay releases lists them.",
+        ),
+        Some(std::io::ErrorKind::PermissionDenied) => Fault::usage(
+            format!("cannot read {at}: permission denied"),
+            "Run the command as a user who may read that path, or correct the permissions of that path.",
+        ),
+        _ => Fault::usage(format!("cannot read {at}: {error}"), "Test a copy of the files on another disk."),
+    }
+}
+
+/// Stored files of a release; withheld ones were not stored.
+fn stored(state: &State, id: &ReleaseId) -> Result<Vec<TestedFile>, Error> {
     if !state.release_path(id).is_dir() {
-        return Err(Error::refused(Reason::StatementUnknownRelease, format!("there is no release {id} here")));
+        return Err(Error::refused(Reason::StatementUnknownRelease, format!("this relay has no release {id}")));
     }
     let packed = state.pack_index(id)?;
     let mut found = Vec::new();
@@ -157,29 +173,29 @@ fn stored(state: &State, id: &ReleaseId) -> Result<Vec<Target>, Error> {
         } else {
             (state.blob_path(sha256), 0)
         };
-        found.push(Target { path: verdict.path, file, offset, size, sha256, declared: Some(verdict.declared) });
+        found.push(TestedFile { path: verdict.path, file, offset, size, sha256, declared: Some(verdict.declared) });
     }
     Ok(found)
 }
 
-/// Has each looked at by a confined examiner; what would refuse a release is told beside the verdicts.
+/// Has confined examiners inspect each file: verdicts, and refusals, each of which would refuse the whole release.
 fn judge(
     state: &State,
-    targets: &[Target],
+    targets: &[TestedFile],
     terms: InspectionTerms<'_>,
     folder: &Path,
 ) -> Result<(Vec<Verdict>, Vec<Refusal>), Error> {
     let mut examiners = OwnExaminers::new(state.root());
     let mut keep = Scratch::new(folder);
-    let mut shown = shown(&mut examiners, targets, terms, &mut keep)?.into_iter();
+    let mut kinds = kinds_of_undeclared(&mut examiners, targets, terms, &mut keep)?.into_iter();
     let (mut verdicts, mut refused) = (Vec::new(), Vec::new());
     let mut examination = Examination::begin(&mut examiners, terms, &mut keep)?;
     for target in targets {
         let kind = match &target.declared {
             Some(declared) => declared,
-            None => shown.next().flatten().map_or("unknown", Kind::name),
+            None => kinds.next().flatten().map_or("unknown", Kind::name),
         };
-        match look(&mut examination, target, kind) {
+        match inspect(&mut examination, target, kind) {
             Err(Error::Refused(refusal)) => refused.push(refusal),
             done => done?,
         }
@@ -194,29 +210,29 @@ fn judge(
     Ok((verdicts, refused))
 }
 
-/// Of what nobody has declared the kind is what the bytes show: a policy without rules tells it.
-fn shown(
+/// Kinds that the bytes of undeclared files show, found by a policy without rules.
+fn kinds_of_undeclared(
     examiners: &mut OwnExaminers,
-    targets: &[Target],
+    targets: &[TestedFile],
     terms: InspectionTerms<'_>,
     keep: &mut Scratch,
 ) -> Result<Vec<Option<Kind>>, Error> {
-    let undeclared: Vec<&Target> = targets.iter().filter(|target| target.declared.is_none()).collect();
+    let undeclared: Vec<&TestedFile> = targets.iter().filter(|target| target.declared.is_none()).collect();
     if undeclared.is_empty() {
         return Ok(Vec::new());
     }
-    let curious =
+    let without_rules =
         ContentPolicy { name: "any".into(), about: String::new(), rules: Vec::new(), otherwise: Action::Withhold };
-    let mut examination = Examination::begin(examiners, InspectionTerms { policy: &curious, ..terms }, keep)?;
+    let mut examination = Examination::begin(examiners, InspectionTerms { policy: &without_rules, ..terms }, keep)?;
     for target in undeclared {
-        look(&mut examination, target, "")?;
+        inspect(&mut examination, target, "")?;
     }
     let shown = |seen: Result<Verdict, Refusal>| seen.ok().and_then(|verdict| verdict.shown);
     Ok(examination.finish()?.into_iter().map(shown).collect())
 }
 
-/// Has one looked at as content of this kind.
-fn look(examination: &mut Examination<'_>, target: &Target, kind: &str) -> Result<(), Error> {
+/// Has a file inspected as content of this kind.
+fn inspect(examination: &mut Examination<'_>, target: &TestedFile, kind: &str) -> Result<(), Error> {
     let mut file = File::open(&target.file).during("open", &target.file)?;
     file.seek(SeekFrom::Start(target.offset)).during("read", &target.file)?;
     let (path, kind) = (target.path.clone(), kind.to_owned());

@@ -1,4 +1,4 @@
-//! `gaprelay policy explain`: who may bring what for a feed, who must agree, and why, in words.
+//! `gaprelay policy explain`: rules of a feed in words: who may bring which content, who must agree, and why.
 
 use base::{Error, Reason, Refusal, clock, quoted};
 use bundle::keyring::{Key, RawKey};
@@ -7,17 +7,17 @@ use config::origin::Then;
 use config::{Config, Feed};
 use terminal::Ended;
 
-/// Says it.
+/// Prints the explanation of a feed.
 pub fn explain(config: &Config, keyring: &Keyring, name: &str) -> Result<Ended, Error> {
-    let unknown = || Refusal::new(Reason::FeedUnknown, format!("the config has no feed {}", quoted(name)));
+    let unknown = || Refusal::new(Reason::FeedUnknown, format!("config.toml has no feed \"{}\"", quoted(name)));
     let feed = config.feed(name).ok_or_else(unknown)?;
-    terminal::say(format_args!("Feed {name}, on a network classified {}.", config.classification));
+    terminal::say(format_args!("Feed {name}, on a network with classification {}.", config.classification));
     if let Err(refusal) = keyring.denied.check_feed(name) {
-        terminal::say(format_args!("Nobody may bring anything: {}.", refusal.detail));
+        terminal::say(format_args!("Nobody may bring bundles of this feed: {}.", refusal.detail));
     }
     must_sign(keyring, name);
     for algorithm in &feed.algorithms {
-        terminal::say(format_args!("Beside those, a key of algorithm {} must have signed it.", algorithm.name()));
+        terminal::say(format_args!("A bundle also needs a signature by a key of the algorithm {}.", algorithm.name()));
     }
     for key in keyring.keys.iter().filter(|key| key.is_for(name) && key.role != Role::Officer) {
         may_bring(config, keyring, key);
@@ -31,10 +31,14 @@ pub fn explain(config: &Config, keyring: &Keyring, name: &str) -> Result<Ended, 
 fn must_sign(keyring: &Keyring, name: &str) {
     let rows: Vec<String> = keyring
         .thresholds_for(name)
-        .map(|row| format!("{} distinct {} {}", row.signers, row.role, if row.signers == 1 { "key" } else { "keys" }))
+        .map(|row| format!("{} different {} {}", row.signers, row.role, if row.signers == 1 { "key" } else { "keys" }))
         .collect();
-    let who = if rows.is_empty() { "nobody can: the keyring sets no threshold".into() } else { rows.join(" and ") };
-    terminal::say(format_args!("A bundle must be signed by: {who}. One of them must be a vendor or custodian."));
+    let who = if rows.is_empty() {
+        "nobody can, because the keyring sets no threshold for this feed".into()
+    } else {
+        rows.join(" and ")
+    };
+    terminal::say(format_args!("Keys that must sign a bundle: {who}. One of them must be of a vendor or custodian."));
 }
 
 fn may_bring(config: &Config, keyring: &Keyring, key: &Key) {
@@ -46,7 +50,7 @@ fn may_bring(config: &Config, keyring: &Keyring, key: &Key) {
         return terminal::say(format_args!("  may bring nothing: {} [{}]", refusal.detail, refusal.reason));
     }
     let (Some(publisher), Some(origin)) = (&key.publisher, &key.origin) else {
-        return terminal::say("  agrees with what others bring.");
+        return terminal::say("  may only countersign bundles of others.");
     };
     let mut free = true;
     for rule in config.origins.iter().filter(|rule| rule.holds(config.classification, publisher, origin, &[key.role])) {
@@ -64,7 +68,7 @@ fn may_bring(config: &Config, keyring: &Keyring, key: &Key) {
         free &= rule.then != Then::Refuse || !rule.kinds.is_empty();
     }
     if free {
-        terminal::say("  may bring what the feed may carry.");
+        terminal::say("  may bring all content that the feed may carry.");
     }
 }
 
@@ -78,8 +82,8 @@ fn whose(key: &Key) -> String {
 fn content(config: &Config, feed: &Feed) -> Result<(), Error> {
     let kinds: Vec<&str> = feed.kinds.get_ref().iter().map(|kind| kind.name()).collect();
     let policy = config.policy_of(feed)?;
-    terminal::say(format_args!("It may carry: {}. All else is withheld.", kinds.join(", ")));
-    terminal::say(format_args!("What its content does is judged by policy {}: gaprelay policy show {0}", policy.name));
+    terminal::say(format_args!("The feed may carry: {}. All other content is withheld.", kinds.join(", ")));
+    terminal::say(format_args!("The policy {} decides which content passes: gaprelay policy show {0}", policy.name));
     Ok(())
 }
 
@@ -90,14 +94,16 @@ fn officers(keyring: &Keyring, feed: &Feed) {
     let (needed, suppress) = (feed.officers.get_ref(), feed.suppress.officers(feed));
     let names = if names.is_empty() { "NOBODY".to_owned() } else { names.join(", ") };
     terminal::say(format_args!(
-        "Before agents get it, {needed} of these officers approve: {names}; never who imported it."
+        "Before agents get a release, {needed} of these officers must approve it: {names}. The person who imported it may not."
     ));
-    terminal::say(format_args!("Where it keeps something else from detecting: {suppress} of them."));
-    terminal::say(format_args!("Where it goes back to older content: {suppress} of them, each by a downgrade ticket."));
+    terminal::say(format_args!("A release that stops other content from detecting needs {suppress} of them."));
+    terminal::say(format_args!(
+        "A release that goes back to older content needs {suppress} of them, each with a downgrade ticket."
+    ));
     if feed.clean_without_approval {
         let brake = feed.brake.get_ref();
         terminal::say(format_args!(
-            "What is clean, and takes away no more than {brake} % of what is served, needs none."
+            "A release without stripped or withheld content, that removes at most {brake} % of what agents have, needs no approval."
         ));
     }
 }
@@ -109,7 +115,7 @@ fn ages(feed: &Feed) {
     }
     if !words.is_empty() {
         terminal::say(format_args!(
-            "Content is {}; past its expiry it is served on, marked, and not imported.",
+            "Content is {}. After its expiry date it is not imported; published content is still served, marked as expired.",
             words.join(", ")
         ));
     }

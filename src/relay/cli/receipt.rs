@@ -1,4 +1,4 @@
-//! The bounded receipt on a terminal: six lines for the paper book, and the same as a picture.
+//! Bounded receipt on a terminal: six lines for the paper book, and the same text as a QR code.
 
 use std::io::IsTerminal as _;
 
@@ -6,10 +6,10 @@ use crate::report::qr_code::half_blocks;
 use tlog::note::Checkpoint;
 use tlog::receipt::paper;
 
-/// Black on white, whatever the terminal's colours are; and back.
+/// Escape sequences for black on white, and back to the colours of the terminal.
 const PAPER: (&str, &str) = ("\x1b[30;107m", "\x1b[0m");
 
-/// Prints it; the picture only where somebody looks.
+/// Prints the receipt; with the picture only on a terminal.
 pub fn show(head: &Checkpoint) {
     let text = paper(head);
     terminal::say(text.trim_end());
@@ -18,7 +18,7 @@ pub fn show(head: &Checkpoint) {
             terminal::say(format_args!("{}{line}{}", PAPER.0, PAPER.1));
         }
         terminal::hint(
-            "write the six lines into the paper book, or photograph the picture; later: gaprelay log verify --against FILE",
+            "write the six lines into the paper book, or photograph the picture; to check the log against them later: gaprelay log verify --against FILE",
         );
     }
 }

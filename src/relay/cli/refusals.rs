@@ -1,8 +1,8 @@
-//! `gaprelay refusals`: who tried to send something out, and how to turn it off.
+//! `gaprelay refusals`: attempts of agents to send something out, and how to turn that off.
 
 use std::collections::BTreeSet;
 
-use super::args::Refusals;
+use super::args::RefusalsArgs;
 use crate::log::Event;
 use crate::log::writer::each_from;
 use crate::report::refusals::{self, GroupBy, Tally};
@@ -12,8 +12,8 @@ use serve::index::Index;
 use terminal::Ended;
 use tlog::check::read_vkey;
 
-/// Puts the access log's attempts together and shows them.
-pub fn run(state: &State, args: &Refusals) -> Result<Ended, Error> {
+/// Groups the attempts of the access log and prints a row for each group.
+pub fn run(state: &State, args: &RefusalsArgs) -> Result<Ended, Error> {
     let mut tally = Tally::new(args.by);
     let folder = state.access_log();
     each_from(&folder, &read_vkey(&folder)?, 0, |_, entry| {
@@ -35,7 +35,7 @@ pub fn run(state: &State, args: &Refusals) -> Result<Ended, Error> {
 fn show(by: GroupBy, rows: &[refusals::RefusalRow]) {
     if rows.is_empty() {
         terminal::note(
-            "the record holds no such attempt; what came in the last seconds is recorded with the next settle",
+            "no such attempt is on record; attempts of the last seconds appear here after the next `gaprelay settle`",
         );
         return;
     }
@@ -45,17 +45,17 @@ fn show(by: GroupBy, rows: &[refusals::RefusalRow]) {
         GroupBy::Day => "day",
     };
     let cells = rows.iter().map(|row| {
-        let first = row.agent.clone().or_else(|| row.day.clone()).unwrap_or_else(|| row.agents.to_string());
+        let group = row.agent.clone().or_else(|| row.day.clone()).unwrap_or_else(|| row.agents.to_string());
         let sends = if row.submission { "yes" } else { "no" };
         let mut request = row.request.clone();
-        for (word, said) in [("at", &row.name), ("by", &row.user_agent)] {
-            request.extend(said.iter().map(|said| format!(" {word} {said}")));
+        for (word, text) in [("at", &row.name), ("by", &row.user_agent)] {
+            request.extend(text.iter().map(|text| format!(" {word} {text}")));
         }
-        vec![first, row.label.clone(), sends.into(), row.count.to_string(), row.last.to_string(), request]
+        vec![group, row.label.clone(), sends.into(), row.count.to_string(), row.last.to_string(), request]
     });
     terminal::table(&[head, "what", "sends", "times", "last", "last request"], cells.collect());
-    let mut told = BTreeSet::new();
-    for row in rows.iter().filter(|row| told.insert(&row.label)) {
+    let mut explained = BTreeSet::new();
+    for row in rows.iter().filter(|row| explained.insert(&row.label)) {
         terminal::say(format_args!("\n{}: {}", row.label, row.meaning));
         terminal::say(format_args!("  what to do: {}", row.remedy));
     }

@@ -1,4 +1,4 @@
-//! `gaprelay review`: the officers' pages.
+//! `gaprelay review`: web pages for officers.
 
 use std::fs::Permissions;
 use std::net::{SocketAddr, TcpListener};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::process::Signal;
 use tracing::warn;
 
-use super::args::Review;
+use super::args::ReviewArgs;
 use super::selftest;
 use crate::processes::sockets::Sockets;
 use crate::review::listener::ReviewListeners;
@@ -24,8 +24,8 @@ use sandbox::worker::end_with;
 use serve::tls::{Clients, Tls};
 use terminal::Ended;
 
-/// Shows the pages until told to stop.
-pub fn run(state: &State, args: &Review, sockets: Sockets) -> Result<Ended, Error> {
+/// Serves the pages until the process is stopped.
+pub fn run(state: &State, args: &ReviewArgs, sockets: Sockets) -> Result<Ended, Error> {
     if let Some(supervisor) = args.supervised {
         end_with(supervisor, Signal::TERM)?;
     }
@@ -50,12 +50,13 @@ pub fn run(state: &State, args: &Review, sockets: Sockets) -> Result<Ended, Erro
         sockets.pages()?
     };
     if unix.is_empty() && tcp.is_empty() {
-        let wrong = "review.socket names no path, and review.listen no address: there is nothing to show the pages on";
+        let wrong = "the pages have no socket and no address: set review.socket or review.listen in config.toml";
         return Err(Fault::Config(wrong.into()).into());
     }
     let with_tls = |listener| Some((listener, Arc::clone(tls.as_ref()?)));
-    let without =
-        || Fault::Config("an address for the pages was passed, but the config has no certificate for it".into());
+    let without = || {
+        Fault::Config("the service manager passed a TCP socket for the pages, which needs TLS: set review.tls_certificate, review.tls_key and review.client_authorities in config.toml".into())
+    };
     let tls = tcp.into_iter().map(|listener| with_tls(listener).ok_or_else(without)).collect::<Result<_, _>>()?;
     let listeners = ReviewListeners { unix, tls };
     std::env::set_current_dir(state.root()).during("enter", state.root())?;
@@ -64,7 +65,7 @@ pub fn run(state: &State, args: &Review, sockets: Sockets) -> Result<Ended, Erro
     Ok(Ended::Well)
 }
 
-/// What TLS needs, where the config has it.
+/// TLS settings of the pages, if the config has them.
 fn tls(state: &State, review: &config::review::ReviewConfig) -> Result<Option<Arc<Tls>>, Fault> {
     let (Some(certificate), Some(key), Some(authorities)) =
         (&review.tls_certificate, &review.tls_key, &review.client_authorities)
@@ -75,8 +76,8 @@ fn tls(state: &State, review: &config::review::ReviewConfig) -> Result<Option<Ar
         .map(Some)
 }
 
-/// A socket that every account of this host may knock at: the kernel says which one does. One that is
-/// left from before is replaced; anything else at its place is not.
+/// Binds a Unix socket to which every account of this host may connect; the kernel tells which account does. A socket
+/// that is left from before is replaced; any other file at that path is not.
 fn bind(path: &Path) -> Result<UnixListener, Fault> {
     if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
         std::fs::remove_file(path).during("replace", path)?;

@@ -1,4 +1,4 @@
-//! `gaprelay selftest`: tries every way out of every role, and shows what stopped it.
+//! `gaprelay selftest`: tries every way out of each confined role, and shows what stopped it.
 
 use std::path::Path;
 
@@ -15,11 +15,11 @@ use sandbox::selftest::{AttemptOutcome, Findings, RoleReport, Row, SelfTestExten
 use sandbox::trial::Tried;
 use terminal::Ended;
 
-/// Most findings of a kind in the log's entry.
+/// Largest number of findings of a kind in the entry of the log.
 const LOGGED: usize = 50;
 
-/// Tries, tells, and writes the result to the log.
-pub fn run(root: &Path, now: Timestamp, args: &args::SelfTest) -> Result<Ended, Error> {
+/// Tests, prints the result and appends it to the log.
+pub fn run(root: &Path, now: Timestamp, args: &args::SelfTestArgs) -> Result<Ended, Error> {
     let config = State::open(root)?.config()?;
     let roles = if args.role.is_empty() { ProcessRole::ALL.to_vec() } else { args.role.clone() };
     let form = match args.layer {
@@ -30,7 +30,7 @@ pub fn run(root: &Path, now: Timestamp, args: &args::SelfTest) -> Result<Ended, 
     let parts = try_all(root, &rights(&roles), form)?;
     let found = if let SelfTestExtent::Alone(_) = form { Findings::default() } else { Findings::of(&parts) };
     if args.json {
-        terminal::say_json(&json::SelfTest {
+        terminal::say_json(&json::SelfTestJson {
             kernel: kernel(),
             parts: &parts,
             findings: &found.faults,
@@ -42,19 +42,19 @@ pub fn run(root: &Path, now: Timestamp, args: &args::SelfTest) -> Result<Ended, 
         }
     }
     if let SelfTestExtent::Alone(_) = form {
-        // One layer alone is a demonstration, not the relay's state.
+        // One layer alone is a demonstration, not the state of the relay.
         return Ok(Ended::Well);
     }
     here(root, now)?.append(vec![Event::SelfTest(result(&config, form, &parts, &found))])?;
-    tell(&parts, &found)?;
+    print_findings(&parts, &found)?;
     Ok(Ended::Well)
 }
 
-/// In its short form, for roles that are about to start. Fault: they must not.
+/// Tests roles that are about to start, in the short form. Fault: an attempt was not stopped, so they must not start.
 pub fn before(root: &Path, roles: &[ProcessRole], config: &Config) -> Result<SelfTest, Fault> {
     let parts = try_all(root, &rights(roles), SelfTestExtent::Short)?;
     let found = Findings::of(&parts);
-    tell(&parts, &found)?;
+    print_findings(&parts, &found)?;
     Ok(result(config, SelfTestExtent::Short, &parts, &found))
 }
 
@@ -62,9 +62,9 @@ fn rights(roles: &[ProcessRole]) -> Vec<&'static Rights> {
     roles.iter().map(|role| role.rights()).collect()
 }
 
-fn tell(parts: &[RoleReport], found: &Findings) -> Result<(), Fault> {
+fn print_findings(parts: &[RoleReport], found: &Findings) -> Result<(), Fault> {
     for what in &found.exposed {
-        terminal::note(format_args!("exposed, as the config accepts: {what}"));
+        terminal::note(format_args!("not stopped, which config.toml accepts: {what}"));
     }
     for what in &found.faults {
         terminal::note(format_args!("NOT STOPPED: {what}"));
@@ -73,7 +73,7 @@ fn tell(parts: &[RoleReport], found: &Findings) -> Result<(), Fault> {
     if found.faults.is_empty() {
         Ok(())
     } else {
-        Err(Fault::Escape(format!("{} of {tried} attempts", found.faults.len())))
+        Err(Fault::Escape(format!("{} of {tried} attempts were not stopped", found.faults.len())))
     }
 }
 
@@ -96,7 +96,7 @@ fn result(config: &Config, form: SelfTestExtent, parts: &[RoleReport], found: &F
     }
 }
 
-/// As many as an entry takes; the rest is counted.
+/// Findings up to the number that an entry takes, and the number of the others.
 fn few(found: &[String]) -> Vec<String> {
     let mut few: Vec<String> = found.iter().take(LOGGED).cloned().collect();
     if found.len() > LOGGED {
@@ -143,7 +143,7 @@ fn show(part: &RoleReport, form: SelfTestExtent) {
             terminal::say(format_args!("{}: {layer} alone stops {}\n", part.role, stopped.len()));
         }
         _ => terminal::say(format_args!(
-            "{}: {} stopped, {twice} of them by two layers or more; {} do not apply here; its own work, {} acts, succeeds\n",
+            "{}: {} attempts stopped, {twice} of them by two or more layers; {} do not apply on this machine; {} acts of its own work succeed\n",
             part.role,
             stopped.len(),
             count(part, AttemptOutcome::NotHere),
@@ -175,7 +175,7 @@ fn words(tried: Tried) -> String {
     }
 }
 
-/// Names of the errors that attempts meet (errno-base.h, errno.h).
+/// Names of the error numbers that attempts get (errno-base.h, errno.h).
 const NAMES: &[(i32, &str)] = &[
     (libc::EPERM, "EPERM"),
     (libc::ENOENT, "ENOENT"),

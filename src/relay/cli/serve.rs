@@ -1,4 +1,4 @@
-//! `gaprelay serve`.
+//! `gaprelay serve`: serves published content to agents.
 
 use std::net::{SocketAddr, TcpListener};
 
@@ -18,14 +18,14 @@ use serve::tls::Tls;
 use serve::{Listeners, ServerResources, StepProgress, serve};
 use terminal::Ended;
 
-/// Listens and serves until told to stop.
+/// Listens and serves until the process is stopped.
 pub fn run(state: &State, args: &Serve, sockets: Sockets) -> Result<Ended, Error> {
     if let Some(supervisor) = args.supervised {
         // A server must not outlive its supervisor, however that ends.
         end_with(supervisor, Signal::TERM)?;
     }
     let config = state.config()?;
-    // A cage that does not hold is no cage: then nothing is served.
+    // If the isolation self-test does not pass, nothing is served.
     let proof = selftest::before(state.root(), &[ProcessRole::Server], &config)?;
     let tls = Tls::load(&state.tls(), &config.serve)?;
     let all = |addresses: &[SocketAddr]| addresses.iter().map(bind).collect::<Result<Vec<_>, _>>();
@@ -35,7 +35,7 @@ pub fn run(state: &State, args: &Serve, sockets: Sockets) -> Result<Ended, Error
         sockets.listeners()?
     };
     let listeners = Listeners { agents, tripwires };
-    // From inside, whatever the folders above allow to the server's user.
+    // Opened from inside, so that the permissions of the folders above do not matter.
     std::env::set_current_dir(state.root()).during("enter", state.root())?;
     let inside = State::open(std::path::Path::new("."))?;
     let (journal, shown) = (inside.access_journal(), inside.clone());

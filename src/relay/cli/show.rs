@@ -1,16 +1,17 @@
-//! `gaprelay status`, `releases` and `show`: reading, under no lock.
+//! `gaprelay status`, `releases` and `show`: read the state without a lock.
 
 use crate::publish::{Examples, ItemChanges, item_changes};
 use crate::report::status::Status;
 use crate::report::{changes, releases as rows, status as facts};
 use crate::state::State;
-use base::limits::human;
+use base::limits::{grouped, human};
 use base::{Error, Timestamp, quoted};
 use bundle::ReleaseId;
+use inspect::Verdict;
 use sandbox::Waiver;
 use terminal::Ended;
 
-/// All releases and where they stand.
+/// Prints all releases and the state of each.
 pub fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
     let rows = rows::rows(state, &state.config()?)?;
     if as_json {
@@ -18,8 +19,8 @@ pub fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
         return Ok(Ended::Well);
     }
     if rows.is_empty() {
-        terminal::note("no release yet");
-        terminal::hint("gaprelay import PATH");
+        terminal::note("no release was imported yet");
+        terminal::hint("import a medium: gaprelay import PATH");
         return Ok(Ended::Well);
     }
     let table = rows.iter().map(|row| {
@@ -42,7 +43,7 @@ pub fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
     Ok(Ended::Well)
 }
 
-/// One release with every verdict.
+/// Prints one release with every verdict.
 pub fn show(state: &State, id: &ReleaseId, diff: Option<Examples>, as_json: bool) -> Result<Ended, Error> {
     let mut shown = rows::release_details(state, &state.config()?, id)?;
     if let Some(wanted) = diff {
@@ -81,34 +82,54 @@ pub fn show(state: &State, id: &ReleaseId, diff: Option<Examples>, as_json: bool
     terminal::say("");
     let rows = verdicts.iter().map(|v| {
         let reason = v.why();
-        let shown = v.shown.map_or_else(|| "?".to_owned(), |kind| kind.to_string());
-        let kind = if shown == v.declared { shown } else { format!("{} declared, {shown} shown", v.declared) };
-        vec![v.decision.word().into(), quoted(&v.path).to_string(), human(v.size).to_string(), kind, reason]
+        vec![v.decision.word().into(), quoted(&v.path).to_string(), human(v.size).to_string(), kinds(v), reason]
     });
     terminal::table(&["verdict", "path", "size", "kind", "reason"], rows.collect());
     for (path, database) in verdicts.iter().filter_map(|verdict| Some((&verdict.path, verdict.database?))) {
         terminal::say(format_args!("{}: {}", quoted(path), database.words()));
     }
     if !release.counts.is_clean() {
-        terminal::hint("what a reason means: gaprelay explain CODE");
+        terminal::hint("to see what a reason code means: gaprelay explain CODE");
     }
     match &items {
         Some(items) => differences(items, &changes::file_changes(state, release, &verdicts)?.weaker),
-        None => terminal::hint(format_args!("what it changes, rule by rule: gaprelay show {id} --diff")),
+        None => terminal::hint(format_args!("to see what it changes, rule by rule: gaprelay show {id} --diff")),
     }
     Ok(Ended::Well)
 }
 
-/// What a release changes, what makes detection weaker first.
+/// Kind of an artifact in words: declared and recognised.
+fn kinds(verdict: &Verdict) -> String {
+    match verdict.shown.map(|kind| kind.to_string()) {
+        Some(shown) if shown == verdict.declared => shown,
+        Some(shown) => format!("declared \"{}\"; the bytes show \"{shown}\"", verdict.declared),
+        None => format!("declared \"{}\"; the bytes show no known kind", verdict.declared),
+    }
+}
+
+/// Numbers of items in words: `agents have 5,360; this release has 1,167 (−78 %)`. Small changes that round to nothing
+/// have no percentage.
+fn numbers(before: u64, after: u64) -> String {
+    let percent = (i128::from(after) - i128::from(before)) * 100 / i128::from(before.max(1));
+    let sign = if percent < 0 { '−' } else { '+' };
+    let change =
+        if before == 0 || percent == 0 { String::new() } else { format!(" ({sign}{} %)", percent.unsigned_abs()) };
+    format!("agents have {}; this release has {}{change}", grouped(before), grouped(after))
+}
+
+/// Prints the changes of a release, those that weaken detection first.
 fn differences(items: &ItemChanges, weaker: &[String]) {
     terminal::say("");
     match &items.served {
         None => {
-            terminal::say(format_args!("no other release of this feed is served: all {} items are new", items.after));
+            terminal::say(format_args!(
+                "agents have no release of this feed yet: all {} rules, signatures and indicators are new",
+                grouped(items.after)
+            ));
         }
         Some(served) => terminal::say(format_args!(
-            "against {served}, which agents have now: {} items there, {} here",
-            items.before, items.after
+            "compared with {served}, which agents have now; rules, signatures and indicators: {}",
+            numbers(items.before, items.after)
         )),
     }
     for words in weaker {
@@ -116,7 +137,7 @@ fn differences(items: &ItemChanges, weaker: &[String]) {
     }
     for group in &items.changes {
         let word = if group.change.is_weaker() { "WEAKER  " } else { "" };
-        terminal::say(format_args!("{word}{} {}", group.count, group.change.words()));
+        terminal::say(format_args!("{word}{} {}", grouped(group.count), group.change.words()));
         for example in &group.examples {
             let path = quoted(&example.path);
             for (sign, text) in [('-', &example.old), ('+', &example.new)] {
@@ -127,15 +148,15 @@ fn differences(items: &ItemChanges, weaker: &[String]) {
         }
         let more = group.count.saturating_sub(group.examples.len() as u64);
         if more > 0 {
-            terminal::hint(format_args!("and {more} more: --full"));
+            terminal::hint(format_args!("to see {} more of these changes, add --full", grouped(more)));
         }
     }
     if items.served.is_some() && items.weaker().next().is_none() && weaker.is_empty() {
-        terminal::say("nothing that makes detection weaker was found");
+        terminal::say("found no change that weakens detection");
     }
 }
 
-/// What is served, held and stale.
+/// Prints which releases are served, held or stale.
 pub fn status(state: &State, now: Timestamp, as_json: bool) -> Result<Ended, Error> {
     let status = facts::status(state, &state.config()?, now)?;
     if as_json {
@@ -147,22 +168,24 @@ pub fn status(state: &State, now: Timestamp, as_json: bool) -> Result<Ended, Err
 }
 
 fn print(status: &Status) {
-    terminal::say(format_args!("relay {}, keyring {}, {} now", status.relay, status.keyring, status.now));
+    terminal::say(format_args!("relay {}, keyring version {}, time {}", status.relay, status.keyring, status.now));
     terminal::say(format_args!(
-        "log: {} entries on imports, {} in the access log",
+        "{} entries in the import log, {} in the access log",
         status.import_entries, status.access_entries
     ));
     if let Some(witness) = &status.witness {
-        let due = if witness.due { "WITNESSES ARE DUE: " } else { "witnessed: " };
+        let due = if witness.due { "A WITNESS MUST SIGN THE LOG: " } else { "witnessed: " };
         terminal::say(format_args!("{due}{witness}"));
         if witness.due {
             terminal::hint(
-                "gaprelay log witness request makes what they sign; hand it in with gaprelay log witness hand-in FILE",
+                "make a request for the witness: gaprelay log witness request; hand in the answer: gaprelay log witness hand-in FILE",
             );
         }
     }
     for Waiver { layer, reason } in &status.without {
-        terminal::say(format_args!("CONFINEMENT: this site does without {layer}: {reason}"));
+        terminal::say(format_args!(
+            "ISOLATION WEAKENED: config.toml accepts that the layer {layer} is missing: {reason}"
+        ));
     }
     terminal::say("");
     let mut rows = Vec::new();
@@ -187,20 +210,35 @@ fn print(status: &Status) {
         }
     }
     if rows.is_empty() {
-        terminal::say("no channel in the config");
+        terminal::say("config.toml has no channels");
     } else {
         terminal::table(&["channel", "set", "release", "freshness", "dates"], rows);
     }
     for id in &status.held {
-        terminal::say(format_args!("held: {id}"));
+        terminal::say(format_args!("held for approval: {id}"));
     }
     if !status.held.is_empty() {
-        terminal::hint("gaprelay show FEED/VERSION, then gaprelay approve FEED/VERSION");
+        terminal::hint(
+            "an officer reviews each held release: gaprelay show FEED/VERSION --diff, then gaprelay approve FEED/VERSION",
+        );
     }
     for fault in &status.faults {
         terminal::note(format_args!("fault: {fault}"));
     }
     for next in &status.next {
         terminal::hint(next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_compared_in_words() {
+        assert_eq!(numbers(5360, 1167), "agents have 5,360; this release has 1,167 (−78 %)");
+        assert_eq!(numbers(1000, 1500), "agents have 1,000; this release has 1,500 (+50 %)");
+        assert_eq!(numbers(1000, 1001), "agents have 1,000; this release has 1,001");
+        assert_eq!(numbers(0, 7), "agents have 0; this release has 7");
     }
 }

@@ -1,4 +1,4 @@
-//! `gaprelay sinkhole`.
+//! `gaprelay sinkhole`: DNS server for the names in the config.
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -19,14 +19,18 @@ use config::Config;
 use sandbox::worker::{end_with, our_id, ourselves, start};
 use terminal::Ended;
 
-/// Answers look-ups until told to stop.
-pub fn run(state: &State, args: &args::Sinkhole, sockets: Sockets) -> Result<Ended, Error> {
+/// Answers DNS queries until the process is stopped.
+pub fn run(state: &State, args: &args::SinkholeArgs, sockets: Sockets) -> Result<Ended, Error> {
     if let Some(supervisor) = args.supervised {
         end_with(supervisor, Signal::TERM)?;
     }
     let config = state.config()?;
     if sockets.is_empty() && config.dns.listen.is_empty() {
-        return Err(Fault::Config("dns.listen names no address: there is nothing to answer on".into()).into());
+        return Err(Fault::Config(
+            "the sinkhole has no address: set dns.listen in config.toml, for example dns.listen = [\"10.0.0.5:53\"]"
+                .into(),
+        )
+        .into());
     }
     let zones = Zones::load(&config.dns, state.root())?;
     let proof = selftest::before(state.root(), &[ProcessRole::Sinkhole, ProcessRole::UdpForwarder], &config)?;
@@ -50,8 +54,8 @@ fn bind_all(config: &Config) -> Result<LookUps, Fault> {
     Ok((packets, listeners))
 }
 
-/// One port for both ways. Where the system chooses it, it is free for UDP, and may not be for TCP.
-#[expect(clippy::disallowed_methods, reason = "the UDP forwarder's socket, made before it is confined")]
+/// Binds UDP and TCP to the same port. A port that the system chose for UDP may be taken for TCP: then it tries again.
+#[expect(clippy::disallowed_methods, reason = "the post's socket, made before it is confined")]
 fn bind(address: SocketAddr) -> Result<(OwnedFd, TcpListener), Fault> {
     let mut tries = if address.port() == 0 { 20 } else { 1 };
     loop {
@@ -66,7 +70,7 @@ fn bind(address: SocketAddr) -> Result<(OwnedFd, TcpListener), Fault> {
     }
 }
 
-/// Gives it the socket, and keeps one end of the pair. It ends with us.
+/// Starts a UDP forwarder with the socket; returns our end of the pair of sockets. The forwarder ends with this process.
 fn start_forwarder(root: &Path, socket: OwnedFd) -> Result<OwnedFd, Fault> {
     let (ours, theirs) = forwarder::pair().during("make", Path::new("a pair of sockets"))?;
     let mut command = ourselves(root);

@@ -1,4 +1,4 @@
-//! `gaprelay tuf`: the relay's key for the repository, and what is published there.
+//! `gaprelay tuf`: key of the relay for the repository, and the published versions.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use bundle::tuf::client::check;
 use terminal::Ended;
 use tlog::note::fresh_key;
 
-/// Does what the arguments say.
+/// Runs a subcommand of `tuf`.
 pub fn run(root: &Path, now: Timestamp, command: &TufCommand) -> Result<Ended, Error> {
     match command {
         TufCommand::Key => key(root, now),
@@ -33,18 +33,18 @@ fn key(root: &Path, now: Timestamp) -> Result<Ended, Error> {
     };
     let public = key.verifying_key().to_bytes();
     terminal::say(HEXLOWER.encode(&public));
-    terminal::note(format_args!("its key id: {}", TufKey::ed25519(&public).id()));
+    terminal::note(format_args!("the key id of this key: {}", TufKey::ed25519(&public).id()));
     terminal::hint(
-        "give it to whoever signs the root: gaprelay-pack tuf root --relay KEY, and tuf targets --relay KEY",
+        "give this key to the people who sign the root: gaprelay-pack tuf root --relay KEY, and gaprelay-pack tuf targets --relay KEY",
     );
     Ok(Ended::Well)
 }
 
 fn show(state: &State, now: Timestamp) -> Result<Ended, Error> {
     let Some((_, tree)) = state.tree()? else {
-        terminal::note("no repository for TUF clients is published");
+        terminal::note("no repository for TUF clients is published yet");
         terminal::hint(
-            "[tuf] in config.toml names the feed that brings root and targets; gaprelay settle says what is missing",
+            "set the feed that brings root and targets in the section [tuf] of config.toml; then gaprelay settle shows what is missing",
         );
         return Ok(Ended::Well);
     };
@@ -59,9 +59,9 @@ fn show(state: &State, now: Timestamp) -> Result<Ended, Error> {
     ];
     rows.extend(checked.roles.iter().map(|(name, it)| row(name, it.version, it.expires, it.targets.len())));
     terminal::table(&["role", "version", "expires", "targets"], rows);
-    terminal::say(format_args!("made {}; {} targets can be had", tree.made, tree.targets.len()));
+    terminal::say(format_args!("made on {}; clients can get {} targets", tree.made, tree.targets.len()));
     for (role, why) in &checked.unusable {
-        terminal::note(format_args!("stock clients do not take the role of {role}: {why}"));
+        terminal::note(format_args!("stock clients do not accept the role {role}: {why}"));
     }
     Ok(Ended::Well)
 }

@@ -1,4 +1,4 @@
-//! `gaprelay log verify`: a log from its bytes, what was kept of it, and receipts without any log.
+//! `gaprelay log verify`: checks a log by its bytes, against kept heads, and receipts without any log.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -19,22 +19,23 @@ use tlog::note::{Checkpoint, Verifier, parts};
 use tlog::proof::grew;
 use tlog::receipt::{Growth, KeptHead, LONGEST, Receipt};
 
-/// A head that someone kept, and where.
-struct Memory {
+/// Head of a log that somebody kept.
+struct KnownHead {
+    /// File, or entry of the import log, that holds the head.
     kept: String,
-    /// Whether the import log keeps it, so that it is told only where it does not fit.
+    /// True when the import log holds the head: then only a mismatch is reported.
     anchor: bool,
     head: Checkpoint,
 }
 
-/// Does what the arguments say.
+/// Runs the check that the arguments ask for.
 pub fn run(root: &Path, args: &LogVerify) -> Result<Ended, Error> {
     let key = args.log_key.as_deref().map(read_key).transpose()?;
     if let (Some(path), Some(key)) = (&args.receipt, &key) {
-        return offline(&read(path)?, key, args.json);
+        return check_receipt(&read(path)?, key, args.json);
     }
     if let (Some(path), Some(key)) = (&args.grown, &key) {
-        return grown(&read(path)?, key, args);
+        return check_growth(&read(path)?, key, args);
     }
     if let Some(path) = &args.export {
         return crate::cli::export::verify(&State::open(root)?, path, key.as_ref(), args);
@@ -47,32 +48,32 @@ pub fn run(root: &Path, args: &LogVerify) -> Result<Ended, Error> {
         for name in [WhichLog::Import, WhichLog::Access].into_iter().filter(|name| args.log.is_none_or(|l| l == *name))
         {
             let folder = log::folder(&state, name);
-            // A key from elsewhere counts more than the one that lies beside the log.
+            // A given key counts more than the one that lies beside the log.
             let beside = read_vkey(&folder)?;
             let elsewhere = key.clone().filter(|key| key.name() == beside.name());
             logs.push((folder, elsewhere.unwrap_or(beside)));
         }
     }
     if let Some(key) = key.filter(|key| !logs.iter().any(|(_, used)| used.to_text() == key.to_text())) {
-        let wrong = format!("no log here has the name of this key, {}: with it nothing would be checked", key.name());
-        return Err(Fault::Config(wrong).into());
+        let wrong = format!("the key is for the log {}, and this relay has no log of that name", key.name());
+        return Err(Fault::usage(wrong, "Check that the key is of this relay: its own keys are in log/import/vkey and log/access/vkey of the state folder.").into());
     }
     let keys: Vec<&Verifier> = logs.iter().map(|(_, key)| key).collect();
-    let mut memories = Vec::new();
+    let mut kept_heads = Vec::new();
     for path in &args.against {
-        memories.push(Memory { kept: path.display().to_string(), anchor: false, head: head_of(path, &keys)? });
+        kept_heads.push(KnownHead { kept: path.display().to_string(), anchor: false, head: head_of(path, &keys)? });
     }
     let mut found = Vec::new();
     for (folder, vkey) in &logs {
-        found.push(verify(folder, vkey, &mut memories)?);
+        found.push(verify(folder, vkey, &mut kept_heads)?);
     }
-    // What no log claimed is a memory of another one.
-    let foreign: Vec<json::Against> = memories
+    // A head whose origin is none of these logs is of another log.
+    let foreign: Vec<json::KeptHeadJson> = kept_heads
         .iter()
-        .filter(|memory| !memory.anchor && !keys.iter().any(|key| key.name() == memory.head.origin))
-        .map(|memory| json::Against {
-            kept: memory.kept.clone(),
-            size: memory.head.size,
+        .filter(|kept_head| !kept_head.anchor && !keys.iter().any(|key| key.name() == kept_head.head.origin))
+        .map(|kept_head| json::KeptHeadJson {
+            kept: kept_head.kept.clone(),
+            size: kept_head.head.size,
             verdict: HeadComparison::Foreign,
         })
         .collect();
@@ -82,34 +83,39 @@ pub fn run(root: &Path, args: &LogVerify) -> Result<Ended, Error> {
     if args.json {
         terminal::say_json(&found);
     } else {
-        found.iter().for_each(tell);
+        found.iter().for_each(print);
     }
-    let well = |log: &json::Verified| log.whole && log.against.iter().all(|against| against.verdict.is_well());
+    let well = |log: &json::LogVerifyJson| log.whole && log.against.iter().all(|against| against.verdict.is_well());
     Ok(if found.iter().all(well) { Ended::Well } else { Ended::Damaged })
 }
 
-/// Checks one log and what is kept of it; its own entries add what they remember of the other.
-fn verify(folder: &Path, vkey: &Verifier, memories: &mut Vec<Memory>) -> Result<json::Verified, Fault> {
+/// Checks a log, and the kept heads against it; anchors in its entries are added to the kept heads of the other log.
+fn verify(folder: &Path, vkey: &Verifier, kept_heads: &mut Vec<KnownHead>) -> Result<json::LogVerifyJson, Fault> {
     let (mut number, mut anchors) = (0, Vec::new());
     let anchored = memmem::Finder::new(r#""type":"anchored""#);
-    let ours: Vec<&Memory> = memories.iter().filter(|memory| memory.head.origin == vkey.name()).collect();
-    let heads: Vec<Checkpoint> = ours.iter().map(|memory| memory.head.clone()).collect();
+    let ours: Vec<&KnownHead> = kept_heads.iter().filter(|kept_head| kept_head.head.origin == vkey.name()).collect();
+    let heads: Vec<Checkpoint> = ours.iter().map(|kept_head| kept_head.head.clone()).collect();
     let (finding, verdicts) = compare(folder, vkey, &heads, |bytes| {
         if anchored.find(bytes).is_some()
             && let Ok(Entry { event: Event::Anchored { log, size, root }, .. }) = serde_json::from_slice(bytes)
         {
             let head = Checkpoint { origin: log, size, root: root.0 };
-            anchors.push(Memory { kept: format!("entry {number} of the import log"), anchor: true, head });
+            anchors.push(KnownHead { kept: format!("entry {number} of the import log"), anchor: true, head });
         }
         number += 1;
     })?;
-    let told = ours.iter().zip(verdicts);
-    let against: Vec<json::Against> = told
-        .filter(|(memory, verdict)| !(verdict.is_well() && memory.anchor))
-        .map(|(memory, verdict)| json::Against { kept: memory.kept.clone(), size: memory.head.size, verdict })
+    let against: Vec<json::KeptHeadJson> = ours
+        .iter()
+        .zip(verdicts)
+        .filter(|(kept_head, verdict)| !(verdict.is_well() && kept_head.anchor))
+        .map(|(kept_head, verdict)| json::KeptHeadJson {
+            kept: kept_head.kept.clone(),
+            size: kept_head.head.size,
+            verdict,
+        })
         .collect();
-    memories.extend(anchors);
-    let mut verified = json::Verified {
+    kept_heads.extend(anchors);
+    let mut verified = json::LogVerifyJson {
         log: folder.to_string_lossy().into_owned(),
         origin: vkey.name().to_owned(),
         whole: true,
@@ -133,64 +139,68 @@ fn verify(folder: &Path, vkey: &Verifier, memories: &mut Vec<Memory>) -> Result<
     Ok(verified)
 }
 
-fn tell(verified: &json::Verified) {
-    tell_log(verified);
-    verified.against.iter().for_each(tell_kept);
+fn print(verified: &json::LogVerifyJson) {
+    print_log(verified);
+    verified.against.iter().for_each(print_kept);
 }
 
-fn tell_log(verified: &json::Verified) {
+fn print_log(verified: &json::LogVerifyJson) {
     let origin = &verified.origin;
     if let (Some(size), Some(root)) = (verified.size, &verified.root) {
-        terminal::say(format_args!("{origin}: {size} entries, all as the signed head promises; root {root}"));
+        terminal::say(format_args!("{origin}: {size} entries, all as in the signed head; root {root}"));
     } else {
         let entry = verified.bad_entry.map_or(String::new(), |entry| format!("entry {entry}: "));
         terminal::note(format_args!("{origin}: DAMAGED: {entry}{}", verified.detail.as_deref().unwrap_or_default()));
-        terminal::hint("keep this machine as it is, and compare with a copy of the log or a kept checkpoint");
+        terminal::hint(
+            "do not change anything on this machine; compare the log with a copy of it, or with a kept checkpoint: gaprelay log verify --against FILE",
+        );
     }
 }
 
-fn tell_kept(against: &json::Against) {
+fn print_kept(against: &json::KeptHeadJson) {
     let (kept, size) = (&against.kept, against.size);
     match against.verdict {
-        HeadComparison::Same => terminal::say(format_args!("{kept}: the log is as it was, {size} entries")),
+        HeadComparison::Same => {
+            terminal::say(format_args!("{kept}: the log has not changed since; it has {size} entries"))
+        }
         HeadComparison::Grown => {
-            terminal::say(format_args!("{kept}: the log has grown; its first {size} entries are as they were"));
+            terminal::say(format_args!("{kept}: the log has grown since; its first {size} entries have not changed"));
         }
         HeadComparison::Shorter => {
             terminal::note(format_args!(
-                "{kept}: SHORTER: it had {size} entries then: it was cut, or an old copy of it was restored"
+                "{kept}: SHORTER: the log had {size} entries then, and has fewer now. It was cut, or an old copy was restored"
             ));
             terminal::hint(
-                "keep this machine as it is; whatever came in since is to be held back until it is explained",
+                "do not change anything on this machine; stop imports and approvals until this is explained",
             );
         }
         HeadComparison::Forked => {
             terminal::note(format_args!(
-                "{kept}: FORKED: its first {size} entries are not those of then: its history was written anew"
+                "{kept}: FORKED: the first {size} entries of the log are not the same as then. The log was rewritten"
             ));
             terminal::hint(
-                "keep this machine and what you kept: together they prove it; tell whoever supervises this relay",
+                "keep this machine and your receipt unchanged: together they are the proof; inform the people who supervise this relay",
             );
         }
         HeadComparison::Foreign => {
-            terminal::note(format_args!("{kept}: it is the head of another log"));
+            terminal::note(format_args!("{kept}: is the head of another log"));
             terminal::hint(
-                "was the relay made anew, or is it another one? Its name is on the first line of what was kept",
+                "compare the name in the file with the name of this relay: the file is of another relay, or this relay was made anew",
             );
         }
     }
 }
 
-/// A receipt by itself.
-fn offline(text: &str, key: &Verifier, as_json: bool) -> Result<Ended, Error> {
+/// Checks a receipt of an import without any log.
+fn check_receipt(text: &str, key: &Verifier, as_json: bool) -> Result<Ended, Error> {
     let Some(receipt) = Receipt::parse(text) else {
-        return Err(
-            Fault::Config("the receipt is not of the form of C2SP tlog-proof, with the entry in it".into()).into()
-        );
+        let wrong = "the file is not the receipt of an import (C2SP tlog-proof, with the entry in it)";
+        let next = "Give a file that `gaprelay log receipt FEED/VERSION` printed. The six lines of the paper book are checked with --against.";
+        return Err(Fault::usage(wrong, next).into());
     };
     let head = receipt.verify(key);
     let entry = head.as_ref().and_then(|_| serde_json::from_slice::<Entry>(&receipt.entry).ok());
-    let proven = json::Proven {
+    let proven = json::ReceiptJson {
         origin: key.name().to_owned(),
         proven: head.is_some(),
         number: receipt.index,
@@ -201,7 +211,7 @@ fn offline(text: &str, key: &Verifier, as_json: bool) -> Result<Ended, Error> {
         terminal::say_json(&proven);
     } else if let Some(size) = proven.size {
         terminal::say(format_args!(
-            "{}: entry {} is under its signed head of {size} entries:",
+            "{}: PROVEN: entry {} is in the log, under a signed head of {size} entries:",
             key.name(),
             receipt.index
         ));
@@ -211,24 +221,32 @@ fn offline(text: &str, key: &Verifier, as_json: bool) -> Result<Ended, Error> {
         }
     } else {
         terminal::note(format_args!(
-            "{}: NOT PROVEN: this log's key has not promised entry {}",
+            "{}: NOT PROVEN: the key of this log has not signed for entry {}",
             key.name(),
             receipt.index
         ));
         terminal::hint(
-            "compare the key with the one that the relay's officers gave you; else the receipt was made up or changed",
+            "check that the key is the one that the officers of the relay gave you; if it is, the receipt was forged or changed",
         );
     }
     Ok(if head.is_some() { Ended::Well } else { Ended::Damaged })
 }
 
-/// Two checkpoints and the proof between them, without the log.
-fn grown(text: &str, key: &Verifier, args: &LogVerify) -> Result<Ended, Error> {
-    let malformed = || Fault::Config("the proof is not of the form that `log prove --grown-from` prints".into());
+/// Checks two checkpoints and the proof between them, without the log.
+fn check_growth(text: &str, key: &Verifier, args: &LogVerify) -> Result<Ended, Error> {
+    let malformed = || {
+        Fault::usage(
+            "the file of --grown is not a proof that a log grew",
+            "Give a file that `gaprelay log prove --grown-from SIZE` printed.",
+        )
+    };
     let growth = Growth::parse(text).ok_or_else(malformed)?;
     let Some(head) = key.head(&growth.note) else {
-        terminal::note(format_args!("{}: NOT PROVEN: the proof's checkpoint is not signed by this key", key.name()));
-        terminal::hint("compare the key with the one that the relay's officers gave you");
+        terminal::note(format_args!(
+            "{}: NOT PROVEN: the checkpoint in the proof is not signed by this key",
+            key.name()
+        ));
+        terminal::hint("check that the key is the one that the officers of the relay gave you");
         return Ok(Ended::Damaged);
     };
     let mut against = Vec::new();
@@ -239,8 +257,9 @@ fn grown(text: &str, key: &Verifier, args: &LogVerify) -> Result<Ended, Error> {
         } else if old.size > head.size {
             HeadComparison::Shorter
         } else if old.size != growth.old && old.size != head.size {
-            let wrong = format!("the proof begins at {} entries, what you keep has {}", growth.old, old.size);
-            return Err(Fault::Config(wrong).into());
+            let wrong = format!("the proof begins at {} entries, but {} has {}", growth.old, path.display(), old.size);
+            let next = format!("Have the proof made for it on the relay: gaprelay log prove --grown-from {}", old.size);
+            return Err(Fault::usage(wrong, next).into());
         } else if old.size == head.size {
             if old.root == head.root { HeadComparison::Same } else { HeadComparison::Forked }
         } else if grew(old.size, &old.root, head.size, &head.root, &growth.proof) {
@@ -248,10 +267,10 @@ fn grown(text: &str, key: &Verifier, args: &LogVerify) -> Result<Ended, Error> {
         } else {
             HeadComparison::Forked
         };
-        against.push(json::Against { kept: path.display().to_string(), size: old.size, verdict });
+        against.push(json::KeptHeadJson { kept: path.display().to_string(), size: old.size, verdict });
     }
     let ended = if against.iter().all(|against| against.verdict.is_well()) { Ended::Well } else { Ended::Damaged };
-    let verified = json::Verified {
+    let verified = json::LogVerifyJson {
         log: args.grown.as_deref().unwrap_or(Path::new("")).to_string_lossy().into_owned(),
         origin: head.origin.clone(),
         whole: true,
@@ -265,45 +284,57 @@ fn grown(text: &str, key: &Verifier, args: &LogVerify) -> Result<Ended, Error> {
         terminal::say_json(&[verified]);
     } else {
         terminal::say(format_args!("{}: a signed head of {} entries", head.origin, head.size));
-        verified.against.iter().for_each(tell_kept);
+        verified.against.iter().for_each(print_kept);
     }
     Ok(ended)
 }
 
-/// The key given as text, or the file that holds it.
+/// Reads a key that is given as text, or as the file that holds it.
 pub fn read_key(given: &str) -> Result<Verifier, Fault> {
     if let Some(key) = Verifier::parse(given) {
         return Ok(key);
     }
     let text = if Path::new(given).is_file() { read(Path::new(given))? } else { String::new() };
-    Verifier::parse(&text)
-        .ok_or_else(|| Fault::Config("the key is not of the form name+hash+base64, nor a file that holds one".into()))
+    Verifier::parse(&text).ok_or_else(|| {
+        let wrong = "the key of --log-key is not a public key of a log, and not a file that holds one";
+        Fault::usage(wrong, "Give the text of the file log/import/vkey of the relay, NAME+HASH+BASE64, or its path.")
+    })
 }
 
-/// A kept head; a signed one is believed only under the key of its log.
+/// Reads a kept head. A signed one of a known log must be signed by the key of that log.
 fn head_of(path: &Path, keys: &[&Verifier]) -> Result<Checkpoint, Fault> {
-    let wrong = |what: &str| Fault::Config(format!("{}: {what}", path.display()));
+    let wrong = |what: &str, next: &str| Fault::usage(format!("{}: {what}", path.display()), next);
+    let neither = || {
+        wrong(
+            "the file is not a receipt and not a checkpoint",
+            "Give the six lines of the paper book, a checkpoint of the log, or the output of `gaprelay log receipt`.",
+        )
+    };
     match KeptHead::parse(&read(path)?) {
         Some(KeptHead::Paper(head)) => Ok(head),
-        Some(KeptHead::Slip) => {
-            Err(wrong("the receipt was not written down rightly: its check word does not fit the rest"))
-        }
+        Some(KeptHead::Slip) => Err(wrong(
+            "the check word of the receipt does not match the other lines",
+            "Compare each line with the paper book: at least one character was copied wrongly.",
+        )),
         Some(KeptHead::Signed(note)) => {
             let origin = note.lines().next().unwrap_or_default();
             match keys.iter().find(|key| key.name() == origin) {
                 Some(key) => key.head(&note).ok_or_else(|| {
-                    wrong("its signature is not by the log's key: either was changed, or the log has a new key")
+                    wrong(
+                        "the checkpoint is not signed by the key of the log",
+                        "Check the key with the officers of the relay: the checkpoint was changed, or the relay was made anew with a new key.",
+                    )
                 }),
                 None => parts(&note)
                     .and_then(|(text, _)| Checkpoint::parse(text))
-                    .ok_or_else(|| wrong("it is neither a receipt nor a checkpoint")),
+                    .ok_or_else(neither),
             }
         }
-        None => Err(wrong("it is neither a receipt nor a checkpoint")),
+        None => Err(neither()),
     }
 }
 
-/// A small text: a file, or standard input.
+/// Reads a small text from a file, or from standard input if the path is `-`.
 pub fn read(path: &Path) -> Result<String, Fault> {
     let mut text = String::new();
     if path.as_os_str() == "-" {

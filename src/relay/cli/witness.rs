@@ -1,4 +1,4 @@
-//! `gaprelay log witness`: on the relay, requests out and cosigned heads in; on an officer's machine, the memory.
+//! `gaprelay log witness`: requests and cosigned heads on the relay; the witness itself on the machine of an officer.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -20,7 +20,7 @@ use tlog::cosigned::kept;
 use tlog::policy::WitnessPolicy;
 use tlog::receipt::Growth;
 
-/// Does what the arguments say.
+/// Runs a subcommand of `log witness`.
 pub fn run(root: &Path, now: Timestamp, command: &WitnessCommand) -> Result<Ended, Error> {
     match command {
         WitnessCommand::Request { old } => request(&State::open(root)?, *old),
@@ -37,9 +37,9 @@ pub fn run(root: &Path, now: Timestamp, command: &WitnessCommand) -> Result<Ende
         }
         WitnessCommand::Init { dir, name } => {
             terminal::say(WitnessState::create(dir, name)?.vkey());
-            terminal::hint("give this key to the relay's officers: it belongs into witness.policy of config.toml");
+            terminal::hint("give this key to the officers of the relay, who add it to witness.policy in config.toml");
             terminal::hint(format_args!(
-                "gaprelay log witness know {} --log-key VKEY, for each relay; keep the folder as one",
+                "for each relay: gaprelay log witness know {} --log-key VKEY. Never copy or restore a part of this folder: it records what was signed",
                 dir.display()
             ));
             Ok(Ended::Well)
@@ -47,7 +47,7 @@ pub fn run(root: &Path, now: Timestamp, command: &WitnessCommand) -> Result<Ende
         WitnessCommand::Know { dir, log_key } => {
             let key = read_key(log_key)?;
             WitnessState::open(dir)?.know(&key)?;
-            terminal::say(format_args!("{} is known now", key.name()));
+            terminal::say(format_args!("this witness now accepts requests about {}", key.name()));
             Ok(Ended::Well)
         }
         WitnessCommand::Sign { dir, request } => sign(dir, &read(request)?, now),
@@ -68,7 +68,7 @@ pub fn run(root: &Path, now: Timestamp, command: &WitnessCommand) -> Result<Ende
             terminal::say(memory.vkey());
             for (key, head) in memory.logs()? {
                 match head {
-                    Some(head) => terminal::say(format_args!("{}: {} entries seen", key.name(), head.size)),
+                    Some(head) => terminal::say(format_args!("{}: signed a head of {} entries", key.name(), head.size)),
                     None => terminal::say(format_args!("{}: nothing signed yet", key.name())),
                 }
             }
@@ -80,7 +80,7 @@ pub fn run(root: &Path, now: Timestamp, command: &WitnessCommand) -> Result<Ende
 fn policy(state: &State) -> Result<WitnessPolicy, Fault> {
     let witness = state.config()?.witness;
     witness.map(|witness| witness.policy).ok_or_else(|| {
-        Fault::Config("the config names no witness: add [witness] with their policy to config.toml".into())
+        Fault::Config("config.toml names no witness: add a section [witness] with the policy of your witnesses".into())
     })
 }
 
@@ -90,15 +90,17 @@ fn request(state: &State, old: Option<u64>) -> Result<Ended, Error> {
     let newest = kept(&folder, &vkey, &policy)?.first().map_or(0, |cosigned| cosigned.head.size);
     let old = old.unwrap_or(newest);
     let Some(growth) = growth(&folder, &vkey, old)? else {
-        let wrong = format!("the log has fewer than {old} entries; if a witness saw that many, it was cut or restored");
+        let wrong = format!(
+            "the log has fewer than {old} entries; if a witness has signed that many, the log was cut, or an old copy was restored"
+        );
         return Err(Fault::damaged(folder.to_string_lossy(), wrong).into());
     };
     terminal::say(growth.to_text().trim_end());
     Ok(Ended::Well)
 }
 
-/// The form for files: the answer is the whole head with the new signature under it, for the relay and for
-/// whoever keeps a copy.
+/// Signs a request from a file. The answer is the whole head with the new signature below it, for the relay and for
+/// people who keep a copy.
 fn sign(dir: &Path, asked: &str, now: Timestamp) -> Result<Ended, Error> {
     let memory = WitnessState::open(dir)?;
     std::env::set_current_dir(dir).during("enter", dir)?;
@@ -115,14 +117,28 @@ fn sign(dir: &Path, asked: &str, now: Timestamp) -> Result<Ended, Error> {
 
 fn refusal(no: &No) -> Refusal {
     let (reason, detail) = match no {
-        No::Malformed => (Reason::CosignatureMalformed, "this is not a request of `log witness request`".to_owned()),
-        No::UnknownLog => (Reason::WitnessUnknownLog, "this log is not known here".to_owned()),
-        No::Unsigned => (Reason::WitnessUnsigned, "the head is not signed by the log's key".to_owned()),
-        No::Conflict(size) => {
-            (Reason::WitnessConflict, format!("the head signed last has {size} entries: --old {size}"))
+        No::Malformed => (
+            Reason::CosignatureMalformed,
+            "the file is not a request that `gaprelay log witness request` printed".to_owned(),
+        ),
+        No::UnknownLog => (Reason::WitnessUnknownLog, "this witness does not know the log of the request".to_owned()),
+        No::Unsigned => {
+            (Reason::WitnessUnsigned, "the head in the request is not signed by the key of the log".to_owned())
         }
-        No::Forked(size) => (Reason::WitnessForked, format!("of its {size} entries some are others than those signed")),
-        No::Inconsistent => (Reason::WitnessInconsistent, "it did not grow from the head signed last".to_owned()),
+        No::Conflict(size) => (
+            Reason::WitnessConflict,
+            format!(
+                "the request does not begin at the head that this witness signed last, which has {size} entries: make it with --old {size}"
+            ),
+        ),
+        No::Forked(size) => (
+            Reason::WitnessForked,
+            format!("the head has {size} entries, as the head that this witness signed, but not the same ones"),
+        ),
+        No::Inconsistent => (
+            Reason::WitnessInconsistent,
+            "the head does not continue the head that this witness signed last".to_owned(),
+        ),
     };
     Refusal::new(reason, detail)
 }

@@ -80,7 +80,7 @@ fn work(root: &Path, worker: &Worker) -> Result<(), Error> {
         Worker::Reader { medium, supervisor } => {
             end_with(*supervisor, Signal::KILL)?;
             let (asks, answers) = pipes()?;
-            let opened = find::open_root(medium).map_err(|e| medium::unlistable(&e));
+            let opened = find::open_root(medium).map_err(|e| medium::unlistable(medium, &e));
             let opened = match opened {
                 Ok(opened) => opened,
                 Err(refusal) => {
