@@ -110,7 +110,7 @@ fn unprintable(bytes: &[u8]) -> Option<String> {
         );
     }
     let before = bytes.get(..place).unwrap_or_default();
-    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+    let line = before.split(|b| *b == b'\n').count();
     Some(match bytes.get(place) {
         Some(b'\r') => {
             "the lines end as on Windows (CR LF). Use the file that minisign wrote, or turn its line ends into LF; \

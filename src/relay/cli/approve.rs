@@ -242,7 +242,7 @@ pub fn print_settled(settled: &SettleReport) {
                 terminal::say(format_args!("two officers have signed: the clock is turned back to {time} or later"));
             }
             (Order::TurnBack { .. }, None) => {
-                terminal::hint("this order counts when a second officer has signed and handed in the same one")
+                terminal::hint("this order counts when a second officer has signed and handed in the same one");
             }
             _ => {}
         }

@@ -161,7 +161,7 @@ fn print_kept(against: &json::KeptHeadJson) {
     let (kept, size) = (&against.kept, against.size);
     match against.verdict {
         HeadComparison::Same => {
-            terminal::say(format_args!("{kept}: the log has not changed since; it has {size} entries"))
+            terminal::say(format_args!("{kept}: the log has not changed since; it has {size} entries"));
         }
         HeadComparison::Grown => {
             terminal::say(format_args!("{kept}: the log has grown since; its first {size} entries have not changed"));
