@@ -4,7 +4,7 @@ use data_encoding::{BASE64, HEXUPPER};
 use ml_dsa::{EncodedVerifyingKey, MlDsa65, Signature, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
-use base::{Digest, Reason, Refusal, quoted};
+use base::{Digest, Reason, Refusal};
 
 /// By what a key signs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -48,10 +48,15 @@ pub struct RawKey {
 
 impl RawKey {
     /// Reads minisign base64, or base64 of an ML-DSA-65 key, and refuses keys of small order, for which anyone can make signatures
-    /// that some verifiers take. Refusals: `keyring-malformed`, `key-weak`.
+    /// that some verifiers take. A refusal never repeats the text, which may be a secret key given by mistake.
+    /// Refusals: `keyring-malformed`, `key-weak`.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
-        let malformed =
-            || Refusal::new(Reason::KeyringMalformed, format!("\"{}\" is not a minisign public key", quoted(text)));
+        let malformed = || {
+            Refusal::new(
+                Reason::KeyringMalformed,
+                "a public key is not 42 bytes of minisign in base64, nor an ML-DSA-65 key",
+            )
+        };
         let bytes = BASE64.decode(text.as_bytes()).map_err(|_| malformed())?;
         if bytes.len() == ML_DSA_KEY {
             let Digest(key) = Digest::of(&bytes);
@@ -63,7 +68,12 @@ impl RawKey {
         else {
             return Err(malformed());
         };
-        let weak = || Refusal::new(Reason::KeyWeak, format!("\"{}\" is no sound Ed25519 point", quoted(text)));
+        let weak = || {
+            Refusal::new(
+                Reason::KeyWeak,
+                "a public key is not a valid Ed25519 point, or one for which anybody can make signatures",
+            )
+        };
         let point = ed25519_dalek::VerifyingKey::from_bytes(key).map_err(|_| weak())?;
         if point.is_weak() {
             return Err(weak());

@@ -262,8 +262,19 @@ impl Keyring {
             }
             match (key.role.publishes(), &key.publisher, &key.origin) {
                 (true, Some(publisher), Some(origin)) if is_name(publisher) && is_country(origin) => {}
-                (true, ..) => {
-                    return malformed(format!("{name}: a {} key needs a publisher and an origin", key.role));
+                (true, publisher, origin) => {
+                    let publisher = match publisher {
+                        None => Some("publisher is missing".to_owned()),
+                        Some(text) if is_name(text) => None,
+                        Some(text) => Some(format!("publisher \"{}\": {}", quoted(text), name::RULE)),
+                    };
+                    let origin = match origin {
+                        None => Some("origin is missing: two capital letters, such as CH".to_owned()),
+                        Some(text) if is_country(text) => None,
+                        Some(text) => Some(format!("origin \"{}\": two capital letters, such as CH", quoted(text))),
+                    };
+                    let faults: Vec<String> = publisher.into_iter().chain(origin).collect();
+                    return malformed(format!("key {name} ({}): {}", key.role, faults.join("; ")));
                 }
                 (false, None, None) => {}
                 (false, ..) => {

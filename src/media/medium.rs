@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::thread;
+use std::time::Duration;
 
 use super::find::Document;
 use super::reader::{self, ReaderReply, ReaderRequest};
@@ -128,7 +129,11 @@ impl ReaderProcess {
         ask: &ReaderRequest,
         hear: impl FnOnce(&mut Receiver<TimedPipe>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let mut channel = self.channel.take().ok_or_else(|| channel::given_up(READER))?;
+        let mut channel = self.channel.take().ok_or_else(|| channel::not_used_again(READER))?;
+        // A stick that fails retries for minutes, and a slow one reads a quarter of a megabyte a second; a reader that was
+        // taken over must not keep the relay for ever.
+        let bytes = if let ReaderRequest::Payload(_, size) = ask { *size } else { 0 };
+        channel.answers.pipe().set_deadline(Duration::from_hours(1) + Duration::from_secs(bytes >> 18));
         let asked = channel.asks.message(ask).and_then(|()| channel.asks.flush());
         let heard = asked.map_err(|e| broken(&e).into()).and_then(|()| hear(&mut channel.answers));
         if !matches!(heard, Err(Error::Fault(Fault::Worker { .. }))) {

@@ -13,6 +13,7 @@ use walkdir::WalkDir;
 use super::lines;
 use base::digest::Hasher;
 use base::error::IoContext as _;
+use base::quoted::quoted_os;
 use base::{Digest, Error, Fault, Limits, Reason, Refusal, Timestamp, durable, quoted};
 use bundle::manifest::{Artifact, FORMAT, Manifest, Payload};
 use bundle::payload::ustar;
@@ -141,18 +142,40 @@ fn read_bases(paths: &[PathBuf], limits: &Limits) -> Result<BTreeSet<(Digest, u6
 /// Every file below the folder, sorted by path, with size, digest and kind.
 fn survey(plan: &BuildPlan) -> Result<FolderSurvey, Error> {
     let mut survey = FolderSurvey::default();
+    let folder = quoted_os(&plan.folder);
+    match std::fs::metadata(&plan.folder) {
+        Ok(meta) if meta.is_dir() => {}
+        Ok(_) => {
+            let next = "Name the folder that holds the files of the bundle.";
+            return Err(Fault::usage(format!("{folder} is not a folder"), next).into());
+        }
+        Err(source) => return Err(Fault::Io { operation: "read", path: plan.folder.clone(), source }.into()),
+    }
     for entry in WalkDir::new(&plan.folder).follow_links(false).follow_root_links(true) {
-        let entry = entry.map_err(|e| Fault::Config(format!("cannot read the folder: {e}")))?;
+        let entry = entry.map_err(|e| {
+            let path = e.path().map_or_else(|| plan.folder.clone(), Path::to_owned);
+            Fault::Io { operation: "read", path, source: e.into() }
+        })?;
         if entry.file_type().is_dir() {
             continue;
         }
         let below = entry.path().strip_prefix(&plan.folder).unwrap_or(entry.path());
-        let path = below.to_str().ok_or_else(|| Refusal::new(Reason::PathCharacter, "a file name is not UTF-8"))?;
+        let path = below.to_str().ok_or_else(|| {
+            let detail = format!("the name of the file {} is not UTF-8: rename it", quoted_os(below));
+            Refusal::new(Reason::PathCharacter, detail)
+        })?;
         if !entry.file_type().is_file() {
-            let detail = format!("\"{}\" is not a regular file", quoted(path));
+            let detail = format!(
+                "\"{}\" is not a regular file, but a link or a device: take it out, or copy the file itself there",
+                quoted(path)
+            );
             return Err(Error::refused(Reason::EntryType, detail));
         }
         take(plan, path, entry.path(), &mut survey)?;
+    }
+    if survey.artifacts.is_empty() && survey.unrecognised.is_empty() && plan.tuf.is_none() {
+        let next = "Put the files of the bundle into that folder.";
+        return Err(Fault::usage(format!("the folder {folder} holds no file: there is nothing to pack"), next).into());
     }
     if let (Some((path, reason)), false) = (survey.unrecognised.first(), plan.keep_unrecognised) {
         let more = survey.unrecognised.len() - 1;
@@ -287,7 +310,11 @@ fn write_payload(
         })
         .during("pack", &from)?;
         if hasher.finish() != artifact.sha256 {
-            return Err(Fault::Config(format!("{} changed while it was packed; run again", from.display())).into());
+            return Err(Fault::usage(
+                format!("{} changed while it was packed", quoted_os(&from)),
+                "Wait until nothing writes to that folder, then run the command again.",
+            )
+            .into());
         }
         let padding = usize::try_from(ustar::padding(artifact.size)).unwrap_or_default();
         out.write_all([0; ustar::BLOCK].get(..padding).unwrap_or_default()).during("write", &path)?;
@@ -316,15 +343,35 @@ fn sign(secret: &minisign::SecretKey, path: &Path, bytes: &[u8], manifest: &Mani
     Ok(out)
 }
 
-/// A minisign secret key; asks for its password if it has one, before anything is written.
+/// Length of a minisign secret key, in bytes: algorithms, salt, limits, and the encrypted key with its checksum.
+const SECRET_KEY: usize = 158;
+
+/// Opens a minisign secret key; asks for its password if it has one, before anything is written.
 fn open_key(path: &Path) -> Result<minisign::SecretKey, Fault> {
-    let text = std::fs::read_to_string(path).during("read", path)?;
+    let file = std::fs::read(path).during("read", path)?;
+    let name = quoted_os(path);
+    let text = String::from_utf8_lossy(&file);
+    let key = text.lines().nth(1).and_then(|line| BASE64.decode(line.trim().as_bytes()).ok()).unwrap_or_default();
+    if key.len() == 42 && key.starts_with(b"Ed") {
+        let next = "Give the file of the secret key, which `minisign -G` wrote with -s.";
+        return Err(Fault::usage(format!("{name} is a public key; --sign takes the secret key"), next));
+    }
+    if key.len() != SECRET_KEY || !key.starts_with(b"Ed") {
+        let next = "Give the file that `minisign -G -s FILE.key` wrote.";
+        return Err(Fault::usage(format!("{name} is not a secret key of minisign"), next));
+    }
     if let Some(secret) = without_password(&text) {
         return Ok(secret);
     }
+    // The password is asked for on the terminal of this process, wherever its input comes from.
+    if File::open("/dev/tty").is_err() {
+        let next =
+            "Run the command on a terminal; or leave --sign out, and sign with minisign as the command then says.";
+        return Err(Fault::usage(format!("{name} has a password, and there is no terminal to ask for it"), next));
+    }
     minisign::SecretKeyBox::from_string(&text)
         .and_then(|sealed| sealed.into_secret_key(None))
-        .map_err(|e| Fault::Config(format!("cannot sign with {}: {e}", path.display())))
+        .map_err(|e| Fault::usage(format!("{name} cannot be opened: {e}"), "Check the password, and sign again."))
 }
 
 /// A key without a password. Stock minisign leaves such a key's checksum empty, which the crate's own

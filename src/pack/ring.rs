@@ -7,6 +7,7 @@ use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use base::error::IoContext as _;
+use base::quoted::quoted_os;
 use base::{Error, Fault, Reason, Refusal, Timestamp, quoted};
 use bundle::key::ML_DSA_KEY;
 use bundle::keyring::{Algorithm, FORMAT, Key, Keyring, Right, Role, Root, Threshold};
@@ -38,13 +39,21 @@ pub(super) fn public_key(text: &str) -> Result<String, Error> {
         return Ok(text.to_owned());
     }
     let path = Path::new(text);
-    let file = std::fs::read_to_string(path).during("read", path)?;
-    let line = file.lines().nth(1).unwrap_or_default().trim();
-    if line.is_empty() {
-        let detail = format!("{} is not a minisign public key file", path.display());
-        return Err(Error::refused(Reason::KeyringMalformed, detail));
+    let file = std::fs::read(path).during("read", path)?;
+    let line = str::from_utf8(&file).ok().and_then(|text| text.lines().nth(1)).unwrap_or_default().trim();
+    let name = quoted_os(path);
+    match BASE64.decode(line.as_bytes()) {
+        Ok(bytes) if bytes.len() == 42 && bytes.starts_with(b"Ed") => Ok(line.to_owned()),
+        // Nothing of the file is repeated: it may be a secret.
+        Ok(bytes) if bytes.starts_with(b"Ed") && bytes.len() > 42 => {
+            let next = "Give the file of the public key, which minisign wrote beside it (.pub).";
+            Err(Fault::usage(format!("{name} is a secret key; a keyring takes the public key"), next).into())
+        }
+        _ => {
+            let next = "Give a file that `minisign -G -p FILE.pub` wrote, or its second line.";
+            Err(Fault::usage(format!("{name} is not a public key of minisign"), next).into())
+        }
     }
-    Ok(line.to_owned())
 }
 
 /// An ML-DSA-65 public key: base64 of its bytes, or a PEM file as `openssl pkey -pubout` writes it.
@@ -52,7 +61,7 @@ fn ml_dsa_key(text: &str) -> Result<String, Error> {
     if BASE64.decode(text.as_bytes()).is_ok_and(|bytes| bytes.len() == ML_DSA_KEY) {
         return Ok(text.to_owned());
     }
-    let wrong = || fault(&format!("{} is no ML-DSA-65 public key in PEM", quoted(text)));
+    let wrong = || fault(&format!("{} is not an ML-DSA-65 public key in PEM (openssl pkey -pubout)", quoted_os(text)));
     let der = SubjectPublicKeyInfoDer::from_pem_file(text).map_err(|_| wrong())?;
     let raw = der.as_ref().strip_prefix(ML_DSA_SPKI).filter(|raw| raw.len() == ML_DSA_KEY);
     raw.map(|raw| BASE64.encode(raw)).ok_or_else(wrong)

@@ -63,7 +63,7 @@ pub enum LogLevel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// A line of text; for the journal, with its priority.
-    PlainLines,
+    Plain,
     /// One JSON object a line: time, level, target, message and fields.
     Json,
 }
@@ -95,7 +95,7 @@ pub fn start(args: LogArgs) {
     // A report that cannot be written is lost: nobody reads standard error any more, and the work goes on.
     let builder = fmt().with_max_level(Level::from(args.log_level)).log_internal_errors(false);
     let started = match args.log_format {
-        LogFormat::PlainLines => builder.event_format(PlainLines).with_writer(io::stderr).try_init(),
+        LogFormat::Plain => builder.event_format(PlainLines).with_writer(io::stderr).try_init(),
         LogFormat::Json => {
             builder.json().flatten_event(true).with_current_span(false).with_writer(|| Ascii(io::stderr())).try_init()
         }

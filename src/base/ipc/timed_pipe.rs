@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, sendfile};
@@ -15,7 +15,8 @@ const PIECE: usize = 1 << 20;
 /// Our end of a pipe, which gives an error, `TimedOut`, when the other end does nothing for so long.
 pub struct TimedPipe {
     pipe: File,
-    patience: Timespec,
+    patience: Duration,
+    deadline: Option<Instant>,
 }
 
 impl TimedPipe {
@@ -23,9 +24,13 @@ impl TimedPipe {
     pub fn new(pipe: OwnedFd, patience: Duration) -> io::Result<Self> {
         // Else a write of more than there is room for would wait in the kernel.
         fcntl_setfl(&pipe, fcntl_getfl(&pipe)? | OFlags::NONBLOCK)?;
-        let seconds = i64::try_from(patience.as_secs()).unwrap_or(i64::MAX);
-        let nanoseconds = i64::from(patience.subsec_nanos());
-        Ok(Self { pipe: pipe.into(), patience: Timespec { tv_sec: seconds, tv_nsec: nanoseconds } })
+        Ok(Self { pipe: pipe.into(), patience, deadline: None })
+    }
+
+    /// Sets the time in which all is to be done from now on, however the other end spreads its turns: one that does a
+    /// little before each turn is over would else keep us for ever.
+    pub fn set_deadline(&mut self, time: Duration) {
+        self.deadline = Instant::now().checked_add(time);
     }
 
     /// Writes so many bytes of `file`, from its place on; the kernel moves them. Error: `UnexpectedEof` where it has
@@ -45,11 +50,18 @@ impl TimedPipe {
     /// Tries until the other end has done its part.
     fn turn(&self, ready: PollFlags, mut attempt: impl FnMut(&File) -> io::Result<usize>) -> io::Result<usize> {
         loop {
+            if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Err(ErrorKind::TimedOut.into());
+            }
             match attempt(&self.pipe) {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {}
                 done => return done,
             }
-            match poll(&mut [PollFd::new(&self.pipe, ready)], Some(&self.patience)) {
+            let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let wait = left.map_or(self.patience, |left| left.min(self.patience));
+            let seconds = i64::try_from(wait.as_secs()).unwrap_or(i64::MAX);
+            let wait = Timespec { tv_sec: seconds, tv_nsec: i64::from(wait.subsec_nanos()) };
+            match poll(&mut [PollFd::new(&self.pipe, ready)], Some(&wait)) {
                 Ok(0) => return Err(ErrorKind::TimedOut.into()),
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(e) => return Err(e.into()),

@@ -90,7 +90,8 @@ impl<R: Read> Receiver<R> {
             b'B' => LONGEST_BYTES,
             _ => return Err(ErrorKind::InvalidData.into()),
         };
-        if length > longest {
+        // No sender makes an empty frame of bytes: whoever took one would be no further, however many came.
+        if length > longest || (kind == b'B' && length == 0) {
             return Err(ErrorKind::InvalidData.into());
         }
         self.body.resize(length, 0);
@@ -112,6 +113,11 @@ impl<R: Read> Receiver<R> {
     /// Takes the bytes of the newest frame, and leaves `other` to be filled by the next one.
     pub fn exchange(&mut self, other: Vec<u8>) -> Vec<u8> {
         std::mem::replace(&mut self.body, other)
+    }
+
+    /// The pipe itself.
+    pub fn pipe(&mut self) -> &mut R {
+        self.from.get_mut()
     }
 
     /// Bytes that follow and are not a frame.

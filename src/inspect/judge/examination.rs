@@ -7,6 +7,7 @@ use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use super::Keep;
 use super::examiners::Examiners;
@@ -68,8 +69,9 @@ impl<'a> Examination<'a> {
     pub fn unpack(&mut self, spooled: &Spooled, step: Step<'_>) -> Result<(), Error> {
         let carried: Vec<&Artifact> = spooled.verified().manifest().carried().collect();
         let terms = self.terms;
+        let limit = time_limit(carried.len(), carried.iter().map(|artifact| artifact.size).sum());
         let judged =
-            self.ask(|asks| feed(asks, spooled), |answers, keep| take(answers, &carried, terms, keep, step))?;
+            self.ask(limit, |asks| feed(asks, spooled), |answers, keep| take(answers, &carried, terms, keep, step))?;
         self.judged.extend(judged);
         Ok(())
     }
@@ -117,7 +119,8 @@ impl<'a> Examination<'a> {
             asks.raw()?.write_file(from, artifact.size)
         };
         let terms = self.terms;
-        let judged = self.ask(feed, |answers, keep| take(answers, &[artifact], terms, keep, &mut |_| {}));
+        let limit = time_limit(1, artifact.size);
+        let judged = self.ask(limit, feed, |answers, keep| take(answers, &[artifact], terms, keep, &mut |_| {}));
         let mut judged = judged.map_err(|error| match error {
             Error::Refused(refusal) if refusal.reason == Reason::EntryDigest => {
                 Fault::damaged(&artifact.path, "what is held of it does not have its digest").into()
@@ -140,7 +143,7 @@ impl<'a> Examination<'a> {
             asks.bytes(&cuts)?;
             asks.raw()?.write_file(&old, size)
         };
-        match self.ask(feed, |answers, _| take_new(answers, most(size), &mut new, &made)) {
+        match self.ask(time_limit(1, most(size)), feed, |answers, _| take_new(answers, most(size), &mut new, &made)) {
             Ok((sha256, size)) => {
                 judged.left(sha256, size);
                 durable::settle(&made, &path)?;
@@ -152,15 +155,17 @@ impl<'a> Examination<'a> {
         Ok(())
     }
 
-    /// Asks, and takes the answer.
+    /// Sends a request, and takes the reply within the time limit.
     fn ask<T>(
         &mut self,
+        limit: Duration,
         feed: impl FnOnce(&mut Sender<TimedPipe>) -> io::Result<()> + Send,
         take: impl FnOnce(&mut Receiver<TimedPipe>, &mut dyn Keep) -> Told<T>,
     ) -> Result<T, Error> {
         // Put back only when it has answered: a question that was not answered to its end is the last.
         let RequestChannel { mut asks, mut answers } =
-            self.channel.take().ok_or_else(|| channel::given_up(EXAMINER))?;
+            self.channel.take().ok_or_else(|| channel::not_used_again(EXAMINER))?;
+        answers.pipe().set_deadline(limit);
         let examiners = Mutex::new(&mut *self.examiners);
         let end = || examiners.lock().unwrap_or_else(PoisonError::into_inner).end();
         let (taken, asks, answers) = thread::scope(|scope| {
@@ -188,6 +193,13 @@ impl<'a> Examination<'a> {
         self.channel = answers.map(|answers| RequestChannel { asks, answers });
         taken
     }
+}
+
+/// Time limit for a request about so many artifacts of so many bytes together: far above what an honest examiner takes,
+/// which has a minute of processor time for each, and a bound for one that was taken over and would keep the relay busy.
+fn time_limit(artifacts: usize, bytes: u64) -> Duration {
+    let minutes = 10 + 2 * artifacts.min(30) as u64;
+    Duration::from_mins(minutes) + Duration::from_secs(bytes >> 20)
 }
 
 fn feed(asks: &mut Sender<TimedPipe>, spooled: &Spooled) -> io::Result<()> {

@@ -21,9 +21,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{Mode, OFlags, fcntl_setfl, open};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
-use rustix::pipe::{SpliceFlags, fcntl_setpipe_size, splice};
+use rustix::pipe::{SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, splice};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 
@@ -76,6 +76,8 @@ impl ExaminerSupervisor {
         let opened = || -> io::Result<_> {
             let ((requests_end, requests), (replies, replies_end)) = (io::pipe()?, io::pipe()?);
             let ((ordered, orders), (reports, report_to)) = (io::pipe()?, io::pipe()?);
+            // A keeper that was taken over and reads no reports must not make this process wait.
+            fcntl_setfl(&report_to, OFlags::NONBLOCK)?;
             for pipe in [&requests, &replies_end] {
                 // Smaller pipes work as well, with more turns.
                 let _ = fcntl_setpipe_size(pipe, PIPE_SIZE);
@@ -95,10 +97,10 @@ impl ExaminerSupervisor {
         Ok((supervisor, ends))
     }
 
-    /// Waits for the keeper's next order; for ever if the keeper has ended.
+    /// Waits for the keeper's next order; for ever if the keeper has ended, or sends what is not an order.
     pub async fn next_order(&mut self) -> u8 {
         let mut order = [0];
-        if !matches!(self.orders.read(&mut order).await, Ok(1)) {
+        if !matches!(self.orders.read(&mut order).await, Ok(1)) || ![[END], [START]].contains(&order) {
             std::future::pending::<()>().await;
         }
         let [order] = order;
@@ -107,25 +109,24 @@ impl ExaminerSupervisor {
 
     /// Carries out an order: to end or to start an examiner. A keeper that was taken over can order nothing else.
     pub async fn carry_out(&mut self, order: u8) {
-        let done = match order {
-            END => self.end().await,
-            START => self.end().await.and_then(|()| self.start_next()),
-            _ => Err(Fault::Internal("the keeper sent an order that does not exist")),
-        };
+        let ended = self.end().await;
+        let done = if order == START { ended.and_then(|()| self.start_next()) } else { ended };
         if let Err(fault) = &done {
             terminal::note(format_args!("no examiner could be started: {fault}"));
         }
-        // If the keeper has ended, nobody reads this.
+        // If the keeper has ended, nobody reads this; one that reads no reports gets none, and is not waited for.
         let _ = self.reports.write_all(&[if done.is_ok() { DONE } else { FAILED }]);
     }
 
     /// Ends the examiner, if there is one. It could start no process and pass on no descriptor, so its ends of the pipes
     /// are closed with it.
     async fn end(&mut self) -> Result<(), Fault> {
-        match self.newest.take() {
-            Some(mut newest) => newest.kill().await.during("end", Path::new("the examiner")),
-            None => Ok(()),
+        if let Some(newest) = &mut self.newest {
+            newest.kill().await.during("end", Path::new("the examiner"))?;
         }
+        // Forgotten only when it is gone: an order that is given again must not find nobody while one still runs.
+        self.newest = None;
+        Ok(())
     }
 
     /// Empties the pipes, and starts the next examiner on them. There must be none.
@@ -158,10 +159,14 @@ fn reopen(pipe: &OwnedFd, how: OFlags) -> io::Result<OwnedFd> {
 fn discard(pipe: &OwnedFd) -> io::Result<()> {
     let from = reopen(pipe, OFlags::RDONLY | OFlags::NONBLOCK)?;
     let nowhere = open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    // A pipe that is fuller than a pipe can be has somebody who writes: the keeper, against the protocol.
+    let mut left = fcntl_getpipe_size(&from)?.max(PIPE_SIZE);
     loop {
-        match splice(&from, None, &nowhere, None, PIPE_SIZE, SpliceFlags::NONBLOCK) {
+        match splice(&from, None, &nowhere, None, left, SpliceFlags::NONBLOCK) {
             Ok(0) | Err(Errno::AGAIN) => return Ok(()),
-            Ok(_) | Err(Errno::INTR) => {}
+            Ok(discarded) if discarded < left => left -= discarded,
+            Ok(_) => return Err(io::ErrorKind::ResourceBusy.into()),
+            Err(Errno::INTR) => {}
             Err(e) => return Err(e.into()),
         }
     }
@@ -182,6 +187,8 @@ enum Newest {
     Unused,
     Used,
     Ended,
+    /// An order failed, so that nobody knows whether there is an examiner.
+    Lost,
 }
 
 impl SupervisedExaminers {
@@ -194,12 +201,18 @@ impl SupervisedExaminers {
         Ok(Self { requests, replies, orders: orders.into(), reports, newest: Newest::Unused })
     }
 
-    /// Sends an order, and waits for its report. On failure the newest examiner keeps its state, and is not used again.
+    /// Sends an order, and waits for its report. After one that failed none is sent again: its report may still come, and
+    /// would be taken for that of the next order.
     fn order(&mut self, order: u8, newest: Newest) -> Result<(), Fault> {
+        let failed = || channel::misbehaves("examiner", "cannot be replaced by a fresh one");
+        if self.newest == Newest::Lost {
+            return Err(failed());
+        }
         let mut reports = [0];
         let done = self.orders.write_all(&[order]).and_then(|()| self.reports.read_exact(&mut reports));
         if done.is_err() || reports != [DONE] {
-            return Err(channel::misbehaves("examiner", "cannot be replaced by a fresh one"));
+            self.newest = Newest::Lost;
+            return Err(failed());
         }
         self.newest = newest;
         Ok(())
@@ -213,6 +226,9 @@ impl Examiners for SupervisedExaminers {
         }
         if self.newest == Newest::Ended {
             self.order(START, Newest::Unused)?;
+        }
+        if self.newest == Newest::Lost {
+            return Err(channel::misbehaves("examiner", "cannot be replaced by a fresh one"));
         }
         self.newest = Newest::Used;
         let ends = self.requests.try_clone().and_then(|requests| Ok((requests, self.replies.try_clone()?)));
