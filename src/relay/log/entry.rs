@@ -1,4 +1,4 @@
-//! What the logs hold: one JSON object an entry. See `schemas/log.md`.
+//! Entries of the logs: one JSON object each. See `schemas/log.md`.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,54 +10,54 @@ use base::{Digest, Error, Operator, Reason, Timestamp, quoted};
 use bundle::Signer;
 use inspect::Counts;
 
-/// One entry. Its exact bytes are the leaf.
+/// Entry of a log. Its exact bytes are the leaf.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// When it was appended; never before the entry before it.
+    /// Time of appending; never earlier than that of the entry before.
     pub time: Timestamp,
-    /// What happened.
+    /// Event that the entry records.
     pub event: Event,
 }
 
-/// What happened. An intent stands before the act, its outcome after; an intent that is the last
-/// entry when the relay starts gets an outcome then.
+/// Event in a log. An intent stands before the act, its outcome after; an intent that is the last entry when the relay
+/// starts gets an outcome then.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Event {
     /// The state folder was made.
     Initialised {
-        /// The relay's name.
+        /// Name of the relay.
         relay: String,
         /// Version of the first keyring.
         keyring_version: u64,
-        /// Its digest.
+        /// Digest of the first keyring.
         keyring: Digest,
     },
     /// Intent: a medium will be read.
     MediumOpened {
-        /// The path given, escaped.
+        /// Path of the medium as given, escaped.
         medium: String,
-        /// The flags it is mounted with, of `ro nodev nosuid noexec`.
+        /// Mount flags of the medium, of `ro nodev nosuid noexec`.
         mount: String,
-        /// The disk that was set read-only for the time of the import.
+        /// Disk that was set read-only for the time of the import.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         disk: Option<String>,
-        /// Why a writable one is taken, from the config, where it is one.
+        /// Reason from the config why a writable medium is accepted, where the medium is writable.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         writable: Option<String>,
         /// Who imports.
         operator: Operator,
     },
-    /// Outcome: what could be read of it is in the spool; it may be removed.
+    /// Outcome: everything wanted of the medium is in the spool; the medium may be removed.
     MediumRead {
-        /// Bundles found.
+        /// Number of bundles found.
         bundles: u64,
-        /// Other files and folders.
+        /// Number of other files and folders.
         unrelated: u64,
-        /// Whether its names, lengths and times were at the end what they were at the beginning.
+        /// True when names, lengths and times on the medium were the same at the end as at the beginning.
         unchanged: bool,
     },
     /// Outcome: the medium could not be searched.
@@ -67,11 +67,11 @@ pub enum Event {
         /// The facts, escaped.
         detail: String,
     },
-    /// Intent: a bundle will be judged and, if it is good, stored.
+    /// Intent: a bundle will be judged and, if it is acceptable, stored.
     ImportStarted {
-        /// Its folder, escaped.
+        /// Folder of the bundle, escaped.
         bundle: String,
-        /// Digest of its manifest's bytes, believed or not; none where they could not be read.
+        /// Digest of the manifest's bytes, verified or not; none where they could not be read.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         manifest: Option<Digest>,
         /// Who imports.
@@ -87,9 +87,9 @@ pub enum Event {
         manifest: Digest,
         /// Digest of the list of verdicts.
         verdicts: Digest,
-        /// How many of which.
+        /// Number of artifacts by decision.
         counts: Counts,
-        /// Who signed.
+        /// Signers of the bundle.
         signers: Vec<Signer>,
         /// Found to be complete when the relay started again after a cut.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -97,15 +97,15 @@ pub enum Event {
     },
     /// Outcome: the next keyring is in force.
     KeyringReplaced {
-        /// Its version.
+        /// Version of the keyring.
         version: u64,
-        /// Its digest.
+        /// Digest of the keyring.
         keyring: Digest,
         /// Ids of the root keys that signed it, of the version before and of this one.
         signers: Vec<String>,
-        /// Ids of the keys that it revokes.
+        /// Ids of the keys that the keyring revokes.
         revoked: Vec<String>,
-        /// The epochs that it sets, as FEED EPOCH HIGHEST.
+        /// Epochs that the keyring sets, as FEED EPOCH HIGHEST.
         epochs: Vec<String>,
         /// Found to be complete when the relay started again after a cut.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -126,13 +126,13 @@ pub enum Event {
         reason: Reason,
         /// The facts, escaped.
         detail: String,
-        /// The digest accepted before, where one version has two contents.
+        /// Digest accepted before, where one version has two contents.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         accepted: Option<Digest>,
     },
-    /// Outcome: we could not do our work; nothing of the bundle was kept.
+    /// Outcome: the relay could not do its work; nothing of the bundle was kept.
     ImportFailed {
-        /// What failed, escaped.
+        /// Failure of the relay, escaped.
         fault: String,
     },
     /// An officer's statement was verified and counts from here on.
@@ -141,43 +141,43 @@ pub enum Event {
         feed: String,
         /// Version.
         version: u64,
-        /// approve, refuse or withdraw.
+        /// Decision: approve, downgrade, refuse or withdraw.
         decision: String,
         /// The officer's name in the keyring.
         officer: String,
         /// The key's id.
         key_id: String,
-        /// The statement's text, as it was signed.
+        /// Text of the statement, as it was signed.
         text: String,
         /// The signature file.
         signature: String,
     },
     /// An officer's directive was verified and counts from here on.
     Directive {
-        /// What is ordered.
+        /// Order that the directive gives.
         order: String,
         /// The officer's name in the keyring.
         officer: String,
         /// The key's id.
         key_id: String,
-        /// The raw public key, hex.
+        /// Raw public key, hex.
         key: String,
-        /// The directive's text, as it was signed.
+        /// Text of the directive, as it was signed.
         text: String,
         /// The signature file.
         signature: String,
-        /// The time that it is or later, where this was the last one needed to turn the relay's clock back.
+        /// Time that it is now or later, where this was the last directive needed to turn the relay's clock back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         clock: Option<Timestamp>,
     },
-    /// The trust state was damaged, and officers had it made anew from this log.
+    /// The trust state was damaged, and officers had it made again from this log.
     Repaired {
         /// Digest of the new trust file.
         trust: Digest,
-        /// What each of them signed.
+        /// Officers, each with the statement that they signed.
         officers: Vec<RepairOfficer>,
     },
-    /// A statement was handed in and does not count.
+    /// A statement was submitted and does not count.
     StatementRefused {
         /// Why.
         reason: Reason,
@@ -194,7 +194,7 @@ pub enum Event {
         generation: u64,
         /// Digest of the set file.
         set: Digest,
-        /// The releases in it, as FEED/VERSION.
+        /// Releases in the set, as FEED/VERSION.
         releases: Vec<String>,
     },
     /// Outcome: the channel was switched.
@@ -215,44 +215,44 @@ pub enum Event {
         /// The facts, escaped.
         detail: String,
     },
-    /// Outcome: what was intended was cut off and did not happen.
+    /// Outcome: the intended act was interrupted and did not happen.
     Interrupted {
         /// Number of the entry with the intent, counted from 0.
         intent: u64,
     },
-    /// A witness cosigned this log's head as it was at a size.
+    /// Witnesses cosigned the head that this log had at a size.
     Cosigned {
         /// Number of entries.
         size: u64,
-        /// The witnesses, by the policy's names.
+        /// Names of the witnesses in the policy.
         witnesses: Vec<String>,
-        /// Whether the policy's quorum has now cosigned that head.
+        /// True when the policy's quorum has now cosigned that head.
         quorum: bool,
     },
-    /// A cosignature was handed in and does not count.
+    /// A cosignature was submitted and does not count.
     CosignatureRefused {
         /// Why.
         reason: Reason,
         /// The facts, escaped.
         detail: String,
     },
-    /// The access log's head as it is now: whoever rewrites that log must rewrite this one too.
+    /// Head of the access log as it is now: whoever rewrites that log must rewrite this one too.
     Anchored {
         /// Origin of the access log.
         log: String,
-        /// Its number of entries.
+        /// Number of entries in the access log.
         size: u64,
-        /// Root of its tree.
+        /// Root of the tree of the access log.
         root: Digest,
     },
-    /// What is confined, and the proof that it holds. In the access log where the server wrote it.
+    /// Confinement of the processes, and the proof that it holds. In the access log where the server wrote it.
     SelfTest(SelfTest),
     /// Access log: something other than a plain download was asked of the server.
     Attempt(Attempt),
 }
 
 impl Event {
-    /// Every kind of event, in the order of their definition.
+    /// All kinds of event, in the order of their definition.
     pub const KINDS: [&str; 23] = [
         "initialised",
         "medium-opened",
@@ -279,12 +279,12 @@ impl Event {
         "attempt",
     ];
 
-    /// What the bytes of each entry of this kind hold, and of few others.
+    /// Text that stands in the bytes of each entry of this kind, and of few others.
     pub fn needle(kind: &str) -> String {
         format!(r#""type":"{kind}""#)
     }
 
-    /// Its kind: what its entry has as `type`.
+    /// Kind of the event: the value of `type` in its entry.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Initialised { .. } => "initialised",
@@ -313,7 +313,7 @@ impl Event {
         }
     }
 
-    /// The outcome of what was refused or failed; `accepted` is what one version was accepted with before.
+    /// Outcome for a refusal or a fault; `accepted` is the digest with which the version was accepted before.
     pub fn failure(error: &Error, accepted: Option<Digest>) -> Self {
         match error {
             Error::Refused(refusal) => {
@@ -323,7 +323,7 @@ impl Event {
         }
     }
 
-    /// Whether an outcome must follow.
+    /// True when an outcome must follow.
     pub fn is_intent(&self) -> bool {
         matches!(self, Self::MediumOpened { .. } | Self::ImportStarted { .. } | Self::PublishStarted { .. })
     }

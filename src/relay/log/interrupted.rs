@@ -7,7 +7,7 @@ use super::Event;
 use crate::log::writer::each_between;
 use base::Fault;
 
-/// The medium that was being read when the relay was cut. Keyrings are put in force while it is, so that their
+/// Finds the medium that was being read when the relay was interrupted. Keyrings are put in force in that time, so that their
 /// entries may stand between.
 pub fn interrupted_medium(folder: &Path, size: u64) -> Result<Option<u64>, Fault> {
     let mut end = size;
@@ -21,7 +21,7 @@ pub fn interrupted_medium(folder: &Path, size: u64) -> Result<Option<u64>, Fault
         })?;
         for (number, event) in entries.into_iter().rev() {
             match &event {
-                // Where it could not be searched, that is its outcome, with no other intent between.
+                // An import that failed directly after this entry is its outcome: the medium could not be searched.
                 Event::MediumOpened { .. } if matches!(next, Some(Event::ImportFailed { .. })) => return Ok(None),
                 Event::MediumOpened { .. } => return Ok(Some(number).filter(|number| !closed.contains(number))),
                 Event::Interrupted { intent } => _ = closed.insert(*intent),

@@ -1,4 +1,4 @@
-//! Takes the server's journal in: its lines become entries of the access log, or pulls, and then it is emptied.
+//! Journal of the server: its lines become entries of the access log, or pulls, and then it is emptied.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -14,10 +14,11 @@ use base::error::IoContext as _;
 use base::{Fault, Timestamp, durable};
 use serve::journal::{Attempt, LONGEST_LINE, Line, NAME};
 
-/// Turns the journal's lines into entries of `log`, takes in who pulled what, then empties it. Gives how many
-/// attempts there were.
+/// Turns the journal's lines into entries of `log`, records the downloads of agents, then empties the journal. Returns
+/// the number of attempts.
 ///
-/// A cut between the two leaves lines that are in the log already: the newest entry says which.
+/// Stopping is safe: a cut before the journal is empty leaves lines that are in the log already, and the newest entry says
+/// which.
 pub fn drain(folder: &Path, log: &mut Log, now: Timestamp) -> Result<usize, Fault> {
     let mut count = 0;
     drain_lines(&folder.join(NAME), |lines| {
@@ -40,7 +41,7 @@ pub fn drain(folder: &Path, log: &mut Log, now: Timestamp) -> Result<usize, Faul
     Ok(count)
 }
 
-/// Gives the lines of a journal to `take`, under its lock, and empties it once that is done.
+/// Passes the lines of a journal to `take`, under its lock. The journal is emptied only after `take` succeeded: where it fails, every line is still there.
 pub fn drain_lines(path: &Path, take: impl FnOnce(Vec<&[u8]>) -> Result<(), Fault>) -> Result<(), Fault> {
     let mut file = durable::open_append(path)?;
     if file.metadata().during("read", path)?.len() == 0 {
@@ -54,7 +55,7 @@ pub fn drain_lines(path: &Path, take: impl FnOnce(Vec<&[u8]>) -> Result<(), Faul
     file.flush().during("empty", path)
 }
 
-/// The number the server gave it.
+/// Number that the server gave the event.
 fn number_of(event: &Event) -> Option<u64> {
     match event {
         Event::Attempt(attempt) => Some(attempt.id).filter(|id| *id != 0),
@@ -63,10 +64,10 @@ fn number_of(event: &Event) -> Option<u64> {
     }
 }
 
-/// A line as the server wrote it; one that cannot be read is evidence too.
+/// Reads a line as the server wrote it; a line that cannot be read is evidence too.
 fn read_line(line: &[u8]) -> Line {
     let read = if line.len() <= LONGEST_LINE { serde_json::from_slice(line).ok() } else { None };
-    // A self-test of roles that the relay does not have is none.
+    // A self-test of a role that the relay does not have was not written by the relay.
     let is_role = |name: &str| ProcessRole::ALL.iter().any(|role| role.rights().name == name);
     let read = read.filter(|line| match line {
         Line::SelfTest(test) => test.roles.iter().all(|tested| is_role(&tested.role)),

@@ -1,6 +1,6 @@
-//! The relay's two transparency logs: what an entry says, how entries are appended and found, and how the server's journal
-//! becomes entries. It runs in the keeper; other processes read. Out of scope: the tree, notes and proofs (crate `tlog`),
-//! and who shows them.
+//! Transparency logs of the relay (import log and access log): forms of entries, appending, searching, and the turning of
+//! the server's journal into entries. Appending runs in the keeper; other processes read. Out of scope: the tree, notes
+//! and proofs (crate `tlog`), and the pages and commands that show entries.
 
 pub mod entry;
 pub mod interrupted;

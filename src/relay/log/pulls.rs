@@ -1,6 +1,6 @@
-//! Who pulls what: lines of the server's journal put together into one small file beside the access log. It is
-//! no log: nothing is proven by it, it is what the server says, and the oldest of it is let go. Attempts to
-//! send something are another matter ([`Attempt`](serve::journal::Attempt)).
+//! Downloads of agents: lines of the server's journal put together into one small file beside the access log. This is
+//! not a log: it proves nothing, it is only the server's word, and its oldest part is dropped. Attempts to send
+//! something are recorded elsewhere ([`Attempt`](serve::journal::Attempt)).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,80 +12,83 @@ use serve::journal::Pull;
 
 /// Name of the file in the access log's folder.
 pub const NAME: &str = "agents.json";
-/// Most agents that are remembered.
+/// Most agents that are recorded.
 const AGENTS: usize = 10_000;
-/// Most feeds that are remembered of one.
+/// Most feeds that are recorded for one agent.
 const FEEDS: usize = 64;
 /// Longest file that is read, in bytes.
 const LONGEST: u64 = 256 << 20;
 
-/// An agent, as one program at one address.
+/// Agent: one program at one address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Agent {
-    /// Its address.
+    /// Address of the agent.
     pub agent: String,
-    /// Name in its certificate.
+    /// Name in the agent's certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
-    /// Its program.
+    /// Program of the agent.
     pub program: String,
-    /// What it pulled, by feed.
+    /// Downloads, by feed.
     pub feeds: BTreeMap<String, Pulled>,
 }
 
-/// What an agent pulled of a feed.
+/// Downloads of a feed by an agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Pulled {
-    /// The first time.
+    /// Time of the first download.
     pub first: Timestamp,
-    /// The last time.
+    /// Time of the last download.
     pub last: Timestamp,
-    /// How often.
+    /// Number of downloads.
     pub count: u64,
-    /// The version that was served the last time.
+    /// Version that was served the last time.
     pub version: u64,
-    /// The version that it has, if it ever got one whole.
+    /// Version that the agent has, if it ever downloaded one completely.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub has: Option<u64>,
-    /// The highest version that it ever had.
+    /// Highest version that the agent ever had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub highest: Option<u64>,
-    /// The newest path.
+    /// Path of the last download.
     pub path: String,
 }
 
-/// All that is remembered.
+/// Record of all agents and their downloads.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Agents {
-    /// Number of the journal's line that was taken last.
+    /// Number of the last journal line that was recorded.
     pub newest: u64,
-    /// The agents, in no order.
+    /// Agents, in no order.
     pub agents: Vec<Agent>,
 }
 
 impl Agents {
-    /// Reads them from the access log's folder; none where nobody pulled yet. Fault: they cannot be read.
+    /// Reads the record from the access log's folder; empty before the first download. Fault: it cannot be read.
     pub fn load(folder: &Path) -> Result<Self, Fault> {
         let path = folder.join(NAME);
         if !path.exists() {
             return Ok(Self::default());
         }
         let damaged = |_| {
-            Fault::damaged(path.to_string_lossy(), "who pulled what cannot be read; remove it, and it is made anew")
+            Fault::damaged(
+                path.to_string_lossy(),
+                "this record of agents' downloads cannot be read. It proves nothing: remove the file, and the relay starts a new record",
+            )
         };
         serde_json::from_slice(&durable::read(&path, LONGEST)?).map_err(damaged)
     }
 
-    /// Takes lines of the journal in, and keeps the file. Lines that were taken before a cut are known by the
-    /// number of the newest.
+    /// Adds lines of the journal and writes the file. Lines that were recorded before a cut are known by the number of
+    /// the last one.
     pub fn record(folder: &Path, mut pulls: Vec<Pull>) -> Result<(), Fault> {
-        // What cannot be read is no evidence; it must not stop the keeper.
+        // Going on is safe: the record is not evidence, and a damaged one must not stop the keeper.
         let mut agents = Self::load(folder).unwrap_or_default();
         if let Some(known) = pulls.iter().position(|pull| pull.id == agents.newest) {
             pulls.drain(..=known);
@@ -97,7 +100,8 @@ impl Agents {
             agents.add(pull);
         }
         agents.forget_oldest();
-        let bytes = serde_json::to_vec(&agents).map_err(|_| Fault::Internal("who pulled what cannot be written"))?;
+        let bytes = serde_json::to_vec(&agents)
+            .map_err(|_| Fault::Internal("the record of agents' downloads cannot be written"))?;
         durable::replace_derived(&folder.join(NAME), &bytes)
     }
 
@@ -128,7 +132,7 @@ impl Agents {
         }
     }
 
-    /// Lets those go that came last the longest ago.
+    /// Drops the agents whose last download is the oldest.
     fn forget_oldest(&mut self) {
         if self.agents.len() > AGENTS {
             let last = |agent: &Agent| agent.feeds.values().map(|pulled| pulled.last).max();

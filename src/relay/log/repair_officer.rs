@@ -1,18 +1,18 @@
-//! Officers who had the trust state repaired, as an entry names them.
+//! Officers who had the trust state repaired, as a log entry names them.
 
 use serde::{Deserialize, Serialize};
 
-/// An officer who had the trust state made anew.
+/// Officer who signed a repair of the trust state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RepairOfficer {
-    /// The name in the keyring.
+    /// Name of the officer in the keyring.
     pub officer: String,
-    /// The key's id.
+    /// Id of the officer's key.
     pub key_id: String,
-    /// The statement, as it was signed.
+    /// Text of the statement, as it was signed.
     pub text: String,
-    /// The signature file.
+    /// Content of the signature file.
     pub signature: String,
 }

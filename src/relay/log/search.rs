@@ -1,5 +1,5 @@
-//! Looks for entries: by words from the newest back, a page at a time, and by time. No index, and no more is read
-//! than is needed.
+//! Search for log entries: by words from the newest back, a page at a time, and by time. There is no index, and no more
+//! is read than is needed.
 
 use std::path::Path;
 
@@ -12,40 +12,40 @@ use tlog::note::Verifier;
 use tlog::stored::read_checkpoint;
 use tlog::tree::WIDTH;
 
-/// What is looked for.
+/// Query of a search.
 #[derive(Clone, Debug, Default)]
 pub struct SearchQuery {
-    /// Only entries from this number on.
+    /// Number of the first entry that may be found.
     pub from: u64,
-    /// Only entries below this number; none: to the newest.
+    /// Number above the last entry that may be found; none: up to the newest.
     pub before: Option<u64>,
-    /// Each stands in the entry's bytes.
+    /// Words that must all stand in the entry's bytes.
     pub words: Vec<String>,
 }
 
-/// What was found.
+/// Page of search results.
 #[derive(Debug)]
 pub struct SearchPage {
-    /// Entries in the log.
+    /// Number of entries in the log.
     pub size: u64,
-    /// The entries, newest first.
+    /// Entries found, newest first.
     pub hits: Vec<Hit>,
-    /// The oldest number that was looked at: what is left lies before it.
+    /// Lowest number that was searched; the rest of the log lies before it.
     pub reached: u64,
 }
 
-/// An entry that was found.
+/// Entry that was found.
 #[derive(Debug)]
 pub struct Hit {
-    /// Its number.
+    /// Number of the entry.
     pub number: u64,
-    /// Its exact bytes.
+    /// Exact bytes of the entry.
     pub bytes: Vec<u8>,
-    /// What they say.
+    /// Content of the entry.
     pub entry: Entry,
 }
 
-/// Up to `most` entries that are wanted, the newest of them. They are read under the signed head;
+/// Finds the newest entries that match, at most `most`. They are read under the signed head;
 /// [`tlog::check::check`] proves them.
 pub fn search(folder: &Path, verifier: &Verifier, wanted: &SearchQuery, most: usize) -> Result<SearchPage, Fault> {
     let size = read_checkpoint(folder, verifier)?.size;
@@ -70,7 +70,7 @@ pub fn search(folder: &Path, verifier: &Verifier, wanted: &SearchQuery, most: us
     Ok(found)
 }
 
-/// The newest entry whose bytes hold each of `words` and which `is_it`, with its number.
+/// Finds the newest entry whose bytes hold each of `words` and for which `is_it` is true, with its number.
 pub fn newest(
     folder: &Path,
     verifier: &Verifier,
@@ -88,9 +88,9 @@ pub fn newest(
     Ok(None)
 }
 
-/// The number of the first entry that was appended at `time` or later. Time goes back in a log only where officers had a
-/// clock turned back: what the wrong one had dated may then be among the entries from there on, or not; what was
-/// appended at `time` or later is.
+/// Number of the first entry that was appended at `time` or later. Time goes back in a log only where officers had a
+/// clock turned back: entries that the wrong clock had dated may then be among those from there on, or not; entries that
+/// were appended at `time` or later always are.
 pub fn first_since(folder: &Path, size: u64, time: Timestamp) -> Result<u64, Fault> {
     let (mut low, mut high) = (0, size);
     while low < high {

@@ -1,12 +1,12 @@
-//! Appending to a log so that no cut loses or doubles anything:
+//! Writer of a log: appends so that no cut loses or doubles an entry:
 //!
 //! 1. the entry bundle is replaced by a longer one, durably: the entries exist;
 //! 2. full tiles are written durably, tiles at the edge plainly: they can be derived from 1;
 //! 3. the head is signed, and the checkpoint replaced durably: the entries are promised.
 //!
-//! A cut after 1 leaves entries without a head: the next opening finds them and goes on with 2, so
-//! that there are never two heads of one size. A bundle shorter than the head promises, or a head
-//! that does not match, is damage: the log stays shut and imports stop.
+//! Stopping is safe at each step. A cut before 1 leaves the old log. A cut after 1 leaves entries without a head: the
+//! next opening finds them and goes on with 2, so that there are never two heads of one size. A bundle shorter than the
+//! head promises, or a head that does not match, is damage: the log is not opened and imports stop.
 
 use std::path::{Path, PathBuf};
 
@@ -18,20 +18,20 @@ use tlog::tiles::{self, LONGEST};
 use tlog::tree::{self, Edge, Hash, Tile, WIDTH};
 use tlog::{nodes, stored};
 
-/// A log open for appending. Whoever has it holds the state's lock.
+/// Log open for appending. Its holder has the state's lock.
 pub struct Log {
     folder: PathBuf,
     signer: Signer,
     edge: Edge,
-    /// The bytes of the unfinished bundle.
+    /// Bytes of the unfinished bundle.
     bundle: Vec<u8>,
     last: Option<Entry>,
-    /// No entry is appended with an earlier time.
+    /// Earliest time of the next entry.
     floor: Timestamp,
 }
 
 impl Log {
-    /// Makes an empty log with a fresh key of this name. `init` alone calls it.
+    /// Makes an empty log with a new key of this name. Only `init` calls it.
     pub fn create(folder: &Path, origin: &str) -> Result<(), Fault> {
         durable::create_dir(&folder.join("tile/entries"))?;
         durable::create_dir(&folder.join("tile/0"))?;
@@ -42,13 +42,16 @@ impl Log {
         durable::replace(&folder.join("checkpoint"), signer.sign(&empty.to_text()).as_bytes())
     }
 
-    /// Opens a log at its signed head, in a time that does not depend on its length, and finishes
-    /// what a cut left.
+    /// Opens a log at its signed head, in a time that does not depend on its length, and finishes an
+    /// append that a cut interrupted. Stopping is safe: nothing is written before the head is checked.
     pub fn open(folder: &Path) -> Result<Self, Fault> {
         let name = folder.to_string_lossy().into_owned();
         let key = durable::read(&folder.with_extension("key"), 4096)?;
         let signer = str::from_utf8(&key).ok().and_then(Signer::parse);
-        let signer = signer.ok_or_else(|| Fault::damaged(&name, "the log's key cannot be read"))?;
+        let signer = signer.ok_or_else(|| Fault::damaged(
+                folder.with_extension("key").to_string_lossy(),
+                "it is not the secret key of the log. Nothing was changed. Restore this file from a backup: gaprelay help backup",
+            ))?;
         let head = read_checkpoint(folder, &signer.verifier())?;
         let edge = read_edge(folder, &head)?;
         let mut log = Self {
@@ -70,29 +73,31 @@ impl Log {
         self.edge.size()
     }
 
-    /// What its signed head promises.
+    /// Head of the log: size and root that its signature promises.
     pub fn head(&self) -> Checkpoint {
         let origin = self.signer.verifier().name().to_owned();
         Checkpoint { origin, size: self.edge.size(), root: self.edge.root() }
     }
 
-    /// The newest entry.
+    /// Newest entry.
     pub fn last(&self) -> Option<&Entry> {
         self.last.as_ref()
     }
 
-    /// The latest moment the log knows to have passed.
+    /// Earliest time that the next entry can have.
     pub fn floor(&self) -> Timestamp {
         self.floor
     }
 
-    /// Lets the next entry be as early as this, where officers say that a clock had run ahead.
+    /// Allows the next entry a time as early as this, where officers say that the clock had run ahead.
     pub fn turn_back(&mut self, to: Timestamp) {
         self.floor = self.floor.min(to);
     }
 
-    /// Appends events in one step; when it returns they are promised by a durable, signed head. Time does not go
-    /// back in a log but by [`Self::turn_back`]: where the clock does, they have the time of the entry before.
+    /// Appends events in one step; when it returns they are promised by a durable, signed head. Time goes back in a log
+    /// only by [`Self::turn_back`]: where the clock goes back, events get the time of the entry before.
+    ///
+    /// Stopping is safe: on a fault the entries are either not on the disk, or the next opening promises them.
     pub fn append(&mut self, time: Timestamp, events: Vec<Event>) -> Result<(), Fault> {
         if events.is_empty() {
             return Ok(());
@@ -102,7 +107,8 @@ impl Log {
         let mut tiles = Vec::new();
         for event in events {
             let entry = Entry { time, event };
-            let bytes = serde_json::to_vec(&entry).map_err(|_| Fault::Internal("an entry cannot be written"))?;
+            let bytes =
+                serde_json::to_vec(&entry).map_err(|_| Fault::Internal("a log entry cannot be turned into JSON"))?;
             self.push(&bytes, &mut tiles)?;
             self.last = Some(entry);
         }
@@ -114,7 +120,7 @@ impl Log {
 
     /// Adds one entry in memory, and writes the bundle if it is full now.
     fn push(&mut self, entry: &[u8], tiles: &mut Vec<Tile>) -> Result<(), Fault> {
-        tiles::push(&mut self.bundle, entry).ok_or(Fault::Internal("an entry is longer than 65535 bytes"))?;
+        tiles::push(&mut self.bundle, entry).ok_or(Fault::Internal("a log entry is longer than 65535 bytes"))?;
         self.edge.push(tree::leaf(entry), tiles);
         if self.edge.size().is_multiple_of(WIDTH as u64) {
             self.write_bundle(self.edge.size())?;
@@ -123,7 +129,7 @@ impl Log {
         Ok(())
     }
 
-    /// Step 1.
+    /// Step 1. Stopping is safe: the file is replaced as a whole, or the former bundle stays.
     fn write_bundle(&self, size: u64) -> Result<(), Fault> {
         let (index, width) = bundle_position(size);
         let path = self.folder.join(tiles::bundle_path(index, width));
@@ -131,7 +137,7 @@ impl Log {
         durable::replace(&path, &self.bundle)
     }
 
-    /// Steps 2 and 3.
+    /// Steps 2 and 3. Stopping is safe: until the checkpoint is replaced the former head is in force, and the next opening goes on from the entries of step 1.
     fn write_head(&self, full: &[Tile]) -> Result<(), Fault> {
         for tile in full {
             let path = self.folder.join(tiles::tile_path(tile.level, tile.index, WIDTH));
@@ -148,8 +154,8 @@ impl Log {
         self.remove_former(full)
     }
 
-    /// Removes partial tiles and bundles that longer ones have replaced. One that stays after a cut
-    /// is removed by a later append.
+    /// Removes partial tiles and bundles that longer ones have replaced. Stopping is safe: the entries are promised, and
+    /// a file that stays is removed by a later append.
     fn remove_former(&self, full: &[Tile]) -> Result<(), Fault> {
         for tile in full {
             durable::remove(&partial_folder(&self.folder.join(tiles::tile_path(tile.level, tile.index, 1))))?;
@@ -171,7 +177,7 @@ impl Log {
         Ok(())
     }
 
-    /// Loads the unfinished bundle, and the newest entry.
+    /// Reads the unfinished bundle, and the newest entry.
     fn load_bundle(&mut self) -> Result<(), Fault> {
         let size = self.edge.size();
         let Some(last) = size.checked_sub(1) else { return Ok(()) };
@@ -179,12 +185,19 @@ impl Log {
         let bytes = read_bundle(&self.folder, index, width)?;
         let entries = tiles::entries(&bytes).filter(|entries| entries.len() >= width);
         let newest = entries.as_ref().and_then(|entries| entries.get(width - 1));
-        let damaged = || Fault::damaged(self.folder.to_string_lossy(), "the log is shorter than its signed head");
+        let damaged = || {
+            Fault::damaged(
+                self.folder.to_string_lossy(),
+                "the log is shorter than its signed head: entries were lost or removed. Nothing was changed. Restore the log from a backup: gaprelay help backup",
+            )
+        };
         let newest = newest.ok_or_else(damaged)?;
-        self.last =
-            Some(serde_json::from_slice(newest).map_err(|e| {
-                Fault::damaged(self.folder.to_string_lossy(), format!("entry {last} cannot be read: {e}"))
-            })?);
+        self.last = Some(serde_json::from_slice(newest).map_err(|e| {
+            let detail = format!(
+                "entry {last} of the log cannot be read ({e}); another version of gaprelay may have written it"
+            );
+            Fault::damaged(self.folder.to_string_lossy(), detail)
+        })?);
         if width < WIDTH {
             for entry in entries.iter().flatten().take(width) {
                 tiles::push(&mut self.bundle, entry);
@@ -193,14 +206,18 @@ impl Log {
         Ok(())
     }
 
-    /// Goes on with entries that are durable but not promised yet.
+    /// Finishes an append that a cut interrupted: promises entries that are on the disk but under no signed head yet.
     fn finish_cut_append(&mut self) -> Result<(), Fault> {
         let before = self.edge.size();
         let mut full = Vec::new();
         while let Some(bytes) = self.longer_bundle()? {
             let have = to_width(self.edge.size() % WIDTH as u64);
-            let entries = tiles::entries(&bytes)
-                .ok_or_else(|| Fault::damaged(self.folder.to_string_lossy(), "the newest entries cannot be read"))?;
+            let entries = tiles::entries(&bytes).ok_or_else(|| {
+                Fault::damaged(
+                    self.folder.to_string_lossy(),
+                    "the newest entries, which have no signed head yet, cannot be read",
+                )
+            })?;
             for entry in entries.iter().skip(have) {
                 self.last = serde_json::from_slice(entry).ok();
                 self.push(entry, &mut full)?;
@@ -209,7 +226,7 @@ impl Log {
         if self.edge.size() == before { Ok(()) } else { self.write_head(&full) }
     }
 
-    /// A bundle at the edge with more entries than are promised.
+    /// Reads a bundle at the edge that has more entries than the head promises.
     fn longer_bundle(&self) -> Result<Option<Vec<u8>>, Fault> {
         let (index, have) = (self.edge.size() / WIDTH as u64, to_width(self.edge.size() % WIDTH as u64));
         let whole = self.folder.join(tiles::bundle_path(index, WIDTH));
@@ -229,7 +246,7 @@ impl Log {
     }
 }
 
-/// Gives each entry from this number on to `take`; gives how many there are in all. They are read under the
+/// Passes each entry from this number on to `take`; returns the number of all entries. They are read under the
 /// signed head; [`tlog::check::check`] proves them.
 pub fn each_from(
     folder: &Path,
@@ -245,8 +262,8 @@ pub fn each_from(
     Ok(head.size)
 }
 
-/// Gives each entry from this number on and before the other, with its exact bytes, to `take`, of a log whose
-/// head promises `size`.
+/// Passes each entry from the first number up to below the second, with its exact bytes, to `take`, of a log whose head
+/// promises `size`.
 pub fn each_between(
     folder: &Path,
     (mut number, end): (u64, u64),
@@ -265,8 +282,8 @@ pub fn each_between(
     Ok(())
 }
 
-/// Gives the entries of one bundle of a log of `size`, with the number of the first and how to read one,
-/// to `look`. Fault: the bundle, or an entry, is not what was written.
+/// Passes the entries of one bundle of a log of `size` to `look`, with the number of the first and a function that reads
+/// one. Fault: the bundle, or an entry, is not what was written.
 pub fn in_bundle<T>(
     folder: &Path,
     size: u64,
@@ -278,14 +295,17 @@ pub fn in_bundle<T>(
     })
 }
 
-/// The edge that the head promises: from the tiles, or, where a cut lost those, from what they are
+/// Reads the edge that the head promises: from the tiles, or, where a cut lost those, from the entries that tiles are
 /// derived from.
 fn read_edge(folder: &Path, head: &Checkpoint) -> Result<Edge, Fault> {
     let is_right = |edge: &Edge| edge.root() == head.root;
     let stored = edge_from(head.size, |level, index, width| nodes::stored(folder, level, index, width));
     let derived = || edge_from(head.size, |level, index, width| nodes::derived(folder, level, index, width));
     stored.filter(is_right).or_else(|| derived().filter(is_right)).ok_or_else(|| {
-        Fault::damaged(folder.to_string_lossy(), "the newest entries are missing, or do not match the signed head")
+        Fault::damaged(
+            folder.to_string_lossy(),
+            "its newest entries are missing, or do not match the signed head. Nothing was changed. Restore the log from a backup: gaprelay help backup",
+        )
     })
 }
 
