@@ -45,7 +45,6 @@ impl Log {
     /// Opens a log at its signed head, in a time that does not depend on its length, and finishes an
     /// append that a cut interrupted. Stopping is safe: nothing is written before the head is checked.
     pub fn open(folder: &Path) -> Result<Self, Fault> {
-        let name = folder.to_string_lossy().into_owned();
         let key = durable::read(&folder.with_extension("key"), 4096)?;
         let signer = str::from_utf8(&key).ok().and_then(Signer::parse);
         let signer = signer.ok_or_else(|| Fault::damaged(
