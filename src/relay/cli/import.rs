@@ -17,7 +17,7 @@ use crate::import::{ImportOutcome, JudgedBundle, ProgressEvent, import};
 use crate::keeper::Keeper;
 use crate::publish::{ReleaseStatus, release_status};
 use crate::settle::{SettleReport, settle};
-use crate::state::progress::ImportStep;
+use crate::state::progress::ProgressStep;
 use base::error::IoContext as _;
 use base::limits::human;
 use base::quoted::quoted_os;
@@ -43,7 +43,7 @@ pub fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) -> Resu
         progress_writer.show(&progress);
         shown.show(&progress);
     })?;
-    progress_writer.step(ImportStep::Settling);
+    progress_writer.step(ProgressStep::Settling);
     let settled = settle(keeper)?;
     drop(progress_writer);
     let report = report(keeper, &judged, &settled)?;

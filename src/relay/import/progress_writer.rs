@@ -2,7 +2,7 @@
 
 use crate::import::{ImportOutcome, ProgressEvent};
 use crate::state::State;
-use crate::state::progress::{self, BundleState, ImportStep, ProgressFile};
+use crate::state::progress::{self, BundleState, ProgressFile, ProgressStep};
 use base::{Operator, clock};
 
 /// Writes the progress of an import for the review pages, the metrics and the console.
@@ -14,7 +14,7 @@ pub struct ProgressWriter {
 impl Drop for ProgressWriter {
     /// Marks the import as ended, however it ended.
     fn drop(&mut self) {
-        self.step(ImportStep::Ended);
+        self.step(ProgressStep::Ended);
     }
 }
 
@@ -30,7 +30,7 @@ impl ProgressWriter {
     }
 
     /// Records the step that is done now.
-    pub fn step(&mut self, step: ImportStep) {
+    pub fn step(&mut self, step: ProgressStep) {
         self.progress.step = step;
         self.write(false);
     }
@@ -40,8 +40,8 @@ impl ProgressWriter {
         self.file.write(&self.progress, is_deferrable);
     }
 
-    fn begin_bundle(&mut self, step: ImportStep, bundle: &str, total: u64) {
-        let state = if step == ImportStep::Reading { BundleState::Reading } else { BundleState::Inspecting };
+    fn begin_bundle(&mut self, step: ProgressStep, bundle: &str, total: u64) {
+        let state = if step == ProgressStep::Reading { BundleState::Reading } else { BundleState::Inspecting };
         if let Some(bundle) = self.progress.bundle_mut(bundle) {
             bundle.state = state;
         }
@@ -56,8 +56,8 @@ impl ProgressWriter {
                 self.progress.found += survey.bundles().len() as u64;
                 self.write(false);
             }
-            ProgressEvent::Reading(bundle, size) => self.begin_bundle(ImportStep::Reading, bundle, *size),
-            ProgressEvent::Unpacking(bundle, size) => self.begin_bundle(ImportStep::Inspecting, bundle, *size),
+            ProgressEvent::Reading(bundle, size) => self.begin_bundle(ProgressStep::Reading, bundle, *size),
+            ProgressEvent::Unpacking(bundle, size) => self.begin_bundle(ProgressStep::Inspecting, bundle, *size),
             ProgressEvent::Bytes(bytes) => {
                 self.progress.bytes += bytes;
                 self.write(true);
