@@ -18,7 +18,7 @@ use crate::processes::sockets::Sockets;
 use crate::processes::worker;
 use crate::publish::{ReleaseStatus, release_status};
 use crate::settle::{SettleReport, settle};
-use crate::state::progress::ImportStep;
+use crate::state::progress::ProgressStep;
 use base::error::IoContext as _;
 use base::limits::human;
 use base::quoted::quoted_os;
@@ -45,7 +45,7 @@ pub fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) -> Resu
         progress_writer.show(&progress);
         shown.show(&progress);
     })?;
-    progress_writer.step(ImportStep::Settling);
+    progress_writer.step(ProgressStep::Settling);
     let settled = settle(keeper)?;
     drop(progress_writer);
     let result = result(keeper, &judged, &settled)?;

@@ -1,10 +1,10 @@
-//! The import: why it is safe, from top to bottom.
+//! Import of bundles, written as the argument for its safety, from top to bottom.
 //!
 //! Each station takes the type of the one before it (the drawing is in [the crate](crate)), which nobody else can make, so
-//! that no step can be left out. First `read`: everything that is wanted comes off the medium, each byte once, and nothing
-//! of it is decompressed, parsed or believed before its signatures hold. Then the medium may go. Then `admit`, bundle by
-//! bundle: nothing counts before the trust file says so, and that is one step; whatever is cut before it leaves the
-//! former state. Where a step fails, a comment says why it is safe to stop there, or to go on.
+//! that no step can be left out. First `read_medium`: everything that is wanted is read off the medium, each byte once,
+//! and nothing of it is decompressed, parsed or believed before its signatures hold. Then the medium may be removed. Then
+//! `admit`, bundle by bundle: nothing counts before the trust file says so, and that is one step; a cut before it leaves
+//! the former state. Where a step fails, a comment says why it is safe to stop there, or to go on.
 
 mod outcome;
 
@@ -31,10 +31,10 @@ use rotation::KeyringOutcome;
 
 use bundle::{Envelope, Manifest, Novelty, Rules, Verified, trust};
 
-/// Free space that an import leaves alone, in bytes.
+/// Free space that an import leaves unused, in bytes.
 const RESERVE: u64 = 16 << 20;
 
-/// A bundle off the medium: in the spool, or why not.
+/// Bundle read off the medium: its payload is in the spool, or the error says why not.
 struct FetchedBundle {
     bundle: String,
     manifest: Option<Digest>,
@@ -47,25 +47,25 @@ enum BundleContent {
     AlreadyHere(Verified),
 }
 
-/// The processes that see what this one must not: a reader for each medium, and an examiner for each bundle.
+/// Worker processes, which see what the keeper must not: a reader for each medium, and an examiner for each bundle.
 pub struct Workers {
-    /// Each path given, with its mount, if there is one, and the reader's side of it.
+    /// Media: each path given, its mount, if there is one, and its reader.
     pub media: Vec<(PathBuf, Option<Mount>, Medium)>,
-    /// The disks that were set read-only before anything was read.
+    /// Disks that were set read-only before anything was read.
     pub disks: Vec<String>,
-    /// Unpack and look inside.
+    /// Examiners, which unpack and inspect.
     pub examiners: Box<dyn Examiners>,
 }
 
-/// Imports every bundle on the media. Each gets its own outcome; a fault of ours that concerns
-/// them all stops the import.
+/// Imports every bundle on the media. Each gets its own outcome; a fault of the relay that concerns all of them stops
+/// the import.
 pub fn import(
     keeper: &mut Keeper,
     workers: Workers,
     operator: &Operator,
     watch: ProgressWatch<'_>,
 ) -> Result<Vec<JudgedBundle>, Fault> {
-    // No date can be judged by a clock that is behind what was already seen. Stopping is safe: nothing was read.
+    // No date can be judged by a clock that is behind the newest time on record. Stopping is safe: nothing was read.
     keeper.check_clock()?;
 
     let Workers { media, disks, mut examiners } = workers;
@@ -127,7 +127,7 @@ fn read_medium(
         }
     };
     watch(ProgressEvent::Surveyed(&surveyed));
-    // The root itself is called what the operator called it.
+    // A bundle in the root of the medium gets the name that the operator gave for the medium.
     let root = quoted_os(path.file_name().unwrap_or(path.as_os_str()));
     let of = |surveyed: &Surveyed, wanted| -> Vec<(MediumBundle, String)> {
         let these = surveyed.bundles().iter().filter(|bundle| bundle.document() == wanted);
@@ -160,24 +160,27 @@ fn read_medium(
         taken.push(FetchedBundle { bundle, manifest, release, content });
     }
     let (bundles, unrelated) = (surveyed.bundles().len() as u64, surveyed.unrelated());
-    // Nothing of ours can have written to it; that nothing at all has is shown, not assumed. It decides nothing: what was
-    // read is believed for its signatures, so that a medium that has gone by now is no reason to stop.
+    // The relay cannot have written to the medium; that nothing else has is checked, not assumed. Going on is safe whatever
+    // the result: what was read is believed for its signatures, even if the medium was removed by now.
     let unchanged = surveyed.is_unchanged().unwrap_or(false);
     watch(ProgressEvent::Unchanged(unchanged));
     keeper.append(vec![Event::MediumRead { bundles, unrelated, unchanged }])?;
     Ok(taken)
 }
 
-/// That what we must not write to cannot be written to, unless the site has said why it may.
+/// Checks that the medium is mounted read-only, unless the config says why it need not be. Refusal: `medium-writable`.
 fn check_mount(writable: bool, accepted: Option<&str>) -> Result<(), Error> {
     if writable && accepted.is_none() {
-        return Err(Error::refused(Reason::MediumWritable, "it is mounted writable"));
+        return Err(Error::refused(
+            Reason::MediumWritable,
+            "the medium is mounted writable, so a program on this machine could write to it",
+        ));
     }
     Ok(())
 }
 
-/// A manifest that can be believed: signed by whom the keyring asks for, for a feed we want, today. Stopping anywhere is
-/// safe: of the bundle nothing but a small envelope was read, and nothing is kept.
+/// Verifies a manifest: signed by the keys that the keyring asks for, for a feed of the config, and valid today. Stopping
+/// anywhere is safe: of the bundle nothing but a small envelope was read, and nothing is kept.
 fn verify_manifest(keeper: &Keeper, envelope: Envelope, operator: &Operator) -> Result<Verified, Refusal> {
     let waived = |manifest: &Manifest, digest| keeper.is_waived(&manifest.feed, digest, operator);
     let rules = Rules {
@@ -200,10 +203,13 @@ fn verify_manifest(keeper: &Keeper, envelope: Envelope, operator: &Operator) -> 
 
 fn feed<'a>(keeper: &'a Keeper, verified: &Verified) -> Result<&'a Feed, Refusal> {
     let name = &verified.manifest().feed;
-    keeper.config.feed(name).ok_or_else(|| Refusal::new(Reason::FeedUnknown, format!("the config has no feed {name}")))
+    keeper
+        .config
+        .feed(name)
+        .ok_or_else(|| Refusal::new(Reason::FeedUnknown, format!("config.toml has no feed named {name}")))
 }
 
-/// The payload in the spool, if the bundle is new and there is room for all that it signs for.
+/// Copies the payload into the spool, if the bundle is new and there is room for everything that its manifest lists.
 fn spool_payload(
     keeper: &Keeper,
     verified: Verified,
@@ -218,7 +224,7 @@ fn spool_payload(
         return Ok(BundleContent::AlreadyHere(verified));
     }
     thin::check_held(keeper, &verified)?;
-    // Neither is anything written where the disk could not take it all.
+    // Stopping is safe: nothing is written where the disk has no room for all of it.
     let needed = manifest.payload.size + manifest.carried_bytes() + RESERVE;
     let free = free_space(&keeper.state.spool())?.saturating_sub(*pending);
     if needed > free {
@@ -279,7 +285,7 @@ fn judge_bundle(
     Ok(judged)
 }
 
-/// From the spool to a release. `None`: another bundle of this import brought exactly this.
+/// Makes a release of a spooled bundle. `None`: another bundle of this import brought exactly the same.
 fn admit(
     keeper: &mut Keeper,
     spooled: Spooled,
@@ -291,12 +297,12 @@ fn admit(
     let manifest = verified.manifest();
 
     // 1. Still a version above all that was accepted, this import's other bundles included. Stopping is safe: the
-    //    payload was not looked into, and its copy goes with `spooled`.
+    //    payload was not inspected, and its copy is removed with `spooled`.
     if keeper.trust.feed(&manifest.feed).check(verified)? == Novelty::Before {
         return Ok(None);
     }
 
-    // 2. On which terms the feed takes it. Stopping is safe for the same reason.
+    // 2. The terms on which the feed accepts it. Stopping is safe for the same reason.
     let wanted = feed(keeper, verified)?.clone();
     let policy = keeper.config.policy_of(&wanted)?;
     let demands = keeper.config.demands(manifest, verified.signers())?;
@@ -309,7 +315,7 @@ fn admit(
     // 3. Each artifact comes out of the one canonical archive the manifest admits, or out of our own store where a thin
     //    bundle leaves it out, with its signed digest, and gets its one verdict; what is withheld is not kept. What is
     //    stripped is new bytes, which are examined as if they had come in so, by a process that never saw the old ones.
-    //    Stopping is safe: all that was kept is in a staging folder that nobody reads, and goes with it.
+    //    Stopping is safe: everything kept so far is in a staging folder that nobody reads, and is removed with it.
     let held = thin::HeldArtifacts::of(keeper, verified)?;
     let staging = Staging::new(&keeper.state, verified)?;
     let mut open = |artifact: &_| held.open(&keeper.state, artifact);

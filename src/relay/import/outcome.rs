@@ -1,4 +1,4 @@
-//! What an import tells: how far it is, what became of each bundle, and the log's entry for it.
+//! Outcomes of an import: its progress, the outcome of each bundle, and the log entry for it.
 
 use crate::keeper::Keeper;
 use crate::log::Event;
@@ -7,50 +7,50 @@ use base::{Digest, Error, Fault, Reason, Refusal};
 use bundle::Verified;
 use media::{Mount, Surveyed};
 
-/// How far an import is, for whoever shows it.
+/// Progress event of an import, for whoever shows it.
 pub enum ProgressEvent<'a> {
-    /// A medium was searched: how many bundles, and what could not be looked at.
+    /// A medium was searched: its bundles, and what could not be searched.
     Surveyed(&'a Surveyed),
-    /// A bundle's payload of so many bytes is read off the medium.
+    /// The payload of a bundle is read off the medium: its name, and the size in bytes.
     Reading(&'a str, u64),
-    /// A bundle of so many bytes is unpacked and inspected.
+    /// A bundle is unpacked and inspected: its name, and the size in bytes.
     Unpacking(&'a str, u64),
-    /// So many bytes more.
+    /// More bytes were read or unpacked: their number.
     Bytes(u64),
-    /// How a medium is mounted.
+    /// Mount of a medium.
     Mounted(&'a Mount),
-    /// Whether a medium's names, lengths and times are what they were before.
+    /// True when names, lengths and times on the medium are what they were before.
     Unchanged(bool),
-    /// Everything wanted is in the spool: the media may be removed.
+    /// All wanted bytes are in the spool: the media may be removed.
     MediaDone,
-    /// A bundle is judged.
+    /// A bundle got its outcome.
     Judged(&'a JudgedBundle),
 }
 
-/// Takes the progress.
+/// Callback that receives the progress.
 pub type ProgressWatch<'a> = &'a mut dyn FnMut(ProgressEvent<'_>);
 
-/// What became of one bundle.
+/// Bundle with its outcome.
 pub struct JudgedBundle {
-    /// Its folder, escaped.
+    /// Folder of the bundle, escaped.
     pub bundle: String,
-    /// Feed and version, once they could be believed.
+    /// Feed and version, once the manifest was verified.
     pub release: Option<(String, u64)>,
-    /// What became of it.
+    /// Outcome of the bundle.
     pub outcome: ImportOutcome,
 }
 
-/// What became of a bundle.
+/// Outcome of a bundle.
 pub enum ImportOutcome {
-    /// It is a release now.
+    /// The bundle is a release now.
     Imported(Box<Release>),
     /// The keyring of this version is in force.
     KeyringReplaced(u64),
-    /// Exactly this was accepted before.
+    /// Exactly this bundle was accepted before.
     AlreadyHere,
-    /// It is not acceptable.
+    /// The bundle was refused.
     Refused(Refusal),
-    /// We could not do our work.
+    /// The relay could not do its work.
     Failed(Fault),
 }
 
@@ -63,7 +63,7 @@ impl From<Error> for ImportOutcome {
     }
 }
 
-/// The log's entry for an outcome.
+/// Makes the log entry for an outcome.
 pub(super) fn outcome_event(
     keeper: &Keeper,
     admitted: &Result<Option<Release>, Error>,

@@ -1,25 +1,25 @@
-//! How far an import is, written down for who looks on from elsewhere: the pages, the metrics, the kiosk.
+//! Writer of an import's progress, for the review pages, the metrics and the console.
 
 use crate::import::{ImportOutcome, ProgressEvent};
 use crate::state::State;
-use crate::state::progress::{self, BundleState, ImportStep, ProgressFile};
+use crate::state::progress::{self, BundleState, ProgressFile, ProgressStep};
 use base::{Operator, clock};
 
-/// The same for who looks on from elsewhere: the pages, the metrics, the kiosk.
+/// Writes the progress of an import for the review pages, the metrics and the console.
 pub struct ProgressWriter {
     file: ProgressFile,
     progress: progress::Progress,
 }
 
 impl Drop for ProgressWriter {
-    /// However it ends.
+    /// Marks the import as ended, however it ended.
     fn drop(&mut self) {
-        self.step(ImportStep::Ended);
+        self.step(ProgressStep::Ended);
     }
 }
 
 impl ProgressWriter {
-    /// From the beginning on.
+    /// Begins the progress record of an import.
     pub fn begin(state: &State, operator: &Operator) -> Self {
         let now = clock::now();
         let progress =
@@ -29,8 +29,8 @@ impl ProgressWriter {
         Self { file, progress }
     }
 
-    /// What is done now.
-    pub fn step(&mut self, step: ImportStep) {
+    /// Records the step that is done now.
+    pub fn step(&mut self, step: ProgressStep) {
         self.progress.step = step;
         self.write(false);
     }
@@ -40,8 +40,8 @@ impl ProgressWriter {
         self.file.write(&self.progress, is_deferrable);
     }
 
-    fn turn(&mut self, step: ImportStep, bundle: &str, total: u64) {
-        let state = if step == ImportStep::Reading { BundleState::Reading } else { BundleState::Inspecting };
+    fn begin_bundle(&mut self, step: ProgressStep, bundle: &str, total: u64) {
+        let state = if step == ProgressStep::Reading { BundleState::Reading } else { BundleState::Inspecting };
         if let Some(bundle) = self.progress.bundle_mut(bundle) {
             bundle.state = state;
         }
@@ -49,15 +49,15 @@ impl ProgressWriter {
         self.step(step);
     }
 
-    /// Takes what the import tells.
+    /// Records a progress event.
     pub fn show(&mut self, progress: &ProgressEvent<'_>) {
         match progress {
             ProgressEvent::Surveyed(survey) => {
                 self.progress.found += survey.bundles().len() as u64;
                 self.write(false);
             }
-            ProgressEvent::Reading(bundle, size) => self.turn(ImportStep::Reading, bundle, *size),
-            ProgressEvent::Unpacking(bundle, size) => self.turn(ImportStep::Inspecting, bundle, *size),
+            ProgressEvent::Reading(bundle, size) => self.begin_bundle(ProgressStep::Reading, bundle, *size),
+            ProgressEvent::Unpacking(bundle, size) => self.begin_bundle(ProgressStep::Inspecting, bundle, *size),
             ProgressEvent::Bytes(bytes) => {
                 self.progress.bytes += bytes;
                 self.write(true);

@@ -1,4 +1,4 @@
-//! Keyrings off a medium: each follows the one before it, and each step is kept before the next is looked at.
+//! Keyrings from a medium: each must succeed the one before it, and each is stored before the next is judged.
 
 use crate::keeper::Keeper;
 use crate::log::Event;
@@ -6,21 +6,22 @@ use base::{Digest, Error, Fault, Operator, Reason};
 use bundle::{Envelope, Successor, succeed, succession};
 use media::{MediumBundle, Surveyed};
 
-/// Most bytes of keyrings that are held at one time: they are put in order before the first is judged.
+/// Most bytes of keyrings that are held in memory: they are put in order before the first is judged.
 const MOST: usize = 64 << 20;
 
-/// What became of a keyring that was found.
+/// Outcome of a keyring from a medium.
 pub enum KeyringOutcome {
-    /// It is in force now.
+    /// The keyring of this version is in force now.
     InForce(u64),
-    /// It is in force, or was: a medium carries all versions, for relays that were away for long.
+    /// The keyring of this version is or was in force: a medium carries all versions, for relays that got none for long.
     AlreadyHere(u64),
 }
 
-/// Each keyring's folder, and what became of it.
+/// Folder and outcome of each keyring.
 pub type KeyringOutcomes = Vec<(String, Result<KeyringOutcome, Error>)>;
 
-/// Takes these keyrings off a medium, each with its folder's name, in the order of their versions. Each gets its own outcome.
+/// Judges these keyrings of a medium, each with its folder's name, in the order of their versions. Each gets its own
+/// outcome.
 pub fn take_keyrings(
     keeper: &mut Keeper,
     medium: &mut Surveyed,
@@ -36,7 +37,7 @@ pub fn take_keyrings(
         let claimed = envelope.as_ref().ok().and_then(|it| succession::claimed_version(it, &keeper.config.limits));
         found.push((claimed, folder.clone(), envelope));
     }
-    // By what they claim to be; what they are is judged one by one.
+    // In the order of the versions that they claim; each claim is verified when its turn comes.
     found.sort_by_key(|(claimed, ..)| *claimed);
     let mut outcomes = Vec::new();
     for (claimed, folder, envelope) in found {
@@ -55,11 +56,15 @@ pub fn take_keyrings(
 }
 
 fn too_many_keyrings() -> Error {
-    let detail = format!("there are more than {} MiB of keyrings on the medium", MOST >> 20);
+    let detail = format!(
+        "the medium holds more than {} MiB of keyrings, which is the limit; remove the ones not needed",
+        MOST >> 20
+    );
     Error::refused(Reason::MediumEntryLimit, detail)
 }
 
-/// Gives one keyring its outcome: intent, act, outcome.
+/// Gives one keyring its outcome: intent, act, outcome. Stopping is safe: a refused keyring leaves the former in force, and
+/// where the log does not take the outcome, the next start finds out by the trust file whether the keyring is in force.
 fn judge_keyring(
     keeper: &mut Keeper,
     folder: &str,
@@ -80,7 +85,8 @@ fn judge_keyring(
     Ok(taken.map(|_| keeper.keyring.version))
 }
 
-/// The keyring is on the disk before the trust file names it, and that one step puts it in force.
+/// Puts a keyring in force. Stopping is safe: the keyring is on the disk before the trust file names it, and that one step
+/// puts it in force.
 fn put_in_force(keeper: &mut Keeper, successor: &Successor) -> Result<Event, Fault> {
     keeper.state.keep_keyring(successor)?;
     let mut trust = keeper.trust.clone();

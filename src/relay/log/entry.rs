@@ -48,7 +48,7 @@ pub enum Event {
         /// Reason from the config why a writable medium is accepted, where the medium is writable.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         writable: Option<String>,
-        /// Who imports.
+        /// Operator who imports.
         operator: Operator,
     },
     /// Outcome: everything wanted of the medium is in the spool; the medium may be removed.
@@ -74,7 +74,7 @@ pub enum Event {
         /// Digest of the manifest's bytes, verified or not; none where they could not be read.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         manifest: Option<Digest>,
-        /// Who imports.
+        /// Operator who imports.
         operator: Operator,
     },
     /// Outcome: a bundle was accepted as a release.

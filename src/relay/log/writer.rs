@@ -45,7 +45,6 @@ impl Log {
     /// Opens a log at its signed head, in a time that does not depend on its length, and finishes an
     /// append that a cut interrupted. Stopping is safe: nothing is written before the head is checked.
     pub fn open(folder: &Path) -> Result<Self, Fault> {
-        let _name = folder.to_string_lossy().into_owned();
         let key = durable::read(&folder.with_extension("key"), 4096)?;
         let signer = str::from_utf8(&key).ok().and_then(NoteSigner::parse);
         let signer = signer.ok_or_else(|| Fault::damaged(
@@ -97,8 +96,7 @@ impl Log {
     /// Appends events in one step; when it returns they are promised by a durable, signed head. Time goes back in a log
     /// only by [`Self::turn_back`]: where the clock goes back, events get the time of the entry before.
     ///
-    /// Stopping is safe: on a fault the entries are either not on the disk, or the next opening promises them. The caller
-    /// must not append with this value again, since the disk may have more or less than it.
+    /// Stopping is safe: on a fault the entries are either not on the disk, or the next opening promises them.
     pub fn append(&mut self, time: Timestamp, events: Vec<Event>) -> Result<(), Fault> {
         if events.is_empty() {
             return Ok(());

@@ -31,7 +31,7 @@ pub struct Progress {
     /// Name of the operator, escaped.
     pub operator: String,
     /// Step that is being done.
-    pub step: ImportStep,
+    pub step: ProgressStep,
     /// Bundle that the step works on, escaped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<String>,
@@ -51,7 +51,7 @@ pub struct Progress {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum ImportStep {
+pub enum ProgressStep {
     /// The medium is searched.
     #[default]
     Searching,
@@ -65,7 +65,7 @@ pub enum ImportStep {
     Ended,
 }
 
-impl ImportStep {
+impl ProgressStep {
     /// Text of the step.
     pub fn word(self) -> &'static str {
         match self {
@@ -134,7 +134,7 @@ impl BundleState {
 impl Progress {
     /// True while the import runs at `now`, as far as the file shows: one that was interrupted is no longer written.
     pub fn is_running(&self, now: Timestamp) -> bool {
-        self.step != ImportStep::Ended && self.updated.age(now) < STILL
+        self.step != ProgressStep::Ended && self.updated.age(now) < STILL
     }
 
     /// Share of the step that is done, in percent.
