@@ -52,7 +52,7 @@ pub fn inherited(numbers: &[u32]) -> Result<Vec<OwnedFd>, Fault> {
     let mut next = 3;
     for number in rising {
         if number < next {
-            return Err(Fault::Internal("the numbers of the passed descriptors are not rising, or below 3"));
+            return Err(Fault::Internal("a passed descriptor is named twice, or has a number below 3"));
         }
         if number > next {
             close_range(next, number - 1)?;
@@ -66,7 +66,7 @@ pub fn inherited(numbers: &[u32]) -> Result<Vec<OwnedFd>, Fault> {
 /// Takes one of those.
 fn take(number: u32) -> Result<OwnedFd, Fault> {
     let number = i32::try_from(number)
-        .map_err(|_| Fault::Internal("the numbers of the passed descriptors are not rising, or below 3"))?;
+        .map_err(|_| Fault::Internal("the number of a passed descriptor is too large"))?;
     // SAFETY: the call takes numbers and reads no memory.
     if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
         return Err(Fault::Internal("a passed descriptor is not open"));

@@ -137,7 +137,7 @@ reasons! {
     OriginNotAgreed "origin-not-agreed" "Of this origin or publisher only that is taken which an evaluator, or a second publisher, has signed as well, byte for byte." "Ask an evaluator to sign the bundle, or bring the second publisher's bundle with the same files first; then ask for this one under a new version."
     ContentEmpty "content-empty" "The artifact has no bytes." "Ask the sender to leave it out."
     // what the content does
-    RuleSyntax "rule-syntax" "A rule, a signature or an indicator is not of the strict form in which this relay reads its kind: an engine could read it otherwise." "Ask the sender to mend that line; gaprelay-pack check names it before it is signed."
+    RuleSyntax "rule-syntax" "A rule, a signature or an indicator is not of the strict form in which this relay reads its kind: an engine could read it otherwise." "Ask the sender to correct that line; gaprelay-pack check names it before it is signed."
     RuleTooLong "rule-too-long" "A rule, or a file of rules that is read as a whole, is longer than this relay reads." "Ask the sender to split it."
     RuleKeyword "rule-keyword" "A rule has a keyword that this relay does not know, so what it does in an engine is not known either." "Look the keyword up in the engine's manual; if it only looks at traffic, permit rule-keyword in the feed's policy."
     RuleRunsCode "rule-runs-code" "A rule runs code in the engine (lua, luajit, luaxform, so)." "Code never passes; ask the sender for the feed without such rules."

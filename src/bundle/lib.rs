@@ -262,7 +262,7 @@ fn check_thresholds(feed: &str, signed: &[&keyring::Key], keyring: &Keyring) -> 
             let by: Vec<String> = signed.iter().map(|key| format!("the {} {}", key.role, key.name)).collect();
             let by = if by.is_empty() { "no key of the keyring".to_owned() } else { by.join(" and ") };
             let must = match (row.signers, have) {
-                (1, _) => format!("a {} must sign this feed", row.role),
+                (1, _) => format!("one {} must sign this feed", row.role),
                 (needed, have) => format!("{needed} different {}s must sign this feed, and {have} did", row.role),
             };
             let detail = format!("signed by {by}; {must}");

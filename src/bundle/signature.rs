@@ -38,7 +38,7 @@ impl SignatureFile {
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let malformed = |what: &str| Refusal::new(Reason::SignatureMalformed, what);
         if bytes.len() > LONGEST {
-            return Err(malformed("the file is longer than 1024 bytes: it is not a signature file of minisign"));
+            return Err(malformed("the file is longer than the 1024 bytes that are read: sign again with shorter comments (minisign -c and -t)"));
         }
         if let Some(cause) = unprintable(bytes) {
             return Err(Refusal::new(Reason::SignatureMalformed, cause));
@@ -112,7 +112,7 @@ fn unprintable(bytes: &[u8]) -> Option<String> {
     let before = bytes.get(..place).unwrap_or_default();
     let line = before.split(|b| *b == b'\n').count();
     Some(match bytes.get(place) {
-        Some(b'\r') => {
+        Some(b'\r') if bytes.get(place + 1) == Some(&b'\n') => {
             "the lines end as on Windows (CR LF). Use the file that minisign wrote, or turn its line ends into LF; \
                         the signature itself stays good"
                 .into()

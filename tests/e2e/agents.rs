@@ -89,7 +89,7 @@ fn agents_that_are_behind_ahead_and_current_are_told_apart() {
     // It is no log: what was pulled is no entry, and a file that is damaged stops nothing.
     assert!(world.attempts().is_empty());
     fs::write(world.state().join("log/access/agents.json"), "junk").unwrap();
-    assert!(world.relay(&["agents"]).expect(4).err.contains("remove it"));
+    assert!(world.relay(&["agents"]).expect(4).err.contains("remove the file"));
     world.relay(&["settle"]).expect(0);
     let server = Server::start(&world, "serve");
     curl(&server, "updater/2.0", "/c/a.rules", &[]);

@@ -289,7 +289,7 @@ fn going_back_needs_a_downgrade_ticket() {
     // Whose key let it pass is listed, as of any approval, once the key counts no longer.
     let key = bundle::keyring::RawKey::parse(&world.officer.base64()).unwrap().id_text();
     let listed = world.relay(&["directive", "withdraw-key", &key, "--officer", "second", "--reason", "x"]).expect(0);
-    assert!(listed.err.contains("auto/3 (approved), approved with it"), "{}", listed.err);
+    assert!(listed.err.contains("auto/3 (approved), which was approved with this key"), "{}", listed.err);
     // Served on when its time is over, and marked.
     if has("faketime") {
         let mut late = std::process::Command::new("faketime");

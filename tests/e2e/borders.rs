@@ -20,8 +20,8 @@ use super::support::*;
 const USES: &str = r"
     #![allow(unused, unreachable_code)]
     use base::{Digest, Error, Fault, Operator, Timestamp};
-    use inspect::{Counts, Decision, Dropped, Examined, Judgement, Keep, Proven, Stripped, Verdict};
-    use media::{Bundle, Medium, Spooled, Surveyed};
+    use inspect::{Counts, VerdictKind, Dropped, Examined, Judgement, Keep, ProvenContent, Stripped, Verdict};
+    use media::{MediumBundle, Medium, Spooled, Surveyed};
     use gaprelay::state::{Release, Staging, State};
     use bundle::{Envelope, Verified};
     fn any<T>() -> T { todo!() }
@@ -38,7 +38,7 @@ const MEANT: &str = r"
     pub fn store(examined: Examined<Staging>, operator: &Operator, now: Timestamp) -> Result<Release, Fault> {
         Staging::commit(examined, operator, now)
     }
-    pub fn read_verdict(verdict: &Verdict) -> (Decision, Digest) { (verdict.decision, verdict.sha256) }
+    pub fn read_verdict(verdict: &Verdict) -> (VerdictKind, Digest) { (verdict.decision, verdict.sha256) }
 ";
 
 /// Code that must not compile: its purpose, the compiler's error, and the code.
@@ -84,7 +84,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "E0451",
         "field `made` of struct",
         "fn f() { let v = Verdict { path: any(), size: 0, sha256: any(), declared: any(), shown: None,
-            decision: Decision::Cleared, reason: None, line: None, member: None, rule: None, stripped: None,
+            decision: VerdictKind::Cleared, reason: None, line: None, member: None, rule: None, stripped: None,
             database: None, md5: None, made: () }; }",
     ),
     (
@@ -103,7 +103,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "a judgement is called proven",
         "E0423",
         "tuple struct which contains private fields",
-        "fn f(judgement: &mut Judgement) { let p = Proven(judgement); }",
+        "fn f(judgement: &mut Judgement) { let p = ProvenContent(judgement); }",
     ),
     (
         "bytes are kept on a verdict alone",
@@ -127,7 +127,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "a payload is spooled before its manifest is verified",
         "E0308",
         "mismatched types",
-        r#"fn f(s: &mut Surveyed, b: &Bundle, e: Envelope) { s.payload(b, e, any(), "x", any()); }"#,
+        r#"fn f(s: &mut Surveyed, b: &MediumBundle, e: Envelope) { s.payload(b, e, any(), "x", any()); }"#,
     ),
     (
         "a manifest is called verified",
@@ -139,13 +139,13 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "an envelope is asked of a medium that was not searched",
         "E0599",
         "no method named `envelope`",
-        "fn f(mut medium: Medium, bundle: &Bundle) { medium.envelope(bundle); }",
+        "fn f(mut medium: Medium, bundle: &MediumBundle) { medium.envelope(bundle); }",
     ),
     (
         "a bundle is made up",
         "E0451",
         "fields `number`, `document` and `folder` of struct",
-        "fn f() { let b = Bundle { number: 0, document: any(), folder: any() }; }",
+        "fn f() { let b = MediumBundle { number: 0, document: any(), folder: any() }; }",
     ),
 ];
 
@@ -255,7 +255,7 @@ fn what_was_kept_of_one_bundle_is_not_stored_as_another() {
     let before = tree(&world.state().join("releases"));
     let staging = Staging::new(&state, two.verified()).unwrap();
     let mixed = Staging::commit(examined(one, staging), &operator, now);
-    assert!(matches!(&mixed, Err(Fault::Internal(what)) if what.contains("another bundle")), "{mixed:?}");
+    assert!(matches!(&mixed, Err(Fault::Internal(what)) if what.contains("different bundles")), "{mixed:?}");
     assert_eq!(tree(&world.state().join("releases")), before, "something was stored");
     let staging = Staging::new(&state, two.verified()).unwrap();
     let release = Staging::commit(examined(two, staging), &operator, now).unwrap();

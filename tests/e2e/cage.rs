@@ -80,12 +80,12 @@ fn a_missing_layer_is_a_fault_unless_the_config_names_it() {
     let before = world.stored();
     for layer in ["landlock", "seccomp"] {
         let ran = import(layer).expect(1);
-        assert!(ran.err.contains(&format!("the layer {layer} cannot be had")), "{}", ran.err);
+        assert!(ran.err.contains(&format!("the confinement layer {layer} is not available")), "{}", ran.err);
         assert!(ran.err.contains("[[without]]"), "{}", ran.err);
         assert_eq!(world.stored(), before, "{layer}");
         let mut serve = world.command(&["serve"]);
         let served = run(serve.env("LD_PRELOAD", &library).env("MISSING", layer)).expect(1);
-        assert!(served.err.contains(&format!("the layer {layer} cannot be had")), "{}", served.err);
+        assert!(served.err.contains(&format!("the confinement layer {layer} is not available")), "{}", served.err);
     }
     let path = world.state().join("config.toml");
     let config = fs::read_to_string(&path).unwrap();
@@ -151,7 +151,7 @@ fn the_proof_is_repeated_and_a_finding_stops_everything() {
     fs::write(&from, b"").unwrap();
     let (code, told) = server.daemon.ended();
     assert_eq!(code, Some(1), "{told}");
-    assert!(told.contains("NOT STOPPED") && told.contains("the confinement does not hold"), "{told}");
+    assert!(told.contains("NOT STOPPED") && told.contains("the isolation self-test failed"), "{told}");
     let last = world.log("import").into_iter().rfind(|event| event["type"] == "self-test").unwrap();
     assert!(!last["findings"].as_array().unwrap().is_empty(), "{last}");
 }
@@ -167,7 +167,7 @@ fn a_kernel_that_lies_is_found_out_and_stops_the_role() {
     for fake in ["landlock", "seccomp"] {
         for args in [&["selftest", "--short"][..], &["serve"], &["up"]] {
             let said = told(fake, args);
-            assert!(said.contains("the confinement does not hold"), "{fake} {args:?}: {said}");
+            assert!(said.contains("the isolation self-test failed"), "{fake} {args:?}: {said}");
             assert!(!said.contains("serving on"), "{fake} {args:?}: {said}");
         }
     }

@@ -166,7 +166,7 @@ fn a_clock_turned_back_cut_anywhere_is_turned_back_once_or_not_yet() {
     let third = world.bundle("feed", 3, ONE);
     world.import(&third).expect(0);
     fs::write(&trust, before).unwrap();
-    assert!(world.relay(&["settle"]).expect(4).err.contains("somebody put a former copy back"));
+    assert!(world.relay(&["settle"]).expect(4).err.contains("an older copy was put back"));
 }
 
 #[test]

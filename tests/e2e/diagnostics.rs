@@ -43,13 +43,13 @@ fn each_line_is_a_json_object_with_fields() {
 fn the_journal_gets_priorities_and_a_terminal_does_not() {
     let world = World::new();
     let plain = reports(&world, |_, _| ());
-    assert!(plain.lines().count() > 1 && plain.lines().all(|line| line.starts_with("gaprelay: ")), "{plain}");
+    assert!(!plain.is_empty() && plain.lines().all(|line| line.starts_with("gaprelay: ")), "{plain}");
     let journal = |command: &mut Command, file: &File| {
         let meta = file.metadata().unwrap();
         command.env("JOURNAL_STREAM", format!("{}:{}", meta.dev(), meta.ino()));
     };
     let text = reports(&world, journal);
-    assert!(text.lines().count() > 1 && text.lines().all(|line| line.starts_with("<6>gaprelay: ")), "{text}");
+    assert!(!text.is_empty() && text.lines().all(|line| line.starts_with("<6>gaprelay: ")), "{text}");
     // Another stream than the journal's: standard error was redirected.
     let text = reports(&world, |command, _| {
         command.env("JOURNAL_STREAM", "1:1");

@@ -236,7 +236,7 @@ fn a_statement_handed_in_counts_only_by_its_signature() {
         let last = world.log("import").into_iter().rfind(|entry| entry["type"] == "statement-refused").unwrap();
         assert_eq!(last["reason"], reason);
     }
-    assert!(world.relay(&["status"]).out.contains("held: feed/2"));
+    assert!(world.relay(&["status"]).out.contains("held for approval: feed/2"));
     let page = hand_in(&pages, &world, "feed/2", &good, &sign(&good, &world.officer));
     assert!(page.contains("Accepted: the ") && page.contains("officer"), "{page}");
     assert!(!world.relay(&["status"]).out.contains("held"));

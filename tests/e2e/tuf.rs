@@ -564,9 +564,9 @@ fn a_tree_that_clients_would_refuse_is_never_published() {
         }
     };
     repository.root(&["--root", "root3.pub", "--root", "stranger.pub"], &["root3", "stranger"]);
-    refused("2.root.json: it has 0 of 2 signatures");
+    refused("2.root.json: 0 keys of its role have signed it, and 2 must");
     repository.root(&["--root", "root3.pub", "--root", "stranger.pub"], &["root1", "root2"]);
-    refused("2.root.json: it has 0 of 2 signatures");
+    refused("2.root.json: 0 keys of its role have signed it, and 2 must");
     repository
         .pack(&[
             "tuf",

@@ -122,9 +122,13 @@ fn each_change_is_told_and_what_is_weaker_first() {
     let pass = &told["changes"][2]["examples"][0];
     assert_eq!((&pass["old"], &pass["new"]), (&rule("alert", 3, "").trim().into(), &rule("pass", 3, "").trim().into()));
     let words = world.relay(&["show", "rules/2", "--diff"]).expect(0).out;
-    for line in
-        ["against rules/1", "WEAKER  2 removed", "  - a.rules  alert tcp", "WEAKER  1 switched off", "+ e.fp  44d886"]
-    {
+    for line in [
+        "compared with rules/1",
+        "WEAKER  2 removed",
+        "  - a.rules  alert tcp",
+        "WEAKER  1 switched off",
+        "+ e.fp  44d886",
+    ] {
         assert!(words.contains(line), "{line}: {words}");
     }
 

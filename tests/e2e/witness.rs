@@ -150,7 +150,7 @@ fn heads_are_carried_out_cosigned_and_carried_back() {
     // The same signature many times is one.
     import(&world, 3);
     let seen = gaprelay(&["log", "witness", "show", second.dir.to_str().unwrap()]).expect(0).out;
-    let seen = seen.rsplit(": ").next().unwrap().split(' ').next().unwrap().to_owned();
+    let seen = seen.rsplit("a head of ").next().unwrap().split(' ').next().unwrap().replace(',', "");
     let two = second.sign(&request(&world, Some(&seen)), 0).out;
     let last = two.lines().last().unwrap();
     hand_in(&world, &format!("{two}{}", format!("{last}\n").repeat(20)), 0);

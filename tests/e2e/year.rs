@@ -111,7 +111,7 @@ fn a_year_of_daily_bundles_ends_in_the_right_set() {
                 let ran = import(at(day - 30), &path).expect(1);
                 assert!(ran.err.contains("the clock says"), "{}", ran.err);
                 let ran = import(at(day + 800), &path).expect(1);
-                assert!(ran.err.contains("nobody has confirmed so long a step"), "{}", ran.err);
+                assert!(ran.err.contains("no officer has confirmed so long a step"), "{}", ran.err);
                 import(at(day), &path).expect(0);
                 accepted.push(day);
             }

@@ -149,7 +149,7 @@ pub struct LogVerify {
 Each line names its entry and the size of the signed head. `gaprelay log verify --export FILE`
 compares the lines with the logs. Formats: schemas/export.md.")]
 pub struct LogExport {
-    /// Export as the section [export] of the config says, until stopped. `up` and the systemd unit use this.
+    /// Export as the section `[export]` of the config says, until stopped. `up` and the systemd unit use this.
     #[arg(long, conflicts_with_all = ["format", "log", "since", "follow", "out", "syslog", "framed", "cursor"])]
     pub configured: bool,
     /// Format of the lines.

@@ -1,4 +1,4 @@
-//! What was under way when the relay was cut: intents of the import log without an outcome.
+//! Interrupted work: intents of the import log without an outcome, after the relay was cut.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What a key had a part in: releases that it signed, and releases that were approved with it.
+//! Releases that a key signed, or that were approved with it.
 
 use crate::publish::{ReleaseStatus, release_status};
 use crate::state::{State, Trust};
@@ -11,13 +11,13 @@ use config::Config;
 /// A release that a key had a part in, and that was not refused or withdrawn since.
 #[derive(Clone, Debug)]
 pub struct AffectedRelease {
-    /// Which.
+    /// Release.
     pub id: ReleaseId,
     /// Digest of its manifest.
     pub manifest: Digest,
-    /// Whether the key signed the bundle; else an officer approved it with the key.
+    /// True if the key signed the bundle; else an officer approved it with the key.
     pub signed: bool,
-    /// Where it stands.
+    /// Status of the release.
     pub standing: ReleaseStatus,
 }
 

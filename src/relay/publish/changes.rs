@@ -1,4 +1,4 @@
-//! What a release changes against the one that agents have now, item by item: counts, and examples to look at.
+//! Changes of a release against the one that agents have now, item by item: counts, and examples to look at.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,18 +19,18 @@ const MOST: usize = 20;
 /// Longest text of an example, in bytes.
 const LONGEST: u64 = 300;
 
-/// What became of the items, from one release to another.
+/// Change of an item from one release to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ItemChanges {
     /// The release that it is compared with, as FEED/VERSION; none where none is served.
     pub served: Option<String>,
-    /// How many items that one has.
+    /// Number of items of the release that agents have.
     pub before: u64,
-    /// How many this one has.
+    /// Number of items of this release.
     pub after: u64,
-    /// What changed, what makes detection weaker first; what does not occur is left out.
+    /// Changes, those that make detection weaker first; a change that does not occur is left out.
     pub changes: Vec<ChangeGroup>,
 }
 
@@ -39,9 +39,9 @@ pub struct ItemChanges {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChangeGroup {
-    /// Which.
+    /// Change.
     pub change: Change,
-    /// How many items.
+    /// Number of items.
     pub count: u64,
     /// The first of them, by path and place; at most 20, unless all were asked for.
     pub examples: Vec<Example>,
@@ -63,7 +63,7 @@ pub struct Example {
 }
 
 impl ItemChanges {
-    /// Its digest: what an officer's statement names.
+    /// Digest that an officer's statement names.
     pub fn digest(&self) -> Result<Digest, Fault> {
         let bytes = serde_json::to_vec(self).map_err(|_| Fault::Internal("changes cannot be written"))?;
         Ok(Digest::of(&bytes))
@@ -75,7 +75,7 @@ impl ItemChanges {
     }
 }
 
-/// How many examples are wanted.
+/// Number of examples that are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Examples {
     /// The first 20 of each change, which is what the digest is of.

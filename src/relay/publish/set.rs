@@ -131,7 +131,7 @@ fn carry_dates(set: &mut Set, former: &Set) {
     set.gone = gone;
 }
 
-/// What was left out, as a set says it.
+/// Lines that were left out, as a set lists them.
 fn dropped_lines(stripped: &Stripped) -> Vec<DroppedLines> {
     let lines = stripped.dropped.iter();
     lines.map(|it| DroppedLines { line: it.line, reason: it.reason, member: it.member.clone() }).collect()
@@ -140,7 +140,7 @@ fn dropped_lines(stripped: &Stripped) -> Vec<DroppedLines> {
 /// Endings of files that vouch for another one's bytes.
 const COMPANIONS: &[&str] = &[".asc", ".md5", ".minisig", ".sha256", ".sig", ".sign"];
 
-/// Whether the file at `path` vouches for an artifact that is not served as it was signed; or is a signature or an
+/// True if the file at `path` vouches for an artifact that is not served as it was signed; or is a signature or an
 /// increment of a database that is withheld, with which it is one: `daily-7.cvd.sign`, `daily-7.cdiff`. The verdicts
 /// are sorted by path.
 fn is_stale_companion(path: &str, verdicts: &[Verdict]) -> bool {
@@ -155,7 +155,7 @@ fn is_stale_companion(path: &str, verdicts: &[Verdict]) -> bool {
         || database.is_some_and(|database| is(&database, VerdictKind::Withheld))
 }
 
-/// What agents read beside an artifact, where the publisher did not bring it: digests as bare hex
+/// Files that agents read beside an artifact, where the publisher did not bring them: digests as bare hex
 /// without a line feed, which is the one form all their clients take; and an empty increment, which
 /// makes freshclam fetch the whole database instead of waiting for ever.
 fn side_files(feed: &Arc<str>, verdict: &Verdict, now: Timestamp) -> impl Iterator<Item = SetFile> {

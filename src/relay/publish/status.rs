@@ -1,4 +1,4 @@
-//! What the statements taken so far make of a release. Nothing is stored but the statements: the
+//! Status of a release by the statements taken so far. Nothing is stored but the statements: the
 //! standing is always derived.
 
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ use config::Feed;
 pub struct StatementRecord {
     /// When it was taken.
     pub taken: Timestamp,
-    /// What was decided.
+    /// Decision.
     pub decision: Decision,
     /// The officer's name.
     pub officer: String,
@@ -31,7 +31,7 @@ pub struct StatementRecord {
     pub signature: String,
 }
 
-/// Where a release stands.
+/// Status of a release.
 #[must_use]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -41,7 +41,7 @@ pub enum ReleaseStatus {
     Held {
         /// Distinct officers who approved.
         approvals: u64,
-        /// How many are needed.
+        /// Number of approvals that are needed.
         needed: u64,
     },
     /// May be published.
@@ -65,7 +65,7 @@ impl std::fmt::Display for ReleaseStatus {
     }
 }
 
-/// Where `release` stands under the feed's rules: as many distinct officers as the feed asks for
+/// Status of `release` under the feed's rules: as many distinct officers as the feed asks for
 /// approve or withdraw; a single one refuses. What is clean may go without, where the feed says so; but what keeps
 /// something else from detecting needs its own number of officers, what takes too much away needs one always, and what goes
 /// back to older content needs as many downgrade tickets as suppressing content needs officers.

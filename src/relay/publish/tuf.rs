@@ -23,10 +23,10 @@ use serve::tree::{FORMAT, Tree, TreeFile};
 
 /// Longest metadata file, in bytes.
 const LONGEST_METADATA: u64 = 64 << 20;
-/// What the log calls the tree.
+/// Name of the tree in the log.
 pub const CHANNEL: &str = "-/tuf";
 
-/// What was signed offline, and what is published.
+/// Sources of a tree: metadata that was signed offline, and sets that are published.
 pub struct TreeParts {
     /// `1.root.json`, … by name.
     pub roots: Files,
@@ -34,11 +34,11 @@ pub struct TreeParts {
     pub targets: String,
     /// The metadata of each feed's role, of the releases that are published.
     pub feeds: BTreeMap<String, String>,
-    /// Which set each channel shows.
+    /// Set that each channel shows.
     pub sets: BTreeMap<String, Digest>,
     /// The files that channels show.
     pub files: Vec<SetFile>,
-    /// What is withheld, stripped or behind, for the relay's notice.
+    /// Artifacts that are withheld, stripped or behind, for the relay's notice.
     pub notice: Value,
     /// The import log's signed head, for agents as its outside memory.
     pub checkpoint: String,
@@ -114,7 +114,7 @@ fn feed_metadata(tree: &Tree) -> BTreeMap<String, String> {
     tree.metadata.iter().filter_map(of).collect()
 }
 
-/// What is served: files that a role has signed under the name of their feed and path, byte for byte.
+/// Targets that are served: files that a role has signed under the name of their feed and path, byte for byte.
 fn take_targets(tree: &mut Tree, checked: &CheckedTree, files: &[SetFile]) {
     for served in files {
         let name = target_name(&served.feed, &served.path);

@@ -50,7 +50,7 @@ impl ProcessRole {
         Self::Exporter,
     ];
 
-    /// Its row of the table.
+    /// Row of the role in the table of rights.
     pub fn rights(self) -> &'static Rights {
         match self {
             Self::Reader => const { &RIGHTS[0] },

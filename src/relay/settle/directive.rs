@@ -15,7 +15,7 @@ use bundle::keyring::{RawKey, id_text};
 use bundle::statement::Decision;
 use tlog::check::read_vkey;
 
-/// How far the time that an officer confirms may be from the clock's.
+/// Most by which the time that an officer confirms may differ from the clock's.
 const NEAR: Duration = Duration::from_hours(24);
 
 /// Judges a directive: form, relay, signer, right, and only then what it orders.
@@ -72,7 +72,7 @@ pub(super) fn accept(
     Ok(())
 }
 
-/// That the officer's time is the clock's. Refusal: `statement-clock`.
+/// Checks that the officer's time is the clock's. Refusal: `statement-clock`.
 fn check_time(time: Timestamp, now: Timestamp) -> Result<(), Refusal> {
     if time.age(now) <= NEAR && now.age(time) <= NEAR {
         return Ok(());
@@ -80,7 +80,8 @@ fn check_time(time: Timestamp, now: Timestamp) -> Result<(), Refusal> {
     Err(Refusal::new(Reason::StatementClock, format!("it confirms {time}, and the clock says {now}")))
 }
 
-/// What time it is, if another officer has said as well that `from` never was; `None`: one more has to. The clock itself
+/// Time to go back to, if another officer has said as well that `from` never was; `None`: one more has to. The clock
+/// itself
 /// is right by now, so that it is behind what the relay has seen. Refusal: `statement-clock`.
 fn turn_back(
     keeper: &Keeper,

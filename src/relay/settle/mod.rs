@@ -21,7 +21,7 @@ use bundle::statement::Decision;
 pub use channels::due_releases;
 pub use submission::{CosignedNote, InboxItem, SubmittedStatement, hand_in, hand_in_cosigned};
 
-/// What a run did.
+/// Result of a settle.
 #[derive(Debug, Default)]
 pub struct SettleReport {
     /// Statements that count from now on: release, decision, officer.
@@ -43,7 +43,7 @@ pub struct SettleReport {
 /// A directive that counts from now on.
 #[derive(Debug)]
 pub struct AcceptedDirective {
-    /// What is ordered.
+    /// Order of the directive.
     pub order: Order,
     /// The officer.
     pub officer: String,

@@ -17,10 +17,10 @@ use tlog::check::{LogFinding, check, read_vkey};
 
 /// The first line: no other kind of statement begins so.
 pub const FORMAT: &str = "gaprelay-repair/1";
-/// How many distinct officers it takes.
+/// Number of distinct officers that a repair takes.
 const OFFICERS: usize = 2;
 
-/// What an officer signs: six lines.
+/// Statement that an officer signs: six lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepairStatement {
     /// Origin of the import log.
@@ -68,7 +68,7 @@ impl RepairStatement {
     }
 }
 
-/// What the log tells.
+/// Trust state by the log.
 pub struct Rebuilt {
     /// Origin of the log.
     pub relay: String,
@@ -79,7 +79,7 @@ pub struct Rebuilt {
 }
 
 impl Rebuilt {
-    /// What an officer is to sign.
+    /// Statement that an officer is to sign.
     pub fn statement(&self, officer: &str, reason: &str) -> Result<RepairStatement, Error> {
         let statement = RepairStatement {
             relay: self.relay.clone(),
@@ -92,7 +92,7 @@ impl Rebuilt {
     }
 }
 
-/// What the log tells, for an officer to sign.
+/// Trust state by the log, for an officer to sign.
 pub fn rebuild(state: &State) -> Result<Rebuilt, Fault> {
     let _lock = state.lock(|| {})?;
     // What a cut left in it without a head is promised first: it may tell something.

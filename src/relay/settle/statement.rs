@@ -76,7 +76,8 @@ pub(super) fn accept(
     Ok((id.clone(), decision, officer))
 }
 
-/// That older content comes by a downgrade ticket, which is not over, and nothing else does. Refusal: `statement-ticket`.
+/// Checks that older content comes by a downgrade ticket, which is not over, and nothing else does. Refusal:
+/// `statement-ticket`.
 fn check_ticket(statement: &Statement, release: &Release, now: Timestamp) -> Result<(), Refusal> {
     let id = &statement.release;
     let wrong = match (statement.decision, release.loss.goes_back(), &statement.ticket) {

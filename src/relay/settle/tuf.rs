@@ -60,7 +60,7 @@ pub(super) fn update_tree(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
 struct TreeAttempt {
     /// Digest of what decides whether there can be a tree.
     of: Digest,
-    /// Where the last refusal is kept, behind the digest of the attempt.
+    /// File that keeps the last refusal, behind the digest of the attempt.
     refused: PathBuf,
 }
 
@@ -112,7 +112,7 @@ pub fn read_key(state: &State) -> Result<Option<SigningKey>, Fault> {
     Ok(Some(SigningKey::from_bytes(&seed)))
 }
 
-/// Which set each of the config's channels shows.
+/// Set that each of the config's channels shows.
 fn current_sets(keeper: &Keeper) -> Result<BTreeMap<String, Digest>, Fault> {
     let mut sets = BTreeMap::new();
     for channel in &keeper.config.channels {
@@ -124,7 +124,7 @@ fn current_sets(keeper: &Keeper) -> Result<BTreeMap<String, Digest>, Fault> {
     Ok(sets)
 }
 
-/// What was signed offline, and what channels show; none before the feed that brings the root is published.
+/// Offline metadata, and sets that channels show; none before the feed that brings the root is published.
 fn gather(keeper: &Keeper, root_feed: &str, sets: BTreeMap<String, Digest>) -> Result<Option<TreeParts>, Fault> {
     let state = &keeper.state;
     let (mut files, mut members): (Vec<Shown>, BTreeMap<String, SetMember>) = (Vec::new(), BTreeMap::new());
