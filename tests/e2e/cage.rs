@@ -96,11 +96,11 @@ fn a_missing_layer_is_a_fault_unless_the_config_names_it() {
     import("landlock").expect(0);
     import("seccomp").expect(1);
     let status = world.relay(&["status"]).expect(0);
-    assert!(status.out.contains("does without landlock: old kernel until March"), "{}", status.out);
+    assert!(status.out.contains("the layer landlock is missing: old kernel until March"), "{}", status.out);
     let mut tested = world.command(&["selftest", "--short"]);
     // What is not there cannot hold: what Landlock alone would stop gets through, and is told.
     let ran = run(tested.env("LD_PRELOAD", &library).env("MISSING", "landlock")).expect(0);
-    assert!(ran.err.contains("as the config accepts: server: read a file that anybody may read"), "{}", ran.err);
+    assert!(ran.err.contains("which config.toml accepts: server: read a file that anybody may read"), "{}", ran.err);
     let logged = world.log("import").pop().unwrap();
     assert!(logged["exposed"].to_string().contains("read a file that anybody may read"), "{logged}");
     let mut serve = world.command(&["serve", "--listen", "127.0.0.1:0"]);
@@ -114,7 +114,7 @@ fn a_missing_layer_is_a_fault_unless_the_config_names_it() {
     fs::write(&path, fs::read_to_string(&path).unwrap() + more).unwrap();
     let mut tested = world.command(&["selftest", "--short"]);
     let ran = run(tested.env("LD_PRELOAD", &library).env("MISSING", "both")).expect(0);
-    assert!(ran.err.contains("as the config accepts: examiner: execute a program"), "{}", ran.err);
+    assert!(ran.err.contains("which config.toml accepts: examiner: execute a program"), "{}", ran.err);
 }
 
 /// A person at the console sees one fault and its next step, and no messages of the workers that end with it.

@@ -585,7 +585,7 @@ fn a_tree_that_clients_would_refuse_is_never_published() {
             "root2.pem",
         ])
         .expect(0);
-    refused("timestamp.json: it has 0 of 1 signatures");
+    refused("timestamp.json: 0 keys of its role have signed it, and 1 must");
     let targets = |expires: &str, key: &str| {
         let rest = ["--expires", expires, "--sign", key, "--out", "trust"];
         repository.pack(&[&["tuf", "targets", "--former", "trust/targets.json"][..], &rest].concat()).expect(0);
@@ -593,7 +593,7 @@ fn a_tree_that_clients_would_refuse_is_never_published() {
     targets("2026-01-01T00:00:00Z", "targets.pem");
     refused("2.targets.json expired");
     targets(NEVER, "stranger.pem");
-    refused("2.targets.json: it has 0 of 1 signatures");
+    refused("2.targets.json: 0 keys of its role have signed it, and 1 must");
     fs::rename(repository.path("trust/1.root.json"), repository.path("trust/3.root.json")).unwrap();
     refused("there is no 1.root.json");
     let _ = fs::remove_file(repository.path("trust/3.root.json"));
