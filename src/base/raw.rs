@@ -65,8 +65,8 @@ pub fn inherited(numbers: &[u32]) -> Result<Vec<OwnedFd>, Fault> {
 
 /// Takes one of those.
 fn take(number: u32) -> Result<OwnedFd, Fault> {
-    let number = i32::try_from(number)
-        .map_err(|_| Fault::Internal("the number of a passed descriptor is too large"))?;
+    let number =
+        i32::try_from(number).map_err(|_| Fault::Internal("the number of a passed descriptor is too large"))?;
     // SAFETY: the call takes numbers and reads no memory.
     if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
         return Err(Fault::Internal("a passed descriptor is not open"));

@@ -38,7 +38,9 @@ impl SignatureFile {
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let malformed = |what: &str| Refusal::new(Reason::SignatureMalformed, what);
         if bytes.len() > LONGEST {
-            return Err(malformed("the file is longer than the 1024 bytes that are read: sign again with shorter comments (minisign -c and -t)"));
+            return Err(malformed(
+                "the file is longer than the 1024 bytes that are read: sign again with shorter comments (minisign -c and -t)",
+            ));
         }
         if let Some(cause) = unprintable(bytes) {
             return Err(Refusal::new(Reason::SignatureMalformed, cause));
