@@ -80,6 +80,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("gc", "gaprelay gc --yes"),
     ("help", "gaprelay help operator"),
     ("explain", "gaprelay explain signature-threshold"),
+    ("kinds", "gaprelay kinds suricata-rules"),
     ("completions", "gaprelay completions bash > gaprelay.bash"),
     ("man", "mkdir -p man && gaprelay man man"),
 ];
