@@ -56,19 +56,6 @@ pub fn human(bytes: u64) -> impl fmt::Display {
     Human(bytes)
 }
 
-/// A number with a comma between thousands: `5,360`.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Limits of one import. Every limit can be set in `[limits]`; each has a default.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -145,12 +132,5 @@ mod tests {
             assert!(bad.parse::<Bytes>().is_err_and(|e| e.contains("size")), "{bad}");
         }
         assert_eq!(human(63_211_008).to_string(), "60.3 MiB");
-    }
-
-    #[test]
-    fn thousands_are_separated() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (5360, "5,360"), (1_234_567, "1,234,567")] {
-            assert_eq!(grouped(number), text);
-        }
     }
 }

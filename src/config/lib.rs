@@ -4,6 +4,7 @@
 //! Runs in every process of the relay, which reads it before it confines itself; and in `gaprelay-pack`.
 
 pub mod dns;
+mod explain;
 pub mod export;
 pub mod feed;
 pub mod origin;
@@ -188,8 +189,7 @@ impl std::fmt::Display for Problem {
 impl Config {
     /// Reads and checks a config; the problems are all that could be found.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        let config: Self = toml::from_str(text)
-            .map_err(|e| vec![problem(text, e.span().unwrap_or_default().start, quoted(e.message()).to_string())])?;
+        let config: Self = toml::from_str(text).map_err(|e| vec![toml_problem(text, &e)])?;
         let problems = config.problems(text);
         if problems.is_empty() { Ok(config) } else { Err(problems) }
     }
@@ -315,6 +315,12 @@ impl Config {
         }
         problems
     }
+}
+
+/// Problem of a text that is not TOML, or not of the form asked for.
+fn toml_problem(text: &str, error: &toml::de::Error) -> Problem {
+    let at = error.span().unwrap_or_default().start;
+    problem(text, at, explain::explain(text, at, error.message()))
 }
 
 fn problem(text: &str, at: usize, message: String) -> Problem {

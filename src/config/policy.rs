@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Config, Feed};
+use super::{Config, Feed, toml_problem};
 use base::{Fault, quoted};
 use bundle::Signer;
 use inspect::{ContentPolicy, Demands, InspectionTerms};
@@ -46,7 +46,7 @@ pub fn shipped_for(level: Classification) -> Result<ContentPolicy, Fault> {
 
 /// Reads a policy from a file of its own.
 pub fn parse(text: &str) -> Result<ContentPolicy, Fault> {
-    let policy: ContentPolicy = toml::from_str(text).map_err(|e| Fault::Config(quoted(e.message()).to_string()))?;
+    let policy: ContentPolicy = toml::from_str(text).map_err(|e| Fault::Config(toml_problem(text, &e).to_string()))?;
     match policy.problem() {
         None => Ok(policy),
         Some(problem) => Err(Fault::Config(problem)),

@@ -38,6 +38,10 @@ pub(super) fn public_key(text: &str) -> Result<String, Error> {
     if text.len() == 56 && text.starts_with("RW") {
         return Ok(text.to_owned());
     }
+    if is_secret(text) {
+        let next = "Give the public key: its file (.pub), or the second line of that file.";
+        return Err(Fault::usage("a secret key was given; a keyring takes the public key", next).into());
+    }
     let path = Path::new(text);
     let file = std::fs::read(path).during("read", path)?;
     let line = str::from_utf8(&file).ok().and_then(|text| text.lines().nth(1)).unwrap_or_default().trim();
@@ -123,14 +127,21 @@ fn right(text: &str) -> Result<Right, Error> {
     found.ok_or_else(|| fault(&format!("\"{}\" is not approve, deny, waive or repair", quoted(text))))
 }
 
+/// True for what may be a secret key of minisign in base64, as it stands in its file: nothing of it may be shown.
+fn is_secret(text: &str) -> bool {
+    text.len() > 56 && text.starts_with("RW") && !Path::new(text).exists()
+}
+
 struct KeyFields<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> KeyFields<'a> {
     fn parse(text: &'a str, known: &[&str]) -> Result<Self, Error> {
         let mut fields: Vec<(&str, &str)> = Vec::new();
         for part in text.split(',') {
-            let (name, value) =
-                part.split_once('=').ok_or_else(|| fault(&format!("\"{}\" is not NAME=VALUE", quoted(part))))?;
+            let (name, value) = part.split_once('=').filter(|_| !is_secret(part)).ok_or_else(|| {
+                let part = if is_secret(part) { "(a secret key)".to_owned() } else { quoted(part).to_string() };
+                fault(&format!("\"{part}\" is not NAME=VALUE"))
+            })?;
             if !known.contains(&name) || fields.iter().any(|(other, _)| *other == name) {
                 return Err(fault(&format!(
                     "\"{}\" is unknown here or stands twice; known: {}",

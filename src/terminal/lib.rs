@@ -4,6 +4,7 @@
 //! Runs in every process of both programs, and writes to standard output and standard error; only man pages are files.
 
 pub mod diagnostics;
+pub mod examples;
 pub mod help;
 pub mod kinds;
 pub mod manual;
@@ -60,10 +61,16 @@ pub fn hint(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "  next: {text}");
 }
 
-/// A line of result on standard output. `false`-like end of reading (a closed pipe) ends the program.
+/// Writes a line of result to standard output. The program ends where that fails: with 0 where the reader has closed the
+/// pipe, who has seen enough; else with 1, since a result that nobody got must not pass for one.
 pub fn say(text: impl Display) {
-    if writeln!(std::io::stdout(), "{text}").is_err() {
-        std::process::exit(0);
+    match writeln!(std::io::stdout(), "{text}") {
+        Ok(()) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(e) => {
+            note(format_args!("fault: the result cannot be written to standard output: {e}"));
+            std::process::exit(1);
+        }
     }
 }
 

@@ -74,10 +74,11 @@ fn str_of(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// An examiner that crashes, does not answer, sends a malformed answer or stands still fails its own bundle alone.
+/// An examiner that crashes, does not answer, sends a malformed answer, stands still or answers without end fails its own
+/// bundle alone.
 #[test]
 fn one_that_fails_costs_its_own_bundle() {
-    for how in ["silent", "dies", "frames", "more", "stays"] {
+    for how in ["silent", "dies", "frames", "more", "stays", "drips"] {
         let world = World::with_config(STRIPS);
         for version in 1..=3 {
             world.bundle("auto", version, ONE);

@@ -9,6 +9,7 @@
  *   HOSTILE=silent       they end before they have answered
  *   HOSTILE=dies         they crash in the middle of an answer
  *   HOSTILE=stays        they answer no more, and do not end
+ *   HOSTILE=drips        they answer without end, and say nothing
  *   HOSTILE=leaves       they leave more in their pipes than was asked for, and other flags
  *   HOSTILE=tells        they tell which process answers
  *   HOSTILE_ONCE=PATH    only the first process of the role, which makes this file
@@ -142,10 +143,15 @@ ssize_t write(int fd, const void *bytes, size_t size) {
         static int never;
         for (;;) syscall(SYS_futex, &never, 0, 0, NULL);
     }
+    if (answer && size > 0 && mine("drips")) {
+        static const char empty[5] = { 'B', 0, 0, 0, 0 };
+        for (;;) if ((REAL(write))(fd, empty, sizeof empty) < 0) return -1;
+    }
     if (answer && size > 5 && mine("leaves") && !memcmp((const char *)bytes + size - 6, "\"done\"", 6)) {
         ssize_t done = (REAL(write))(fd, bytes, size);
         static const char more[] = "M\6\0\0\0\"done\"M\6\0\0\0\"done\"no frame";
-        for (int i = 0; i < 100; i++) (REAL(write))(fd, more, sizeof more);
+        // More than the keeper reads ahead, so that some of it is in the pipe when the next one comes.
+        for (int i = 0; i < 5000; i++) (REAL(write))(fd, more, sizeof more);
         for (int end = 0; end < 2; end++) fcntl(end, F_SETFL, O_NONBLOCK | O_DIRECT);
         return done;
     }

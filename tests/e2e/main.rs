@@ -50,4 +50,5 @@ mod tuf;
 mod vectors;
 mod weaker;
 mod witness;
+mod wrong_use;
 mod year;

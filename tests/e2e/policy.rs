@@ -82,7 +82,7 @@ fn the_rule_that_decides_is_named() {
         ("name = \"ids\"\notherwise", "name = \"secret\"\notherwise", "has the name of one that ships"),
         ("policy = \"ids\"", "policy = \"idz\"", "there is no policy \"idz\""),
         ("why = \"Lua is off here.\"", "why = \"\"", "needs its why"),
-        ("classification = \"confidential\"", "classification = \"cosmic\"", "unknown variant"),
+        ("classification = \"confidential\"", "classification = \"cosmic\"", "is not a value of classification"),
     ] {
         let (from, to, said) = wrong;
         assert!(site().contains(from), "{from}");

@@ -107,4 +107,22 @@ mod tests {
         drop(reads);
         assert_eq!(writes.write(&[1]).unwrap_err().kind(), ErrorKind::BrokenPipe);
     }
+
+    /// One that does a little before each turn is over is bound by the time for all of it.
+    #[test]
+    fn an_end_that_drips_is_not_read_for_ever() {
+        let (read, mut write) = io::pipe().unwrap();
+        let drips = std::thread::spawn(move || {
+            while write.write_all(b"x").is_ok() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let mut pipe = TimedPipe::new(read.into(), Duration::from_secs(60)).unwrap();
+        pipe.set_deadline(Duration::from_millis(100));
+        let mut all = Vec::new();
+        assert_eq!(pipe.read_to_end(&mut all).map_err(|e| e.kind()), Err(ErrorKind::TimedOut));
+        assert!(!all.is_empty() && all.len() < 1000, "{}", all.len());
+        drop(pipe);
+        drips.join().unwrap();
+    }
 }

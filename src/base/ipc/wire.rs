@@ -150,4 +150,17 @@ mod tests {
         assert_eq!(received.frame::<u64>().unwrap(), Frame::Bytes(&[1]));
         assert_eq!(received.frame::<u64>().unwrap_err().kind(), ErrorKind::UnexpectedEof);
     }
+
+    #[test]
+    fn a_frame_without_bytes_is_refused() {
+        let mut sent = Vec::new();
+        let mut sender = Sender::new(&mut sent);
+        sender.bytes(b"").unwrap();
+        sender.bytes(b"x").unwrap();
+        sender.flush().unwrap();
+        drop(sender);
+        assert_eq!(sent, b"B\x01\0\0\0x", "no sender makes one");
+        let mut receiver = Receiver::new(&b"B\0\0\0\0"[..]);
+        assert_eq!(receiver.frame::<u8>().err().map(|e| e.kind()), Some(ErrorKind::InvalidData));
+    }
 }

@@ -12,6 +12,7 @@ use terminal::offline::Offline;
 /// The connected side of gaprelay: makes bundles and keyrings.
 #[derive(Debug, Parser)]
 #[command(name = "gaprelay-pack", version, after_help = AFTER, disable_help_subcommand = true)]
+#[command(mut_subcommands(super::examples::add))]
 pub(super) struct Pack {
     /// Command.
     #[command(subcommand)]

@@ -2,6 +2,7 @@
 
 mod args;
 mod args_tuf;
+mod examples;
 mod keyring;
 mod tuf;
 

@@ -1,10 +1,11 @@
 //! `gaprelay status`, `releases` and `show`: read the state without a lock.
 
 use crate::publish::{Examples, ItemChanges, item_changes};
+use crate::report::numbers::{percent_change, thousands};
 use crate::report::status::Status;
 use crate::report::{changes, releases as rows, status as facts};
 use crate::state::State;
-use base::limits::{grouped, human};
+use base::limits::human;
 use base::{Error, Timestamp, quoted};
 use bundle::ReleaseId;
 use inspect::Verdict;
@@ -107,14 +108,10 @@ fn kinds(verdict: &Verdict) -> String {
     }
 }
 
-/// Numbers of items in words: `agents have 5,360; this release has 1,167 (−78 %)`. Small changes that round to nothing
-/// have no percentage.
+/// Numbers of items in words: `agents have 5,360; this release has 1,167 (−78 %)`.
 fn numbers(before: u64, after: u64) -> String {
-    let percent = (i128::from(after) - i128::from(before)) * 100 / i128::from(before.max(1));
-    let sign = if percent < 0 { '−' } else { '+' };
-    let change =
-        if before == 0 || percent == 0 { String::new() } else { format!(" ({sign}{} %)", percent.unsigned_abs()) };
-    format!("agents have {}; this release has {}{change}", grouped(before), grouped(after))
+    let change = percent_change(before, after).map(|change| format!(" ({change})")).unwrap_or_default();
+    format!("agents have {}; this release has {}{change}", thousands(before), thousands(after))
 }
 
 /// Prints the changes of a release, those that weaken detection first.
@@ -124,7 +121,7 @@ fn differences(items: &ItemChanges, weaker: &[String]) {
         None => {
             terminal::say(format_args!(
                 "agents have no release of this feed yet: all {} rules, signatures and indicators are new",
-                grouped(items.after)
+                thousands(items.after)
             ));
         }
         Some(served) => terminal::say(format_args!(
@@ -137,7 +134,7 @@ fn differences(items: &ItemChanges, weaker: &[String]) {
     }
     for group in &items.changes {
         let word = if group.change.is_weaker() { "WEAKER  " } else { "" };
-        terminal::say(format_args!("{word}{} {}", grouped(group.count), group.change.words()));
+        terminal::say(format_args!("{word}{} {}", thousands(group.count), group.change.words()));
         for example in &group.examples {
             let path = quoted(&example.path);
             for (sign, text) in [('-', &example.old), ('+', &example.new)] {
@@ -148,7 +145,7 @@ fn differences(items: &ItemChanges, weaker: &[String]) {
         }
         let more = group.count.saturating_sub(group.examples.len() as u64);
         if more > 0 {
-            terminal::hint(format_args!("to see {} more of these changes, add --full", grouped(more)));
+            terminal::hint(format_args!("to see {} more of these changes, add --full", thousands(more)));
         }
     }
     if items.served.is_some() && items.weaker().next().is_none() && weaker.is_empty() {
@@ -238,7 +235,7 @@ mod tests {
     fn numbers_are_compared_in_words() {
         assert_eq!(numbers(5360, 1167), "agents have 5,360; this release has 1,167 (−78 %)");
         assert_eq!(numbers(1000, 1500), "agents have 1,000; this release has 1,500 (+50 %)");
-        assert_eq!(numbers(1000, 1001), "agents have 1,000; this release has 1,001");
+        assert_eq!(numbers(1000, 1001), "agents have 1,000; this release has 1,001 (up by less than 1 %)");
         assert_eq!(numbers(0, 7), "agents have 0; this release has 7");
     }
 }

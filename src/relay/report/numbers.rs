@@ -13,7 +13,8 @@ pub fn thousands(number: u64) -> String {
     text
 }
 
-/// Change from one number to another in whole percent, with its sign: `+4 %`, `−78 %`, `±0 %`. /// less than half a percent is `less than 1 %`; from nothing there is no percentage.
+/// Change from one number to another in whole percent, with its sign: `+4 %`, `−78 %`, `±0 %`; less than half a percent
+/// is `up by less than 1 %` or `down by less than 1 %`. From nothing there is no percentage.
 pub fn percent_change(before: u64, after: u64) -> Option<String> {
     let difference = u128::from(before.abs_diff(after));
     let (hundreds, half) = (difference.saturating_mul(100), u128::from(before / 2));
