@@ -117,7 +117,7 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(5));
             }
         });
-        let mut pipe = TimedPipe::new(read.into(), Duration::from_secs(60)).unwrap();
+        let mut pipe = TimedPipe::new(read.into(), Duration::from_mins(1)).unwrap();
         pipe.set_deadline(Duration::from_millis(100));
         let mut all = Vec::new();
         assert_eq!(pipe.read_to_end(&mut all).map_err(|e| e.kind()), Err(ErrorKind::TimedOut));
