@@ -2,11 +2,11 @@
 
 use clap::{Command, CommandFactory};
 
-/// Example: the words of a command, and a command line that works as typed, both without the name of the program.
-pub type Example = (&'static str, &'static str);
+/// Example of a command: its words, and a command line that works as typed, both without the name of the program.
+pub type CommandExample = (&'static str, &'static str);
 
 /// Examples of the commands that both programs have.
-const SHARED: &[Example] = &[
+const SHARED: &[CommandExample] = &[
     ("help", "help operator"),
     ("explain", "explain signature-threshold"),
     ("kinds", "kinds suricata-rules"),
@@ -15,12 +15,12 @@ const SHARED: &[Example] = &[
 ];
 
 /// Adds its example to a command of the first level of `program`, and theirs to its subcommands.
-pub fn add(command: Command, program: &str, examples: &[Example]) -> Command {
+pub fn add(command: Command, program: &str, examples: &[CommandExample]) -> Command {
     let words = command.get_name().to_owned();
     add_below(command, &words, program, examples)
 }
 
-fn add_below(command: Command, words: &str, program: &str, examples: &[Example]) -> Command {
+fn add_below(command: Command, words: &str, program: &str, examples: &[CommandExample]) -> Command {
     let command = command.mut_subcommands(|sub| {
         let words = format!("{words} {}", sub.get_name());
         add_below(sub, &words, program, examples)
@@ -47,7 +47,7 @@ pub fn visible(command: &Command) -> Vec<(String, &Command)> {
 
 /// Visible commands of `C` without an example, examples of another command or of none, and examples that `C` does not take
 /// as they are typed; for tests.
-pub fn faults<C: CommandFactory>(program: &str, examples: &[Example]) -> Vec<String> {
+pub fn faults<C: CommandFactory>(program: &str, examples: &[CommandExample]) -> Vec<String> {
     let command = C::command();
     let commands = visible(&command);
     let mut faults = Vec::new();

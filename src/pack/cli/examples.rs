@@ -2,10 +2,10 @@
 
 use clap::Command;
 
-use terminal::examples::{self, Example};
+use terminal::examples::{self, CommandExample};
 
 /// Examples, without the name of the program.
-const EXAMPLES: &[Example] = &[
+const EXAMPLES: &[CommandExample] = &[
     (
         "build",
         "build vendor --feed site-rules --version 1 --publisher example --origin CH --sign custodian.key --out site-rules-1",

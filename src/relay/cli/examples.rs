@@ -2,10 +2,10 @@
 
 use clap::Command;
 
-use terminal::examples::{self, Example};
+use terminal::examples::{self, CommandExample};
 
 /// Examples, without the name of the program.
-const EXAMPLES: &[Example] = &[
+const EXAMPLES: &[CommandExample] = &[
     ("init", "init --keyring keyring.toml"),
     ("import", "import /media/stick"),
     ("approve", "approve clamav-daily/27412 --officer alice --reason \"checked, ticket 4711\""),
