@@ -12,10 +12,10 @@ pub mod ipc;
 pub mod limits;
 pub mod lock;
 pub mod name;
-pub mod operator;
+pub(crate) mod operator;
 pub mod quoted;
 pub mod raw;
-pub mod reason;
+pub(crate) mod reason;
 pub mod span;
 pub mod word_list;
 

@@ -6,7 +6,7 @@
 //! its digest is known to be the signed one. Out of scope: what a file says (`inspect`), where a release is kept (`relay`).
 
 // Who signed, and whether they may: signatures, keys, the keyring, and how one keyring follows another.
-pub mod denied;
+pub(crate) mod denied;
 pub mod key;
 pub mod keyring;
 pub mod officer;
@@ -18,7 +18,7 @@ pub mod trust;
 pub mod manifest;
 pub mod paths;
 pub mod payload;
-pub mod release_id;
+pub(crate) mod release_id;
 
 // What officers sign.
 pub mod directive;

@@ -6,12 +6,12 @@
 pub mod dns;
 mod explain;
 pub mod export;
-pub mod feed;
+pub(crate) mod feed;
 pub mod origin;
 pub mod policy;
 pub mod review;
 pub mod tuf;
-pub mod witness;
+pub(crate) mod witness;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -12,7 +12,7 @@ const IN_FLIGHT: usize = 2;
 
 /// Reads all of `source` here, while `work` looks at it beside. Whatever work leaves unread is read too. Errors: the
 /// source's, and then those of the work.
-pub fn beside<T: Send>(
+pub(crate) fn beside<T: Send>(
     source: &mut dyn Read,
     work: impl FnOnce(&mut dyn BufRead) -> io::Result<T> + Send,
 ) -> io::Result<T> {

@@ -32,7 +32,7 @@ pub struct Cut {
 }
 
 /// Leaves whole lines out of bytes that come by.
-pub struct Leaving<'a> {
+pub(crate) struct Leaving<'a> {
     /// Spans that are still to come.
     lines: &'a [ByteSpan],
     at: u64,
@@ -44,13 +44,13 @@ pub struct Leaving<'a> {
 
 impl<'a> Leaving<'a> {
     /// These, which rise.
-    pub fn new(lines: &'a [ByteSpan]) -> Self {
+    pub(crate) fn new(lines: &'a [ByteSpan]) -> Self {
         Self { lines, at: 0, last: b'\n', is_behind: false }
     }
 
     /// Takes the next bytes, and gives what is left of them to `keep`. Errors: `InvalidInput` where what is to be left
     /// out are no whole lines; those of `keep`.
-    pub fn take(&mut self, mut bytes: &[u8], keep: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    pub(crate) fn take(&mut self, mut bytes: &[u8], keep: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         while !bytes.is_empty() {
             // A line begins at the beginning, or behind the end of another; it ends with its end, or with everything.
             if self.is_behind && self.last != b'\n' {
@@ -86,7 +86,7 @@ impl<'a> Leaving<'a> {
     }
 
     /// Checks that every span was left out.
-    pub fn finish(self) -> io::Result<()> {
+    pub(crate) fn finish(self) -> io::Result<()> {
         if self.lines.is_empty() { Ok(()) } else { Err(ErrorKind::InvalidInput.into()) }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Number of bytes from the beginning of an artifact by which its kind is recognised.
-pub const HEAD: usize = 64 << 10;
+pub(crate) const HEAD: usize = 64 << 10;
 
 macro_rules! kinds {
     ($($name:ident $code:literal $meaning:literal;)*) => {

@@ -25,17 +25,17 @@
 //! judge      ◄──pipe: each flaw, then what was found─────── Finding
 //! ```
 
-pub mod archive;
-pub mod background;
-pub mod cut;
+pub(crate) mod archive;
+pub(crate) mod background;
+pub(crate) mod cut;
 pub mod examiner;
-pub mod finding;
+pub(crate) mod finding;
 pub mod flaw;
 pub mod formats;
 pub mod item;
-pub mod judge;
-pub mod kind;
-pub mod notes;
+pub(crate) mod judge;
+pub(crate) mod kind;
+pub(crate) mod notes;
 pub mod source;
 
 pub use archive::rebuild;

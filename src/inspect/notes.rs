@@ -20,7 +20,7 @@ const TURN: u64 = 64;
 const WORTH: usize = (LONGEST_BYTES / 2).next_multiple_of(RECORD) - RECORD;
 
 /// Takes records of items, whole ones.
-pub type Items<'a> = &'a mut (dyn FnMut(&[u8]) + Send);
+pub(crate) type Items<'a> = &'a mut (dyn FnMut(&[u8]) + Send);
 
 /// Notes on one artifact, whatever is inside of what in it: flaws are kept, items handed over as they come.
 #[derive(Default)]

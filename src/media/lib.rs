@@ -8,7 +8,7 @@ pub mod find;
 pub mod medium;
 pub mod mount;
 pub mod mounted;
-pub mod open;
+pub(crate) mod open;
 pub mod reader;
 
 pub use find::Document;

@@ -18,7 +18,7 @@ use base::{Reason, Refusal};
 /// followed and nothing above the root can be named; the flags lie in a register, where the filter
 /// of system calls sees them. Opening a FIFO does not wait.
 /// Refusals: `medium-not-regular`, `medium-unreadable`.
-pub fn open(root: BorrowedFd<'_>, found: &BundleFolder, name: &OsStr) -> Result<Option<(File, u64)>, Refusal> {
+pub(crate) fn open(root: BorrowedFd<'_>, found: &BundleFolder, name: &OsStr) -> Result<Option<(File, u64)>, Refusal> {
     let shown = quoted_os(name);
     let file = match open_below(root, found, name) {
         Ok(file) => File::from(file),
@@ -49,6 +49,6 @@ fn open_below(root: BorrowedFd<'_>, found: &BundleFolder, name: &OsStr) -> rusti
 }
 
 /// The medium failed while it was read.
-pub fn unreadable(shown: &str, error: &io::Error) -> Refusal {
+pub(crate) fn unreadable(shown: &str, error: &io::Error) -> Refusal {
     Refusal::new(Reason::MediumUnreadable, format!("{shown}: {}", quoted_os(error.to_string())))
 }

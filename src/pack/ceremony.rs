@@ -13,7 +13,7 @@ use media::{Document, Medium};
 
 /// Changes from the former keyring to the next; see the command line.
 #[derive(Default)]
-pub struct KeyringChanges {
+pub(crate) struct KeyringChanges {
     /// Keys to add, as fields.
     pub add: Vec<String>,
     /// Names of keys to leave out.
@@ -35,7 +35,7 @@ pub struct KeyringChanges {
 }
 
 /// Drafts the keyring that follows `former`. Refusals: `keyring-malformed`, `key-weak`.
-pub fn draft(former: &Keyring, changes: &KeyringChanges, on: Timestamp) -> Result<Keyring, Error> {
+pub(crate) fn draft(former: &Keyring, changes: &KeyringChanges, on: Timestamp) -> Result<Keyring, Error> {
     let mut next = Keyring { version: former.version + 1, ..former.clone() };
     for name in &changes.remove {
         let before = next.keys.len();
@@ -73,7 +73,7 @@ pub fn draft(former: &Keyring, changes: &KeyringChanges, on: Timestamp) -> Resul
 }
 
 /// A keyring and its signatures as a relay would read them from this folder.
-pub fn read(folder: &Path) -> Result<Envelope, Error> {
+pub(crate) fn read(folder: &Path) -> Result<Envelope, Error> {
     let mut surveyed = Medium::here(folder, &Limits { medium_depth: 0, ..Limits::default() })?.survey()?;
     let keyring = surveyed.bundles().iter().find(|bundle| bundle.document() == Document::Keyring).cloned();
     let keyring = keyring.ok_or_else(|| {
@@ -85,7 +85,7 @@ pub fn read(folder: &Path) -> Result<Envelope, Error> {
 
 /// Verdict of the relay on each of these, in the order of their versions; the first refusal ends it, and names
 /// the root keys that have signed.
-pub fn check(folders: &[PathBuf], former: &Keyring) -> Result<Vec<(Successor, Vec<String>)>, Error> {
+pub(crate) fn check(folders: &[PathBuf], former: &Keyring) -> Result<Vec<(Successor, Vec<String>)>, Error> {
     let limits = Limits::default();
     let mut found = folders.iter().map(|folder| read(folder)).collect::<Result<Vec<_>, _>>()?;
     found.sort_by_key(|envelope| claimed_version(envelope, &limits));
@@ -108,7 +108,7 @@ pub fn check(folders: &[PathBuf], former: &Keyring) -> Result<Vec<(Successor, Ve
 
 /// Puts signatures beside a keyring, each under the id of its key; gives those ids. A signature that is by no root key
 /// of this keyring or the former, or that does not hold, is refused, and then nothing is put there.
-pub fn assemble(folder: &Path, former: &Keyring, signatures: &[PathBuf]) -> Result<Vec<String>, Error> {
+pub(crate) fn assemble(folder: &Path, former: &Keyring, signatures: &[PathBuf]) -> Result<Vec<String>, Error> {
     let document = folder.join("keyring.toml");
     let bytes = std::fs::read(&document).during("read", &document)?;
     let next = Keyring::parse(&bytes)?;
@@ -136,7 +136,7 @@ pub fn assemble(folder: &Path, former: &Keyring, signatures: &[PathBuf]) -> Resu
 }
 
 /// Differences of a keyring from the one before, in lines.
-pub fn differences(old: &Keyring, new: &Keyring) -> Vec<String> {
+pub(crate) fn differences(old: &Keyring, new: &Keyring) -> Vec<String> {
     let mut lines = Vec::new();
     let id = |public: &str| RawKey::parse(public).map_or_else(|_| "?".to_owned(), |raw| raw.id_text());
     for (word, these, others) in [("added", new, old), ("taken out", old, new)] {
@@ -182,14 +182,14 @@ fn toml_of(key: &bundle::keyring::Key) -> String {
 }
 
 /// The former keyring, in its file or folder.
-pub fn former(path: &Path) -> Result<(Keyring, Digest), Error> {
+pub(crate) fn former(path: &Path) -> Result<(Keyring, Digest), Error> {
     let path = if path.is_dir() { path.join("keyring.toml") } else { path.to_owned() };
     let bytes = std::fs::read(&path).during("read", &path)?;
     Ok((Keyring::parse(&bytes)?, Digest::of(&bytes)))
 }
 
 /// `A=B` taken apart.
-pub fn pair(text: &str) -> Result<(String, String), Fault> {
+pub(crate) fn pair(text: &str) -> Result<(String, String), Fault> {
     let parts = text.split_once('=').map(|(one, other)| (one.to_owned(), other.to_owned()));
     parts
         .filter(|(one, other)| !one.is_empty() && !other.is_empty())

@@ -2,11 +2,11 @@
 //! the files and the terminal that they have; the relay does not link it, and so holds no code that signs bundles.
 
 pub mod build;
-pub mod ceremony;
-pub mod check;
+pub(crate) mod ceremony;
+pub(crate) mod check;
 pub mod cli;
 mod lines;
-pub mod ring;
+pub(crate) mod ring;
 pub mod tuf;
 
 pub use build::{BuildPlan, Made, build};

@@ -17,7 +17,12 @@ const ML_DSA_SPKI: &[u8] =
     &[0x30, 0x82, 0x07, 0xb2, 0x30, 0x0b, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 0x12, 3, 0x82, 0x07, 0xa1, 0];
 
 /// Makes and checks a keyring of version 1.
-pub fn new(roots: &[String], root_threshold: u64, keys: &[String], thresholds: &[String]) -> Result<Keyring, Error> {
+pub(crate) fn new(
+    roots: &[String],
+    root_threshold: u64,
+    keys: &[String],
+    thresholds: &[String],
+) -> Result<Keyring, Error> {
     let keyring = Keyring {
         format: FORMAT.into(),
         version: 1,
@@ -172,7 +177,7 @@ pub(super) fn fault(text: &str) -> Error {
 }
 
 /// The keyring as TOML, with a line on top that says how to go on.
-pub fn to_text(keyring: &Keyring) -> Result<String, Error> {
+pub(crate) fn to_text(keyring: &Keyring) -> Result<String, Error> {
     let body =
         toml::to_string_pretty(keyring).map_err(|_| Refusal::new(Reason::KeyringMalformed, "it cannot be written"))?;
     let how = if keyring.version == 1 {

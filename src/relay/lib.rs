@@ -10,33 +10,33 @@
 //! Envelope: manifest bytes and signatures, small and bounded. A payload is spooled only after its manifest is verified.
 //! ```
 //!
-//! Modules use those below them: cli, then processes, then review, export, report, then settle and import, then keeper, then log and
-//! state.
+//! Modules use those below them: cli, then processes, then review, export, report, then settle and import, then keeper,
+//! then log and state.
 
 // Held by the keeper: the log, the state, and the only writer of both.
-pub mod keeper;
+pub(crate) mod keeper;
 pub mod log;
 pub mod state;
 
 // Done by the keeper: imports bundles, makes sets of them, and applies officers' statements.
-pub mod import;
-pub mod publish;
+pub(crate) mod import;
+pub(crate) mod publish;
 pub mod settle;
 
 // Rights of each process of the relay, and checks of the host.
-pub mod doctor;
-pub mod rights;
+pub(crate) mod doctor;
+pub(crate) mod rights;
 
 // Processes: who starts which, and those beside the keeper: look-ups, the witness of other relays' logs.
-pub mod processes;
+pub(crate) mod processes;
 pub mod sinkhole;
-pub mod witness;
+pub(crate) mod witness;
 
 // Reports: to officers, to log collectors, to people at a console.
-pub mod console;
+pub(crate) mod console;
 pub mod export;
-pub mod report;
-pub mod review;
+pub(crate) mod report;
+pub(crate) mod review;
 
 // Command line.
 pub mod cli;

@@ -20,7 +20,7 @@ use base::error::IoContext as _;
 use base::{Fault, durable};
 
 /// Results of one process.
-pub struct Ran {
+pub(crate) struct Ran {
     /// Confinement that it reported.
     pub held: Confinement,
     /// The layer it should run with alone cannot be had.
@@ -30,7 +30,7 @@ pub struct Ran {
 }
 
 /// A process that is trying, with what was planted for it alone.
-pub struct Trying {
+pub(crate) struct Trying {
     role: &'static str,
     child: Child,
     count: usize,
@@ -48,7 +48,7 @@ impl Drop for Trying {
 }
 
 /// Decoys: sockets that live as long as this, and a folder for each run.
-pub struct Decoys {
+pub(crate) struct Decoys {
     folder: PathBuf,
     tcp: TcpListener,
     tcp6: Option<TcpListener>,
@@ -68,7 +68,7 @@ impl Drop for Decoys {
 
 impl Decoys {
     /// Plants it.
-    pub fn plant() -> Result<Self, Fault> {
+    pub(crate) fn plant() -> Result<Self, Fault> {
         let mut id = [0; 8];
         getrandom::fill(&mut id).map_err(Into::into).during("read randomness from", Path::new("the kernel"))?;
         let name = format!("gaprelay-selftest-{}", data_encoding::HEXLOWER.encode(&id));
@@ -93,7 +93,13 @@ impl Decoys {
     }
 
     /// Starts one process with these layers, which tries everything; several may try at once.
-    pub fn start(&self, state: &Path, role: &'static Rights, layers: Layers, count: usize) -> Result<Trying, Fault> {
+    pub(crate) fn start(
+        &self,
+        state: &Path,
+        role: &'static Rights,
+        layers: Layers,
+        count: usize,
+    ) -> Result<Trying, Fault> {
         let folder = self.folder.join(format!("{}-{}", role.name, layers.word()));
         let failed = |e: io::Error| Fault::Io { operation: "plant targets in", path: folder.clone(), source: e };
         let sockets = plant_files(&folder).map_err(failed)?;
@@ -122,7 +128,7 @@ impl Decoys {
 
 impl Trying {
     /// Waits until it has tried everything.
-    pub fn finish(mut self) -> Result<Ran, Fault> {
+    pub(crate) fn finish(mut self) -> Result<Ran, Fault> {
         let failed = |e: io::Error| Fault::Io { operation: "plant targets in", path: self.folder.clone(), source: e };
         let mut ran = Ran {
             held: Confinement::default(),

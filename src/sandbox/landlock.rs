@@ -18,7 +18,7 @@ const NEWEST: ABI = ABI::V7;
 
 /// Takes effect for this thread and those it starts, for good. Gives the kernel's version of the
 /// interface (ABI), counted from 1.
-pub fn enter(rights: &Rights, grants: &Grants<'_>) -> Result<u32, Fault> {
+pub(crate) fn enter(rights: &Rights, grants: &Grants<'_>) -> Result<u32, Fault> {
     let rules = || -> Result<_, RulesetError> {
         Ruleset::default()
             .set_compatibility(CompatLevel::BestEffort)

@@ -11,14 +11,14 @@
 
 // The three layers, and a role's row of rights.
 pub mod calls;
-pub mod landlock;
-pub mod namespaces;
+pub(crate) mod landlock;
+pub(crate) mod namespaces;
 pub mod rights;
 pub mod seccomp;
 
 // Proof that they hold.
 pub mod attempts;
-pub mod decoys;
+pub(crate) mod decoys;
 pub mod report;
 pub mod selftest;
 pub mod trial;

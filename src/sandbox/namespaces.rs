@@ -18,7 +18,7 @@ const NOBODY: u32 = 65534;
 
 /// Takes effect for this thread and those it starts, for good. Gives what is weaker than it could
 /// be, in words.
-pub fn enter(rights: &Rights, grants: &Grants<'_>) -> Result<Vec<String>, Fault> {
+pub(crate) fn enter(rights: &Rights, grants: &Grants<'_>) -> Result<Vec<String>, Fault> {
     let mut weaker = Vec::new();
     let root = rustix::process::geteuid().is_root();
     let death = rustix::process::parent_process_death_signal().ok().flatten();

@@ -34,7 +34,7 @@ const LINGER_BYTES: u64 = 16 << 20;
 
 /// Time limits of a connection.
 #[derive(Clone, Copy)]
-pub struct TimeLimits {
+pub(crate) struct TimeLimits {
     /// For a request's head, and between requests.
     pub head: Duration,
     /// Time that an answer may wait to be taken.
@@ -43,7 +43,7 @@ pub struct TimeLimits {
 
 /// Signals that ask for a connection's end, after the answer that is under way.
 #[derive(Clone)]
-pub struct Stop {
+pub(crate) struct Stop {
     /// The server stops: it is true.
     pub server: watch::Receiver<bool>,
     /// Signal that the TLS settings which the connection was accepted with have changed.
@@ -67,7 +67,7 @@ impl Stop {
 }
 
 /// Serves one connection until it ends, `stop` asks for its end, or it is too slow.
-pub async fn run<S>(service: Arc<Server>, stream: S, peer: Peer, limits: TimeLimits, mut stop: Stop)
+pub(crate) async fn run<S>(service: Arc<Server>, stream: S, peer: Peer, limits: TimeLimits, mut stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {

@@ -6,35 +6,35 @@
 //! connection, write any other file, start a process or read a key.
 
 // What is published, and to whom it is served.
-pub mod audience;
+pub(crate) mod audience;
 pub mod freshness;
 pub mod index;
 pub mod plan;
 pub mod published;
 pub mod set;
-pub mod settings;
+pub(crate) mod settings;
 pub mod tree;
 
 // Connections: who may come in, and how.
-pub mod connection;
+pub(crate) mod connection;
 pub mod connection_limit;
 pub mod first_bytes;
 pub mod listener;
 pub mod peer;
 pub mod tls;
-pub mod tripwire;
+pub(crate) mod tripwire;
 
 // Requests and answers.
-pub mod metrics;
-pub mod own;
+pub(crate) mod metrics;
+pub(crate) mod own;
 pub mod range;
 pub mod request;
-pub mod response;
+pub(crate) mod response;
 
 // What is written down.
 pub mod evidence;
 pub mod journal;
-pub mod pulls;
+pub(crate) mod pulls;
 
 use std::net::TcpListener;
 use std::path::Path;

@@ -16,7 +16,7 @@ use tlog::check::read_vkey;
 use tlog::stored::read_checkpoint;
 
 /// The media type of what [`text`] gives.
-pub const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(crate) const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// One number, or one for each set of labels.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ fn one(kind: MetricType, value: u64, encoder: MetricEncoder<'_>) -> fmt::Result 
 }
 
 /// All numbers as text, for an agent with this name in its certificate.
-pub fn show(service: &Server, certificate: Option<&str>) -> String {
+pub(crate) fn show(service: &Server, certificate: Option<&str>) -> String {
     let mut registry = Registry::with_prefix("gaprelay");
     registry.register_collector(Box::new(Numbers::of(service, certificate)));
     let mut out = String::new();

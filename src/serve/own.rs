@@ -13,7 +13,7 @@ use tlog::tiles;
 
 /// The answer for `/`, or a path below `/-/` that is in no published set, if there is one; to an agent with this name in its
 /// certificate, which is told of no feed but those of its channels.
-pub fn answer(service: &Server, path: &str, certificate: Option<&str>) -> Option<Response<Body>> {
+pub(crate) fn answer(service: &Server, path: &str, certificate: Option<&str>) -> Option<Response<Body>> {
     match path {
         "/" => index(service),
         "/-/health" => Some(health(service, certificate)),

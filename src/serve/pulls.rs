@@ -167,7 +167,7 @@ fn program(agent: &[u8]) -> &[u8] {
 }
 
 /// Tells on a thread of its own, for as long as this process lives.
-pub fn follow(service: Arc<Server>) -> Result<(), Fault> {
+pub(crate) fn follow(service: Arc<Server>) -> Result<(), Fault> {
     let run = move || {
         loop {
             std::thread::sleep(SECOND);

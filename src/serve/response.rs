@@ -13,7 +13,7 @@ use super::range::{WantedRange, wanted};
 use base::Timestamp;
 
 /// The body of every answer: bytes that are all there before the first is sent.
-pub type Body = Full<Bytes>;
+pub(crate) type Body = Full<Bytes>;
 
 const FRESHNESS: HeaderName = HeaderName::from_static("gaprelay-freshness");
 
@@ -26,7 +26,7 @@ enum Condition {
 }
 
 /// A file, as the request's conditions and range ask for it. `head` leaves the body out.
-pub fn file(item: &Arc<ServedItem>, headers: &HeaderMap, head: bool, now: Timestamp) -> Response<Body> {
+pub(crate) fn file(item: &Arc<ServedItem>, headers: &HeaderMap, head: bool, now: Timestamp) -> Response<Body> {
     // A date ahead of our clock is not shown and not compared: it must never pass Date.
     let dated = item.modified <= now;
     let (status, range) = match condition(item, headers, dated) {
@@ -143,7 +143,7 @@ fn part(item: &ServedItem, headers: &HeaderMap, head: bool, dated: bool) -> Want
 }
 
 /// A short plain answer.
-pub fn text(status: StatusCode, words: &str) -> Response<Body> {
+pub(crate) fn text(status: StatusCode, words: &str) -> Response<Body> {
     let mut response = Response::new(Body::new(Bytes::from(words.to_owned())));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -156,7 +156,7 @@ pub fn text(status: StatusCode, words: &str) -> Response<Body> {
 }
 
 /// The answer to what is refused: the connection ends with it.
-pub fn refusal(status: StatusCode) -> Response<Body> {
+pub(crate) fn refusal(status: StatusCode) -> Response<Body> {
     let words = match status {
         StatusCode::METHOD_NOT_ALLOWED => "This relay only gives: GET and HEAD. The attempt was recorded.\n",
         StatusCode::MISDIRECTED_REQUEST => "This relay answers only for its own names. The attempt was recorded.\n",

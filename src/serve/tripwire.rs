@@ -29,7 +29,7 @@ const LINE: usize = 160;
 const HEADERS: usize = 64;
 
 /// Takes what a client says first, records it, and lets the connection end.
-pub async fn trip(service: Arc<Server>, mut stream: TcpStream, agent: SocketAddr, names: Arc<[String]>) {
+pub(crate) async fn trip(service: Arc<Server>, mut stream: TcpStream, agent: SocketAddr, names: Arc<[String]>) {
     let Ok(listener) = stream.local_addr() else { return };
     let mut first = Vec::with_capacity(1024);
     let listen = async {

@@ -19,7 +19,7 @@ struct KindJson {
 }
 
 /// Lists every kind, or describes one. Fault: there is no kind of this name.
-pub fn show(name: Option<&str>, json: bool) -> Result<Ended, Error> {
+pub(crate) fn show(name: Option<&str>, json: bool) -> Result<Ended, Error> {
     let formats: Vec<&ContentFormat> =
         FORMATS.iter().filter(|format| name.is_none_or(|name| name == format.kind.name())).collect();
     if json && !formats.is_empty() {

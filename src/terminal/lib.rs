@@ -6,7 +6,7 @@
 pub mod diagnostics;
 pub mod examples;
 pub mod help;
-pub mod kinds;
+pub(crate) mod kinds;
 pub mod manual;
 pub mod offline;
 pub mod verdicts;

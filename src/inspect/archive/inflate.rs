@@ -14,14 +14,14 @@ const FREE: u64 = 64 << 20;
 const LARGEST: u64 = 8 << 30;
 
 /// Most bytes that may come out of so many.
-pub fn most_from(packed: u64) -> u64 {
+pub(crate) fn most_from(packed: u64) -> u64 {
     packed.saturating_mul(RATIO).saturating_add(FREE).min(LARGEST)
 }
 
 const DAMAGED: Wrong = "it is no gzip, or damaged";
 
 /// Inflates what it reads. It ends where something is wrong, too: [`Inflate::ended`] tells.
-pub struct Inflate<R> {
+pub(crate) struct Inflate<R> {
     from: R,
     inner: Decompress,
     most: fn(u64) -> u64,
@@ -31,17 +31,17 @@ pub struct Inflate<R> {
 
 impl<R: BufRead> Inflate<R> {
     /// One member of gzip, out of which no more may come than [`most_from`] allows.
-    pub fn gzip(from: R) -> Self {
+    pub(crate) fn gzip(from: R) -> Self {
         Self { from, inner: Decompress::new_gzip(15), most: most_from, has_ended: false, wrong: None }
     }
 
     /// Deflate without a frame. How much may come out of it is for the caller to say.
-    pub fn raw(from: R) -> Self {
+    pub(crate) fn raw(from: R) -> Self {
         Self { from, inner: Decompress::new(false), most: |_| u64::MAX, has_ended: false, wrong: None }
     }
 
     /// Checks that the stream came to its own end; gives the fault if it did not.
-    pub fn ended(&self) -> Result<(), Wrong> {
+    pub(crate) fn ended(&self) -> Result<(), Wrong> {
         match self.wrong {
             Some(wrong) => Err(wrong),
             None if self.has_ended => Ok(()),
@@ -50,7 +50,7 @@ impl<R: BufRead> Inflate<R> {
     }
 
     /// Inflates what nobody wanted to look at, and tells whether it came to its own end and nothing stands behind it.
-    pub fn finish(mut self) -> io::Result<Result<(), Wrong>> {
+    pub(crate) fn finish(mut self) -> io::Result<Result<(), Wrong>> {
         let mut rest = vec![0; 64 << 10];
         while self.read(&mut rest)? > 0 {}
         let is_all = self.from.fill_buf()?.is_empty();
@@ -59,7 +59,7 @@ impl<R: BufRead> Inflate<R> {
     }
 
     /// Compressed source.
-    pub fn get_mut(&mut self) -> &mut R {
+    pub(crate) fn get_mut(&mut self) -> &mut R {
         &mut self.from
     }
 }

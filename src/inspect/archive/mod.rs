@@ -1,12 +1,12 @@
 //! Archives: reading a tar, a zip and what is packed, and making archives anew. What is read gives one file after the
 //! other, and of each its bytes. Out of scope: what the files are.
 
-pub mod inflate;
-pub mod names;
+pub(crate) mod inflate;
+pub(crate) mod names;
 pub mod rebuild;
-pub mod tar;
-pub mod zip;
-pub mod zipping;
+pub(crate) mod tar;
+pub(crate) mod zip;
+pub(crate) mod zipping;
 
 use std::io::{self, BufRead};
 
@@ -14,11 +14,11 @@ use std::io::{self, BufRead};
 pub(crate) mod tests;
 
 /// Why an archive is not of the form.
-pub type Wrong = &'static str;
+pub(crate) type Wrong = &'static str;
 
 /// A file of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ArchiveMember {
+pub(crate) struct ArchiveMember {
     /// Name: a plain path, which no agent takes for another.
     pub name: String,
     /// Length in bytes.
@@ -27,7 +27,7 @@ pub struct ArchiveMember {
 
 /// An archive that is read file by file: read itself, it gives the bytes of the file at hand. Errors are those of where
 /// it comes from; where it is not of the form, it ends.
-pub trait Archive: BufRead {
+pub(crate) trait Archive: BufRead {
     /// The next file; the rest of the one at hand is passed over.
     fn next_file(&mut self) -> io::Result<Option<ArchiveMember>>;
     /// Passes over the rest of the file at hand, and tells whether all of it was there, as promised.

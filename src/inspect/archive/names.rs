@@ -11,14 +11,14 @@ const MOST: usize = 20_000;
 
 /// The names so far.
 #[derive(Default)]
-pub struct Names {
+pub(crate) struct Names {
     files: HashSet<String>,
     folders: HashSet<String>,
 }
 
 impl Names {
     /// One more file: its name is a plain path, and no agent takes it for one that was there before.
-    pub fn add(&mut self, path: &str) -> Result<(), Wrong> {
+    pub(crate) fn add(&mut self, path: &str) -> Result<(), Wrong> {
         self.enter(path)?;
         if self.files.len() == MOST {
             return Err("it holds too many files");
@@ -31,7 +31,7 @@ impl Names {
     }
 
     /// A folder: an agent that unpacks makes them. The outermost has no name.
-    pub fn add_folder(&mut self, path: &str) -> Result<(), Wrong> {
+    pub(crate) fn add_folder(&mut self, path: &str) -> Result<(), Wrong> {
         let path = path.trim_end_matches('/');
         if path.is_empty() || path == "." {
             return Ok(());

@@ -15,7 +15,7 @@ const CUT: Wrong = "it is cut";
 
 /// End of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// With two blocks of zeros, as the standard has it.
     Marked,
     /// With its last file: ClamAV's own writer makes no mark.
@@ -23,7 +23,7 @@ pub enum End {
 }
 
 /// A tar that is read; read itself, it gives the bytes of the file at hand.
-pub struct Tar<'a> {
+pub(crate) struct Tar<'a> {
     from: &'a mut dyn BufRead,
     /// Bytes of the file at hand, and of its padding, still to come.
     left: u64,
@@ -37,7 +37,7 @@ pub struct Tar<'a> {
 
 impl<'a> Tar<'a> {
     /// Reader of the tar in these bytes.
-    pub fn new(from: &'a mut dyn BufRead, end: End) -> Self {
+    pub(crate) fn new(from: &'a mut dyn BufRead, end: End) -> Self {
         Self { from, left: 0, pad: 0, names: Names::default(), zeros: 0, wrong: None, end }
     }
 
@@ -107,7 +107,7 @@ impl<'a> Tar<'a> {
     }
 
     /// Checks that nothing is wrong with the archive, read to its end.
-    pub fn finish(self) -> Result<(), Wrong> {
+    pub(crate) fn finish(self) -> Result<(), Wrong> {
         let is_whole = self.left == 0 && self.pad == 0 && (self.zeros >= 2 || self.end == End::Plain);
         self.wrong.map_or(if is_whole { Ok(()) } else { Err(CUT) }, Err)
     }

@@ -18,7 +18,7 @@ use super::names::Names;
 use super::{Archive, ArchiveMember, Wrong};
 
 /// Longest archive, in bytes: it is held whole, since it begins with its end.
-pub const LONGEST: usize = 64 << 20;
+pub(crate) const LONGEST: usize = 64 << 20;
 
 pub(super) const LOCAL: u32 = 0x0403_4b50;
 pub(super) const CENTRAL: u32 = 0x0201_4b50;
@@ -75,7 +75,7 @@ struct Header<'a> {
 }
 
 /// A zip that is read; read itself, it gives the bytes of the file at hand.
-pub struct Zip<'a> {
+pub(crate) struct Zip<'a> {
     directory: FixedFields<'a>,
     files: FixedFields<'a>,
     /// Offset of the directory.
@@ -92,7 +92,7 @@ pub struct Zip<'a> {
 
 impl<'a> Zip<'a> {
     /// Reader of the zip in these bytes.
-    pub fn new(bytes: &'a [u8]) -> Result<Self, Wrong> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, Wrong> {
         let is_commit = |text: &[u8]| text.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let commit = bytes.last_chunk::<COMMIT>().filter(|text| is_commit(*text)).map_or(0, |text| text.len());
         let at_end = bytes.len().checked_sub(END_SIZE + commit).ok_or(CUT)?;
@@ -144,7 +144,7 @@ impl<'a> Zip<'a> {
     }
 
     /// Checks that nothing is wrong with the archive, read to its end.
-    pub fn finish(self) -> Result<(), Wrong> {
+    pub(crate) fn finish(self) -> Result<(), Wrong> {
         let is_all = self.files.0.is_empty() && self.directory.0.is_empty();
         self.wrong.map_or(if is_all { Ok(()) } else { Err("something stands between its files") }, Err)
     }

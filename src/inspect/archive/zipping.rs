@@ -8,7 +8,7 @@ use flate2::{Compression, Crc};
 use super::zip::{CENTRAL, END, LOCAL, LONGEST, UTF8};
 
 /// A zip in the making.
-pub struct Zipping<W: Write> {
+pub(crate) struct Zipping<W: Write> {
     to: W,
     written: u32,
     directory: Vec<u8>,
@@ -22,18 +22,18 @@ fn too_large<E>(_: E) -> io::Error {
 
 impl<W: Write> Zipping<W> {
     /// Into `to`.
-    pub fn new(to: W) -> Self {
+    pub(crate) fn new(to: W) -> Self {
         Self { to, written: 0, directory: Vec::new(), count: 0, file: None }
     }
 
     /// A file begins.
-    pub fn begin(&mut self, name: &str) {
+    pub(crate) fn begin(&mut self, name: &str) {
         let packing = DeflateEncoder::new(Vec::new(), Compression::default());
         self.file = Some((name.to_owned(), Crc::new(), packing));
     }
 
     /// More of its bytes.
-    pub fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some((_, crc, packing)) = &mut self.file else { return Ok(()) };
         crc.update(bytes);
         packing.write_all(bytes)?;
@@ -42,7 +42,7 @@ impl<W: Write> Zipping<W> {
     }
 
     /// Ends the file.
-    pub fn end(&mut self) -> io::Result<()> {
+    pub(crate) fn end(&mut self) -> io::Result<()> {
         let Some((name, crc, packing)) = self.file.take() else { return Ok(()) };
         let packed = packing.finish()?;
         let size = u32::try_from(packed.len()).map_err(too_large)?;
@@ -73,7 +73,7 @@ impl<W: Write> Zipping<W> {
     }
 
     /// Ends the archive, and gives back the writer.
-    pub fn finish(mut self) -> io::Result<W> {
+    pub(crate) fn finish(mut self) -> io::Result<W> {
         self.to.write_all(&self.directory)?;
         self.to.write_all(&END.to_le_bytes())?;
         self.to.write_all(&[0; 4])?;

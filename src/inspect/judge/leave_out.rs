@@ -8,7 +8,7 @@ use base::digest::Hasher;
 
 /// Copies `from` without these lines, which rise; gives digest and length of what is left. Errors: `InvalidInput`
 /// where they are not whole lines of it; the streams'.
-pub fn leave_out(mut from: impl Read, lines: &[ByteSpan], to: impl Write) -> io::Result<(Digest, u64)> {
+pub(crate) fn leave_out(mut from: impl Read, lines: &[ByteSpan], to: impl Write) -> io::Result<(Digest, u64)> {
     let mut to = BufWriter::with_capacity(128 << 10, to);
     let (mut hasher, mut kept, mut leaving) = (Hasher::new(), 0, Leaving::new(lines));
     let mut buffer = vec![0; 128 << 10];

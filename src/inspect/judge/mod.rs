@@ -1,16 +1,16 @@
 //! The keeper's side of inspection: it feeds the examiner, takes each answer for a stranger's, and decides. In scope:
 //! policy, verdicts, leaving lines out, what is kept. Out of scope: any format.
 
-pub mod decide;
-pub mod examination;
-pub mod examined;
-pub mod examiners;
-pub mod judgement;
-pub mod leave_out;
+pub(crate) mod decide;
+pub(crate) mod examination;
+pub(crate) mod examined;
+pub(crate) mod examiners;
+pub(crate) mod judgement;
+pub(crate) mod leave_out;
 mod plausible;
-pub mod policy;
-pub mod strip;
-pub mod verdict;
+pub(crate) mod policy;
+pub(crate) mod strip;
+pub(crate) mod verdict;
 
 use base::Fault;
 use bundle::Artifact;

@@ -8,7 +8,7 @@ use base::{Error, clock};
 use terminal::Ended;
 
 /// Prints a row for each agent and feed.
-pub fn run(state: &State, json: bool) -> Result<Ended, Error> {
+pub(crate) fn run(state: &State, json: bool) -> Result<Ended, Error> {
     let rows = rows(state, clock::now())?;
     if json {
         terminal::say_json(&rows);

@@ -29,7 +29,7 @@ use tlog::receipt::paper;
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Prints a statement to sign, or hands in a signed one and settles.
-pub fn run(root: &Path, now: Timestamp, args: &ApproveArgs) -> Result<Ended, Error> {
+pub(crate) fn run(root: &Path, now: Timestamp, args: &ApproveArgs) -> Result<Ended, Error> {
     match &args.signature {
         None => print(&State::open(root)?, args),
         Some(signature) => {
@@ -41,7 +41,7 @@ pub fn run(root: &Path, now: Timestamp, args: &ApproveArgs) -> Result<Ended, Err
 
 /// Hands in a signed text, if `check` finds no mistake in it, and settles. If no text is given, it is at the path of the
 /// signature without `.minisig`.
-pub fn hand_in(
+pub(crate) fn hand_in(
     root: &Path,
     now: Timestamp,
     (signature, statement): (&Path, Option<&Path>),
@@ -62,7 +62,7 @@ pub fn hand_in(
 
 /// Path of the signed statement: the given one, or the path of the signature without `.minisig`. Fault: none is given,
 /// and the signature does not end in `.minisig`.
-pub fn statement_of(signature: &Path, given: Option<&Path>) -> Result<PathBuf, Fault> {
+pub(crate) fn statement_of(signature: &Path, given: Option<&Path>) -> Result<PathBuf, Fault> {
     if given.is_none() && signature.extension().is_none_or(|e| e != "minisig") {
         let detail =
             format!("the file {} is not a signature by its name: it does not end in .minisig", quoted_os(signature));
@@ -87,17 +87,17 @@ fn check_release(id: &ReleaseId, handed_in: &SubmittedStatement) -> Result<(), R
 }
 
 /// Opens a file that is handed in.
-pub fn open(path: &Path) -> Result<File, Fault> {
+pub(crate) fn open(path: &Path) -> Result<File, Fault> {
     File::open(path).during("open", path)
 }
 
 /// Reads a statement or signature, at most 64 KiB, which none of them reaches; the rest of a longer file is cut.
-pub fn read(file: File) -> Result<Vec<u8>, Fault> {
+pub(crate) fn read(file: File) -> Result<Vec<u8>, Fault> {
     read_at_most(file, 64 << 10)
 }
 
 /// Reads a keyring; the rest of one above the limit is cut, so that it is refused.
-pub fn read_keyring(file: File) -> Result<Vec<u8>, Fault> {
+pub(crate) fn read_keyring(file: File) -> Result<Vec<u8>, Fault> {
     read_at_most(file, bundle::keyring::LONGEST)
 }
 
@@ -135,7 +135,7 @@ fn print(state: &State, args: &ApproveArgs) -> Result<Ended, Error> {
 }
 
 /// Settles once; or, for `up` or as a service, every five seconds.
-pub fn settle(root: &Path, args: &SettleArgs) -> Result<Ended, Error> {
+pub(crate) fn settle(root: &Path, args: &SettleArgs) -> Result<Ended, Error> {
     // Stopping the loop at any moment is safe: the next start continues from there.
     match args.supervised {
         Some(supervisor) => end_with(supervisor, Signal::KILL)?,
@@ -187,7 +187,7 @@ fn report(settled: &SettleReport) {
 }
 
 /// Settles and prints the result.
-pub fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
+pub(crate) fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
     let settled = settle::settle(keeper)?;
     let ended = if settled.refused.is_empty() && settled.stuck.is_empty() { Ended::Well } else { Ended::Refused };
     if as_json {
@@ -231,7 +231,7 @@ pub fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
 }
 
 /// Prints the result of a settle in words.
-pub fn print_settled(settled: &SettleReport) {
+pub(crate) fn print_settled(settled: &SettleReport) {
     for (id, decision, officer) in &settled.taken {
         terminal::say(format_args!("{officer}: {} {id}", decision.word()));
     }

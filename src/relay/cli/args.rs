@@ -26,7 +26,7 @@ use terminal::offline::Offline;
 #[derive(Debug, Parser)]
 #[command(name = "gaprelay", version, after_help = AFTER, disable_help_subcommand = true)]
 #[command(mut_subcommands(examples::add))]
-pub struct RelayArgs {
+pub(crate) struct RelayArgs {
     /// State folder of the relay: config, keyring, logs, releases.
     #[arg(long, global = true, env = "GAPRELAY_STATE", default_value = "/var/lib/gaprelay", value_name = "DIR")]
     pub state: PathBuf,
@@ -40,7 +40,7 @@ pub struct RelayArgs {
 
 /// Subcommands of `gaprelay`.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Make the state folder, with a commented example of config.toml.
     Init(InitArgs),
     /// Import every bundle found on a medium or in a folder.
@@ -167,7 +167,7 @@ pub enum Command {
 
 /// Arguments of `selftest`.
 #[derive(Debug, Args)]
-pub struct SelfTestArgs {
+pub(crate) struct SelfTestArgs {
     /// Test with all layers together only; skip the tests without layers and with each layer alone.
     #[arg(long, conflicts_with = "layer")]
     pub short: bool,
@@ -184,7 +184,7 @@ pub struct SelfTestArgs {
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
-pub struct DoctorArgs {
+pub(crate) struct DoctorArgs {
     /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
@@ -195,7 +195,7 @@ pub struct DoctorArgs {
 
 /// Arguments of `settle`.
 #[derive(Debug, Args)]
-pub struct SettleArgs {
+pub(crate) struct SettleArgs {
     /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
@@ -209,7 +209,7 @@ pub struct SettleArgs {
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]
-pub struct InitArgs {
+pub(crate) struct InitArgs {
     /// First keyring of the relay, made with `gaprelay-pack keyring new`.
     #[arg(long, value_name = "FILE", required_unless_present = "print_config")]
     pub keyring: Option<PathBuf>,
@@ -223,7 +223,7 @@ pub struct InitArgs {
 
 /// Arguments of `import`.
 #[derive(Debug, Args)]
-pub struct Import {
+pub(crate) struct Import {
     /// Folder where a medium is mounted, or folder of a bundle. Without PATH, a full-screen form asks for the medium.
     pub paths: Vec<PathBuf>,
     /// Name of the person who imports. Default: the name of the logged-in user. Both names are recorded, and neither
@@ -240,7 +240,7 @@ pub struct Import {
 
 /// Arguments of `approve`.
 #[derive(Debug, Args)]
-pub struct ApproveArgs {
+pub(crate) struct ApproveArgs {
     /// Release as FEED/VERSION, for example clamav-daily/27412.
     pub release: ReleaseId,
     /// Decision that the statement makes.
@@ -271,7 +271,7 @@ pub struct ApproveArgs {
 
 /// Decisions of an officer about a release.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Decide {
+pub(crate) enum Decide {
     /// The release may be published.
     Approve,
     /// The release must not be published. This is final, and one officer is enough.
@@ -284,7 +284,7 @@ pub enum Decide {
 
 /// Arguments of `serve`, and of the server that `up` starts.
 #[derive(Clone, Debug, Args)]
-pub struct Serve {
+pub(crate) struct Serve {
     /// Address and port to listen on. May be given several times. Default: serve.listen of the config.
     #[arg(long, value_name = "IP:PORT")]
     pub listen: Vec<SocketAddr>,
@@ -295,7 +295,7 @@ pub struct Serve {
 
 /// Arguments of `up`.
 #[derive(Clone, Debug, Args)]
-pub struct Up {
+pub(crate) struct Up {
     /// Options of the server.
     #[command(flatten)]
     pub serve: Serve,
@@ -310,7 +310,7 @@ pub struct Up {
 
 /// Arguments of `review`.
 #[derive(Debug, Args)]
-pub struct ReviewArgs {
+pub(crate) struct ReviewArgs {
     /// Unix socket to show the pages on. Default: review.socket of the config. A browser on another machine reaches
     /// the socket by `ssh -L 8443:PATH RELAY`, and then opens <http://localhost:8443>.
     #[arg(long, value_name = "PATH")]
@@ -322,7 +322,7 @@ pub struct ReviewArgs {
 
 /// Arguments of `sinkhole`.
 #[derive(Clone, Debug, Args)]
-pub struct SinkholeArgs {
+pub(crate) struct SinkholeArgs {
     /// Process id of the supervisor; this process ends with it. `up` starts its sinkhole so.
     #[arg(long, hide = true, value_name = "PID")]
     pub supervised: Option<i32>,
@@ -330,7 +330,7 @@ pub struct SinkholeArgs {
 
 /// Arguments of `refusals`.
 #[derive(Debug, Args)]
-pub struct RefusalsArgs {
+pub(crate) struct RefusalsArgs {
     /// Grouping of the lines: one line for each agent, product or day.
     #[arg(long, value_enum, default_value_t = GroupBy::Agent)]
     pub by: GroupBy,

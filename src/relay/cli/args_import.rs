@@ -4,7 +4,7 @@ use clap::Args;
 
 /// Options of the keeper of an import, set by its supervisor.
 #[derive(Debug, Args)]
-pub struct KeeperArgs {
+pub(crate) struct KeeperArgs {
     /// Process id of the supervisor; makes this process the keeper.
     #[arg(long, hide = true, value_name = "PID")]
     pub supervised: Option<i32>,

@@ -8,7 +8,7 @@ use base::{Digest, Timestamp};
 
 /// Subcommands of `keyring`.
 #[derive(Debug, Subcommand)]
-pub enum RelayKeyringCommand {
+pub(crate) enum RelayKeyringCommand {
     /// Show the keys, the digest as words to read aloud, what officers denied, and what revoked keys brought in.
     Show {
         /// Print the result as JSON.
@@ -19,7 +19,7 @@ pub enum RelayKeyringCommand {
 
 /// Subcommands of `directive`.
 #[derive(Debug, Subcommand)]
-pub enum DirectiveCommand {
+pub(crate) enum DirectiveCommand {
     /// Deny a key: this relay accepts no signature by that key any more.
     DenyKey {
         /// Key id, 16 hexadecimal digits, as `gaprelay keyring show` prints it.
@@ -97,7 +97,7 @@ pub enum DirectiveCommand {
 
 /// Officer who orders something, and the reason.
 #[derive(Debug, Args)]
-pub struct OfficerArgs {
+pub(crate) struct OfficerArgs {
     /// Name of the officer, as the keyring has it.
     #[arg(long, value_name = "NAME")]
     pub officer: String,
@@ -108,7 +108,7 @@ pub struct OfficerArgs {
 
 /// Arguments of `repair`.
 #[derive(Debug, Args)]
-pub struct RepairArgs {
+pub(crate) struct RepairArgs {
     /// Name of the officer, as the keyring has it; written into the statement.
     #[arg(long, value_name = "NAME", required_unless_present = "signature", requires = "reason")]
     pub officer: Option<String>,

@@ -10,7 +10,7 @@ use config::export::ExportFormat;
 
 /// Subcommands of `log`.
 #[derive(Debug, Subcommand)]
-pub enum LogCommand {
+pub(crate) enum LogCommand {
     /// Print the entries of a log, oldest first.
     Show(LogShow),
     /// Check a log: its bytes against its signed head, and against kept receipts. Or check one receipt offline.
@@ -31,7 +31,7 @@ pub enum LogCommand {
 
 /// Subcommands of `log witness`.
 #[derive(Debug, Subcommand)]
-pub enum WitnessCommand {
+pub(crate) enum WitnessCommand {
     /// On the relay: print the request to a witness: the newest head, with the proof that the log only grew.
     Request {
         /// Number of entries under the head that the witness signed last. Default: that of the newest head handed in.
@@ -89,7 +89,7 @@ pub enum WitnessCommand {
 
 /// Arguments of `log show`.
 #[derive(Debug, Args)]
-pub struct LogShow {
+pub(crate) struct LogShow {
     /// Log to use: `import` or `access`.
     #[arg(long, value_enum, default_value_t = WhichLog::Import)]
     pub log: WhichLog,
@@ -111,7 +111,7 @@ fn time_or_day(text: &str) -> Result<Timestamp, &'static str> {
 
 /// Arguments of `log verify`.
 #[derive(Debug, Args)]
-pub struct LogVerify {
+pub(crate) struct LogVerify {
     /// Log to check. Default: both.
     #[arg(long, value_enum, conflicts_with = "dir")]
     pub log: Option<WhichLog>,
@@ -148,7 +148,7 @@ pub struct LogVerify {
 #[command(after_help = "\
 Each line names its entry and the size of the signed head. `gaprelay log verify --export FILE`
 compares the lines with the logs. Formats: schemas/export.md.")]
-pub struct LogExport {
+pub(crate) struct LogExport {
     /// Export as the section `[export]` of the config says, until stopped. `up` and the systemd unit use this.
     #[arg(long, conflicts_with_all = ["format", "log", "since", "follow", "out", "syslog", "framed", "cursor"])]
     pub configured: bool,
@@ -185,7 +185,7 @@ pub struct LogExport {
 
 /// Arguments of `log prove`.
 #[derive(Debug, Args)]
-pub struct LogProve {
+pub(crate) struct LogProve {
     /// Number of the entry, counted from 0, as `log show` prints it.
     #[arg(required_unless_present = "grown_from")]
     pub entry: Option<u64>,
@@ -199,7 +199,7 @@ pub struct LogProve {
 
 /// Arguments of `log receipt`.
 #[derive(Debug, Args)]
-pub struct LogReceipt {
+pub(crate) struct LogReceipt {
     /// Release as FEED/VERSION, for example clamav-daily/27412: prints the proof of its import (C2SP tlog-proof).
     /// Without a release: prints the six lines for the paper book about the import log as it is now.
     pub release: Option<ReleaseId>,
@@ -207,7 +207,7 @@ pub struct LogReceipt {
 
 /// Logs of the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum WhichLog {
+pub(crate) enum WhichLog {
     /// Imports, verdicts, statements, publications.
     Import,
     /// Refused attempts of agents to send something out.

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 /// Subcommands of `policy`.
 #[derive(Debug, Subcommand)]
-pub enum PolicyCommand {
+pub(crate) enum PolicyCommand {
     /// List the policies of the config and of the program, or show the rules of one policy with the reason of each.
     Show {
         /// Name of the policy.
@@ -23,7 +23,7 @@ pub enum PolicyCommand {
 
 /// Arguments of `policy test`.
 #[derive(Debug, Args)]
-pub struct PolicyTest {
+pub(crate) struct PolicyTest {
     /// Files, folders, or stored releases as FEED/VERSION, for example clamav-daily/27412.
     #[arg(required = true)]
     pub targets: Vec<PathBuf>,

@@ -16,7 +16,7 @@ use terminal::Ended;
 use terminal::diagnostics::LogArgs;
 
 /// Asks for the medium on the terminal. Fault: the process has no terminal.
-pub fn import(root: &Path, args: &Import, operator: &str) -> Result<Ended, Error> {
+pub(crate) fn import(root: &Path, args: &Import, operator: &str) -> Result<Ended, Error> {
     if args.json || !is_at_terminal() {
         let wrong = "the command names no PATH, and without a terminal the relay cannot ask for one";
         return Err(
@@ -29,7 +29,7 @@ pub fn import(root: &Path, args: &Import, operator: &str) -> Result<Ended, Error
 }
 
 /// Runs all of the relay's services until SIGTERM or SIGINT, or as long as the screen of a kiosk is there.
-pub fn up(root: &Path, args: &Up, log: LogArgs) -> Result<Ended, Error> {
+pub(crate) fn up(root: &Path, args: &Up, log: LogArgs) -> Result<Ended, Error> {
     if let Some(console) = args.serve.supervised {
         end_with(console, Signal::TERM)?;
     }

@@ -12,7 +12,7 @@ use terminal::Ended;
 use tlog::check::read_vkey;
 
 /// Prints a directive to sign, or hands in a signed one and settles.
-pub fn run(root: &Path, now: Timestamp, command: &DirectiveCommand) -> Result<Ended, Error> {
+pub(crate) fn run(root: &Path, now: Timestamp, command: &DirectiveCommand) -> Result<Ended, Error> {
     let (order, by) = match command {
         DirectiveCommand::HandIn { signature, statement, json } => {
             return approve::hand_in(root, now, (signature, statement.as_deref()), *json, |_| Ok(()));

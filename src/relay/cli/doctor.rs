@@ -12,7 +12,7 @@ use terminal::Ended;
 use tlog::check::read_vkey;
 
 /// Checks the host and prints what to correct. Failed: a finding breaks a promise of the relay.
-pub fn run(state: &State, args: &args::DoctorArgs) -> Result<Ended, Error> {
+pub(crate) fn run(state: &State, args: &args::DoctorArgs) -> Result<Ended, Error> {
     let config = state.config()?;
     let mut newest = Timestamp::from_secs(0);
     for folder in [state.import_log(), state.access_log()] {
@@ -51,7 +51,7 @@ fn show(findings: &[HostFinding]) {
 }
 
 /// Writes the files that a host needs to be a relay.
-pub fn deployment(out: &Path) -> Result<Ended, Error> {
+pub(crate) fn deployment(out: &Path) -> Result<Ended, Error> {
     if !out.is_dir() {
         let (wrong, next) = if out.exists() {
             (format!("{} is not a folder", quoted_os(out)), "Name a folder to write into.".to_owned())

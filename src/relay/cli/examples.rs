@@ -83,7 +83,7 @@ const EXAMPLES: &[CommandExample] = &[
 ];
 
 /// Adds its example to a command of the first level, and theirs to its subcommands.
-pub fn add(command: Command) -> Command {
+pub(crate) fn add(command: Command) -> Command {
     examples::add(command, "gaprelay", EXAMPLES)
 }
 

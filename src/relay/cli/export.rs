@@ -36,7 +36,7 @@ const BATCH: u64 = 1000;
 const LONGEST: u64 = 1 << 20;
 
 /// Writes entries as lines, once or until the process ends.
-pub fn run(state: &State, args: &LogExport) -> Result<Ended, Error> {
+pub(crate) fn run(state: &State, args: &LogExport) -> Result<Ended, Error> {
     if let Some(supervisor) = args.supervised {
         end_with(supervisor, Signal::TERM)?;
     }
@@ -167,7 +167,7 @@ fn connect(path: &Path) -> Result<File, Fault> {
 }
 
 /// Checks the logs, then compares an export with them.
-pub fn verify(state: &State, path: &Path, key: Option<&Verifier>, args: &LogVerify) -> Result<Ended, Error> {
+pub(crate) fn verify(state: &State, path: &Path, key: Option<&Verifier>, args: &LogVerify) -> Result<Ended, Error> {
     let mut logs = Vec::new();
     for folder in [state.import_log(), state.access_log()] {
         let beside = read_vkey(&folder)?;

@@ -29,7 +29,7 @@ use terminal::Ended;
 use tlog::receipt::paper;
 
 /// Imports, settles, and prints the result for each bundle.
-pub fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) -> Result<Ended, Error> {
+pub(crate) fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) -> Result<Ended, Error> {
     let operator = operator(args.operator.as_deref())?;
     if args.paths.is_empty() {
         return console::import(root, args, &operator.name);

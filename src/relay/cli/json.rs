@@ -16,7 +16,7 @@ use tlog::compare::HeadComparison;
 /// Output of `doctor --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct DoctorJson {
+pub(crate) struct DoctorJson {
     /// Findings, in the order of the checks.
     pub findings: Vec<HostFinding>,
 }
@@ -24,7 +24,7 @@ pub struct DoctorJson {
 /// Output of `import --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct ImportJson {
+pub(crate) struct ImportJson {
     /// Result for each bundle found, in the order of judgement.
     pub bundles: Vec<BundleJson>,
     /// Channels that switched to a new set, with the number of that set.
@@ -38,7 +38,7 @@ pub struct ImportJson {
 /// Result of the import of a bundle.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct BundleJson {
+pub(crate) struct BundleJson {
     /// Folder of the bundle, escaped.
     pub bundle: String,
     /// Feed of the bundle; absent while no signature was verified.
@@ -74,7 +74,7 @@ pub struct BundleJson {
 /// Refusal with its next step.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct RefusalJson {
+pub(crate) struct RefusalJson {
     /// Stable code.
     pub reason: Reason,
     /// Facts of this case, escaped.
@@ -92,7 +92,7 @@ impl From<&base::Refusal> for RefusalJson {
 /// Output of `settle --json`, `approve --json`, `directive hand-in --json` and `log witness hand-in --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct SettleJson {
+pub(crate) struct SettleJson {
     /// Statements that count from now on.
     pub taken: Vec<TakenNow>,
     /// Directives that count from now on: order and officer.
@@ -114,7 +114,7 @@ pub struct SettleJson {
 /// Head of the log that witnesses cosigned.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct CosignedNow {
+pub(crate) struct CosignedNow {
     /// Number of entries under the head.
     pub size: u64,
     /// Witnesses whose cosignature is new, by their names in the policy.
@@ -126,7 +126,7 @@ pub struct CosignedNow {
 /// Statement that counts from now on.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct TakenNow {
+pub(crate) struct TakenNow {
     /// Release as FEED/VERSION.
     pub release: String,
     /// `approve`, `refuse`, `withdraw` or `downgrade`.
@@ -138,7 +138,7 @@ pub struct TakenNow {
 /// Directive that counts from now on.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct DirectedNow {
+pub(crate) struct DirectedNow {
     /// Text of the order.
     pub order: String,
     /// Name of the officer.
@@ -151,7 +151,7 @@ pub struct DirectedNow {
 /// Output of `selftest --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct SelfTestJson<'a> {
+pub(crate) struct SelfTestJson<'a> {
     /// Name and release of the kernel, and the machine type.
     pub kernel: String,
     /// Result for each tested role.
@@ -165,7 +165,7 @@ pub struct SelfTestJson<'a> {
 /// Line of `log show --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct LogLine {
+pub(crate) struct LogLine {
     /// Number of the entry, counted from 0.
     pub number: u64,
     /// Entry.
@@ -175,7 +175,7 @@ pub struct LogLine {
 /// Output of `log verify --json`, for each log.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct LogVerifyJson {
+pub(crate) struct LogVerifyJson {
     /// Folder of the log.
     pub log: String,
     /// Origin of the log.
@@ -202,7 +202,7 @@ pub struct LogVerifyJson {
 /// Result of the comparison of a log with a kept head.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct KeptHeadJson {
+pub(crate) struct KeptHeadJson {
     /// File that holds the head, or the number of the entry of the import log that holds it.
     pub kept: String,
     /// Number of entries under the head.
@@ -214,7 +214,7 @@ pub struct KeptHeadJson {
 /// Output of `log verify --receipt --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct ReceiptJson {
+pub(crate) struct ReceiptJson {
     /// Origin of the log.
     pub origin: String,
     /// True when the key of the log signed a head that includes this entry.
@@ -232,7 +232,7 @@ pub struct ReceiptJson {
 /// Output of `fsck --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct FsckJson {
+pub(crate) struct FsckJson {
     /// Number of releases checked.
     pub releases: u64,
     /// Number of artifacts whose bytes were hashed.
@@ -248,7 +248,7 @@ pub struct FsckJson {
 /// Output of `gc --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct GcJson {
+pub(crate) struct GcJson {
     /// True when all this was removed; false when it was only listed.
     pub removed: bool,
     /// Former sets of channels.

@@ -13,7 +13,7 @@ use terminal::Ended;
 /// Output of `keyring show --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct KeyringJson {
+pub(crate) struct KeyringJson {
     /// Keyring in force.
     pub keyring: Keyring,
     /// SHA-256 of the file of the keyring.
@@ -25,7 +25,7 @@ pub struct KeyringJson {
 }
 
 /// Shows the keyring in force.
-pub fn show(state: &State, as_json: bool) -> Result<Ended, Error> {
+pub(crate) fn show(state: &State, as_json: bool) -> Result<Ended, Error> {
     let trust = Trust::load(state)?;
     let ring = state.keyring(&trust)?;
     let (denied, parts) = (denials(&trust, &ring), key_involvements(state, &state.config()?, &trust, &ring)?);

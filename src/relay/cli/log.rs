@@ -18,7 +18,7 @@ use tlog::compare::{growth, receipt as prove_entry};
 use tlog::stored::read_checkpoint;
 
 /// Folder of a log.
-pub fn folder(state: &State, log: WhichLog) -> PathBuf {
+pub(crate) fn folder(state: &State, log: WhichLog) -> PathBuf {
     match log {
         WhichLog::Import => state.import_log(),
         WhichLog::Access => state.access_log(),
@@ -26,7 +26,7 @@ pub fn folder(state: &State, log: WhichLog) -> PathBuf {
 }
 
 /// Prints entries. They are read under the signed head; `log verify` proves them.
-pub fn show(state: &State, args: &LogShow) -> Result<Ended, Error> {
+pub(crate) fn show(state: &State, args: &LogShow) -> Result<Ended, Error> {
     let folder = folder(state, args.log);
     let vkey = read_vkey(&folder)?;
     let size = read_checkpoint(&folder, &vkey)?.size;
@@ -55,12 +55,12 @@ fn print(number: u64, entry: Entry, as_json: bool) {
 }
 
 /// Entry as a line of text.
-pub fn line(number: u64, entry: &Entry) -> String {
+pub(crate) fn line(number: u64, entry: &Entry) -> String {
     format!("{number:>6}  {}  {}", entry.time, printable(&report::event_text(&entry.event)))
 }
 
 /// Prints a proof that other people can check without this relay.
-pub fn prove(state: &State, args: &LogProve) -> Result<Ended, Error> {
+pub(crate) fn prove(state: &State, args: &LogProve) -> Result<Ended, Error> {
     let folder = folder(state, args.log);
     let vkey = read_vkey(&folder)?;
     let proof = match (args.entry, args.grown_from) {
@@ -83,7 +83,7 @@ pub fn prove(state: &State, args: &LogProve) -> Result<Ended, Error> {
 }
 
 /// Prints the receipt of the import of a release, or of the log as it is now.
-pub fn receipt(state: &State, args: &LogReceipt) -> Result<Ended, Error> {
+pub(crate) fn receipt(state: &State, args: &LogReceipt) -> Result<Ended, Error> {
     let Some(id) = &args.release else {
         let folder = state.import_log();
         paper::show(&read_checkpoint(&folder, &read_vkey(&folder)?)?);

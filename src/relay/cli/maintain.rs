@@ -18,7 +18,7 @@ use config::{Config, EXAMPLE};
 use terminal::Ended;
 
 /// Makes the state folder, or prints the commented example of a config.
-pub fn init(root: &Path, args: &InitArgs) -> Result<Ended, Error> {
+pub(crate) fn init(root: &Path, args: &InitArgs) -> Result<Ended, Error> {
     let Some(keyring) = &args.keyring else {
         terminal::say(EXAMPLE.trim_end());
         return Ok(Ended::Well);
@@ -46,7 +46,7 @@ pub fn init(root: &Path, args: &InitArgs) -> Result<Ended, Error> {
 }
 
 /// Checks a config.
-pub fn check_config(root: &Path, file: Option<&Path>) -> Result<Ended, Error> {
+pub(crate) fn check_config(root: &Path, file: Option<&Path>) -> Result<Ended, Error> {
     let path = file.map_or_else(|| root.join("config.toml"), Path::to_owned);
     let text = std::fs::read_to_string(&path).during("read", &path)?;
     let config = Config::parse_file(&text, &path)?;
@@ -78,13 +78,13 @@ fn check_clashes(state: &State, config: &Config) -> Result<(), Error> {
 }
 
 /// Checks every file, record and log of the state.
-pub fn fsck(state: &State, as_json: bool) -> Result<Ended, Error> {
+pub(crate) fn fsck(state: &State, as_json: bool) -> Ended {
     let report = store_fsck::fsck(state);
     let ended = if report.faults.is_empty() { Ended::Well } else { Ended::Damaged };
     if as_json {
         let store_fsck::FsckReport { releases, artifacts, bytes, entries, faults } = report;
         terminal::say_json(&json::FsckJson { releases, artifacts, bytes, entries, faults });
-        return Ok(ended);
+        return ended;
     }
     for fault in &report.faults {
         terminal::note(fault);
@@ -106,11 +106,11 @@ pub fn fsck(state: &State, as_json: bool) -> Result<Ended, Error> {
             "published content keeps being served; restore each named file from a backup, or import its bundle again",
         );
     }
-    Ok(ended)
+    ended
 }
 
 /// Lists what is no longer needed, and removes it if `yes` is true.
-pub fn gc(keeper: &Keeper, yes: bool, as_json: bool) -> Result<Ended, Error> {
+pub(crate) fn gc(keeper: &Keeper, yes: bool, as_json: bool) -> Result<Ended, Error> {
     let keep = keeper.config.publish.keep_sets;
     let plan = store_gc::plan(&keeper.state, &keeper.trust, keep, |id| {
         let Some(feed) = keeper.config.feed(&id.feed) else { return Ok(false) };

@@ -1,36 +1,36 @@
 //! Command line of the relay: its subcommands, and every line that they print.
 
-pub mod agents;
-pub mod approve;
-pub mod args;
-pub mod args_import;
-pub mod args_keyring;
-pub mod args_log;
-pub mod args_policy;
-pub mod args_tuf;
-pub mod console;
-pub mod directive;
-pub mod doctor;
-pub mod examples;
-pub mod export;
-pub mod import;
-pub mod json;
-pub mod keyring;
-pub mod log;
-pub mod maintain;
-pub mod policy;
-pub mod policy_explain;
-pub mod receipt;
-pub mod refusals;
-pub mod repair;
-pub mod review;
-pub mod selftest;
-pub mod serve;
-pub mod show;
-pub mod sinkhole;
-pub mod tuf;
-pub mod verify;
-pub mod witness;
+pub(crate) mod agents;
+pub(crate) mod approve;
+pub(crate) mod args;
+pub(crate) mod args_import;
+pub(crate) mod args_keyring;
+pub(crate) mod args_log;
+pub(crate) mod args_policy;
+pub(crate) mod args_tuf;
+pub(crate) mod console;
+pub(crate) mod directive;
+pub(crate) mod doctor;
+pub(crate) mod examples;
+pub(crate) mod export;
+pub(crate) mod import;
+pub(crate) mod json;
+pub(crate) mod keyring;
+pub(crate) mod log;
+pub(crate) mod maintain;
+pub(crate) mod policy;
+pub(crate) mod policy_explain;
+pub(crate) mod receipt;
+pub(crate) mod refusals;
+pub(crate) mod repair;
+pub(crate) mod review;
+pub(crate) mod selftest;
+pub(crate) mod serve;
+pub(crate) mod show;
+pub(crate) mod sinkhole;
+pub(crate) mod tuf;
+pub(crate) mod verify;
+pub(crate) mod witness;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -137,7 +137,7 @@ fn run(relay: RelayArgs, sockets: Sockets) -> Result<Ended, Error> {
         Command::Repair(args) => repair::run(root, now, &args),
         Command::Directive { command } => directive::run(root, now, &command),
         Command::CheckConfig { file } => maintain::check_config(root, file.as_deref()),
-        Command::Fsck { json } => maintain::fsck(&State::open(root)?, json),
+        Command::Fsck { json } => Ok(maintain::fsck(&State::open(root)?, json)),
         Command::Gc { yes, json } => maintain::gc(&here(root, now)?, yes, json),
         Command::Offline(offline) => terminal::offline::run::<RelayArgs>(&offline, "gaprelay", GROUPS),
         Command::Worker { worker } => worker::run(root, &worker),

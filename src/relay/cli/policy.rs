@@ -20,7 +20,7 @@ use inspect::{Action, ContentPolicy, Demands, Examination, InspectionTerms, Kind
 use terminal::Ended;
 
 /// Shows, explains or tries policies.
-pub fn run(root: &Path, command: &PolicyCommand) -> Result<Ended, Error> {
+pub(crate) fn run(root: &Path, command: &PolicyCommand) -> Result<Ended, Error> {
     let state = State::open(root)?;
     let config = state.config()?;
     match command {

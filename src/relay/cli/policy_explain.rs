@@ -8,7 +8,7 @@ use config::{Config, Feed};
 use terminal::Ended;
 
 /// Prints the explanation of a feed.
-pub fn explain(config: &Config, keyring: &Keyring, name: &str) -> Result<Ended, Error> {
+pub(crate) fn explain(config: &Config, keyring: &Keyring, name: &str) -> Result<Ended, Error> {
     let unknown = || Refusal::new(Reason::FeedUnknown, format!("config.toml has no feed \"{}\"", quoted(name)));
     let feed = config.feed(name).ok_or_else(unknown)?;
     terminal::say(format_args!("Feed {name}, on a network with classification {}.", config.classification));

@@ -10,7 +10,7 @@ use tlog::receipt::paper;
 const PAPER: (&str, &str) = ("\x1b[30;107m", "\x1b[0m");
 
 /// Prints the receipt; with the picture only on a terminal.
-pub fn show(head: &Checkpoint) {
+pub(crate) fn show(head: &Checkpoint) {
     let text = paper(head);
     terminal::say(text.trim_end());
     if std::io::stdout().is_terminal() {

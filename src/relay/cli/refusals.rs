@@ -13,7 +13,7 @@ use terminal::Ended;
 use tlog::check::read_vkey;
 
 /// Groups the attempts of the access log and prints a row for each group.
-pub fn run(state: &State, args: &RefusalsArgs) -> Result<Ended, Error> {
+pub(crate) fn run(state: &State, args: &RefusalsArgs) -> Result<Ended, Error> {
     let mut tally = Tally::new(args.by);
     let folder = state.access_log();
     each_from(&folder, &read_vkey(&folder)?, 0, |_, entry| {

@@ -10,7 +10,7 @@ use base::{Error, Timestamp};
 use terminal::Ended;
 
 /// Prints a statement to sign, or repairs the trust state.
-pub fn run(root: &Path, now: Timestamp, args: &RepairArgs) -> Result<Ended, Error> {
+pub(crate) fn run(root: &Path, now: Timestamp, args: &RepairArgs) -> Result<Ended, Error> {
     let state = State::open(root)?;
     if let (Some(officer), Some(reason)) = (&args.officer, &args.reason) {
         let rebuilt = rebuild(&state)?;

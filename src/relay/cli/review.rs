@@ -25,7 +25,7 @@ use serve::tls::{Clients, Tls};
 use terminal::Ended;
 
 /// Serves the pages until the process is stopped.
-pub fn run(state: &State, args: &ReviewArgs, sockets: Sockets) -> Result<Ended, Error> {
+pub(crate) fn run(state: &State, args: &ReviewArgs, sockets: Sockets) -> Result<Ended, Error> {
     if let Some(supervisor) = args.supervised {
         end_with(supervisor, Signal::TERM)?;
     }

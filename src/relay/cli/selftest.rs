@@ -19,7 +19,7 @@ use terminal::Ended;
 const LOGGED: usize = 50;
 
 /// Tests, prints the result and appends it to the log.
-pub fn run(root: &Path, now: Timestamp, args: &args::SelfTestArgs) -> Result<Ended, Error> {
+pub(crate) fn run(root: &Path, now: Timestamp, args: &args::SelfTestArgs) -> Result<Ended, Error> {
     let config = State::open(root)?.config()?;
     let roles = if args.role.is_empty() { ProcessRole::ALL.to_vec() } else { args.role.clone() };
     let form = match args.layer {
@@ -51,7 +51,7 @@ pub fn run(root: &Path, now: Timestamp, args: &args::SelfTestArgs) -> Result<End
 }
 
 /// Tests roles that are about to start, in the short form. Fault: an attempt was not stopped, so they must not start.
-pub fn before(root: &Path, roles: &[ProcessRole], config: &Config) -> Result<SelfTest, Fault> {
+pub(crate) fn before(root: &Path, roles: &[ProcessRole], config: &Config) -> Result<SelfTest, Fault> {
     let parts = try_all(root, &rights(roles), SelfTestExtent::Short)?;
     let found = Findings::of(&parts);
     print_findings(&parts, &found)?;

@@ -19,7 +19,7 @@ use serve::{Listeners, ServerResources, StepProgress, serve};
 use terminal::Ended;
 
 /// Listens and serves until the process is stopped.
-pub fn run(state: &State, args: &Serve, sockets: Sockets) -> Result<Ended, Error> {
+pub(crate) fn run(state: &State, args: &Serve, sockets: Sockets) -> Result<Ended, Error> {
     if let Some(supervisor) = args.supervised {
         // A server must not outlive its supervisor, however that ends.
         end_with(supervisor, Signal::TERM)?;

@@ -13,7 +13,7 @@ use sandbox::Waiver;
 use terminal::Ended;
 
 /// Prints all releases and the state of each.
-pub fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
+pub(crate) fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
     let rows = rows::rows(state, &state.config()?)?;
     if as_json {
         terminal::say_json(&rows);
@@ -45,7 +45,7 @@ pub fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
 }
 
 /// Prints one release with every verdict.
-pub fn show(state: &State, id: &ReleaseId, diff: Option<Examples>, as_json: bool) -> Result<Ended, Error> {
+pub(crate) fn show(state: &State, id: &ReleaseId, diff: Option<Examples>, as_json: bool) -> Result<Ended, Error> {
     let mut shown = rows::release_details(state, &state.config()?, id)?;
     if let Some(wanted) = diff {
         shown.items = Some(item_changes(state, &shown.row.release, wanted)?);
@@ -154,7 +154,7 @@ fn differences(items: &ItemChanges, weaker: &[String]) {
 }
 
 /// Prints which releases are served, held or stale.
-pub fn status(state: &State, now: Timestamp, as_json: bool) -> Result<Ended, Error> {
+pub(crate) fn status(state: &State, now: Timestamp, as_json: bool) -> Result<Ended, Error> {
     let status = facts::status(state, &state.config()?, now)?;
     if as_json {
         terminal::say_json(&status);

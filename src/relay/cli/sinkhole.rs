@@ -20,7 +20,7 @@ use sandbox::worker::{end_with, our_id, ourselves, start};
 use terminal::Ended;
 
 /// Answers DNS queries until the process is stopped.
-pub fn run(state: &State, args: &args::SinkholeArgs, sockets: Sockets) -> Result<Ended, Error> {
+pub(crate) fn run(state: &State, args: &args::SinkholeArgs, sockets: Sockets) -> Result<Ended, Error> {
     if let Some(supervisor) = args.supervised {
         end_with(supervisor, Signal::TERM)?;
     }

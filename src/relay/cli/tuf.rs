@@ -15,7 +15,7 @@ use terminal::Ended;
 use tlog::note::fresh_key;
 
 /// Runs a subcommand of `tuf`.
-pub fn run(root: &Path, now: Timestamp, command: &TufCommand) -> Result<Ended, Error> {
+pub(crate) fn run(root: &Path, now: Timestamp, command: &TufCommand) -> Result<Ended, Error> {
     match command {
         TufCommand::Key => key(root, now),
         TufCommand::Show => show(&State::open(root)?, now),

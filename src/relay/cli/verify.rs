@@ -29,7 +29,7 @@ struct KnownHead {
 }
 
 /// Runs the check that the arguments ask for.
-pub fn run(root: &Path, args: &LogVerify) -> Result<Ended, Error> {
+pub(crate) fn run(root: &Path, args: &LogVerify) -> Result<Ended, Error> {
     let key = args.log_key.as_deref().map(read_key).transpose()?;
     if let (Some(path), Some(key)) = (&args.receipt, &key) {
         return check_receipt(&read(path)?, key, args.json);
@@ -290,7 +290,7 @@ fn check_growth(text: &str, key: &Verifier, args: &LogVerify) -> Result<Ended, E
 }
 
 /// Reads a key that is given as text, or as the file that holds it.
-pub fn read_key(given: &str) -> Result<Verifier, Fault> {
+pub(crate) fn read_key(given: &str) -> Result<Verifier, Fault> {
     if let Some(key) = Verifier::parse(given) {
         return Ok(key);
     }
@@ -335,7 +335,7 @@ fn head_of(path: &Path, keys: &[&Verifier]) -> Result<Checkpoint, Fault> {
 }
 
 /// Reads a small text from a file, or from standard input if the path is `-`.
-pub fn read(path: &Path) -> Result<String, Fault> {
+pub(crate) fn read(path: &Path) -> Result<String, Fault> {
     let mut text = String::new();
     if path.as_os_str() == "-" {
         std::io::stdin().take(LONGEST).read_to_string(&mut text).during("read", path)?;

@@ -21,7 +21,7 @@ use tlog::policy::WitnessPolicy;
 use tlog::receipt::Growth;
 
 /// Runs a subcommand of `log witness`.
-pub fn run(root: &Path, now: Timestamp, command: &WitnessCommand) -> Result<Ended, Error> {
+pub(crate) fn run(root: &Path, now: Timestamp, command: &WitnessCommand) -> Result<Ended, Error> {
     match command {
         WitnessCommand::Request { old } => request(&State::open(root)?, *old),
         WitnessCommand::HandIn { file, json } => {

@@ -15,7 +15,7 @@ use base::limits::human;
 use base::quoted::{printable, quoted_os};
 
 /// Draws the whole screen.
-pub fn draw(console: &Console<'_>, frame: &mut Frame<'_>) {
+pub(crate) fn draw(console: &Console<'_>, frame: &mut Frame<'_>) {
     let [top, body, bottom] =
         Layout::vertical([Constraint::Length(1), Constraint::Min(3), Constraint::Length(footer(console))])
             .areas(frame.area());

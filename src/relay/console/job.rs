@@ -24,11 +24,9 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// Result of an import: what `import --json` prints, as much of it as is shown.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct ImportSummary {
+pub(crate) struct ImportSummary {
     /// Each bundle.
     pub bundles: Vec<ShownBundle>,
-    /// Channels that were switched, with their new generation.
-    pub published: BTreeMap<String, u64>,
     /// Channels that could not be.
     pub stuck: BTreeMap<String, ShownReason>,
     /// The bounded receipt.
@@ -37,7 +35,7 @@ pub struct ImportSummary {
 
 /// One bundle.
 #[derive(Clone, Debug, Deserialize)]
-pub struct ShownBundle {
+pub(crate) struct ShownBundle {
     /// Folder, escaped.
     pub bundle: String,
     /// Feed, once it could be believed.
@@ -58,7 +56,7 @@ pub struct ShownBundle {
 
 /// Why something was refused.
 #[derive(Clone, Debug, Deserialize)]
-pub struct ShownReason {
+pub(crate) struct ShownReason {
     /// The code.
     pub reason: Reason,
     /// The facts, escaped.
@@ -68,7 +66,7 @@ pub struct ShownReason {
 }
 
 /// A process of ours, with what it says to people.
-pub struct Job {
+pub(crate) struct Job {
     /// When it was started.
     pub since: Timestamp,
     child: Child,
@@ -78,14 +76,14 @@ pub struct Job {
 
 impl Job {
     /// Starts an import of `medium` by `operator`.
-    pub fn import(state: &Path, medium: &Path, operator: &str) -> Result<Self, Fault> {
+    pub(crate) fn import(state: &Path, medium: &Path, operator: &str) -> Result<Self, Fault> {
         let mut command = ourselves(state);
         command.args(["import", "--json", &format!("--operator={operator}"), "--"]).arg(medium);
         Self::begin(command)
     }
 
     /// Starts the relay: `up` with these arguments.
-    pub fn relay(state: &Path, args: &[String]) -> Result<Self, Fault> {
+    pub(crate) fn relay(state: &Path, args: &[String]) -> Result<Self, Fault> {
         let mut command = ourselves(state);
         command.args(["up", "--supervised", &our_id()]).args(args);
         Self::begin(command)
@@ -117,24 +115,24 @@ impl Job {
     }
 
     /// Exit status, once it has ended.
-    pub fn ended(&mut self) -> Result<Option<ExitStatus>, Fault> {
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>, Fault> {
         self.child.try_wait().during("wait for", Path::new("a process of ours"))
     }
 
     /// Output, once it has ended.
-    pub fn outcome(&mut self) -> Option<ImportSummary> {
+    pub(crate) fn outcome(&mut self) -> Option<ImportSummary> {
         let text = self.out.take()?.join().ok()?;
         serde_json::from_str(&text).ok()
     }
 
     /// The newest lines it said, the newest last.
-    pub fn said(&self, most: usize) -> Vec<String> {
+    pub(crate) fn said(&self, most: usize) -> Vec<String> {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         said.iter().skip(said.len().saturating_sub(most)).cloned().collect()
     }
 
     /// Asks it to end in order.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::TERM);
         }

@@ -3,9 +3,9 @@
 //! medium; the import that it starts does, in its own cage. Out of scope: deciding anything.
 
 mod boxes;
-pub mod draw;
-pub mod job;
-pub mod result;
+pub(crate) mod draw;
+pub(crate) mod job;
+pub(crate) mod result;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Scene on the screen.
-pub enum Scene {
+pub(crate) enum Scene {
     /// Waits for a medium.
     Idle,
     /// Asks for a line of text.
@@ -53,7 +53,7 @@ pub enum Scene {
 
 /// Text that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Question {
+pub(crate) enum Question {
     /// The folder that the medium is mounted at.
     Place,
     /// The operator's name, before this medium is imported, if one was chosen.
@@ -62,7 +62,7 @@ pub enum Question {
 
 /// Result of an import.
 #[derive(Clone, Default)]
-pub struct Done {
+pub(crate) struct Done {
     /// Parsed output; none if there was none.
     pub outcome: Option<ImportSummary>,
     /// Lines on standard error.
@@ -74,7 +74,7 @@ pub struct Done {
 }
 
 /// The console.
-pub struct Console<'a> {
+pub(crate) struct Console<'a> {
     state: &'a State,
     config: &'a Config,
     scene: Scene,
@@ -108,7 +108,7 @@ enum Next {
 
 /// Runs the console until the operator leaves. Gives the last import's end: its status, and its receipt. `relay`:
 /// the arguments of `up`, which then runs as long as this does, and leaving is asked for twice.
-pub fn run(
+pub(crate) fn run(
     state: &State,
     config: &Config,
     operator: String,

@@ -10,7 +10,7 @@ macro_rules! shipped {
 }
 
 /// Units of systemd.
-pub const UNITS: &[(&str, &str)] = shipped! {
+pub(crate) const UNITS: &[(&str, &str)] = shipped! {
     "gaprelay-export.service"
     "gaprelay-keeper.service"
     "gaprelay-review.service"
@@ -25,7 +25,7 @@ pub const UNITS: &[(&str, &str)] = shipped! {
 };
 
 /// Everything else.
-pub const OTHERS: &[(&str, &str)] = shipped! {
+pub(crate) const OTHERS: &[(&str, &str)] = shipped! {
     "gaprelay-usb.rules"
     "gaprelay.nft"
     "gaprelay.sysusers.conf"
@@ -33,7 +33,7 @@ pub const OTHERS: &[(&str, &str)] = shipped! {
 };
 
 /// Writes all of them into a folder that exists. Fault: it cannot be written to.
-pub fn write(folder: &Path) -> Result<usize, Fault> {
+pub(crate) fn write(folder: &Path) -> Result<usize, Fault> {
     for (name, text) in UNITS.iter().chain(OTHERS) {
         durable::replace(&folder.join(name), text.as_bytes())?;
     }

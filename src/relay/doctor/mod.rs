@@ -1,7 +1,7 @@
 //! Compares this host with what the relay's promise needs of it, and says what to do. Only looks:
 //! nothing is changed. What it looks at are files, so another host's can be looked at in its place.
 
-pub mod deployment;
+pub(crate) mod deployment;
 mod firewall;
 mod host;
 
@@ -16,7 +16,7 @@ use config::Config;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum Health {
+pub(crate) enum Health {
     /// As it should be.
     Good,
     /// Not visible from here.
@@ -30,7 +30,7 @@ pub enum Health {
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct HostFinding {
+pub(crate) struct HostFinding {
     /// Subject: mounts, auto-mounters, usb, firewall, network, users, modes, units, clock, space.
     pub check: &'static str,
     /// Result.
@@ -43,7 +43,7 @@ pub struct HostFinding {
 }
 
 /// Host that is compared with what the relay needs.
-pub struct ExaminedHost<'a> {
+pub(crate) struct ExaminedHost<'a> {
     /// Root of the host's files: `/`, or a copy of another's.
     pub host: PathBuf,
     /// The state folder.
@@ -91,7 +91,7 @@ impl HostReport {
 }
 
 /// Looks at everything.
-pub fn examine(patient: &ExaminedHost<'_>) -> Vec<HostFinding> {
+pub(crate) fn examine(patient: &ExaminedHost<'_>) -> Vec<HostFinding> {
     let mut report = HostReport::default();
     host::mounts(patient, &mut report);
     host::mounters(patient, &mut report);

@@ -22,7 +22,7 @@ struct LogPosition {
 }
 
 /// Logs to export, with their positions.
-pub struct LogExporter {
+pub(crate) struct LogExporter {
     state: State,
     format: ExportFormat,
     framed: bool,
@@ -32,7 +32,7 @@ pub struct LogExporter {
 impl LogExporter {
     /// Opens the logs in `folders`: from the position that `cursor` gives, else from the first entry at `since` or
     /// later, else from the first entry. Fault: a log is shorter than its position, so it was cut or replaced.
-    pub fn open(
+    pub(crate) fn open(
         state: &State,
         (format, framed): (ExportFormat, bool),
         folders: &[PathBuf],
@@ -61,7 +61,7 @@ impl LogExporter {
 
     /// Gives the lines of new entries to `take`, each without a line end: at most `most` entries of each log. Returns
     /// the number of lines, and true if more entries wait.
-    pub fn export_new(
+    pub(crate) fn export_new(
         &mut self,
         most: u64,
         mut take: impl FnMut(&str) -> Result<(), Fault>,
@@ -86,13 +86,13 @@ impl LogExporter {
     }
 
     /// Origin of each log, with the number of the entry to export next.
-    pub fn positions(&self) -> impl Iterator<Item = (&str, u64)> {
+    pub(crate) fn positions(&self) -> impl Iterator<Item = (&str, u64)> {
         self.sources.iter().map(|source| (source.vkey.name(), source.next))
     }
 }
 
 /// Lines of an entry: its own and, except in the format JSON, one for each file that its import withheld or stripped.
-pub fn lines(state: &State, exported: &ExportEntry<'_>, format: ExportFormat, framed: bool) -> Vec<String> {
+pub(crate) fn lines(state: &State, exported: &ExportEntry<'_>, format: ExportFormat, framed: bool) -> Vec<String> {
     let mut lines = vec![format_line(exported, format, framed)];
     if format != ExportFormat::Json {
         let withheld = withheld(state, exported.entry);
@@ -107,14 +107,14 @@ pub fn lines(state: &State, exported: &ExportEntry<'_>, format: ExportFormat, fr
 }
 
 /// Line in this format, inside a syslog frame if `framed`.
-pub fn format_line(exported: &ExportEntry<'_>, format: ExportFormat, framed: bool) -> String {
+pub(crate) fn format_line(exported: &ExportEntry<'_>, format: ExportFormat, framed: bool) -> String {
     let line = exported.line(format);
     if framed { syslog::frame(exported, &line) } else { line }
 }
 
 /// Verdicts on the files that an import withheld or stripped; empty if the release's verdicts are not those that the
 /// entry names.
-pub fn withheld(state: &State, entry: &Entry) -> Vec<Verdict> {
+pub(crate) fn withheld(state: &State, entry: &Entry) -> Vec<Verdict> {
     let Event::Imported { feed, version, verdicts, counts, .. } = &entry.event else { return Vec::new() };
     if counts.is_clean() {
         return Vec::new();

@@ -8,7 +8,7 @@ use serve::journal::Attempt;
 
 /// Fields that collectors look for; `None` where an entry has no such field.
 #[derive(Default)]
-pub struct EventFields<'a> {
+pub(crate) struct EventFields<'a> {
     /// Reason code of a refusal or a withheld file.
     pub reason: Option<Reason>,
     /// Facts of a refusal, escaped.
@@ -33,7 +33,7 @@ pub struct EventFields<'a> {
 
 impl<'a> EventFields<'a> {
     /// Reads the fields of an entry.
-    pub fn of(exported: &ExportEntry<'a>) -> Self {
+    pub(crate) fn of(exported: &ExportEntry<'a>) -> Self {
         let none = Self::default();
         if let Some((_, verdict)) = exported.file {
             return Self { reason: verdict.reason, path: Some(&verdict.path), success: Some(true), ..none };
@@ -102,7 +102,7 @@ impl<'a> EventFields<'a> {
 }
 
 /// Message of a line: the sentence for the entry, or for the file.
-pub fn sentence(exported: &ExportEntry<'_>) -> String {
+pub(crate) fn sentence(exported: &ExportEntry<'_>) -> String {
     match exported.file {
         Some((_, verdict)) => {
             let path = base::quoted(&verdict.path);

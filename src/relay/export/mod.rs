@@ -6,10 +6,10 @@
 
 pub mod cef;
 pub mod check;
-pub mod exporter;
-pub mod fields;
-pub mod ocsf;
-pub mod sink;
+pub(crate) mod exporter;
+pub(crate) mod fields;
+pub(crate) mod ocsf;
+pub(crate) mod sink;
 pub mod syslog;
 
 use data_encoding::HEXLOWER;

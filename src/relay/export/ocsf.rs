@@ -27,7 +27,7 @@ const OCSF: &str = "1.5.0";
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(deny_unknown_fields, extend("allOf" = required_fields())))]
-pub struct Ocsf<'a> {
+pub(crate) struct Ocsf<'a> {
     /// 1 System Activity, 2 Findings, 3 IAM, 6 Application Activity, 7 Remediation.
     pub category_uid: u32,
     /// Number of the class; see the table.
@@ -117,7 +117,7 @@ pub struct Ocsf<'a> {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(deny_unknown_fields))]
-pub struct Metadata<'a> {
+pub(crate) struct Metadata<'a> {
     /// OCSF version.
     pub version: &'static str,
     /// This program.
@@ -139,7 +139,7 @@ pub struct Metadata<'a> {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(deny_unknown_fields))]
-pub struct Product<'a> {
+pub(crate) struct Product<'a> {
     /// Name: gaprelay.
     pub name: &'static str,
     /// Vendor: gaprelay.
@@ -152,7 +152,7 @@ pub struct Product<'a> {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(deny_unknown_fields))]
-pub struct Unmapped {
+pub(crate) struct Unmapped {
     /// Number of entries under the signed head under which the entry was read.
     pub checkpoint_size: u64,
     /// Hash of the leaf (RFC 6962, section 2.1), in hex, which a proof proves.
@@ -164,7 +164,7 @@ struct ClassActivity(u32, &'static str, u32, &'static str);
 
 impl<'a> Ocsf<'a> {
     /// Line of an entry.
-    pub fn of(exported: &'a ExportEntry<'a>) -> Self {
+    pub(crate) fn of(exported: &'a ExportEntry<'a>) -> Self {
         let fields = EventFields::of(exported);
         let ClassActivity(class_uid, class_name, activity_id, activity_name) = class_activity(exported);
         let (severity_id, severity) = severity(exported.severity());

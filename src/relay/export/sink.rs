@@ -9,7 +9,7 @@ use base::error::IoContext as _;
 use base::{Digest, Fault, durable};
 
 /// Destination of lines.
-pub enum ExportSink {
+pub(crate) enum ExportSink {
     /// Standard output.
     Out,
     /// End of a file.
@@ -20,7 +20,7 @@ pub enum ExportSink {
 
 impl ExportSink {
     /// Writes a line. Fault: the destination did not take it, or not all of it.
-    pub fn put(&mut self, line: &str) -> Result<(), Fault> {
+    pub(crate) fn put(&mut self, line: &str) -> Result<(), Fault> {
         match self {
             Self::Out => {
                 let mut out = io::stdout().lock();
@@ -38,7 +38,7 @@ impl ExportSink {
     }
 
     /// Makes the written lines survive a power cut, where this process can do that.
-    pub fn sync(&mut self) -> Result<(), Fault> {
+    pub(crate) fn sync(&mut self) -> Result<(), Fault> {
         match self {
             Self::Out => io::stdout().flush().during("write to", Path::new("the standard output")),
             Self::File(file, path) => file.sync_data().during("sync", path),
@@ -56,7 +56,7 @@ const RECORD: usize = 512;
 /// ```text
 /// 17 demo/import/1=412 demo/access/1=96 <first 16 digits of the SHA-256 of the text before>
 /// ```
-pub struct Cursor {
+pub(crate) struct Cursor {
     file: File,
     path: PathBuf,
     turn: u64,
@@ -65,7 +65,7 @@ pub struct Cursor {
 
 impl Cursor {
     /// Opens the cursor at `path`, or creates it. Fault: the file there is not a cursor.
-    pub fn open(path: &Path) -> Result<Self, Fault> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Fault> {
         if !path.exists() {
             durable::replace(path, b"")?;
         }
@@ -84,12 +84,12 @@ impl Cursor {
     }
 
     /// Number of the entry of this log to export next; `None` if nothing of it was exported yet.
-    pub fn position(&self, log: &str) -> Option<u64> {
+    pub(crate) fn position(&self, log: &str) -> Option<u64> {
         self.positions.iter().find(|(name, _)| name == log).map(|(_, next)| *next)
     }
 
     /// Saves these positions; those of other logs stay.
-    pub fn save<'a>(&mut self, places: impl Iterator<Item = (&'a str, u64)>) -> Result<(), Fault> {
+    pub(crate) fn save<'a>(&mut self, places: impl Iterator<Item = (&'a str, u64)>) -> Result<(), Fault> {
         let before = self.positions.clone();
         for (log, next) in places {
             self.positions.retain(|(name, _)| name != log);

@@ -8,14 +8,14 @@
 
 mod outcome;
 
-pub mod progress_writer;
-pub mod rotation;
-pub mod thin;
+pub(crate) mod progress_writer;
+pub(crate) mod rotation;
+pub(crate) mod thin;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-pub use outcome::{ImportOutcome, JudgedBundle, ProgressEvent, ProgressWatch};
+pub(crate) use outcome::{ImportOutcome, JudgedBundle, ProgressEvent, ProgressWatch};
 
 use crate::keeper::Keeper;
 use crate::log::Event;
@@ -48,7 +48,7 @@ enum BundleContent {
 }
 
 /// Worker processes, which see what the keeper must not: a reader for each medium, and an examiner for each bundle.
-pub struct Workers {
+pub(crate) struct Workers {
     /// Media: each path given, its mount, if there is one, and its reader.
     pub media: Vec<(PathBuf, Option<Mount>, Medium)>,
     /// Disks that were set read-only before anything was read.
@@ -59,7 +59,7 @@ pub struct Workers {
 
 /// Imports every bundle on the media. Each gets its own outcome; a fault of the relay that concerns all of them stops
 /// the import.
-pub fn import(
+pub(crate) fn import(
     keeper: &mut Keeper,
     workers: Workers,
     operator: &Operator,
@@ -140,7 +140,7 @@ fn read_medium(
     for (bundle, rotated) in rotation::take_keyrings(keeper, &mut surveyed, &keyrings, operator)? {
         let outcome = match rotated {
             Ok(KeyringOutcome::InForce(version)) => ImportOutcome::KeyringReplaced(version),
-            Ok(KeyringOutcome::AlreadyHere(_)) => ImportOutcome::AlreadyHere,
+            Ok(KeyringOutcome::AlreadyHere) => ImportOutcome::AlreadyHere,
             Err(error) => error.into(),
         };
         judged.push(JudgedBundle { bundle, release: None, outcome });

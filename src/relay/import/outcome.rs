@@ -8,7 +8,7 @@ use bundle::Verified;
 use media::{Mount, Surveyed};
 
 /// Progress event of an import, for whoever shows it.
-pub enum ProgressEvent<'a> {
+pub(crate) enum ProgressEvent<'a> {
     /// A medium was searched: its bundles, and what could not be searched.
     Surveyed(&'a Surveyed),
     /// The payload of a bundle is read off the medium: its name, and the size in bytes.
@@ -28,10 +28,10 @@ pub enum ProgressEvent<'a> {
 }
 
 /// Callback that receives the progress.
-pub type ProgressWatch<'a> = &'a mut dyn FnMut(ProgressEvent<'_>);
+pub(crate) type ProgressWatch<'a> = &'a mut dyn FnMut(ProgressEvent<'_>);
 
 /// Bundle with its outcome.
-pub struct JudgedBundle {
+pub(crate) struct JudgedBundle {
     /// Folder of the bundle, escaped.
     pub bundle: String,
     /// Feed and version, once the manifest was verified.
@@ -41,7 +41,7 @@ pub struct JudgedBundle {
 }
 
 /// Outcome of a bundle.
-pub enum ImportOutcome {
+pub(crate) enum ImportOutcome {
     /// The bundle is a release now.
     Imported(Box<Release>),
     /// The keyring of this version is in force.

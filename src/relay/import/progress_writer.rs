@@ -6,7 +6,7 @@ use crate::state::progress::{self, BundleState, ProgressFile, ProgressStep};
 use base::{Operator, clock};
 
 /// Writes the progress of an import for the review pages, the metrics and the console.
-pub struct ProgressWriter {
+pub(crate) struct ProgressWriter {
     file: ProgressFile,
     progress: progress::Progress,
 }
@@ -20,7 +20,7 @@ impl Drop for ProgressWriter {
 
 impl ProgressWriter {
     /// Begins the progress record of an import.
-    pub fn begin(state: &State, operator: &Operator) -> Self {
+    pub(crate) fn begin(state: &State, operator: &Operator) -> Self {
         let now = clock::now();
         let progress =
             progress::Progress { begun: now, updated: now, operator: operator.to_string(), ..Default::default() };
@@ -30,7 +30,7 @@ impl ProgressWriter {
     }
 
     /// Records the step that is done now.
-    pub fn step(&mut self, step: ProgressStep) {
+    pub(crate) fn step(&mut self, step: ProgressStep) {
         self.progress.step = step;
         self.write(false);
     }
@@ -50,7 +50,7 @@ impl ProgressWriter {
     }
 
     /// Records a progress event.
-    pub fn show(&mut self, progress: &ProgressEvent<'_>) {
+    pub(crate) fn show(&mut self, progress: &ProgressEvent<'_>) {
         match progress {
             ProgressEvent::Surveyed(survey) => {
                 self.progress.found += survey.bundles().len() as u64;

@@ -10,19 +10,19 @@ use media::{MediumBundle, Surveyed};
 const MOST: usize = 64 << 20;
 
 /// Outcome of a keyring from a medium.
-pub enum KeyringOutcome {
+pub(crate) enum KeyringOutcome {
     /// The keyring of this version is in force now.
     InForce(u64),
     /// The keyring of this version is or was in force: a medium carries all versions, for relays that got none for long.
-    AlreadyHere(u64),
+    AlreadyHere,
 }
 
 /// Folder and outcome of each keyring.
-pub type KeyringOutcomes = Vec<(String, Result<KeyringOutcome, Error>)>;
+pub(crate) type KeyringOutcomes = Vec<(String, Result<KeyringOutcome, Error>)>;
 
 /// Judges these keyrings of a medium, each with its folder's name, in the order of their versions. Each gets its own
 /// outcome.
-pub fn take_keyrings(
+pub(crate) fn take_keyrings(
     keeper: &mut Keeper,
     medium: &mut Surveyed,
     bundles: &[(MediumBundle, String)],
@@ -46,7 +46,7 @@ pub fn take_keyrings(
             (Some(version), Ok(envelope))
                 if version <= keeper.keyring.version && keeper.state.has_keyring(version, &envelope.document) =>
             {
-                Ok(KeyringOutcome::AlreadyHere(version))
+                Ok(KeyringOutcome::AlreadyHere)
             }
             _ => judge_keyring(keeper, &folder, envelope, operator)?.map(KeyringOutcome::InForce),
         };

@@ -11,7 +11,7 @@ use base::{Error, Fault, Reason, Refusal, quoted};
 use bundle::{Artifact, Verified};
 
 /// Checks that the relay holds every artifact that a thin bundle leaves out. Refusal: `blob-missing`, with a list.
-pub fn check_held(keeper: &Keeper, verified: &Verified) -> Result<(), Error> {
+pub(crate) fn check_held(keeper: &Keeper, verified: &Verified) -> Result<(), Error> {
     let left_out: Vec<_> = verified.manifest().artifacts.iter().filter(|a| !a.carried).collect();
     if left_out.is_empty() {
         return Ok(());
@@ -33,20 +33,20 @@ pub fn check_held(keeper: &Keeper, verified: &Verified) -> Result<(), Error> {
 
 /// Artifacts that the relay holds and a thin bundle leaves out. They are inspected again from the relay's own store, on
 /// this feed's terms, and proven to have the signed digest, as if the bundle had carried them.
-pub struct HeldArtifacts {
+pub(crate) struct HeldArtifacts {
     packs: Packs,
 }
 
 impl HeldArtifacts {
     /// Finds the packs for this bundle.
-    pub fn of(keeper: &Keeper, verified: &Verified) -> Result<Self, Fault> {
+    pub(crate) fn of(keeper: &Keeper, verified: &Verified) -> Result<Self, Fault> {
         let carries_all = verified.manifest().artifacts.iter().all(|artifact| artifact.carried);
         let packs = if carries_all { Packs::default() } else { keeper.state.packs(&keeper.trust)? };
         Ok(Self { packs })
     }
 
     /// Opens a file at the beginning of an artifact's bytes. Refusal: `blob-missing`.
-    pub fn open(&self, state: &State, artifact: &Artifact) -> Result<File, Error> {
+    pub(crate) fn open(&self, state: &State, artifact: &Artifact) -> Result<File, Error> {
         let missing =
             || Refusal::new(Reason::BlobMissing, format!("this relay does not hold: {}", quoted(&artifact.path)));
         let (path, offset) = state.find_held(artifact.sha256, artifact.size, &self.packs).ok_or_else(missing)?;

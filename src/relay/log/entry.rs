@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use super::repair_officer::RepairOfficer;
-pub use sandbox::report::{SelfTest, SelfTested};
-pub use serve::journal::Attempt;
+pub(crate) use super::repair_officer::RepairOfficer;
+pub(crate) use sandbox::report::SelfTest;
+pub(crate) use serve::journal::Attempt;
 
 use base::{Digest, Error, Operator, Reason, Timestamp, quoted};
 use bundle::Signer;

@@ -9,7 +9,7 @@ use base::Fault;
 
 /// Finds the medium that was being read when the relay was interrupted. Keyrings are put in force in that time, so that their
 /// entries may stand between.
-pub fn interrupted_medium(folder: &Path, size: u64) -> Result<Option<u64>, Fault> {
+pub(crate) fn interrupted_medium(folder: &Path, size: u64) -> Result<Option<u64>, Fault> {
     let mut end = size;
     let (mut closed, mut next) = (BTreeSet::new(), None);
     while end > 0 {

@@ -2,11 +2,11 @@
 //! the server's journal into entries. Appending runs in the keeper; other processes read. Out of scope: the tree, notes
 //! and proofs (crate `tlog`), and the pages and commands that show entries.
 
-pub mod entry;
-pub mod interrupted;
+pub(crate) mod entry;
+pub(crate) mod interrupted;
 pub mod journal;
-pub mod pulls;
-pub mod repair_officer;
+pub(crate) mod pulls;
+pub(crate) mod repair_officer;
 pub mod search;
 pub mod writer;
 

@@ -11,7 +11,7 @@ use base::{Fault, Timestamp, durable};
 use serve::journal::Pull;
 
 /// Name of the file in the access log's folder.
-pub const NAME: &str = "agents.json";
+pub(crate) const NAME: &str = "agents.json";
 /// Most agents that are recorded.
 const AGENTS: usize = 10_000;
 /// Most feeds that are recorded for one agent.
@@ -23,9 +23,10 @@ const LONGEST: u64 = 256 << 20;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Agent {
+pub(crate) struct Agent {
     /// Address of the agent.
-    pub agent: String,
+    #[serde(rename = "agent")]
+    pub address: String,
     /// Name in the agent's certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
@@ -39,7 +40,7 @@ pub struct Agent {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Pulled {
+pub(crate) struct Pulled {
     /// Time of the first download.
     pub first: Timestamp,
     /// Time of the last download.
@@ -62,7 +63,7 @@ pub struct Pulled {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Agents {
+pub(crate) struct Agents {
     /// Number of the last journal line that was recorded.
     pub newest: u64,
     /// Agents, in no order.
@@ -71,7 +72,7 @@ pub struct Agents {
 
 impl Agents {
     /// Reads the record from the access log's folder; empty before the first download. Fault: it cannot be read.
-    pub fn load(folder: &Path) -> Result<Self, Fault> {
+    pub(crate) fn load(folder: &Path) -> Result<Self, Fault> {
         let path = folder.join(NAME);
         if !path.exists() {
             return Ok(Self::default());
@@ -87,7 +88,7 @@ impl Agents {
 
     /// Adds lines of the journal and writes the file. Lines that were recorded before a cut are known by the number of
     /// the last one.
-    pub fn record(folder: &Path, mut pulls: Vec<Pull>) -> Result<(), Fault> {
+    pub(crate) fn record(folder: &Path, mut pulls: Vec<Pull>) -> Result<(), Fault> {
         // Going on is safe: the record is not evidence, and a damaged one must not stop the keeper.
         let mut agents = Self::load(folder).unwrap_or_default();
         if let Some(known) = pulls.iter().position(|pull| pull.id == agents.newest) {
@@ -107,10 +108,11 @@ impl Agents {
 
     fn add(&mut self, pull: Pull) {
         self.newest = pull.id;
-        let same = |a: &Agent| a.agent == pull.agent && a.program == pull.program && a.certificate == pull.certificate;
+        let same =
+            |a: &Agent| a.address == pull.agent && a.program == pull.program && a.certificate == pull.certificate;
         let place = self.agents.iter().position(same).unwrap_or_else(|| {
             self.agents.push(Agent {
-                agent: pull.agent.clone(),
+                address: pull.agent.clone(),
                 certificate: pull.certificate.clone(),
                 program: pull.program.clone(),
                 feeds: BTreeMap::new(),
@@ -183,7 +185,8 @@ mod tests {
         let agents = Agents::load(folder.path()).unwrap();
         assert_eq!(agents.agents.len(), AGENTS);
         assert!(
-            !agents.agents.iter().any(|agent| agent.agent == "a1") && agents.agents.iter().any(|a| a.agent == "a51")
+            !agents.agents.iter().any(|agent| agent.address == "a1")
+                && agents.agents.iter().any(|a| a.address == "a51")
         );
     }
 }

@@ -44,7 +44,7 @@ const DONE: u8 = b'd';
 const FAILED: u8 = b'f';
 
 /// Supervisor's side: starts and ends the examiners.
-pub struct ExaminerSupervisor {
+pub(crate) struct ExaminerSupervisor {
     root: PathBuf,
     requests: OwnedFd,
     replies: OwnedFd,
@@ -54,12 +54,12 @@ pub struct ExaminerSupervisor {
 }
 
 /// Keeper's ends of the four pipes (requests, replies, orders, reports), before the keeper is started.
-pub struct KeeperEnds([OwnedFd; 4]);
+pub(crate) struct KeeperEnds([OwnedFd; 4]);
 
 impl KeeperEnds {
     /// Makes the ends inheritable, and names them to `command`. This process must start no other one until `command` runs,
     /// since that one would inherit them too.
-    pub fn pass_to(&self, command: &mut Command) -> Result<(), Fault> {
+    pub(crate) fn pass_to(&self, command: &mut Command) -> Result<(), Fault> {
         let mut numbers = Vec::new();
         for end in &self.0 {
             fcntl_setfd(end, FdFlags::empty()).map_err(Into::into).during("pass on", Path::new("a pipe"))?;
@@ -72,7 +72,7 @@ impl KeeperEnds {
 
 impl ExaminerSupervisor {
     /// Starts the first examiner, which confines itself while the keeper does. Needs the runtime that waits for the keeper.
-    pub fn start(root: &Path) -> Result<(Self, KeeperEnds), Fault> {
+    pub(crate) fn start(root: &Path) -> Result<(Self, KeeperEnds), Fault> {
         let opened = || -> io::Result<_> {
             let ((requests_end, requests), (replies, replies_end)) = (io::pipe()?, io::pipe()?);
             let ((ordered, orders), (reports, report_to)) = (io::pipe()?, io::pipe()?);
@@ -98,7 +98,7 @@ impl ExaminerSupervisor {
     }
 
     /// Waits for the keeper's next order; for ever if the keeper has ended, or sends what is not an order.
-    pub async fn next_order(&mut self) -> u8 {
+    pub(crate) async fn next_order(&mut self) -> u8 {
         let mut order = [0];
         if !matches!(self.orders.read(&mut order).await, Ok(1)) || ![[END], [START]].contains(&order) {
             std::future::pending::<()>().await;
@@ -108,7 +108,7 @@ impl ExaminerSupervisor {
     }
 
     /// Carries out an order: to end or to start an examiner. A keeper that was taken over can order nothing else.
-    pub async fn carry_out(&mut self, order: u8) {
+    pub(crate) async fn carry_out(&mut self, order: u8) {
         let ended = self.end().await;
         let done = if order == START { ended.and_then(|()| self.start_next()) } else { ended };
         if let Err(fault) = &done {
@@ -173,7 +173,7 @@ fn discard(pipe: &OwnedFd) -> io::Result<()> {
 }
 
 /// Keeper's side: examiners that its supervisor starts and ends.
-pub struct SupervisedExaminers {
+pub(crate) struct SupervisedExaminers {
     requests: OwnedFd,
     replies: OwnedFd,
     orders: File,
@@ -193,7 +193,7 @@ enum Newest {
 
 impl SupervisedExaminers {
     /// Takes the pipes that the supervisor passed, in the order of its [`KeeperEnds`]. Fault: there are not four.
-    pub fn new(pipes: Vec<OwnedFd>) -> Result<Self, Fault> {
+    pub(crate) fn new(pipes: Vec<OwnedFd>) -> Result<Self, Fault> {
         let wrong = || Fault::Internal("only the supervisor of an import may start its keeper");
         let pipes: [OwnedFd; 4] = pipes.try_into().map_err(|_| wrong())?;
         let [requests, replies, orders, reports] = pipes;
@@ -252,14 +252,14 @@ impl Examiners for SupervisedExaminers {
 }
 
 /// Examiners that this process starts itself: for commands that are not confined.
-pub struct OwnExaminers {
+pub(crate) struct OwnExaminers {
     root: PathBuf,
     newest: Option<Child>,
 }
 
 impl OwnExaminers {
     /// Starts none yet.
-    pub fn new(root: &Path) -> Self {
+    pub(crate) fn new(root: &Path) -> Self {
         Self { root: root.to_owned(), newest: None }
     }
 }

@@ -9,8 +9,8 @@
 //! selftest ── a process for each role and layer, which tries to get out
 //! ```
 
-pub mod examiners;
-pub mod pipes;
-pub mod sockets;
-pub mod up;
-pub mod worker;
+pub(crate) mod examiners;
+pub(crate) mod pipes;
+pub(crate) mod sockets;
+pub(crate) mod up;
+pub(crate) mod worker;

@@ -15,7 +15,7 @@ const TRIPWIRES: &str = "tripwires";
 
 /// Descriptors that a process expects of the one that started it.
 #[derive(Clone, Copy)]
-pub enum Expected<'a> {
+pub(crate) enum Expected<'a> {
     /// None: every one is closed.
     Nothing,
     /// None, and it is a fault where a service manager passes sockets.
@@ -31,17 +31,17 @@ pub enum Expected<'a> {
 /// Sockets that were passed, with their names. If there is one, the relay listens on no other: the unit may well have a
 /// network namespace without interfaces.
 #[derive(Default)]
-pub struct Sockets {
+pub(crate) struct Sockets {
     passed: Vec<(String, OwnedFd)>,
 }
 
 /// Sockets for DNS queries: UDP sockets with their address, and TCP listeners.
-pub type LookUps = (Vec<(SocketAddr, OwnedFd)>, Vec<TcpListener>);
+pub(crate) type LookUps = (Vec<(SocketAddr, OwnedFd)>, Vec<TcpListener>);
 
 impl Sockets {
     /// Takes the descriptors that this process expects, and closes every other one. To be called before anything is opened.
     /// Fault: a service manager passes sockets to `up`.
-    pub fn take(expected: Expected<'_>) -> Result<Self, Fault> {
+    pub(crate) fn take(expected: Expected<'_>) -> Result<Self, Fault> {
         let passed = match expected {
             Expected::Sockets => raw::passed()?,
             Expected::NoSockets if !raw::passed()?.is_empty() => {
@@ -60,17 +60,17 @@ impl Sockets {
     }
 
     /// True when no socket was passed.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.passed.is_empty()
     }
 
     /// Pipes, in the order in which our supervisor passed them.
-    pub fn pipes(self) -> Vec<OwnedFd> {
+    pub(crate) fn pipes(self) -> Vec<OwnedFd> {
         self.passed.into_iter().map(|(_, pipe)| pipe).collect()
     }
 
     /// Listeners for agents, and tripwires. Fault: a socket is not a listening TCP socket.
-    pub fn listeners(self) -> Result<(Vec<TcpListener>, Vec<TcpListener>), Fault> {
+    pub(crate) fn listeners(self) -> Result<(Vec<TcpListener>, Vec<TcpListener>), Fault> {
         let (mut agents, mut tripwires) = (Vec::new(), Vec::new());
         for (name, socket) in self.passed {
             if name == TRIPWIRES { &mut tripwires } else { &mut agents }.push(listener(&name, socket)?);
@@ -79,7 +79,7 @@ impl Sockets {
     }
 
     /// Sockets for DNS queries, by UDP and TCP. Fault: one is neither, or takes packets for every address.
-    pub fn look_ups(self) -> Result<LookUps, Fault> {
+    pub(crate) fn look_ups(self) -> Result<LookUps, Fault> {
         let (mut packets, mut listeners) = (Vec::new(), Vec::new());
         for (name, socket) in self.passed {
             if socket_type(&socket).is_ok_and(|kind| kind == SocketType::DGRAM) {
@@ -95,7 +95,7 @@ impl Sockets {
     }
 
     /// Listeners for the officers' pages. Fault: a socket is not a listening one, Unix or TCP.
-    pub fn pages(self) -> Result<(Vec<UnixListener>, Vec<TcpListener>), Fault> {
+    pub(crate) fn pages(self) -> Result<(Vec<UnixListener>, Vec<TcpListener>), Fault> {
         let (mut unix, mut tcp) = (Vec::new(), Vec::new());
         for (name, socket) in self.passed {
             if rustix::net::sockopt::socket_domain(&socket) == Ok(AddressFamily::UNIX) {

@@ -26,7 +26,7 @@ const SHORTEST: Duration = Duration::from_secs(1);
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// Supervisor of all services on one state.
-pub struct Supervisor<'a> {
+pub(crate) struct Supervisor<'a> {
     /// State folder.
     pub root: &'a Path,
     /// Diagnostics of the services.
@@ -74,7 +74,7 @@ impl Service {
 
 impl Supervisor<'_> {
     /// Runs the services until SIGTERM or SIGINT. Faults: a self-test failed; a process could not be started.
-    pub fn run(&self, config: &Config) -> Result<Ended, Error> {
+    pub(crate) fn run(&self, config: &Config) -> Result<Ended, Error> {
         let failed = |source| Fault::Io { operation: "supervise", path: self.root.to_owned(), source };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         runtime.block_on(async {

@@ -24,7 +24,7 @@ use terminal::Ended;
 
 /// Command line of a worker.
 #[derive(Debug, clap::Subcommand)]
-pub enum Worker {
+pub(crate) enum Worker {
     /// Reads one medium.
     Reader {
         /// Mount point of the medium.
@@ -65,7 +65,7 @@ pub enum Worker {
 
 /// Runs this process as a worker. When the process that started it has ended, that is no fault of the worker, and nothing
 /// is reported.
-pub fn run(root: &Path, worker: &Worker) -> Result<Ended, Error> {
+pub(crate) fn run(root: &Path, worker: &Worker) -> Result<Ended, Error> {
     match work(root, worker) {
         Err(Error::Fault(Fault::Interrupted)) => Ok(Ended::Failed),
         ended => ended.map(|()| Ended::Well),
@@ -139,7 +139,12 @@ fn media(root: &Path, paths: &[PathBuf], limits: &Limits) -> Result<Vec<(PathBuf
 
 /// The workers of an import, for its keeper: a reader for each medium, started here, and the examiners that its supervisor
 /// provides over `pipes`. To be called before this process confines itself. `disks` were set read-only by the supervisor.
-pub fn of_import(root: &Path, paths: &[PathBuf], disks: &[String], pipes: Vec<OwnedFd>) -> Result<Workers, Error> {
+pub(crate) fn of_import(
+    root: &Path,
+    paths: &[PathBuf],
+    disks: &[String],
+    pipes: Vec<OwnedFd>,
+) -> Result<Workers, Error> {
     let config = State::open(root)?.config()?;
     let media = media(root, paths, &config.limits)?;
     Ok(Workers { media, disks: disks.to_vec(), examiners: Box::new(SupervisedExaminers::new(pipes)?) })

@@ -10,7 +10,7 @@ use config::Config;
 
 /// A release that a key had a part in, and that was not refused or withdrawn since.
 #[derive(Clone, Debug)]
-pub struct AffectedRelease {
+pub(crate) struct AffectedRelease {
     /// Release.
     pub id: ReleaseId,
     /// Digest of its manifest.
@@ -22,7 +22,7 @@ pub struct AffectedRelease {
 }
 
 /// The releases that the key with this id had a part in.
-pub fn affected_releases(
+pub(crate) fn affected_releases(
     state: &State,
     config: &Config,
     trust: &Trust,
@@ -47,7 +47,7 @@ pub fn affected_releases(
 }
 
 /// The digest of the list: what a directive names, so that it is about what was looked at.
-pub fn listing_digest(affected_releases: &[AffectedRelease]) -> Digest {
+pub(crate) fn listing_digest(affected_releases: &[AffectedRelease]) -> Digest {
     let lines: Vec<String> = affected_releases.iter().map(|it| format!("{} sha256:{}\n", it.id, it.manifest)).collect();
     Digest::of(lines.concat().as_bytes())
 }

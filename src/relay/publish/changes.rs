@@ -23,7 +23,7 @@ const LONGEST: u64 = 300;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct ItemChanges {
+pub(crate) struct ItemChanges {
     /// The release that it is compared with, as FEED/VERSION; none where none is served.
     pub served: Option<String>,
     /// Number of items of the release that agents have.
@@ -38,7 +38,7 @@ pub struct ItemChanges {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct ChangeGroup {
+pub(crate) struct ChangeGroup {
     /// Change.
     pub change: Change,
     /// Number of items.
@@ -51,7 +51,7 @@ pub struct ChangeGroup {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Example {
+pub(crate) struct Example {
     /// The artifact; the new one, where it is in both.
     pub path: String,
     /// The beginning of its line before, at most 300 bytes; none where it was not there.
@@ -64,20 +64,20 @@ pub struct Example {
 
 impl ItemChanges {
     /// Digest that an officer's statement names.
-    pub fn digest(&self) -> Result<Digest, Fault> {
+    pub(crate) fn digest(&self) -> Result<Digest, Fault> {
         let bytes = serde_json::to_vec(self).map_err(|_| Fault::Internal("changes cannot be written"))?;
         Ok(Digest::of(&bytes))
     }
 
     /// The kinds of change that make detection weaker.
-    pub fn weaker(&self) -> impl Iterator<Item = &ChangeGroup> {
+    pub(crate) fn weaker(&self) -> impl Iterator<Item = &ChangeGroup> {
         self.changes.iter().filter(|group| group.change.is_weaker())
     }
 }
 
 /// Number of examples that are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Examples {
+pub(crate) enum Examples {
     /// The first 20 of each change, which is what the digest is of.
     Few,
     /// All.
@@ -93,7 +93,7 @@ struct ReleaseReader<'a> {
 }
 
 /// Compares `release` with what is served of its feed now.
-pub fn item_changes(state: &State, release: &Release, wanted: Examples) -> Result<ItemChanges, Fault> {
+pub(crate) fn item_changes(state: &State, release: &Release, wanted: Examples) -> Result<ItemChanges, Fault> {
     let (id, verdicts) = (release.id(), state.verdicts(release)?);
     let (sections, file) = state.items(&id)?;
     let new = ReleaseItems { verdicts: &verdicts, sections, file };

@@ -1,11 +1,11 @@
 //! From releases to what agents see: what officers' statements make of a release, what it changes, and the numbered sets of
 //! a channel. It runs in the keeper.
 
-pub mod affected;
-pub mod changes;
-pub mod set;
-pub mod status;
-pub mod tuf;
+pub(crate) mod affected;
+pub(crate) mod changes;
+pub(crate) mod set;
+pub(crate) mod status;
+pub(crate) mod tuf;
 
-pub use changes::{Examples, ItemChanges, item_changes};
-pub use status::{ReleaseStatus, release_status};
+pub(crate) use changes::{Examples, ItemChanges, item_changes};
+pub(crate) use status::{ReleaseStatus, release_status};

@@ -13,7 +13,7 @@ use inspect::{Stripped, Verdict, VerdictKind};
 use serve::set::{BytesPlace, CurrentSet, DroppedLines, FORMAT, From, SUMS, Set, SetFile, SetMember, sum_lines};
 
 /// The next set of `channel` from these releases, each with its verdicts. Refusal: `path-clash`.
-pub fn make_set(
+pub(crate) fn make_set(
     channel: &str,
     former: Option<&Set>,
     releases: &[(Release, Vec<Verdict>, BTreeMap<Digest, Packed>)],

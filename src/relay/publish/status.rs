@@ -36,7 +36,7 @@ pub struct StatementRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "standing", rename_all = "kebab-case")]
-pub enum ReleaseStatus {
+pub(crate) enum ReleaseStatus {
     /// Waits for officers.
     Held {
         /// Distinct officers who approved.
@@ -69,7 +69,7 @@ impl std::fmt::Display for ReleaseStatus {
 /// approve or withdraw; a single one refuses. What is clean may go without, where the feed says so; but what keeps
 /// something else from detecting needs its own number of officers, what takes too much away needs one always, and what goes
 /// back to older content needs as many downgrade tickets as suppressing content needs officers.
-pub fn release_status(release: &Release, taken: &[StatementRecord], feed: &Feed) -> ReleaseStatus {
+pub(crate) fn release_status(release: &Release, taken: &[StatementRecord], feed: &Feed) -> ReleaseStatus {
     let (suppresses, goes_back) = (release.suppressions > 0, release.loss.goes_back());
     let usual = *feed.officers.get_ref();
     let needed = if suppresses || goes_back { feed.suppress.officers(feed) } else { usual };
@@ -90,7 +90,7 @@ pub fn release_status(release: &Release, taken: &[StatementRecord], feed: &Feed)
 }
 
 /// When content that goes forward again is due, by the downgrade tickets that let a release be published.
-pub fn back_until(taken: &[StatementRecord]) -> Option<Timestamp> {
+pub(crate) fn back_until(taken: &[StatementRecord]) -> Option<Timestamp> {
     let tickets = taken.iter().filter(|t| t.decision == Decision::Downgrade);
     tickets.filter_map(|t| Some(Statement::parse(t.text.as_bytes()).ok()?.ticket?.until)).min()
 }

@@ -24,10 +24,10 @@ use serve::tree::{FORMAT, Tree, TreeFile};
 /// Longest metadata file, in bytes.
 const LONGEST_METADATA: u64 = 64 << 20;
 /// Name of the tree in the log.
-pub const CHANNEL: &str = "-/tuf";
+pub(crate) const CHANNEL: &str = "-/tuf";
 
 /// Sources of a tree: metadata that was signed offline, and sets that are published.
-pub struct TreeParts {
+pub(crate) struct TreeParts {
     /// `1.root.json`, … by name.
     pub roots: Files,
     /// `targets.json`.
@@ -45,14 +45,14 @@ pub struct TreeParts {
 }
 
 /// The version that metadata says it has, before anybody has checked it: good to name it by.
-pub fn claimed_version(text: &str) -> u64 {
+pub(crate) fn claimed_version(text: &str) -> u64 {
     let file: Option<Value> = serde_json::from_str(text).ok();
     file.and_then(|file| file.get("signed")?.get("version")?.as_u64()).unwrap_or_default()
 }
 
 /// Makes the tree of this version, signed by the relay until `expires`, and runs the rules of a client on it that
 /// knows the former one. Refusal: `tuf-refused`.
-pub fn make_tree(
+pub(crate) fn make_tree(
     parts: &TreeParts,
     former: Option<&Tree>,
     key: &SigningKey,
@@ -155,12 +155,12 @@ impl State {
 }
 
 /// An artifact in the relay's notice.
-pub fn notice_entry(feed: &str, version: u64, path: &str, why: &str) -> Value {
+pub(crate) fn notice_entry(feed: &str, version: u64, path: &str, why: &str) -> Value {
     json!({ "feed": feed, "version": version, "target": target_name(feed, path), "why": why })
 }
 
 /// Paths and texts of a release's TUF metadata.
-pub fn read_metadata(state: &State, member: &SetMember) -> Result<Vec<(String, String)>, Fault> {
+pub(crate) fn read_metadata(state: &State, member: &SetMember) -> Result<Vec<(String, String)>, Fault> {
     let id = ReleaseId { feed: member.feed.clone(), version: member.version };
     let verdicts = state.verdicts(&state.release(&id)?)?;
     let mut found = Vec::new();

@@ -16,7 +16,7 @@ const SILENT: Duration = Duration::from_hours(24);
 /// Row of `agents --json`: an agent, a program and a feed; those that need attention first.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct AgentRow {
+pub(crate) struct AgentRow {
     /// Address of the agent.
     pub agent: String,
     /// Name in its certificate.
@@ -50,7 +50,7 @@ pub struct AgentRow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum AgentStanding {
+pub(crate) enum AgentStanding {
     /// Newer content than is published now, of a kind whose client never goes back.
     WillNotFollow,
     /// Older content than is published now.
@@ -67,7 +67,7 @@ pub enum AgentStanding {
 
 impl AgentStanding {
     /// Word for the standing.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::WillNotFollow => "will not follow",
             Self::Behind => "behind",
@@ -79,7 +79,7 @@ impl AgentStanding {
     }
 
     /// Next step, in a sentence.
-    pub fn next(self) -> &'static str {
+    pub(crate) fn next(self) -> &'static str {
         match self {
             Self::WillNotFollow => {
                 "The agent has a newer database than the published one and keeps it: freshclam never takes a lower version. Bring the wanted content under a higher version and publish that."
@@ -102,14 +102,14 @@ impl AgentStanding {
 }
 
 /// Rows of all agents.
-pub fn rows(state: &State, now: Timestamp) -> Result<Vec<AgentRow>, Fault> {
+pub(crate) fn rows(state: &State, now: Timestamp) -> Result<Vec<AgentRow>, Fault> {
     let published = published(state)?;
     let mut rows = Vec::new();
     for agent in Agents::load(&state.access_log())?.agents {
         for (feed, pulled) in agent.feeds {
             let version = published.get(&feed).copied();
             rows.push(AgentRow {
-                agent: agent.agent.clone(),
+                agent: agent.address.clone(),
                 certificate: agent.certificate.clone(),
                 program: agent.program.clone(),
                 standing: standing(&pulled, version),

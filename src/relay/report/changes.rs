@@ -12,7 +12,7 @@ use inspect::Verdict;
 
 /// Differences of a release from the one that is served.
 #[derive(Debug, Default)]
-pub struct ReleaseChanges {
+pub(crate) struct ReleaseChanges {
     /// Release that is served; `None` if no channel serves the feed.
     pub served: Option<ReleaseId>,
     /// Paths of files that agents do not have yet.
@@ -29,7 +29,7 @@ pub struct ReleaseChanges {
 
 impl ReleaseChanges {
     /// Sentences for everything that weakens detection.
-    pub fn weakenings(&self) -> Vec<String> {
+    pub(crate) fn weakenings(&self) -> Vec<String> {
         let of = thousands(self.items.before);
         let items = self.items.weaker().map(|group| {
             let count = thousands(group.count);
@@ -40,13 +40,13 @@ impl ReleaseChanges {
 }
 
 /// Compares `release` with the release of its feed that the channels serve, file by file and item by item.
-pub fn release_changes(state: &State, release: &Release, verdicts: &[Verdict]) -> Result<ReleaseChanges, Fault> {
+pub(crate) fn release_changes(state: &State, release: &Release, verdicts: &[Verdict]) -> Result<ReleaseChanges, Fault> {
     let items = item_changes(state, release, Examples::Few)?;
     Ok(ReleaseChanges { items, ..file_changes(state, release, verdicts)? })
 }
 
 /// Compares file by file only, without reading any item.
-pub fn file_changes(state: &State, release: &Release, verdicts: &[Verdict]) -> Result<ReleaseChanges, Fault> {
+pub(crate) fn file_changes(state: &State, release: &Release, verdicts: &[Verdict]) -> Result<ReleaseChanges, Fault> {
     let mut changes = ReleaseChanges::default();
     if release.loss.twice > 0 {
         let count = release.loss.twice;

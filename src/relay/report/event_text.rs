@@ -5,7 +5,7 @@ use inspect::Counts;
 use sandbox::report::SelfTest;
 
 /// Sentence for an entry, without a full stop. Everything that somebody outside wrote is escaped in it.
-pub fn event_text(event: &Event) -> String {
+pub(crate) fn event_text(event: &Event) -> String {
     match event {
         Event::Initialised { relay, keyring_version, .. } => {
             format!("relay {relay} initialised with keyring version {keyring_version}")

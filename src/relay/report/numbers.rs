@@ -1,7 +1,7 @@
 //! Numbers as people read them.
 
 /// Number with a comma after every third digit from the right: `5,360`.
-pub fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -15,7 +15,7 @@ pub fn thousands(number: u64) -> String {
 
 /// Change from one number to another in whole percent, with its sign: `+4 %`, `−78 %`, `±0 %`; less than half a percent
 /// is `up by less than 1 %` or `down by less than 1 %`. From nothing there is no percentage.
-pub fn percent_change(before: u64, after: u64) -> Option<String> {
+pub(crate) fn percent_change(before: u64, after: u64) -> Option<String> {
     let difference = u128::from(before.abs_diff(after));
     let (hundreds, half) = (difference.saturating_mul(100), u128::from(before / 2));
     let percent = hundreds.saturating_add(half).checked_div(u128::from(before))?;

@@ -7,7 +7,7 @@ const QUIET: usize = 4;
 
 /// Rows of modules (true: dark), with the quiet zone around them; empty if the text is longer than a QR code holds,
 /// about 2900 bytes.
-pub fn modules(text: &str) -> Vec<Vec<bool>> {
+pub(crate) fn modules(text: &str) -> Vec<Vec<bool>> {
     let Ok(code) = QrCode::with_error_correction_level(text, EcLevel::L) else { return Vec::new() };
     let width = code.width();
     let side = width + 2 * QUIET;
@@ -20,7 +20,7 @@ pub fn modules(text: &str) -> Vec<Vec<bool>> {
 }
 
 /// QR code for a terminal, dark on light, with the quiet zone: each line shows two rows of modules.
-pub fn half_blocks(text: &str) -> Vec<String> {
+pub(crate) fn half_blocks(text: &str) -> Vec<String> {
     let rows = modules(text);
     let dark = |y: usize, x: usize| rows.get(y).and_then(|row| row.get(x)).copied().unwrap_or_default();
     let line = |y: usize| {

@@ -24,14 +24,14 @@ fn import_entry(state: &State, id: &ReleaseId) -> Result<Option<u64>, Fault> {
 }
 
 /// Proof that a release was imported; `None` if the log has no such entry.
-pub fn of_import(state: &State, id: &ReleaseId) -> Result<Option<Receipt>, Fault> {
+pub(crate) fn of_import(state: &State, id: &ReleaseId) -> Result<Option<Receipt>, Fault> {
     let folder = state.import_log();
     let vkey = read_vkey(&folder)?;
     import_entry(state, id)?.map_or(Ok(None), |number| receipt(&folder, &vkey, number))
 }
 
 /// Entry of the medium that brought a release: the newest medium opened before its import.
-pub fn medium_of(state: &State, id: &ReleaseId) -> Result<Option<Entry>, Fault> {
+pub(crate) fn medium_of(state: &State, id: &ReleaseId) -> Result<Option<Entry>, Fault> {
     let folder = state.import_log();
     let Some(before) = import_entry(state, id)? else { return Ok(None) };
     let wanted = SearchQuery { before: Some(before), words: vec![Event::needle("medium-opened")], from: 0 };
@@ -39,7 +39,7 @@ pub fn medium_of(state: &State, id: &ReleaseId) -> Result<Option<Entry>, Fault> 
 }
 
 /// Bounded receipt: the head of the import log now, as a short text for paper.
-pub fn bounded(state: &State) -> Result<String, Fault> {
+pub(crate) fn bounded(state: &State) -> Result<String, Fault> {
     let folder = state.import_log();
     Ok(tlog::receipt::paper(&read_checkpoint(&folder, &read_vkey(&folder)?)?))
 }

@@ -11,7 +11,7 @@ use serve::journal::Attempt;
 /// Row of `refusals --json`: the most attempts first; with `--by day` the newest day first.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct RefusalRow {
+pub(crate) struct RefusalRow {
     /// Address of the agent, with `--by agent`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
@@ -46,7 +46,7 @@ pub struct RefusalRow {
 
 /// Grouping of attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum GroupBy {
+pub(crate) enum GroupBy {
     /// Attempts of a kind by an agent.
     Agent,
     /// Attempts of a kind by all agents: a product, or a shape of request.
@@ -64,19 +64,19 @@ struct AttemptGroup {
 }
 
 /// Groups and counts attempts.
-pub struct Tally {
+pub(crate) struct Tally {
     by: GroupBy,
     groups: BTreeMap<(String, String), AttemptGroup>,
 }
 
 impl Tally {
     /// Tally without attempts.
-    pub fn new(by: GroupBy) -> Self {
+    pub(crate) fn new(by: GroupBy) -> Self {
         Self { by, groups: BTreeMap::new() }
     }
 
     /// Counts an attempt.
-    pub fn add(&mut self, attempt: Attempt) {
+    pub(crate) fn add(&mut self, attempt: Attempt) {
         let group = match self.by {
             GroupBy::Agent => attempt.agent.clone(),
             GroupBy::Product => String::new(),
@@ -97,7 +97,7 @@ impl Tally {
     }
 
     /// Number of attempts on each of the last days, the oldest first; for a tally by day.
-    pub fn days(&self, now: Timestamp, days: u64) -> Vec<(String, u64)> {
+    pub(crate) fn days(&self, now: Timestamp, days: u64) -> Vec<(String, u64)> {
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
         for ((group, _), attempts) in &self.groups {
             *counts.entry(group).or_default() += attempts.count;
@@ -107,13 +107,13 @@ impl Tally {
     }
 
     /// Agents that tried to send something out; for a tally by agent.
-    pub fn senders(&self) -> BTreeSet<String> {
+    pub(crate) fn senders(&self) -> BTreeSet<String> {
         let sent = self.groups.iter().filter(|(_, attempts)| attempts.newest.submission);
         sent.map(|((agent, _), _)| agent.clone()).collect()
     }
 
     /// Rows, explained by `guard`: the most attempts first, or the newest day first.
-    pub fn rows(&self, guard: &Guard) -> Vec<RefusalRow> {
+    pub(crate) fn rows(&self, guard: &Guard) -> Vec<RefusalRow> {
         let mut rows: Vec<_> =
             self.groups.iter().map(|((group, _), attempts)| row(self.by, group.clone(), attempts, guard)).collect();
         match self.by {

@@ -13,7 +13,7 @@ use inspect::Verdict;
 /// Row of `releases --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct ReleaseRow {
+pub(crate) struct ReleaseRow {
     /// Record of the release.
     pub release: Release,
     /// ReleaseStatus; none if the config no longer has the feed.
@@ -25,7 +25,7 @@ pub struct ReleaseRow {
 /// Output of `show --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct ReleaseDetails {
+pub(crate) struct ReleaseDetails {
     /// Record, standing and channels.
     #[serde(flatten)]
     pub row: ReleaseRow,
@@ -39,7 +39,7 @@ pub struct ReleaseDetails {
 }
 
 /// Channels that show a release.
-pub fn channels_of(state: &State, id: &ReleaseId) -> Result<Vec<String>, Fault> {
+pub(crate) fn channels_of(state: &State, id: &ReleaseId) -> Result<Vec<String>, Fault> {
     let mut channels = Vec::new();
     for channel in state.channels()? {
         if state.members(&channel)?.iter().any(|m| m.feed == id.feed && m.version == id.version) {
@@ -50,7 +50,7 @@ pub fn channels_of(state: &State, id: &ReleaseId) -> Result<Vec<String>, Fault> 
 }
 
 /// Row of a release.
-pub fn row(state: &State, config: &Config, id: &ReleaseId) -> Result<ReleaseRow, Fault> {
+pub(crate) fn row(state: &State, config: &Config, id: &ReleaseId) -> Result<ReleaseRow, Fault> {
     let release = state.release(id)?;
     let statements = state.statements(id)?;
     let standing = config.feed(&id.feed).map(|feed| release_status(&release, &statements, feed));
@@ -59,7 +59,7 @@ pub fn row(state: &State, config: &Config, id: &ReleaseId) -> Result<ReleaseRow,
 
 impl ReleaseRow {
     /// Words for the standing.
-    pub fn outcome(&self) -> String {
+    pub(crate) fn outcome(&self) -> String {
         match (&self.standing, self.channels.as_slice()) {
             (Some(ReleaseStatus::Approved), []) => "superseded".into(),
             (Some(ReleaseStatus::Approved) | None, [_, ..]) => {
@@ -72,12 +72,12 @@ impl ReleaseRow {
 }
 
 /// Rows of all releases.
-pub fn rows(state: &State, config: &Config) -> Result<Vec<ReleaseRow>, Fault> {
+pub(crate) fn rows(state: &State, config: &Config) -> Result<Vec<ReleaseRow>, Fault> {
     state.releases(&Trust::load(state)?)?.iter().map(|id| row(state, config, id)).collect()
 }
 
 /// Details of a release, with every verdict. Refused: the relay has no release of this name.
-pub fn release_details(state: &State, config: &Config, id: &ReleaseId) -> Result<ReleaseDetails, Error> {
+pub(crate) fn release_details(state: &State, config: &Config, id: &ReleaseId) -> Result<ReleaseDetails, Error> {
     if Trust::load(state)?.accepted_manifest(&id.feed, id.version).is_none() || !state.release_path(id).is_dir() {
         return Err(Error::refused(Reason::StatementUnknownRelease, format!("this relay has no release {id}")));
     }

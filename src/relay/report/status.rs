@@ -17,7 +17,7 @@ use tlog::{check, cosigned};
 /// Output of `status --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Status {
+pub(crate) struct Status {
     /// Name of the relay.
     pub relay: String,
     /// Time by the clock of this machine.
@@ -49,7 +49,7 @@ pub struct Status {
 /// Witnesses, in `status --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct WitnessStatus {
+pub(crate) struct WitnessStatus {
     /// Entries under the newest head that the quorum cosigned; 0 where there is none.
     pub size: u64,
     /// Time of the newest of those cosignatures.
@@ -70,7 +70,7 @@ impl std::fmt::Display for WitnessStatus {
 }
 
 /// Newest head with a quorum of cosignatures; `None` if the config names no witness.
-pub fn witnesses(state: &State, config: &Config, now: Timestamp) -> Result<Option<WitnessStatus>, Fault> {
+pub(crate) fn witnesses(state: &State, config: &Config, now: Timestamp) -> Result<Option<WitnessStatus>, Fault> {
     let Some(witness) = &config.witness else { return Ok(None) };
     let folder = state.import_log();
     let kept = cosigned::kept(&folder, &check::read_vkey(&folder)?, &witness.policy)?;
@@ -87,7 +87,7 @@ pub fn witnesses(state: &State, config: &Config, now: Timestamp) -> Result<Optio
 /// Channel in `status --json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct ChannelStatus {
+pub(crate) struct ChannelStatus {
     /// Name of the channel.
     pub channel: String,
     /// Number of the set that is served; 0 before the first publication.
@@ -103,7 +103,7 @@ pub struct ChannelStatus {
 /// Release in a channel.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct MemberStatus {
+pub(crate) struct MemberStatus {
     /// Feed of the release.
     pub feed: String,
     /// Version of the release.
@@ -117,7 +117,7 @@ pub struct MemberStatus {
 }
 
 /// Reads the status. Damage becomes a fault in it, and everything else is still shown.
-pub fn status(state: &State, config: &Config, now: Timestamp) -> Result<Status, Fault> {
+pub(crate) fn status(state: &State, config: &Config, now: Timestamp) -> Result<Status, Fault> {
     let mut status = Status {
         relay: config.relay.get_ref().clone(),
         now,

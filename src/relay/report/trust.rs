@@ -13,7 +13,7 @@ use config::Config;
 /// Denial by an officer.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Denial {
+pub(crate) struct Denial {
     /// Denied thing: `key ID`, `feed NAME` or `origin COUNTRY`.
     pub what: String,
     /// Officer, time and reason, in a sentence part.
@@ -27,7 +27,7 @@ pub struct Denial {
 /// Release that a revoked or denied key signed or approved.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct KeyInvolvement {
+pub(crate) struct KeyInvolvement {
     /// FEED/VERSION.
     pub release: String,
     /// Id of the key.
@@ -39,7 +39,7 @@ pub struct KeyInvolvement {
 }
 
 /// Denials by the officers of this relay, oldest first.
-pub fn denials(trust: &Trust, ring: &Keyring) -> Vec<Denial> {
+pub(crate) fn denials(trust: &Trust, ring: &Keyring) -> Vec<Denial> {
     let denial = |given: &TakenDirective| {
         let directive = given.directive()?;
         let what = directive.order.to_string().strip_prefix("deny ")?.to_owned();
@@ -50,7 +50,7 @@ pub fn denials(trust: &Trust, ring: &Keyring) -> Vec<Denial> {
 }
 
 /// Releases that revoked or denied keys signed or approved, except those that were refused or withdrawn since.
-pub fn key_involvements(
+pub(crate) fn key_involvements(
     state: &State,
     config: &Config,
     trust: &Trust,

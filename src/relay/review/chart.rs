@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use crate::report::qr_code::modules;
 
 /// QR code of a text, black on white in both colour schemes; the page shows the text itself next to it.
-pub fn qr_code(text: &str) -> Markup {
+pub(crate) fn qr_code(text: &str) -> Markup {
     let rows = modules(text);
     let mut dark = String::new();
     for (y, row) in rows.iter().enumerate() {
@@ -25,7 +25,7 @@ pub fn qr_code(text: &str) -> Markup {
 }
 
 /// Bar chart with vertical bars, each with a name and a number. Colour carries no meaning of its own.
-pub fn bars(title: &str, rows: &[(String, u64)]) -> Markup {
+pub(crate) fn bars(title: &str, rows: &[(String, u64)]) -> Markup {
     const WIDTH: u64 = 28;
     const HEIGHT: u64 = 80;
     let most = rows.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
@@ -47,7 +47,7 @@ pub fn bars(title: &str, rows: &[(String, u64)]) -> Markup {
 }
 
 /// Bar chart with horizontal bars, each with a name and a number, in the order of `rows`.
-pub fn ranking(title: &str, rows: &[(String, u64)]) -> Markup {
+pub(crate) fn ranking(title: &str, rows: &[(String, u64)]) -> Markup {
     const WIDTH: u64 = 420;
     const NAME: u64 = 180;
     const ROW: u64 = 20;

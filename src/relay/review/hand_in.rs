@@ -24,7 +24,11 @@ struct HandInForm {
 }
 
 /// Takes a statement, a directive or a cosigned head, with its signature, from the form of a page.
-pub fn receive(context: &ReviewContext, reader: &PageReader, request: &PageRequest) -> Result<PageResponse, Error> {
+pub(crate) fn receive(
+    context: &ReviewContext,
+    reader: &PageReader,
+    request: &PageRequest,
+) -> Result<PageResponse, Error> {
     let id = request.path().strip_prefix("/imports/").and_then(release_in_path);
     let (is_head, is_directive) = (request.path() == "/witnesses", request.path() == "/keys");
     if id.is_none() && !is_head && !is_directive {
@@ -104,7 +108,7 @@ fn read_form(request: &PageRequest) -> Option<HandInForm> {
 }
 
 /// Page that says how the log judges the text with this digest, which was handed in at entry `from` or later.
-pub fn outcome(
+pub(crate) fn outcome(
     context: &ReviewContext,
     reader: &PageReader,
     request: &PageRequest,

@@ -10,14 +10,14 @@ use base::quoted::printable;
 use terminal::manual;
 
 /// Style sheet of all pages.
-pub const STYLE: &str = include_str!("style.css");
+pub(crate) const STYLE: &str = include_str!("style.css");
 
 /// Icon on the browser's tab.
-pub const ICON: &str = include_str!("icon.svg");
+pub(crate) const ICON: &str = include_str!("icon.svg");
 
 /// Way on from a notice.
 #[derive(Clone, Copy)]
-pub enum NoticeLink {
+pub(crate) enum NoticeLink {
     /// Link to the first page.
     Today,
     /// Advice to go back to the form.
@@ -52,7 +52,7 @@ const MENU: [MenuItem; 8] = [
 
 /// Page with the menu around it. `menu_path`: path of the menu's line that it belongs to; `reload`: seconds after
 /// which the browser loads it again.
-pub fn framed_page(
+pub(crate) fn framed_page(
     relay: &str,
     reader: &PageReader,
     menu_path: &str,
@@ -117,7 +117,7 @@ fn head(title: &str, relay: &str, reload: Option<u32>) -> Markup {
 }
 
 /// Short page without the menu: shown before the reader is known, or where a request failed.
-pub fn notice(status: u16, title: &str, text: &str, link: NoticeLink) -> PageResponse {
+pub(crate) fn notice(status: u16, title: &str, text: &str, link: NoticeLink) -> PageResponse {
     PageResponse::page(
         status,
         html! {
@@ -140,12 +140,12 @@ pub fn notice(status: u16, title: &str, text: &str, link: NoticeLink) -> PageRes
 }
 
 /// Text that somebody outside wrote: escaped, on one line, with a text direction of its own.
-pub fn quoted_text(text: &str) -> Markup {
+pub(crate) fn quoted_text(text: &str) -> Markup {
     html! { bdi { (quoted_string(text)) } }
 }
 
 /// Sentence of ours in which outside text was escaped before; escaped once more, to be sure.
-pub fn safe_text(text: &str) -> Markup {
+pub(crate) fn safe_text(text: &str) -> Markup {
     html! { bdi { (printable(text)) } }
 }
 
@@ -154,12 +154,12 @@ fn quoted_string(text: &str) -> String {
 }
 
 /// List of names, each with its value.
-pub fn fact_list(rows: &[(&str, Markup)]) -> Markup {
+pub(crate) fn fact_list(rows: &[(&str, Markup)]) -> Markup {
     html! { dl { @for (name, value) in rows { div { dt { (name) } dd { (value) } } } } }
 }
 
 /// Coloured mark with a sign and a word: colour alone never carries the meaning. `class`: good, warn or bad.
-pub fn mark(class: &str, word: &str) -> Markup {
+pub(crate) fn mark(class: &str, word: &str) -> Markup {
     let sign = match class {
         "good" => "✓",
         "bad" => "✗",
@@ -169,18 +169,18 @@ pub fn mark(class: &str, word: &str) -> Markup {
 }
 
 /// Number with the noun that it counts, such as `1 attempt` or `5,360 attempts`.
-pub fn counted(count: u64, noun: &str) -> String {
+pub(crate) fn counted(count: u64, noun: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
     format!("{} {noun}{s}", thousands(count))
 }
 
 /// Text of a form with LF line ends; browsers send CR LF.
-pub fn unix_lines(text: &str) -> String {
+pub(crate) fn unix_lines(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
 
 /// Form that takes a signed text of `rows` lines and its signature.
-pub fn signed_form(action: &str, label: &str, rows: u8, text: &str) -> Markup {
+pub(crate) fn signed_form(action: &str, label: &str, rows: u8, text: &str) -> Markup {
     html! {
         form method="post" action=(action) enctype="multipart/form-data" {
             p {

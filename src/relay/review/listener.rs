@@ -44,7 +44,7 @@ const REVOCATION_CHECK: Duration = Duration::from_millis(500);
 const BODY_LIMIT: usize = 64 << 10;
 
 /// Sockets on which the pages are served; nothing else is ever bound.
-pub struct ReviewListeners {
+pub(crate) struct ReviewListeners {
     /// Unix sockets: the kernel names the account.
     pub unix: Vec<StdUnix>,
     /// TCP sockets, each with its TLS settings: a certificate names the person.
@@ -59,7 +59,11 @@ enum ReviewListener {
 }
 
 /// Serves the pages until SIGTERM or SIGINT.
-pub fn serve(context: &Arc<ReviewContext>, listeners: ReviewListeners, confined: PartlyConfined) -> Result<(), Fault> {
+pub(crate) fn serve(
+    context: &Arc<ReviewContext>,
+    listeners: ReviewListeners,
+    confined: PartlyConfined,
+) -> Result<(), Fault> {
     let failed = |source| Fault::Io { operation: "serve the officers' pages on", path: "the socket".into(), source };
     // A page may take long, a search in the log for example: with two threads another page need not wait.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;

@@ -3,15 +3,15 @@
 //! which goes through the slot of the inbox and is judged by the keeper. Out of scope: judging it, and how facts are
 //! gathered ([`crate::report`]).
 
-pub mod chart;
-pub mod hand_in;
-pub mod layout;
-pub mod listener;
-pub mod pages;
-pub mod readers;
-pub mod request;
-pub mod response;
-pub mod route;
+pub(crate) mod chart;
+pub(crate) mod hand_in;
+pub(crate) mod layout;
+pub(crate) mod listener;
+pub(crate) mod pages;
+pub(crate) mod readers;
+pub(crate) mod request;
+pub(crate) mod response;
+pub(crate) mod route;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -35,7 +35,7 @@ use serve::journal::Journal;
 use tlog::check::read_vkey;
 
 /// Everything from which pages are made.
-pub struct ReviewContext {
+pub(crate) struct ReviewContext {
     /// State folder; only read.
     pub state: State,
     /// Config, as it was at the start.
@@ -54,7 +54,7 @@ struct CountedAttempts {
 
 /// Confines this process for good, then serves the pages until it is stopped (SIGTERM, SIGINT). `self_test`: result of
 /// the self-test that ran before, which goes to the log through the slot.
-pub fn run(
+pub(crate) fn run(
     state: &State,
     config: &Config,
     readers: PageReaders,
@@ -86,14 +86,14 @@ pub fn run(
 
 impl ReviewContext {
     /// Appends an item to the inbox, through the slot. `false`: the inbox is full, and nothing was written.
-    pub fn submit(&self, item: &InboxItem) -> Result<bool, Fault> {
+    pub(crate) fn submit(&self, item: &InboxItem) -> Result<bool, Fault> {
         let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
         let written = slot.append(std::slice::from_ref(item));
         written.map_err(|source| Fault::Io { operation: "append to", path: self.state.slot(), source })
     }
 
     /// Counts the attempts up to now and gives the tallies by agent, by product and by day to `show`.
-    pub fn refusals<T>(&self, show: impl FnOnce(&[Tally; 3]) -> T) -> Result<T, Fault> {
+    pub(crate) fn refusals<T>(&self, show: impl FnOnce(&[Tally; 3]) -> T) -> Result<T, Fault> {
         let mut counted = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         let CountedAttempts { read, tallies } = &mut *counted;
         let folder = self.state.access_log();
@@ -113,7 +113,7 @@ impl ReviewContext {
     }
 
     /// List of vendors' endpoints: the published one, or the one in this program where the published one is damaged.
-    pub fn guard(&self) -> Result<Guard, Fault> {
+    pub(crate) fn guard(&self) -> Result<Guard, Fault> {
         Index::guard_of(self.state.published(), &self.config.plan(), clock::now()).or_else(|_| Guard::shipped())
     }
 }

@@ -8,7 +8,7 @@ use config::review::{ReaderRole, ReviewConfig};
 
 /// Identity at the other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReaderIdentity {
+pub(crate) enum ReaderIdentity {
     /// User id of an account of this host.
     Account(u32),
     /// Name in a verified certificate.
@@ -26,7 +26,7 @@ impl fmt::Display for ReaderIdentity {
 
 /// Person who may read the pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageReader {
+pub(crate) struct PageReader {
     /// Account or certificate.
     pub identity: ReaderIdentity,
     /// Name in the config.
@@ -36,12 +36,12 @@ pub struct PageReader {
 }
 
 /// All readers of the config.
-pub struct PageReaders(Vec<PageReader>);
+pub(crate) struct PageReaders(Vec<PageReader>);
 
 impl PageReaders {
     /// Looks up the accounts, which is possible only before this process is confined. Fault: an account does not
     /// exist, or one is named twice.
-    pub fn look_up(review: &ReviewConfig) -> Result<Self, Fault> {
+    pub(crate) fn look_up(review: &ReviewConfig) -> Result<Self, Fault> {
         let mut readers: Vec<PageReader> = Vec::new();
         for reader in &review.readers {
             if let Some(name) = &reader.user {
@@ -72,24 +72,24 @@ impl PageReaders {
     }
 
     /// Reader with this identity.
-    pub fn find(&self, identity: &ReaderIdentity) -> Option<&PageReader> {
+    pub(crate) fn find(&self, identity: &ReaderIdentity) -> Option<&PageReader> {
         self.0.iter().find(|reader| reader.identity == *identity)
     }
 }
 
 impl PageReader {
     /// True if they may see who tried to send something, the log, the keys and the witnesses.
-    pub fn sees_evidence(&self) -> bool {
+    pub(crate) fn sees_evidence(&self) -> bool {
         self.role != ReaderRole::Operator
     }
 
     /// True if they may hand in signed texts.
-    pub fn hands_in(&self) -> bool {
+    pub(crate) fn hands_in(&self) -> bool {
         self.role == ReaderRole::Officer
     }
 
     /// Word for the role.
-    pub fn role_word(&self) -> &'static str {
+    pub(crate) fn role_word(&self) -> &'static str {
         match self.role {
             ReaderRole::Officer => "officer",
             ReaderRole::Auditor => "auditor",

@@ -8,7 +8,7 @@ use super::readers::ReaderIdentity;
 use bundle::ReleaseId;
 
 /// Request of a browser, with the identity that the kernel or TLS gives for the other end.
-pub struct PageRequest {
+pub(crate) struct PageRequest {
     /// Method, path, query and headers.
     pub head: Parts,
     /// Body of a POST; empty for every other method.
@@ -19,18 +19,18 @@ pub struct PageRequest {
 
 impl PageRequest {
     /// Path, which always begins with a slash.
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.head.uri.path()
     }
 
     /// Value of a field in the query; empty if the query has no such field.
-    pub fn field(&self, name: &str) -> String {
+    pub(crate) fn field(&self, name: &str) -> String {
         let query = self.head.uri.query().unwrap_or_default();
         parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
     }
 }
 
 /// Release that a part of a path names as `FEED/VERSION`; `None` if it names none.
-pub fn release_in_path(path: &str) -> Option<ReleaseId> {
+pub(crate) fn release_in_path(path: &str) -> Option<ReleaseId> {
     path.parse().ok()
 }

@@ -7,7 +7,7 @@ const POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Response to a browser.
-pub struct PageResponse {
+pub(crate) struct PageResponse {
     /// HTTP status.
     pub status: u16,
     /// Media type.
@@ -22,32 +22,32 @@ pub struct PageResponse {
 
 impl PageResponse {
     /// Response 200 of this media type.
-    pub fn new(media_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(media_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
         Self { status: 200, media_type, location: None, file_name: None, body: body.into() }
     }
 
     /// Plain text, which the browser shows.
-    pub fn text(text: String) -> Self {
+    pub(crate) fn text(text: String) -> Self {
         Self::new("text/plain; charset=utf-8", text)
     }
 
     /// Plain text, which the browser saves under this name.
-    pub fn file(text: String, name: String) -> Self {
+    pub(crate) fn file(text: String, name: String) -> Self {
         Self { file_name: Some(name), ..Self::text(text) }
     }
 
     /// HTML page.
-    pub fn page(status: u16, page: Markup) -> Self {
+    pub(crate) fn page(status: u16, page: Markup) -> Self {
         Self { status, ..Self::new("text/html; charset=utf-8", page.into_string()) }
     }
 
     /// Redirect (303) to another page, after a form was handed in.
-    pub fn redirect(location: String) -> Self {
+    pub(crate) fn redirect(location: String) -> Self {
         Self { status: 303, location: Some(location), ..Self::new("text/plain", "") }
     }
 
     /// Headers: name and value.
-    pub fn headers(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers: Vec<(&str, String)> = [
             ("Content-Type", self.media_type),
             ("Content-Security-Policy", POLICY),

@@ -13,7 +13,7 @@ use base::{Error, Fault};
 use config::review::ReviewConfig;
 
 /// Answers a request. Nothing of the state is shown before the reader is known.
-pub fn answer(context: &ReviewContext, request: &PageRequest) -> PageResponse {
+pub(crate) fn answer(context: &ReviewContext, request: &PageRequest) -> PageResponse {
     if !is_own_name(&context.config.review, &request.head.headers) {
         let text = "The address in the browser names another host. Open these pages as localhost, by an address of \
                     review.listen, or by a name that config.toml lists under review.names.";

@@ -13,7 +13,7 @@ use calls::CALLS;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum ProcessRole {
+pub(crate) enum ProcessRole {
     /// Reads a medium.
     Reader,
     /// Unpacks and inspects.
@@ -38,7 +38,7 @@ pub enum ProcessRole {
 
 impl ProcessRole {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Reader,
         Self::Examiner,
         Self::Keeper,
@@ -51,7 +51,7 @@ impl ProcessRole {
     ];
 
     /// Row of the role in the table of rights.
-    pub fn rights(self) -> &'static Rights {
+    pub(crate) fn rights(self) -> &'static Rights {
         match self {
             Self::Reader => const { &RIGHTS[0] },
             Self::Examiner => const { &RIGHTS[1] },
@@ -75,10 +75,10 @@ impl fmt::Display for ProcessRole {
 use GrantedPath::{Medium, State};
 
 /// Most bytes that wait in the slot of the inbox until the keeper has taken them.
-pub const SLOT: u64 = 4 << 20;
+pub(crate) const SLOT: u64 = 4 << 20;
 
 /// The table.
-pub const RIGHTS: [Rights; 9] = [
+pub(crate) const RIGHTS: [Rights; 9] = [
     Rights {
         name: "reader",
         letter: 'R',

@@ -8,7 +8,7 @@ mod inbox;
 pub mod repair;
 mod statement;
 mod submission;
-pub mod tuf;
+pub(crate) mod tuf;
 
 use crate::keeper::Keeper;
 use crate::log::Event;

@@ -101,7 +101,7 @@ fn require_key(state: &State) -> Result<SigningKey, Error> {
 }
 
 /// The relay's key, if it was made.
-pub fn read_key(state: &State) -> Result<Option<SigningKey>, Fault> {
+pub(crate) fn read_key(state: &State) -> Result<Option<SigningKey>, Fault> {
     let path = state.tuf_key_path();
     if !path.exists() {
         return Ok(None);

@@ -26,7 +26,7 @@ const MOST: usize = 2_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum Change {
+pub(crate) enum Change {
     /// The item detected, and is gone.
     Removed,
     /// The item was in force, and is only a comment now.
@@ -53,12 +53,12 @@ pub enum Change {
 
 impl Change {
     /// True for a change that makes detection weaker.
-    pub fn is_weaker(self) -> bool {
+    pub(crate) fn is_weaker(self) -> bool {
         self <= Self::Limited
     }
 
     /// Text of the change, for several items.
-    pub fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Removed => "removed",
             Self::SwitchedOff => "switched off",
@@ -77,7 +77,7 @@ impl Change {
 
 /// Item and the artifact that it stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlacedItem {
+pub(crate) struct PlacedItem {
     /// The item.
     pub item: Item,
     /// Index of the artifact among the release's verdicts.
@@ -85,10 +85,10 @@ pub struct PlacedItem {
 }
 
 /// Item before and after; none where it is absent.
-pub type ItemPair = (Option<PlacedItem>, Option<PlacedItem>);
+pub(crate) type ItemPair = (Option<PlacedItem>, Option<PlacedItem>);
 
 /// Items of one release.
-pub struct ReleaseItems<'a> {
+pub(crate) struct ReleaseItems<'a> {
     /// Verdicts of the release.
     pub verdicts: &'a [Verdict],
     /// Sections: the records that belong to each artifact.
@@ -129,7 +129,7 @@ impl ReleaseItems<'_> {
     }
 
     /// Number of all items.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.sections.iter().map(|section| section.count).sum()
     }
 
@@ -174,7 +174,7 @@ fn by_key(one: &PlacedItem, other: &PlacedItem) -> Ordering {
 }
 
 /// Reports each change from `old` to `new` to `tell`, in no particular order. Faults: a file of items is damaged.
-pub fn compare(
+pub(crate) fn compare(
     old: &ReleaseItems<'_>,
     new: &ReleaseItems<'_>,
     tell: &mut dyn FnMut(Change, ItemPair),
@@ -193,7 +193,7 @@ pub fn compare(
 
 /// Counts the rules of one release that stand more than once in its files, or in one of its archives. An engine that
 /// loads those takes one of each, and nothing says which. Faults: the file of items is damaged.
-pub fn count_duplicates(side: &ReleaseItems<'_>) -> Result<u64, Fault> {
+pub(crate) fn count_duplicates(side: &ReleaseItems<'_>) -> Result<u64, Fault> {
     // An engine loads an archive instead of the files, not together with them.
     let loaded_with = |artifact: u32| {
         let verdict = usize::try_from(artifact).ok().and_then(|at| side.verdicts.get(at));

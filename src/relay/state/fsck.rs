@@ -17,7 +17,7 @@ use tlog::cosigned;
 
 /// Result of a check of the state.
 #[derive(Debug, Default)]
-pub struct FsckReport {
+pub(crate) struct FsckReport {
     /// Releases checked.
     pub releases: u64,
     /// Artifacts whose bytes were hashed.
@@ -37,7 +37,7 @@ impl FsckReport {
 }
 
 /// Checks the whole state and changes nothing. A fault in one part does not stop the check of the others.
-pub fn fsck(state: &State) -> FsckReport {
+pub(crate) fn fsck(state: &State) -> FsckReport {
     let mut report = FsckReport::default();
     let mut seen = BTreeSet::new();
     let mut replay = TrustReplay::default();
@@ -160,7 +160,7 @@ fn check_release(
 }
 
 /// Hashes `size` bytes of a file from `offset` on, or as many as there are.
-pub fn digest_of(path: &Path, offset: u64, size: u64) -> Result<Digest, Fault> {
+pub(crate) fn digest_of(path: &Path, offset: u64, size: u64) -> Result<Digest, Fault> {
     let mut file = File::open(path).during("open", path)?;
     file.seek(SeekFrom::Start(offset)).during("read", path)?;
     let mut reader = file.take(size);

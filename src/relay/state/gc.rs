@@ -13,7 +13,7 @@ use serve::set::BytesPlace;
 
 /// Plan of what would be removed.
 #[derive(Debug, Default)]
-pub struct RemovalPlan {
+pub(crate) struct RemovalPlan {
     /// Set files.
     pub sets: Vec<PathBuf>,
     /// Releases.
@@ -26,7 +26,7 @@ pub struct RemovalPlan {
 
 /// Plans the removal of what is not needed, keeping `keep_sets` sets of each channel. `waiting`
 /// is true for a release that still waits for officers.
-pub fn plan(
+pub(crate) fn plan(
     state: &State,
     trust: &Trust,
     keep_sets: u64,
@@ -110,7 +110,7 @@ pub fn plan(
 
 /// Carries the plan out. Stopping is safe: sets go first, then releases, then blobs, so that whatever is left names
 /// nothing that is gone.
-pub fn collect(state: &State, plan: &RemovalPlan) -> Result<(), Fault> {
+pub(crate) fn collect(state: &State, plan: &RemovalPlan) -> Result<(), Fault> {
     for path in &plan.sets {
         durable::remove(path)?;
     }

@@ -28,7 +28,7 @@ pub struct Section {
 }
 
 /// Writes the items of a release in the making.
-pub struct ItemWriter {
+pub(crate) struct ItemWriter {
     folder: PathBuf,
     records: BufWriter<File>,
     sections: Vec<Section>,
@@ -41,20 +41,20 @@ pub struct ItemWriter {
 
 impl ItemWriter {
     /// Creates the files in this folder.
-    pub fn new(folder: &Path) -> Result<Self, Fault> {
+    pub(crate) fn new(folder: &Path) -> Result<Self, Fault> {
         let records = BufWriter::with_capacity(256 << 10, durable::create(&folder.join("items"), 0o644)?);
         let open = Section { sha256: Digest([0; 32]), first: 0, count: 0 };
         Ok(Self { folder: folder.to_owned(), records, sections: Vec::new(), open, suppress: 0, suppressions: 0 })
     }
 
     /// Begins the section of the next artifact.
-    pub fn begin(&mut self, sha256: Digest) {
+    pub(crate) fn begin(&mut self, sha256: Digest) {
         self.open = Section { sha256, first: self.open.first, count: 0 };
         self.suppress = 0;
     }
 
     /// Appends records to the section.
-    pub fn take(&mut self, records: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn take(&mut self, records: &[u8]) -> Result<(), Fault> {
         self.open.count += (records.len() / RECORD) as u64;
         let suppress = |record: &&[u8]| Item::parse(record).is_some_and(|item| item.effect == Effect::Suppresses);
         self.suppress += records.chunks(RECORD).filter(suppress).count() as u64;
@@ -62,7 +62,7 @@ impl ItemWriter {
     }
 
     /// Ends the section. Without `is_kept` its records are removed; with `suppresses` its suppressions ask for more officers.
-    pub fn end(&mut self, is_kept: bool, suppresses: bool) -> Result<(), Fault> {
+    pub(crate) fn end(&mut self, is_kept: bool, suppresses: bool) -> Result<(), Fault> {
         let path = self.folder.join("items");
         if !is_kept && self.open.count > 0 {
             self.records.flush().during("write", &path)?;
@@ -80,12 +80,12 @@ impl ItemWriter {
     }
 
     /// Number of items that keep something else from detecting.
-    pub fn suppressions(&self) -> u64 {
+    pub(crate) fn suppressions(&self) -> u64 {
         self.suppressions
     }
 
     /// Writes everything to the disk; returns the sections, and the file of the records to read.
-    pub fn finish(&mut self) -> Result<(Vec<Section>, File), Fault> {
+    pub(crate) fn finish(&mut self) -> Result<(Vec<Section>, File), Fault> {
         let path = self.folder.join("items");
         self.records.flush().during("write", &path)?;
         self.records.get_ref().sync_all().during("sync", &path)?;

@@ -16,16 +16,16 @@
 //! lock
 //! ```
 
-pub mod compare;
-pub mod fsck;
-pub mod gc;
-pub mod items;
-pub mod keyrings;
-pub mod progress;
-pub mod release;
-pub mod staging;
-pub mod trust;
-pub mod trust_replay;
+pub(crate) mod compare;
+pub(crate) mod fsck;
+pub(crate) mod gc;
+pub(crate) mod items;
+pub(crate) mod keyrings;
+pub(crate) mod progress;
+pub(crate) mod release;
+pub(crate) mod staging;
+pub(crate) mod trust;
+pub(crate) mod trust_replay;
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};

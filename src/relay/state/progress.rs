@@ -23,7 +23,7 @@ const LONGEST: u64 = 1 << 20;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Progress {
+pub(crate) struct Progress {
     /// Time when the import began.
     pub begun: Timestamp,
     /// Time when this file was written.
@@ -51,7 +51,7 @@ pub struct Progress {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum ProgressStep {
+pub(crate) enum ProgressStep {
     /// The medium is searched.
     #[default]
     Searching,
@@ -67,7 +67,7 @@ pub enum ProgressStep {
 
 impl ProgressStep {
     /// Text of the step.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Searching => "searching the medium",
             Self::Reading => "reading",
@@ -82,7 +82,7 @@ impl ProgressStep {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct BundleProgress {
+pub(crate) struct BundleProgress {
     /// Folder of the bundle, escaped.
     pub name: String,
     /// Release, as FEED/VERSION, once its manifest is verified.
@@ -99,7 +99,7 @@ pub struct BundleProgress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum BundleState {
+pub(crate) enum BundleState {
     /// The bundle waits for its turn.
     Waiting,
     /// The payload is being read.
@@ -118,7 +118,7 @@ pub enum BundleState {
 
 impl BundleState {
     /// Text of the state.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Reading => "reading",
@@ -133,17 +133,17 @@ impl BundleState {
 
 impl Progress {
     /// True while the import runs at `now`, as far as the file shows: one that was interrupted is no longer written.
-    pub fn is_running(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_running(&self, now: Timestamp) -> bool {
         self.step != ProgressStep::Ended && self.updated.age(now) < STILL
     }
 
     /// Share of the step that is done, in percent.
-    pub fn percent(&self) -> u64 {
+    pub(crate) fn percent(&self) -> u64 {
         self.bytes.saturating_mul(100).checked_div(self.total).unwrap_or_default().min(100)
     }
 
     /// Finds the bundle of this name, or adds one; none where the list is full.
-    pub fn bundle_mut(&mut self, name: &str) -> Option<&mut BundleProgress> {
+    pub(crate) fn bundle_mut(&mut self, name: &str) -> Option<&mut BundleProgress> {
         let place = self.bundles.iter().position(|bundle| bundle.name == name);
         if place.is_none() && self.bundles.len() < NAMED {
             let state = BundleState::Waiting;
@@ -155,7 +155,7 @@ impl Progress {
 }
 
 /// Writer of the progress file.
-pub struct ProgressFile {
+pub(crate) struct ProgressFile {
     file: Option<File>,
     /// Bytes of the file that are in use.
     length: usize,
@@ -164,12 +164,12 @@ pub struct ProgressFile {
 
 impl ProgressFile {
     /// Opens the file. Where that fails, nothing is written.
-    pub fn open(state: &State) -> Self {
+    pub(crate) fn open(state: &State) -> Self {
         Self { file: durable::create(&state.progress_path(), 0o644).ok(), length: 0, written: None }
     }
 
     /// Writes `progress`; with `is_deferrable`, only if the last write was at least 200 ms ago.
-    pub fn write(&mut self, progress: &Progress, is_deferrable: bool) {
+    pub(crate) fn write(&mut self, progress: &Progress, is_deferrable: bool) {
         let rested = self.written.is_none_or(|written| written.elapsed() >= PAUSE);
         let Some(file) = self.file.as_ref().filter(|_| rested || !is_deferrable) else { return };
         let Ok(mut bytes) = serde_json::to_vec(progress) else { return };
@@ -184,7 +184,7 @@ impl ProgressFile {
 }
 
 /// Reads the progress file; none before the first import. Fault: the file cannot be read, or is being written just now.
-pub fn read(state: &State) -> Result<Option<Progress>, Fault> {
+pub(crate) fn read(state: &State) -> Result<Option<Progress>, Fault> {
     let path = state.progress_path();
     if !path.exists() {
         return Ok(None);

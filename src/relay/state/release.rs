@@ -21,7 +21,7 @@ use bundle::{ReleaseId, Signer, Verified};
 use inspect::{Counts, Verdict};
 
 /// Format of `release.json`.
-pub const FORMAT: &str = "gaprelay-release/1";
+pub(crate) const FORMAT: &str = "gaprelay-release/1";
 
 /// Content of `release.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -245,7 +245,7 @@ impl State {
 pub struct Packs(BTreeMap<Digest, (PathBuf, u64, u64)>);
 
 /// Reads a JSON file of the state.
-pub fn read_json<T: serde::de::DeserializeOwned>(path: &std::path::Path) -> Result<T, Fault> {
+pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &std::path::Path) -> Result<T, Fault> {
     let bytes = durable::read(path, LONGEST)?;
     serde_json::from_slice(&bytes)
         .map_err(|e| Fault::damaged(path.to_string_lossy(), format!("it is not valid JSON of the expected form ({e})")))

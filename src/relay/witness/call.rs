@@ -29,7 +29,7 @@ const ROOM: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers until SIGTERM or SIGINT.
-pub fn open(memory: WitnessState, listener: StdListener, confined: PartlyConfined) -> Result<(), Fault> {
+pub(crate) fn open(memory: WitnessState, listener: StdListener, confined: PartlyConfined) -> Result<(), Fault> {
     let failed = |source| Fault::Io { operation: "answer on", path: "the network".into(), source };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(failed)?;
     let memory = Arc::new(memory);

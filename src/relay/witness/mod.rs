@@ -13,7 +13,7 @@
 //!
 //! The folder is one: a key restored without its memory, or with an old one, could be made to sign a fork.
 
-pub mod call;
+pub(crate) mod call;
 
 use std::path::{Path, PathBuf};
 
@@ -30,14 +30,14 @@ use tlog::tree::root_of;
 const EVIDENCE: usize = 16;
 
 /// The memory, in its folder.
-pub struct WitnessState {
+pub(crate) struct WitnessState {
     folder: PathBuf,
     cosigner: Cosigner,
 }
 
 /// Why a witness does not sign, with the status of the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum No {
+pub(crate) enum No {
     /// The request cannot be read, or begins after its own end (400).
     Malformed,
     /// The log is not known here (404).
@@ -54,7 +54,7 @@ pub enum No {
 
 impl WitnessState {
     /// Makes an empty memory with a fresh key. Fault: the folder is there already.
-    pub fn create(folder: &Path, name: &str) -> Result<Self, Fault> {
+    pub(crate) fn create(folder: &Path, name: &str) -> Result<Self, Fault> {
         if folder.exists() {
             return Err(Fault::Config(format!("{} is there already", folder.display())));
         }
@@ -71,7 +71,7 @@ impl WitnessState {
     }
 
     /// Opens a memory.
-    pub fn open(folder: &Path) -> Result<Self, Fault> {
+    pub(crate) fn open(folder: &Path) -> Result<Self, Fault> {
         let path = folder.join("witness.key");
         if !path.is_file() {
             return Err(Fault::Config(format!(
@@ -87,12 +87,12 @@ impl WitnessState {
 
     /// The same memory, seen from inside its folder, with the key that is in the process already.
     #[must_use]
-    pub fn inside(self) -> Self {
+    pub(crate) fn inside(self) -> Self {
         Self { folder: PathBuf::from("."), cosigner: self.cosigner }
     }
 
     /// Public key of the witness.
-    pub fn vkey(&self) -> String {
+    pub(crate) fn vkey(&self) -> String {
         self.cosigner.witness().to_text()
     }
 
@@ -101,7 +101,7 @@ impl WitnessState {
     }
 
     /// Remembers a log from here on. Fault: another key is known for its name.
-    pub fn know(&self, key: &Verifier) -> Result<(), Fault> {
+    pub(crate) fn know(&self, key: &Verifier) -> Result<(), Fault> {
         let path = self.log(key.name()).join("vkey");
         let text = format!("{}\n", key.to_text());
         if path.exists() && durable::read(&path, 4096)? != text.as_bytes() {
@@ -113,7 +113,7 @@ impl WitnessState {
     }
 
     /// Each log that it knows, with the newest head it signed.
-    pub fn logs(&self) -> Result<Vec<(Verifier, Option<Checkpoint>)>, Fault> {
+    pub(crate) fn logs(&self) -> Result<Vec<(Verifier, Option<Checkpoint>)>, Fault> {
         let folder = self.folder.join("logs");
         let mut logs = Vec::new();
         for name in durable::names(&folder)? {
@@ -139,7 +139,7 @@ impl WitnessState {
 
     /// Judges a head; if it grew from what is remembered, remembers it, durably, and only then gives the
     /// signature line.
-    pub fn answer(&self, asked: &str, now: Timestamp) -> Result<Result<String, No>, Fault> {
+    pub(crate) fn answer(&self, asked: &str, now: Timestamp) -> Result<Result<String, No>, Fault> {
         let Some(growth) = Growth::parse(asked) else { return Ok(Err(No::Malformed)) };
         let origin = growth.note.lines().next().unwrap_or_default();
         let path = self.log(origin);

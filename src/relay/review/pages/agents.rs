@@ -14,7 +14,7 @@ use crate::review::response::PageResponse;
 use base::{Error, clock};
 
 /// Builds the page.
-pub fn page(context: &ReviewContext, reader: &PageReader) -> Result<PageResponse, Error> {
+pub(crate) fn page(context: &ReviewContext, reader: &PageReader) -> Result<PageResponse, Error> {
     let rows = rows(&context.state, clock::now())?;
     let senders = context.refusals(|[agents, ..]| agents.senders())?;
     let differing: Vec<&AgentRow> = rows.iter().filter(|row| row.standing != AgentStanding::Current).collect();

@@ -12,7 +12,7 @@ use crate::review::response::PageResponse;
 use base::Error;
 
 /// Builds the page.
-pub fn page(context: &ReviewContext, reader: &PageReader) -> Result<PageResponse, Error> {
+pub(crate) fn page(context: &ReviewContext, reader: &PageReader) -> Result<PageResponse, Error> {
     let mut rows = releases::rows(&context.state, &context.config)?;
     rows.sort_by_key(|row| std::cmp::Reverse(row.release.imported));
     let body = html! {

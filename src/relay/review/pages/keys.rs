@@ -18,7 +18,7 @@ use config::{Config, Feed};
 use inspect::Action;
 
 /// Builds the page.
-pub fn page(context: &ReviewContext, reader: &PageReader) -> Result<PageResponse, Error> {
+pub(crate) fn page(context: &ReviewContext, reader: &PageReader) -> Result<PageResponse, Error> {
     let config = &context.config;
     let trust = Trust::load(&context.state)?;
     let keyring = context.state.keyring(&trust)?;

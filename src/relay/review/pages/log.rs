@@ -86,7 +86,7 @@ impl LogFilter {
 }
 
 /// Builds the page.
-pub fn page(context: &ReviewContext, reader: &PageReader, request: &PageRequest) -> Result<PageResponse, Error> {
+pub(crate) fn page(context: &ReviewContext, reader: &PageReader, request: &PageRequest) -> Result<PageResponse, Error> {
     let filter = LogFilter::read(request);
     let folder = filter.folder(context);
     let vkey = read_vkey(&folder)?;
@@ -142,7 +142,7 @@ fn form(filter: &LogFilter) -> Markup {
 }
 
 /// File with the filtered entries, oldest first, as lines of an export; `None` if the format is unknown.
-pub fn export(context: &ReviewContext, request: &PageRequest) -> Result<Option<PageResponse>, Error> {
+pub(crate) fn export(context: &ReviewContext, request: &PageRequest) -> Result<Option<PageResponse>, Error> {
     let (format, end) = match request.field("format").as_str() {
         "json" => (ExportFormat::Json, "jsonl"),
         "ocsf" => (ExportFormat::Ocsf, "ocsf.jsonl"),
@@ -174,7 +174,7 @@ pub fn export(context: &ReviewContext, request: &PageRequest) -> Result<Option<P
 }
 
 /// Proof of one entry, such as `import/7.tlog-proof`, as a file (C2SP tlog-proof); `None` if there is no such entry.
-pub fn proof(context: &ReviewContext, entry: &str) -> Result<Option<PageResponse>, Error> {
+pub(crate) fn proof(context: &ReviewContext, entry: &str) -> Result<Option<PageResponse>, Error> {
     let Some((log, number)) = entry.strip_suffix(".tlog-proof").and_then(|entry| entry.split_once('/')) else {
         return Ok(None);
     };

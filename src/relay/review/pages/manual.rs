@@ -9,7 +9,7 @@ use crate::review::response::PageResponse;
 use terminal::manual;
 
 /// List of the topics.
-pub fn index(context: &ReviewContext, reader: &PageReader) -> PageResponse {
+pub(crate) fn index(context: &ReviewContext, reader: &PageReader) -> PageResponse {
     let body = html! {
         p { "These pages are in the program. On a terminal, " code { "gaprelay help TOPIC" } " prints the same text." }
         dl {
@@ -22,7 +22,7 @@ pub fn index(context: &ReviewContext, reader: &PageReader) -> PageResponse {
 }
 
 /// Page of a topic, as text; `None` if the manual has no such topic.
-pub fn topic(context: &ReviewContext, reader: &PageReader, topic: &str) -> Option<PageResponse> {
+pub(crate) fn topic(context: &ReviewContext, reader: &PageReader, topic: &str) -> Option<PageResponse> {
     let page = manual::page(topic)?;
     let body = html! {
         p { a href="/manual" { "All topics of the manual" } }

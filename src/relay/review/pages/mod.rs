@@ -1,14 +1,14 @@
 //! Pages, one file for each.
 
-pub mod agents;
-pub mod imports;
-pub mod keys;
-pub mod log;
-pub mod manual;
-pub mod refusals;
-pub mod release;
-pub mod today;
-pub mod witnesses;
+pub(crate) mod agents;
+pub(crate) mod imports;
+pub(crate) mod keys;
+pub(crate) mod log;
+pub(crate) mod manual;
+pub(crate) mod refusals;
+pub(crate) mod release;
+pub(crate) mod today;
+pub(crate) mod witnesses;
 
 use super::layout::mark;
 use crate::publish::ReleaseStatus;

@@ -22,7 +22,7 @@ const DAYS: u64 = 31;
 const BARS: usize = 8;
 
 /// Builds the page.
-pub fn page(context: &ReviewContext, reader: &PageReader) -> Result<PageResponse, Error> {
+pub(crate) fn page(context: &ReviewContext, reader: &PageReader) -> Result<PageResponse, Error> {
     let guard = context.guard()?;
     let (by_agent, by_product, days) = context.refusals(|[agents, products, days]| {
         (agents.rows(&guard), products.rows(&guard), days.days(clock::now(), DAYS))

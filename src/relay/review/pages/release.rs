@@ -25,7 +25,7 @@ use bundle::statement::{Decision, Statement, Ticket};
 use inspect::{Verdict, VerdictKind};
 
 /// Builds the page.
-pub fn page(
+pub(crate) fn page(
     context: &ReviewContext,
     reader: &PageReader,
     request: &PageRequest,
@@ -46,7 +46,7 @@ pub fn page(
 }
 
 /// Statement as a file: byte for byte the text to be signed.
-pub fn statement(context: &ReviewContext, request: &PageRequest, id: &ReleaseId) -> Result<PageResponse, Error> {
+pub(crate) fn statement(context: &ReviewContext, request: &PageRequest, id: &ReleaseId) -> Result<PageResponse, Error> {
     let details = release_details(&context.state, &context.config, id)?;
     let items = release_changes(&context.state, &details.row.release, &details.verdicts)?.items;
     let text = draft(request, &details, items.digest()?)?.to_string();
@@ -54,7 +54,7 @@ pub fn statement(context: &ReviewContext, request: &PageRequest, id: &ReleaseId)
 }
 
 /// Proof that the import is in the log, as a file (C2SP tlog-proof).
-pub fn proof(context: &ReviewContext, id: &ReleaseId) -> Result<PageResponse, Error> {
+pub(crate) fn proof(context: &ReviewContext, id: &ReleaseId) -> Result<PageResponse, Error> {
     let receipt = of_import(&context.state, id)?;
     let none = || {
         let text = format!("the import log has no import of release {id}");

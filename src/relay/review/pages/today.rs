@@ -25,7 +25,7 @@ const RELOAD_WHILE_IMPORTING: u32 = 2;
 const DAYS: u64 = 21;
 
 /// Builds the page.
-pub fn page(context: &ReviewContext, reader: &PageReader) -> Result<PageResponse, Error> {
+pub(crate) fn page(context: &ReviewContext, reader: &PageReader) -> Result<PageResponse, Error> {
     let now = clock::now();
     let status = status::status(&context.state, &context.config, now)?;
     let newest = releases::rows(&context.state, &context.config)?.into_iter().max_by_key(|row| row.release.imported);

@@ -17,7 +17,7 @@ use tlog::compare::growth;
 use tlog::cosigned::{Cosigned, kept};
 
 /// Builds the page.
-pub fn page(context: &ReviewContext, reader: &PageReader, request: &PageRequest) -> Result<PageResponse, Error> {
+pub(crate) fn page(context: &ReviewContext, reader: &PageReader, request: &PageRequest) -> Result<PageResponse, Error> {
     let relay = context.config.relay.get_ref();
     let Some(witness) = &context.config.witness else {
         let body = html! {
@@ -125,7 +125,7 @@ fn next_request(reader: &PageReader, heads: &[Cosigned]) -> Markup {
 }
 
 /// Body of an `add-checkpoint` request (C2SP tlog-witness), as a file; `None` if the log has no such older size.
-pub fn request_file(context: &ReviewContext, request: &PageRequest) -> Result<Option<PageResponse>, Error> {
+pub(crate) fn request_file(context: &ReviewContext, request: &PageRequest) -> Result<Option<PageResponse>, Error> {
     let folder = context.state.import_log();
     let Ok(old) = request.field("old").parse() else { return Ok(None) };
     Ok(growth(&folder, &read_vkey(&folder)?, old)?.map(|growth| PageResponse::text(growth.to_text())))
