@@ -58,7 +58,7 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, digest: Digest) -> Result<T, 
         hasher.update(bytes);
     }
     if hasher.finish() != digest {
-        return Err(damaged("it is not what was written there"));
+        return Err(damaged("its bytes differ from those that were written"));
     }
     file.rewind().during("read", path)?;
     serde_json::from_reader(BufReader::with_capacity(PIECE, file)).map_err(|_| damaged("it cannot be read"))

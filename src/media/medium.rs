@@ -257,7 +257,7 @@ fn hear_envelope(answers: &mut Receiver<TimedPipe>, document: Document, limits: 
     }
     let sorted = signatures.is_sorted_by(|(one, _), (other, _)| one < other);
     if !sorted || !signatures.iter().all(|(name, _)| ours(name)) {
-        return Err(misbehaves("hands over files that are no signatures").into());
+        return Err(misbehaves("sent files that are not signatures").into());
     }
     Ok(Envelope { document: bytes, signatures })
 }
@@ -324,7 +324,7 @@ fn broken(error: &io::Error) -> Fault {
 fn unexpected(answer: ReaderReply) -> Error {
     match answer {
         ReaderReply::Refused(reason, detail) => Error::refused(reason, printable(&detail)),
-        _ => misbehaves("answered what was not asked").into(),
+        _ => misbehaves("sent a reply to another request").into(),
     }
 }
 

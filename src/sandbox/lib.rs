@@ -1,8 +1,8 @@
 //! Confinement of a process: it can do its work and nothing else, even after its code was taken over. Three layers, none of
 //! which trusts another:
 //!
-//! 1. [`namespaces`]: no network, no user, no privilege;
-//! 2. [`landlock`]: no file but those of its row in [`rights`], no TCP port;
+//! 1. `namespaces`: no network, no user, no privilege;
+//! 2. `landlock`: no file but those of its row in [`rights`], no TCP port;
 //! 3. [`seccomp`]: no system call but those of its column in [`calls`].
 //!
 //! Runs in every process, which takes all three layers before it reads the first foreign byte; none can be given back. A

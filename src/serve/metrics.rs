@@ -47,7 +47,7 @@ impl Numbers {
         all.counter("connections_turned_away", "Connections beyond the limits.", counts.turned_away.load(Relaxed));
         all.counter("requests", "Requests answered.", counts.requests.load(Relaxed));
         all.counter("requests_refused", "Requests refused and recorded.", counts.refused.load(Relaxed));
-        all.counter("requests_missing", "Requests for what is not there.", counts.missing.load(Relaxed));
+        all.counter("requests_missing", "Requests for paths that do not exist.", counts.missing.load(Relaxed));
         all.counter("body_bytes", "Bytes of bodies handed to the network.", counts.bytes.load(Relaxed));
         all.counter("load_faults", "Times a published set could not be loaded.", counts.load_faults.load(Relaxed));
         all.counter("evidence_dropped", "Attempts that were only counted.", service.evidence.dropped.load(Relaxed));

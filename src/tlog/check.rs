@@ -79,7 +79,7 @@ pub fn check(folder: &Path, verifier: &Verifier, mut each: impl FnMut(u64, &[u8]
         return Ok(LogFinding::Whole { size: head.size, root: head.root });
     }
     let detail = match suspect {
-        Some(_) => "it is not what was promised by the signed head",
+        Some(_) => "it differs from what the signed head promises",
         None => "the entries and the tiles were both changed: they do not match the signed head",
     };
     Ok(LogFinding::Bad { entry: suspect, detail: detail.into() })

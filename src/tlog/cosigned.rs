@@ -85,7 +85,10 @@ pub fn judge(
     let refuse = |reason, detail: String| Err(Refusal::new(reason, detail).into());
     let note = Growth::parse(text).map_or_else(|| text.to_owned(), |growth| growth.note);
     if note.len() > LONGEST || parts(&note).is_none() {
-        return refuse(Reason::CosignatureMalformed, "it is no signed note, or a very long one".into());
+        return refuse(
+            Reason::CosignatureMalformed,
+            "it is not a signed note, or it is longer than a note may be".into(),
+        );
     }
     let Some(head) = verifier.head(&note) else {
         return refuse(Reason::CosignatureForeign, "it is not the head of this relay's import log".into());

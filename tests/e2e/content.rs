@@ -199,7 +199,7 @@ fn archives_of_rules_pass_and_suricata_update_takes_them() {
         [
             ("stripped", "rule-runs-code", "rules/site.rules"),
             ("cleared", "", ""),
-            ("withheld", "archive-form", "it is no gzip, or damaged"),
+            ("withheld", "archive-form", "it is not gzip, or it is damaged"),
             // The feed may not carry thresholds, packed or not.
             ("withheld", "kind-not-allowed", ""),
         ]

@@ -196,7 +196,7 @@ pub fn open<T: DeserializeOwned>(
     role: &TufRole,
 ) -> Result<T, Refusal> {
     let wrong = |what: &str| refuse(format!("{name}: {what}"));
-    let file: Value = serde_json::from_str(text).map_err(|_| wrong("it is no JSON"))?;
+    let file: Value = serde_json::from_str(text).map_err(|_| wrong("it is not JSON"))?;
     let signed = file.get("signed").ok_or_else(|| wrong("it has no signed part"))?;
     let bytes = canonical(signed)?;
     let mut good: Vec<&str> = Vec::new();

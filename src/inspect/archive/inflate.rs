@@ -18,7 +18,7 @@ pub(crate) fn most_from(packed: u64) -> u64 {
     packed.saturating_mul(RATIO).saturating_add(FREE).min(LARGEST)
 }
 
-const DAMAGED: Wrong = "it is no gzip, or damaged";
+const DAMAGED: Wrong = "it is not gzip, or it is damaged";
 
 /// Inflates what it reads. It ends where something is wrong, too: [`Inflate::ended`] tells.
 pub(crate) struct Inflate<R> {

@@ -42,7 +42,7 @@ impl Names {
 
     /// Folder of a path.
     fn enter(&mut self, path: &str) -> Result<(), Wrong> {
-        paths::check(path, &Limits::default()).map_err(|_| "a file's name is no plain path")?;
+        paths::check(path, &Limits::default()).map_err(|_| "a file's name is not a plain path")?;
         path.match_indices('/').try_for_each(|(at, _)| self.folder(paths::folded(path.get(..at).unwrap_or_default())))
     }
 

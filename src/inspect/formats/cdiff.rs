@@ -104,7 +104,7 @@ fn parts(source: &mut dyn BufRead, notes: &mut Notes<'_>) -> io::Result<Result<(
         {
             Ok(())
         }
-        _ => Err("what stands behind its script is no signature"),
+        _ => Err("the bytes behind its script are not a signature"),
     })
 }
 
@@ -121,7 +121,7 @@ fn script<R: BufRead>(inflating: &mut Inflate<R>, size: u64, notes: &mut Notes<'
     read?;
     // A line that is no text is passed over as a line.
     let is_text = notes.was_over() || text.state() == TextState::Plain;
-    Ok(if is_text { Ok(()) } else { Err("its script is no plain text") })
+    Ok(if is_text { Ok(()) } else { Err("its script is not plain text") })
 }
 
 /// Inflates exactly so many bytes, and fails where there are others: a line that is cut is none.
@@ -281,10 +281,10 @@ mod tests {
         let form = |wrong: &str| [(Reason::ArchiveForm, 1, Some(wrong.to_owned()))];
         let latin = script.replace("CLOSE", "UNLINK é");
         let latin = latin.chars().map(|c| u8::try_from(c).unwrap()).collect::<Vec<_>>();
-        let behind = "what stands behind its script is no signature";
+        let behind = "the bytes behind its script are not a signature";
         for (bytes, wrong) in [
-            (packed(&latin, latin.len(), ":abc"), "its script is no plain text"),
-            (packed("OPEN a.hdb\nADD \x1b[2J\nCLOSE\n", 26, ":abc"), "its script is no plain text"),
+            (packed(&latin, latin.len(), ":abc"), "its script is not plain text"),
+            (packed("OPEN a.hdb\nADD \x1b[2J\nCLOSE\n", 26, ":abc"), "its script is not plain text"),
             (packed(script, 3, ":abc"), "its script is longer than its header says"),
             (packed(script, 30, ":abc"), "its script is shorter than its header says"),
             (packed(script, 1 << 40, ":abc"), "its script is too long"),

@@ -134,7 +134,7 @@ impl DatabaseContents {
 
     /// Checks that the `.info` is of this container, and lists its files.
     fn check(&self, header: &[&str]) -> Result<(), Wrong> {
-        let text = str::from_utf8(&self.info).map_err(|_| "its .info is no text")?;
+        let text = str::from_utf8(&self.info).map_err(|_| "its .info is not text")?;
         let mut lines = text.lines();
         let first: Vec<&str> = lines.next().unwrap_or_default().trim_end().split(':').collect();
         // Its own digest and signature cannot be in it.

@@ -1,5 +1,5 @@
 //! Archives of rules as vendors ship them (`emerging.rules.tar.gz`): each file in it is inspected as if it had come by
-//! itself. In scope: what [`crate::archive`] reads.
+//! itself. In scope: what `archive` reads.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead};
@@ -175,10 +175,10 @@ mod tests {
         for (bytes, wrong) in [
             (gzip(&tar(&[("a.rules", GOOD), ("A.rules", GOOD)])), "two of its files have one name"),
             (gzip(&tar(&[("a", b"x\n"), ("a/b.rules", GOOD)])), "one of its files is a folder too"),
-            (gzip(&tar(&[("../a.rules", GOOD)])), "a file's name is no plain path"),
+            (gzip(&tar(&[("../a.rules", GOOD)])), "a file's name is not a plain path"),
             ([gzip(&good), gzip(&good)].concat(), "bytes stand behind its end"),
             ([gzip(&good), b"x".to_vec()].concat(), "bytes stand behind its end"),
-            (gzip(&good)[..gzip(&good).len() - 4].to_vec(), "it is no gzip, or damaged"),
+            (gzip(&good)[..gzip(&good).len() - 4].to_vec(), "it is not gzip, or it is damaged"),
             (gzip(&good[..good.len() - 600]), "it is cut"),
             (
                 gzip(&[good.clone(), GOOD.to_vec(), vec![0; 512 - GOOD.len()]].concat()),

@@ -315,7 +315,7 @@ fn unexpected(answer: ExaminerReply) -> Result<Error, Fault> {
         ExaminerReply::Refused(reason, detail) => Ok(Error::refused(reason, printable(&detail))),
         ExaminerReply::Failed(what) => Err(misbehaves(&format!("failed: {}", printable(&what)))),
         ExaminerReply::Items | ExaminerReply::Flaw(_) | ExaminerReply::Found(_) | ExaminerReply::Done => {
-            Err(misbehaves("answered what was not asked"))
+            Err(misbehaves("sent a reply to another request"))
         }
     }
 }

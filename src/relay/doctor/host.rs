@@ -73,7 +73,7 @@ pub(super) fn mounters(patient: &ExaminedHost<'_>, report: &mut HostReport) {
     running.dedup();
     for program in running.iter().filter(|name| MOUNTERS.contains(&name.as_str())) {
         let next = "Remove it, or stop it for good: systemctl mask --now its service (udisks2, autofs).";
-        report.bad(CHECK, format!("{program} runs: it mounts what is plugged in"), next);
+        report.bad(CHECK, format!("{program} runs: it mounts every disk that is plugged in"), next);
     }
     if !report.has(CHECK) {
         report.good(CHECK, "none runs");
@@ -222,7 +222,7 @@ pub(super) fn modes(patient: &ExaminedHost<'_>, report: &mut HostReport) {
         }
     }
     if !report.has(CHECK) {
-        report.good(CHECK, "keys are their owner's, and nobody else may change what is trusted");
+        report.good(CHECK, "only their owner may read the keys, and nobody else may change the trust state");
     }
 }
 

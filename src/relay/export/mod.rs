@@ -1,7 +1,7 @@
 //! Export of the logs to collectors: OCSF, CEF, or the entries as they are, in lines or in RFC 5424 frames. Every line
 //! names its entry and the size of the signed head under which it was read, and holds the entry's exact bytes or their
 //! leaf hash, so that an export can be checked against the log. In scope: content of a line, its destination, the
-//! check. Out of scope: the sentence for an entry ([`crate::report::event_text()`]), and any connection: a line goes to
+//! check. Out of scope: the sentence for an entry (`report::event_text`), and any connection: a line goes to
 //! a file, a pipe, or the local syslog socket.
 
 pub mod cef;

@@ -82,7 +82,7 @@ pub(crate) const RIGHTS: [Rights; 9] = [
     Rights {
         name: "reader",
         letter: 'R',
-        may: "reads the medium and tells the keeper its bytes",
+        may: "reads the medium and sends its bytes to the keeper",
         reads: &[Medium],
         writes: &[],
         appends: None,
@@ -108,7 +108,7 @@ pub(crate) const RIGHTS: [Rights; 9] = [
     Rights {
         name: "keeper",
         letter: 'K',
-        may: "verifies, logs, stores and publishes; never parses what is not signed, never sees the medium",
+        may: "verifies, logs, stores and publishes; parses nothing unsigned, and cannot see the medium",
         reads: &[State("")],
         writes: &[
             State("blobs"),
@@ -231,7 +231,7 @@ pub(crate) const RIGHTS: [Rights; 9] = [
     Rights {
         name: "witness",
         letter: 'W',
-        may: "on an officer's machine: answers who asks for a cosignature, and remembers what it signed",
+        may: "on an officer's machine: answers requests for a cosignature, and records each one",
         reads: &[State("lock")],
         writes: &[State("logs")],
         appends: None,
@@ -248,7 +248,7 @@ pub(crate) const RIGHTS: [Rights; 9] = [
     Rights {
         name: "exporter",
         letter: 'X',
-        may: "tells the logs' entries to what was opened for it: a file, or the local syslog socket",
+        may: "writes the entries of the logs to one file, or to the local syslog socket",
         reads: &[State("log/access"), State("log/import"), State("releases")],
         writes: &[],
         appends: None,

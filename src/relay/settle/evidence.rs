@@ -33,7 +33,7 @@ pub(super) fn anchor_access_log(keeper: &mut Keeper, head: &Checkpoint) -> Resul
             return Err(damaged("it is shorter than the import log says it was"));
         }
         if proof::root(&Nodes::new(&folder, head.size), before.size)? != before.root.0 {
-            return Err(damaged("its beginning is not what the import log says it was"));
+            return Err(damaged("its first entries differ from those that the import log has on record"));
         }
     }
     if head.size > 0 && keeper.trust.anchored.as_ref() != Some(&next) {

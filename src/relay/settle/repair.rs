@@ -112,7 +112,7 @@ fn replay_log(state: &State) -> Result<Rebuilt, Fault> {
         return Err(damaged(detail));
     }
     if let Some(number) = replay.unread {
-        return Err(damaged(format!("entry {number} cannot be read, so nobody can say what is trusted")));
+        return Err(damaged(format!("entry {number} cannot be read, so the trust state cannot be made from the log")));
     }
     let trust = replay.trust.ok_or_else(|| damaged("it does not begin with the making of this relay".into()))?;
     Ok(Rebuilt { relay: vkey.name().to_owned(), trust, log: (replay.head.0, Digest(replay.head.1)) })
@@ -134,7 +134,10 @@ pub fn repair(
     let loaded = Trust::load(state).and_then(|trust| state.keyring(&trust).map(|_| trust));
     let rebuilt = replay_log(state)?;
     if loaded.is_ok_and(|trust| trust.agrees_with(&rebuilt.trust)) {
-        return Err(Error::refused(Reason::RepairNotNeeded, "the trust state is whole, and is what the log says"));
+        return Err(Error::refused(
+            Reason::RepairNotNeeded,
+            "the trust state is whole and agrees with the log: there is nothing to repair",
+        ));
     }
 
     // 2. The keyring is the one that the log names.
@@ -143,7 +146,7 @@ pub fn repair(
     // A copy that cannot be read is as good as a wrong one.
     let bytes = keyring.unwrap_or_else(|| durable::read(&path, LONGEST).unwrap_or_default());
     if Digest::of(&bytes) != pin.sha256 {
-        let detail = format!("what is here is not keyring {} with sha256:{}", pin.version, pin.sha256);
+        let detail = format!("the keyring file here is not keyring {} with sha256:{}", pin.version, pin.sha256);
         return Err(Error::refused(Reason::RepairKeyring, detail));
     }
     let mut ring = Keyring::parse(&bytes)?;

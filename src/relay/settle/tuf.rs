@@ -108,7 +108,7 @@ pub(crate) fn read_key(state: &State) -> Result<Option<SigningKey>, Fault> {
     }
     let text = durable::read(&path, 4096)?;
     let seed = data_encoding::HEXLOWER.decode(text.trim_ascii()).ok().and_then(|seed| seed.try_into().ok());
-    let seed: [u8; 32] = seed.ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it is no key"))?;
+    let seed: [u8; 32] = seed.ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it is not a key"))?;
     Ok(Some(SigningKey::from_bytes(&seed)))
 }
 

@@ -94,7 +94,7 @@ async fn receive(request: Request<Incoming>, memory: Arc<WitnessState>) -> Respo
         Ok(Ok(Err(No::UnknownLog))) => answer(404, "text/plain", "this log is not known here\n".into()),
         Ok(Ok(Err(No::Unsigned))) => answer(403, "text/plain", "it is not signed by the log's key\n".into()),
         Ok(Ok(Err(No::Inconsistent))) => {
-            answer(422, "text/plain", "it did not grow from what was signed here\n".into())
+            answer(422, "text/plain", "the log did not grow from the head that this witness signed last\n".into())
         }
         Ok(Err(_)) | Err(_) => answer(500, "text/plain", "the memory cannot be read or written\n".into()),
     }

@@ -75,7 +75,7 @@ impl WitnessState {
         let path = folder.join("witness.key");
         if !path.is_file() {
             return Err(Fault::Config(format!(
-                "{} is no memory of a witness: make one with `log witness init`",
+                "{} is not the folder of a witness: make one with `gaprelay log witness init`",
                 folder.display()
             )));
         }

@@ -23,7 +23,7 @@ pub(crate) fn page(context: &ReviewContext, reader: &PageReader, request: &PageR
         let body = html! {
             p {
                 (mark("warn", "no witness"))
-                " config.toml names no witness. A witness is a person on another machine who signs the state of the log from time to time. "
+                " config.toml names no witness. A witness is another machine, an officer's for example, that signs the state of the log from time to time. "
                 "Without one, only receipts of imports can show that the log was cut or replaced."
             }
             p {
