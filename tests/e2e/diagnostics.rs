@@ -1,9 +1,11 @@
 //! Diagnostics of the services on standard error: JSON, priorities for the journal, levels.
 
 use std::fs::{self, File};
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -17,10 +19,19 @@ fn reports(world: &World, prepare: impl FnOnce(&mut Command, &File)) -> String {
     let mut command = world.command(&["up", "--listen", &address.to_string()]);
     prepare(&mut command, &file);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().unwrap();
-    until("it serves", || TcpStream::connect(address).is_ok());
+    // A socket takes connections before the server has said anything: an answer comes after its lines.
+    until("it answers", || answers(address).is_ok_and(|length| length > 0));
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     fs::read_to_string(path).unwrap()
+}
+
+/// The first bytes of an answer to a request for the index, counted.
+fn answers(address: SocketAddr) -> io::Result<usize> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+    stream.read(&mut [0; 64])
 }
 
 #[test]
