@@ -48,7 +48,7 @@ pub fn replace_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<Dig
 pub fn read_json<T: DeserializeOwned>(path: &Path, digest: Digest) -> Result<T, Fault> {
     let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
     let mut file = match File::open(path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Err(damaged("it is missing")),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Err(damaged("the file is missing")),
         opened => opened.during("open", path)?,
     };
     let (mut hasher, mut buffer) = (Hasher::new(), vec![0; PIECE]);
@@ -58,10 +58,11 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, digest: Digest) -> Result<T, 
         hasher.update(bytes);
     }
     if hasher.finish() != digest {
-        return Err(damaged("its bytes differ from those that were written"));
+        return Err(damaged("the bytes of the file differ from those that were written"));
     }
     file.rewind().during("read", path)?;
-    serde_json::from_reader(BufReader::with_capacity(PIECE, file)).map_err(|_| damaged("it cannot be read"))
+    serde_json::from_reader(BufReader::with_capacity(PIECE, file))
+        .map_err(|_| damaged("the JSON in the file is not of the form that this version of gaprelay reads"))
 }
 
 /// Hashes what is written.
@@ -216,10 +217,10 @@ fn all_names(path: &Path) -> Result<Vec<String>, Fault> {
     let mut names = Vec::new();
     for entry in fs::read_dir(path).during("list", path)? {
         let name = entry.during("list", path)?.file_name();
-        names.push(
-            name.into_string()
-                .map_err(|name| Fault::damaged(path.join(name).to_string_lossy(), "a name that is not ours"))?,
-        );
+        names.push(name.into_string().map_err(|name| {
+            let detail = "the file name is not UTF-8, so gaprelay did not make this file";
+            Fault::damaged(path.join(name).to_string_lossy(), detail)
+        })?);
     }
     names.sort_unstable();
     Ok(names)
@@ -227,10 +228,12 @@ fn all_names(path: &Path) -> Result<Vec<String>, Fault> {
 
 /// A whole file of ours; that it is missing or longer than `longest` bytes is damage.
 pub fn read(path: &Path, longest: u64) -> Result<Vec<u8>, Fault> {
-    let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
+    let damaged = |detail: String| Fault::damaged(path.to_string_lossy(), detail);
     match fs::metadata(path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Err(damaged("it is missing")),
-        Ok(meta) if meta.len() > longest => return Err(damaged("it is too long")),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Err(damaged("the file is missing".into())),
+        Ok(meta) if meta.len() > longest => {
+            return Err(damaged(format!("the file has {} bytes, and at most {longest} are expected", meta.len())));
+        }
         _ => {}
     }
     fs::read(path).during("read", path)

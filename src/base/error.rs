@@ -4,8 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
-use super::quoted::{quoted, quoted_os};
+use super::quoted::{printable, quoted, quoted_os};
 use super::reason::Reason;
+
+/// Words of the fault of a worker whose time is up: a failing medium is the likely cause.
+pub(crate) const LATE: &str = "did not finish within its time limit";
 
 /// The input is not acceptable: a stable code, and the facts of this case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,12 +96,21 @@ pub enum Fault {
         /// Behaviour that it never should show.
         what: String,
     },
+    /// A process of the relay was stopped by a signal that nobody is known to have sent.
+    Killed {
+        /// Role of the process.
+        role: &'static str,
+        /// Number of the signal.
+        signal: i32,
+    },
     /// The kernel, or the container around this process, lacks or refuses a system call that the relay needs.
     Kernel {
         /// Name of the system call.
         call: &'static str,
         /// Linux version that has it, at least.
         since: &'static str,
+        /// Error of the call.
+        source: io::Error,
     },
     /// Whoever started this process, or the operator, ended it.
     Interrupted,
@@ -124,7 +136,7 @@ impl Fault {
         match self {
             Self::Io { operation, source, .. } => io_hint(operation, source),
             Self::Damaged { .. } => {
-                "Run `gaprelay fsck` to see all that is wrong. What is published keeps being served. Damaged trust state is made anew by two officers: `gaprelay repair`. For anything else ask for help before you change anything."
+                "Run `gaprelay fsck` to see everything that is damaged. Published content is still served. If the trust state is damaged, two officers make it anew: `gaprelay repair`. For anything else, ask for help before you change anything."
             }
             Self::Config(_) => {
                 "Correct what is named above, then run the same command again. `gaprelay check-config` checks config.toml before it is used."
@@ -134,23 +146,35 @@ impl Fault {
                 "Run `gaprelay gc` to remove what is no longer served, or give the state folder more room; then import again."
             }
             Self::ClockBehind { .. } => {
-                "Set the clock of this machine right, then import again. If it is right now and had run ahead before, two officers say so: gaprelay directive clock-back."
+                "Set the clock of this machine right, then import again. If the clock is right now, and ran ahead before, two officers confirm that: gaprelay directive clock-back."
             }
             Self::ClockAhead { .. } => {
-                "Set the clock of this machine right, then import again. If it is right, an officer confirms it: gaprelay directive clock."
+                "Set the clock of this machine right, then import again. If the clock is right, an officer confirms that: gaprelay directive clock."
             }
             Self::Unconfined { .. } => {
-                "Run `gaprelay selftest` to see what this kernel offers. Only if the site accepts it: name the layer and the reason under [[without]] in config.toml."
+                "Remove the cause that is named above, then run the same command again. Only if the site accepts running without this layer: name the layer and the reason under [[without]] in config.toml."
+            }
+            Self::Worker { role: "reader", what } if what == LATE => {
+                "Nothing of the bundle was kept. The medium may be failing: copy the bundle to another one and import again. If that takes too long as well, keep the medium as evidence, and report this."
             }
             Self::Worker { .. } => {
-                "Nothing of that bundle was kept. Keep the medium as evidence, and have it looked at on another machine; then report this."
+                "Nothing of the bundle was kept. Keep the medium as evidence, and have it examined on another machine; then report this."
             }
-            Self::Kernel { .. } => {
-                "Run gaprelay on a newer kernel (`uname -r` shows this one's version), or outside of the container that refuses the call."
+            Self::Killed { .. } => {
+                "Run the same command again; what was not finished does not count. If it happens again, look at the kernel's messages (`journalctl -k` or `dmesg`): a lack of memory stops processes by signal 9."
             }
+            Self::Kernel { source, .. } => match source.kind() {
+                io::ErrorKind::Unsupported => {
+                    "`uname -r` shows the version of this kernel. If that is too old, use a newer kernel. If not, a container hides the call: permit it in the container's seccomp profile, or run gaprelay outside of the container."
+                }
+                io::ErrorKind::PermissionDenied => {
+                    "Permit the call in the container's seccomp profile, or in SystemCallFilter= of the systemd unit; or run gaprelay outside of the container."
+                }
+                _ => "Keep this output and report it to the makers of gaprelay.",
+            },
             Self::Interrupted => "Run the same command again; nothing was lost, and nothing was half done.",
             Self::Escape(_) => {
-                "Take this machine off the network until it is understood. `gaprelay selftest` shows each attempt and what stopped it."
+                "Take this machine off the network until the cause is found. `gaprelay selftest` shows each attempt and what stopped it."
             }
             Self::Internal(_) => "Keep this output and report it to the makers of gaprelay.",
         }
@@ -178,7 +202,7 @@ impl fmt::Display for Fault {
             Self::Config(text) | Self::Usage { detail: text, .. } => f.write_str(text),
             Self::Space { needed, free } => {
                 let (needed, free) = (crate::limits::human(*needed), crate::limits::human(*free));
-                write!(f, "not enough space: {needed} needed, {free} free")
+                write!(f, "not enough free space for the bundle: {needed} needed, {free} free")
             }
             Self::ClockBehind { now, floor } => {
                 write!(
@@ -193,15 +217,19 @@ impl fmt::Display for Fault {
                 )
             }
             Self::Unconfined { layer, why } => {
-                write!(f, "the confinement layer {layer} is not available: {}", quoted(why))
+                write!(f, "the confinement layer {layer} is not available: {}", printable(why))
             }
             Self::Worker { role, what } => write!(f, "the {role} {}", quoted(what)),
-            Self::Kernel { call, since } => {
-                write!(
-                    f,
-                    "this kernel, or the container around this process, lacks or refuses {call} (in Linux since {since})"
-                )
-            }
+            Self::Killed { role, signal } => write!(f, "the {role} was stopped by signal {signal}"),
+            Self::Kernel { call, since, source } => match source.kind() {
+                io::ErrorKind::Unsupported => {
+                    write!(f, "the system call {call} does not exist here (Linux has it since {since})")
+                }
+                io::ErrorKind::PermissionDenied => {
+                    write!(f, "this process may not make the system call {call}: {source}")
+                }
+                _ => write!(f, "the system call {call} failed: {source}"),
+            },
             Self::Interrupted => f.write_str("interrupted"),
             Self::Escape(what) => write!(f, "the isolation self-test failed: {what}"),
             Self::Internal(what) => write!(f, "internal fault (a defect in gaprelay): {what}"),
@@ -224,6 +252,9 @@ fn io_hint(operation: &str, source: &io::Error) -> &'static str {
         PermissionDenied if operation == "listen on" => {
             "Ports below 1024 need a privilege: start the service by the units of `gaprelay deployment`, or choose a port from 1024 on."
         }
+        PermissionDenied if operation == "set read-only" => {
+            "Root lacks the capability CAP_SYS_ADMIN, as in most containers: run the command outside of the container."
+        }
         PermissionDenied => "Run the command as the user who owns that path, or correct the permissions of that path.",
         NotFound => {
             "Check the spelling of the path. If the path is on a removable medium, check that the medium is mounted."
@@ -236,7 +267,7 @@ fn io_hint(operation: &str, source: &io::Error) -> &'static str {
             "Another program listens on that address: `ss -lntup` shows which one. Stop it, or choose another address."
         }
         AddrNotAvailable => {
-            "No network interface of this machine has that address: `ip address` shows which ones there are."
+            "No network interface of this machine has that address: `ip address` shows the addresses that it has."
         }
         _ => "Remove the cause, then run the same command again; nothing was lost.",
     }

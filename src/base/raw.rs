@@ -19,8 +19,8 @@ use super::error::IoContext as _;
 pub fn map(path: &Path, size: Option<u64>) -> Result<Bytes, Fault> {
     let file = File::open(path).during("open", path)?;
     let length = file.metadata().during("read", path)?.len();
-    if size.is_some_and(|size| size != length) {
-        return Err(Fault::damaged(path.to_string_lossy(), "it does not have its length"));
+    if let Some(size) = size.filter(|size| *size != length) {
+        return Err(Fault::damaged(path.to_string_lossy(), format!("the file has {length} bytes instead of {size}")));
     }
     if length == 0 {
         return Ok(Bytes::new());
@@ -41,7 +41,10 @@ pub fn close_from(first: u32) -> Result<(), Fault> {
 fn close_range(first: u32, last: u32) -> Result<(), Fault> {
     // SAFETY: called at the start of `main` alone, when no value of ours owns one of these descriptors.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-    if closed == 0 { Ok(()) } else { Err(Fault::Kernel { call: "close_range", since: "5.9" }) }
+    if closed == 0 {
+        return Ok(());
+    }
+    Err(Fault::Kernel { call: "close_range", since: "5.9", source: io::Error::last_os_error() })
 }
 
 /// Takes the descriptors of these numbers, which whoever started us opened for us alone, and closes every other from
@@ -80,7 +83,7 @@ fn take(number: u32) -> Result<OwnedFd, Fault> {
 /// from 3 on. To be called once, as [`close_from`].
 pub fn passed() -> Result<Vec<(String, OwnedFd)>, Fault> {
     let listed =
-        sd_notify::listen_fds_with_names().during("take over", Path::new("what the service manager passed"))?;
+        sd_notify::listen_fds_with_names().during("take over", Path::new("the sockets of the service manager"))?;
     // SAFETY: called at the start of `main`; the manager opened them for this process alone, and no
     // value of ours owns them. Each has just been found open, when it was set to be closed on `exec`.
     Ok(listed.map(|(number, name)| (name, unsafe { OwnedFd::from_raw_fd(number) })).collect())

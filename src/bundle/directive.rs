@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::officer::signed_by;
-use super::statement::check_who_and_why;
+use super::statement::{check_who_and_why, edited};
 use crate::keyring::{RawKey, is_country};
 use crate::{Denied, Keyring, Right};
 use base::name::is_name;
@@ -80,10 +80,19 @@ impl FromStr for Order {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = "it orders nothing that this relay knows";
-        let (no_id, no_feed, no_country) =
-            ("a key id is sixteen hex digits in capitals", "it names no feed", "an origin is two capital letters");
-        let digest = |text: &str| text.strip_prefix("sha256:").ok_or(wrong)?.parse::<Digest>();
+        let wrong = "the order is none that this relay knows: deny, withdraw, waive or clock";
+        let (no_id, no_feed, no_country) = (
+            "the order needs a key id: 16 hex digits, with capital letters",
+            "the order \"deny feed\" needs the name of a feed",
+            "the order \"deny origin\" needs two capital letters, such as CH",
+        );
+        let digest = |text: &str| {
+            let wrong = "the order needs a digest: sha256: and 64 lower-case hex digits";
+            text.strip_prefix("sha256:").and_then(|text| text.parse::<Digest>().ok()).ok_or(wrong)
+        };
+        let time = |text: &str| {
+            text.parse::<Timestamp>().map_err(|_| "the order needs a time in UTC, such as 2026-11-20T06:00:00Z")
+        };
         match text.split(' ').collect::<Vec<_>>()[..] {
             ["deny", "key", key] if is_key_id(key) => Ok(Self::DenyKey(key.into())),
             ["deny", "feed", feed] if is_name(feed) => Ok(Self::DenyFeed(feed.into())),
@@ -92,12 +101,12 @@ impl FromStr for Order {
                 Ok(Self::WithdrawKey { key: key.into(), releases: digest(releases)? })
             }
             ["waive", "manifest", manifest, "until", until] => {
-                Ok(Self::Waive { manifest: digest(manifest)?, until: until.parse()? })
+                Ok(Self::Waive { manifest: digest(manifest)?, until: time(until)? })
             }
-            ["clock", time] => Ok(Self::Clock(time.parse()?)),
-            ["clock", to, "instead", "of", from] => match (to.parse()?, from.parse()?) {
+            ["clock", now] => Ok(Self::Clock(time(now)?)),
+            ["clock", to, "instead", "of", from] => match (time(to)?, time(from)?) {
                 (to, from) if to < from => Ok(Self::TurnBack { to, from }),
-                _ => Err("it turns no clock back"),
+                _ => Err("the order does not turn the clock back: its first time must be before its second"),
             },
             ["deny" | "withdraw", "key", ..] => Err(no_id),
             ["deny", "feed", ..] => Err(no_feed),
@@ -145,26 +154,35 @@ impl Directive {
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let malformed = |what: &str| Refusal::new(Reason::StatementMalformed, what);
         if bytes.len() > LONGEST {
-            return Err(malformed("it is longer than 4096 bytes"));
+            return Err(malformed("the directive is longer than 4096 bytes"));
         }
-        let text = str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
+        let text = str::from_utf8(bytes).map_err(|_| malformed("the directive is not UTF-8"))?;
+        if let Some(cause) = edited(text) {
+            return Err(malformed(cause));
+        }
         let lines: Vec<&str> = text.strip_suffix('\n').unwrap_or_default().split('\n').collect();
         let [FORMAT, relay, order, officer, reason] = lines[..] else {
-            return Err(malformed("it is not the five lines of gaprelay-directive/1"));
+            return Err(malformed(
+                "the directive does not have exactly five lines, of which the first is gaprelay-directive/1 and the last has a line end",
+            ));
         };
-        let field = |line: &str, key: &str| {
+        let field = |number: u8, line: &str, key: &str| {
             line.strip_prefix(key)
                 .map(str::to_owned)
-                .ok_or_else(|| malformed(&format!("a line does not begin with \"{key}\"")))
+                .ok_or_else(|| malformed(&format!("line {number} of the directive does not begin with \"{key}\"")))
         };
         let directive = Self {
-            relay: field(relay, "relay ")?,
-            order: order.parse().map_err(malformed)?,
-            officer: field(officer, "officer ")?,
-            reason: field(reason, "reason ")?,
+            relay: field(2, relay, "relay ")?,
+            order: order.parse::<Order>().map_err(|cause| malformed(&format!("line 3 of the directive: {cause}")))?,
+            officer: field(4, officer, "officer ")?,
+            reason: field(5, reason, "reason ")?,
         };
         check_who_and_why(&directive.officer, &directive.reason)?;
-        if directive.to_string() == text { Ok(directive) } else { Err(malformed("it is not in the one form")) }
+        if directive.to_string() == text {
+            Ok(directive)
+        } else {
+            Err(malformed("the directive differs from the text that gaprelay prints for it"))
+        }
     }
 
     /// Proves who signed `bytes`, and that this officer may order this; gives the raw key.
@@ -174,7 +192,7 @@ impl Directive {
         if let Order::DenyFeed(feed) = &self.order
             && !key.is_for(feed)
         {
-            let detail = format!("{} may not decide on feed {feed}", key.name);
+            let detail = format!("the key of {} may not decide on feed {feed}", key.name);
             return Err(Refusal::new(Reason::StatementSigner, detail));
         }
         Ok(raw)

@@ -54,7 +54,7 @@ impl RawKey {
         let malformed = || {
             Refusal::new(
                 Reason::KeyringMalformed,
-                "a public key is not 42 bytes of minisign in base64, nor an ML-DSA-65 key",
+                "a public key is neither one of minisign (56 characters that begin with RW) nor an ML-DSA-65 key in base64",
             )
         };
         let bytes = BASE64.decode(text.as_bytes()).map_err(|_| malformed())?;
@@ -71,7 +71,7 @@ impl RawKey {
         let weak = || {
             Refusal::new(
                 Reason::KeyWeak,
-                "a public key is not a valid Ed25519 point, or one for which anybody can make signatures",
+                "a public key is not a valid Ed25519 point, or is one for which anybody can make signatures",
             )
         };
         let point = ed25519_dalek::VerifyingKey::from_bytes(key).map_err(|_| weak())?;

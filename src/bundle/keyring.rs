@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use globset::Glob;
 use serde::{Deserialize, Serialize};
 
+pub use super::epoch::Epoch;
 pub use super::key::{Algorithm, RawKey, id_text};
 
 use super::denied::Denied;
@@ -151,37 +152,6 @@ impl std::fmt::Display for Right {
     }
 }
 
-/// A feed whose versions were led too far ahead: the answer to a fast-forward (TUF 1.0.34, section 1.5.2).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Epoch {
-    /// The feed.
-    pub feed: String,
-    /// Counted from 1; rises whenever the feed's versions are put back.
-    pub number: u64,
-    /// The highest version that still counts. Those accepted above it are void: no longer published, and never
-    /// used again.
-    pub highest: u64,
-}
-
-impl std::fmt::Display for Epoch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {} {}", self.feed, self.number, self.highest)
-    }
-}
-
-impl std::str::FromStr for Epoch {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = "not an epoch of the form FEED NUMBER HIGHEST";
-        let [feed, number, highest] = text.split(' ').collect::<Vec<_>>()[..] else { return Err(wrong) };
-        let number_of = |text: &str| text.parse().map_err(|_| wrong);
-        Ok(Self { feed: feed.into(), number: number_of(number)?, highest: number_of(highest)? })
-    }
-}
-
 /// Number of distinct keys of a role that must sign.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -213,8 +183,11 @@ impl Keyring {
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let malformed = |what: String| Refusal::new(Reason::KeyringMalformed, what);
         let text = str::from_utf8(bytes).map_err(|_| malformed("the keyring is not UTF-8".into()))?;
-        let keyring: Self = toml::from_str(text)
-            .map_err(|e| malformed(format!("the keyring cannot be read: {}", quoted(e.message()))))?;
+        let keyring: Self = toml::from_str(text).map_err(|e| {
+            let before = e.span().and_then(|span| text.get(..span.start));
+            let line = before.map(|before| format!("line {}: ", before.matches('\n').count() + 1)).unwrap_or_default();
+            malformed(format!("the keyring cannot be read: {line}{}", quoted(e.message())))
+        })?;
         keyring.check()?;
         Ok(keyring)
     }
@@ -223,19 +196,19 @@ impl Keyring {
     pub fn check(&self) -> Result<(), Refusal> {
         let malformed = |what: String| Err(Refusal::new(Reason::KeyringMalformed, what));
         if self.format != FORMAT {
-            return malformed(format!("the format is not {FORMAT}"));
+            return malformed(format!("the keyring's format is \"{}\", not {FORMAT}", quoted(&self.format)));
         }
         if self.version == 0 || self.version > 1 << 53 {
-            return malformed("the version is not between 1 and 2^53".into());
+            return malformed("the keyring's version is not between 1 and 2^53".into());
         }
         let mut seen = BTreeSet::new();
         for public in &self.root.keys {
             let raw = RawKey::parse(public)?;
             if raw.algorithm != Algorithm::default() {
-                return malformed("a root key is one of minisign".into());
+                return malformed("a root key must be a key of minisign".into());
             }
             if !seen.insert(raw.key) {
-                return malformed(format!("root key {} stands twice", raw.id_text()));
+                return malformed(format!("root key {} stands twice in the keyring", raw.id_text()));
             }
         }
         let usable = self.root_keys().count() as u64;
@@ -249,16 +222,19 @@ impl Keyring {
             let name = quoted(&key.name);
             let raw = RawKey::parse(&key.public)?;
             if !seen.insert(raw.key) || !ids.insert(raw.id) {
-                return malformed(format!("the key of {name}, or its id, stands twice"));
+                return malformed(format!("the key of {name} or its key id stands twice in the keyring"));
             }
             if !is_name(&key.name) {
                 return malformed(format!("\"{name}\" is not a name: {}", name::RULE));
             }
             if key.algorithm != raw.algorithm {
-                return malformed(format!("{name}: its public key is not one of {}", key.algorithm.name()));
+                return malformed(format!(
+                    "key {name}: the public key is not one of the algorithm {}",
+                    key.algorithm.name()
+                ));
             }
             if key.algorithm != Algorithm::default() && key.role == Role::Officer {
-                return malformed(format!("{name}: an officer signs with minisign"));
+                return malformed(format!("key {name}: an officer's key must be a key of minisign"));
             }
             match (key.role.publishes(), &key.publisher, &key.origin) {
                 (true, Some(publisher), Some(origin)) if is_name(publisher) && is_country(origin) => {}
@@ -278,27 +254,32 @@ impl Keyring {
                 }
                 (false, None, None) => {}
                 (false, ..) => {
-                    return malformed(format!("{name}: a key of role {} has no publisher or origin", key.role));
+                    return malformed(format!(
+                        "key {name}: a key of role {} must not have a publisher or an origin",
+                        key.role
+                    ));
                 }
             }
             if key.may.is_some() && key.role != Role::Officer {
-                return malformed(format!("{name}: only an officer's key has rights"));
+                return malformed(format!("key {name}: only an officer's key may have rights (may)"));
             }
             check_globs(&key.feeds)?;
         }
         let mut feeds = BTreeSet::new();
         for epoch in &self.epochs {
             if !is_name(&epoch.feed) || epoch.number == 0 || !feeds.insert(&epoch.feed) {
+                let feed = quoted(&epoch.feed);
                 return malformed(format!(
-                    "the epoch of \"{}\" is not one of a feed, or stands twice",
-                    quoted(&epoch.feed)
+                    "epoch of feed \"{feed}\": the feed is not a name, the number is 0, or the feed has two epochs"
                 ));
             }
         }
         for row in &self.thresholds {
             check_globs(&row.feeds)?;
             if row.role == Role::Officer || row.signers == 0 {
-                return malformed("a threshold is for vendor, custodian or evaluator, and at least 1".into());
+                return malformed(
+                    "a [[threshold]] needs the role vendor, custodian or evaluator, and signers of at least 1".into(),
+                );
             }
         }
         self.revoked.iter().try_for_each(|row| RawKey::parse(&row.public).map(drop))
@@ -378,7 +359,10 @@ fn check_globs(globs: &[String]) -> Result<(), Refusal> {
         !glob.is_empty() && glob.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-*".contains(&b))
     };
     if globs.is_empty() || !globs.iter().all(plain) {
-        return Err(Refusal::new(Reason::KeyringMalformed, "feeds is empty, or holds more than names and *"));
+        return Err(Refusal::new(
+            Reason::KeyringMalformed,
+            "a list of feeds is empty, or has an entry with other characters than a-z 0-9 . _ - *",
+        ));
     }
     Ok(())
 }

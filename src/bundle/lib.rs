@@ -7,6 +7,7 @@
 
 // Who signed, and whether they may: signatures, keys, the keyring, and how one keyring follows another.
 pub(crate) mod denied;
+pub(crate) mod epoch;
 pub mod key;
 pub mod keyring;
 pub mod officer;
@@ -57,10 +58,14 @@ impl Envelope {
     /// Refusals: `signature-missing`, `signature-too-many`, `signature-malformed`, `signature-legacy`.
     fn signature_files(&self, limits: &Limits) -> Result<Vec<(&str, SignatureFile)>, Refusal> {
         if !self.signatures.iter().any(|(name, _)| name.ends_with(signature::ENDING)) {
-            return Err(Refusal::new(Reason::SignatureMissing, "there is no signature file beside it"));
+            return Err(Refusal::new(
+                Reason::SignatureMissing,
+                "no signature file (its name ends in .minisig) lies beside manifest.json or keyring.toml",
+            ));
         }
         if self.signatures.len() as u64 > limits.signatures {
-            let detail = format!("{} signature files, the limit is {}", self.signatures.len(), limits.signatures);
+            let detail =
+                format!("there are {} signature files; the limit is {}", self.signatures.len(), limits.signatures);
             return Err(Refusal::new(Reason::SignatureTooMany, detail));
         }
         let parse = |(name, bytes): &(String, Vec<u8>)| SignatureFile::parse(bytes).map_err(|r| named(name, r));
@@ -146,7 +151,7 @@ pub fn check_algorithms(verified: &Verified, asked: &[Algorithm]) -> Result<(), 
         Some(missing) => {
             let (feed, name) = (&verified.manifest.feed, missing.name());
             let detail =
-                format!("feed {feed} asks for a signature by {name} too, and no usable key of the keyring made one");
+                format!("feed {feed} also needs a signature by {name}, and no usable key of the keyring made one");
             Err(Refusal::new(Reason::SignatureAlgorithm, detail))
         }
         None => Ok(()),
@@ -173,13 +178,14 @@ pub fn verify(envelope: Envelope, rules: &Rules<'_>) -> Result<Verified, Refusal
         rules.keyring.check_usable(key, raw, rules.now).map_err(named)?;
 
         // 3. The signature covers exactly these bytes and its trusted comment.
-        let public = PublicKey::from_base64(&key.public)
-            .map_err(|_| Refusal::new(Reason::KeyringMalformed, format!("the key of {} cannot be read", key.name)))?;
+        let public = PublicKey::from_base64(&key.public).map_err(|_| {
+            Refusal::new(Reason::KeyringMalformed, format!("the keyring's public key of {} cannot be read", key.name))
+        })?;
         let comment = file.verify(&envelope.document, &public).map_err(named)?.to_owned();
         signed.push((name.to_owned(), key, raw, comment));
     }
     if signed.is_empty() {
-        let detail = format!("signed only by unknown keys: {}", strangers.join(", "));
+        let detail = format!("the bundle is signed only by keys that are not in the keyring: {}", strangers.join(", "));
         return Err(Refusal::new(Reason::SignatureUnknownKey, detail));
     }
 
@@ -206,11 +212,19 @@ pub fn verify(envelope: Envelope, rules: &Rules<'_>) -> Result<Verified, Refusal
     let publishing: Vec<_> = signed.iter().map(|s| s.1).filter(|key| key.publishes()).collect();
     for key in &publishing {
         if key.publisher.as_ref() != Some(&manifest.publisher) {
-            let detail = format!("the manifest says \"{}\", the key of {} does not", manifest.publisher, key.name);
+            let (name, own) = (&key.name, key.publisher.as_deref().unwrap_or_default());
+            let detail = format!(
+                "the manifest names the publisher {}, and the keyring gives the key of {name} the publisher {own}",
+                manifest.publisher
+            );
             return Err(Refusal::new(Reason::PublisherMismatch, detail));
         }
         if key.origin.as_ref() != Some(&manifest.origin) {
-            let detail = format!("the manifest says {}, the key of {} does not", manifest.origin, key.name);
+            let (name, own) = (&key.name, key.origin.as_deref().unwrap_or_default());
+            let detail = format!(
+                "the manifest names the origin {}, and the keyring gives the key of {name} the origin {own}",
+                manifest.origin
+            );
             return Err(Refusal::new(Reason::OriginMismatch, detail));
         }
     }
@@ -221,12 +235,12 @@ pub fn verify(envelope: Envelope, rules: &Rules<'_>) -> Result<Verified, Refusal
 
     // 8. It is for today: not dated ahead, not past its expiry, unless officers have said that this one may be.
     if manifest.issued > rules.now.plus(rules.clock_tolerance) {
-        let detail = format!("it was issued {}, and it is {} here", manifest.issued, rules.now);
+        let detail = format!("the bundle was issued {}, and the clock here says {}", manifest.issued, rules.now);
         return Err(Refusal::new(Reason::BundleFuture, detail));
     }
     let digest = Digest::of(&envelope.document);
     if manifest.expires <= rules.now && !(rules.waived)(&manifest, digest) {
-        let detail = format!("it expired {}, and it is {} here", manifest.expires, rules.now);
+        let detail = format!("the bundle expired {}, and the clock here says {}", manifest.expires, rules.now);
         return Err(Refusal::new(Reason::BundleExpired, detail));
     }
 

@@ -119,7 +119,7 @@ impl Manifest {
     pub fn check(&self, limits: &Limits) -> Result<(), Refusal> {
         let refuse = |reason, what: String| Err(Refusal::new(reason, what));
         if self.format != FORMAT {
-            let what = format!("the format is \"{}\", not {FORMAT}", quoted(&self.format));
+            let what = format!("the manifest's format is \"{}\", not {FORMAT}", quoted(&self.format));
             return refuse(Reason::ManifestFormat, what);
         }
         for (field, value) in [("feed", &self.feed), ("publisher", &self.publisher)] {
@@ -133,18 +133,22 @@ impl Manifest {
         }
         let printable = |c: char| !c.is_control() && !paths::is_invisible(c);
         if self.label.chars().count() > 100 || !self.label.chars().all(printable) {
-            return refuse(Reason::ManifestValue, "the label is longer than 100 characters or not printable".into());
+            return refuse(
+                Reason::ManifestValue,
+                "the manifest's label is longer than 100 characters or not printable".into(),
+            );
         }
         if !is_country(&self.origin) {
             let what = format!("origin \"{}\" is not two capital letters", quoted(&self.origin));
             return refuse(Reason::ManifestValue, what);
         }
         if self.expires <= self.issued {
-            let what = format!("it expires {} but was issued {}", self.expires, self.issued);
+            let what =
+                format!("the manifest says that the bundle was issued {} and expires {}", self.issued, self.expires);
             return refuse(Reason::ManifestDates, what);
         }
         if self.payload.size > limits.payload.0 {
-            let what = format!("the payload has {} bytes, the limit is {}", self.payload.size, limits.payload.0);
+            let what = format!("the payload has {} bytes; the limit is {}", self.payload.size, limits.payload.0);
             return refuse(Reason::PayloadTooLarge, what);
         }
         self.check_artifacts(limits)
@@ -153,40 +157,50 @@ impl Manifest {
     fn check_artifacts(&self, limits: &Limits) -> Result<(), Refusal> {
         let refuse = |reason, what: String| Err(Refusal::new(reason, what));
         if self.artifacts.is_empty() {
-            return refuse(Reason::ManifestValue, "it lists no artifact".into());
+            return refuse(Reason::ManifestValue, "the manifest lists no artifact".into());
         }
         if self.artifacts.len() as u64 > limits.artifacts {
-            let what = format!("it lists {} artifacts, the limit is {}", self.artifacts.len(), limits.artifacts);
+            let what =
+                format!("the manifest lists {} artifacts; the limit is {}", self.artifacts.len(), limits.artifacts);
             return refuse(Reason::ArtifactCountLimit, what);
         }
         let mut total: u64 = 0;
         for artifact in &self.artifacts {
             let path = quoted(&artifact.path);
             paths::check(&artifact.path, limits)?;
-            if artifact.size > limits.artifact.0.min(LARGEST_ARTIFACT) {
-                let what = format!("\"{path}\" has {} bytes, the limit is {}", artifact.size, limits.artifact.0);
+            let most = limits.artifact.0.min(LARGEST_ARTIFACT);
+            if artifact.size > most {
+                let what = format!("\"{path}\" has {} bytes; the limit is {most}", artifact.size);
                 return refuse(Reason::ArtifactTooLarge, what);
             }
             if !is_name(&artifact.kind) {
-                return refuse(Reason::ManifestValue, format!("\"{path}\" has a kind that is not a name"));
+                return refuse(Reason::ManifestValue, format!("the kind of \"{path}\" is not a name: {}", name::RULE));
             }
             total = total.saturating_add(artifact.size);
         }
         if total > limits.unpacked.0 {
-            let what = format!("the artifacts have {total} bytes together, the limit is {}", limits.unpacked.0);
+            let what = format!("the artifacts have {total} bytes together; the limit is {}", limits.unpacked.0);
             return refuse(Reason::UnpackedTooLarge, what);
         }
         let carried = self.carried_bytes();
         if carried > 16 << 20 && carried / limits.ratio.max(1) > self.payload.size {
-            let what = format!("{} bytes of payload stand for {carried} unpacked", self.payload.size);
+            let what = format!(
+                "the payload has {} bytes and unpacks to {carried}, more than {} times as many",
+                self.payload.size, limits.ratio
+            );
             return refuse(Reason::RatioLimit, what);
         }
         for (first, second) in self.artifacts.iter().zip(self.artifacts.iter().skip(1)) {
-            let what = format!("\"{}\" stands before \"{}\"", quoted(&first.path), quoted(&second.path));
+            let (one, next) = (quoted(&first.path), quoted(&second.path));
             match first.path.as_bytes().cmp(second.path.as_bytes()) {
                 std::cmp::Ordering::Less => {}
-                std::cmp::Ordering::Equal => return refuse(Reason::ArtifactDuplicate, what),
-                std::cmp::Ordering::Greater => return refuse(Reason::ArtifactsUnsorted, what),
+                std::cmp::Ordering::Equal => {
+                    return refuse(Reason::ArtifactDuplicate, format!("\"{one}\" stands twice in the manifest"));
+                }
+                std::cmp::Ordering::Greater => {
+                    let what = format!("\"{one}\" stands before \"{next}\" in the manifest");
+                    return refuse(Reason::ArtifactsUnsorted, what);
+                }
             }
         }
         paths::check_together(self.artifacts.iter().map(|a| a.path.as_str()))

@@ -11,25 +11,38 @@ use base::{Limits, Reason, Refusal, quoted};
 /// Checks that an artifact may have `path`. Refusals: `path-*`.
 pub fn check(path: &str, limits: &Limits) -> Result<(), Refusal> {
     let refuse = |reason, what: &str| Err(Refusal::new(reason, format!("\"{}\" {what}", quoted(path))));
-    if path.len() as u64 > limits.path || !fits_ustar(path) {
-        return refuse(Reason::PathTooLong, "is too long");
+    if path.len() as u64 > limits.path {
+        let what = format!("has {} bytes; the limit of a path is {}", path.len(), limits.path);
+        return refuse(Reason::PathTooLong, &what);
+    }
+    if !fits_ustar(path) {
+        return refuse(
+            Reason::PathTooLong,
+            "does not fit a ustar header: 100 bytes for the file name, 155 for its folders",
+        );
     }
     if path.chars().any(|c| c == '\\' || c == ':' || c.is_control() || is_invisible(c)) {
-        return refuse(Reason::PathCharacter, "has a character that is not allowed");
+        return refuse(
+            Reason::PathCharacter,
+            "has a backslash, a colon, a control character or an invisible character",
+        );
     }
     if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return refuse(Reason::PathEscapes, "is not a plain relative path");
+        return refuse(Reason::PathEscapes, "is empty, is absolute, or has an empty, . or .. part");
     }
     // Windows drops a dot or space at the end of a name: `a.` is `a` there.
     if path.split('/').any(|part| part.ends_with(['.', ' ']) || part.starts_with(' ')) {
         return refuse(Reason::PathCharacter, "has a part that begins with a space or ends with a dot or space");
     }
     if path.matches('/').count() as u64 > limits.depth {
-        return refuse(Reason::PathTooDeep, "has too many folders");
+        return refuse(Reason::PathTooDeep, &format!("has more folders than the limit of {}", limits.depth));
     }
     let cld = path.rsplit_once('.').is_some_and(|(_, end)| end.eq_ignore_ascii_case("cld"));
-    if path.starts_with("-/") || cld {
-        return refuse(Reason::PathReserved, "is not served");
+    if path.starts_with("-/") {
+        return refuse(Reason::PathReserved, "begins with -/, which is reserved for the relay's own files");
+    }
+    if cld {
+        return refuse(Reason::PathReserved, "ends in .cld: freshclam would take this file instead of newer ones");
     }
     Ok(())
 }
@@ -40,7 +53,7 @@ pub fn check_together<'a>(paths: impl Iterator<Item = &'a str>) -> Result<(), Re
     let mut files: BTreeMap<String, &str> = BTreeMap::new();
     for path in paths {
         if let Some(other) = files.insert(folded(path), path) {
-            let detail = format!("\"{}\" and \"{}\" are one to some agents", quoted(other), quoted(path));
+            let detail = format!("\"{}\" and \"{}\" are the same path to some agents", quoted(other), quoted(path));
             return Err(Refusal::new(Reason::PathCollision, detail));
         }
     }
@@ -48,7 +61,7 @@ pub fn check_together<'a>(paths: impl Iterator<Item = &'a str>) -> Result<(), Re
     for (fold, path) in &files {
         for (slash, _) in fold.match_indices('/') {
             if let Some(file) = fold.get(..slash).and_then(|folder| files.get(folder)) {
-                let detail = format!("\"{}\" is a folder in \"{}\"", quoted(file), quoted(path));
+                let detail = format!("\"{}\" is a file, and a folder of \"{}\"", quoted(file), quoted(path));
                 return Err(Refusal::new(Reason::PathFileAndFolder, detail));
             }
         }

@@ -65,12 +65,15 @@ impl SignatureFile {
         let global =
             BASE64.decode(fourth.as_bytes()).map_err(|_| malformed("line 4 is not base64: the file was edited"))?;
         if signature.len() != 74 || global.len() != 64 {
-            return Err(malformed("a signature has the wrong length: the file was cut or edited; copy it again"));
+            return Err(malformed("line 2 or line 4 has the wrong length: the file was cut or edited; copy it again"));
         }
         match signature.first_chunk() {
             Some(b"ED") => {}
             Some(b"Ed") => {
-                return Err(Refusal::new(Reason::SignatureLegacy, "it was made by `minisign -l`, without prehashing"));
+                return Err(Refusal::new(
+                    Reason::SignatureLegacy,
+                    "the signature was made with `minisign -l`, without prehashing",
+                ));
             }
             _ => {
                 return Err(malformed(
@@ -79,8 +82,9 @@ impl SignatureFile {
             }
         }
         let key_id = signature.get(2..10).and_then(|id| id.try_into().ok());
-        let key_id = key_id.ok_or_else(|| malformed("the key id is missing"))?;
-        let inner = Signature::decode(text).map_err(|_| malformed("the signature cannot be decoded"))?;
+        let key_id = key_id.ok_or_else(|| malformed("line 2 holds no key id: the file was edited"))?;
+        let inner =
+            Signature::decode(text).map_err(|_| malformed("the signature cannot be decoded: the file was edited"))?;
         Ok(Self { key_id, inner })
     }
 
@@ -97,8 +101,12 @@ impl SignatureFile {
     /// The trusted comment, once the signature over `message` and over the comment is proven to
     /// be by `key`. Refusal: `signature-invalid`.
     pub fn verify(&self, message: &[u8], key: &PublicKey) -> Result<&str, Refusal> {
-        key.verify(message, &self.inner, false)
-            .map_err(|_| Refusal::new(Reason::SignatureInvalid, "it does not match the bytes that it should cover"))?;
+        key.verify(message, &self.inner, false).map_err(|_| {
+            Refusal::new(
+                Reason::SignatureInvalid,
+                "the signature does not match the file that it should cover, or its trusted comment was changed",
+            )
+        })?;
         Ok(self.inner.trusted_comment())
     }
 }

@@ -9,8 +9,8 @@ use super::officer::signed_by;
 use crate::keyring::RawKey;
 use crate::paths::is_invisible;
 use crate::{Keyring, ReleaseId, Right};
-use base::name::is_name;
-use base::{Digest, Reason, Refusal, Timestamp};
+use base::name::{self, is_name};
+use base::{Digest, Reason, Refusal, Timestamp, quoted};
 
 /// The first line: no other kind of statement begins so, and no manifest does.
 pub const FORMAT: &str = "gaprelay-approval/1";
@@ -110,45 +110,61 @@ impl Statement {
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let malformed = |what: &str| Refusal::new(Reason::StatementMalformed, what);
         if bytes.len() > LONGEST {
-            return Err(malformed("it is longer than 4096 bytes"));
+            return Err(malformed("the statement is longer than 4096 bytes"));
         }
-        let text = str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
+        let text = str::from_utf8(bytes).map_err(|_| malformed("the statement is not UTF-8"))?;
+        if let Some(cause) = edited(text) {
+            return Err(malformed(cause));
+        }
         let lines: Vec<&str> = text.strip_suffix('\n').unwrap_or_default().split('\n').collect();
         let [FORMAT, release, manifest, verdicts, changes, decision, officer, reason] = lines[..] else {
-            return Err(malformed("it is not the eight lines of gaprelay-approval/1"));
+            return Err(malformed(
+                "the statement does not have exactly eight lines, of which the first is gaprelay-approval/1 and the last has a line end",
+            ));
         };
-        let field = |line: &str, key: &str| {
+        let wrong = |number: u8, cause: &str| malformed(&format!("line {number} of the statement: {cause}"));
+        let field = |number: u8, line: &str, key: &str| {
             line.strip_prefix(key)
                 .map(str::to_owned)
-                .ok_or_else(|| malformed(&format!("a line does not begin with \"{key}\"")))
+                .ok_or_else(|| malformed(&format!("line {number} of the statement does not begin with \"{key}\"")))
         };
-        let digest = |line, key| field(line, key)?.parse().map_err(malformed);
-        let (decided, ticket) = match field(decision, "decision ")?.split(' ').collect::<Vec<_>>()[..] {
+        let digest =
+            |number, line, key| field(number, line, key)?.parse::<Digest>().map_err(|cause| wrong(number, cause));
+        let (decided, ticket) = match field(6, decision, "decision ")?.split(' ').collect::<Vec<_>>()[..] {
             ["approve"] => (Decision::Approve, None),
             ["refuse"] => (Decision::Refuse, None),
             ["withdraw"] => (Decision::Withdraw, None),
             ["downgrade", "incident", incident, "until", until] => {
-                let ticket = Ticket { incident: incident.to_owned(), until: until.parse().map_err(malformed)? };
-                (Decision::Downgrade, Some(ticket).filter(Ticket::is_sound))
+                let until = until.parse::<Timestamp>().map_err(|cause| wrong(6, cause))?;
+                let ticket = Ticket { incident: incident.to_owned(), until };
+                if !ticket.is_sound() {
+                    return Err(wrong(6, "the incident's number is not 1 to 64 visible ASCII characters"));
+                }
+                (Decision::Downgrade, Some(ticket))
             }
             _ => {
-                return Err(malformed(
+                return Err(wrong(
+                    6,
                     "the decision is not approve, refuse, withdraw, or downgrade incident NUMBER until TIME",
                 ));
             }
         };
         let statement = Self {
-            release: field(release, "release ")?.parse().map_err(malformed)?,
-            manifest: digest(manifest, "manifest sha256:")?,
-            verdicts: digest(verdicts, "verdicts sha256:")?,
-            changes: digest(changes, "changes sha256:")?,
+            release: field(2, release, "release ")?.parse::<ReleaseId>().map_err(|cause| wrong(2, cause))?,
+            manifest: digest(3, manifest, "manifest sha256:")?,
+            verdicts: digest(4, verdicts, "verdicts sha256:")?,
+            changes: digest(5, changes, "changes sha256:")?,
             decision: decided,
             ticket,
-            officer: field(officer, "officer ")?,
-            reason: field(reason, "reason ")?,
+            officer: field(7, officer, "officer ")?,
+            reason: field(8, reason, "reason ")?,
         };
         check_who_and_why(&statement.officer, &statement.reason)?;
-        if statement.to_string() == text { Ok(statement) } else { Err(malformed("it is not in the one form")) }
+        if statement.to_string() == text {
+            Ok(statement)
+        } else {
+            Err(malformed("the statement differs from the text that gaprelay prints for it"))
+        }
     }
 
     /// Proves who signed `bytes`, and that this officer may decide on this release; gives the raw
@@ -161,11 +177,21 @@ impl Statement {
         };
         let (key, raw) = signed_by(&self.officer, right, (bytes, signature), keyring, now)?;
         if !key.is_for(&self.release.feed) {
-            let detail = format!("{} may not decide on feed {}", key.name, self.release.feed);
+            let detail = format!("the key of {} may not decide on feed {}", key.name, self.release.feed);
             return Err(Refusal::new(Reason::StatementSigner, detail));
         }
         Ok(raw)
     }
+}
+
+/// Cause, where an editor or another system has changed a text that was printed to be signed.
+pub(crate) fn edited(text: &str) -> Option<&'static str> {
+    if text.starts_with('\u{feff}') {
+        return Some("the text begins with a byte order mark: an editor has saved it");
+    }
+    // Our own first line: a carriage return in a reason is another fault.
+    let first = text.split('\n').next().unwrap_or_default();
+    first.ends_with('\r').then_some("the lines of the text end as on Windows (CR LF): an editor has saved it")
 }
 
 /// Checks that an officer's name is one, and that the reason is a line to read. Refusal: `statement-malformed`.
@@ -173,10 +199,17 @@ pub fn check_who_and_why(officer: &str, reason: &str) -> Result<(), Refusal> {
     let malformed = |what: &str| Err(Refusal::new(Reason::StatementMalformed, what));
     let plain = |c: char| !c.is_control() && !is_invisible(c);
     if !is_name(officer) {
-        return malformed("the officer is not a name");
+        return malformed(&format!("officer \"{}\" is not a name: {}", quoted(officer), name::RULE));
     }
-    if reason.trim().is_empty() || reason.chars().count() > 500 || !reason.chars().all(plain) {
-        return malformed("the reason is empty, longer than 500 characters or not printable");
+    if reason.trim().is_empty() {
+        return malformed("the reason is empty");
+    }
+    let length = reason.chars().count();
+    if length > 500 {
+        return malformed(&format!("the reason has {length} characters; at most 500 are allowed"));
+    }
+    if !reason.chars().all(plain) {
+        return malformed("the reason has a control character or an invisible character");
     }
     Ok(())
 }

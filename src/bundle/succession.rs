@@ -66,8 +66,9 @@ pub fn succeed(envelope: Envelope, current: &Keyring, limits: &Limits) -> Result
     let old = signed(&envelope, &files, current)?;
     if (old.len() as u64) < current.root.threshold {
         let (have, version, needed) = (old.len(), current.version, current.root.threshold);
-        let detail =
-            format!("{have} root keys of keyring {version}, which is in force, have signed it, and {needed} must");
+        let detail = format!(
+            "{have} root keys of keyring {version}, which is in force, have signed the new keyring, and {needed} must"
+        );
         return Err(Refusal::new(Reason::KeyringThreshold, detail));
     }
 
@@ -78,13 +79,19 @@ pub fn succeed(envelope: Envelope, current: &Keyring, limits: &Limits) -> Result
     let (is, was) = (next.version, current.version);
     let refuse = |reason, detail: String| Err(Refusal::new(reason, detail));
     if is == was {
-        return refuse(Reason::KeyringEquivocation, format!("keyring {is} is in force with other bytes"));
+        return refuse(
+            Reason::KeyringEquivocation,
+            format!("keyring {is} is in force already, and this one has other bytes"),
+        );
     }
     if is < was {
-        return refuse(Reason::KeyringRollback, format!("it is keyring {is}, and {was} is in force"));
+        return refuse(Reason::KeyringRollback, format!("keyring {is} is older than keyring {was}, which is in force"));
     }
     if is != was + 1 {
-        return refuse(Reason::KeyringGap, format!("it is keyring {is}, and after {was} comes {}", was + 1));
+        return refuse(
+            Reason::KeyringGap,
+            format!("keyring {is} cannot follow keyring {was}, which is in force: keyring {} is missing", was + 1),
+        );
     }
 
     // 5. The new root has signed as well: who is to replace the keyring from now on can do so.
@@ -93,7 +100,7 @@ pub fn succeed(envelope: Envelope, current: &Keyring, limits: &Limits) -> Result
         let (have, needed) = (new.len(), next.root.threshold);
         return refuse(
             Reason::KeyringThreshold,
-            format!("{have} of the root keys that it names itself have signed it, and {needed} must"),
+            format!("{have} of the root keys that keyring {is} names have signed keyring {is}, and {needed} must"),
         );
     }
 
@@ -139,7 +146,7 @@ fn signed(envelope: &Envelope, files: &[(&str, SignatureFile)], ring: &Keyring) 
     for (name, file) in files {
         let Some((public, raw)) = ring.root_keys().find(|(_, raw)| raw.id == file.key_id()) else { continue };
         let public = PublicKey::from_base64(public)
-            .map_err(|_| Refusal::new(Reason::KeyringMalformed, "a root key cannot be read"))?;
+            .map_err(|_| Refusal::new(Reason::KeyringMalformed, "the public key of a root key cannot be read"))?;
         let comment = file.verify(&envelope.document, &public).map_err(|refusal| named(name, refusal))?.to_owned();
         if !found.iter().any(|other| other.raw.key == raw.key) {
             found.push(Signed { name: (*name).to_owned(), raw, comment });
@@ -149,19 +156,23 @@ fn signed(envelope: &Envelope, files: &[(&str, SignatureFile)], ring: &Keyring) 
 }
 
 fn check_forgets_nothing(current: &Keyring, next: &Keyring) -> Result<(), Refusal> {
+    let version = next.version;
     let refuse = |detail: String| Err(Refusal::new(Reason::KeyringForgets, detail));
     for row in &current.revoked {
         let raw = RawKey::parse(&row.public)?;
         if next.revocation(raw).is_none() {
-            return refuse(format!("it leaves out that key {} is revoked", raw.id_text()));
+            return refuse(format!("keyring {version} leaves out that key {} is revoked", raw.id_text()));
         }
     }
     for epoch in &current.epochs {
         let kept = next.epochs.iter().find(|other| other.feed == epoch.feed);
         if !kept.is_some_and(|kept| kept.number > epoch.number || kept == epoch) {
-            return refuse(format!("it leaves out, or changes, epoch {} of feed {}", epoch.number, epoch.feed));
+            let (number, feed) = (epoch.number, &epoch.feed);
+            return refuse(format!("keyring {version} leaves out or changes epoch {number} of feed {feed}"));
         }
     }
     let lifted = current.lifted.iter().find(|digest| !next.lifted.contains(digest));
-    lifted.map_or(Ok(()), |digest| refuse(format!("it leaves out that the denial {digest} was lifted")))
+    lifted.map_or(Ok(()), |digest| {
+        refuse(format!("keyring {version} leaves out that the denial with digest {digest} was lifted"))
+    })
 }

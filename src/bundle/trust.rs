@@ -50,14 +50,15 @@ impl FeedTrust {
     pub fn check(&self, verified: &Verified) -> Result<Novelty, Refusal> {
         let version = verified.manifest().version;
         if self.void.contains(&version) {
-            let detail = format!("version {version} was accepted once and made void by epoch {}", self.epoch);
+            let detail =
+                format!("version {version} was accepted before, and epoch {} of the keyring made it void", self.epoch);
             return Err(Refusal::new(Reason::VersionVoid, detail));
         }
         match self.accepted.get(&version) {
             Some(digest) if *digest == verified.digest() => return Ok(Novelty::Before),
             Some(digest) => {
                 let detail = format!(
-                    "version {version} was accepted with manifest {digest}, and this one has {}",
+                    "version {version} was accepted before with manifest {digest}; this bundle has manifest {}",
                     verified.digest()
                 );
                 return Err(Refusal::new(Reason::VersionEquivocation, detail));
@@ -65,7 +66,8 @@ impl FeedTrust {
             None => {}
         }
         if version <= self.highest {
-            let detail = format!("version {version} is not above {}, which was accepted", self.highest);
+            let detail =
+                format!("version {version} is not higher than version {}, which was accepted before", self.highest);
             return Err(Refusal::new(Reason::VersionRollback, detail));
         }
         Ok(Novelty::New)
@@ -78,7 +80,10 @@ impl FeedTrust {
         if self.highest == 0 || jump <= most {
             return Ok(());
         }
-        let detail = format!("version {version} is {jump} above {}, and the feed's limit is {most}", self.highest);
+        let detail = format!(
+            "version {version} is {jump} higher than {}, the highest accepted; the feed's limit (jump) is {most}",
+            self.highest
+        );
         Err(Refusal::new(Reason::VersionJump, detail))
     }
 
@@ -107,7 +112,10 @@ pub fn check_age(verified: &Verified, refuse_after: Option<Duration>, now: Times
     let issued = verified.manifest().issued;
     match refuse_after {
         Some(span) if issued.age(now) > span => {
-            let detail = format!("it was issued {issued}, more than {} ago", humantime::format_duration(span));
+            let detail = format!(
+                "the bundle was issued {issued}, longer ago than the feed allows ({})",
+                humantime::format_duration(span)
+            );
             Err(Refusal::new(Reason::BundleStale, detail))
         }
         _ => Ok(()),

@@ -86,8 +86,8 @@ impl Dns {
         let everywhere = self.listen.iter().filter(|address| address.get_ref().ip().is_unspecified());
         everywhere
             .map(|address| {
-                let message =
-                    "dns.listen needs each address by itself: an answer must come from the address that was asked";
+                let message = "dns.listen needs each address by itself, as in \"10.0.0.2:53\": an answer must come from \
+                    the address that was asked";
                 (address.span().start, message.to_owned())
             })
             .collect()

@@ -31,10 +31,10 @@ pub(crate) fn explain(text: &str, offset: usize, message: &str) -> String {
             "an address is written with its port, as in \"127.0.0.1:8080\"".to_owned()
         }
         (_, [unknown, known @ ..]) if message.starts_with("unknown field") => {
-            format!("there is no key \"{}\" here: {}", quoted(unknown), one_of(unknown, known))
+            format!("there is no key \"{}\" here: {}", quoted(unknown), one_of("keys", unknown, known))
         }
         (_, [unknown, known @ ..]) if message.starts_with("unknown variant") => {
-            format!("\"{}\" is not a value of {key}: {}", quoted(unknown), one_of(unknown, known))
+            format!("\"{}\" is not a value of {key}: {}", quoted(unknown), one_of("values", unknown, known))
         }
         (_, [missing]) if message.starts_with("missing field") => {
             let place = if line.starts_with('[') { format!("in {}", quoted(line.trim())) } else { "here".to_owned() };
@@ -77,13 +77,13 @@ fn in_quotes(key: &str, bare: &str) -> String {
     }
 }
 
-/// The likeliest of the known words; all of them, if none is like it.
-fn one_of(unknown: &str, known: &[&str]) -> String {
+/// The likeliest of the known `words`; all of them, if none is like it.
+fn one_of(words: &str, unknown: &str, known: &[&str]) -> String {
     let likeness = |word: &&&str| strsim::jaro_winkler(unknown, word);
     let best = known.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
     match best.filter(|best| likeness(best) >= LIKE) {
         Some(best) => format!("did you mean \"{best}\"?"),
-        None => format!("it is one of {}", known.join(", ")),
+        None => format!("the {words} are {}", known.join(", ")),
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
             ("relay \"n\"\n".to_owned(), "KEY = VALUE"),
             ("relay = \"n\"\nrelay = \"m\"\n".to_owned(), "line 2, column 1: \"relay\" stands twice"),
             ("relay = \"n\"\nrely = \"m\"\n".to_owned(), "there is no key \"rely\" here: did you mean \"relay\"?"),
-            ("relay = \"n\"\nxyzzy = 1\n".to_owned(), "it is one of relay, classification, limits"),
+            ("relay = \"n\"\nxyzzy = 1\n".to_owned(), "the keys are relay, classification, limits"),
             ("[serve]\n".to_owned(), "the key \"relay\" is missing"),
             ("relay = \"n\"\n[serve\nlisten = []\n".to_owned(), "line 2, column 7: the name of a section ends with"),
             ("relay = \"n\"\n[feed]\nname = \"f\"\n".to_owned(), "write [[feed]]"),

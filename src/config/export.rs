@@ -25,8 +25,11 @@ pub struct Export {
 impl Export {
     /// Faults of the table.
     pub fn problem(&self) -> Option<&'static str> {
-        let one = self.file.is_some() != self.syslog.is_some();
-        (!one).then_some("export needs a file or a syslog socket, and not both")
+        match (self.file.is_some(), self.syslog.is_some()) {
+            (false, false) => Some("[export] needs a file or a syslog socket: set file or syslog"),
+            (true, true) => Some("[export] has file and syslog: remove one of the two"),
+            _ => None,
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serve::plan::Ageing;
 use toml::Spanned;
 
-use base::Digest;
 use base::span::Span;
+use base::{Digest, quoted};
 use bundle::{Algorithm, Role, Signer};
 use inspect::{Kind, Opaque};
 
@@ -107,16 +107,18 @@ impl Feed {
             add(self.kinds.span().start, "a feed must allow at least one kind".into());
         }
         if *self.brake.get_ref() > 100 {
-            add(self.brake.span().start, "brake is a share in percent, at most 100".into());
+            add(self.brake.span().start, "brake must be a share in percent, from 0 to 100".into());
         }
         if *self.officers.get_ref() == 0 {
             add(
                 self.officers.span().start,
-                "at least one officer; see clean_without_approval for releases that may go without".into(),
+                "officers must be at least 1; only clean_without_approval = true lets a release go without an officer"
+                    .into(),
             );
         }
         if self.warn_after.zip(self.stale_after).is_some_and(|(warn, stale)| warn.0 > stale.0) {
-            add(self.name.span().start, "warn_after is longer than stale_after".into());
+            let name = quoted(self.name.get_ref());
+            add(self.name.span().start, format!("feed \"{name}\": warn_after must not be longer than stale_after"));
         }
         problems
     }

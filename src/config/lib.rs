@@ -239,7 +239,7 @@ impl Config {
             if !is_name(name.get_ref()) {
                 add(name.span().start, format!("{what} \"{shown}\" is not a name: {}", name::RULE));
             } else if !seen.insert(name.get_ref().clone()) {
-                add(name.span().start, format!("{what} \"{shown}\" stands twice"));
+                add(name.span().start, format!("{what} \"{shown}\" stands twice: leave one of the two out"));
             }
         };
         check_name(&self.relay, "relay", &mut BTreeSet::new());
@@ -253,11 +253,15 @@ impl Config {
         }
         for channel in &self.channels {
             if RESERVED.contains(&channel.name.get_ref().as_str()) {
-                let message = "this name is reserved: clients of container registries and of TAXII look there";
+                let message = "this name is reserved, since clients of container registries and of TAXII look there: \
+                    give the channel another name";
                 add(channel.name.span().start, message.into());
             }
             if channel.feeds.is_empty() {
-                add(channel.name.span().start, "a channel needs at least one feed".into());
+                add(
+                    channel.name.span().start,
+                    "a channel needs at least one feed, as in feeds = [\"clamav-daily\"]".into(),
+                );
             }
             if !channel.certificates.is_empty() && self.serve.client_authorities.is_none() {
                 add(channel.name.span().start, "channel.certificates needs serve.client_authorities".into());
@@ -275,27 +279,29 @@ impl Config {
         let serve = &self.serve;
         let relay = self.relay.span().start;
         if serve.tls_certificate.is_some() != serve.tls_key.is_some() {
-            add(relay, "serve.tls_certificate and serve.tls_key belong together".into());
+            add(relay, "set both serve.tls_certificate and serve.tls_key, or neither".into());
         }
         if serve.tls_key.is_none() && serve.client_authorities.is_some() {
             add(relay, "serve.client_authorities needs serve.tls_certificate and serve.tls_key".into());
         }
-        if serve.client_revocations.as_ref().is_some_and(|name| !is_name(name) || serve.client_authorities.is_none()) {
-            add(
-                relay,
-                "serve.client_revocations is the name of a file in tls/, and needs serve.client_authorities".into(),
-            );
+        let authorities = serve.client_authorities.is_some();
+        if let Some(problem) = revocations_problem("serve", serve.client_revocations.as_deref(), authorities) {
+            add(relay, problem);
         }
         let channel = serve.endpoints.as_ref().map(|path| path.split_once('/').map_or("", |(channel, _)| channel));
         if channel.is_some_and(|channel| !channels.contains(channel)) {
-            add(relay, "serve.endpoints is not the path of a file in one of the channels, as CHANNEL/PATH".into());
+            let shown = quoted(serve.endpoints.as_deref().unwrap_or_default());
+            let message =
+                format!("serve.endpoints \"{shown}\" does not begin with a channel of this config: write CHANNEL/PATH");
+            add(relay, message);
         }
         if serve.client_certificate_required && serve.client_authorities.is_none() {
             add(relay, "serve.client_certificate_required needs serve.client_authorities".into());
         }
         for reason in self.without.iter().map(|without| &without.reason).chain(&self.media.writable) {
             if !(1..=300).contains(&reason.get_ref().trim().chars().count()) {
-                add(reason.span().start, "what weakens the relay needs its reason, of at most 300 characters".into());
+                let message = "this setting weakens the relay: give the reason in 1 to 300 characters, and who decided";
+                add(reason.span().start, message.into());
             }
         }
         for (at, message) in self.dns.problems().into_iter().chain(self.review.problems()) {
@@ -315,6 +321,19 @@ impl Config {
         }
         problems
     }
+}
+
+/// Problem of a `client_revocations` setting in the table `table`, where authorities are set or not.
+pub(crate) fn revocations_problem(table: &str, name: Option<&str>, has_authorities: bool) -> Option<String> {
+    let name = name?;
+    if !is_name(name) {
+        let shown = quoted(name);
+        return Some(format!(
+            "{table}.client_revocations \"{shown}\" must be the name of a file in the folder tls of the state, \
+             such as \"revoked.pem\""
+        ));
+    }
+    (!has_authorities).then(|| format!("{table}.client_revocations needs {table}.client_authorities"))
 }
 
 /// Problem of a text that is not TOML, or not of the form asked for.

@@ -92,7 +92,8 @@ impl Config {
                 Then::Refuse if rule.kinds.is_empty() => {
                     let (name, level) = (rule.name.get_ref(), self.classification);
                     let whose = format!("{} ({})", manifest.publisher, manifest.origin);
-                    let detail = format!("rule {name}, at {level}: nothing by {whose} is taken: {}", quoted(&rule.why));
+                    let why = quoted(&rule.why);
+                    let detail = format!("the origin rule {name} refuses all content of {whose} at {level}: {why}");
                     return Err(Refusal::new(Reason::OriginRefused, detail));
                 }
                 Then::Refuse => OriginDemand::Without,
@@ -112,22 +113,22 @@ impl Config {
             let (at, shown) = (rule.name.span().start, quoted(rule.name.get_ref()));
             let mut wrong = |what: String| problems.push((at, format!("origin rule \"{shown}\": {what}")));
             if !name::is_name(rule.name.get_ref()) {
-                wrong(format!("it is not a name: {}", name::RULE));
+                wrong(format!("the name must be {}", name::RULE));
             }
             if self.origins.iter().take(place).any(|other| other.name.get_ref() == rule.name.get_ref()) {
-                wrong("it stands twice".into());
+                wrong("two rules have this name".into());
             }
             if rule.origins.is_empty() && rule.publishers.is_empty() && rule.roles.is_empty() {
-                wrong("it needs origins, publishers or roles that it is about".into());
+                wrong("it needs origins, publishers or roles, which say for whose content the rule holds".into());
             }
             for origin in rule.origins.iter().filter(|origin| !is_country(origin)) {
-                wrong(format!("origin \"{}\" is not two capital letters", quoted(origin)));
+                wrong(format!("origin \"{}\" is not two capital letters, such as CH", quoted(origin)));
             }
             if !rule.roles.iter().all(|role| matches!(role, Role::Vendor | Role::Custodian)) {
-                wrong("roles are vendor and custodian, who answer for an origin".into());
+                wrong("roles may be vendor and custodian only: the other roles have no origin".into());
             }
             if !(1..=300).contains(&rule.why.trim().chars().count()) {
-                wrong("it needs its why, of at most 300 characters".into());
+                wrong("why must have 1 to 300 characters: say why the site wants this rule".into());
             }
         }
         problems

@@ -1,8 +1,12 @@
 //! Policies that ship with the program, one for each level of classification, and those of the site.
 
+use std::path::Path;
+
 use serde::Deserialize;
 
 use super::{Config, Feed, toml_problem};
+use base::error::IoContext as _;
+use base::quoted::quoted_os;
 use base::{Fault, quoted};
 use bundle::Signer;
 use inspect::{ContentPolicy, Demands, InspectionTerms};
@@ -53,6 +57,15 @@ pub fn parse(text: &str) -> Result<ContentPolicy, Fault> {
     }
 }
 
+/// Reads a policy from the file at `path`, which a fault names.
+pub fn read(path: &Path) -> Result<ContentPolicy, Fault> {
+    let text = std::fs::read_to_string(path).during("read", path)?;
+    parse(&text).map_err(|fault| {
+        let next = "Correct the policy's file, then run the same command again. The page content of the manual has an example.";
+        Fault::usage(format!("{}: {fault}", quoted_os(path)), next)
+    })
+}
+
 impl std::fmt::Display for Classification {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -73,7 +86,8 @@ impl Config {
             Some(policy) => Some(policy.get_ref().clone()),
             None => shipped()?.into_iter().find(|policy| policy.name == name),
         };
-        found.ok_or_else(|| Fault::Config(format!("there is no policy \"{}\"; see gaprelay policy show", quoted(name))))
+        let next = "Check the spelling: `gaprelay policy show` lists all policies.";
+        found.ok_or_else(|| Fault::usage(format!("there is no policy \"{}\"", quoted(name)), next))
     }
 
     /// The policy of a feed.
@@ -95,15 +109,18 @@ impl Config {
             if !base::name::is_name(&policy.name) {
                 problems.push((at, format!("policy \"{name}\" is not a name: {}", base::name::RULE)));
             } else if shipped.contains(&policy.name) {
-                problems.push((at, format!("policy \"{name}\" has the name of one that ships with the program")));
+                problems.push((at, format!("policy \"{name}\" has the name of a policy that ships with the program")));
             } else if self.policies.iter().take(place).any(|other| other.get_ref().name == policy.name) {
-                problems.push((at, format!("policy \"{name}\" stands twice")));
+                problems.push((at, format!("two policies have the name \"{name}\"")));
             }
         }
         for name in self.feeds.iter().filter_map(|feed| feed.policy.as_ref()) {
             if self.policy(name.get_ref()).is_err() {
                 let shown = quoted(name.get_ref());
-                problems.push((name.span().start, format!("there is no policy \"{shown}\"; see gaprelay policy show")));
+                problems.push((
+                    name.span().start,
+                    format!("there is no policy \"{shown}\": `gaprelay policy show` lists all"),
+                ));
             }
         }
         problems

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use base::name::is_name;
+use super::revocations_problem;
 use base::quoted;
 
 /// The officers' pages. They hold no power: what decides is a signature.
@@ -80,16 +80,17 @@ impl ReviewConfig {
         let (mut users, mut certificates) = (BTreeSet::new(), BTreeSet::new());
         for reader in &self.readers {
             if reader.user.is_none() && reader.certificate.is_none() {
-                let missing = "a review.reader has neither an account (user) nor a certificate";
+                let missing = "a [[review.reader]] needs an account (user), a certificate, or both";
                 problems.push((0, missing.to_owned()));
             }
-            for (name, seen) in [(&reader.user, &mut users), (&reader.certificate, &mut certificates)] {
+            let keys = [("user", &reader.user, &mut users), ("certificate", &reader.certificate, &mut certificates)];
+            for (key, name, seen) in keys {
                 let Some(name) = name else { continue };
                 let (at, text) = (name.span().start, name.get_ref());
                 if text.is_empty() {
-                    problems.push((at, "a reader without a name".to_owned()));
+                    problems.push((at, format!("{key} of a [[review.reader]] is empty")));
                 } else if !seen.insert(text) {
-                    problems.push((at, format!("{} is named twice", quoted(text))));
+                    problems.push((at, format!("the {key} \"{}\" is named twice: leave one reader out", quoted(text))));
                 }
             }
         }
@@ -98,10 +99,10 @@ impl ReviewConfig {
             let needs = "review.listen needs review.tls_certificate, review.tls_key and review.client_authorities";
             problems.push((0, needs.to_owned()));
         }
-        if self.client_revocations.as_ref().is_some_and(|name| !is_name(name) || self.client_authorities.is_none()) {
-            let needs = "review.client_revocations is the name of a file in tls/, and needs review.client_authorities";
-            problems.push((0, needs.to_owned()));
-        }
+        let authorities = self.client_authorities.is_some();
+        problems.extend(
+            revocations_problem("review", self.client_revocations.as_deref(), authorities).map(|problem| (0, problem)),
+        );
         problems
     }
 }

@@ -35,7 +35,7 @@ impl Tuf {
         }
         let own = ["root", "targets", "snapshot", "timestamp", NOTICE];
         for name in own.into_iter().filter(|name| feeds.contains(*name)) {
-            problems.push(format!("beside [tuf] no feed can be called {name}: TUF calls a role of its own so"));
+            problems.push(format!("with [tuf] a feed cannot have the name {name}: TUF has a role of that name"));
         }
         if self.expires.0 < Duration::from_mins(3) {
             problems.push("tuf.expires must be at least 3 minutes".into());

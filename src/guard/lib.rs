@@ -74,7 +74,8 @@ pub struct Guard {
 impl Guard {
     /// The endpoints that ship with the program.
     pub fn shipped() -> Result<Self, Fault> {
-        let endpoints = list::shipped().map_err(|_| Fault::Internal("the list of endpoints cannot be read"))?;
+        let endpoints =
+            list::shipped().map_err(|_| Fault::Internal("the built-in list of endpoints cannot be read"))?;
         Ok(Self { endpoints })
     }
 

@@ -55,9 +55,10 @@ pub fn merge(mut base: Vec<Endpoint>, newer: Vec<Endpoint>) -> Vec<Endpoint> {
 /// Reads and checks a list; the error says what is wrong with it.
 pub fn parse(bytes: &[u8]) -> Result<Vec<Endpoint>, String> {
     if bytes.len() >= LONGEST {
-        return Err(format!("it is not shorter than {LONGEST} bytes"));
+        return Err(format!("the list has {} bytes; it must have fewer than {LONGEST}", bytes.len()));
     }
-    let endpoints: Vec<Endpoint> = serde_json::from_slice(bytes).map_err(|e| quoted(&e.to_string()).to_string())?;
+    let endpoints: Vec<Endpoint> =
+        serde_json::from_slice(bytes).map_err(|e| format!("the list cannot be read: {}", quoted(&e.to_string())))?;
     let mut labels = BTreeSet::new();
     for endpoint in &endpoints {
         let shown = quoted(&endpoint.label);
@@ -68,14 +69,16 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Endpoint>, String> {
             return Err(format!("{shown}: {wrong}"));
         }
     }
-    if endpoints.is_empty() { Err("it is empty".into()) } else { Ok(endpoints) }
+    if endpoints.is_empty() { Err("the list is empty".into()) } else { Ok(endpoints) }
 }
 
 fn wrong(endpoint: &Endpoint) -> Option<String> {
     let Endpoint { hosts, paths, headers, meaning, remedy, .. } = endpoint;
     let plain = |text: &str| text.len() <= LONGEST_TEXT && text.bytes().all(|b| (0x20..0x7f).contains(&b));
     if ![meaning, remedy].iter().all(|text| plain(text) && text.ends_with('.') && text.len() > 5) {
-        return Some(format!("meaning and remedy are sentences of at most {LONGEST_TEXT} plain characters"));
+        return Some(format!(
+            "meaning and remedy must be sentences of at most {LONGEST_TEXT} plain characters, with a full stop at the end"
+        ));
     }
     let host = |text: &String| {
         let name = text.strip_prefix("*.").unwrap_or(text);
@@ -83,17 +86,20 @@ fn wrong(endpoint: &Endpoint) -> Option<String> {
         plain(text) && name.contains('.') && name.bytes().all(letters) && !name.starts_with('.') && !name.ends_with('.')
     };
     if let Some(bad) = hosts.iter().find(|text| !host(text)) {
-        return Some(format!("\"{}\" is no host name in lower case", quoted(bad)));
+        return Some(format!("\"{}\" is not a host name in lower case", quoted(bad)));
     }
     if let Some(bad) = paths.iter().find(|path| !plain(path) || !path.starts_with('/') || path.len() < 5) {
-        return Some(format!("the path \"{}\" is no path, or so short that downloads begin like it", quoted(bad)));
+        return Some(format!(
+            "the path \"{}\" does not begin with /, or is so short that ordinary downloads begin like it",
+            quoted(bad)
+        ));
     }
     let header = |text: &String| {
         plain(text) && !text.is_empty() && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
     };
     if let Some(bad) = headers.iter().find(|text| !header(text) || ORDINARY.contains(&text.as_str())) {
         return Some(format!(
-            "the header \"{}\" is none in lower case, or one that ordinary clients send",
+            "the header \"{}\" is not a name in lower case, or is one that ordinary clients send",
             quoted(bad)
         ));
     }

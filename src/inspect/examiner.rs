@@ -100,7 +100,7 @@ pub fn run(limits: &Limits, asks: impl Read + Send, answers: impl Write + Send) 
     }
 }
 
-/// Announcement of the next frames, of so many bytes together.
+/// Receives the next frames, of so many bytes together.
 fn frames(asks: &mut Receiver<impl Read>, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     while (bytes.len() as u64) < length {
@@ -188,5 +188,8 @@ impl<W: Write> Read for Tee<'_, '_, W> {
 }
 
 fn gone(error: &io::Error) -> Fault {
-    Fault::Worker { role: "keeper", what: format!("is gone: {}", printable(&error.to_string())) }
+    Fault::Worker {
+        role: "keeper",
+        what: format!("cannot be reached over its pipe: {}", printable(&error.to_string())),
+    }
 }

@@ -27,7 +27,7 @@ pub struct Finding {
     pub flaws: Vec<Flaw>,
 }
 
-/// Header of a database, by which nobody but its vendor vouches for it.
+/// Header of a ClamAV database: what its vendor states about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -36,11 +36,11 @@ pub struct DatabaseHeader {
     pub version: u64,
     /// Number of signatures in it.
     pub signatures: u64,
-    /// The functionality level that an engine needs for all of it.
+    /// Functionality level that a ClamAV engine needs to use all of its signatures.
     pub level: u64,
     /// When it was built.
     pub built: Timestamp,
-    /// True if it has its vendor's signature: RSA of 1024 bits over MD5, so a hint of where it is from.
+    /// True if it has its vendor's signature: RSA of 1024 bits over MD5, so only a hint of where it is from.
     pub is_vendor_signed: bool,
 }
 
@@ -55,7 +55,10 @@ impl DatabaseHeader {
     /// In words.
     pub fn words(&self) -> String {
         let Self { version, signatures, level, built, is_vendor_signed } = self;
-        let signed = if *is_vendor_signed { "has its vendor's signature" } else { "without its vendor's signature" };
-        format!("database {version} of {built}, {signatures} signatures, functionality level {level}, {signed}")
+        let signed = if *is_vendor_signed { "has" } else { "does not have" };
+        format!(
+            "database {version} of {built}, {signatures} signatures, for ClamAV of functionality level {level} or later; \
+             {signed} its vendor's signature"
+        )
     }
 }

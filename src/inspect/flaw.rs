@@ -91,7 +91,7 @@ impl Unit {
             Self::Line => "line",
             Self::Rule => "rule",
             Self::Object => "object",
-            Self::Member => "file in it",
+            Self::Member => "file in the archive",
             Self::Whole => "whole file",
         }
     }

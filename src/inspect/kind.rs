@@ -30,9 +30,9 @@ macro_rules! kinds {
 }
 
 kinds! {
-    ClamavCvd "clamav-cvd" "ClamAV database container (.cvd): begins ClamAV-VDB:";
-    ClamavCdiff "clamav-cdiff" "ClamAV database increment (.cdiff): begins ClamAV-Diff:";
-    ClamavSign "clamav-sign" "Detached signature of a ClamAV 1.5 database (.sign): begins #clamsign-";
+    ClamavCvd "clamav-cvd" "ClamAV database container (.cvd): begins with ClamAV-VDB:";
+    ClamavCdiff "clamav-cdiff" "ClamAV database increment (.cdiff): begins with ClamAV-Diff:";
+    ClamavSign "clamav-sign" "Detached signature of a ClamAV 1.5 database (.sign): begins with #clamsign-";
     ClamavHashes "clamav-hashes" "ClamAV hash signatures (.hdb .hsb .mdb .msb .imp): HASH:SIZE:NAME lines";
     ClamavBodies "clamav-bodies" "ClamAV body signatures (.ndb): NAME:TARGET:OFFSET:HEX lines";
     ClamavLogical "clamav-logical" "ClamAV logical signatures (.ldb): NAME;TARGET;EXPRESSION;SUBSIGNATURES lines";

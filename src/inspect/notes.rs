@@ -44,7 +44,7 @@ pub struct Notes<'a> {
 }
 
 impl<'a> Notes<'a> {
-    /// Receiver of the items.
+    /// Notes whose items go to `to`.
     pub fn new(to: Items<'a>) -> Self {
         Self { to: Some(to), ..Self::default() }
     }
@@ -102,8 +102,7 @@ impl<'a> Notes<'a> {
     }
 
     /// Checks whether the time for this artifact is over: asked by each inspector before its next step, which must be
-    /// short.
-    /// What was seen until then does not count: the artifact is withheld.
+    /// short. What was seen until then does not count: the artifact is withheld.
     pub fn is_over(&mut self, line: u64) -> bool {
         self.steps += 1;
         if !self.is_over && self.steps.is_multiple_of(TURN) && self.watch.seconds() >= MOST_SECONDS {

@@ -118,7 +118,7 @@ impl Walk<'_> {
         let names = match names(folder, room) {
             // Not even their names are kept: a folder may hold more of them than there is memory.
             Ok(names) if names.len() as u64 > room => {
-                let detail = format!("more than {} files and folders", self.limits.medium_entries);
+                let detail = format!("the medium holds more than {} files and folders", self.limits.medium_entries);
                 return Err(Refusal::new(Reason::MediumEntryLimit, detail));
             }
             Ok(names) => names,
@@ -184,7 +184,7 @@ fn names(folder: BorrowedFd<'_>, most: u64) -> io::Result<Vec<CString>> {
 }
 
 fn unlistable(error: &io::Error) -> Refusal {
-    Refusal::new(Reason::MediumUnreadable, format!("it cannot be listed: {}", words(error)))
+    Refusal::new(Reason::MediumUnreadable, format!("the top folder of the medium cannot be listed: {}", words(error)))
 }
 
 fn words(error: &io::Error) -> String {

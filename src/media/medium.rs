@@ -239,7 +239,7 @@ fn hear_envelope(answers: &mut Receiver<TimedPipe>, document: Document, limits: 
                 let cap = |name: &str| if is_document { longest } else { signature::longest(name) };
                 match files.last_mut() {
                     Some((name, file)) if file.len() + bytes.len() <= cap(name) => file.extend_from_slice(bytes),
-                    _ => return Err(misbehaves("hands over more than was asked for").into()),
+                    _ => return Err(misbehaves("sent more bytes than were asked for").into()),
                 }
             }
             Frame::Message(ReaderReply::Done) => break,
@@ -247,12 +247,13 @@ fn hear_envelope(answers: &mut Receiver<TimedPipe>, document: Document, limits: 
         }
     }
     let mut files = files.into_iter();
-    let (_, bytes) = files.next().ok_or_else(|| misbehaves("hands over no document"))?;
+    let (_, bytes) = files.next().ok_or_else(|| misbehaves("sent no document"))?;
     let signatures: Vec<_> = files.collect();
     let plain = |name: &str| name.len() <= 200 && name.bytes().all(|b| (0x21..0x7f).contains(&b) && b != b'/');
     let ours = |name: &str| document.is_signed_by(name.as_bytes());
     if !signatures.iter().all(|(name, _)| plain(name)) {
-        let detail = "the name of a signature file is not plain ASCII of at most 200 characters";
+        let detail =
+            "the name of a signature file has more than 200 characters, a space, or a character that is not ASCII";
         return Err(Error::refused(Reason::SignatureMalformed, detail));
     }
     let sorted = signatures.is_sorted_by(|(one, _), (other, _)| one < other);
@@ -289,7 +290,7 @@ fn receive(answers: &mut Receiver<TimedPipe>, spooled: &Spooled, size: u64, step
                     left -= bytes.len() as u64;
                     step(bytes.len() as u64);
                 }
-                Frame::Bytes(_) => return Err(misbehaves("hands over more than was asked for").into()),
+                Frame::Bytes(_) => return Err(misbehaves("sent more bytes than were asked for").into()),
                 Frame::Message(ReaderReply::Done) if left == 0 => break,
                 Frame::Message(answer) => return Err(unexpected(answer)),
             }

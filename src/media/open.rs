@@ -24,7 +24,7 @@ pub(crate) fn open(root: BorrowedFd<'_>, found: &BundleFolder, name: &OsStr) -> 
         Ok(file) => File::from(file),
         Err(Errno::NOENT) => return Ok(None),
         Err(Errno::LOOP | Errno::NOTDIR) => {
-            return Err(Refusal::new(Reason::MediumNotRegular, format!("{shown} is reached through a link")));
+            return Err(Refusal::new(Reason::MediumNotRegular, format!("{shown} is a link, or lies behind one")));
         }
         // A socket cannot be opened at all.
         Err(Errno::NXIO) => {
@@ -50,5 +50,5 @@ fn open_below(root: BorrowedFd<'_>, found: &BundleFolder, name: &OsStr) -> rusti
 
 /// The medium failed while it was read.
 pub(crate) fn unreadable(shown: &str, error: &io::Error) -> Refusal {
-    Refusal::new(Reason::MediumUnreadable, format!("{shown}: {}", quoted_os(error.to_string())))
+    Refusal::new(Reason::MediumUnreadable, format!("{shown} cannot be read: {}", quoted_os(error.to_string())))
 }

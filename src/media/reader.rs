@@ -149,7 +149,7 @@ impl<W: Write> ReaderOutput<'_, W> {
         let found = self.found(number)?;
         let (name, (longest, too_long)) = (found.document.name(), found.document.limit(self.limits));
         if !self.small(&found, OsStr::new(name), longest, too_long)? {
-            return Err(Refusal::new(Reason::MediumChanged, format!("{name} was there and is gone")).into());
+            return Err(Refusal::new(Reason::MediumChanged, format!("{name} was on the medium and is gone")).into());
         }
         // One more than the limit is read, so that verify can say what is wrong; the rest stays unread.
         let most = usize::try_from(self.limits.signatures).unwrap_or(usize::MAX).saturating_add(1);
@@ -170,7 +170,7 @@ impl<W: Write> ReaderOutput<'_, W> {
             return Err(Refusal::new(too_long, format!("{shown} is longer than {longest} bytes")).into());
         }
         if bytes.len() as u64 != length {
-            let detail = format!("{shown} said it had {length} bytes and gave {}", bytes.len());
+            let detail = format!("{shown} had {length} bytes when it was opened, and gave {}", bytes.len());
             return Err(Refusal::new(Reason::MediumChanged, detail).into());
         }
         self.to.message(&ReaderReply::File(name.to_string_lossy().into_owned()))?;
@@ -181,7 +181,7 @@ impl<W: Write> ReaderOutput<'_, W> {
     fn payload(&mut self, number: u64, size: u64) -> Result<(), Stopped> {
         let found = self.found(number)?;
         let (mut file, length) = open(self.root.as_fd(), &found, OsStr::new("payload.tar.gz"))?
-            .ok_or_else(|| Refusal::new(Reason::PayloadMissing, "there is no payload.tar.gz"))?;
+            .ok_or_else(|| Refusal::new(Reason::PayloadMissing, "the bundle's folder has no payload.tar.gz"))?;
         if length != size {
             let detail = format!("payload.tar.gz has {length} bytes, the manifest says {size}");
             return Err(Refusal::new(Reason::PayloadSize, detail).into());
@@ -200,13 +200,21 @@ impl<W: Write> ReaderOutput<'_, W> {
             let piece = buffer.get_mut(..want).unwrap_or_default();
             let got = file.read(piece).map_err(|e| unreadable(shown, &e))?;
             if got == 0 {
-                return Err(Refusal::new(Reason::MediumChanged, format!("{shown} ended {left} bytes early")).into());
+                return Err(Refusal::new(
+                    Reason::MediumChanged,
+                    format!("{shown} had {size} bytes when it was opened, and ended {left} bytes early"),
+                )
+                .into());
             }
             self.to.bytes(piece.get(..got).unwrap_or_default())?;
             left -= got as u64;
         }
         if file.read(&mut [0]).map_err(|e| unreadable(shown, &e))? > 0 {
-            return Err(Refusal::new(Reason::MediumChanged, format!("{shown} is longer than it said")).into());
+            return Err(Refusal::new(
+                Reason::MediumChanged,
+                format!("{shown} is longer than the {size} bytes that it had when it was opened"),
+            )
+            .into());
         }
         Ok(())
     }

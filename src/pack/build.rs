@@ -90,7 +90,8 @@ pub struct Made {
 /// Makes the bundle.
 pub fn build(plan: &BuildPlan) -> Result<Made, Error> {
     if plan.out.exists() {
-        return Err(Fault::Config(format!("{} exists; name another folder with --out", plan.out.display())).into());
+        let next = "Name another folder with --out, or move the existing one away first.";
+        return Err(Fault::usage(format!("{} exists already", quoted_os(&plan.out)), next).into());
     }
     let held = read_bases(&plan.base, &plan.limits)?;
     let FolderSurvey { mut artifacts, stripped, unrecognised, mut verdicts, refused } = survey(plan)?;
@@ -115,7 +116,9 @@ pub fn build(plan: &BuildPlan) -> Result<Made, Error> {
     manifest.check(&unbounded)?;
     let most = to_bytes(&manifest)?.len();
     if most as u64 > plan.limits.manifest.0 {
-        let detail = format!("manifest.json would have {most} bytes, for {} artifacts", manifest.artifacts.len());
+        let (count, limit) = (manifest.artifacts.len(), plan.limits.manifest.0);
+        let detail =
+            format!("manifest.json would have {most} bytes for {count} artifacts, and the limit is {limit} bytes");
         return Err(Error::refused(Reason::ManifestTooLarge, detail));
     }
     let key = plan.sign.as_deref().map(open_key).transpose()?;
@@ -125,7 +128,7 @@ pub fn build(plan: &BuildPlan) -> Result<Made, Error> {
     let path = plan.out.join("manifest.json");
     let bytes = to_bytes(&manifest)?;
     durable::replace(&path, &bytes)?;
-    let signature = key.map(|key| sign(&key, &path, &bytes, &manifest)).transpose()?;
+    let signature = key.map(|key| sign(&key, &plan.out, &bytes, &manifest)).transpose()?;
     Ok(Made { manifest, unrecognised, verdicts, refused, signature })
 }
 
@@ -133,7 +136,11 @@ fn read_bases(paths: &[PathBuf], limits: &Limits) -> Result<BTreeSet<(Digest, u6
     let mut held = BTreeSet::new();
     for path in paths {
         let bytes = std::fs::read(path).during("read", path)?;
-        let base = Manifest::parse(&bytes, limits)?;
+        let wrong = |refusal: Refusal| {
+            let next = "Give the manifest.json of a bundle that the relay holds already.";
+            Fault::usage(format!("--base: {} is not a good manifest: {refusal}", quoted_os(path)), next)
+        };
+        let base = Manifest::parse(&bytes, limits).map_err(wrong)?;
         held.extend(base.artifacts.into_iter().map(|a| (a.sha256, a.size)));
     }
     Ok(held)
@@ -161,14 +168,12 @@ fn survey(plan: &BuildPlan) -> Result<FolderSurvey, Error> {
         }
         let below = entry.path().strip_prefix(&plan.folder).unwrap_or(entry.path());
         let path = below.to_str().ok_or_else(|| {
-            let detail = format!("the name of the file {} is not UTF-8: rename it", quoted_os(below));
+            let detail = format!("the name of the file {} is not UTF-8", quoted_os(below));
             Refusal::new(Reason::PathCharacter, detail)
         })?;
         if !entry.file_type().is_file() {
-            let detail = format!(
-                "\"{}\" is not a regular file, but a link or a device: take it out, or copy the file itself there",
-                quoted(path)
-            );
+            let detail =
+                format!("\"{}\" is a link, a device or a FIFO, and a bundle carries regular files only", quoted(path));
             return Err(Error::refused(Reason::EntryType, detail));
         }
         take(plan, path, entry.path(), &mut survey)?;
@@ -181,7 +186,7 @@ fn survey(plan: &BuildPlan) -> Result<FolderSurvey, Error> {
         let more = survey.unrecognised.len() - 1;
         let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
         let detail = format!(
-            "\"{}\"{more} would be withheld by the relay; take it out, or list it with --keep-unrecognised",
+            "\"{}\"{more} is of no kind that the relay takes: take it out, or let the relay withhold it (--keep-unrecognised)",
             quoted(path)
         );
         return Err(Error::refused(*reason, detail));
@@ -299,8 +304,9 @@ fn write_payload(
     let hashing = CountingHasher { inner: BufWriter::with_capacity(1 << 20, file), hasher: Hasher::new(), size: 0 };
     let mut out = GzBuilder::new().operating_system(3).write(hashing, Compression::default());
     for artifact in manifest.carried() {
-        let header = ustar::header(&artifact.path, artifact.size)
-            .ok_or_else(|| Refusal::new(Reason::PathTooLong, format!("\"{}\" does not fit", quoted(&artifact.path))))?;
+        let header = ustar::header(&artifact.path, artifact.size).ok_or_else(|| {
+            Refusal::new(Reason::PathTooLong, format!("\"{}\" does not fit a ustar header", quoted(&artifact.path)))
+        })?;
         let from = stripped.get(&artifact.path).cloned().unwrap_or_else(|| plan.folder.join(&artifact.path));
         let mut hasher = Hasher::new();
         out.write_all(&header).during("write", &path)?;
@@ -310,11 +316,11 @@ fn write_payload(
         })
         .during("pack", &from)?;
         if hasher.finish() != artifact.sha256 {
-            return Err(Fault::usage(
-                format!("{} changed while it was packed", quoted_os(&from)),
-                "Wait until nothing writes to that folder, then run the command again.",
-            )
-            .into());
+            let next = format!(
+                "Wait until nothing writes to that folder. Then remove the incomplete {}, and run the command again.",
+                quoted_os(&plan.out)
+            );
+            return Err(Fault::usage(format!("{} changed while it was packed", quoted_os(&from)), next).into());
         }
         let padding = usize::try_from(ustar::padding(artifact.size)).unwrap_or_default();
         out.write_all([0; ustar::BLOCK].get(..padding).unwrap_or_default()).during("write", &path)?;
@@ -331,14 +337,20 @@ fn to_bytes(manifest: &Manifest) -> Result<Vec<u8>, Fault> {
     lines::to_vec(manifest).map_err(|_| Fault::Internal("a manifest cannot be written"))
 }
 
-/// Signs the manifest's bytes, which lie at `path`, into a file beside it.
-fn sign(secret: &minisign::SecretKey, path: &Path, bytes: &[u8], manifest: &Manifest) -> Result<PathBuf, Fault> {
-    let failed = |e| Fault::Config(format!("cannot sign: {e}"));
+/// Signs the manifest's bytes into a file in `folder`, the bundle's.
+fn sign(secret: &minisign::SecretKey, folder: &Path, bytes: &[u8], manifest: &Manifest) -> Result<PathBuf, Fault> {
+    let failed = |e| {
+        let next = format!(
+            "The key may be damaged: remove {}, which has no signature, and run the command with another copy of the key.",
+            quoted_os(folder)
+        );
+        Fault::usage(format!("the key of --sign made no good signature: {e}"), next)
+    };
     // With its public half at hand the crate checks what it made, and so finds a damaged key.
     let public = minisign::PublicKey::from_secret_key(secret).map_err(failed)?;
     let (trusted, untrusted) = (manifest.trusted_comment(), "signature from minisign secret key");
     let signed = minisign::sign(Some(&public), secret, bytes, Some(&trusted), Some(untrusted)).map_err(failed)?;
-    let out = path.with_file_name("manifest.json.minisig");
+    let out = folder.join("manifest.json.minisig");
     durable::replace(&out, signed.into_string().as_bytes())?;
     Ok(out)
 }
@@ -369,9 +381,9 @@ fn open_key(path: &Path) -> Result<minisign::SecretKey, Fault> {
             "Run the command on a terminal; or leave --sign out, and sign with minisign as the command then says.";
         return Err(Fault::usage(format!("{name} has a password, and there is no terminal to ask for it"), next));
     }
-    minisign::SecretKeyBox::from_string(&text)
-        .and_then(|sealed| sealed.into_secret_key(None))
-        .map_err(|e| Fault::usage(format!("{name} cannot be opened: {e}"), "Check the password, and sign again."))
+    minisign::SecretKeyBox::from_string(&text).and_then(|sealed| sealed.into_secret_key(None)).map_err(|e| {
+        Fault::usage(format!("{name} cannot be opened: {e}"), "Check the password, then run the command again.")
+    })
 }
 
 /// A key without a password. Stock minisign leaves such a key's checksum empty, which the crate's own

@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::ring::{fault, key, public_key, threshold};
+use super::ring::{self, fault, is_secret, key, public_key, threshold};
 use base::error::IoContext as _;
-use base::{Digest, Error, Fault, Limits, Reason, Refusal, Timestamp, durable, quoted};
+use base::quoted::quoted_os;
+use base::{Digest, Error, Limits, Reason, Refusal, Timestamp, durable, quoted};
 use bundle::keyring::{Epoch, RawKey, Revoked};
 use bundle::succession::{claimed_version, root_signers};
 use bundle::{Envelope, Keyring, SignatureFile, Successor, signature, succeed};
@@ -34,6 +35,9 @@ pub(crate) struct KeyringChanges {
     pub lift: Vec<Digest>,
 }
 
+/// Next step where a keyring has no such key.
+const SHOW: &str = "`gaprelay-pack keyring show FILE` lists the keys of a keyring by name and key id.";
+
 /// Drafts the keyring that follows `former`. Refusals: `keyring-malformed`, `key-weak`.
 pub(crate) fn draft(former: &Keyring, changes: &KeyringChanges, on: Timestamp) -> Result<Keyring, Error> {
     let mut next = Keyring { version: former.version + 1, ..former.clone() };
@@ -41,12 +45,12 @@ pub(crate) fn draft(former: &Keyring, changes: &KeyringChanges, on: Timestamp) -
         let before = next.keys.len();
         next.keys.retain(|key| key.name != *name);
         if next.keys.len() == before {
-            return Err(fault(&format!("the keyring has no key of the name \"{}\"", quoted(name))));
+            return Err(fault(&format!("--remove: the keyring has no key with the name \"{}\"", quoted(name)), SHOW));
         }
     }
     for (which, reason) in &changes.revoke {
         let named = next.keys.iter().find(|key| key.name == *which).map(|key| key.public.clone());
-        let public = named.map_or_else(|| public_key(which), Ok)?;
+        let public = named.map_or_else(|| revoked_key(which), Ok)?;
         RawKey::parse(&public)?;
         next.revoked.push(Revoked { public, on, reason: reason.clone() });
     }
@@ -54,7 +58,7 @@ pub(crate) fn draft(former: &Keyring, changes: &KeyringChanges, on: Timestamp) -
     let roots = |given: &[String]| given.iter().map(|root| public_key(root)).collect::<Result<Vec<_>, _>>();
     let gone = roots(&changes.remove_root)?;
     if let Some(unknown) = gone.iter().find(|root| !next.root.keys.contains(root)) {
-        return Err(fault(&format!("{unknown} is no root key of the keyring")));
+        return Err(fault(&format!("--remove-root: {unknown} is not a root key of the keyring"), SHOW));
     }
     next.root.keys.retain(|root| !gone.contains(root));
     next.root.keys.extend(roots(&changes.add_root)?);
@@ -72,13 +76,28 @@ pub(crate) fn draft(former: &Keyring, changes: &KeyringChanges, on: Timestamp) -
     Ok(next)
 }
 
+/// Public key to revoke, which no key of the keyring has as its name. Fault: it is not a public key either.
+fn revoked_key(text: &str) -> Result<String, Error> {
+    if text.starts_with("RW") || is_secret(text) || Path::new(text).exists() {
+        return public_key(text);
+    }
+    let detail = format!("--revoke: \"{}\" is neither the name of a key of the keyring nor a public key", quoted(text));
+    Err(fault(&detail, SHOW))
+}
+
 /// A keyring and its signatures as a relay would read them from this folder.
 pub(crate) fn read(folder: &Path) -> Result<Envelope, Error> {
     let mut surveyed = Medium::here(folder, &Limits { medium_depth: 0, ..Limits::default() })?.survey()?;
     let keyring = surveyed.bundles().iter().find(|bundle| bundle.document() == Document::Keyring).cloned();
     let keyring = keyring.ok_or_else(|| {
-        let detail = format!("{} holds no keyring.toml with a signature beside it", folder.display());
-        Refusal::new(Reason::NoBundle, detail)
+        let shown = quoted_os(folder);
+        if folder.join("keyring.toml").is_file() {
+            let next = "Have the root keys sign the keyring, then put the signatures beside it: \
+                gaprelay-pack keyring assemble DIR --former FILE SIGNATURE…";
+            fault(&format!("{shown} holds a keyring.toml, and no signature of it"), next)
+        } else {
+            fault(&format!("{shown} holds no keyring.toml"), "Give a folder that `gaprelay-pack keyring draft` made.")
+        }
     })?;
     surveyed.envelope(&keyring)
 }
@@ -95,10 +114,9 @@ pub(crate) fn check(folders: &[PathBuf], former: &Keyring) -> Result<Vec<(Succes
         let have = root_signers(&envelope, before, &limits)?;
         let next = succeed(envelope, before, &limits).map_err(|refusal| {
             let have = if have.is_empty() { "none".to_owned() } else { have.join(", ") };
-            Refusal::new(
-                refusal.reason,
-                format!("{}; root keys of {} that signed: {have}", refusal.detail, before.version),
-            )
+            let version = before.version;
+            let detail = format!("{}; signed by these root keys of keyring {version}: {have}", refusal.detail);
+            Refusal::new(refusal.reason, detail)
         })?;
         let changes = differences(before, next.keyring());
         chain.push((next, changes));
@@ -111,11 +129,12 @@ pub(crate) fn check(folders: &[PathBuf], former: &Keyring) -> Result<Vec<(Succes
 pub(crate) fn assemble(folder: &Path, former: &Keyring, signatures: &[PathBuf]) -> Result<Vec<String>, Error> {
     let document = folder.join("keyring.toml");
     let bytes = std::fs::read(&document).during("read", &document)?;
-    let next = Keyring::parse(&bytes)?;
+    let (next, _) = ring::read(folder)?;
     let mut good = Vec::new();
     for path in signatures {
         let text = durable::read(path, signature::LONGEST as u64)?;
-        let id = SignatureFile::parse(&text)?.key_id();
+        let named = |refusal: Refusal| Refusal::new(refusal.reason, format!("{}: {}", quoted_os(path), refusal.detail));
+        let id = SignatureFile::parse(&text).map_err(named)?.key_id();
         let envelope =
             Envelope { document: bytes.clone(), signatures: vec![(path.display().to_string(), text.clone())] };
         let limits = Limits::default();
@@ -124,7 +143,11 @@ pub(crate) fn assemble(folder: &Path, former: &Keyring, signatures: &[PathBuf]) 
         let ids: Vec<String> = old?.into_iter().chain(new?).collect();
         let Some(by) = ids.first() else {
             let id = bundle::keyring::id_text(id);
-            let detail = format!("{} is by {id}, which is no root key of either keyring", path.display());
+            let (old, new) = (former.version, next.version);
+            let detail = format!(
+                "{} is a signature by the key {id}, which is not a root key of keyring {old} or {new}",
+                quoted_os(path)
+            );
             return Err(Error::refused(Reason::SignatureUnknownKey, detail));
         };
         good.push((by.clone(), text));
@@ -177,21 +200,17 @@ fn row(row: &bundle::keyring::Threshold) -> String {
     format!("{} {} signatures for {}", row.signers, row.role, row.feeds.join(" "))
 }
 
+/// Next step where a value is not of the form asked for.
+const PAIR: &str = "Write both parts with an equals sign between them; in quotes, if there are blanks in it.";
+
 fn toml_of(key: &bundle::keyring::Key) -> String {
     toml::to_string(key).unwrap_or_default()
 }
 
-/// The former keyring, in its file or folder.
-pub(crate) fn former(path: &Path) -> Result<(Keyring, Digest), Error> {
-    let path = if path.is_dir() { path.join("keyring.toml") } else { path.to_owned() };
-    let bytes = std::fs::read(&path).during("read", &path)?;
-    Ok((Keyring::parse(&bytes)?, Digest::of(&bytes)))
-}
-
-/// `A=B` taken apart.
-pub(crate) fn pair(text: &str) -> Result<(String, String), Fault> {
+/// Value of `option`, which is of this form with one equals sign, taken apart.
+pub(crate) fn pair(option: &str, form: &str, text: &str) -> Result<(String, String), Error> {
     let parts = text.split_once('=').map(|(one, other)| (one.to_owned(), other.to_owned()));
     parts
         .filter(|(one, other)| !one.is_empty() && !other.is_empty())
-        .ok_or_else(|| Fault::Config(format!("\"{}\" is not of the form A=B", quoted(text))))
+        .ok_or_else(|| fault(&format!("{option}: \"{}\" is not of the form {form}", quoted(text)), PAIR))
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use base::quoted::quoted_os;
-use base::{Error, Limits, Reason, Refusal, Timestamp, quoted};
+use base::{Error, Fault, Limits, Reason, Refusal, Timestamp, quoted};
 use bundle::{Keyring, Rules, Signer, trust};
 use config::{Classification, Config, policy};
 use inspect::{Demands, Examination, InspectionTerms, Kind, Scratch, Threads, Verdict};
@@ -33,17 +33,16 @@ pub fn check(
 ) -> Result<DryRun, Error> {
     let limits = config.map(|c| c.limits.clone()).unwrap_or_default();
     let mut surveyed = Medium::here(folder, &Limits { medium_depth: 0, ..limits.clone() })?.survey()?;
-    let bundle = surveyed
-        .bundles()
-        .first()
-        .cloned()
-        .ok_or_else(|| Refusal::new(Reason::NoBundle, format!("{} is no bundle's folder", quoted_os(folder))))?;
+    let bundle = surveyed.bundles().first().cloned().ok_or_else(|| {
+        let next = "Give the folder that `gaprelay-pack build` made, with manifest.json and payload.tar.gz in it.";
+        Fault::usage(format!("{} is not the folder of a bundle", quoted_os(folder)), next)
+    })?;
     let tolerance = config.map_or(Duration::from_mins(10), |c| c.clock.tolerance.0);
     let rules = Rules { keyring, limits: &limits, clock_tolerance: tolerance, now, waived: &|_, _| false };
     let verified = bundle::verify(surveyed.envelope(&bundle)?, &rules)?;
     let name = verified.manifest().feed.clone();
     let feed = config.map(|config| {
-        let unknown = || Refusal::new(Reason::FeedUnknown, format!("the config has no feed {name}"));
+        let unknown = || Refusal::new(Reason::FeedUnknown, format!("the config has no feed \"{name}\""));
         Ok::<_, Error>((config.feed(&name).ok_or_else(unknown)?, config))
     });
     let feed = feed.transpose()?;

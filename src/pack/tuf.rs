@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::ring::fault;
 use base::error::IoContext as _;
-use base::{Error, Reason, Refusal, Timestamp, quoted};
+use base::quoted::quoted_os;
+use base::{Error, Reason, Timestamp, quoted};
 use bundle::Artifact;
 use bundle::tuf::{
     Delegated, Delegations, NOTICE, NOTICES, TufKey, TufRole, TufRoot, TufTarget, TufTargets, canonical, file, refuse,
@@ -25,8 +26,15 @@ const SPKI: &[u8] = &[0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
 
 /// A secret key in PEM.
 pub fn secret(path: &Path) -> Result<SigningKey, Error> {
-    let wrong = || fault(&format!("{} is no Ed25519 key of openssl genpkey", path.display()));
-    let der = PrivatePkcs8KeyDer::from_pem_file(path).map_err(|_| wrong())?;
+    let file = std::fs::read(path).during("read", path)?;
+    let wrong = || {
+        let is_public = file.starts_with(b"-----BEGIN PUBLIC KEY-----");
+        let what =
+            if is_public { "a public key, and the secret key is needed" } else { "not a secret Ed25519 key in PEM" };
+        let next = "Give the file of the secret key: `openssl genpkey -algorithm ed25519 -out FILE` makes one.";
+        fault(&format!("{} is {what}", quoted_os(path)), next)
+    };
+    let der = PrivatePkcs8KeyDer::from_pem_slice(&file).map_err(|_| wrong())?;
     let seed = der.secret_pkcs8_der().strip_prefix(PKCS8).and_then(|seed| seed.try_into().ok());
     seed.map(|seed: [u8; 32]| SigningKey::from_bytes(&seed)).ok_or_else(wrong)
 }
@@ -37,10 +45,26 @@ pub fn public(text: &str) -> Result<TufKey, Error> {
     if let Some(raw) = raw {
         return Ok(TufKey::ed25519(&raw));
     }
-    let wrong = || fault(&format!("\"{}\" is no Ed25519 public key: 64 hex digits, or PEM", quoted(text)));
-    let der = SubjectPublicKeyInfoDer::from_pem_file(text).map_err(|_| wrong())?;
+    let next = "Give 64 hex digits, as `gaprelay tuf key` prints them, or the file that `openssl pkey -pubout` writes.";
+    let path = Path::new(text);
+    if !path.exists() {
+        return Err(fault(&format!("\"{}\" is neither an Ed25519 public key in hex nor a file", quoted(text)), next));
+    }
+    let file = std::fs::read(path).during("read", path)?;
+    let wrong = || fault(&format!("{} is not an Ed25519 public key in PEM", quoted_os(path)), next);
+    let der = SubjectPublicKeyInfoDer::from_pem_slice(&file).map_err(|_| wrong())?;
     let raw = der.as_ref().strip_prefix(SPKI).and_then(|raw| raw.try_into().ok());
     raw.map(|raw: [u8; 32]| TufKey::ed25519(&raw)).ok_or_else(wrong)
+}
+
+/// Next step where the relay's key was not given.
+const RELAY: &str = "Give it with --relay, as `gaprelay tuf key` prints it on the relay.";
+/// Next step where more keys must sign than there are.
+const KEYS: &str = "Give more keys, or a threshold from 1 to the number of keys.";
+
+/// Words for a threshold that these keys cannot meet.
+fn too_few(who: &str, keys: usize, threshold: u64) -> String {
+    format!("{who} has {keys} keys, and its threshold is {threshold}")
 }
 
 /// Changes from the former root to the next.
@@ -77,8 +101,11 @@ pub fn root(former: Option<TufRoot>, changes: RootChanges, expires: Timestamp) -
             root.keys.extend(keys.into_iter().map(|key| (key.id(), key)));
         }
         role.threshold = threshold.unwrap_or(role.threshold);
+        if role.keyids.is_empty() && matches!(name, "snapshot" | "timestamp") {
+            return Err(fault("the relay's key is missing", RELAY));
+        }
         if role.threshold == 0 || role.threshold > role.keyids.len() as u64 {
-            return Err(fault(&format!("{name}: {} keys cannot sign {} times", role.keyids.len(), role.threshold)));
+            return Err(fault(&too_few(&format!("the role {name}"), role.keyids.len(), role.threshold), KEYS));
         }
     }
     let used: Vec<String> = root.roles.values().flat_map(|role| role.keyids.clone()).collect();
@@ -101,10 +128,11 @@ pub fn targets(
     let notices = relay.map(|key| (NOTICE.to_owned(), vec![key], 1));
     for (name, keys, threshold) in notices.into_iter().chain(feeds) {
         if ["root", "snapshot", "targets", "timestamp"].contains(&name.as_str()) {
-            return Err(fault(&format!("a feed called {name} can have no role of its own: TUF calls its own so")));
+            let detail = format!("a feed cannot have the name {name}: TUF has a role of that name");
+            return Err(fault(&detail, "Give the feed another name, here and in the config of the relay."));
         }
         if threshold == 0 || threshold > keys.len() as u64 {
-            return Err(fault(&format!("{name}: {} keys cannot sign {threshold} times", keys.len())));
+            return Err(fault(&too_few(&format!("the feed {name}"), keys.len(), threshold), KEYS));
         }
         let paths = vec![if name == NOTICE { NOTICES.to_owned() } else { format!("{name}--*") }];
         let keyids = keys.iter().map(TufKey::id).collect();
@@ -113,7 +141,7 @@ pub fn targets(
         all.roles.push(Delegated { name, keyids, threshold, terminating: true, paths });
     }
     if !all.roles.iter().any(|role| role.name == NOTICE) {
-        return Err(fault("the relay's key is missing: --relay"));
+        return Err(fault("the relay's key is missing", RELAY));
     }
     let used: Vec<String> = all.roles.iter().flat_map(|role| role.keyids.clone()).collect();
     all.keys.retain(|id, _| used.contains(id));
@@ -128,7 +156,7 @@ pub fn feed(name: &str, version: u64, expires: Timestamp, artifacts: &[Artifact]
         let hashes = BTreeMap::from([("sha256".to_owned(), artifact.sha256.to_string())]);
         let flat = target_name(name, &artifact.path);
         if targets.insert(flat.clone(), TufTarget { length: artifact.size, hashes }).is_some() {
-            let detail = format!("two files would both be \"{}\" for TUF clients", quoted(&flat));
+            let detail = format!("two files would have the same name for TUF clients: \"{}\"", quoted(&flat));
             return Err(Error::refused(Reason::PathClash, detail));
         }
     }
@@ -138,7 +166,7 @@ pub fn feed(name: &str, version: u64, expires: Timestamp, artifacts: &[Artifact]
 
 /// Adds a signature to metadata; one by the same key is replaced.
 pub fn sign(text: &str, key: &SigningKey) -> Result<String, Error> {
-    let wrong = || refuse("it is no TUF metadata".into());
+    let wrong = || refuse("the text is not TUF metadata".into());
     let mut metadata: Value = serde_json::from_str(text).map_err(|_| wrong())?;
     let bytes = canonical(metadata.get("signed").ok_or_else(wrong)?)?;
     let id = TufKey::ed25519(key.verifying_key().as_bytes()).id();
@@ -154,5 +182,8 @@ pub fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
     let part = serde_json::from_slice::<Value>(&bytes)
         .ok()
         .and_then(|file| serde_json::from_value(file.get("signed")?.clone()).ok());
-    Ok(part.ok_or_else(|| -> Refusal { refuse(format!("{} is no such metadata", path.display())) })?)
+    part.ok_or_else(|| {
+        let next = "Give the former N.root.json to `tuf root`, and the former targets.json to `tuf targets`.";
+        fault(&format!("{} is not the metadata of that role", quoted_os(path)), next)
+    })
 }

@@ -23,8 +23,8 @@ use base::{Fault, durable};
 pub(crate) struct Ran {
     /// Confinement that it reported.
     pub held: Confinement,
-    /// The layer it should run with alone cannot be had.
-    pub missing: bool,
+    /// Fault of a layer that it should run with and that cannot be had; then nothing was tried.
+    pub missing: Option<Fault>,
     /// Result of each attempt, by its number.
     pub tried: Vec<Tried>,
 }
@@ -34,7 +34,6 @@ pub(crate) struct Trying {
     role: &'static str,
     child: Child,
     count: usize,
-    folder: PathBuf,
     victim: Child,
     _planted: (UnixListener, UnixDatagram, OwnedFd),
 }
@@ -74,7 +73,11 @@ impl Decoys {
         let name = format!("gaprelay-selftest-{}", data_encoding::HEXLOWER.encode(&id));
         let folder = std::env::temp_dir().join(&name);
         durable::create_dir(&folder)?;
-        let planted = |e: io::Error| Fault::Io { operation: "plant targets in", path: folder.clone(), source: e };
+        let planted = |e: io::Error| Fault::Io {
+            operation: "make the decoys of the self-test in",
+            path: folder.clone(),
+            source: e,
+        };
         let udp = attempts::network::target_udp().map_err(planted)?;
         let named = attempts::network::target_named(&name).map_err(planted)?;
         let pair = UnixStream::pair().map_err(planted)?;
@@ -101,7 +104,11 @@ impl Decoys {
         count: usize,
     ) -> Result<Trying, Fault> {
         let folder = self.folder.join(format!("{}-{}", role.name, layers.word()));
-        let failed = |e: io::Error| Fault::Io { operation: "plant targets in", path: folder.clone(), source: e };
+        let failed = |e: io::Error| Fault::Io {
+            operation: "make the decoys of the self-test in",
+            path: folder.clone(),
+            source: e,
+        };
         let sockets = plant_files(&folder).map_err(failed)?;
         let victim =
             start(ourselves(Path::new("/")).args(["worker", "wait"]).stdin(Stdio::piped()).stdout(Stdio::null()))?;
@@ -118,30 +125,29 @@ impl Decoys {
             leaked: self.leaked,
         };
         let (agent, accepted) = attempts::network::accepted().map_err(failed)?;
-        let text = serde_json::to_string(&targets).map_err(|_| Fault::Internal("targets cannot be written"))?;
+        let text = serde_json::to_string(&targets)
+            .map_err(|_| Fault::Internal("the list of the self-test's decoys cannot be written"))?;
         let mut command = ourselves(state);
         command.args(["worker", "attempt", "--role", role.name, "--layers", &layers.word(), "--targets", &text]);
         let child = start(command.stdin(accepted).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
-        Ok(Trying { role: role.name, child, count, folder, victim, _planted: (sockets.0, sockets.1, agent) })
+        Ok(Trying { role: role.name, child, count, victim, _planted: (sockets.0, sockets.1, agent) })
     }
 }
 
 impl Trying {
     /// Waits until it has tried everything.
     pub(crate) fn finish(mut self) -> Result<Ran, Fault> {
-        let failed = |e: io::Error| Fault::Io { operation: "plant targets in", path: self.folder.clone(), source: e };
-        let mut ran = Ran {
-            held: Confinement::default(),
-            missing: false,
-            tried: vec![Tried::Errno(libc::ECANCELED); self.count],
-        };
+        let own = PathBuf::from(format!("the self-test of the {}", self.role));
+        let failed = |e: io::Error| Fault::Io { operation: "finish", path: own.clone(), source: e };
+        let mut ran =
+            Ran { held: Confinement::default(), missing: None, tried: vec![Tried::Errno(libc::ECANCELED); self.count] };
         let mut next = order().next();
         if let Some(out) = self.child.stdout.take() {
             for line in BufReader::new(out).lines() {
                 let line = line.map_err(failed)?;
                 match serde_json::from_str(&line).map_err(|e| failed(e.into()))? {
                     TrialLine::Confinement(held) => ran.held = held,
-                    TrialLine::Missing => ran.missing = true,
+                    TrialLine::Missing(layer, why) => ran.missing = Some(Fault::Unconfined { layer, why }),
                     TrialLine::Tried(number, tried) => {
                         if let Some(place) = ran.tried.get_mut(number) {
                             *place = tried;
@@ -160,13 +166,17 @@ impl Trying {
                 }
             }
             (None, None) if status.success() => {}
-            _ if ran.missing => {}
+            _ if ran.missing.is_some() => {}
             _ => {
                 // What it told; of several that ended alike, the first speaks.
                 if let Some(mut told) = self.child.stderr.take() {
                     let _ = io::copy(&mut told, &mut io::stderr());
                 }
-                return Err(Fault::Escape(format!("the self-test of the {} ended early: {status}", self.role)));
+                // One that failed has told why; one that ended otherwise may be another program by now.
+                return Err(match status.code() {
+                    Some(1..) => failed(io::Error::other(format!("its process failed ({status})"))),
+                    _ => Fault::Escape(format!("the self-test of the {} ended early: {status}", self.role)),
+                });
             }
         }
         Ok(ran)

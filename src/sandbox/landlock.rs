@@ -9,7 +9,7 @@ use ::landlock::{
 use rustix::fs::{Mode, OFlags, open};
 
 use super::rights::{GrantedPath, Rights};
-use super::{Grants, Layer, missing};
+use super::{Grants, Layer, is_filtered, missing};
 use base::Fault;
 use base::error::IoContext as _;
 
@@ -27,7 +27,7 @@ pub(crate) fn enter(rights: &Rights, grants: &Grants<'_>) -> Result<u32, Fault> 
             .scope(Scope::from_all(NEWEST))?
             .create()
     };
-    let failed = |e: RulesetError| missing(Layer::Landlock, &e.to_string());
+    let failed = |e: RulesetError| missing(Layer::Landlock, &format!("the kernel refused a call of Landlock: {e}"));
     let mut ruleset = rules().map_err(failed)?;
     for (places, access) in [(rights.reads, AccessFs::ReadFile | AccessFs::ReadDir), (rights.writes, writing())] {
         for place in places {
@@ -46,14 +46,24 @@ pub(crate) fn enter(rights: &Rights, grants: &Grants<'_>) -> Result<u32, Fault> 
         }
     }
     let status = ruleset.restrict_self().map_err(failed)?;
-    match (status.ruleset, status.landlock) {
-        (RulesetStatus::NotEnforced, _) | (_, LandlockStatus::NotEnabled | LandlockStatus::NotImplemented) => {
-            Err(missing(Layer::Landlock, "this kernel does not offer it"))
+    let why = match (status.ruleset, status.landlock) {
+        (_, LandlockStatus::NotEnabled) => {
+            "Landlock is built into this kernel, but not enabled: add landlock to the list in the boot option lsm= (the list in force is in /sys/kernel/security/lsm), then start the machine again"
+        }
+        (_, LandlockStatus::NotImplemented) if is_filtered() => {
+            "this kernel has no Landlock (Linux has it since 5.13; `uname -r` shows this kernel's version), or a container's seccomp profile hides it: permit the calls landlock_* there"
+        }
+        (_, LandlockStatus::NotImplemented) => {
+            "this kernel has no Landlock: use Linux 5.13 or newer, built with CONFIG_SECURITY_LANDLOCK (`uname -r` shows this kernel's version)"
+        }
+        (RulesetStatus::NotEnforced, LandlockStatus::Available { .. }) => {
+            "this kernel has Landlock, but did not put the rules into force"
         }
         (_, LandlockStatus::Available { effective_abi, kernel_abi }) => {
-            Ok(kernel_abi.and_then(|abi| u32::try_from(abi).ok()).unwrap_or(effective_abi as u32))
+            return Ok(kernel_abi.and_then(|abi| u32::try_from(abi).ok()).unwrap_or(effective_abi as u32));
         }
-    }
+    };
+    Err(missing(Layer::Landlock, why))
 }
 
 /// Everything but executing, making devices and sockets, and device control.

@@ -5,6 +5,8 @@
 //! 2. `landlock`: no file but those of its row in [`rights`], no TCP port;
 //! 3. [`seccomp`]: no system call but those of its column in [`calls`].
 //!
+//! `attempts`, `decoys`, `trial` and [`selftest`]: every way out, really tried inside the confinement.
+//!
 //! Runs in every process, which takes all three layers before it reads the first foreign byte; none can be given back. A
 //! layer that this kernel does not offer is a fault, unless the config names it with a reason. Out of scope: which role has
 //! which rights (`relay/rights`).
@@ -139,7 +141,7 @@ pub fn enter(rights: &Rights, grants: &Grants<'_>, terms: &Terms) -> Result<Conf
 /// Takes the first two layers, which bind this thread and all that it starts. No other may run yet.
 pub fn begin(rights: &Rights, grants: &Grants<'_>, terms: &Terms) -> Result<PartlyConfined, Fault> {
     if !is_single_threaded() {
-        return Err(Fault::Internal("a process is confined too late: it has threads already"));
+        return Err(Fault::Internal("a process has started threads before its confinement"));
     }
     let filter = SyscallFilter::of(rights)?;
     let mut held = Confinement::default();
@@ -187,13 +189,19 @@ impl Terms {
 pub fn probe() -> Result<(), Fault> {
     match attempts::probe() {
         None => Ok(()),
-        Some(name) => Err(Fault::Escape(format!("this process was let into {name}"))),
+        Some(name) => Err(Fault::Escape(format!("nothing stops the system call {name} in this process"))),
     }
 }
 
 /// The fault that `layer` cannot be had.
 fn missing(layer: Layer, why: &str) -> Fault {
     Fault::Unconfined { layer: layer.to_string(), why: why.to_owned() }
+}
+
+/// True if a filter of system calls is in force for this process: before ours, that of a container or a systemd unit.
+fn is_filtered() -> bool {
+    use rustix::thread::{SecureComputingMode, secure_computing_mode};
+    secure_computing_mode().is_ok_and(|mode| mode == SecureComputingMode::Filter)
 }
 
 /// True if this process has one thread only.

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, Gid, Uid, UnshareFlags, remove_capability_from_bounding_set, set_capabilities,
-    set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, CapabilitySets, Gid, Uid, UnshareFlags, capabilities, remove_capability_from_bounding_set,
+    set_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
 use super::rights::{Rights, User};
-use super::{Grants, Layer, missing};
+use super::{Grants, Layer, is_filtered, missing};
 use base::{Fault, raw};
 
 /// Ids of `nobody` and `nogroup` on every system.
@@ -30,12 +30,15 @@ pub(crate) fn enter(rights: &Rights, grants: &Grants<'_>) -> Result<Vec<String>,
     } else {
         weaker.push("not started as root: every role runs as the user who started it".into());
     }
-    drop_privileges().map_err(|e| missing(Layer::Namespaces, &format!("privileges cannot be dropped: {e}")))?;
+    drop_privileges()
+        .map_err(|e| missing(Layer::Namespaces, &format!("this process cannot drop its privileges: {e}")))?;
     if let (Some(signal), Some(parent)) = (death, parent) {
         // Changing the user made the kernel forget it.
         crate::worker::end_with(parent.as_raw_nonzero().get(), signal)?;
     }
-    limit(rights).map_err(|e| missing(Layer::Namespaces, &format!("limits cannot be set: {e}")))?;
+    limit(rights).map_err(|e| {
+        missing(Layer::Namespaces, &format!("this process cannot set its limits on memory and files: {e}"))
+    })?;
     Ok(weaker)
 }
 
@@ -50,12 +53,45 @@ fn leave(root: bool) -> Result<(), Fault> {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     match raw::unshare(flags) {
         Ok(()) if root => Ok(()),
-        Ok(()) => {
-            map_user(uid, gid).map_err(|e| missing(Layer::Namespaces, &format!("the user cannot be mapped: {e}")))
-        }
+        Ok(()) => map_user(uid, gid).map_err(|e| {
+            let why = format!("this process cannot keep its user in a namespace of its own: {e}; {}", cause(&e, root));
+            missing(Layer::Namespaces, &why)
+        }),
         // A unit with PrivateNetwork= has done it for us, and may not let us do it again.
         Err(_) if is_alone() => Ok(()),
-        Err(e) => Err(missing(Layer::Namespaces, &format!("a network of its own cannot be made: {e}"))),
+        Err(e) => {
+            let why = format!("this process cannot get an empty network of its own: {e}; {}", cause(&e, root));
+            Err(missing(Layer::Namespaces, &why))
+        }
+    }
+}
+
+/// Cause of a namespace that was refused, as far as the host's settings show it, and what to do.
+fn cause(error: &std::io::Error, root: bool) -> &'static str {
+    let is = |setting: &str, value: &str| {
+        std::fs::read_to_string(Path::new("/proc/sys").join(setting)).is_ok_and(|text| text.trim() == value)
+    };
+    let may_administer = || capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_ADMIN));
+    match error.raw_os_error() {
+        Some(libc::ENOSPC | libc::EUSERS) => {
+            "the limit on namespaces is reached: raise user.max_user_namespaces, max_net_namespaces, max_ipc_namespaces and max_uts_namespaces with sysctl"
+        }
+        Some(libc::EINVAL) => {
+            "this kernel lacks one of the namespaces user, network, IPC and UTS: use one that is built with CONFIG_USER_NS, CONFIG_NET_NS, CONFIG_IPC_NS and CONFIG_UTS_NS"
+        }
+        Some(libc::EPERM | libc::EACCES) if !root && is("kernel/unprivileged_userns_clone", "0") => {
+            "on this host only root may make namespaces: start gaprelay as root, or set kernel.unprivileged_userns_clone=1 with sysctl"
+        }
+        Some(libc::EPERM | libc::EACCES) if !root && is("kernel/apparmor_restrict_unprivileged_userns", "1") => {
+            "on this host AppArmor keeps namespaces from users other than root: start gaprelay as root, or set kernel.apparmor_restrict_unprivileged_userns=0 with sysctl"
+        }
+        Some(libc::EPERM) if root && !may_administer() => {
+            "root lacks the capability CAP_SYS_ADMIN, as in most containers: run gaprelay outside of the container, or grant the capability"
+        }
+        Some(libc::EPERM | libc::EACCES | libc::ENOSYS) if is_filtered() => {
+            "a container's seccomp profile, or RestrictNamespaces= or SystemCallFilter= of a systemd unit, may forbid the system call unshare: permit it there, or run gaprelay outside of the container"
+        }
+        _ => "the container around this process, or a security module such as SELinux, may forbid it",
     }
 }
 
@@ -109,7 +145,9 @@ fn become_user(rights: &Rights, state: &Path, weaker: &mut Vec<String>) -> Resul
         let uid = Uid::from_raw(uid);
         set_thread_res_uid(uid, uid, uid)
     };
-    switch().map_err(|e: rustix::io::Errno| missing(Layer::Namespaces, &format!("the user cannot be changed: {e}")))
+    switch().map_err(|e: rustix::io::Errno| {
+        missing(Layer::Namespaces, &format!("this process cannot change to the user with the number {uid}: {e}"))
+    })
 }
 
 /// No capability can come back by executing something. Without the right to do it there is nothing to

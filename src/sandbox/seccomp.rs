@@ -60,9 +60,26 @@ impl SyscallFilter {
     /// Takes effect for every thread of this process, for good. The allow-list goes last: where both
     /// say no, the kernel gives the answer of the one that allows nothing less.
     pub fn apply(&self) -> Result<(), Fault> {
-        apply_filter_all_threads(&self.absent)
-            .and_then(|()| apply_filter_all_threads(&self.allowed))
-            .map_err(|e| crate::missing(crate::Layer::Seccomp, &e.to_string()))
+        // Before the first there is no filter of ours: one that is in force is a container's or a unit's.
+        let missing = |why: String| crate::missing(crate::Layer::Seccomp, &why);
+        apply_filter_all_threads(&self.absent).map_err(|e| missing(cause(&e, crate::is_filtered())))?;
+        apply_filter_all_threads(&self.allowed).map_err(|e| missing(cause(&e, false)))
+    }
+}
+
+/// Cause of a filter that was not taken, and what to do. `filtered`: another one was in force before.
+fn cause(error: &seccompiler::Error, filtered: bool) -> String {
+    match error {
+        seccompiler::Error::Seccomp(e) if filtered => format!(
+            "the system call seccomp failed ({e}): a container's seccomp profile, or SystemCallFilter= of a systemd unit, may forbid it; permit it there, or run gaprelay outside of the container"
+        ),
+        seccompiler::Error::Seccomp(e) if matches!(e.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL)) => {
+            "this kernel has no filters of system calls: use one that is built with CONFIG_SECCOMP_FILTER".to_owned()
+        }
+        seccompiler::Error::Seccomp(e) => format!("the system call seccomp failed: {e}"),
+        seccompiler::Error::Prctl(e) => format!("the kernel does not let this process give up new privileges: {e}"),
+        seccompiler::Error::ThreadSync(thread) => format!("the filter did not reach thread {thread} of this process"),
+        other => other.to_string(),
     }
 }
 

@@ -31,6 +31,9 @@ pub struct Row {
     pub inside: Tried,
 }
 
+/// End of a finding about an act that was stopped and that the process needs for its own work.
+pub const WORK: &str = ", which is its work";
+
 /// Result of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptOutcome {
@@ -116,6 +119,9 @@ pub fn run(state: &Path, roles: &[&'static Rights], form: SelfTestExtent) -> Res
     for (role, alone, inside) in trying {
         let alone: Vec<Ran> = alone.into_iter().map(Trying::finish).collect::<Result<_, _>>()?;
         let inside = inside.finish()?;
+        if let Some(fault) = inside.missing {
+            return Err(fault);
+        }
         let rows = all.iter().zip(&inside.tried).enumerate().map(|(number, (attempt, inside))| Row {
             attempt: attempt.name,
             allowed: role.work.contains(&attempt.name),
@@ -123,7 +129,9 @@ pub fn run(state: &Path, roles: &[&'static Rights], form: SelfTestExtent) -> Res
             alone: Layer::ALL
                 .iter()
                 .zip(&alone)
-                .filter(|(_, ran): &(&Layer, &Ran)| !ran.missing && ran.tried.get(number) != Some(&Tried::Done))
+                .filter(|(_, ran): &(&Layer, &Ran)| {
+                    ran.missing.is_none() && ran.tried.get(number) != Some(&Tried::Done)
+                })
                 .map(|(layer, _)| *layer)
                 .collect(),
             inside: *inside,
@@ -154,7 +162,7 @@ impl Findings {
                 match row.outcome() {
                     AttemptOutcome::Escape if whole => found.faults.push(what),
                     AttemptOutcome::Escape => found.exposed.push(what),
-                    AttemptOutcome::Broken => found.faults.push(format!("{what}, which is its work")),
+                    AttemptOutcome::Broken => found.faults.push(format!("{what}{WORK}")),
                     AttemptOutcome::Stopped | AttemptOutcome::Works | AttemptOutcome::NotHere => {}
                 }
             }

@@ -61,8 +61,8 @@ impl Layers {
 pub enum TrialLine {
     /// Confinement of the process.
     Confinement(Confinement),
-    /// The layer it should hold alone cannot be had.
-    Missing,
+    /// A layer that it should take cannot be had: the layer's name, and the cause.
+    Missing(String, String),
     /// Result of the attempt of this number.
     Tried(usize, Tried),
 }
@@ -77,7 +77,7 @@ pub fn order() -> impl Iterator<Item = usize> {
 
 /// Takes these layers in the role of `rights`, then tries everything and says what became of each.
 pub fn run(rights: &Rights, layers: Layers, targets: &str, terms: &Terms) -> Result<(), Fault> {
-    let wrong = || Fault::Internal("the targets cannot be read");
+    let wrong = || Fault::Internal("the list of the self-test's decoys cannot be read");
     let targets: AttemptTargets = serde_json::from_str(targets).map_err(|_| wrong())?;
     if matches!(layers, Layers::All | Layers::Only(Layer::Namespaces)) {
         // As every process of ours does when it starts; not before, so that one run has the leak.
@@ -86,13 +86,15 @@ pub fn run(rights: &Rights, layers: Layers, targets: &str, terms: &Terms) -> Res
     let medium = std::fs::File::open(targets.medium()).map_err(|_| wrong())?;
     let state = targets.state();
     let grants = Grants { state: &state, medium: Some(medium.as_fd()) };
-    let held = match layers {
-        Layers::None => Confinement::default(),
-        Layers::All => enter(rights, &grants, terms)?,
-        Layers::Only(layer) => match enter(rights, &grants, &Terms { only: Some(layer), waived: vec![] }) {
-            Err(Fault::Unconfined { .. }) => return say(&TrialLine::Missing),
-            held => held?,
-        },
+    let entered = match layers {
+        Layers::None => Ok(Confinement::default()),
+        Layers::All => enter(rights, &grants, terms),
+        Layers::Only(layer) => enter(rights, &grants, &Terms { only: Some(layer), waived: vec![] }),
+    };
+    let held = match entered {
+        // Nothing was tried, so nothing got out: whoever runs the test says which layer is missing, and why.
+        Err(Fault::Unconfined { layer, why }) => return say(&TrialLine::Missing(layer, why)),
+        entered => entered?,
     };
     // Where nothing stops a call, what it does must not befall the process that goes on trying.
     let forks = held.filter.is_none();
@@ -127,7 +129,8 @@ fn code(done: std::io::Result<()>) -> u8 {
 
 fn say(line: &TrialLine) -> Result<(), Fault> {
     let failed = |_| Fault::Internal("the process that runs the self-test has ended");
-    let mut text = serde_json::to_vec(line).map_err(|_| Fault::Internal("a line cannot be written"))?;
+    let mut text =
+        serde_json::to_vec(line).map_err(|_| Fault::Internal("a result of the self-test cannot be written as JSON"))?;
     text.push(b'\n');
     // Not through a buffer: what follows may end this process.
     let mut out = std::io::stdout().lock();

@@ -84,8 +84,12 @@ impl Index {
     }
 
     /// Loads what the pointers of the config's channels name: one that was taken out of it is served to nobody. One that
-    /// is damaged is left out, and its fault given: the others keep being served.
-    pub fn load(published: &Published, plan: &ServePlan, now: Timestamp) -> Result<(Self, Vec<Fault>), Fault> {
+    /// is damaged is left out, and its fault given, with the effect in words: the others keep being served.
+    pub fn load(
+        published: &Published,
+        plan: &ServePlan,
+        now: Timestamp,
+    ) -> Result<(Self, Vec<(Fault, String)>), Fault> {
         let (mut index, mut faults) = (Self::empty()?, Vec::new());
         for channel in &plan.channels {
             match Self::load_channel(published, plan, &channel.name, now) {
@@ -95,17 +99,22 @@ impl Index {
                     index.feeds.extend(part.feeds);
                     index.channels.extend(part.channels);
                 }
-                Err(fault) => faults.push(fault),
+                Err(fault) => {
+                    faults.push((fault, format!("the channel {} is not served, all others are", channel.name)));
+                }
             }
         }
         let tree = if plan.has_tuf { index.add_tree(published) } else { Ok(()) };
         if let Err(fault) = tree {
-            faults.push(fault);
+            faults.push((fault, "the repository for TUF clients is not served, the channels are".to_owned()));
         }
         match index.published_guard(plan) {
             Ok(guard) => index.guard = Arc::new(guard),
             // What is published must not depend on the record: the list that ships does for now.
-            Err(fault) => faults.push(fault),
+            Err(fault) => {
+                let effect = "only the list of endpoints that ships with the program is used";
+                faults.push((fault, effect.to_owned()));
+            }
         }
         Ok((index, faults))
     }

@@ -148,8 +148,8 @@ pub fn serve(
     // From here on nothing but the published sets can be opened, and no thread can shed the confinement.
     let confined = confine()?;
     let (index, faults) = Index::load(published, plan, base::clock::now())?;
-    for fault in &faults {
-        error!(fault = %fault, "{fault}; its channel is not served, the others are");
+    for (fault, effect) in &faults {
+        error!(fault = %fault, "{fault}; {effect}");
     }
     let service = Arc::new(Server {
         index: ArcSwap::from_pointee(index),

@@ -46,7 +46,7 @@ pub fn run(
     listeners: Listeners,
     confined: PartlyConfined,
 ) -> Result<(), Fault> {
-    let failed = |source| Fault::Io { operation: "serve", path: "the network".into(), source };
+    let failed = |source| Fault::Io { operation: "serve on", path: "the network".into(), source };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     runtime.block_on(async {
         let (stop, stopped) = watch::channel(false);
@@ -136,7 +136,7 @@ async fn accept(listener: TcpListener, mut entrance: ListenerContext) {
         entrance.service.counts.connections.fetch_add(1, Relaxed);
         let Some(permit) = entrance.service.limit.admit(agent.ip()) else {
             entrance.service.counts.turned_away.fetch_add(1, Relaxed);
-            debug!(agent = %agent.ip(), "a connection of {} was turned away: too many connections", agent.ip());
+            debug!(agent = %agent.ip(), "a connection from {} was closed: too many connections are open", agent.ip());
             turn_away(stream, entrance.tls.is_some() || entrance.tripwire);
             continue;
         };
@@ -191,7 +191,7 @@ async fn greet_tls(
             return service.evidence.record(attempt(&peer, &label, "", "", &hyper::HeaderMap::new(), 0));
         }
         Err(_) => {
-            debug!(agent = %agent.ip(), "a connection of {} was closed: no TLS greeting in time", agent.ip());
+            debug!(agent = %agent.ip(), "a connection from {} was closed: no TLS greeting came in time", agent.ip());
             return;
         }
     };
@@ -219,7 +219,7 @@ async fn greet_tls(
             let label = Label::new("certificate-refused", false);
             service.evidence.record(attempt(&peer, &label, "", "", &hyper::HeaderMap::new(), 0));
         }
-        debug!(agent = %agent.ip(), "a connection of {} was closed: its TLS handshake failed", agent.ip());
+        debug!(agent = %agent.ip(), "a connection from {} was closed: its TLS handshake failed", agent.ip());
         return;
     };
     peer.certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(client_name);

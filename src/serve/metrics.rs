@@ -44,13 +44,13 @@ impl Numbers {
         let (mut all, counts, now) = (Self(Vec::new()), &service.counts, clock::now());
         all.counter("connections", "Connections accepted.", counts.connections.load(Relaxed));
         all.gauge("connections_open", "Connections open now.", service.limit.open());
-        all.counter("connections_turned_away", "Connections beyond the limits.", counts.turned_away.load(Relaxed));
+        all.counter("connections_turned_away", "Connections closed at a limit.", counts.turned_away.load(Relaxed));
         all.counter("requests", "Requests answered.", counts.requests.load(Relaxed));
         all.counter("requests_refused", "Requests refused and recorded.", counts.refused.load(Relaxed));
         all.counter("requests_missing", "Requests for paths that do not exist.", counts.missing.load(Relaxed));
         all.counter("body_bytes", "Bytes of bodies handed to the network.", counts.bytes.load(Relaxed));
         all.counter("load_faults", "Times a published set could not be loaded.", counts.load_faults.load(Relaxed));
-        all.counter("evidence_dropped", "Attempts that were only counted.", service.evidence.dropped.load(Relaxed));
+        all.counter("evidence_dropped", "Attempts counted, but not recorded.", service.evidence.dropped.load(Relaxed));
         all.counter("pulls_dropped", "Pulls that were not recorded.", service.pulls.dropped.load(Relaxed));
         all.feeds(service, certificate);
         all.import(service, now);
@@ -73,18 +73,18 @@ impl Numbers {
             });
             self.0.push(Metric { name, help, kind: MetricType::Gauge, values: values.collect() });
         };
-        add("feed_version", "The version served.", &|feed| feed.version, true);
-        add("feed_issued_timestamp_seconds", "When it was made.", &|feed| feed.issued().secs(), false);
-        add("feed_expires_timestamp_seconds", "When it expires.", &|feed| feed.expires().secs(), false);
+        add("feed_version", "Version of the feed that is served.", &|feed| feed.version, true);
+        add("feed_issued_timestamp_seconds", "Time when the content was made.", &|feed| feed.issued().secs(), false);
+        add("feed_expires_timestamp_seconds", "Time when the content expires.", &|feed| feed.expires().secs(), false);
     }
 
     /// Progress of an import, while one runs.
     fn import(&mut self, service: &Server, now: Timestamp) {
         let running = (service.import)(now);
-        self.gauge("import_running", "Whether an import runs now.", u64::from(running.is_some()));
+        self.gauge("import_running", "1 while an import runs, else 0.", u64::from(running.is_some()));
         let StepProgress { done, all } = running.unwrap_or_default();
-        self.gauge("import_step_bytes", "Bytes of the present step that are done.", done);
-        self.gauge("import_step_total_bytes", "Bytes of the present step.", all);
+        self.gauge("import_step_bytes", "Bytes of the present step of the import that are done.", done);
+        self.gauge("import_step_total_bytes", "Bytes of the present step of the import in all.", all);
     }
 }
 

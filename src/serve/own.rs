@@ -29,9 +29,9 @@ fn index(service: &Server) -> Option<Response<Body>> {
     let channels: BTreeSet<String> = open.map(|feed| format!("  /{}/\n", feed.channel)).collect();
     let page = format!(
         "gaprelay: a one-way relay for updates of detection content.\n\
-         It only gives: GET and HEAD. Everything else is refused, and the attempt is recorded.\n\n\
-         Channels that are open to all; a channel's list of files is CHANNEL/SHA256SUMS:\n{}\n\
-         Health: /-/health   metrics: /-/metrics   record: /-/log/import/checkpoint\n",
+         It only sends files (GET, HEAD). Everything else is refused, and the attempt is recorded.\n\n\
+         Channels that are open to all agents; each lists its files in CHANNEL/SHA256SUMS:\n{}\n\
+         Health: /-/health   metrics: /-/metrics   import log: /-/log/import/checkpoint\n",
         channels.into_iter().collect::<String>()
     );
     index.is_ready().then(|| text(StatusCode::OK, &page))

@@ -89,7 +89,7 @@ impl Published {
         if set.format == FORMAT && set.channel == channel {
             Ok((bytes, set))
         } else {
-            Err(damaged("it is of another channel or format"))
+            Err(damaged("it is a set of another channel or another format"))
         }
     }
 

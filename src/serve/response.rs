@@ -158,10 +158,10 @@ pub(crate) fn text(status: StatusCode, words: &str) -> Response<Body> {
 /// The answer to what is refused: the connection ends with it.
 pub(crate) fn refusal(status: StatusCode) -> Response<Body> {
     let words = match status {
-        StatusCode::METHOD_NOT_ALLOWED => "This relay only gives: GET and HEAD. The attempt was recorded.\n",
+        StatusCode::METHOD_NOT_ALLOWED => "This relay only sends files (GET, HEAD). The attempt was recorded.\n",
         StatusCode::MISDIRECTED_REQUEST => "This relay answers only for its own names. The attempt was recorded.\n",
         StatusCode::NOT_FOUND => "Not found.\n",
-        _ => "This request is not one for a download. The attempt was recorded.\n",
+        _ => "This request does not ask for a download. The attempt was recorded.\n",
     };
     let mut response = text(status, words);
     let headers = response.headers_mut();

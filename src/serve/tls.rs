@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -15,6 +15,7 @@ use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConf
 use tokio::sync::watch;
 
 use base::error::IoContext as _;
+use base::quoted::quoted_os;
 use base::{Digest, Fault, quoted};
 
 use super::settings::Settings;
@@ -68,15 +69,16 @@ impl Tls {
         // Whoever serves works in another folder: a path relative to where it was started would lead nowhere.
         let folder = std::path::absolute(folder).during("find", folder)?;
         let revocations = revocations.map(|name| folder.join(name));
-        let wrong = |path: &Path, e: &dyn std::fmt::Display| Fault::Config(format!("{}: {e}", path.display()));
         let chain = certificates(certificate)?;
-        let key = PrivateKeyDer::from_pem_file(key).map_err(|e| wrong(key, &e))?;
+        let key = PrivateKeyDer::from_pem_file(key).map_err(|e| unusable(key, "private key", &e))?;
         let roots = match clients {
             Clients::Anybody => None,
             Clients::Known(path) | Clients::Required(path) => {
                 let mut roots = RootCertStore::empty();
                 for authority in certificates(path)? {
-                    roots.add(authority).map_err(|e| wrong(path, &e))?;
+                    let wrong =
+                        |e| format!("{} holds a certificate that is not one of an authority: {e}", quoted_os(path));
+                    roots.add(authority).map_err(|e| Fault::Config(wrong(e)))?;
                 }
                 Some((Arc::new(roots), matches!(clients, Clients::Required(_))))
             }
@@ -121,7 +123,6 @@ fn make(
     roots: Option<&(Arc<RootCertStore>, bool)>,
     revoked: Vec<CertificateRevocationListDer<'static>>,
 ) -> Result<Arc<ServerConfig>, Fault> {
-    let wrong = |e: &dyn std::fmt::Display| Fault::Config(format!("TLS: {e}"));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -133,11 +134,13 @@ fn make(
             let verifier = if *required { verifier } else { verifier.allow_unauthenticated() };
             // A list that ran out still says who was revoked: it must not shut out everybody.
             let verifier = verifier.with_crls(revoked).only_check_end_entity_revocation();
-            let inner = verifier.build().map_err(|e| wrong(&e))?;
+            let wrong = |e| format!("client_authorities, or the lists of client_revocations, cannot be used: {e}");
+            let inner = verifier.build().map_err(|e| Fault::Config(wrong(e)))?;
             builder.with_client_cert_verifier(Arc::new(Naming { inner }))
         }
     };
-    let mut tls = builder.with_single_cert(chain.to_vec(), key.clone_key()).map_err(|e| wrong(&e))?;
+    let wrong = |e| format!("tls_certificate and tls_key cannot be used together: {e}");
+    let mut tls = builder.with_single_cert(chain.to_vec(), key.clone_key()).map_err(|e| Fault::Config(wrong(e)))?;
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(tls))
 }
@@ -205,17 +208,26 @@ fn modified(path: &Path) -> Option<SystemTime> {
     path.metadata().and_then(|meta| meta.modified()).ok()
 }
 
+/// Fault of a file that the config names, which is to hold `what` in PEM.
+fn unusable(path: &Path, what: &str, error: &pem::Error) -> Fault {
+    let path = quoted_os(path);
+    Fault::Config(match error {
+        pem::Error::Io(e) => format!("cannot read {path}, which is to hold a {what}: {e}"),
+        pem::Error::NoItemsFound => format!("{path} holds no {what} in PEM"),
+        _ => format!("{path} is not whole: its PEM text cannot be read"),
+    })
+}
+
 fn revoked(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, Fault> {
-    let wrong = |e: &dyn std::fmt::Display| Fault::Config(format!("{}: {e}", path.display()));
-    let lists: Vec<_> =
-        CertificateRevocationListDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|e| wrong(&e))?;
-    if lists.is_empty() { Err(wrong(&"it holds no revocation list")) } else { Ok(lists) }
+    let wrong = |e: pem::Error| unusable(path, "revocation list", &e);
+    let lists: Vec<_> = CertificateRevocationListDer::pem_file_iter(path).and_then(Iterator::collect).map_err(wrong)?;
+    if lists.is_empty() { Err(wrong(pem::Error::NoItemsFound)) } else { Ok(lists) }
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
-    let wrong = |e: &dyn std::fmt::Display| Fault::Config(format!("{}: {e}", path.display()));
-    let chain: Vec<_> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|e| wrong(&e))?;
-    if chain.is_empty() { Err(wrong(&"it holds no certificate")) } else { Ok(chain) }
+    let wrong = |e: pem::Error| unusable(path, "certificate", &e);
+    let chain: Vec<_> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(wrong)?;
+    if chain.is_empty() { Err(wrong(pem::Error::NoItemsFound)) } else { Ok(chain) }
 }
 
 /// A name for the record out of a client's verified certificate: its first DNS name, or its digest

@@ -20,7 +20,7 @@ use base::quoted;
 #[derive(Clone, Copy, Debug, Args)]
 #[command(next_help_heading = "Diagnostics")]
 pub struct LogArgs {
-    /// Level of the reports of services on standard error: error, warn, info, debug or trace.
+    /// Least serious level of the diagnostics that services write to standard error: error, warn, info, debug or trace.
     #[arg(
         long,
         global = true,
@@ -31,7 +31,8 @@ pub struct LogArgs {
         hide_short_help = true
     )]
     pub log_level: LogLevel,
-    /// Form of these reports: plain (lines of text; with their priority for the journal) or json (one object a line).
+    /// Form of the diagnostics: plain (lines of text, with their priority for the journal) or json (one JSON object in
+    /// each line).
     #[arg(
         long,
         global = true,

@@ -19,7 +19,13 @@ pub fn show<C: CommandFactory>(topic: Option<&str>, name: &str, groups: &[Group]
     };
     let unknown = || {
         let topics: Vec<&str> = PAGES.iter().map(|page| page.topic).collect();
-        Fault::Config(format!("the manual has no page \"{}\"; its pages are {}", quoted(topic), topics.join(", ")))
+        let is_command = groups.iter().any(|(_, commands)| commands.contains(&topic));
+        let next = if is_command {
+            format!("For the command of this name: {name} {topic} --help")
+        } else {
+            format!("The pages are {}.", topics.join(", "))
+        };
+        Fault::usage(format!("the manual has no page \"{}\"", quoted(topic)), next)
     };
     say(page(topic).ok_or_else(unknown)?.text.trim_end());
     Ok(Ended::Well)
@@ -41,7 +47,7 @@ pub fn overview<C: CommandFactory>(name: &str, groups: &[Group]) -> String {
     for page in PAGES {
         let _ = writeln!(text, "  {:<14} {}", page.topic, page.about);
     }
-    let _ = write!(text, "\nOptions of a command, and what it does: {name} COMMAND --help\n");
+    let _ = write!(text, "\nOptions and an example of a command: {name} COMMAND --help\n");
     text
 }
 

@@ -18,8 +18,8 @@ struct KindJson {
     part: &'static str,
 }
 
-/// Lists every kind, or describes one. Fault: there is no kind of this name.
-pub(crate) fn show(name: Option<&str>, json: bool) -> Result<Ended, Error> {
+/// Lists every kind, or describes one, for the program `program`. Fault: there is no kind of this name.
+pub(crate) fn show(name: Option<&str>, json: bool, program: &str) -> Result<Ended, Error> {
     let formats: Vec<&ContentFormat> =
         FORMATS.iter().filter(|format| name.is_none_or(|name| name == format.kind.name())).collect();
     if json && !formats.is_empty() {
@@ -29,8 +29,8 @@ pub(crate) fn show(name: Option<&str>, json: bool) -> Result<Ended, Error> {
     match (name, formats.as_slice()) {
         (Some(_), [format]) => say(describe(format)),
         (Some(name), _) => {
-            let unknown = format!("there is no kind \"{}\"; `gaprelay kinds` lists them all", quoted(name));
-            return Err(Fault::Config(unknown).into());
+            let next = format!("Check the spelling: `{program} kinds` lists all kinds.");
+            return Err(Fault::usage(format!("there is no kind of content \"{}\"", quoted(name)), next).into());
         }
         (None, all) => {
             for format in all {

@@ -14,6 +14,7 @@ pub mod verdicts;
 use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
@@ -25,7 +26,7 @@ use diagnostics::priority;
 /// Below every help.
 pub const AFTER: &str = "\
 Exit status: 0 done · 1 fault · 2 usage or config · 3 refused · 4 integrity (log, store).
-Every reason code is explained by `gaprelay explain CODE`; no help here needs a network.";
+The command `explain CODE` says what a reason code means and what to do; no help needs a network.";
 
 /// End of a command, short of a fault, and with it the exit status.
 #[must_use]
@@ -46,14 +47,24 @@ pub enum Ended {
 /// Exit status for a refusal (design, section 7).
 const REFUSED: u8 = 3;
 
+/// Name of the program, which begins its lines on standard error.
+static PROGRAM: OnceLock<&str> = OnceLock::new();
+
+/// Sets the name that begins this program's lines, before the first of them; `gaprelay`, if it is not set.
+pub fn set_program(name: &'static str) {
+    // Only a second call fails: then the first name holds.
+    let _ = PROGRAM.set(name);
+}
+
 /// Writes a line for people to standard error.
 pub fn note(text: impl Display) {
     line("", text);
 }
 
 fn line(priority: &str, text: impl Display) {
+    let program = PROGRAM.get().copied().unwrap_or("gaprelay");
     // In one piece, since several processes may write there; nobody may be reading, and the work goes on.
-    let _ = std::io::stderr().write_all(format!("{priority}gaprelay: {text}\n").as_bytes());
+    let _ = std::io::stderr().write_all(format!("{priority}{program}: {text}\n").as_bytes());
 }
 
 /// The next step, on a line of its own.

@@ -34,7 +34,7 @@ pub const PAGES: &[Page] = pages! {
     "limits" "what the relay does not do"
     "attacks" "known attacks, what stops each, and the tests that show it"
     "backup" "what to save, and how to restore it"
-    "glossary" "the words"
+    "glossary" "the terms of this manual"
 };
 
 /// The page of a topic.

@@ -13,32 +13,32 @@ use base::{Error, Fault, Reason, quoted};
 /// Commands of both programs that need no state.
 #[derive(Debug, Subcommand)]
 pub enum Offline {
-    /// Show a page of the manual; without a topic, the commands by role, and the topics.
+    /// Show a page of the manual. Without a topic: list the commands by role, and the topics.
     Help {
-        /// The topic, such as operator.
+        /// Topic, for example operator.
         topic: Option<String>,
     },
-    /// Explain a reason code, or list them all.
+    /// Explain a reason code. Without a code: list all codes.
     Explain {
-        /// The code, such as signature-threshold.
+        /// Reason code, for example signature-threshold.
         code: Option<String>,
     },
-    /// List the kinds of content, with what a file of each looks like; or describe one.
+    /// List the kinds of content, and show what a file of each looks like; or describe one kind.
     Kinds {
-        /// The kind, such as suricata-rules.
+        /// Kind of content, for example suricata-rules.
         kind: Option<String>,
-        /// Print JSON.
+        /// Print the result as JSON.
         #[arg(long)]
         json: bool,
     },
-    /// Print completions for a shell.
+    /// Print a script that completes commands in a shell.
     Completions {
         /// Name of the shell.
         shell: Shell,
     },
     /// Write the man pages into a folder.
     Man {
-        /// The folder; it must exist.
+        /// Existing folder to write into.
         out: PathBuf,
     },
 }
@@ -47,8 +47,8 @@ pub enum Offline {
 pub fn run<C: CommandFactory>(offline: &Offline, name: &str, groups: &[Group]) -> Result<Ended, Error> {
     match offline {
         Offline::Help { topic } => help::show::<C>(topic.as_deref(), name, groups),
-        Offline::Explain { code } => explain(code.as_deref()),
-        Offline::Kinds { kind, json } => kinds::show(kind.as_deref(), *json),
+        Offline::Explain { code } => explain(code.as_deref(), name),
+        Offline::Kinds { kind, json } => kinds::show(kind.as_deref(), *json, name),
         Offline::Completions { shell } => {
             completions::<C>(*shell, name);
             Ok(Ended::Well)
@@ -57,16 +57,18 @@ pub fn run<C: CommandFactory>(offline: &Offline, name: &str, groups: &[Group]) -
     }
 }
 
-/// Explains one code, or lists all.
-fn explain(code: Option<&str>) -> Result<Ended, Error> {
+/// Explains one code, or lists all, for the program of this name.
+fn explain(code: Option<&str>, name: &str) -> Result<Ended, Error> {
     let Some(code) = code else {
         for reason in Reason::ALL {
             crate::say(format_args!("{:<28} {}", reason.code(), reason.meaning()));
         }
         return Ok(Ended::Well);
     };
-    let unknown =
-        || Fault::Config(format!("there is no reason code \"{}\"; `gaprelay explain` lists them all", quoted(code)));
+    let unknown = || {
+        let next = format!("Check the spelling: `{name} explain` lists all reason codes.");
+        Fault::usage(format!("there is no reason code \"{}\"", quoted(code)), next)
+    };
     let reason = Reason::from_code(code).ok_or_else(unknown)?;
     crate::say(format_args!("{}\n  {}\n  next: {}", reason.code(), reason.meaning(), reason.next()));
     Ok(Ended::Well)

@@ -11,7 +11,7 @@ use crate::{hint, say, table};
 /// Verdicts as a table, with the rule that decided.
 pub fn tell(verdicts: &[Verdict]) {
     let rows = verdicts.iter().map(|v| {
-        let kind = v.shown.map_or_else(|| "?".to_owned(), |kind| kind.to_string());
+        let kind = v.shown.map_or_else(|| "unknown".to_owned(), |kind| kind.to_string());
         let rule = v.rule.clone().unwrap_or_default();
         vec![v.decision.word().into(), quoted(&v.path).to_string(), human(v.size).to_string(), kind, v.why(), rule]
     });

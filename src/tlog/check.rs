@@ -42,7 +42,8 @@ pub fn read_vkey(folder: &Path) -> Result<Verifier, Fault> {
 pub fn check(folder: &Path, verifier: &Verifier, mut each: impl FnMut(u64, &[u8], &Edge)) -> Result<LogFinding, Fault> {
     let head = match read_checkpoint(folder, verifier) {
         Ok(head) => head,
-        Err(Fault::Damaged { detail, .. }) => return Ok(LogFinding::Bad { entry: None, detail }),
+        // With the name of the file: its damage alone would not say what is missing.
+        Err(fault @ Fault::Damaged { .. }) => return Ok(LogFinding::Bad { entry: None, detail: fault.to_string() }),
         Err(fault) => return Err(fault),
     };
     let mut edge = Edge::default();
@@ -54,14 +55,16 @@ pub fn check(folder: &Path, verifier: &Verifier, mut each: impl FnMut(u64, &[u8]
         let bad = |entry, detail: &str| Ok(LogFinding::Bad { entry: Some(entry), detail: detail.into() });
         let bytes = match read_bundle(folder, index, width) {
             Ok(bytes) => bytes,
-            Err(Fault::Damaged { .. }) => return bad(first, "its bundle is missing"),
+            Err(Fault::Damaged { .. }) => {
+                return bad(first, "the entry bundle that holds this entry is missing or too long");
+            }
             Err(fault) => return Err(fault),
         };
         let Some(entries) = tiles::entries(&bytes) else {
-            return bad(first, "its bundle cannot be read");
+            return bad(first, "the entry bundle that holds this entry cannot be read");
         };
         if entries.len() < width {
-            return bad(first + entries.len() as u64, "the log is shorter than its signed head");
+            return bad(first + entries.len() as u64, "the log has fewer entries than its signed head says");
         }
         let tile = durable::read(&folder.join(tiles::tile_path(0, index, width)), LONGEST);
         let promised = tile.ok().and_then(|bytes| tiles::hashes(&bytes)).unwrap_or_default();
@@ -79,7 +82,7 @@ pub fn check(folder: &Path, verifier: &Verifier, mut each: impl FnMut(u64, &[u8]
         return Ok(LogFinding::Whole { size: head.size, root: head.root });
     }
     let detail = match suspect {
-        Some(_) => "it differs from what the signed head promises",
+        Some(_) => "the entry differs from the one that the signed head covers",
         None => "the entries and the tiles were both changed: they do not match the signed head",
     };
     Ok(LogFinding::Bad { entry: suspect, detail: detail.into() })

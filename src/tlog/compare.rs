@@ -102,5 +102,5 @@ pub fn growth(folder: &Path, verifier: &Verifier, old: u64) -> Result<Option<Gro
 }
 
 fn unproven(folder: &Path) -> Fault {
-    Fault::damaged(folder.to_string_lossy(), "its hashes do not prove what its signed head promises")
+    Fault::damaged(folder.to_string_lossy(), "the stored hashes of the log do not match its signed head")
 }

@@ -84,24 +84,30 @@ pub fn judge(
 ) -> Result<(Cosigned, Vec<String>), Error> {
     let refuse = |reason, detail: String| Err(Refusal::new(reason, detail).into());
     let note = Growth::parse(text).map_or_else(|| text.to_owned(), |growth| growth.note);
-    if note.len() > LONGEST || parts(&note).is_none() {
-        return refuse(
-            Reason::CosignatureMalformed,
-            "it is not a signed note, or it is longer than a note may be".into(),
-        );
+    if note.len() > LONGEST {
+        let detail = format!("the signed note has {} bytes; the limit is {LONGEST}", note.len());
+        return refuse(Reason::CosignatureMalformed, detail);
+    }
+    if parts(&note).is_none() {
+        return refuse(Reason::CosignatureMalformed, "the text is not a signed note, or its last line was cut".into());
     }
     let Some(head) = verifier.head(&note) else {
-        return refuse(Reason::CosignatureForeign, "it is not the head of this relay's import log".into());
+        return refuse(
+            Reason::CosignatureForeign,
+            "the note is not a head of this relay's import log, signed by the log's key".into(),
+        );
     };
     let now = read_checkpoint(folder, verifier)?;
     let same = head.size <= now.size && proof::root(&Nodes::new(folder, now.size), head.size)? == head.root;
     if !same {
-        let detail = format!("a head of {} entries, signed by this log's key, is not of this log's history", head.size);
+        let detail =
+            format!("this log's key signed the head of {} entries, but it is not of this log's history", head.size);
         return refuse(Reason::CosignatureForked, detail);
     }
     let lines = policy.lines(&note);
     if lines.is_empty() {
-        return refuse(Reason::CosignatureUnknown, "no witness of the policy has signed it".into());
+        let detail = format!("no witness of witness.policy in config.toml signed the head of {} entries", head.size);
+        return refuse(Reason::CosignatureUnknown, detail);
     }
     let before = kept(folder, verifier, policy)?.into_iter().find(|cosigned| cosigned.head == head);
     let known: Vec<String> = before.iter().flat_map(|cosigned| &cosigned.by).map(|(name, _)| name.clone()).collect();
@@ -109,13 +115,19 @@ pub fn judge(
     if new.is_empty() {
         return refuse(
             Reason::CosignatureRepeated,
-            format!("{} had cosigned {} entries before", known.join(", "), head.size),
+            format!(
+                "the cosignature of the head of {} entries by {} was handed in before",
+                head.size,
+                known.join(", ")
+            ),
         );
     }
     let base = match before {
         Some(cosigned) => cosigned.note,
         // The log's own line first, then those that count; nothing else of what was handed in is kept.
-        None => verifier.alone(&note).ok_or(Fault::Internal("a note lost its signature"))?,
+        None => verifier
+            .alone(&note)
+            .ok_or(Fault::Internal("the log's own signature is missing from a note that was verified"))?,
     };
     let note = new.iter().fold(base, |note, (_, line)| note + line + "\n");
     let names = new.iter().map(|(name, _)| name.clone()).collect();

@@ -31,7 +31,7 @@ impl<'a> Nodes<'a> {
     /// The root of the complete subtree over the `2^height` entries from `index * 2^height` on. Fault: the
     /// tree does not have it, or neither its tile nor what that is derived from can be read.
     pub fn node(&self, height: u32, index: u64) -> Result<Hash, Fault> {
-        let missing = || Fault::damaged(self.folder.to_string_lossy(), "hashes of the tree are missing");
+        let missing = || Fault::damaged(self.folder.to_string_lossy(), "hashes of the log's tree are missing");
         let (level, within) = ((height / 8) as usize, height % 8);
         let first = index << within;
         let (tile, offset) = (first / WIDTH as u64, usize::try_from(first % WIDTH as u64).map_err(|_| missing())?);

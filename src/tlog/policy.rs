@@ -51,7 +51,7 @@ impl WitnessPolicy {
                         WitnessSigner::parse(key).ok_or_else(|| wrong("this is not the public key of a witness"))?;
                     policy.check_new(name).map_err(|what| wrong(&what))?;
                     if policy.witnesses.iter().any(|(_, other)| other.to_text() == witness.to_text()) {
-                        return Err(wrong("this key has a name already"));
+                        return Err(wrong("this key is named in a line before"));
                     }
                     policy.witnesses.push(((*name).to_owned(), witness));
                 }
@@ -60,9 +60,9 @@ impl WitnessPolicy {
                     let needed = match *needed {
                         "any" => 1,
                         "all" => members.len(),
-                        number => {
-                            number.parse().map_err(|_| wrong("a group needs any, all, or a number of members"))?
-                        }
+                        number => number
+                            .parse()
+                            .map_err(|_| wrong("a group needs the word any, the word all, or a number of members"))?,
                     };
                     if let Some(member) = members.iter().find(|member| !policy.has(member)) {
                         return Err(wrong(&format!("{member} is not named in a line before")));
@@ -86,7 +86,11 @@ impl WitnessPolicy {
                 _ => return Err(wrong("a line is `witness NAME VKEY`, `group NAME N MEMBER…` or `quorum NAME`")),
             }
         }
-        if quorum { Ok(policy) } else { Err("witness policy: it names no quorum".into()) }
+        if quorum {
+            Ok(policy)
+        } else {
+            Err("witness policy: there is no quorum: add a line `quorum NAME` or `quorum none`".into())
+        }
     }
 
     fn has(&self, name: &str) -> bool {
@@ -94,7 +98,10 @@ impl WitnessPolicy {
     }
 
     fn check_new(&self, name: &str) -> Result<(), String> {
-        if name == "none" || self.has(name) { Err(format!("{name} is taken")) } else { Ok(()) }
+        if name == "none" {
+            return Err("the name none is reserved: quorum none means that no witness is needed".into());
+        }
+        if self.has(name) { Err(format!("the name {name} is used in a line before")) } else { Ok(()) }
     }
 
     /// True if no witness is named.
@@ -167,8 +174,8 @@ mod tests {
         assert_eq!(WitnessPolicy::parse(&without), Ok(policy));
         for (text, told) in [
             (String::new(), "no quorum"),
-            (format!("witness a {a}\nwitness a {b}\nquorum a"), "line 2: a is taken"),
-            (format!("witness a {a}\nwitness b {a}\nquorum a"), "line 2: this key has a name"),
+            (format!("witness a {a}\nwitness a {b}\nquorum a"), "line 2: the name a is used"),
+            (format!("witness a {a}\nwitness b {a}\nquorum a"), "line 2: this key is named"),
             (format!("witness a {a}\ngroup g 2 a\nquorum g"), "line 2: a group needs"),
             (format!("witness a {a}\ngroup g 2 a a\nquorum g"), "line 2: a group needs"),
             (format!("witness a {a}\ngroup g any x\nquorum g"), "line 2: x is not named"),

@@ -39,7 +39,7 @@ pub fn in_bundle<T>(
 
 /// The fault that an entry bundle, or an entry in it, is not what was written.
 pub fn bundle_damaged(folder: &Path, index: u64) -> Fault {
-    Fault::damaged(folder.to_string_lossy(), format!("bundle {index} cannot be read"))
+    Fault::damaged(folder.to_string_lossy(), format!("entry bundle {index} cannot be read"))
 }
 
 /// An entry bundle of at least `width` entries: of that width, or a longer one that replaced it.

@@ -227,7 +227,7 @@ fn damage_is_named_and_serving_goes_on() {
     }
     fs::rename(world.state().join("trust/trust.json"), world.path("gone")).unwrap();
     let ran = world.import(&folder).expect(4);
-    assert!(ran.err.contains("it is missing"), "{}", ran.err);
+    assert!(ran.err.contains("the file is missing"), "{}", ran.err);
     fs::rename(world.path("gone"), world.state().join("trust/trust.json")).unwrap();
     world.import(&folder).expect(0);
 }
@@ -247,7 +247,9 @@ fn going_back_needs_a_downgrade_ticket() {
     assert_eq!(report["bundles"][0]["standing"]["needed"], 2);
     let shown = world.relay(&["show", "auto/3", "--diff"]).expect(0).out;
     assert!(
-        shown.contains("it goes back to the content of auto/1: officers can let it in only with a downgrade ticket"),
+        shown.contains(
+            "this release goes back to the content of auto/1: officers can let it in only with a downgrade ticket"
+        ),
         "{shown}"
     );
     let reason = |ran: Ran| ran.expect(3).json()["refused"][0]["reason"].as_str().unwrap().to_owned();

@@ -98,7 +98,7 @@ impl<'a> Terminal<'a> {
     /// Names a folder, and imports from it.
     fn name(&self, path: &Path) {
         self.press("p");
-        self.wait("Where is it?");
+        self.wait("Where is the medium?");
         self.write(path.to_str().unwrap());
         self.press("Enter");
     }
@@ -124,30 +124,33 @@ fn an_operator_is_led_from_the_medium_to_the_receipt() {
 
     let terminal = Terminal::run(&world, (120, 50), "$RELAY import --operator a.operator");
     let screen = terminal.wait("1. Medium");
-    assert!(screen.contains("operator: a.operator") && screen.contains("c: nothing yet"), "{screen}");
+    assert!(screen.contains("operator: a.operator") && screen.contains("c: nothing published yet"), "{screen}");
     terminal.press("?");
     assert!(terminal.wait("What happens here").contains("gaprelay explain CODE"));
     terminal.press("Escape");
     terminal.wait("1. Medium");
     terminal.name(&world.path("stick"));
-    let screen = terminal.wait("3. What became of it");
+    let screen = terminal.wait("3. Result");
     for words in ["REFUSED: signature-invalid", "waits for officers", "published", "gaprelay-receipt/1", "\u{2588}"] {
         assert!(screen.contains(words), "{words}:\n{screen}");
     }
     assert!(screen.contains("a\\u{1b}[31mred") && !screen.contains('\x1b'), "{screen}");
     // Which one, why, and what to do.
-    assert!(screen.contains("The bundle was changed after signing"), "{screen}");
+    assert!(screen.contains("The signed file was changed"), "{screen}");
     while !terminal.screen().contains("> feed/1") {
         terminal.press("Down");
         std::thread::sleep(Duration::from_millis(150));
     }
     let screen = terminal.screen();
-    assert!(screen.contains("You cannot approve what you imported") && screen.contains("v shows which"), "{screen}");
+    assert!(
+        screen.contains("You cannot approve what you imported") && screen.contains("Press v to see which"),
+        "{screen}"
+    );
     terminal.press("v");
     let screen = terminal.wait("1 cleared, 0 stripped, 1 withheld");
     assert!(screen.contains("kind-script: The bytes are a script.") && screen.contains("\\u{"), "{screen}");
     terminal.press("Escape");
-    terminal.wait("3. What became of it");
+    terminal.wait("3. Result");
     // What a camera sees of the picture is the receipt.
     terminal.press("r");
     let receipt = world.relay(&["log", "receipt"]).expect(0).out;
@@ -177,10 +180,10 @@ fn a_large_import_is_watched_and_can_be_stopped() {
     let screen = terminal.catch(&["feed-1", "2. Import", "iB of "]);
     assert!(screen.contains("The medium may be removed now.") || screen.contains("Leave the medium in."), "{screen}");
     terminal.press("Escape");
-    terminal.catch(&["Esc again stops the import", "2. Import"]);
+    terminal.catch(&["Press Esc again to stop the import", "2. Import"]);
     terminal.press("Escape");
-    let screen = terminal.wait("did not come to an end");
-    assert!(screen.contains("3. What became of it"), "{screen}");
+    let screen = terminal.wait("stopped before it had a result");
+    assert!(screen.contains("3. Result"), "{screen}");
     terminal.press("q");
     terminal.wait("ended with");
     // Nothing of it is kept, and the next import goes through.
@@ -215,8 +218,8 @@ fn a_kiosk_keeps_the_relay_running_and_asks_who_imports() {
     terminal.wait("Who imports?");
     terminal.write("b.operator");
     terminal.press("Enter");
-    let screen = terminal.wait("3. What became of it");
-    assert!(screen.contains("published") && screen.contains("Agents get it now"), "{screen}");
+    let screen = terminal.wait("3. Result");
+    assert!(screen.contains("published") && screen.contains("Agents can get this release now"), "{screen}");
     let get = || run(Command::new("curl").args(["-s", &format!("http://127.0.0.1:{port}/c/b.hdb")])).out;
     let served = (0..40).any(|_| {
         std::thread::sleep(Duration::from_millis(100));
@@ -277,7 +280,7 @@ fn a_mounted_medium_is_offered() {
         std::thread::sleep(Duration::from_millis(150));
     }
     terminal.press("Enter");
-    let screen = terminal.wait("3. What became of it");
+    let screen = terminal.wait("3. Result");
     assert!(screen.contains("auto/1") && screen.contains("published"), "{screen}");
     terminal.press("q");
     terminal.wait("ended with 0");

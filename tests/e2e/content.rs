@@ -131,13 +131,13 @@ fn containers_hold_what_they_list_and_no_programs() {
             "unlisted",
             cvd(&[hdb, ("test.ndb", b"x")], |info| info.replace("test.ndb:", "test.zdb:")),
             "archive-form",
-            "a file is not as its .info lists it",
+            "a file that the .info file lists is missing, or has another size or digest",
         ),
         (
             "digest",
             cvd(&[hdb], |info| info.replace(":7:3:90:", ":8:3:90:")),
             "archive-form",
-            "its .info is of another database",
+            "the .info file in the database is of another database",
         ),
         (
             "more",
@@ -145,7 +145,7 @@ fn containers_hold_what_they_list_and_no_programs() {
                 info.lines().filter(|line| !line.starts_with("test.ndb")).map(|line| format!("{line}\n")).collect()
             }),
             "archive-form",
-            "a file is not listed in its .info",
+            "the database holds a file that its .info file does not list",
         ),
     ];
     for (version, (name, bytes, reason, member)) in tries.iter().enumerate() {
@@ -199,9 +199,9 @@ fn archives_of_rules_pass_and_suricata_update_takes_them() {
         [
             ("stripped", "rule-runs-code", "rules/site.rules"),
             ("cleared", "", ""),
-            ("withheld", "archive-form", "it is not gzip, or it is damaged"),
+            ("withheld", "archive-form", "the gzip data is damaged, or is not gzip"),
             // The feed may not carry thresholds, packed or not.
-            ("withheld", "kind-not-allowed", ""),
+            ("withheld", "kind-not-allowed", "a file of kind suricata-threshold"),
         ]
     );
     let words = world.relay(&["show", "rules/1"]).expect(0).out;

@@ -350,7 +350,7 @@ fn a_full_disk_is_told_before_anything_is_copied() {
     let folder = world.path("stick/huge");
     write_bundle(&folder, &bytes, b"x", &[("manifest.json.minisig", signature)]);
     let ran = world.import(&folder).expect(1);
-    assert!(ran.json()["bundles"][0]["fault"].as_str().unwrap().starts_with("not enough space"), "{}", ran.out);
+    assert!(ran.json()["bundles"][0]["fault"].as_str().unwrap().starts_with("not enough free space"), "{}", ran.out);
     assert_eq!(world.log("import").last().unwrap()["type"], "import-failed");
 }
 

@@ -65,7 +65,10 @@ fn an_origin_is_refused_from_a_level_on() {
     let bundle = bring(&secret, &far, 1, true);
     assert_eq!(bundle["refused"]["reason"], "origin-refused");
     let detail = bundle["refused"]["detail"].as_str().unwrap();
-    assert!(detail.contains("rule far, at secret") && detail.contains("a test"), "{detail}");
+    assert!(
+        detail.contains("rule far refuses") && detail.contains("at secret") && detail.contains("a test"),
+        "{detail}"
+    );
     assert_eq!(secret.stored(), before);
     // Others bring as before; below the level so does this one.
     secret.import(&secret.bundle("auto", 1, &FILES[..1])).expect(0);

@@ -79,9 +79,9 @@ fn the_rule_that_decides_is_named() {
             "reasons = [\"rule-runs-code\"]\nthen = \"permit\"",
             "cannot be permitted",
         ),
-        ("name = \"ids\"\notherwise", "name = \"secret\"\notherwise", "has the name of one that ships"),
+        ("name = \"ids\"\notherwise", "name = \"secret\"\notherwise", "has the name of a policy that ships"),
         ("policy = \"ids\"", "policy = \"idz\"", "there is no policy \"idz\""),
-        ("why = \"Lua is off here.\"", "why = \"\"", "needs its why"),
+        ("why = \"Lua is off here.\"", "why = \"\"", "why must have 1 to 300 characters"),
         ("classification = \"confidential\"", "classification = \"cosmic\"", "is not a value of classification"),
     ] {
         let (from, to, said) = wrong;

@@ -181,7 +181,7 @@ fn look_ups_that_show_something_are_recorded() {
         attempts.iter().filter(|a| a["label"] == "dns-foreign").map(|a| a["count"].as_u64().unwrap()).sum();
     assert_eq!(foreign, 2, "{attempts:#?}");
     let told = world.relay(&["refusals", "--by", "product", "--submissions"]).expect(0).out;
-    assert!(told.contains("DNS A at") && told.contains("dns-hash: A look-up carried a digest"), "{told}");
+    assert!(told.contains("DNS A at") && told.contains("dns-hash: A DNS look-up had a digest in its name"), "{told}");
 }
 
 #[test]

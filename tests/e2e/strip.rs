@@ -331,7 +331,10 @@ with zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_DEFLATED) as z:
     let refused = verdict(&shown, "two-names.zip");
     assert_eq!(
         (&refused["reason"], &refused["member"]),
-        (&"archive-form".into(), &"a file has two headers that differ".into())
+        (
+            &"archive-form".into(),
+            &"the two headers of a file in the zip archive differ: two programs could unpack two files".into()
+        )
     );
     assert_eq!(verdict(&shown, "site.zip")["decision"], "stripped", "{shown:#}");
     world.decide("strip/1", "officer", &world.officer, "approve").expect(0);

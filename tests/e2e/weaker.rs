@@ -210,7 +210,7 @@ fn a_rule_in_two_files_waits_for_an_officer() {
     assert!(!files(&again));
     let id = format!("auto/{}", again.len());
     let words = world.relay(&["show", &id, "--diff"]).expect(0).out;
-    assert!(words.contains("WEAKER  1 rule is in it twice or more: an engine uses one of them"), "{words}");
+    assert!(words.contains("WEAKER  1 rule is in this release twice or more: an engine uses one copy"), "{words}");
     assert_eq!(world.relay(&["show", &id, "--json"]).expect(0).json()["release"]["loss"]["twice"], 1);
 }
 

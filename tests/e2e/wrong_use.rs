@@ -60,6 +60,20 @@ fn each_cause_has_its_own_words_and_step() {
     };
     wrong(&mut sign(&root), &["root.pub is a public key; --sign takes the secret key"], "secret key");
     wrong(&mut sign(&folder.join("a.hdb")), &["a.hdb is not a secret key of minisign"], "minisign -G");
+    // A policy, a time, a feed and a keyring that are none.
+    let with = |option: &str, value: &str| {
+        let mut command = build(&folder, "feed", 1, &out);
+        command.args([option, value]);
+        command
+    };
+    let words = "gaprelay-pack: fault: --policy: \"nosuch\" is neither the name of a policy nor a file";
+    wrong(&mut with("--policy", "nosuch"), &[words], "unclassified");
+    wrong(&mut with("--issued", "yesterday"), &["--issued: \"yesterday\" is not a UTC time"], "2026-11-20T06:00:00Z");
+    let words = ["gaprelay-pack: refused: ", "[manifest-value]"];
+    wrong(&mut build(&folder, "Feed", 1, &out), &words, "Correct the option");
+    let mut check = pack();
+    check.arg("check").arg(&folder).arg("--keyring").arg(&secret);
+    wrong(&mut check, &["root.key is a key or a signature of minisign, not a keyring"], "keyring.toml");
     assert!(!out.exists(), "something was made");
 }
 

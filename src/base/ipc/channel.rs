@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::timed_pipe::TimedPipe;
 use super::wire::{Receiver, Sender};
 use crate::Fault;
-use crate::error::IoContext as _;
+use crate::error::{IoContext as _, LATE};
 
 /// Time limit for the other end to do something: a failing stick retries for minutes.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -48,14 +48,14 @@ pub fn misbehaves(role: &'static str, what: &str) -> Fault {
 /// Fault that a pipe's error means.
 pub fn broken(role: &'static str, error: &io::Error) -> Fault {
     let what = match error.kind() {
-        ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => "ended before it had replied",
-        ErrorKind::TimedOut => "did not finish in its time",
-        _ => "sent a reply that is malformed",
+        ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => "ended before it replied",
+        ErrorKind::TimedOut => LATE,
+        _ => "sent a malformed reply",
     };
     misbehaves(role, what)
 }
 
 /// Fault: the worker is not used again, since a request was not sent or answered to its end.
 pub fn not_used_again(role: &'static str) -> Fault {
-    misbehaves(role, "is not used again, after a request that was not answered to its end")
+    misbehaves(role, "is not used again, because it did not answer an earlier request to the end")
 }

@@ -18,17 +18,21 @@ pub fn wrong_header(block: &[u8; BLOCK], carried: &[&Artifact], index: usize) ->
     let path = path(block);
     let shown = quoted(&path);
     if stated.cksum().ok() != Some(checksum(stated)) {
-        return Refusal::new(Reason::EntryChecksum, format!("the header of \"{shown}\" is damaged"));
+        return Refusal::new(
+            Reason::EntryChecksum,
+            format!("the header of \"{shown}\" does not match its own checksum"),
+        );
     }
     let kind = stated.entry_type().as_byte();
     match kind {
         b'0' | 0 => {}
         b'x' | b'g' | b'L' | b'K' | b'S' | b'D' | b'M' | b'N' | b'V' | b'X' | b'A' => {
-            let detail = format!("\"{shown}\" has type '{}'", kind.escape_ascii());
+            let detail = format!("\"{shown}\" has the entry type '{}', an extension of tar", kind.escape_ascii());
             return Refusal::new(Reason::EntryExtension, detail);
         }
         _ => {
-            let detail = format!("\"{shown}\" has type '{}', not a regular file", kind.escape_ascii());
+            let detail =
+                format!("\"{shown}\" has the entry type '{}', which is not a regular file", kind.escape_ascii());
             return Refusal::new(Reason::EntryType, detail);
         }
     }
@@ -40,9 +44,10 @@ pub fn wrong_header(block: &[u8; BLOCK], carried: &[&Artifact], index: usize) ->
             let detail = format!("\"{shown}\" stands where \"{}\" should", quoted(expected));
             Refusal::new(Reason::EntryMissing, detail)
         }
-        Some(place) if place < index => {
-            Refusal::new(Reason::EntryOrder, format!("\"{shown}\" comes again or too late"))
-        }
+        Some(place) if place < index => Refusal::new(
+            Reason::EntryOrder,
+            format!("\"{shown}\" stands twice in the archive, or later than in the manifest"),
+        ),
         Some(place) => {
             let size = carried.get(place).map_or(0, |a| a.size);
             match stated.entry_size() {
@@ -54,7 +59,7 @@ pub fn wrong_header(block: &[u8; BLOCK], carried: &[&Artifact], index: usize) ->
                     let at = header(&path, size)
                         .and_then(|good| good.iter().zip(block).position(|(good, is)| good != is))
                         .unwrap_or_default();
-                    let detail = format!("the header of \"{shown}\" differs at byte {at}");
+                    let detail = format!("the header of \"{shown}\" differs at byte {at} from the one form allowed");
                     Refusal::new(Reason::EntryNotCanonical, detail)
                 }
             }

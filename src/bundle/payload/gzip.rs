@@ -62,7 +62,8 @@ impl<'a> Stream<'a> {
     }
 
     fn refill(&mut self) -> Result<(), Error> {
-        let truncated = || Error::refused(Reason::ArchiveTruncated, "it ends in the middle");
+        let truncated =
+            || Error::refused(Reason::ArchiveTruncated, "payload.tar.gz ends before the archive in it ends");
         let next = self.full.recv().map_err(|_| truncated())??;
         let used = std::mem::replace(&mut self.buffer, next);
         self.at = 0;
@@ -73,11 +74,12 @@ impl<'a> Stream<'a> {
 
     /// Checks that the stream ends here.
     fn finish(&mut self) -> Result<(), Error> {
+        let hidden = || Error::refused(Reason::ArchiveHidden, "payload.tar.gz has bytes after the end of the archive");
         if self.at != self.buffer.len() {
-            return Err(Error::refused(Reason::ArchiveHidden, "bytes after the end of the archive"));
+            return Err(hidden());
         }
         match self.full.recv() {
-            Ok(Ok(_)) => Err(Error::refused(Reason::ArchiveHidden, "bytes after the end of the archive")),
+            Ok(Ok(_)) => Err(hidden()),
             Ok(Err(e)) => Err(e),
             Err(_) => Ok(()),
         }
@@ -147,7 +149,7 @@ pub fn inflate(
         drop(stream);
         drop(filled);
         drop(empty);
-        inflating.join().map_err(|_| Fault::Internal("inflating stopped"))?;
+        inflating.join().map_err(|_| Fault::Internal("the thread that decompresses the payload stopped"))?;
         outcome
     })
 }
@@ -158,13 +160,20 @@ fn check_header(payload: &mut PayloadStream<impl Read>) -> Result<(), Error> {
     let refuse = |reason, what: &str| Err(Error::refused(reason, what));
     let mut header = [0; HEADER];
     if payload.left < (HEADER + TRAILER) as u64 {
-        return refuse(Reason::GzipMalformed, "it is too short for gzip");
+        return refuse(Reason::GzipMalformed, "payload.tar.gz is too short for a gzip file");
     }
     payload.fill(&mut header)?;
     match header {
         [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0 | 2 | 4, 3 | 255] => Ok(()),
-        [0x1f, 0x8b, 8, ..] => refuse(Reason::GzipExtra, "the header is not the plain one"),
-        _ => refuse(Reason::GzipMalformed, "it is not gzip"),
+        [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, ..] => refuse(
+            Reason::GzipExtra,
+            "the gzip header of payload.tar.gz names another system than Unix, or an unknown level of compression",
+        ),
+        [0x1f, 0x8b, 8, ..] => refuse(
+            Reason::GzipExtra,
+            "the gzip header of payload.tar.gz holds a name, a comment, a date or other extra fields",
+        ),
+        _ => refuse(Reason::GzipMalformed, "payload.tar.gz is not a gzip file"),
     }
 }
 
@@ -208,12 +217,16 @@ fn inflate_to(
             let rest = input.get(used..filled).unwrap_or_default();
             let status = inflater
                 .decompress_vec(rest, &mut output, FlushDecompress::None)
-                .map_err(|_| Refusal::new(Reason::GzipMalformed, "the deflate stream is damaged"))?;
+                .map_err(|_| Refusal::new(Reason::GzipMalformed, "the compressed data in payload.tar.gz is damaged"))?;
             let eaten = inflater.total_in() - before.0;
-            used += usize::try_from(eaten).map_err(|_| Fault::Internal("more eaten than given"))?;
+            used +=
+                usize::try_from(eaten).map_err(|_| Fault::Internal("decompression took more bytes than there were"))?;
             ended = status == Status::StreamEnd;
             if !ended && eaten == 0 && inflater.total_out() == before.1 && used == filled && payload.left == 0 {
-                return Err(Error::refused(Reason::GzipMalformed, "the deflate stream does not end"));
+                return Err(Error::refused(
+                    Reason::GzipMalformed,
+                    "the compressed data in payload.tar.gz has no end: the file was cut, or made wrong",
+                ));
             }
         }
         crc.update(&output);
@@ -227,7 +240,10 @@ fn inflate_to(
         // One buffer more than the manifest lists was handed over, so that the reader could say
         // what it is; a bomb gets no further.
         if inflater.total_out() > most {
-            return Err(Error::refused(Reason::ArchiveHidden, "it unpacks to more than the manifest lists"));
+            return Err(Error::refused(
+                Reason::ArchiveHidden,
+                "payload.tar.gz unpacks to more bytes than the manifest lists",
+            ));
         }
     }
 }
@@ -241,16 +257,23 @@ fn check_trailer(rest: &[u8], payload: &mut PayloadStream<impl Read>, crc: &Crc)
     let got = payload.fill(&mut more)?;
     end.extend_from_slice(more.get(..got).unwrap_or_default());
     let Some((trailer, beyond)) = end.split_at_checked(TRAILER) else {
-        return refuse(Reason::GzipMalformed, "the trailer is missing");
+        return refuse(Reason::GzipMalformed, "payload.tar.gz lacks its last 8 bytes: the checksum and the size");
     };
     if !beyond.is_empty() {
         let second = beyond.starts_with(&[0x1f, 0x8b]);
-        let what = if second { "a second member follows" } else { "bytes follow the member" };
+        let what = if second {
+            "a second gzip file follows the first in payload.tar.gz"
+        } else {
+            "bytes follow the end of the gzip file in payload.tar.gz"
+        };
         return refuse(Reason::GzipTrailing, what);
     }
     let expected = [crc.sum().to_le_bytes(), crc.amount().to_le_bytes()].concat();
     if trailer != expected {
-        return refuse(Reason::GzipChecksum, "checksum or size do not match");
+        return refuse(
+            Reason::GzipChecksum,
+            "the checksum or the size at the end of payload.tar.gz does not match what it unpacks to",
+        );
     }
     Ok(())
 }

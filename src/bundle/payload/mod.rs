@@ -18,7 +18,7 @@ pub mod ustar;
 use std::io::Read;
 
 use crate::{Artifact, Manifest};
-use base::{Error, Fault, Reason, Refusal};
+use base::{Error, Fault, Reason, Refusal, quoted};
 use ustar::BLOCK;
 
 /// Takes the artifacts as they come out, in order. Whether their bytes have the signed digest is for whoever keeps them
@@ -40,7 +40,7 @@ pub fn unpack(manifest: &Manifest, payload: impl Read + Send, sink: &mut dyn Pay
             let taken = sink.artifact(artifact, &mut bytes);
             bytes.finish()?;
             taken?;
-            zeros(stream, ustar::padding(artifact.size), "padding")?;
+            zeros(stream, ustar::padding(artifact.size), "the padding after a file")?;
         }
         check_end(stream, &carried)
     })
@@ -48,10 +48,11 @@ pub fn unpack(manifest: &Manifest, payload: impl Read + Send, sink: &mut dyn Pay
 
 /// Checks that the next block is exactly the header of `carried[index]`.
 fn check_header(stream: &mut gzip::Stream<'_>, carried: &[&Artifact], index: usize) -> Result<(), Error> {
-    let artifact = carried.get(index).ok_or(Fault::Internal("an artifact that is not listed"))?;
+    let artifact = carried.get(index).ok_or(Fault::Internal("an artifact of the payload is not in the manifest"))?;
     let block = stream.block()?;
-    let expected = ustar::header(&artifact.path, artifact.size)
-        .ok_or_else(|| Refusal::new(Reason::PathTooLong, "it does not fit a ustar header"))?;
+    let expected = ustar::header(&artifact.path, artifact.size).ok_or_else(|| {
+        Refusal::new(Reason::PathTooLong, format!("\"{}\" does not fit a ustar header", quoted(&artifact.path)))
+    })?;
     if block == expected { Ok(()) } else { Err(diagnose::wrong_header(&block, carried, index).into()) }
 }
 
@@ -62,7 +63,7 @@ fn check_end(stream: &mut gzip::Stream<'_>, carried: &[&Artifact]) -> Result<(),
         return Err(diagnose::wrong_header(&block, carried, carried.len()).into());
     }
     let left = ustar::end_size(carried.iter().map(|a| a.size)) - BLOCK as u64;
-    zeros(stream, left, "the end of the archive")
+    zeros(stream, left, "the padding at its end")
 }
 
 fn zeros(stream: &mut gzip::Stream<'_>, size: u64, place: &str) -> Result<(), Error> {
@@ -70,6 +71,6 @@ fn zeros(stream: &mut gzip::Stream<'_>, size: u64, place: &str) -> Result<(), Er
         if bytes.iter().all(|b| *b == 0) {
             return Ok(());
         }
-        Err(Error::refused(Reason::ArchiveHidden, format!("bytes other than zero in {place}")))
+        Err(Error::refused(Reason::ArchiveHidden, format!("the archive has bytes other than zero in {place}")))
     })
 }

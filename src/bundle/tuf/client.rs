@@ -35,42 +35,43 @@ pub fn walk_roots(files: &Files, now: Timestamp) -> Result<TufRoot, Refusal> {
         let claimed: TufRoot = serde_json::from_str::<serde_json::Value>(text)
             .ok()
             .and_then(|file| serde_json::from_value(file.get("signed")?.clone()).ok())
-            .ok_or_else(|| refuse(format!("{name}: it cannot be read")))?;
+            .ok_or_else(|| refuse(format!("{name} cannot be read as TUF metadata")))?;
         let by = last.as_ref().unwrap_or(&claimed);
         open::<TufRoot>(&name, "root", text, &by.keys, role(by, "root")?)?;
         let root: TufRoot = open(&name, "root", text, &claimed.keys, role(&claimed, "root")?)?;
         if root.version != version {
-            return Err(refuse(format!("{name}: it says that it is version {}", root.version)));
+            return Err(refuse(format!("{name} says that its version is {}", root.version)));
         }
         last = Some(root);
     }
-    let root = last.ok_or_else(|| refuse("there is no 1.root.json".into()))?;
+    let root = last.ok_or_else(|| refuse("the repository has no 1.root.json".into()))?;
     let count = files.keys().filter(|name| name.ends_with(".root.json")).count() as u64;
     if count != root.version {
-        return Err(refuse(format!("a root is missing: there are {count}, and none follows version {}", root.version)));
+        let missing = root.version + 1;
+        return Err(refuse(format!("{missing}.root.json is missing: the repository has {count} root files")));
     }
     if root.expires <= now {
         return Err(refuse(format!("{}.root.json expired {}", root.version, root.expires)));
     }
     if !root.consistent_snapshot {
-        return Err(refuse("the root does not ask for consistent snapshots".into()));
+        return Err(refuse(format!("{}.root.json does not set consistent_snapshot to true", root.version)));
     }
     Ok(root)
 }
 
 /// The keys of one of the four roles of a root.
 pub fn role<'a>(root: &'a TufRoot, name: &str) -> Result<&'a TufRole, Refusal> {
-    root.roles.get(name).ok_or_else(|| refuse(format!("root {} has no role {name}", root.version)))
+    root.roles.get(name).ok_or_else(|| refuse(format!("{}.root.json has no role {name}", root.version)))
 }
 
 /// Checks a repository as a client does that has seen the `former` one. Refusal: `tuf-refused`.
 pub fn check(files: &Files, former: Option<&Files>, now: Timestamp) -> Result<CheckedTree, Refusal> {
-    let get = |name: &str| files.get(name).ok_or_else(|| refuse(format!("there is no {name}")));
+    let get = |name: &str| files.get(name).ok_or_else(|| refuse(format!("the repository has no {name}")));
     // 1. The roots; those that were seen stay what they were.
     let root = walk_roots(files, now)?;
     let seen = former.into_iter().flatten().filter(|(name, _)| name.ends_with(".root.json"));
     if let Some((name, _)) = seen.into_iter().find(|(name, text)| files.get(*name) != Some(text)) {
-        return Err(refuse(format!("{name}: clients know another one")));
+        return Err(refuse(format!("{name} differs from the file of that name that clients have")));
     }
     // 2. The timestamp, and the snapshot that it names. Neither steps back.
     let fresh = |name: &str, expires: Timestamp| {
@@ -84,7 +85,7 @@ pub fn check(files: &Files, former: Option<&Files>, now: Timestamp) -> Result<Ch
     let snapshot: Listing = open(&name, "snapshot", get(&name)?, &root.keys, role(&root, "snapshot")?)?;
     fresh(&name, snapshot.expires)?;
     if snapshot.version != version {
-        return Err(refuse(format!("{name}: it says that it is version {}", snapshot.version)));
+        return Err(refuse(format!("{name} says that its version is {}", snapshot.version)));
     }
     if let Some((timestamp_before, snapshot_before)) = former.and_then(listings) {
         let behind = timestamp.version < timestamp_before.version || snapshot.version < snapshot_before.version;
@@ -93,10 +94,17 @@ pub fn check(files: &Files, former: Option<&Files>, now: Timestamp) -> Result<Ch
             .iter()
             .find(|(name, before)| snapshot.meta.get(*name).is_none_or(|meta: &Meta| meta.version < before.version));
         if behind {
-            return Err(refuse(format!("version {} is behind what clients know", timestamp.version)));
+            let (now, before) = (timestamp.version, timestamp_before.version);
+            let (newer, older) = (snapshot.version, snapshot_before.version);
+            return Err(refuse(format!(
+                "the repository goes back: timestamp {now} after {before}, snapshot {newer} after {older}"
+            )));
         }
         if let Some((name, before)) = back {
-            return Err(refuse(format!("{name}: clients know version {}", before.version)));
+            return Err(refuse(format!(
+                "the snapshot leaves {name} out or goes back: clients have version {}",
+                before.version
+            )));
         }
     }
     // 3. The top-level targets.
@@ -107,7 +115,7 @@ pub fn check(files: &Files, former: Option<&Files>, now: Timestamp) -> Result<Ch
         let name = format!("{version}.{name}.json");
         let targets: TufTargets = open(&name, "targets", get(&name)?, keys, role)?;
         if targets.version != version {
-            return Err(refuse(format!("{name}: it says that it is version {}", targets.version)));
+            return Err(refuse(format!("{name} says that its version is {}", targets.version)));
         }
         fresh(&name, targets.expires).map(|()| targets)
     };
@@ -134,7 +142,7 @@ pub fn delegations(targets: &TufTargets) -> impl Iterator<Item = (&Delegated, &B
 
 fn check_names(delegated: &Delegated, targets: TufTargets) -> Result<TufTargets, Refusal> {
     match targets.targets.keys().find(|name| !delegated.is_for(name)) {
-        Some(name) => Err(refuse(format!("{}.json: it may not sign {}", delegated.name, base::quoted(name)))),
+        Some(name) => Err(refuse(format!("role {} may not sign the target {}", delegated.name, base::quoted(name)))),
         None => Ok(targets),
     }
 }

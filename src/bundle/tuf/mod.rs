@@ -165,13 +165,14 @@ pub fn target_name(feed: &str, path: &str) -> String {
 pub fn canonical<T: Serialize>(value: &T) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, olpc_cjson::CanonicalFormatter::new());
-    value.serialize(&mut serializer).map_err(|_| refuse("it has no canonical form".into()))?;
+    value.serialize(&mut serializer).map_err(|_| refuse("a file of TUF metadata has no canonical form".into()))?;
     Ok(bytes)
 }
 
 /// A signed part of this type as a JSON object: with its type and the version of the specification.
 pub fn signed_part<T: Serialize>(kind: &str, part: &T) -> Result<Value, Refusal> {
-    let mut value = serde_json::to_value(part).map_err(|_| refuse("it cannot be written".into()))?;
+    let mut value =
+        serde_json::to_value(part).map_err(|_| refuse("a file of TUF metadata cannot be written as JSON".into()))?;
     if let Some(object) = value.as_object_mut() {
         object.insert("_type".into(), kind.into());
         object.insert("spec_version".into(), SPEC.into());
@@ -195,9 +196,9 @@ pub fn open<T: DeserializeOwned>(
     keys: &BTreeMap<String, TufKey>,
     role: &TufRole,
 ) -> Result<T, Refusal> {
-    let wrong = |what: &str| refuse(format!("{name}: {what}"));
-    let file: Value = serde_json::from_str(text).map_err(|_| wrong("it is not JSON"))?;
-    let signed = file.get("signed").ok_or_else(|| wrong("it has no signed part"))?;
+    let wrong = |what: &str| refuse(format!("{name} {what}"));
+    let file: Value = serde_json::from_str(text).map_err(|_| wrong("is not JSON"))?;
+    let signed = file.get("signed").ok_or_else(|| wrong("has no signed part"))?;
     let bytes = canonical(signed)?;
     let mut good: Vec<&str> = Vec::new();
     for signature in file.get("signatures").and_then(Value::as_array).into_iter().flatten() {
@@ -211,12 +212,12 @@ pub fn open<T: DeserializeOwned>(
         }
     }
     if role.threshold == 0 || (good.len() as u64) < role.threshold {
-        return Err(wrong(&format!("{} keys of its role have signed it, and {} must", good.len(), role.threshold)));
+        return Err(wrong(&format!("is signed by {} keys of its role, and {} must sign", good.len(), role.threshold)));
     }
     if signed.get("_type").and_then(Value::as_str) != Some(kind) {
-        return Err(wrong("it is of another type"));
+        return Err(wrong(&format!("is not of the type {kind}")));
     }
-    serde_json::from_value(signed.clone()).map_err(|e| wrong(&quoted(&e.to_string()).to_string()))
+    serde_json::from_value(signed.clone()).map_err(|e| wrong(&format!("cannot be read: {}", quoted(&e.to_string()))))
 }
 
 fn is_signed(key: &TufKey, bytes: &[u8], signature: &str) -> bool {

@@ -18,7 +18,12 @@ pub(crate) fn most_from(packed: u64) -> u64 {
     packed.saturating_mul(RATIO).saturating_add(FREE).min(LARGEST)
 }
 
-const DAMAGED: Wrong = "it is not gzip, or it is damaged";
+/// More came out than [`most_from`] allows.
+pub(crate) const TOO_MUCH: Wrong =
+    "the archive unpacks to more than 200 times its size plus 64 MiB, or to more than 8 GiB";
+const DAMAGED: Wrong = "the gzip data is damaged, or is not gzip";
+/// The bytes end before the stream does.
+const CUT: Wrong = "the gzip data is cut short";
 
 /// Inflates what it reads. It ends where something is wrong, too: [`Inflate::ended`] tells.
 pub(crate) struct Inflate<R> {
@@ -45,7 +50,7 @@ impl<R: BufRead> Inflate<R> {
         match self.wrong {
             Some(wrong) => Err(wrong),
             None if self.has_ended => Ok(()),
-            None => Err(DAMAGED),
+            None => Err(CUT),
         }
     }
 
@@ -54,7 +59,7 @@ impl<R: BufRead> Inflate<R> {
         let mut rest = vec![0; 64 << 10];
         while self.read(&mut rest)? > 0 {}
         let is_all = self.from.fill_buf()?.is_empty();
-        let behind = if is_all { Ok(()) } else { Err("bytes stand behind its end") };
+        let behind = if is_all { Ok(()) } else { Err("bytes follow the end of the gzip data") };
         Ok(self.ended().and(behind))
     }
 
@@ -78,7 +83,7 @@ impl<R: BufRead> Read for Inflate<R> {
             let given = usize::try_from(self.inner.total_out() - given).unwrap_or_default();
             self.from.consume(eaten);
             if self.inner.total_out() > (self.most)(self.inner.total_in()) {
-                self.wrong = Some("far more comes out of it than went in");
+                self.wrong = Some(TOO_MUCH);
             } else if eaten == 0 && given == 0 && !self.has_ended {
                 if !is_all {
                     self.wrong = Some(DAMAGED);

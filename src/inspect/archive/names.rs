@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 
 use super::Wrong;
-use base::Limits;
+use base::{Limits, Reason};
 use bundle::paths;
 
 /// Most files in an archive.
 const MOST: usize = 20_000;
+
+const FILE_AND_FOLDER: Wrong = "one name in the archive is both a file and a folder";
 
 /// The names so far.
 #[derive(Default)]
@@ -21,13 +23,17 @@ impl Names {
     pub(crate) fn add(&mut self, path: &str) -> Result<(), Wrong> {
         self.enter(path)?;
         if self.files.len() == MOST {
-            return Err("it holds too many files");
+            return Err("the archive holds more than 20,000 files");
         }
         let folded = paths::folded(path);
         if self.folders.contains(&folded) {
-            return Err("one of its files is a folder too");
+            return Err(FILE_AND_FOLDER);
         }
-        if self.files.insert(folded) { Ok(()) } else { Err("two of its files have one name") }
+        if self.files.insert(folded) {
+            Ok(())
+        } else {
+            Err("two files of the archive have the same name, or names that differ only in upper and lower case")
+        }
     }
 
     /// A folder: an agent that unpacks makes them. The outermost has no name.
@@ -40,20 +46,32 @@ impl Names {
         self.folder(paths::folded(path))
     }
 
-    /// Folder of a path.
+    /// Checks a path, and adds the folders in it.
     fn enter(&mut self, path: &str) -> Result<(), Wrong> {
-        paths::check(path, &Limits::default()).map_err(|_| "a file's name is not a plain path")?;
+        paths::check(path, &Limits::default()).map_err(|refusal| wrong_name(refusal.reason))?;
         path.match_indices('/').try_for_each(|(at, _)| self.folder(paths::folded(path.get(..at).unwrap_or_default())))
     }
 
     fn folder(&mut self, folded: String) -> Result<(), Wrong> {
         if self.files.contains(&folded) {
-            return Err("one of its files is a folder too");
+            return Err(FILE_AND_FOLDER);
         }
         if self.folders.len() > MOST && !self.folders.contains(&folded) {
-            return Err("it holds too many files");
+            return Err("the archive holds more than 20,000 folders");
         }
         self.folders.insert(folded);
         Ok(())
+    }
+}
+
+/// Fault of a name that may not stand in an archive.
+fn wrong_name(reason: Reason) -> Wrong {
+    match reason {
+        Reason::PathEscapes => "a name in the archive is empty or absolute, or has an empty, `.` or `..` part",
+        Reason::PathTooLong | Reason::PathTooDeep => "a name in the archive is too long, or has too many folders",
+        Reason::PathReserved => {
+            "a name in the archive begins with `-/` or ends in `.cld`, which the relay does not serve"
+        }
+        _ => "a name in the archive has a character that is not allowed, or a space or dot at the end of a part",
     }
 }

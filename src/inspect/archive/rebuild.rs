@@ -91,7 +91,7 @@ trait ArchiveForm {
     fn begin(&mut self, name: &str, size: u64) -> io::Result<()>;
     /// More of its bytes.
     fn bytes(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Ends the archive.
+    /// Ends the file.
     fn end(&mut self) -> io::Result<()>;
 }
 

@@ -11,7 +11,7 @@ use super::{Archive, ArchiveMember, Wrong};
 use crate::source::drain;
 use bundle::payload::ustar::{BLOCK, checksum, padding};
 
-const CUT: Wrong = "it is cut";
+const CUT: Wrong = "the tar archive is cut short";
 
 /// End of an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl<'a> Tar<'a> {
             if bytes.is_empty() {
                 self.wrong = Some(CUT);
             } else if bytes.iter().any(|byte| *byte != 0) {
-                self.wrong = Some("bytes other than zero stand between its files");
+                self.wrong = Some("bytes other than zero stand between two files of the tar archive");
             }
             let size = bytes.len();
             self.from.consume(size);
@@ -81,26 +81,31 @@ impl<'a> Tar<'a> {
             return Ok(None);
         }
         if self.zeros > 0 {
-            return Err("something stands behind its end");
+            return Err("bytes follow the end mark of the tar archive");
         }
         let header = Header::from_byte_slice(block);
         let fields = header.as_old();
         if octal(&fields.cksum) != Some(u64::from(checksum(header))) {
-            return Err("a header's checksum is wrong");
+            return Err("the checksum of a tar header is wrong");
         }
         let is_plain = fields.pad.starts_with(&[0; 8]);
         if header.as_ustar().is_none() && header.as_gnu().is_none() && !is_plain {
-            return Err("a header is of no form that is known");
+            return Err("a tar header has none of the known forms: ustar, GNU or the form before POSIX");
         }
         let prefix = header.as_ustar().map_or(Ok(""), |ustar| text(&ustar.prefix))?;
         let name = text(&fields.name)?;
         let name = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
-        let size = octal(&fields.size).ok_or("a size is not in octal digits")?;
+        let size = octal(&fields.size).ok_or("the file size in a tar header is not in octal digits")?;
         let plain = name.strip_prefix("./").unwrap_or(&name);
         match &fields.linkflag {
             b"5" if size == 0 => return self.names.add_folder(plain).map(|()| None),
             b"0" | b"\0" => self.names.add(plain)?,
-            _ => return Err("it holds a link, a device or an extended header"),
+            b"5" => return Err("a folder of the archive holds bytes"),
+            b"1" | b"2" => return Err("the archive holds a link"),
+            b"3" | b"4" | b"6" => return Err("the archive holds a device or a FIFO"),
+            b"x" | b"g" => return Err("the archive uses PAX extensions"),
+            b"D" | b"K" | b"L" | b"M" | b"S" | b"V" => return Err("the archive uses GNU extensions"),
+            _ => return Err("the archive holds an entry of an unknown type"),
         }
         (self.left, self.pad) = (size, padding(size));
         Ok(Some(ArchiveMember { name: plain.to_owned(), size }))
@@ -108,8 +113,13 @@ impl<'a> Tar<'a> {
 
     /// Checks that nothing is wrong with the archive, read to its end.
     pub(crate) fn finish(self) -> Result<(), Wrong> {
-        let is_whole = self.left == 0 && self.pad == 0 && (self.zeros >= 2 || self.end == End::Plain);
-        self.wrong.map_or(if is_whole { Ok(()) } else { Err(CUT) }, Err)
+        let is_ended = self.zeros >= 2 || self.end == End::Plain;
+        match self.wrong {
+            Some(wrong) => Err(wrong),
+            None if self.left > 0 || self.pad > 0 => Err(CUT),
+            None if !is_ended => Err("the tar archive has no end mark (two blocks of zeros): it may be cut short"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -166,9 +176,9 @@ fn text(field: &[u8]) -> Result<&str, Wrong> {
     let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
     let (name, rest) = field.split_at_checked(end).unwrap_or_default();
     if rest.iter().any(|byte| *byte != 0) {
-        return Err("something stands behind a file's name");
+        return Err("bytes follow the end of a file name in a tar header");
     }
-    str::from_utf8(name).map_err(|_| "a file's name is not UTF-8")
+    str::from_utf8(name).map_err(|_| "a file name in the tar archive is not UTF-8")
 }
 
 /// Octal digits between blanks and NULs.

@@ -17,7 +17,7 @@ pub(crate) struct Zipping<W: Write> {
 }
 
 fn too_large<E>(_: E) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "the zip becomes too large")
+    io::Error::new(io::ErrorKind::InvalidInput, "the new zip archive is too large, or holds too many files")
 }
 
 impl<W: Write> Zipping<W> {

@@ -37,6 +37,11 @@ const PIECE: usize = 64 << 10;
 /// First bytes of an increment.
 const BEGIN: &[u8; 12] = b"ClamAV-Diff:";
 
+/// Faults of an increment's parts.
+const NO_HEADER: Wrong = "the header of the increment is not of the form ClamAV-Diff:VERSION:SIZE:";
+const TOO_LONG: Wrong = "the script of the increment is longer than 512 MiB";
+const NO_SIGNATURE: Wrong = "no signature of the known form follows the script of the increment";
+
 /// Reads an increment.
 pub fn read(source: &mut dyn BufRead, notes: &mut Notes<'_>) -> io::Result<()> {
     let mut size = 0;
@@ -87,9 +92,9 @@ fn number(source: &mut dyn BufRead) -> io::Result<Option<u64>> {
 
 /// Header, script and signature.
 fn parts(source: &mut dyn BufRead, notes: &mut Notes<'_>) -> io::Result<Result<(), Wrong>> {
-    let Some(size) = header(source)? else { return Ok(Err("its header is of no known form")) };
+    let Some(size) = header(source)? else { return Ok(Err(NO_HEADER)) };
     if size > LONGEST_SCRIPT {
-        return Ok(Err("its script is too long"));
+        return Ok(Err(TOO_LONG));
     }
     let mut inflating = Inflate::gzip(source);
     let script = script(&mut inflating, size, notes)?;
@@ -104,7 +109,7 @@ fn parts(source: &mut dyn BufRead, notes: &mut Notes<'_>) -> io::Result<Result<(
         {
             Ok(())
         }
-        _ => Err("the bytes behind its script are not a signature"),
+        _ => Err(NO_SIGNATURE),
     })
 }
 
@@ -121,7 +126,7 @@ fn script<R: BufRead>(inflating: &mut Inflate<R>, size: u64, notes: &mut Notes<'
     read?;
     // A line that is no text is passed over as a line.
     let is_text = notes.was_over() || text.state() == TextState::Plain;
-    Ok(if is_text { Ok(()) } else { Err("its script is not plain text") })
+    Ok(if is_text { Ok(()) } else { Err("the script of the increment is not plain text") })
 }
 
 /// Inflates exactly so many bytes, and fails where there are others: a line that is cut is none.
@@ -136,11 +141,10 @@ impl<R: BufRead> Read for Exact<'_, R> {
         // One byte more shows whether it ends where it should.
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).clamp(1, to.len().max(1));
         let got = self.inflating.read(to.get_mut(..most).unwrap_or_default())?;
-        let has_ended = self.inflating.ended().is_ok();
-        self.wrong = match got as u64 {
-            0 if !has_ended => Some("its script cannot be inflated"),
-            0 if self.left > 0 => Some("its script is shorter than its header says"),
-            got if got > self.left => Some("its script is longer than its header says"),
+        self.wrong = match (got as u64, self.inflating.ended()) {
+            (0, Err(wrong)) => Some(wrong),
+            (0, Ok(())) if self.left > 0 => Some("the script of the increment is shorter than the header says"),
+            (got, _) if got > self.left => Some("the script of the increment is longer than the header says"),
             _ => None,
         };
         self.left = self.left.saturating_sub(got as u64);
@@ -281,20 +285,19 @@ mod tests {
         let form = |wrong: &str| [(Reason::ArchiveForm, 1, Some(wrong.to_owned()))];
         let latin = script.replace("CLOSE", "UNLINK é");
         let latin = latin.chars().map(|c| u8::try_from(c).unwrap()).collect::<Vec<_>>();
-        let behind = "the bytes behind its script are not a signature";
         for (bytes, wrong) in [
-            (packed(&latin, latin.len(), ":abc"), "its script is not plain text"),
-            (packed("OPEN a.hdb\nADD \x1b[2J\nCLOSE\n", 26, ":abc"), "its script is not plain text"),
-            (packed(script, 3, ":abc"), "its script is longer than its header says"),
-            (packed(script, 30, ":abc"), "its script is shorter than its header says"),
-            (packed(script, 1 << 40, ":abc"), "its script is too long"),
-            (packed(script, script.len(), ""), behind),
-            (packed(script, script.len(), ":"), behind),
-            (packed(script, script.len(), ":a\nb"), behind),
-            (packed(script, script.len(), "\x1f:abc"), behind),
-            (whole[..whole.len() - 12].to_vec(), "its script cannot be inflated"),
-            (b"ClamAV-Diff:x:1:".to_vec(), "its header is of no known form"),
-            (b"ClamAV-Diff:1:18446744073709551616:".to_vec(), "its header is of no known form"),
+            (packed(&latin, latin.len(), ":abc"), "the script of the increment is not plain text"),
+            (packed("OPEN a.hdb\nADD \x1b[2J\nCLOSE\n", 26, ":abc"), "the script of the increment is not plain text"),
+            (packed(script, 3, ":abc"), "the script of the increment is longer than the header says"),
+            (packed(script, 30, ":abc"), "the script of the increment is shorter than the header says"),
+            (packed(script, 1 << 40, ":abc"), TOO_LONG),
+            (packed(script, script.len(), ""), NO_SIGNATURE),
+            (packed(script, script.len(), ":"), NO_SIGNATURE),
+            (packed(script, script.len(), ":a\nb"), NO_SIGNATURE),
+            (packed(script, script.len(), "\x1f:abc"), NO_SIGNATURE),
+            (whole[..whole.len() - 12].to_vec(), "the gzip data is cut short"),
+            (b"ClamAV-Diff:x:1:".to_vec(), NO_HEADER),
+            (b"ClamAV-Diff:1:18446744073709551616:".to_vec(), NO_HEADER),
         ] {
             assert_eq!(found(&bytes), form(wrong));
         }

@@ -70,10 +70,10 @@ pub fn read(source: &mut dyn BufRead, notes: &mut Notes<'_>) -> io::Result<()> {
 /// Checks a container's header, of the bytes that have this MD5.
 fn check(header: &[&str], md5: [u8; 16]) -> Result<(), Wrong> {
     if header.len() != 9 || DatabaseHeader::parse(header, false).is_none() {
-        return Err("its header is of no known form");
+        return Err("the header of the database is not of the documented form");
     }
     let same = header.get(5) == Some(&HEXLOWER.encode(&md5).as_str());
-    if same { Ok(()) } else { Err("its bytes do not have the header's MD5") }
+    if same { Ok(()) } else { Err("the bytes of the database do not have the MD5 that its header states") }
 }
 
 /// The files in it.
@@ -87,7 +87,7 @@ struct DatabaseContents {
 impl DatabaseContents {
     fn read(&mut self, body: &mut dyn BufRead, notes: &mut Notes<'_>) -> io::Result<Result<(), Wrong>> {
         match body.fill_buf()?.first() {
-            None => Ok(Err("it is cut")),
+            None => Ok(Err("the database is cut short: nothing follows its header")),
             Some(0x1f) => {
                 let mut inflating = Inflate::gzip(body);
                 let tar = beside(&mut inflating, |unpacked| self.read_tar(unpacked, notes))?;
@@ -134,13 +134,16 @@ impl DatabaseContents {
 
     /// Checks that the `.info` is of this container, and lists its files.
     fn check(&self, header: &[&str]) -> Result<(), Wrong> {
-        let text = str::from_utf8(&self.info).map_err(|_| "its .info is not text")?;
+        if self.info.is_empty() {
+            return Err("the database holds no .info file, which lists its files");
+        }
+        let text = str::from_utf8(&self.info).map_err(|_| "the .info file in the database is not text")?;
         let mut lines = text.lines();
         let first: Vec<&str> = lines.next().unwrap_or_default().trim_end().split(':').collect();
         // Its own digest and signature cannot be in it.
         let same = |at: &usize| first.get(*at) == header.get(*at);
         if first.len() != header.len() || ![0, 1, 2, 3, 4, 7, 8].iter().all(same) {
-            return Err("its .info is of another database");
+            return Err("the .info file in the database is of another database");
         }
         let mut listed = 0;
         for line in lines {
@@ -151,14 +154,18 @@ impl DatabaseContents {
                     let digest: Option<Digest> = sha256.parse().ok();
                     let file = digest.zip(size.parse().ok()).map(|(digest, size)| (size, digest));
                     if file.is_none() || self.files.get(*name).copied() != file {
-                        return Err("a file is not as its .info lists it");
+                        return Err("a file that the .info file lists is missing, or has another size or digest");
                     }
                     listed += 1;
                 }
-                _ => return Err("its .info has a line of no known form"),
+                _ => return Err("the .info file has a line that is not FILE:SIZE:SHA-256"),
             }
         }
-        if listed == self.files.len() { Ok(()) } else { Err("a file is not listed in its .info") }
+        if listed == self.files.len() {
+            Ok(())
+        } else {
+            Err("the database holds a file that its .info file does not list")
+        }
     }
 }
 

@@ -140,7 +140,7 @@ formats! {
     SuricataThreshold rules::is_threshold, lines!(rules::ConfigLines::new(Kind::SuricataThreshold)), Line;
         "*.config *.conf" "suppress gen_id 1, sig_id 2009557, track by_src, ip 10.0.0.0/8" "Suricata, Snort"
     SidMap rules::is_map, lines!(rules::ConfigLines::new(Kind::SidMap)), Line;
-        "*.map" "1000001 || an example || url,www.example.com" "Suricata, Snort (their consoles)"
+        "*.map" "1000001 || an example || url,www.example.com" "consoles that show alerts of Suricata or Snort"
     RulesArchive rules_archive::is_archive, FormatReader::Files, Member;
         "*.tar.gz *.tgz *.zip" "rules/emerging-dns.rules, rules/classification.config, …" "suricata-update"
     YaraSource rules::is_yara, FormatReader::Reads(yara::read), Rule;
@@ -162,7 +162,7 @@ formats! {
     TufMetadata json::is_tuf, FormatReader::Nothing, Whole;
         "*.json" "{\"signatures\": […], \"signed\": {\"_type\": \"root\", …}}" "TUF clients"
     GaprelayEndpoints json::is_endpoints, FormatReader::Nothing, Whole;
-        "*.json" "vendors' endpoints, as this relay's own list has them" "this relay"
+        "*.json" "[{\"label\": \"clamav-submit\", \"submission\": true, \"hosts\": […], \"paths\": […], …}]" "this relay"
     UrlList lists::is_url, lines!(lists::List::new(Kind::UrlList)), Line;
         "*.txt *.list" "http://malware.example.com/a.exe" "proxies"
 }

@@ -18,7 +18,7 @@ use crate::notes::Notes;
 use base::Reason;
 
 /// Longest file, in bytes. The parser holds one rule at a time, in up to three hundred times its length: a file that
-/// is a single rule made for that takes 600 MB, and the cage gives the examiner 1 GiB.
+/// is a single rule made for that takes 600 MB, and its confinement gives the examiner 1 GiB.
 const LONGEST: usize = 2 << 20;
 
 /// Modules that look at the file alone. Not among them: `console`, which writes, and `cuckoo`, which reads a report

@@ -14,6 +14,7 @@ impl Finding {
     pub fn judge(self, artifact: &Artifact, terms: InspectionTerms<'_>) -> Result<Judgement, Refusal> {
         let opaque = if self.kind == Err(Reason::KindUnknown) { terms.opaque.rule(artifact.sha256) } else { None };
         let demanded = terms.demands.unfit(self.kind.ok(), &self.members, artifact.sha256);
+        let foreign = self.members.iter().copied().find(|kind| !terms.kinds.contains(kind));
         // A kind that is not one, not the declared one or not wanted comes before what the content does.
         let unfit = match self.kind {
             Err(_) if opaque.is_some() => demanded.map(|(reason, _)| (reason, None)),
@@ -21,17 +22,21 @@ impl Finding {
             Ok(kind) if kind.name() != artifact.kind => Some((Reason::KindMismatch, None)),
             Ok(kind) if !terms.kinds.contains(&kind) => Some((Reason::KindNotAllowed, None)),
             // What may not come by itself may not come in an archive.
-            Ok(_) if !self.members.iter().all(|kind| terms.kinds.contains(kind)) => {
-                Some((Reason::KindNotAllowed, None))
-            }
+            Ok(_) if foreign.is_some() => Some((Reason::KindNotAllowed, None)),
             Ok(_) => demanded.map(|(reason, _)| (reason, None)),
         };
         let (kind, mut verdict) = (self.kind.ok(), Verdict::cleared(artifact, &self));
+        // Of an archive that the feed may carry: the kind of a file in it that the feed may not.
+        let is_carried = kind.is_some_and(|kind| terms.kinds.contains(&kind));
+        let inside = |reason: Reason| {
+            let foreign = foreign.filter(|_| is_carried && reason == Reason::KindNotAllowed);
+            foreign.map(|kind| format!("a file of kind {kind}"))
+        };
         let outcome = match (unfit, kind) {
             (Some((reason, line)), _) if terms.decide(kind, reason).action == Action::Refuse => {
-                return Err(terms.refusal(kind, reason, &artifact.path, line));
+                return Err(terms.refusal(kind, reason, &artifact.path, line, inside(reason).as_deref()));
             }
-            (Some((reason, line)), _) => PolicyOutcome::Withhold(reason, line, None),
+            (Some((reason, line)), _) => PolicyOutcome::Withhold(reason, line, inside(reason)),
             (None, Some(kind)) => terms.judge(kind, self.flaws, &artifact.path)?,
             (None, None) => PolicyOutcome::Clear,
         };

@@ -123,7 +123,7 @@ impl<'a> Examination<'a> {
         let judged = self.ask(limit, feed, |answers, keep| take(answers, &[artifact], terms, keep, &mut |_| {}));
         let mut judged = judged.map_err(|error| match error {
             Error::Refused(refusal) if refusal.reason == Reason::EntryDigest => {
-                Fault::damaged(&artifact.path, "what is held of it does not have its digest").into()
+                Fault::damaged(&artifact.path, "the stored copy no longer has its SHA-256 digest").into()
             }
             error => error,
         })?;
@@ -133,7 +133,8 @@ impl<'a> Examination<'a> {
     /// Has an archive made anew without what is to be left out, in the place of the old one.
     fn rebuild(&mut self, judged: &mut Judgement) -> Result<(), Fault> {
         let path = judged.at().to_owned();
-        let cuts = serde_json::to_vec(judged.cuts()).map_err(|_| Fault::Internal("cuts that are no JSON"))?;
+        let cuts = serde_json::to_vec(judged.cuts())
+            .map_err(|_| Fault::Internal("the list of parts to leave out does not become JSON"))?;
         let old = File::open(&path).during("open", &path)?;
         let made = path.with_extension("made");
         let mut new = durable::create(&made, 0o644)?;
@@ -185,7 +186,7 @@ impl<'a> Examination<'a> {
             if answers.is_none() {
                 end();
             }
-            let asked = feeding.join().map_err(|_| Fault::Internal("feeding stopped"));
+            let asked = feeding.join().map_err(|_| Fault::Internal("the thread that sends to the examiner stopped"));
             (taken, asked, answers)
         });
         let taken = taken?;
@@ -237,23 +238,29 @@ fn take(
                     left -= bytes.len() as u64;
                     step(bytes.len() as u64);
                 }
-                Frame::Bytes(_) => return Err(misbehaves("hands over more than the manifest lists")),
+                Frame::Bytes(_) => return Err(misbehaves("sent more bytes than the file has")),
                 Frame::Message(ExaminerReply::Items) => {
                     match answers.frame::<ExaminerReply>().map_err(|e| broken(&e))? {
                         Frame::Bytes(records) if records.len().is_multiple_of(RECORD) => {
                             items += (records.len() / RECORD) as u64;
                             if items > MOST {
-                                return Err(misbehaves("hands over more items than there may be"));
+                                return Err(misbehaves(&format!("sent more than {MOST} items for one file")));
                             }
                             if failed.is_none() {
                                 failed = keep.items(records).err().map(Error::from);
                             }
                         }
-                        _ => return Err(misbehaves("hands over what are no items")),
+                        _ => return Err(misbehaves("sent bytes that are not records of items")),
                     }
                 }
                 Frame::Message(ExaminerReply::Flaw(flaw)) if flaws.len() < MOST_IN_ALL => flaws.push(flaw),
+                Frame::Message(ExaminerReply::Flaw(_)) => {
+                    return Err(misbehaves(&format!("sent more than {MOST_IN_ALL} flaws of one file")));
+                }
                 Frame::Message(ExaminerReply::Found(finding)) if left == 0 => break finding,
+                Frame::Message(ExaminerReply::Found(_)) => {
+                    return Err(misbehaves(&format!("did not send the last {left} bytes of a file")));
+                }
                 Frame::Message(answer) => return Ok(Err(failed.unwrap_or(unexpected(answer)?))),
             }
         };
@@ -269,7 +276,7 @@ fn take(
         }
         finding.flaws = flaws;
         if !finding.is_plausible() {
-            return Err(misbehaves("found what cannot be"));
+            return Err(misbehaves("sent a finding that content of this kind cannot have"));
         }
         match finding.judge(artifact, terms) {
             Ok(mut judged) => match keep.end(ProvenContent::new(&mut judged)) {
@@ -294,7 +301,7 @@ fn take_new(answers: &mut Receiver<TimedPipe>, most: u64, to: &mut File, path: &
             Frame::Bytes(bytes) => {
                 size += bytes.len() as u64;
                 if size > most {
-                    return Err(misbehaves("hands over more than can be left"));
+                    return Err(misbehaves(&format!("sent a new archive of more than {most} bytes")));
                 }
                 hasher.update(bytes);
                 to.write_all(bytes).during("write", path)?;

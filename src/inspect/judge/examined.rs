@@ -37,7 +37,7 @@ pub fn examine<K: Keep>(
     let mut verdicts: Vec<Verdict> = examination.finish()?.into_iter().collect::<Result<_, _>>()?;
     verdicts.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
     if !is_complete(&spooled.verified().manifest().artifacts, &verdicts) {
-        return Err(Fault::Internal("an artifact has no verdict, or two").into());
+        return Err(Fault::Internal("an artifact has no verdict, or more than one").into());
     }
     Ok(Examined { spooled, kept: keep, verdicts })
 }

@@ -54,7 +54,10 @@ impl Judgement {
         let lines: Vec<ByteSpan> = self.cuts.iter().map(|cut| cut.span).collect();
         let left = leave_out(from, &lines, file);
         if left.as_ref().is_err_and(|e| e.kind() == ErrorKind::InvalidInput) {
-            return Err(Fault::Worker { role: "examiner", what: "leaves out what are no whole lines".into() });
+            return Err(Fault::Worker {
+                role: "examiner",
+                what: "named parts to leave out that are not whole lines".into(),
+            });
         }
         let (sha256, size) = left.during("write", to)?;
         self.left(sha256, size);
@@ -113,7 +116,7 @@ impl<'a> ProvenContent<'a> {
         Self(judgement)
     }
 
-    /// True if the bytes may be kept.
+    /// Verdict, which says whether the bytes may be kept.
     pub fn verdict(&self) -> &Verdict {
         &self.0.verdict
     }

@@ -15,7 +15,7 @@ use base::{Digest, Reason, Refusal, quoted};
 pub enum Action {
     /// Passes.
     Permit,
-    /// Lines with it are left out where the content is made of lines; else the artifact is withheld.
+    /// Lines with the flaw, or files of an archive, are left out; where that is not possible, the artifact is withheld.
     Strip,
     /// The whole artifact is withheld.
     Withhold,
@@ -42,12 +42,12 @@ impl Action {
 pub struct Rule {
     /// Name, which verdicts carry. 1 to 64 of `a-z 0-9 . _ -`.
     pub name: String,
-    /// Reason codes of verdicts that it is about.
+    /// Reason codes that the rule is about.
     pub reasons: Vec<Reason>,
-    /// The kinds of content it is about; all, if left out.
+    /// Kinds of content that the rule is about; all kinds, if left out.
     #[serde(default)]
     pub kinds: Vec<Kind>,
-    /// Action. Only reasons that `gaprelay policy show` marks so may be permitted.
+    /// Action. `gaprelay policy show NAME` lists the reasons that may be permitted.
     pub then: Action,
     /// Why: one line of at most 300 characters, for officers and auditors.
     pub why: String,
@@ -99,22 +99,25 @@ impl ContentPolicy {
     pub fn problem(&self) -> Option<String> {
         let name = quoted(&self.name);
         if self.otherwise == Action::Permit {
-            return Some(format!("policy \"{name}\": what no rule is about cannot be permitted"));
+            return Some(format!(
+                "policy \"{name}\": otherwise = \"permit\" is not allowed, since every reason without a rule would pass; \
+                 use withhold, strip or refuse"
+            ));
         }
         let mut seen = BTreeSet::new();
         for rule in &self.rules {
             let wrong = |what: String| Some(format!("policy \"{name}\", rule \"{}\": {what}", quoted(&rule.name)));
             if !base::name::is_name(&rule.name) {
-                return wrong(base::name::RULE.to_owned());
+                return wrong(format!("the name must be {}", base::name::RULE));
             }
             if !seen.insert(&rule.name) {
-                return wrong("it stands twice".into());
+                return wrong("two rules of the policy have this name".into());
             }
             if rule.reasons.is_empty() {
-                return wrong("it is about no reason".into());
+                return wrong("reasons is empty: name at least one reason code (gaprelay explain lists them)".into());
             }
             if !(1..=300).contains(&rule.why.trim().chars().count()) {
-                return wrong("it needs its why, of at most 300 characters".into());
+                return wrong("why must have 1 to 300 characters: say why the site wants this rule".into());
             }
             let cannot = |reason: &&Reason| match rule.then {
                 Action::Permit => !PERMITTABLE.contains(reason),
@@ -123,14 +126,16 @@ impl ContentPolicy {
             };
             if let Some(reason) = rule.reasons.iter().find(cannot) {
                 let done = if rule.then == Action::Permit { "permitted" } else { "stripped" };
-                return wrong(format!("{reason} cannot be {done}: gaprelay explain {reason}"));
+                return wrong(format!(
+                    "{reason} cannot be {done}; use withhold or refuse. To read what the code means: gaprelay explain {reason}"
+                ));
             }
         }
         None
     }
 }
 
-/// Kinds that a feed may carry.
+/// Terms on which a feed takes content.
 #[derive(Clone, Copy, Debug)]
 pub struct InspectionTerms<'a> {
     /// The kinds.
@@ -245,7 +250,7 @@ impl InspectionTerms<'_> {
             these.min_by_key(|flaw| flaw.line).cloned()
         };
         if let Some(flaw) = first(Action::Refuse) {
-            return Err(self.refusal(Some(kind), flaw.reason, path, Some(flaw.line)));
+            return Err(self.refusal(Some(kind), flaw.reason, path, Some(flaw.line), flaw.member.as_deref()));
         }
         if let Some(flaw) = first(Action::Withhold) {
             return Ok(PolicyOutcome::Withhold(flaw.reason, Some(flaw.line), flaw.member));
@@ -260,9 +265,22 @@ impl InspectionTerms<'_> {
         })
     }
 
-    /// Refusal of the release for this reason.
-    pub fn refusal(&self, kind: Option<Kind>, reason: Reason, path: &str, line: Option<u64>) -> Refusal {
-        let place = line.map(|line| format!(", line {line}")).unwrap_or_default();
+    /// Refusal of the release for this reason, in this line of this file of an archive.
+    pub fn refusal(
+        &self,
+        kind: Option<Kind>,
+        reason: Reason,
+        path: &str,
+        line: Option<u64>,
+        member: Option<&str>,
+    ) -> Refusal {
+        // The form of an archive is no matter of lines.
+        let line = line.filter(|_| reason != Reason::ArchiveForm);
+        let member = member.map(|member| format!(", {}", quoted(member))).unwrap_or_default();
+        let place = match line {
+            Some(line) => format!("{member}, line {line}"),
+            None => member,
+        };
         let rule = self.decide(kind, reason).rule.map(|rule| format!(", rule {rule}")).unwrap_or_default();
         let policy = quoted(&self.policy.name);
         Refusal::new(reason, format!("\"{}\"{place}: policy {policy}{rule} refuses the release", quoted(path)))
@@ -316,10 +334,10 @@ mod tests {
         for (text, said) in [
             (rule("\"rule-runs-code\"", "permit", "x"), "rule-runs-code cannot be permitted"),
             (rule("\"kind-executable\"", "strip", "x"), "kind-executable cannot be stripped"),
-            (rule("\"rule-module\"", "permit", ""), "needs its why"),
-            (rule("", "withhold", "x"), "about no reason"),
+            (rule("\"rule-module\"", "permit", ""), "why must have"),
+            (rule("", "withhold", "x"), "reasons is empty"),
             (rule("\"rule-module\"", "permit", "x").replace("\"r\"", "\"R 1\""), "rule \"R 1\""),
-            ("name = \"p\"\notherwise = \"permit\"\n".into(), "cannot be permitted"),
+            ("name = \"p\"\notherwise = \"permit\"\n".into(), "otherwise = \"permit\" is not allowed"),
         ] {
             let problem = policy(&text).problem().unwrap_or_default();
             assert!(problem.contains(said), "{text}: {problem}");

@@ -16,7 +16,7 @@ use bundle::Artifact;
 pub enum VerdictKind {
     /// Passed whole.
     Cleared,
-    /// Passed without the lines that may not.
+    /// Passed without the lines that may not pass.
     Stripped,
     /// Kept back whole.
     Withheld,
@@ -33,8 +33,8 @@ impl VerdictKind {
     }
 }
 
-/// Result of leaving lines out: new bytes, of which the publisher signed each but not their sum. Of
-/// an archive, its files in a new one.
+/// Bytes that are left without what was left out. The publisher signed the whole artifact and not this rest, so the
+/// rest has a digest of its own. Of an archive, a new archive of the files that are left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -44,13 +44,13 @@ pub struct Stripped {
     pub size: u64,
     /// SHA-256.
     pub sha256: Digest,
-    /// Part that was left out, by line.
+    /// Lines that were left out.
     pub dropped: Vec<Dropped>,
     #[serde(skip)]
     made: (),
 }
 
-/// A line, or a rule of several, that was left out; once for each reason.
+/// A line, or a rule of several lines, that was left out: one entry for each reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -60,15 +60,16 @@ pub struct Dropped {
     pub line: u64,
     /// Why.
     pub reason: Reason,
-    /// The file of an archive that the line is in; in line 1, it may be the whole file.
+    /// Name of the file in the archive that the line is in. With line 1, the whole file may have been left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
     #[serde(skip)]
     made: (),
 }
 
-/// Verdict of inspection about one artifact, with its reason. Made by inspection, or read from the state to be shown;
-/// one that was read cannot be stored again, since what is stored is an [`Examined`](crate::judge::examined::Examined).
+/// Verdict of inspection about one artifact, with its reason.
+// Made by inspection, or read from the state to be shown: one that was read cannot be stored again, since only an
+// `Examined` is stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -93,11 +94,11 @@ pub struct Verdict {
     /// The first line at fault, counted from 1, where the format has lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
-    /// The file of an archive that the line is in, or what is wrong with the archive.
+    /// Name of the file in the archive that the line is in, or the fault of the archive as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
-    /// The rule of the policy that says so; none where the policy has no rule about it. `opaque-by-digest` or
-    /// `opaque-by-signer` where nobody looked into it, and the feed takes it all the same.
+    /// Name of the policy's rule that decided; absent where the policy has no rule about the reason. `opaque-by-digest`
+    /// or `opaque-by-signer` where the bytes are of no known kind, and the feed takes them all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// Bytes that are served in its place, if it was stripped.

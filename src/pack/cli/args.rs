@@ -9,7 +9,7 @@ use base::{Digest, Timestamp};
 use terminal::AFTER;
 use terminal::offline::Offline;
 
-/// The connected side of gaprelay: makes bundles and keyrings.
+/// Make and check bundles and keyrings for gaprelay, on the connected side.
 #[derive(Debug, Parser)]
 #[command(name = "gaprelay-pack", version, after_help = AFTER, disable_help_subcommand = true)]
 #[command(mut_subcommands(super::examples::add))]
@@ -22,17 +22,17 @@ pub(super) struct Pack {
 /// The packer's subcommands.
 #[derive(Debug, Subcommand)]
 pub(super) enum PackCommand {
-    /// Make a bundle out of a folder of vendor files.
+    /// Make a bundle from a folder of vendor files.
     Build(Build),
-    /// Say what the relay would say to a bundle.
+    /// Check a bundle as the relay would, and show the verdict on each file.
     Check(Check),
-    /// Keyrings: make the first one; draft, check and put together the next.
+    /// Make the first keyring; draft, put together and check the next one.
     Keyring {
         /// Command for keyrings.
         #[command(subcommand)]
         command: PackKeyringCommand,
     },
-    /// The offline half of the repository for TUF clients.
+    /// Make and sign the offline part of the repository for TUF clients.
     Tuf {
         /// Command for TUF metadata.
         #[command(subcommand)]
@@ -46,56 +46,56 @@ pub(super) enum PackCommand {
 /// `build`.
 #[derive(Debug, Args)]
 pub(super) struct Build {
-    /// The folder of vendor files.
+    /// Folder of the vendor files.
     pub dir: PathBuf,
-    /// The feed.
+    /// Name of the feed, as the config of the relay has it.
     #[arg(long)]
     pub feed: String,
-    /// The version; higher than any before.
+    /// Version of the bundle; higher than any version of this feed before.
     #[arg(long)]
     pub version: u64,
-    /// The publisher, as the keyring names it.
+    /// Publisher, as the keyring names it.
     #[arg(long)]
     pub publisher: String,
-    /// The publisher's country, two capital letters, as the keyring has it.
+    /// Country of the publisher, as the keyring has it: two capital letters, for example CH.
     #[arg(long)]
     pub origin: String,
-    /// A label for people; feed and version if left out.
+    /// Label for people. Default: feed and version.
     #[arg(long)]
     pub label: Option<String>,
-    /// When it was made; now if left out.
+    /// Time when the content was made, in UTC, for example 2026-11-20T06:00:00Z. Default: now.
     #[arg(long, value_name = "TIME")]
     pub issued: Option<String>,
-    /// When it expires; 30 days after --issued if left out.
+    /// Time when the bundle expires, in UTC. Default: 30 days after --issued.
     #[arg(long, value_name = "TIME")]
     pub expires: Option<String>,
-    /// The bundle's folder; FEED-VERSION here if left out.
+    /// Folder of the new bundle; it must not exist yet. Default: FEED-VERSION in the current folder.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Manifests of bundles that the relay holds: their artifacts are left out (a thin bundle).
+    /// Manifests of bundles that the relay holds already: their files are left out of this bundle (a thin bundle).
     #[arg(long, value_name = "MANIFEST", num_args = 1..)]
     pub base: Vec<PathBuf>,
-    /// List files of no known kind too; the relay will withhold them.
+    /// Take files of no known kind into the bundle too; the relay will withhold them.
     #[arg(long)]
     pub keep_unrecognised: bool,
-    /// The relay's config: the feed's policy there says what the relay would do.
+    /// Config of the relay: the files are judged by the policy of the feed in it.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// A policy that ships with the program (unclassified, restricted, confidential, secret, top-secret), or the file
-    /// of one. That of the config, if left out; without a config, secret.
+    /// Policy by which the files are judged: a name (unclassified, restricted, confidential, secret, top-secret), or
+    /// the path of a policy's file. Default: the policy of the feed in --config; without --config, secret.
     #[arg(long, value_name = "NAME|FILE")]
     pub policy: Option<String>,
-    /// Leave out here, before it is signed, what the policy strips: then agents can check what they get against the
+    /// Leave out what the policy strips before the bundle is signed. Agents can then check what they get against the
     /// publisher's signature.
     #[arg(long)]
     pub strip: bool,
-    /// Say of each file what the relay would do and why, and what each reason means.
+    /// Show for each file what the relay would do and why, and what each reason means.
     #[arg(long)]
     pub explain: bool,
-    /// Sign the artifacts for TUF clients too, with this Ed25519 key in PEM: adds tuf-FEED.json to the bundle.
+    /// Sign the files for TUF clients too, with this secret Ed25519 key in PEM: adds tuf-FEED.json to the bundle.
     #[arg(long, value_name = "PEM")]
     pub tuf_sign: Option<PathBuf>,
-    /// Sign with this minisign secret key; asks for its password if it has one.
+    /// Sign the bundle with this secret key of minisign. If the key has a password, the command asks for it.
     #[arg(long, value_name = "KEY")]
     pub sign: Option<PathBuf>,
 }
@@ -103,12 +103,12 @@ pub(super) struct Build {
 /// `check`.
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// The bundle's folder.
+    /// Folder of the bundle.
     pub bundle: PathBuf,
-    /// The relay's keyring.
+    /// Keyring of the relay.
     #[arg(long, value_name = "FILE")]
     pub keyring: PathBuf,
-    /// The relay's config; every kind is allowed if left out.
+    /// Config of the relay. Default: a feed that may carry every kind, under the policy secret.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -116,9 +116,9 @@ pub(super) struct Check {
 /// The keyring's subcommands.
 #[derive(Debug, Subcommand)]
 pub(super) enum PackKeyringCommand {
-    /// Write a first keyring.
+    /// Make the first keyring.
     New {
-        /// A root key: minisign base64, or a .pub file; may be given several times.
+        /// Public root key: the .pub file of minisign, or its second line. May be given several times.
         #[arg(long, value_name = "PUB", required = true)]
         root: Vec<String>,
         /// Number of root keys that must sign a new keyring.
@@ -129,7 +129,8 @@ pub(super) enum PackKeyringCommand {
             long,
             value_name = "FIELDS",
             required = true,
-            help = "A key: name=…,role=vendor|custodian|evaluator|officer,\
+            help = "Key of a person or service. May be given several times. Fields: \
+            name=…,role=vendor|custodian|evaluator|officer,\
             public=…[,publisher=…,origin=…][,feeds=a+b*][,may=approve+deny+waive+repair][,algorithm=ml-dsa-65][,not-before=…][,not-after=…]"
         )]
         key: Vec<String>,
@@ -138,37 +139,38 @@ pub(super) enum PackKeyringCommand {
             long,
             value_name = "FIELDS",
             required = true,
-            help = "How many must sign: role=…,signers=N[,feeds=a+b*]"
+            help = "Number of keys of a role that must sign a bundle. May be given several times. Fields: \
+            role=…,signers=N[,feeds=a+b*]"
         )]
         require: Vec<String>,
-        /// Path of the new file; it must not exist.
+        /// Path of the new keyring; it must not exist yet.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// Draft the keyring that follows another: the same, but for what is said here.
+    /// Draft the keyring that follows another one; the options say what changes.
     Draft(Box<Draft>),
-    /// Show a keyring: who may sign what, and its digest as words to read aloud.
+    /// Show a keyring: which keys may sign what, and the digest as words to read aloud.
     Show {
-        /// The keyring, or the folder it lies in.
+        /// Keyring, or the folder that it lies in.
         keyring: PathBuf,
     },
-    /// Put signatures that root keys made elsewhere beside a keyring.
+    /// Add signatures that root keys made elsewhere to the folder of a keyring.
     Assemble {
-        /// The folder with keyring.toml.
+        /// Folder with keyring.toml.
         dir: PathBuf,
-        /// The keyring before it.
+        /// Keyring that the new one follows.
         #[arg(long, value_name = "FILE")]
         former: PathBuf,
-        /// The signature files.
+        /// Signature files that minisign made.
         #[arg(required = true)]
         signatures: Vec<PathBuf>,
     },
-    /// Say what a relay would say to a keyring, or to several that follow each other, and what each changes.
+    /// Check a keyring, or several that follow each other, as the relay would, and show what each changes.
     Check {
-        /// Folders with keyring.toml and its signatures.
+        /// Folders, each with a keyring.toml and its signatures.
         #[arg(required = true)]
         dirs: Vec<PathBuf>,
-        /// The keyring that is in force there.
+        /// Keyring that is in force on the relay.
         #[arg(long, value_name = "FILE")]
         former: PathBuf,
     },
@@ -177,39 +179,40 @@ pub(super) enum PackKeyringCommand {
 /// `keyring draft`.
 #[derive(Debug, Args)]
 pub(super) struct Draft {
-    /// The keyring before it.
+    /// Keyring that the new one follows.
     pub former: PathBuf,
-    /// The folder to write keyring.toml into; it must not exist.
+    /// Folder to write keyring.toml into; it must not exist yet.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// A key to add, as fields, as for `keyring new --key`; may be given several times.
+    /// Key to add, with the fields of `keyring new --key`. May be given several times.
     #[arg(long, value_name = "FIELDS")]
     pub add: Vec<String>,
-    /// A key to leave out, by name, without revoking it.
+    /// Name of a key to leave out without revoking it.
     #[arg(long, value_name = "NAME")]
     pub remove: Vec<String>,
-    /// A key to revoke, by name or public key (a root key too), and why: NAME=WHY.
+    /// Key to revoke, and the reason. KEY is the name of a key, or a public key; a root key only by its public key.
     #[arg(long, value_name = "KEY=WHY")]
     pub revoke: Vec<String>,
-    /// A root key to add: minisign base64, or a .pub file.
+    /// Public root key to add: the .pub file of minisign, or its second line.
     #[arg(long, value_name = "PUB")]
     pub add_root: Vec<String>,
-    /// A root key to leave out.
+    /// Public root key to leave out: the .pub file of minisign, or its second line.
     #[arg(long, value_name = "PUB")]
     pub remove_root: Vec<String>,
-    /// Number of root keys that must sign a new keyring from then on.
+    /// Number of root keys that must sign the keyrings after this one. Default: as before.
     #[arg(long, value_name = "N")]
     pub root_threshold: Option<u64>,
-    /// Number of signers, as fields, instead of all that the former keyring asks for.
+    /// Number of keys of a role that must sign a bundle, with the fields of `keyring new --require`. Replaces all such
+    /// rows of the former keyring.
     #[arg(long, value_name = "FIELDS")]
     pub require: Vec<String>,
-    /// A feed whose versions ran away, and the highest that still counts: FEED=HIGHEST.
+    /// Feed whose versions were raised too far, and its highest version that still counts; higher versions become void.
     #[arg(long, value_name = "FEED=HIGHEST")]
     pub epoch: Vec<String>,
-    /// A denial of a relay's officer to lift, by the SHA-256 that `gaprelay keyring show` gives.
+    /// Denial by officers of a relay to lift: its SHA-256, as `gaprelay keyring show` prints it on that relay.
     #[arg(long, value_name = "SHA256")]
     pub lift: Vec<Digest>,
-    /// The date of revocations; now if left out.
+    /// Time of the revocations, in UTC, for example 2026-11-20T06:00:00Z. Default: now.
     #[arg(long, value_name = "TIME")]
     pub on: Option<Timestamp>,
 }

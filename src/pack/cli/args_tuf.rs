@@ -9,15 +9,15 @@ use clap::{Args, Subcommand};
 /// them; public ones in PEM (`openssl pkey -pubout`) or 64 hex digits.
 #[derive(Debug, Subcommand)]
 pub(super) enum PackTufCommand {
-    /// Write the root: who may sign what in the repository.
+    /// Write the root: which keys may sign what in the repository.
     Root(RootArgs),
-    /// Write the top-level targets: which feed's content is signed by whom.
+    /// Write the top-level targets: which keys sign the content of each feed.
     Targets(Targets),
-    /// Add a signature to a root, targets, or a feed's metadata.
+    /// Add a signature to a root, to targets, or to the metadata of a feed.
     Sign {
-        /// The file.
+        /// File to sign; it is replaced by the signed one.
         file: PathBuf,
-        /// The secret key.
+        /// Secret Ed25519 key in PEM.
         #[arg(long, value_name = "PEM")]
         key: PathBuf,
     },
@@ -26,31 +26,31 @@ pub(super) enum PackTufCommand {
 /// `gaprelay-pack tuf root`.
 #[derive(Debug, Args)]
 pub(super) struct RootArgs {
-    /// The root before this one; what is not said here is as it was there.
+    /// Root that the new one follows; without the option of a key, the key stays as before. Default: a first root.
     #[arg(long, value_name = "FILE")]
     pub former: Option<PathBuf>,
-    /// A root key.
+    /// Public root key: a PEM file, or 64 hex digits. May be given several times.
     #[arg(long, value_name = "PUB")]
     pub root: Vec<String>,
-    /// Number of root keys that must sign.
+    /// Number of root keys that must sign a root.
     #[arg(long, value_name = "N")]
     pub root_threshold: Option<u64>,
-    /// A key for the top-level targets.
+    /// Public key for the top-level targets: a PEM file, or 64 hex digits. May be given several times.
     #[arg(long, value_name = "PUB")]
     pub targets: Vec<String>,
-    /// Number of targets keys that must sign.
+    /// Number of those keys that must sign the targets.
     #[arg(long, value_name = "N")]
     pub targets_threshold: Option<u64>,
-    /// The relay's key, as `gaprelay tuf key` prints it.
+    /// Public key of the relay, as `gaprelay tuf key` prints it.
     #[arg(long, value_name = "PUB")]
     pub relay: Option<String>,
-    /// When it expires.
+    /// Time when the root expires, in UTC, for example 2027-11-26T00:00:00Z.
     #[arg(long, value_name = "TIME")]
     pub expires: Timestamp,
-    /// A secret key to sign with; others add theirs with `tuf sign`.
+    /// Secret Ed25519 key in PEM to sign with. May be given several times; others sign later with `tuf sign`.
     #[arg(long, value_name = "PEM")]
     pub sign: Vec<PathBuf>,
-    /// The folder for N.root.json.
+    /// Folder to write N.root.json into.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }
@@ -58,22 +58,23 @@ pub(super) struct RootArgs {
 /// `gaprelay-pack tuf targets`.
 #[derive(Debug, Args)]
 pub(super) struct Targets {
-    /// The targets before these; their feeds stay, unless they are named here.
+    /// Targets that the new ones follow; feeds that are not named here stay as before. Default: first targets.
     #[arg(long, value_name = "FILE")]
     pub former: Option<PathBuf>,
-    /// A feed, the keys that sign its content, and how many must: NAME=PUB, or NAME=PUB+PUB:N.
+    /// Feed with the public keys that sign its content, and the number that must sign, as in site=site.pub or
+    /// site=one.pub+two.pub:2. May be given several times.
     #[arg(long, value_name = "FEED=KEYS")]
     pub feed: Vec<String>,
-    /// The relay's key, as `gaprelay tuf key` prints it: it signs notices, and nothing else here.
+    /// Public key of the relay, as `gaprelay tuf key` prints it; here it signs the notices of the relay only.
     #[arg(long, value_name = "PUB")]
     pub relay: Option<String>,
-    /// When they expire.
+    /// Time when the targets expire, in UTC, for example 2027-11-26T00:00:00Z.
     #[arg(long, value_name = "TIME")]
     pub expires: Timestamp,
-    /// A secret key to sign with; others add theirs with `tuf sign`.
+    /// Secret Ed25519 key in PEM to sign with. May be given several times; others sign later with `tuf sign`.
     #[arg(long, value_name = "PEM")]
     pub sign: Vec<PathBuf>,
-    /// The folder for targets.json.
+    /// Folder to write targets.json into.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }

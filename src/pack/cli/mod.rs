@@ -20,7 +20,7 @@ use inspect::{ContentPolicy, Counts, Kind, VerdictKind};
 use terminal::help::{Group, overview};
 use terminal::{Ended, offline};
 
-use bundle::Keyring;
+use crate::ring;
 
 /// Validity of a bundle if nothing else is said.
 const VALID: Duration = Duration::from_hours(30 * 24);
@@ -34,6 +34,7 @@ const GROUPS: &[Group] = &[
 
 /// Runs it.
 pub fn main() -> ExitCode {
+    terminal::set_program("gaprelay-pack");
     if std::env::args_os().len() < 2 {
         terminal::say(overview::<Pack>("gaprelay-pack", GROUPS).trim_end());
         return ExitCode::from(2);
@@ -41,9 +42,50 @@ pub fn main() -> ExitCode {
     terminal::exit(run(Pack::parse()))
 }
 
+/// Shows a refusal with the step that helps on this side, where there is one: the step of the table is for people of the
+/// relay, who did not make the file.
+fn refused(outcome: Result<Ended, Error>, step: fn(Reason) -> Option<&'static str>) -> Result<Ended, Error> {
+    match outcome {
+        Err(Error::Refused(refusal)) => match step(refusal.reason) {
+            Some(step) => {
+                terminal::note(format_args!("refused: {refusal}"));
+                terminal::hint(step);
+                Ok(Ended::Refused)
+            }
+            None => Err(Error::Refused(refusal)),
+        },
+        other => other,
+    }
+}
+
+/// Next step where a folder cannot be made into a bundle.
+fn build_step(reason: Reason) -> Option<&'static str> {
+    Some(match reason {
+        Reason::ManifestValue => {
+            "Correct the option that is named (--feed, --version, --label, --publisher, --origin), then build again."
+        }
+        Reason::ManifestDates => "Give a time with --expires that is later than that of --issued.",
+        Reason::ManifestTooLarge
+        | Reason::ArtifactCountLimit
+        | Reason::UnpackedTooLarge
+        | Reason::PayloadTooLarge
+        | Reason::RatioLimit => "Pack fewer files into one bundle: divide the folder into several feeds.",
+        Reason::EntryType => "Take that entry out of the folder, or put a copy of the file itself in its place.",
+        Reason::PathCharacter
+        | Reason::PathTooLong
+        | Reason::PathTooDeep
+        | Reason::PathCollision
+        | Reason::PathFileAndFolder
+        | Reason::PathReserved
+        | Reason::PathClash => "Rename that file in the folder, or take it out; then run the command again.",
+        Reason::FeedUnknown => "Give --feed the name of a [[feed]] of that config.",
+        _ => return None,
+    })
+}
+
 fn run(pack: Pack) -> Result<Ended, Error> {
     match pack.command {
-        PackCommand::Build(args) => build(args),
+        PackCommand::Build(args) => refused(build(args), build_step),
         PackCommand::Check(args) => check(&args),
         PackCommand::Keyring { command } => keyring::run(&command),
         PackCommand::Tuf { command } => tuf::run(&command),
@@ -51,13 +93,18 @@ fn run(pack: Pack) -> Result<Ended, Error> {
     }
 }
 
-fn time(text: Option<&str>, otherwise: Timestamp) -> Result<Timestamp, Fault> {
-    text.map_or(Ok(otherwise), |text| text.parse().map_err(|e| Fault::Config(format!("\"{}\": {e}", quoted(text)))))
+/// Time that an option gives.
+fn time(option: &str, text: Option<&str>, otherwise: Timestamp) -> Result<Timestamp, Fault> {
+    let wrong = |text: &str, e: &str| {
+        let next = format!("Give the time in UTC, as in {option} 2026-11-20T06:00:00Z; or leave the option out.");
+        Fault::usage(format!("{option}: \"{}\" is {e}", quoted(text)), next)
+    };
+    text.map_or(Ok(otherwise), |text| text.parse::<Timestamp>().map_err(|e| wrong(text, e)))
 }
 
 fn build(args: Build) -> Result<Ended, Error> {
-    let issued = time(args.issued.as_deref(), clock::now())?;
-    let expires = time(args.expires.as_deref(), issued.plus(VALID))?;
+    let issued = time("--issued", args.issued.as_deref(), clock::now())?;
+    let expires = time("--expires", args.expires.as_deref(), issued.plus(VALID))?;
     let out = args.out.unwrap_or_else(|| format!("{}-{}", args.feed, args.version).into());
     let (policy, kinds) = policy_for(&args.feed, args.config.as_deref(), args.policy.as_deref())?;
     let scratch = std::env::temp_dir().join(format!("gaprelay-strip-{}", std::process::id()));
@@ -109,7 +156,7 @@ fn build(args: Build) -> Result<Ended, Error> {
     if let Some(signature) = &made.signature {
         terminal::say(format_args!("signed: {}", signature.display()));
     } else {
-        terminal::hint("sign it; each signer adds a file of their own:");
+        terminal::hint("have the manifest signed; each signer makes a file of their own:");
         terminal::hint(format_args!(
             "minisign -S -s YOUR.key -m '{0}' -x '{0}.YOURNAME.minisig' -t '{comment}'",
             path.display()
@@ -122,7 +169,7 @@ fn build(args: Build) -> Result<Ended, Error> {
 /// The policy that the relay has for the feed, and the kinds that it may carry there.
 fn policy_for(feed: &str, config: Option<&Path>, policy: Option<&str>) -> Result<(ContentPolicy, Vec<Kind>), Error> {
     let config = config.map(read_config).transpose()?;
-    let unknown = || Refusal::new(Reason::FeedUnknown, format!("the config has no feed {}", quoted(feed)));
+    let unknown = || Refusal::new(Reason::FeedUnknown, format!("the config has no feed \"{}\"", quoted(feed)));
     let feed = config.as_ref().map(|config| config.feed(feed).ok_or_else(unknown)).transpose()?;
     let kinds = feed.map_or(Kind::ALL.to_vec(), |feed| feed.kinds.get_ref().clone());
     let policy = match (policy, &config, feed) {
@@ -139,7 +186,13 @@ fn named(name: &str, config: Option<&Config>) -> Result<ContentPolicy, Error> {
     let shipped = || policies::shipped().ok()?.into_iter().find(|policy| policy.name == name);
     match own.or_else(shipped) {
         Some(policy) => Ok(policy),
-        None => Ok(policies::parse(&std::fs::read_to_string(name).during("read", Path::new(name))?)?),
+        None if !Path::new(name).exists() => {
+            let next = "Give unclassified, restricted, confidential, secret or top-secret; the name of a policy in the \
+                file of --config; or the path of a policy's file.";
+            let detail = format!("--policy: \"{}\" is neither the name of a policy nor a file", quoted(name));
+            Err(Fault::usage(detail, next).into())
+        }
+        None => Ok(policies::read(Path::new(name))?),
     }
 }
 
@@ -168,13 +221,15 @@ fn foresee(made: &crate::Made, policy: &str, has_stripped: bool, explain: bool) 
         terminal::verdicts::tell(&made.verdicts);
         let reasons = made.verdicts.iter().filter_map(|verdict| verdict.reason);
         terminal::verdicts::explain(reasons.chain(made.refused.iter().map(|refusal| refusal.reason)));
-    } else if made.verdicts.iter().any(|verdict| verdict.decision != VerdictKind::Cleared) {
-        terminal::hint("why, and what to do: --explain; to leave such lines out before signing: --strip");
+    } else if !made.refused.is_empty() || made.verdicts.iter().any(|it| it.decision != VerdictKind::Cleared) {
+        terminal::hint(
+            "--explain shows why, and what to do; --strip leaves out what can be stripped, before the bundle is signed",
+        );
     }
 }
 
 fn check(args: &Check) -> Result<Ended, Error> {
-    let keyring = Keyring::parse(&std::fs::read(&args.keyring).during("read", &args.keyring)?)?;
+    let (keyring, _) = ring::read(&args.keyring)?;
     let config = args.config.as_ref().map(|path| read_config(path)).transpose()?;
     let spool = std::env::temp_dir().join(format!("gaprelay-pack-{}", std::process::id()));
     durable::create_dir(&spool)?;
@@ -199,9 +254,14 @@ fn check(args: &Check) -> Result<Ended, Error> {
         counts.withheld
     ));
     if !checked.left_out.is_empty() {
-        terminal::say(format_args!("it leaves out {} artifacts, which the relay must hold", checked.left_out.len()));
+        terminal::say(format_args!(
+            "the bundle leaves out {} artifacts, which the relay must hold already",
+            checked.left_out.len()
+        ));
     }
-    terminal::hint("whether the version is new there only the relay knows");
+    terminal::hint(format_args!(
+        "copy the folder to the medium; only the relay can tell whether version {version} is newer than what it has"
+    ));
     Ok(Ended::Well)
 }
 

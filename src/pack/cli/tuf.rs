@@ -5,6 +5,7 @@ use std::path::Path;
 use super::args_tuf::PackTufCommand;
 use crate::tuf::{RootChanges, public, read, root, secret, sign, targets};
 use base::error::IoContext as _;
+use base::quoted::quoted_os;
 use base::{Error, Fault, durable, quoted};
 use bundle::tuf::{TufKey, file, signed_part};
 use terminal::Ended;
@@ -40,7 +41,10 @@ pub(super) fn run(command: &PackTufCommand) -> Result<Ended, Error> {
 
 /// `NAME=PUB[+PUB][:N]`.
 fn feed(text: &str) -> Result<(String, Vec<TufKey>, u64), Error> {
-    let wrong = || Fault::Config(format!("\"{}\" is not of the form FEED=PUB[+PUB][:N]", quoted(text)));
+    let wrong = || {
+        let next = "Write a feed as in site=site.pub, or site=one.pub+two.pub:2 where two keys must sign.";
+        Fault::usage(format!("--feed: \"{}\" is not of the form FEED=PUB[+PUB][:N]", quoted(text)), next)
+    };
     let (name, rest) = text.split_once('=').ok_or_else(wrong)?;
     let (keys, threshold) = match rest.rsplit_once(':') {
         Some((keys, number)) => (keys, number.parse().map_err(|_| wrong())?),
@@ -51,12 +55,16 @@ fn feed(text: &str) -> Result<(String, Vec<TufKey>, u64), Error> {
 
 fn write(path: &Path, mut text: String, keys: &[std::path::PathBuf]) -> Result<Ended, Error> {
     for key in keys {
-        text = sign(&text, &secret(key)?)?;
+        let secret = secret(key)?;
+        text = sign(&text, &secret).map_err(|e| {
+            let next = "Give a file that `gaprelay-pack tuf root`, `gaprelay-pack tuf targets` or --tuf-sign made.";
+            Fault::usage(format!("{} cannot be signed: {e}", quoted_os(path)), next)
+        })?;
     }
     durable::replace(path, text.as_bytes())?;
     terminal::say(format_args!("made {}", path.display()));
     terminal::hint(format_args!(
-        "each other signer, where the key is kept: gaprelay-pack tuf sign '{}' --key KEY",
+        "have the other signers sign, each where the key is kept: gaprelay-pack tuf sign '{}' --key KEY",
         path.display()
     ));
     Ok(Ended::Well)

@@ -179,7 +179,7 @@ fn report(settled: &SettleReport) {
         info!(entries, quorum, "{} cosigned the first {entries} entries", witnesses.join(", "));
     }
     for refusal in &settled.refused {
-        warn!(reason = refusal.reason.code(), "refused: a statement in the inbox: {refusal}");
+        warn!(reason = refusal.reason.code(), "refused: a signed text in the inbox: {refusal}");
     }
     for (channel, generation) in &settled.published {
         info!(channel, generation, "channel {channel} now shows set {generation}");
@@ -255,7 +255,7 @@ pub(crate) fn print_settled(settled: &SettleReport) {
         ));
     }
     for refusal in &settled.refused {
-        terminal::note(format_args!("refused: the handed-in statement: {refusal}"));
+        terminal::note(format_args!("refused: a handed-in text: {refusal}"));
         terminal::hint(refusal.reason.next());
     }
     for (channel, generation) in &settled.published {

@@ -18,7 +18,11 @@ use terminal::diagnostics::LogArgs;
 /// Asks for the medium on the terminal. Fault: the process has no terminal.
 pub(crate) fn import(root: &Path, args: &Import, operator: &str) -> Result<Ended, Error> {
     if args.json || !is_at_terminal() {
-        let wrong = "the command names no PATH, and without a terminal the relay cannot ask for one";
+        let wrong = if args.json {
+            "the command names no PATH, and with --json the relay does not ask for one"
+        } else {
+            "the command names no PATH, and without a terminal the relay cannot ask for one"
+        };
         return Err(
             Fault::usage(wrong, "Name the folder where the medium is mounted: gaprelay import /media/stick").into()
         );

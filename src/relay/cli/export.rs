@@ -133,7 +133,7 @@ impl ExportJob {
 
     fn from_config(state: &State, export: Option<&Export>) -> Result<Self, Fault> {
         let none = || {
-            Fault::Config("config.toml has no section [export] with file or syslog, and --configured needs one: add it, or name a destination with --out or --syslog".into())
+            Fault::Config("config.toml has no section [export] with file or syslog, and --configured needs one: add it, or use --out or --syslog instead of --configured".into())
         };
         let export = export.ok_or_else(none)?;
         let beside = |path: &PathBuf| state.root().join(path);
@@ -162,7 +162,7 @@ impl Destination {
 #[expect(clippy::disallowed_methods, reason = "a socket of this host by its path, for the export alone")]
 fn connect(path: &Path) -> Result<File, Fault> {
     let socket = UnixDatagram::unbound().during("make", Path::new("a socket"))?;
-    socket.connect(path).during("send to", path)?;
+    socket.connect(path).during("connect to", path)?;
     Ok(File::from(OwnedFd::from(socket)))
 }
 
@@ -211,7 +211,7 @@ fn print(path: &Path, checked: &ExportCheckReport) {
     if checked.not_compared > 0 {
         let many = checked.not_compared;
         terminal::note(format_args!(
-            "{path}: {many} lines were not compared: they are about files of releases that this relay no longer keeps"
+            "{path}: {many} lines were not compared: the files that they name are of releases that this relay no longer keeps"
         ));
     }
     for finding in &checked.findings {
@@ -221,6 +221,8 @@ fn print(path: &Path, checked: &ExportCheckReport) {
         terminal::note(format_args!("{path}: and {} more findings", checked.more));
     }
     if !checked.findings.is_empty() {
-        terminal::hint("the logs themselves are intact: export anew, and find out who could write to the file");
+        terminal::hint(
+            "the logs themselves are intact. If somebody filtered the file on purpose, add --filtered; else export again, and find out who could change the file",
+        );
     }
 }

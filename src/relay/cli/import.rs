@@ -101,8 +101,8 @@ fn supervise(root: &Path, args: &Import) -> Result<Ended, Error> {
         (Some(code), _) => Ok(Ended::As(code)),
         (None, Some(libc::SIGINT | libc::SIGTERM | libc::SIGHUP)) => Err(Fault::Interrupted.into()),
         (None, signal) => {
-            let what = format!("was stopped by signal {}", signal.unwrap_or_default());
-            Err(Fault::Worker { role: "keeper", what }.into())
+            // The keeper parses nothing unsigned: more often than an attack this is lack of memory.
+            Err(Fault::Killed { role: "keeper", signal: signal.unwrap_or_default() }.into())
         }
     }
 }
@@ -142,7 +142,11 @@ fn operator(given: Option<&str>) -> Result<Operator, Fault> {
     let user = uzers::get_user_by_uid(uid).map_or(format!("uid {uid}"), |u| u.name().to_string_lossy().into_owned());
     let name = given.unwrap_or(&user);
     if name.trim().is_empty() || name.len() > 100 {
-        let wrong = format!("the name of the operator has {} characters", name.trim().chars().count());
+        let wrong = if name.trim().is_empty() {
+            "the name of the operator is empty".to_owned()
+        } else {
+            format!("the name of the operator is too long: {} bytes, and at most 100 are allowed", name.len())
+        };
         return Err(Fault::usage(wrong, "Give a name of 1 to 100 bytes: gaprelay import PATH --operator NAME"));
     }
     Ok(Operator::new(name, &user))
@@ -185,12 +189,16 @@ impl ProgressDisplay {
             ProgressEvent::Mounted(mount) if mount.lacks.is_empty() => {}
             ProgressEvent::Mounted(mount) => {
                 terminal::note(format_args!("the medium is mounted without the options {}", mount.lacks.join(", ")));
+                terminal::hint("mount media with these options: -o ro,nodev,nosuid,noexec");
             }
             ProgressEvent::Unchanged(true) => {}
             ProgressEvent::Unchanged(false) => {
                 self.clear();
                 terminal::note(
-                    "the medium was removed too early, or something else has written to it while it was read",
+                    "the medium was removed too early, or another program wrote to the medium while it was read",
+                );
+                terminal::hint(
+                    "imported bundles are valid: their signatures were checked. If nobody removed the medium early, keep it, and tell the administrator",
                 );
             }
             ProgressEvent::MediaDone => {
@@ -244,7 +252,7 @@ fn print_failure(judged: &JudgedBundle) {
             terminal::hint(fault.hint());
         }
         ImportOutcome::KeyringReplaced(version) => {
-            terminal::note(format_args!("keyring {version} is in force now"));
+            terminal::note(format_args!("keyring version {version} is in force now"));
             terminal::hint("see which keys it revokes, and what those keys brought in: gaprelay keyring show");
         }
         ImportOutcome::Imported(_) | ImportOutcome::AlreadyHere => {}

@@ -65,7 +65,9 @@ pub(crate) fn show(state: &State, as_json: bool) -> Result<Ended, Error> {
         terminal::say(format_args!("denied on this relay: {what}, by {by}{lifted} (directive sha256:{sha256})"));
     }
     for KeyInvolvement { release, key, part, standing } in &parts {
-        terminal::note(format_args!("{release} ({standing}) was {part} with key {key}, which is no longer valid"));
+        terminal::note(format_args!(
+            "{release} ({standing}) was {part} with key {key}, which is revoked or denied now"
+        ));
     }
     let mut keys: Vec<&String> = parts.iter().map(|part| &part.key).collect();
     keys.dedup();

@@ -51,11 +51,11 @@ pub(crate) fn check_config(root: &Path, file: Option<&Path>) -> Result<Ended, Er
     let text = std::fs::read_to_string(&path).during("read", &path)?;
     let config = Config::parse_file(&text, &path)?;
     Zones::load(&config.dns, root)?;
-    let (feeds, channels) = (config.feeds.len(), config.channels.len());
-    terminal::say(format_args!("{}: no mistakes found; {feeds} feeds, {channels} channels", path.display()));
     if let Ok(state) = State::open(root) {
         check_clashes(&state, &config)?;
     }
+    let (feeds, channels) = (config.feeds.len(), config.channels.len());
+    terminal::say(format_args!("{}: no mistakes found; {feeds} feeds, {channels} channels", path.display()));
     Ok(Ended::Well)
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn fsck(state: &State, as_json: bool) -> Ended {
     ));
     if ended == Ended::Damaged {
         terminal::hint(
-            "published content keeps being served; restore each named file from a backup, or import its bundle again",
+            "published content is still served. A named file of a release: restore the file from a backup, or import the bundle again. Trust state or keyring: gaprelay repair. A log: gaprelay help backup",
         );
     }
     ended

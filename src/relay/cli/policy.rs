@@ -46,7 +46,7 @@ fn show(config: &Config, name: Option<&str>) -> Result<Ended, Error> {
     };
     say(&config.policy(name)?);
     let may: Vec<&str> = PERMITTABLE.iter().map(|reason| reason.code()).collect();
-    terminal::hint(format_args!("only these may be permitted: {}", may.join(", ")));
+    terminal::hint(format_args!("a policy can permit content with these reason codes only: {}", may.join(", ")));
     Ok(Ended::Well)
 }
 

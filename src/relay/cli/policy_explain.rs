@@ -17,7 +17,7 @@ pub(crate) fn explain(config: &Config, keyring: &Keyring, name: &str) -> Result<
     }
     must_sign(keyring, name);
     for algorithm in &feed.algorithms {
-        terminal::say(format_args!("A bundle also needs a signature by a key of the algorithm {}.", algorithm.name()));
+        terminal::say(format_args!("A bundle also needs a signature with the algorithm {}.", algorithm.name()));
     }
     for key in keyring.keys.iter().filter(|key| key.is_for(name) && key.role != Role::Officer) {
         may_bring(config, keyring, key);
@@ -33,11 +33,10 @@ fn must_sign(keyring: &Keyring, name: &str) {
         .thresholds_for(name)
         .map(|row| format!("{} different {} {}", row.signers, row.role, if row.signers == 1 { "key" } else { "keys" }))
         .collect();
-    let who = if rows.is_empty() {
-        "nobody can, because the keyring sets no threshold for this feed".into()
-    } else {
-        rows.join(" and ")
-    };
+    if rows.is_empty() {
+        return terminal::say("Nobody can sign bundles of this feed: the keyring sets no threshold for the feed.");
+    }
+    let who = rows.join(" and ");
     terminal::say(format_args!("Keys that must sign a bundle: {who}. One of them must be of a vendor or custodian."));
 }
 

@@ -83,6 +83,6 @@ fn bind(path: &Path) -> Result<UnixListener, Fault> {
         std::fs::remove_file(path).during("replace", path)?;
     }
     let listener = UnixListener::bind(path).during("listen on", path)?;
-    std::fs::set_permissions(path, Permissions::from_mode(0o666)).during("open to all accounts", path)?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o666)).during("give all accounts access to", path)?;
     Ok(listener)
 }

@@ -11,7 +11,7 @@ use config::Config;
 use sandbox::Layer;
 use sandbox::report::{SelfTest, SelfTested};
 use sandbox::rights::Rights;
-use sandbox::selftest::{AttemptOutcome, Findings, RoleReport, Row, SelfTestExtent, run as try_all};
+use sandbox::selftest::{AttemptOutcome, Findings, RoleReport, Row, SelfTestExtent, WORK, run as try_all};
 use sandbox::trial::Tried;
 use terminal::Ended;
 
@@ -67,14 +67,23 @@ fn print_findings(parts: &[RoleReport], found: &Findings) -> Result<(), Fault> {
         terminal::note(format_args!("not stopped, which config.toml accepts: {what}"));
     }
     for what in &found.faults {
-        terminal::note(format_args!("NOT STOPPED: {what}"));
+        match what.strip_suffix(WORK) {
+            Some(what) => terminal::note(format_args!("STOPPED, but needed for the work of the process: {what}")),
+            None => terminal::note(format_args!("NOT STOPPED: {what}")),
+        }
+    }
+    if found.faults.is_empty() {
+        return Ok(());
     }
     let tried: usize = parts.iter().map(|part| part.rows.len()).sum();
-    if found.faults.is_empty() {
-        Ok(())
+    let broken: u64 = parts.iter().map(|part| count(part, AttemptOutcome::Broken)).sum();
+    let escaped = (found.faults.len() as u64).saturating_sub(broken);
+    let needed = if broken == 0 {
+        String::new()
     } else {
-        Err(Fault::Escape(format!("{} of {tried} attempts were not stopped", found.faults.len())))
-    }
+        format!(", and {broken} were stopped that a process needs for its own work")
+    };
+    Err(Fault::Escape(format!("of {tried} attempts, {escaped} were not stopped{needed}")))
 }
 
 fn result(config: &Config, form: SelfTestExtent, parts: &[RoleReport], found: &Findings) -> SelfTest {

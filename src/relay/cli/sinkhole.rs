@@ -55,7 +55,7 @@ fn bind_all(config: &Config) -> Result<LookUps, Fault> {
 }
 
 /// Binds UDP and TCP to the same port. A port that the system chose for UDP may be taken for TCP: then it tries again.
-#[expect(clippy::disallowed_methods, reason = "the post's socket, made before it is confined")]
+#[expect(clippy::disallowed_methods, reason = "the socket of the UDP forwarder, made before the forwarder is confined")]
 fn bind(address: SocketAddr) -> Result<(OwnedFd, TcpListener), Fault> {
     let mut tries = if address.port() == 0 { 20 } else { 1 };
     loop {

@@ -55,7 +55,18 @@ pub(crate) fn run(root: &Path, args: &LogVerify) -> Result<Ended, Error> {
         }
     }
     if let Some(key) = key.filter(|key| !logs.iter().any(|(_, used)| used.to_text() == key.to_text())) {
-        let wrong = format!("the key is for the log {}, and this relay has no log of that name", key.name());
+        let name = key.name();
+        let other = args.log.map(|chosen| match chosen {
+            WhichLog::Import => WhichLog::Access,
+            WhichLog::Access => WhichLog::Import,
+        });
+        if let Some(other) = other
+            && read_vkey(&log::folder(&State::open(root)?, other)).is_ok_and(|beside| beside.name() == name)
+        {
+            let wrong = format!("the key is for the log {name}, but --log chooses the other log of this relay");
+            return Err(Fault::usage(wrong, "Leave out --log, or give the key of the log that --log chooses.").into());
+        }
+        let wrong = format!("the key is for the log {name}, and this relay has no log of that name");
         return Err(Fault::usage(wrong, "Check that the key is of this relay: its own keys are in log/import/vkey and log/access/vkey of the state folder.").into());
     }
     let keys: Vec<&Verifier> = logs.iter().map(|(_, key)| key).collect();
@@ -221,7 +232,7 @@ fn check_receipt(text: &str, key: &Verifier, as_json: bool) -> Result<Ended, Err
         }
     } else {
         terminal::note(format_args!(
-            "{}: NOT PROVEN: the key of this log has not signed for entry {}",
+            "{}: NOT PROVEN: the receipt does not show that the key of this log signed a head with entry {}",
             key.name(),
             receipt.index
         ));

@@ -133,7 +133,9 @@ fn refusal(no: &No) -> Refusal {
         ),
         No::Forked(size) => (
             Reason::WitnessForked,
-            format!("the head has {size} entries, as the head that this witness signed, but not the same ones"),
+            format!(
+                "the head has {size} entries, as many as the head that this witness signed last, but the entries are not the same"
+            ),
         ),
         No::Inconsistent => (
             Reason::WitnessInconsistent,

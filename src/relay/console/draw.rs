@@ -53,18 +53,18 @@ fn idle(console: &Console<'_>, frame: &mut Frame<'_>, body: Rect) {
             let name = printable(&disk.name);
             lines.push(Line::default());
             lines.push(Line::from(format!(
-                "/dev/{name} ({}) is plugged in, but not mounted. Whoever keeps this relay:",
+                "/dev/{name} ({}) is plugged in, but not mounted. An administrator mounts it with:",
                 human(disk.size)
             )));
             lines.push(Line::from(format!("  mount -o ro,nodev,nosuid,noexec /dev/{name} /media/gaprelay")));
         }
         lines.push(Line::default());
-        lines.push(Line::from("Or press p and name the folder where it is."));
+        lines.push(Line::from("Or press p, and type the folder where the medium is mounted."));
     } else {
         lines.push(Line::styled("Choose the medium, and press Enter.", BOLD));
         for (place, medium) in console.media.iter().enumerate() {
             let writable = !medium.options.iter().any(|option| option == "ro");
-            let note = if writable { "   mounted WRITABLE: it may be refused" } else { "" };
+            let note = if writable { "   mounted WRITABLE: the relay may refuse it" } else { "" };
             let mark = if place == console.chosen { "> " } else { "  " };
             let style = if place == console.chosen { REVERSED } else { Style::new() };
             lines.push(Line::styled(format!("{mark}{}{note}", quoted_os(&medium.place)), style));
@@ -76,15 +76,22 @@ fn idle(console: &Console<'_>, frame: &mut Frame<'_>, body: Rect) {
 
 /// Status of the relay, and releases that wait.
 fn standing(console: &Console<'_>) -> Vec<Line<'static>> {
-    let Some(status) = &console.status else { return vec![Line::from("Its state cannot be read.")] };
+    let Some(status) = &console.status else {
+        return vec![Line::from(
+            "The state of this relay cannot be read. To see why, an administrator runs: gaprelay status",
+        )];
+    };
     let mut lines = Vec::new();
     for fault in status.faults.iter().take(2) {
         lines.push(Line::styled(format!("FAULT: {}", printable(fault)), BOLD));
     }
+    if !status.faults.is_empty() {
+        lines.push(Line::from("To see what to do, an administrator runs: gaprelay status"));
+    }
     for channel in &status.channels {
         let members: Vec<_> =
             channel.releases.iter().map(|m| format!("{}/{} {}", m.feed, m.version, m.freshness)).collect();
-        let shown = if members.is_empty() { "nothing yet".into() } else { members.join(", ") };
+        let shown = if members.is_empty() { "nothing published yet".into() } else { members.join(", ") };
         lines.push(Line::from(format!("{}: {shown}", channel.channel)));
     }
     if !status.held.is_empty() {
@@ -96,11 +103,11 @@ fn standing(console: &Console<'_>) -> Vec<Line<'static>> {
 fn asking(question: &Question, text: &str, frame: &mut Frame<'_>, body: Rect) {
     let (title, words) = match question {
         Question::Place => (
-            "Where is it?",
-            "The folder where the medium is mounted, or the folder of one bundle, such as /media/stick:",
+            "Where is the medium?",
+            "Type the folder where the medium is mounted, or the folder of one bundle, such as /media/stick:",
         ),
         Question::Operator(_) => {
-            ("Who imports?", "Your name. It is recorded with the import; whoever imports cannot approve it:")
+            ("Who imports?", "Type your name. It is recorded with the import. You cannot approve what you import:")
         }
     };
     let lines = vec![
@@ -108,7 +115,7 @@ fn asking(question: &Question, text: &str, frame: &mut Frame<'_>, body: Rect) {
         Line::default(),
         Line::styled(format!("> {}_", printable(text)), BOLD),
         Line::default(),
-        Line::from("Enter: go on     Esc: back"),
+        Line::from("Enter: continue     Esc: back"),
     ];
     say(frame, body, title, lines);
 }
@@ -131,10 +138,7 @@ fn running(console: &Console<'_>, job: &Job, stopping: bool, frame: &mut Frame<'
         }
     }
     if stopping {
-        lines.push(Line::styled(
-            "Esc again stops the import; nothing of the present bundle is kept. Any other key goes on.",
-            BOLD,
-        ));
+        lines.push(Line::styled("Press Esc again to stop the import; nothing of this bundle is kept.", BOLD));
     }
     say(frame, what, "2. Import", lines);
     let (percent, label) = progress.filter(|progress| progress.total > 0).map_or((0, String::new()), |progress| {
@@ -169,20 +173,20 @@ fn help(kiosk: bool, frame: &mut Frame<'_>, body: Rect) {
     let mut lines = vec![
         Line::styled("What happens here", BOLD),
         Line::from(
-            "A medium brings signed bundles. Each byte of it is read once, and nothing on it is changed. Only what is signed by whom this relay trusts is taken; each file is looked into, and what the rules do not allow is kept back, with the reason.",
+            "A medium carries signed bundles. The relay reads each byte of a bundle once, and changes nothing on the medium. It imports a bundle only if keys that it trusts have signed it. It inspects each file, withholds the files that the policy does not allow, and shows the reason.",
         ),
         Line::from(
-            "What was taken waits for an officer, unless the rules say that it may go without. You never approve what you imported.",
+            "An imported release waits until officers approve it, unless config.toml lets clean releases of its feed pass without approval. You cannot approve what you imported.",
         ),
         Line::default(),
         Line::styled("Keys", BOLD),
-        Line::from("Up, Down: choose     Enter: import, go on     p: name a folder     o: change the operator"),
-        Line::from("v: which files were withheld, and why     r: the receipt as a picture     Esc: back"),
+        Line::from("Up, Down: choose     Enter: import, continue     p: type a folder     o: change the operator"),
+        Line::from("v: show the verdict on each file     r: show the receipt as a QR code     Esc: back"),
         Line::default(),
-        Line::from("A code such as signature-threshold is explained by: gaprelay explain CODE"),
+        Line::from("To see what a code such as signature-threshold means: gaprelay explain CODE"),
     ];
     if kiosk {
-        lines.push(Line::from("The relay runs as long as this screen does; q asks before it stops."));
+        lines.push(Line::from("The relay runs only while this screen is open. q asks before it stops the relay."));
     }
     say(frame, body, "Help", lines);
 }
@@ -190,31 +194,39 @@ fn help(kiosk: bool, frame: &mut Frame<'_>, body: Rect) {
 fn leaving(frame: &mut Frame<'_>, body: Rect) {
     let lines = vec![
         Line::styled("Stop the relay?", BOLD),
-        Line::from("Agents get nothing until it is started again, and nobody records what they try to send."),
+        Line::from(
+            "Until the relay is started again, agents get no content, and their refused requests are not recorded.",
+        ),
         Line::default(),
-        Line::from("y: stop it     any other key: go on"),
+        Line::from("y: stop the relay     any other key: continue"),
     ];
     say(frame, body, "Leave", lines);
 }
 
-/// Lines at the bottom: the keys, and in the kiosk what the relay says.
+/// Lines at the bottom: the keys, and in the kiosk the newest messages of the relay.
 fn footer(console: &Console<'_>) -> u16 {
     if console.relay.is_some() { 4 } else { 1 }
 }
 
 fn foot(console: &Console<'_>, frame: &mut Frame<'_>, area: Rect) {
     let keys = match &console.scene {
-        Scene::Idle => "Enter: import   p: name a folder   o: operator   ?: help   q: leave",
-        Scene::Asking(..) => "Enter: go on   Esc: back",
-        Scene::Running(..) => "Esc: stop",
+        Scene::Idle => "Enter: import   p: type a folder   o: operator   ?: help   q: leave",
+        Scene::Asking(..) => "Enter: continue   Esc: back",
+        Scene::Running(_, true) => "Esc: stop the import   any other key: continue",
+        Scene::Running(_, false) => "Esc: stop",
+        Scene::Done(_) if console.relay.is_some() => "Enter: next medium   Up, Down: choose   v: verdicts   r: receipt",
         Scene::Done(_) => "Enter: next medium   Up, Down: choose   v: verdicts   r: receipt   q: leave",
         Scene::Verdicts(..) => "Up, Down, Page: scroll   Esc: back",
         Scene::Receipt(_) | Scene::Help(_) => "any key: back",
-        Scene::Leaving => "y: stop the relay",
+        Scene::Leaving => "y: stop the relay   any other key: continue",
     };
     let mut lines = Vec::new();
     if let Some(relay) = &console.relay {
-        let running = if relay.job.is_some() { "relay: running" } else { "relay: STOPPED, started again soon" };
+        let running = if relay.job.is_some() {
+            "relay: running"
+        } else {
+            "relay: STOPPED; this screen starts the relay again in a few seconds"
+        };
         let said = relay.said.iter().rev().take(2).rev();
         lines.push(Line::styled(running, BOLD));
         lines.extend(said.map(|said| Line::from(format!("  {said}"))));

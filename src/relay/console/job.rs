@@ -1,5 +1,5 @@
-//! Processes of ours that the console starts: an import, and the relay itself. What they say is read here; what a
-//! medium says they alone read.
+//! Processes that the console starts: an import, and the relay itself. The console reads only their output, and never
+//! a medium.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -17,7 +17,7 @@ use base::quoted::printable;
 use base::{Fault, Reason, Timestamp, clock};
 use sandbox::worker::{our_id, ourselves, start};
 
-/// Lines that are remembered of what a process said.
+/// Newest lines of a process's standard error that are kept.
 const LINES: usize = 100;
 /// Time limit for the relay to end in order.
 const GRACE: Duration = Duration::from_secs(30);
@@ -27,7 +27,7 @@ const GRACE: Duration = Duration::from_secs(30);
 pub(crate) struct ImportSummary {
     /// Each bundle.
     pub bundles: Vec<ShownBundle>,
-    /// Channels that could not be.
+    /// Channels that could not switch to a new set, and why.
     pub stuck: BTreeMap<String, ShownReason>,
     /// The bounded receipt.
     pub receipt: String,
@@ -38,23 +38,32 @@ pub(crate) struct ImportSummary {
 pub(crate) struct ShownBundle {
     /// Folder, escaped.
     pub bundle: String,
-    /// Feed, once it could be believed.
+    /// Feed; none while no signature was verified.
     pub feed: Option<String>,
-    /// Version.
+    /// Version; none while no signature was verified.
     pub version: Option<u64>,
     /// `imported`, `already-here`, `refused` or `failed`.
     pub outcome: String,
     /// True if a channel shows it now.
     pub published: bool,
-    /// Number of verdicts of each sort.
+    /// State of the release; only of an imported one.
+    pub standing: Option<ShownStanding>,
+    /// Number of verdicts of each kind.
     pub counts: Option<inspect::Counts>,
-    /// Why it was refused.
+    /// Reason of the refusal.
     pub refused: Option<ShownReason>,
     /// Fault, escaped.
     pub fault: Option<String>,
 }
 
-/// Why something was refused.
+/// State of an imported release.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct ShownStanding {
+    /// `held`, `approved`, `refused` or `withdrawn`.
+    pub standing: String,
+}
+
+/// Reason of a refusal.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ShownReason {
     /// The code.
@@ -65,12 +74,13 @@ pub(crate) struct ShownReason {
     pub next: String,
 }
 
-/// A process of ours, with what it says to people.
+/// Process that the console started, with its messages.
 pub(crate) struct Job {
     /// When it was started.
     pub since: Timestamp,
     child: Child,
     out: Option<JoinHandle<String>>,
+    err: Option<JoinHandle<()>>,
     said: Arc<Mutex<VecDeque<String>>>,
 }
 
@@ -91,12 +101,12 @@ impl Job {
 
     fn begin(mut command: Command) -> Result<Self, Fault> {
         let mut child = start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
-        let gone = || Fault::Internal("a process of ours has no pipe");
+        let gone = || Fault::Internal("a process was started without pipes for its output");
         let (mut out, err) = (child.stdout.take().ok_or_else(gone)?, child.stderr.take().ok_or_else(gone)?);
         let said = Arc::new(Mutex::new(VecDeque::new()));
         let hears = Arc::clone(&said);
         // Both end with the process.
-        std::thread::spawn(move || {
+        let err = std::thread::spawn(move || {
             for line in BufReader::new(err).lines().map_while(Result::ok) {
                 let mut said = hears.lock().unwrap_or_else(PoisonError::into_inner);
                 if said.len() == LINES {
@@ -107,31 +117,32 @@ impl Job {
         });
         let out = std::thread::spawn(move || {
             let mut text = String::new();
-            // What cannot be read is told as an import that said nothing.
+            // Output that cannot be read counts as no output.
             let _ = out.read_to_string(&mut text);
             text
         });
-        Ok(Self { since: clock::now(), child, out: Some(out), said })
+        Ok(Self { since: clock::now(), child, out: Some(out), err: Some(err), said })
     }
 
-    /// Exit status, once it has ended.
+    /// Exit status, once the process has ended.
     pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>, Fault> {
-        self.child.try_wait().during("wait for", Path::new("a process of ours"))
+        self.child.try_wait().during("wait for", Path::new("the process that the console started"))
     }
 
-    /// Output, once it has ended.
+    /// Output, once the process has ended. From then on `said` has its last line too.
     pub(crate) fn outcome(&mut self) -> Option<ImportSummary> {
+        self.err.take()?.join().ok()?;
         let text = self.out.take()?.join().ok()?;
         serde_json::from_str(&text).ok()
     }
 
-    /// The newest lines it said, the newest last.
+    /// Newest lines on standard error, the newest last.
     pub(crate) fn said(&self, most: usize) -> Vec<String> {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         said.iter().skip(said.len().saturating_sub(most)).cloned().collect()
     }
 
-    /// Asks it to end in order.
+    /// Asks the process to end in order.
     pub(crate) fn stop(&self) {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::TERM);

@@ -1,6 +1,6 @@
-//! The full-screen form of an import, and the kiosk: for an operator who has never read the manual. One thing at
-//! a time: put a medium in or name it, watch, read what became of it, take the receipt along. It reads no
-//! medium; the import that it starts does, in its own cage. Out of scope: deciding anything.
+//! Full-screen form of an import, and the kiosk: for an operator who has never read the manual. One step at a time:
+//! choose a medium, watch the import, read the result, take the receipt along. The console reads no medium and decides
+//! nothing: the import that it starts does both, in confined processes.
 
 mod boxes;
 pub(crate) mod draw;
@@ -24,11 +24,11 @@ use inspect::Verdict;
 use job::{ImportSummary, Job};
 use media::mounted::{Mounted, Plugged, mounted, plugged};
 
-/// Between two looks at the keyboard.
+/// Time between two looks at the keyboard.
 const TICK: Duration = Duration::from_millis(100);
-/// Between two looks at the host and the state.
+/// Time between two looks at the host and the state.
 const LOOK: Duration = Duration::from_secs(1);
-/// Before a relay that ended is started again.
+/// Time before a relay that ended is started again.
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Scene on the screen.
@@ -139,7 +139,7 @@ pub(crate) fn run(
 
 impl Console<'_> {
     fn go(&mut self, terminal: &mut DefaultTerminal) -> Result<(), Fault> {
-        let failed = |source| Fault::Io { operation: "show", path: "the terminal".into(), source };
+        let failed = |source| Fault::Io { operation: "use", path: "the terminal".into(), source };
         loop {
             self.look()?;
             terminal.draw(|frame| draw::draw(self, frame)).map_err(failed)?;
@@ -327,7 +327,7 @@ impl Console<'_> {
 }
 
 impl KioskRelay {
-    /// Keeps it running.
+    /// Keeps the relay running.
     fn look(&mut self, state: &Path) -> Result<(), Fault> {
         if let Some(job) = &mut self.job {
             self.said = job.said(3);

@@ -19,9 +19,12 @@ const PAPER: Style = Style::new().fg(ratatui::style::Color::Black).bg(ratatui::s
 
 pub(super) fn over(done: &Done, frame: &mut Frame<'_>, body: Rect) {
     let Some(outcome) = &done.outcome else {
-        let mut lines = vec![Line::styled("The import did not come to an end.", BOLD), Line::default()];
+        let mut lines = vec![Line::styled("The import stopped before it had a result.", BOLD), Line::default()];
         lines.extend(done.said.iter().map(|said| Line::from(said.clone())));
-        return say(frame, body, "3. What became of it", lines);
+        if done.said.is_empty() {
+            lines.push(Line::from("The import gave no cause. To see one, an administrator runs: gaprelay import PATH"));
+        }
+        return say(frame, body, "3. Result", lines);
     };
     let rows = u16::try_from(outcome.bundles.len()).unwrap_or(u16::MAX).clamp(1, 8) + 3;
     let [list, rest] = Layout::vertical([Constraint::Length(rows), Constraint::Min(6)]).areas(body);
@@ -64,7 +67,7 @@ fn outcomes(outcome: &ImportSummary, chosen: usize, frame: &mut Frame<'_>, area:
     });
     let widths = [Constraint::Fill(2), Constraint::Length(8), Constraint::Length(8), Constraint::Fill(2)];
     let table = Table::new(rows, widths).header(Row::new(["  release", "cleared", "withheld", "outcome"]).style(BOLD));
-    frame.render_widget(table.block(framed("3. What became of it")), area);
+    frame.render_widget(table.block(framed("3. Result")), area);
 }
 
 fn name(bundle: &ShownBundle) -> String {
@@ -79,16 +82,22 @@ fn word(bundle: &ShownBundle) -> String {
         (Some(why), _) => format!("REFUSED: {}", why.reason),
         (_, Some(_)) => "FAILED".into(),
         _ if bundle.published => "published".into(),
-        _ if bundle.outcome == "imported" => "waits for officers".into(),
+        _ if is_held(bundle) => "waits for officers".into(),
+        _ if bundle.outcome == "imported" => "not published".into(),
         _ => bundle.outcome.replace('-', " "),
     }
 }
 
-/// The next step for each thing that wants one.
+/// True if an imported release waits for officers.
+fn is_held(bundle: &ShownBundle) -> bool {
+    bundle.standing.as_ref().is_some_and(|shown| shown.standing == "held")
+}
+
+/// Next step for the chosen bundle, and for each channel that still shows its former set.
 fn advice(done: &Done, outcome: &ImportSummary) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     if outcome.bundles.is_empty() {
-        lines.push(Line::styled("No bundle was found there.", BOLD));
+        lines.push(Line::styled("No bundle was found on the medium.", BOLD));
         lines.extend(done.said.iter().map(|said| Line::from(said.clone())));
     }
     if let Some(bundle) = outcome.bundles.get(done.chosen) {
@@ -98,24 +107,31 @@ fn advice(done: &Done, outcome: &ImportSummary) -> Vec<Line<'static>> {
             lines.push(Line::from(printable(&why.next)));
         } else if let Some(fault) = &bundle.fault {
             lines.push(Line::from(printable(fault)));
+            lines.push(Line::from("Tell the administrator. Keep the medium until the cause is known."));
         } else if bundle.published {
-            lines.push(Line::from("Agents get it now. There is nothing more to do."));
+            lines.push(Line::from("Agents can get this release now. There is nothing more to do."));
         } else if bundle.outcome == "keyring-replaced" {
             lines.push(Line::from("The new keyring is in force. There is nothing more to do."));
+        } else if is_held(bundle) {
+            lines.push(Line::from("This release waits for officers: tell them that it is here."));
+            lines.push(Line::from("You cannot approve what you imported."));
         } else if bundle.outcome == "imported" {
-            lines.push(Line::from("An officer reviews it and approves with a key of their own: tell them. You cannot approve what you imported."));
+            lines.push(Line::from("No channel shows this release. Tell the administrator: gaprelay releases shows its state, and gaprelay settle the cause."));
         } else {
-            lines.push(Line::from("Exactly this was imported before. There is nothing more to do."));
+            lines.push(Line::from("The same bundle was imported before. There is nothing more to do."));
         }
         if bundle.counts.is_some_and(|counts| counts.withheld > 0) {
-            lines.push(Line::from("Some files were withheld: v shows which, and why."));
+            lines.push(Line::from("Press v to see which files were withheld, and why."));
         }
     }
     for (channel, why) in &outcome.stuck {
-        lines.push(Line::from(format!("channel {channel} stays as it was: {}", printable(&why.detail))));
+        lines.push(Line::from(format!("Channel {channel} still shows its former set: {}", printable(&why.detail))));
+        lines.push(Line::from(printable(&why.next)));
     }
     lines.push(Line::default());
-    lines.push(Line::from("Take the medium out. Write the receipt into the paper book, or photograph it (r)."));
+    lines.push(Line::from(
+        "Take the medium out. Write the receipt into the paper book, or press r and photograph its QR code.",
+    ));
     lines
 }
 
@@ -131,7 +147,7 @@ pub(super) fn receipt(done: &Done, frame: &mut Frame<'_>, body: Rect) {
     if body.height < height {
         lines.push(Line::default());
         lines.push(Line::from(format!(
-            "The picture needs {height} lines; this terminal has room for {}. Write the six lines down.",
+            "The QR code needs {height} lines, but this terminal has only {}. Write the six lines into the paper book.",
             body.height
         )));
         return say(frame, body, "Receipt", lines);

@@ -1,4 +1,4 @@
-//! The files that make a host a relay: units, users, firewall, rules for USB. They lie in
+//! Files that make a host a relay: units, users, firewall, rules for USB. They lie in
 //! `scripts/deploy` and are part of the program, so that a console without internet has them too.
 
 use std::path::Path;
@@ -24,7 +24,7 @@ pub(crate) const UNITS: &[(&str, &str)] = shipped! {
     "gaprelay-tripwires.socket"
 };
 
-/// Everything else.
+/// Other files: firewall, users, permissions, USB.
 pub(crate) const OTHERS: &[(&str, &str)] = shipped! {
     "gaprelay-usb.rules"
     "gaprelay.nft"
@@ -32,7 +32,7 @@ pub(crate) const OTHERS: &[(&str, &str)] = shipped! {
     "gaprelay.tmpfiles.conf"
 };
 
-/// Writes all of them into a folder that exists. Fault: it cannot be written to.
+/// Writes all of these files into a folder that exists. Fault: a file cannot be written.
 pub(crate) fn write(folder: &Path) -> Result<usize, Fault> {
     for (name, text) in UNITS.iter().chain(OTHERS) {
         durable::replace(&folder.join(name), text.as_bytes())?;

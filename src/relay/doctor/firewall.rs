@@ -1,4 +1,4 @@
-//! The firewall, as nft(8) shows it: does anything leave this host but replies?
+//! Firewall, as nft(8) shows it: only replies may leave this host.
 
 use std::process::{Command, Stdio};
 
@@ -13,29 +13,55 @@ const RULES: &str =
 /// Expressions of a rule that lets nothing go.
 const HARMLESS: &[&str] = &["match", "counter", "log", "limit", "drop", "reject"];
 
-/// Every family in which packets of ours could leave must have a chain that drops them.
-pub(super) fn firewall(patient: &ExaminedHost<'_>, report: &mut HostReport) {
-    let Some(list) = list(patient) else {
-        let next = "Run `gaprelay doctor` as root, with nftables installed (apt-get install nftables).";
-        return report.unseen(CHECK, "the rules cannot be listed", next);
-    };
-    judge(&list, report);
+/// Checks that each family in which packets could leave this host has a chain that drops them.
+pub(super) fn firewall(subject: &ExaminedHost<'_>, report: &mut HostReport) {
+    match list(subject) {
+        Ok(list) => judge(&list, report),
+        Err(Unlisted { found, next }) => report.unseen(CHECK, found, next),
+    }
 }
+
+/// Cause for which the rules cannot be listed, and the next step.
+struct Unlisted {
+    found: &'static str,
+    next: &'static str,
+}
+
+const NO_NFT: Unlisted = Unlisted {
+    found: "the firewall rules cannot be listed: /usr/sbin/nft is not installed",
+    next: "Install nftables (apt-get install nftables), then run `gaprelay doctor` as root.",
+};
+const NFT_FAILED: Unlisted = Unlisted {
+    found: "the firewall rules cannot be listed: nft failed, as it does without root's rights",
+    next: "Run `gaprelay doctor` as root. If it runs as root already, `nft list ruleset` shows why nft fails.",
+};
+const NOT_JSON: Unlisted = Unlisted {
+    found: "the firewall rules cannot be listed: nft gave no list in JSON",
+    next: "Install a version of nftables that writes JSON: apt-get install nftables.",
+};
+const NO_COPY: Unlisted = Unlisted {
+    found: "the firewall rules cannot be listed: the copy of the host has no file ruleset.json",
+    next: "Make the file on that host, as root: nft --json list ruleset > ruleset.json",
+};
 
 /// Output of `nft --json list ruleset`; on a copy of a host, the copy's file.
 #[expect(clippy::disallowed_methods, reason = "nft, with a fixed command line, run by whoever asks for a diagnosis")]
-fn list(patient: &ExaminedHost<'_>) -> Option<Vec<Value>> {
-    let text = if patient.host.as_os_str() == "/" {
+fn list(subject: &ExaminedHost<'_>) -> Result<Vec<Value>, Unlisted> {
+    let text = if subject.host.as_os_str() == "/" {
         let mut nft = Command::new("/usr/sbin/nft");
         let listed = nft.args(["--json", "list", "ruleset"]).env_clear().stdin(Stdio::null()).stderr(Stdio::null());
-        listed.output().ok().filter(|output| output.status.success())?.stdout
+        match listed.output() {
+            Ok(output) if output.status.success() => output.stdout,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(NO_NFT),
+            _ => return Err(NFT_FAILED),
+        }
     } else {
-        std::fs::read(patient.host.join("ruleset.json")).ok()?
+        std::fs::read(subject.host.join("ruleset.json")).map_err(|_| NO_COPY)?
     };
-    let mut list: Value = serde_json::from_slice(&text).ok()?;
+    let mut list: Value = serde_json::from_slice(&text).map_err(|_| NOT_JSON)?;
     match list.get_mut("nftables").map(Value::take) {
-        Some(Value::Array(list)) => Some(list),
-        _ => None,
+        Some(Value::Array(list)) => Ok(list),
+        _ => Err(NOT_JSON),
     }
 }
 
@@ -50,15 +76,23 @@ fn judge(list: &[Value], report: &mut HostReport) {
         let inside = of("rule").filter(|rule| ["family", "table", "chain"].map(|n| text(rule, n)) == place);
         let outward = inside.filter(|rule| !is_narrow(rule)).count();
         if outward > 0 {
-            let found = format!("{outward} rules of {family} {table} {name} let more out than replies");
-            report.bad(CHECK, found, "Remove those rules (nft -a list ruleset), or load the shipped ones.");
+            let rules = if outward == 1 { "1 rule lets".to_owned() } else { format!("{outward} rules let") };
+            let found = format!("in the output chain {family} {table} {name}, {rules} other packets than replies out");
+            let next = "List the rules with their handles (nft -a list ruleset), and remove those rules; or load the shipped rules: nft -f gaprelay.nft.";
+            report.bad(CHECK, found, next);
         }
     }
-    let both = ["ip", "ip6"].iter().all(|family| covered.iter().any(|has| has == "inet" || has == family));
-    if !both {
-        report.bad(CHECK, "what leaves this host is not dropped: no output chain with policy drop", RULES);
+    let open: Vec<&str> = [("ip", "IPv4"), ("ip6", "IPv6")]
+        .into_iter()
+        .filter(|(family, _)| !covered.iter().any(|has| has == "inet" || has == family))
+        .map(|(_, name)| name)
+        .collect();
+    if !open.is_empty() {
+        let found =
+            format!("any packet can leave this host: no output chain with policy drop for {}", open.join(" and "));
+        report.bad(CHECK, found, RULES);
     } else if !report.has(CHECK) {
-        report.good(CHECK, "only replies leave");
+        report.good(CHECK, "only replies leave this host");
     }
 }
 

@@ -1,5 +1,5 @@
-//! Compares this host with what the relay's promise needs of it, and says what to do. Only looks:
-//! nothing is changed. What it looks at are files, so another host's can be looked at in its place.
+//! Compares this host with what the relay needs, and says what to correct. Changes nothing. Most checks only read
+//! files, so that a copy of another host's files can be checked in its place.
 
 pub(crate) mod deployment;
 mod firewall;
@@ -27,7 +27,7 @@ pub(crate) enum Health {
     Bad,
 }
 
-/// One thing that was looked at.
+/// Finding of one check.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct HostFinding {
@@ -84,24 +84,24 @@ impl HostReport {
         self.findings.push(HostFinding { check, health, found, next: next.map(str::to_owned) });
     }
 
-    /// True if anything was found about it.
+    /// True if this check has a finding.
     fn has(&self, check: &str) -> bool {
         self.findings.iter().any(|finding| finding.check == check)
     }
 }
 
-/// Looks at everything.
-pub(crate) fn examine(patient: &ExaminedHost<'_>) -> Vec<HostFinding> {
+/// Runs all checks.
+pub(crate) fn examine(subject: &ExaminedHost<'_>) -> Vec<HostFinding> {
     let mut report = HostReport::default();
-    host::mounts(patient, &mut report);
-    host::mounters(patient, &mut report);
-    host::usb(patient, &mut report);
-    firewall::firewall(patient, &mut report);
-    host::network(patient, &mut report);
-    host::users(patient, &mut report);
-    host::modes(patient, &mut report);
-    host::units(patient, &mut report);
-    host::clock(patient, &mut report);
-    host::space(patient, &mut report);
+    host::mounts(subject, &mut report);
+    host::mounters(subject, &mut report);
+    host::usb(subject, &mut report);
+    firewall::firewall(subject, &mut report);
+    host::network(subject, &mut report);
+    host::users(subject, &mut report);
+    host::modes(subject, &mut report);
+    host::units(subject, &mut report);
+    host::clock(subject, &mut report);
+    host::space(subject, &mut report);
     report.findings
 }

@@ -97,7 +97,7 @@ impl<'a> ExportChecker<'a> {
         let (number, size) = (claim.number, claim.size);
         if number >= size || size > log.size {
             self.find(&format!(
-                "it names entry {number} of a log with {size} entries, and the log has {} entries",
+                "it names entry {number} of a log with {size} entries, but the log has {} entries",
                 log.size
             ));
             return Ok(());
@@ -124,7 +124,7 @@ impl<'a> ExportChecker<'a> {
                 } else {
                     let (theirs, ours) = (quoted(version), crate::export::VERSION);
                     format!(
-                        "; version {theirs} of gaprelay wrote it and version {ours} compares it, which may explain it"
+                        "; version {theirs} of gaprelay wrote it and version {ours} compares it, which may explain the difference"
                     )
                 };
                 self.find(&format!("it differs from entry {number} of {}{other}", claim.log));

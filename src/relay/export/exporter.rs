@@ -50,7 +50,7 @@ impl LogExporter {
             };
             if next > size {
                 let wrong = format!(
-                    "{next} entries of it were exported before, and it has only {size} now: the log was cut or replaced, or the cursor belongs to another relay"
+                    "{next} entries of this log were exported before, but the log has only {size} now: the log was cut or replaced, or the cursor belongs to another relay"
                 );
                 return Err(Fault::damaged(folder.to_string_lossy(), wrong));
             }

@@ -31,7 +31,8 @@ impl ExportSink {
             Self::File(file, path) => file.write_all(format!("{line}\n").as_bytes()).during("append to", path),
             Self::Datagrams(socket, path) => match socket.write(line.as_bytes()) {
                 Ok(sent) if sent == line.len() => Ok(()),
-                Ok(_) => Err(io::Error::from(io::ErrorKind::WriteZero)).during("send a line to", path),
+                Ok(_) => Err(io::Error::new(io::ErrorKind::WriteZero, "the socket took only a part of the line"))
+                    .during("send a line to", path),
                 Err(e) => Err(e).during("send a line to", path),
             },
         }

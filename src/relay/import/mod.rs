@@ -240,7 +240,7 @@ fn spool_payload(
 }
 
 fn free_space(path: &Path) -> Result<u64, Fault> {
-    let stat = rustix::fs::statvfs(path).map_err(Into::into).during("measure", path)?;
+    let stat = rustix::fs::statvfs(path).map_err(Into::into).during("read the free space of", path)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 

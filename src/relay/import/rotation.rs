@@ -57,7 +57,7 @@ pub(crate) fn take_keyrings(
 
 fn too_many_keyrings() -> Error {
     let detail = format!(
-        "the medium holds more than {} MiB of keyrings, which is the limit; remove the ones not needed",
+        "the medium holds more than {} MiB of keyrings, which is the limit: remove the keyrings that this relay knows already",
         MOST >> 20
     );
     Error::refused(Reason::MediumEntryLimit, detail)

@@ -214,7 +214,7 @@ impl Log {
             let entries = tiles::entries(&bytes).ok_or_else(|| {
                 Fault::damaged(
                     self.folder.to_string_lossy(),
-                    "the newest entries, which have no signed head yet, cannot be read",
+                    "its newest entries, which have no signed head yet, cannot be read. Restore the log from a backup: gaprelay help backup",
                 )
             })?;
             for entry in entries.iter().skip(have) {

@@ -30,7 +30,7 @@ use tokio::net::unix::pipe;
 use super::pipes::{PIPE_SIZE, start_piped};
 use base::Fault;
 use base::error::IoContext as _;
-use base::ipc::channel::{self, RequestChannel};
+use base::ipc::channel::RequestChannel;
 use base::ipc::timed_pipe::TimedPipe;
 use inspect::Examiners;
 use sandbox::worker::{our_id, ourselves, start_awaited};
@@ -112,7 +112,7 @@ impl ExaminerSupervisor {
         let ended = self.end().await;
         let done = if order == START { ended.and_then(|()| self.start_next()) } else { ended };
         if let Err(fault) = &done {
-            terminal::note(format_args!("no examiner could be started: {fault}"));
+            terminal::note(format_args!("the examiner could not be replaced by a fresh one: {fault}"));
         }
         // If the keeper has ended, nobody reads this; one that reads no reports gets none, and is not waited for.
         let _ = self.reports.write_all(&[if done.is_ok() { DONE } else { FAILED }]);
@@ -181,6 +181,14 @@ pub(crate) struct SupervisedExaminers {
     newest: Newest,
 }
 
+/// Cause where no order is sent any more.
+const EARLIER: &str = "an earlier one could not be started";
+
+/// Fault: there is no fresh examiner. No medium has a part in that.
+fn not_replaced(cause: &'static str) -> Fault {
+    Fault::Io { operation: "start", path: "a fresh examiner".into(), source: io::Error::other(cause) }
+}
+
 /// Use that was made of the newest examiner.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Newest {
@@ -204,18 +212,22 @@ impl SupervisedExaminers {
     /// Sends an order, and waits for its report. After one that failed none is sent again: its report may still come, and
     /// would be taken for that of the next order.
     fn order(&mut self, order: u8, newest: Newest) -> Result<(), Fault> {
-        let failed = || channel::misbehaves("examiner", "cannot be replaced by a fresh one");
         if self.newest == Newest::Lost {
-            return Err(failed());
+            return Err(not_replaced(EARLIER));
         }
-        let mut reports = [0];
-        let done = self.orders.write_all(&[order]).and_then(|()| self.reports.read_exact(&mut reports));
-        if done.is_err() || reports != [DONE] {
-            self.newest = Newest::Lost;
-            return Err(failed());
-        }
-        self.newest = newest;
-        Ok(())
+        let mut report = [0];
+        let sent = self.orders.write_all(&[order]).and_then(|()| self.reports.read_exact(&mut report));
+        let cause = match sent.map_err(|e| e.kind()) {
+            Ok(()) if report == [DONE] => {
+                self.newest = newest;
+                return Ok(());
+            }
+            Ok(()) => "its supervisor reported a failure; the line above names the cause",
+            Err(io::ErrorKind::TimedOut) => "its supervisor did not reply within a minute",
+            Err(_) => "its supervisor has ended",
+        };
+        self.newest = Newest::Lost;
+        Err(not_replaced(cause))
     }
 }
 
@@ -228,7 +240,7 @@ impl Examiners for SupervisedExaminers {
             self.order(START, Newest::Unused)?;
         }
         if self.newest == Newest::Lost {
-            return Err(channel::misbehaves("examiner", "cannot be replaced by a fresh one"));
+            return Err(not_replaced(EARLIER));
         }
         self.newest = Newest::Used;
         let ends = self.requests.try_clone().and_then(|requests| Ok((requests, self.replies.try_clone()?)));
@@ -238,14 +250,14 @@ impl Examiners for SupervisedExaminers {
 
     fn end(&mut self) {
         if self.newest == Newest::Used {
-            // A failure is tried again, and reported, when the next examiner is needed.
+            // A failure is reported when the next examiner is needed.
             let _ = self.order(END, Newest::Ended);
         }
     }
 
     fn prepare(&mut self) {
         if self.newest == Newest::Ended {
-            // A failure is tried again, and reported, when the next examiner is needed.
+            // A failure is reported when the next examiner is needed.
             let _ = self.order(START, Newest::Unused);
         }
     }

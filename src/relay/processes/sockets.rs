@@ -84,9 +84,14 @@ impl Sockets {
         for (name, socket) in self.passed {
             if socket_type(&socket).is_ok_and(|kind| kind == SocketType::DGRAM) {
                 let socket = UdpSocket::from(socket);
-                let address = socket.local_addr().ok().filter(|address| !address.ip().is_unspecified());
-                let each = "takes packets for every address: name each by itself (ListenDatagram=ADDRESS:53)";
-                packets.push((address.ok_or_else(|| wrong(&name, each))?, socket.into()));
+                let no_address = |_| wrong(&name, "is not a UDP socket (write ListenDatagram=ADDRESS:53)");
+                let address = socket.local_addr().map_err(no_address)?;
+                if address.ip().is_unspecified() {
+                    let each =
+                        "takes packets for every address: name each address by itself (ListenDatagram=ADDRESS:53)";
+                    return Err(wrong(&name, each));
+                }
+                packets.push((address, socket.into()));
             } else {
                 listeners.push(listener(&name, socket)?);
             }

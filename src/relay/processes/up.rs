@@ -22,6 +22,8 @@ use terminal::diagnostics::LogArgs;
 
 /// Shortest time between two self-tests.
 const SHORTEST: Duration = Duration::from_secs(1);
+/// Exit status of a self-test that found a way out, among other faults.
+const FAILED: i32 = 1;
 /// Pause before a process that ended is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
@@ -75,7 +77,7 @@ impl Service {
 impl Supervisor<'_> {
     /// Runs the services until SIGTERM or SIGINT. Faults: a self-test failed; a process could not be started.
     pub(crate) fn run(&self, config: &Config) -> Result<Ended, Error> {
-        let failed = |source| Fault::Io { operation: "supervise", path: self.root.to_owned(), source };
+        let failed = |source| Fault::Io { operation: "supervise the services of", path: self.root.to_owned(), source };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         runtime.block_on(async {
             let (mut terminate, mut interrupt) =
@@ -164,9 +166,17 @@ impl Supervisor<'_> {
     }
 }
 
-/// Stops everything if a self-test failed: the other processes end with this one.
+/// Stops everything if a self-test failed or could not run: the other processes end with this one.
 fn passed(ended: ExitStatus) -> Result<(), Fault> {
-    if ended.success() { Ok(()) } else { Err(Fault::Escape(format!("the self-test ended with {ended}"))) }
+    match ended.code() {
+        Some(0) => Ok(()),
+        Some(FAILED) => Err(Fault::Escape("the lines above say why".into())),
+        // A wrong config, a damaged state or a signal: nothing was found.
+        _ => {
+            let source = std::io::Error::other(format!("its process ended ({ended}); the lines above say why"));
+            Err(Fault::Io { operation: "run", path: "the isolation self-test".into(), source })
+        }
+    }
 }
 
 /// Waits for a process to end; for ever if there is none.

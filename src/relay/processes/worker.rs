@@ -30,26 +30,26 @@ pub(crate) enum Worker {
         /// Mount point of the medium.
         #[arg(long)]
         medium: PathBuf,
-        /// Process that started it, and with which it ends.
+        /// Number of the process that started this one; this one ends with it.
         #[arg(long)]
         supervisor: i32,
     },
     /// Unpacks and inspects the files of a bundle.
     Examiner {
-        /// Process that started it, and with which it ends.
+        /// Number of the process that started this one; this one ends with it.
         #[arg(long)]
         supervisor: i32,
     },
     /// Forwards the UDP packets of DNS queries.
     #[command(name = "post")]
     UdpForwarder {
-        /// Process that started it, and with which it ends.
+        /// Number of the process that started this one; this one ends with it.
         #[arg(long)]
         supervisor: i32,
     },
     /// Tries to get out of its confinement, for the self-test.
     Attempt {
-        /// ProcessRole whose rights it has.
+        /// Role whose rights this process has.
         #[arg(long, value_enum)]
         role: ProcessRole,
         /// Layers of confinement that are in place.
@@ -107,7 +107,8 @@ fn work(root: &Path, worker: &Worker) -> Result<(), Error> {
             forwarder::run(socket, resolver, &config.dns).map_err(gone)?;
         }
         Worker::Wait => {
-            std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).during("wait at", Path::new("the input"))?;
+            std::io::copy(&mut std::io::stdin(), &mut std::io::sink())
+                .during("read", Path::new("the standard input"))?;
         }
         Worker::Examiner { supervisor } => {
             end_with(*supervisor, Signal::KILL)?;

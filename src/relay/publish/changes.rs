@@ -57,7 +57,7 @@ pub(crate) struct Example {
     /// The beginning of its line before, at most 300 bytes; none where it was not there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old: Option<String>,
-    /// And now; none where it is not there.
+    /// The beginning of its line now; none where it is not there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<String>,
 }
@@ -65,7 +65,8 @@ pub(crate) struct Example {
 impl ItemChanges {
     /// Digest that an officer's statement names.
     pub(crate) fn digest(&self) -> Result<Digest, Fault> {
-        let bytes = serde_json::to_vec(self).map_err(|_| Fault::Internal("changes cannot be written"))?;
+        let bytes = serde_json::to_vec(self)
+            .map_err(|_| Fault::Internal("the changes of a release cannot be written as JSON"))?;
         Ok(Digest::of(&bytes))
     }
 
@@ -149,7 +150,8 @@ impl ReleaseReader<'_> {
     /// The path and the beginning of an item's line.
     fn read(&self, placed: PlacedItem) -> Result<(String, String), Fault> {
         let at = usize::try_from(placed.artifact).unwrap_or(usize::MAX);
-        let damaged = || Fault::damaged(format!("the items of {}", self.id), "one of them is in no artifact");
+        let damaged =
+            || Fault::damaged(format!("the list of items of {}", self.id), "an item in it belongs to no artifact");
         let verdict = self.verdicts.get(at).ok_or_else(damaged)?;
         let (sha256, size) = verdict.kept().ok_or_else(damaged)?;
         if matches!(verdict.shown, Some(Kind::RulesArchive | Kind::ClamavCvd)) {

@@ -66,7 +66,12 @@ pub(crate) fn make_set(
     let by_path = |a: &SetFile, b: &SetFile| a.path.cmp(&b.path);
     files.sort_unstable_by(by_path);
     if let Some([one, other]) = files.array_windows().find(|[one, other]| one.path == other.path) {
-        let detail = format!("\"{}\" comes from {} and from {}", quoted(&one.path), one.feed, other.feed);
+        let detail = format!(
+            "the path \"{}\" comes from the feed {} and from the feed {}",
+            quoted(&one.path),
+            one.feed,
+            other.feed
+        );
         return Err(Refusal::new(Reason::PathClash, detail));
     }
     let brought = files.len();

@@ -108,7 +108,7 @@ impl State {
     /// Keeps a statement, by the digest of its text and key.
     pub fn store_statement(&self, id: &ReleaseId, taken: &StatementRecord) -> Result<(), Fault> {
         let name = Digest::of(format!("{}\n{}", taken.key, taken.text).as_bytes());
-        let bytes = serde_json::to_vec(taken).map_err(|_| Fault::Internal("a statement cannot be written"))?;
+        let bytes = serde_json::to_vec(taken).map_err(|_| Fault::Internal("a statement cannot be written as JSON"))?;
         durable::replace(&self.release_path(id).join("statements").join(format!("{name}.json")), &bytes)
     }
 }

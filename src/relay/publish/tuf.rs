@@ -169,7 +169,8 @@ pub(crate) fn read_metadata(state: &State, member: &SetMember) -> Result<Vec<(St
     for verdict in verdicts.iter().filter(is_tuf) {
         let Some((sha256, size)) = verdict.kept().filter(|(_, size)| *size <= LONGEST_METADATA) else { continue };
         let (path, offset) = if size < SMALL {
-            let missing = || Fault::damaged(id.to_string(), "its pack lacks a file");
+            let missing =
+                || Fault::damaged(format!("the pack of release {id}"), "a file that the verdicts name is not in it");
             (state.release_path(&id).join("pack"), packed.get(&sha256).ok_or_else(missing)?.offset)
         } else {
             (state.blob_path(sha256), 0)

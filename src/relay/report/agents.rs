@@ -26,7 +26,7 @@ pub(crate) struct AgentRow {
     pub program: String,
     /// Feed.
     pub feed: String,
-    /// ReleaseStatus of the agent.
+    /// Standing of the agent.
     pub standing: AgentStanding,
     /// True if the agent sent no request for 24 hours.
     pub silent: bool,
@@ -46,7 +46,7 @@ pub(crate) struct AgentRow {
     pub path: String,
 }
 
-/// ReleaseStatus of an agent: its version against the published one.
+/// Standing of an agent: its version against the published one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -91,7 +91,7 @@ impl AgentStanding {
                 "The agent has newer content than is published. It takes the published, older content at its next request. Nothing needs to be done."
             }
             Self::Incomplete => {
-                "The agent sends requests but never received a complete file. Read the log of its update program, and check the network between."
+                "The agent sends requests but never received a complete file. Read the log of its update program, and check the network between the agent and this relay."
             }
             Self::Withdrawn => {
                 "No release of this feed is published now. The agent keeps its content until the next release is published."

@@ -51,29 +51,29 @@ pub(crate) fn file_changes(state: &State, release: &Release, verdicts: &[Verdict
     if release.loss.twice > 0 {
         let count = release.loss.twice;
         changes.weaker.push(format!(
-            "{} in it twice or more: an engine uses one of them and ignores the others",
+            "{} in this release twice or more: an engine uses one copy and ignores the others",
             if count == 1 { "1 rule is".to_owned() } else { format!("{} rules are", thousands(count)) }
         ));
     }
     if let Some(again) = release.loss.again {
         changes.weaker.push(format!(
-            "it goes back to the content of {}/{again}: officers can let it in only with a downgrade ticket",
+            "this release goes back to the content of {}/{again}: officers can let it in only with a downgrade ticket",
             release.feed
         ));
     } else if release.loss.older > 0 {
-        changes
-            .weaker
-            .push("it goes back to older databases: officers can let it in only with a downgrade ticket".into());
+        changes.weaker.push(
+            "this release goes back to older databases: officers can let it in only with a downgrade ticket".into(),
+        );
     }
     let Some(served) = state.served_release(&release.id())? else { return Ok(changes) };
     let former = state.release(&served)?;
     let before = state.verdicts(&former)?;
     if served.version > release.version {
-        changes.weaker.push(format!("it has a lower version than {served}, which agents have now"));
+        changes.weaker.push(format!("this release has a lower version than {served}, which agents have now"));
     }
     if former.issued > release.issued {
         changes.weaker.push(format!(
-            "it was issued on {}, before the release that agents have now ({})",
+            "this release was issued on {}, before the release that agents have now ({})",
             release.issued, former.issued
         ));
     }

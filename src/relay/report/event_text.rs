@@ -19,7 +19,8 @@ pub(crate) fn event_text(event: &Event) -> String {
             format!("{operator} opened medium {medium}{facts}")
         }
         Event::MediumRead { bundles, unrelated, unchanged } => {
-            let changed = if *unchanged { "" } else { "; the medium was NOT shown to be unchanged at the end" };
+            let changed =
+                if *unchanged { "" } else { "; the medium was REMOVED TOO EARLY OR CHANGED while it was read" };
             format!(
                 "medium read: {}, {} not part of a bundle{changed}",
                 plural(*bundles, "bundle", "bundles"),
@@ -97,7 +98,7 @@ fn self_test_text(result: &SelfTest) -> String {
     let names: Vec<_> = roles.iter().map(|part| part.role.clone()).collect();
     let tried: u64 = roles.iter().map(|part| part.attempts).sum();
     let without: Vec<_> =
-        without.iter().map(|waiver| format!("; {} is waived: {}", waiver.layer, waiver.reason)).collect();
+        without.iter().map(|waiver| format!("; the layer {} is waived: {}", waiver.layer, waiver.reason)).collect();
     let exposed = match exposed.len() {
         0 => String::new(),
         n => format!("; {n} succeeded because of that waiver"),

@@ -132,7 +132,7 @@ fn day(at: Timestamp) -> String {
 fn row(by: GroupBy, group: String, attempts: &AttemptGroup, guard: &Guard) -> RefusalRow {
     let newest = attempts.newest.clone();
     let about = guard.about(&newest.label);
-    let unknown = "This version of gaprelay does not know the label; a newer version wrote it.";
+    let unknown = "This version of gaprelay does not know the label of these requests: another version, or another list of endpoints, gave it.";
     RefusalRow {
         agent: (by == GroupBy::Agent).then(|| group.clone()),
         day: (by == GroupBy::Day).then_some(group),

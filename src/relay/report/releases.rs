@@ -16,7 +16,7 @@ use inspect::Verdict;
 pub(crate) struct ReleaseRow {
     /// Record of the release.
     pub release: Release,
-    /// ReleaseStatus; none if the config no longer has the feed.
+    /// Standing; none if the config no longer has the feed.
     pub standing: Option<ReleaseStatus>,
     /// Channels that show it.
     pub channels: Vec<String>,

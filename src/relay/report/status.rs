@@ -64,7 +64,7 @@ impl std::fmt::Display for WitnessStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.time {
             Some(time) => write!(f, "{} cosigned the first {} entries on {time}", self.by.join(", "), self.size),
-            None => f.write_str("no head of the log has the cosignatures of a quorum of witnesses yet"),
+            None => f.write_str("no quorum of witnesses has cosigned the log yet"),
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct KeyInvolvement {
     pub key: String,
     /// Act of the key: `signed` or `approved`.
     pub part: &'static str,
-    /// ReleaseStatus of the release, in words.
+    /// Standing of the release, in words.
     pub standing: String,
 }
 

@@ -95,7 +95,7 @@ pub(crate) fn framed_page(
                     @if let Some(topic) = topic {
                         p { "Manual for this page: " a href={ "/manual/" (topic.topic) } { (topic.topic) " - " (topic.about) } }
                     }
-                    p { "These pages only show. A decision needs an officer's signature. No link leads out of this network." }
+                    p { "These pages decide nothing: each decision needs an officer's signature. No link leads out of this network." }
                 }
             }
         }

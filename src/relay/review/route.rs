@@ -99,9 +99,7 @@ fn show(context: &ReviewContext, reader: &PageReader, request: &PageRequest) -> 
         "/log" if reader.sees_evidence() => pages::log::page(context, reader, request),
         "/keys" if reader.sees_evidence() => pages::keys::page(context, reader),
         "/witnesses" if reader.sees_evidence() => pages::witnesses::page(context, reader, request),
-        "/witnesses/request.txt" if reader.sees_evidence() => {
-            pages::witnesses::request_file(context, request).map(|file| file.unwrap_or_else(missing))
-        }
+        "/witnesses/request.txt" if reader.sees_evidence() => pages::witnesses::request_file(context, request),
         "/refusals" | "/agents" | "/log" | "/keys" | "/witnesses" => {
             let text = "Your role is operator. Only officers and auditors see this page.";
             Ok(notice(403, "Your role does not see this page", text, NoticeLink::Today))

@@ -30,9 +30,9 @@ pub(crate) enum ProcessRole {
     UdpForwarder,
     /// Shows officers the state.
     Review,
-    /// Remembers logs, on an officer's machine.
+    /// Cosigns the heads of logs, on an officer's machine.
     Witness,
-    /// Tells the logs to a collector.
+    /// Writes the entries of the logs for a collector.
     Exporter,
 }
 
@@ -187,8 +187,8 @@ pub(crate) const RIGHTS: [Rights; 9] = [
     Rights {
         name: "post",
         letter: 'P',
-        may: "carries look-ups from its UDP socket to the sinkhole and answers back, to an address: the firewall \
-              must let it only reply",
+        may: "forwards look-ups from its UDP socket to the sinkhole, and sends the answers back to the agents' \
+              addresses; the firewall must let it reply only",
         reads: &[],
         writes: &[],
         appends: None,

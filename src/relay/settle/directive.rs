@@ -27,15 +27,18 @@ pub(super) fn accept(
     let directive = Directive::parse(&submitted.text)?;
     let ours = read_vkey(&keeper.state.import_log())?;
     if directive.relay != ours.name() {
-        let detail = format!("it is for {}, and this is {}", base::quoted(&directive.relay), ours.name());
+        let relay = base::quoted(&directive.relay);
+        let detail = format!("the directive is for the relay {relay}, and this relay is {}", ours.name());
         return Err(Error::refused(Reason::StatementForeign, detail));
     }
     let raw = directive.verify(&submitted.text, &submitted.signature, &keeper.keyring, keeper.now)?;
-    let text = String::from_utf8(submitted.text.clone()).map_err(|_| Fault::Internal("a directive changed"))?;
+    let text = String::from_utf8(submitted.text.clone())
+        .map_err(|_| Fault::Internal("a directive that was read as text is not text"))?;
     let signature = String::from_utf8_lossy(&submitted.signature).into_owned();
     let given = TakenDirective { taken: keeper.now, key: HEXLOWER.encode(&raw.key), text, signature };
     if keeper.trust.has_directive(&given) {
-        return Err(Error::refused(Reason::StatementRepeated, format!("{} ordered so before", directive.officer)));
+        let detail = format!("exactly this directive by {} already counts", directive.officer);
+        return Err(Error::refused(Reason::StatementRepeated, detail));
     }
     if let Order::WithdrawKey { key, .. } = &directive.order {
         return withdraw(keeper, &directive, key, raw, &given, report);
@@ -77,12 +80,14 @@ fn check_time(time: Timestamp, now: Timestamp) -> Result<(), Refusal> {
     if time.age(now) <= NEAR && now.age(time) <= NEAR {
         return Ok(());
     }
-    Err(Refusal::new(Reason::StatementClock, format!("it confirms {time}, and the clock says {now}")))
+    let detail = format!(
+        "the directive names the time {time}, and this relay's clock says {now}: they may differ by at most 24 hours"
+    );
+    Err(Refusal::new(Reason::StatementClock, detail))
 }
 
 /// Time to go back to, if another officer has said as well that `from` never was; `None`: one more has to. The clock
-/// itself
-/// is right by now, so that it is behind what the relay has seen. Refusal: `statement-clock`.
+/// itself is right by now, so that it is behind what the relay has seen. Refusal: `statement-clock`.
 fn turn_back(
     keeper: &Keeper,
     given: &TakenDirective,
@@ -92,13 +97,20 @@ fn turn_back(
     let (now, floor) = (keeper.now, keeper.floor());
     let wrong = |detail: String| Err(Refusal::new(Reason::StatementClock, detail));
     if keeper.trust.turned_back.contains(&from) {
-        return wrong(format!("the clock was turned back from {from} before"));
+        return wrong(format!("the clock was turned back from {from} before, which is possible only once"));
     }
-    if from != floor || now >= floor {
-        return wrong(format!("the clock says {now}, and the latest that the relay has seen is {floor}, not {from}"));
+    if now >= floor {
+        return wrong(format!(
+            "the clock says {now}, which is not before the newest time on record, {floor}: there is nothing to turn back"
+        ));
+    }
+    if from != floor {
+        return wrong(format!(
+            "the directive turns the clock back from {from}, and the newest time on record is {floor}: they must be the same"
+        ));
     }
     if to > now {
-        return wrong(format!("it is {to} already, and the clock says {now}"));
+        return wrong(format!("the directive says that {to} has passed, and the clock says {now}, which is earlier"));
     }
     check_time(to, now)?;
     let agreed = keeper.trust.directives.iter().filter_map(|other| match other.directive()? {
@@ -122,12 +134,20 @@ fn withdraw(
     let releases = affected_releases(&keeper.state, &keeper.config, &keeper.trust, key)?;
     let now = listing_digest(&releases);
     if !matches!(&directive.order, Order::WithdrawKey { releases, .. } if *releases == now) || releases.is_empty() {
-        let detail = format!("{} releases are concerned now, with the digest sha256:{now}", releases.len());
+        let detail = if releases.is_empty() {
+            format!("no release here was signed or approved with the key {key}, or each one is withdrawn already")
+        } else {
+            let count = releases.len();
+            format!(
+                "releases signed or approved with the key {key}: {count} now; their list has the digest sha256:{now}, and the directive names another list"
+            )
+        };
         return Err(Error::refused(Reason::StatementListing, detail));
     }
     let officer = keeper.keyring.by_id(raw.id).map(|(key, _)| key.clone());
     if let Some(other) = releases.iter().find(|it| !officer.as_ref().is_some_and(|key| key.is_for(&it.id.feed))) {
-        let detail = format!("{} may not decide on feed {}", directive.officer, other.id.feed);
+        let (officer, id) = (&directive.officer, &other.id);
+        let detail = format!("{officer} may not decide on feed {}, and the directive would withdraw {id}", id.feed);
         return Err(Error::refused(Reason::StatementSigner, detail));
     }
     let said = |keeper: &Keeper, id| {
@@ -141,7 +161,8 @@ fn withdraw(
         }
     }
     if open.is_empty() {
-        return Err(Error::refused(Reason::StatementRepeated, format!("{} ordered so before", directive.officer)));
+        let detail = format!("{} has withdrawn each of these releases before", directive.officer);
+        return Err(Error::refused(Reason::StatementRepeated, detail));
     }
     let event = |id: &bundle::ReleaseId| Event::Statement {
         feed: id.feed.clone(),

@@ -26,14 +26,20 @@ pub(super) fn collect(keeper: &Keeper) -> Result<(usize, Checkpoint), Fault> {
 /// there before is damage.
 pub(super) fn anchor_access_log(keeper: &mut Keeper, head: &Checkpoint) -> Result<(), Fault> {
     let folder = keeper.state.access_log();
-    let damaged = |what: &str| Fault::damaged(folder.to_string_lossy(), what);
+    let damaged = |what: String| Fault::damaged(folder.to_string_lossy(), what);
     let next = Anchor { size: head.size, root: Digest(head.root) };
     if let Some(before) = keeper.trust.anchored.as_ref().filter(|before| **before != next) {
         if before.size > head.size {
-            return Err(damaged("it is shorter than the import log says it was"));
+            return Err(damaged(format!(
+                "it is shorter than the import log says: {} entries on record, {} left. Restore it from a backup: gaprelay help backup",
+                before.size, head.size
+            )));
         }
         if proof::root(&Nodes::new(&folder, head.size), before.size)? != before.root.0 {
-            return Err(damaged("its first entries differ from those that the import log has on record"));
+            return Err(damaged(format!(
+                "its first {} entries differ from those that the import log has on record. Restore it from a backup: gaprelay help backup",
+                before.size
+            )));
         }
     }
     if head.size > 0 && keeper.trust.anchored.as_ref() != Some(&next) {

@@ -1,4 +1,5 @@
-//! Judges each item of the inbox.
+//! Judges each item of the inbox, statements and cosigned heads alike: a refused item is logged and reported, and changed
+//! nothing.
 
 use super::submission::{CosignedNote, InboxItem, SubmittedStatement, read_line, store};
 use super::{SettleReport, append_once, directive, statement};
@@ -44,11 +45,11 @@ fn judge_statement(
         statement::accept(keeper, submitted).map(|taken| report.taken.push(taken))
     };
     let statement = Digest::of(&submitted.text);
-    record_refusal(keeper, taken, report, |reason, detail| Event::StatementRefused { reason, detail, statement })
+    record_refused_item(keeper, taken, report, |reason, detail| Event::StatementRefused { reason, detail, statement })
 }
 
-/// Logs and reports a refusal; returns a fault of ours.
-fn record_refusal(
+/// Logs and reports an inbox item that is refused; returns a fault of the relay.
+fn record_refused_item(
     keeper: &mut Keeper,
     taken: Result<(), Error>,
     report: &mut SettleReport,
@@ -76,7 +77,7 @@ fn judge_cosigned(keeper: &mut Keeper, submitted: &CosignedNote, report: &mut Se
         Ok(judged) => judged,
         Err(error) => {
             let event = |reason, detail| Event::CosignatureRefused { reason, detail };
-            return record_refusal(keeper, Err(error), report, event);
+            return record_refused_item(keeper, Err(error), report, event);
         }
     };
     let (size, quorum) = (head.head.size, head.is_met);

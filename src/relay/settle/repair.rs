@@ -50,9 +50,9 @@ impl RepairStatement {
     /// Reads the six lines. Refusal: `statement-malformed`.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let malformed = |what: &str| Refusal::new(Reason::StatementMalformed, what);
-        let text = str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
+        let text = str::from_utf8(bytes).map_err(|_| malformed("the repair statement is not UTF-8 text"))?;
         let lines: Vec<&str> = text.strip_suffix('\n').unwrap_or_default().split('\n').collect();
-        let wrong = || malformed("it is not the six lines of gaprelay-repair/1");
+        let wrong = || malformed("the repair statement is not the six lines of gaprelay-repair/1");
         let [FORMAT, relay, log, trust, officer, reason] = lines[..] else { return Err(wrong()) };
         let digest = |text: &str| text.parse::<Digest>().map_err(malformed);
         let (size, root) = log.strip_prefix("log ").and_then(|rest| rest.split_once(" sha256:")).ok_or_else(wrong)?;
@@ -64,7 +64,11 @@ impl RepairStatement {
             reason: reason.strip_prefix("reason ").ok_or_else(wrong)?.into(),
         };
         check_who_and_why(&statement.officer, &statement.reason)?;
-        if statement.to_string() == text { Ok(statement) } else { Err(malformed("it is not in the one form")) }
+        if statement.to_string() == text {
+            Ok(statement)
+        } else {
+            Err(malformed("the repair statement is not byte for byte in the form that `gaprelay repair` prints"))
+        }
     }
 }
 
@@ -112,9 +116,13 @@ fn replay_log(state: &State) -> Result<Rebuilt, Fault> {
         return Err(damaged(detail));
     }
     if let Some(number) = replay.unread {
-        return Err(damaged(format!("entry {number} cannot be read, so the trust state cannot be made from the log")));
+        return Err(damaged(format!(
+            "entry {number} cannot be read, so the trust state cannot be made from the log; another version of gaprelay may have written it"
+        )));
     }
-    let trust = replay.trust.ok_or_else(|| damaged("it does not begin with the making of this relay".into()))?;
+    let none =
+        "it has no entry `initialised`, which names the first keyring, so the trust state cannot be made from it";
+    let trust = replay.trust.ok_or_else(|| damaged(none.into()))?;
     Ok(Rebuilt { relay: vkey.name().to_owned(), trust, log: (replay.head.0, Digest(replay.head.1)) })
 }
 
@@ -143,10 +151,14 @@ pub fn repair(
     // 2. The keyring is the one that the log names.
     let pin = rebuilt.trust.keyring.clone();
     let path = state.keyring_path(pin.version);
+    let file = match &keyring {
+        Some(_) => "the file that was given with --keyring".to_owned(),
+        None => format!("the relay's own copy, keyring/{}.toml, is missing or damaged: it", pin.version),
+    };
     // A copy that cannot be read is as good as a wrong one.
     let bytes = keyring.unwrap_or_else(|| durable::read(&path, LONGEST).unwrap_or_default());
     if Digest::of(&bytes) != pin.sha256 {
-        let detail = format!("the keyring file here is not keyring {} with sha256:{}", pin.version, pin.sha256);
+        let detail = format!("{file} is not keyring {} with sha256:{}, as the log names it", pin.version, pin.sha256);
         return Err(Error::refused(Reason::RepairKeyring, detail));
     }
     let mut ring = Keyring::parse(&bytes)?;
@@ -158,7 +170,15 @@ pub fn repair(
         let statement = RepairStatement::parse(text)?;
         let (key, raw) = signed_by(&statement.officer, Right::Repair, (text, signature), &ring, now)?;
         if statement != rebuilt.statement(&statement.officer, &statement.reason)? {
-            let detail = format!("the statement of {} is not about what this relay's log tells", key.name);
+            let detail = if statement.relay == rebuilt.relay {
+                format!(
+                    "the repair statement of {} names another log head or trust state than the log gives now: print it again with `gaprelay repair`",
+                    key.name
+                )
+            } else {
+                let other = base::quoted(&statement.relay);
+                format!("the repair statement of {} is for the relay {other}, and this is {}", key.name, rebuilt.relay)
+            };
             return Err(Error::refused(Reason::StatementDigest, detail));
         }
         keys.insert(raw.key);
@@ -170,7 +190,7 @@ pub fn repair(
         });
     }
     if keys.len() < OFFICERS {
-        let detail = format!("it has the word of {} of {OFFICERS} officers", keys.len());
+        let detail = format!("the repair is signed by {} of the {OFFICERS} officers that it needs", keys.len());
         return Err(Error::refused(Reason::RepairOfficers, detail));
     }
 

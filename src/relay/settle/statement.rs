@@ -18,25 +18,32 @@ pub(super) fn accept(
 ) -> Result<(ReleaseId, Decision, String), Error> {
     let statement = Statement::parse(&submitted.text)?;
     let id = &statement.release;
-    let unknown = || Refusal::new(Reason::StatementUnknownRelease, format!("there is no release {id} here"));
-    keeper.trust.accepted_manifest(&id.feed, id.version).ok_or_else(unknown)?;
+    let unknown = |detail: String| Refusal::new(Reason::StatementUnknownRelease, detail);
+    let never = || unknown(format!("this relay holds no release {id}"));
+    keeper.trust.accepted_manifest(&id.feed, id.version).ok_or_else(never)?;
     if !keeper.state.release_path(id).is_dir() {
-        return Err(unknown().into());
+        let detail =
+            format!("release {id} was accepted, but is no longer kept here: `gaprelay gc` removes old releases");
+        return Err(unknown(detail).into());
     }
-    let feed = keeper.config.feed(&id.feed).ok_or_else(unknown)?;
+    let no_feed = || unknown(format!("config.toml has no feed {}, so nobody can decide on release {id}", id.feed));
+    let feed = keeper.config.feed(&id.feed).ok_or_else(no_feed)?;
     let release = keeper.state.release(id)?;
     if statement.manifest != release.manifest || statement.verdicts != release.verdicts {
-        let detail = format!("it is about other bytes than {id} has here");
+        let what = if statement.manifest == release.manifest { "verdicts" } else { "manifest" };
+        let detail = format!("the statement names another digest of the {what} than release {id} has here");
         return Err(Error::refused(Reason::StatementDigest, detail));
     }
     let raw = statement.verify(&submitted.text, &submitted.signature, &keeper.keyring, keeper.now)?;
     if release.operator.is(&statement.officer) {
-        let detail = format!("{} is not to approve what {} imported", statement.officer, release.operator);
+        let (officer, operator) = (&statement.officer, &release.operator);
+        let detail = format!("{operator} imported release {id}, so an officer other than {officer} must decide on it");
         return Err(Error::refused(Reason::StatementOwnImport, detail));
     }
     let (key, before) = (data_encoding::HEXLOWER.encode(&raw.key), keeper.state.statements(id)?);
     if before.iter().any(|t| t.key == key && t.decision == statement.decision) {
-        let detail = format!("{} said so before", statement.officer);
+        let (officer, decision) = (&statement.officer, statement.decision.word());
+        let detail = format!("the decision `{decision}` by {officer} on release {id} already counts");
         return Err(Error::refused(Reason::StatementRepeated, detail));
     }
     let stands = release_status(&release, &before, feed);
@@ -47,7 +54,7 @@ pub(super) fn accept(
         ReleaseStatus::Held { .. } | ReleaseStatus::Approved => false,
     };
     if closed {
-        return Err(Error::refused(Reason::StatementClosed, format!("{id} was {stands}")));
+        return Err(Error::refused(Reason::StatementClosed, format!("release {id} was {stands}, and that is final")));
     }
     check_ticket(&statement, &release, keeper.now)?;
     // What was signed is what would happen now, or nobody has looked at it. Once published it happens no more.
@@ -55,10 +62,11 @@ pub(super) fn accept(
         && matches!(stands, ReleaseStatus::Held { .. })
         && statement.changes != item_changes(&keeper.state, &release, Examples::Few)?.digest()?
     {
-        let detail = format!("what agents have is not what {id} was compared with when it was signed");
+        let detail = format!("the statement names other changes than release {id} would now make for agents");
         return Err(Error::refused(Reason::StatementChanges, detail));
     }
-    let text = String::from_utf8(submitted.text.clone()).map_err(|_| Fault::Internal("a statement changed"))?;
+    let text = String::from_utf8(submitted.text.clone())
+        .map_err(|_| Fault::Internal("a statement that was read as text is not text"))?;
     let signature = String::from_utf8_lossy(&submitted.signature).into_owned();
     let (officer, decision) = (statement.officer.clone(), statement.decision);
     let event = Event::Statement {
@@ -81,10 +89,16 @@ pub(super) fn accept(
 fn check_ticket(statement: &Statement, release: &Release, now: Timestamp) -> Result<(), Refusal> {
     let id = &statement.release;
     let wrong = match (statement.decision, release.loss.goes_back(), &statement.ticket) {
-        (Decision::Approve, true, _) => format!("{id} goes back to older content, and an approval does not say so"),
-        (Decision::Downgrade, false, _) => format!("{id} does not go back to older content"),
+        (Decision::Approve, true, _) => {
+            format!("release {id} goes back to older content: that needs a downgrade ticket, and this is an approval")
+        }
+        (Decision::Downgrade, false, _) => {
+            format!(
+                "release {id} does not go back to older content: that needs an approval, and this is a downgrade ticket"
+            )
+        }
         (Decision::Downgrade, true, Some(ticket)) if ticket.until <= now => {
-            format!("its time was over {}", ticket.until)
+            format!("the downgrade ticket for release {id} was valid until {}, and it is {now} now", ticket.until)
         }
         _ => return Ok(()),
     };

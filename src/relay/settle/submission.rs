@@ -52,7 +52,8 @@ pub fn hand_in(state: &State, statement: &SubmittedStatement) -> Result<(), Faul
 
 /// Writes an item under its digest, so that the same item twice is one file, whenever it was submitted.
 pub(super) fn store(state: &State, item: &InboxItem) -> Result<(), Fault> {
-    let bytes = serde_json::to_vec(item).map_err(|_| Fault::Internal("a statement cannot be written"))?;
+    let bytes =
+        serde_json::to_vec(item).map_err(|_| Fault::Internal("an item of the inbox cannot be turned into JSON"))?;
     let name = match item {
         InboxItem::Statement(statement) => Digest::of(&[statement.text.as_slice(), &statement.signature].concat()),
         InboxItem::Cosigned(cosigned) => Digest::of(cosigned.cosigned.as_bytes()),

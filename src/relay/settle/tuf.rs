@@ -70,7 +70,7 @@ impl TreeAttempt {
         let key = read_key(&keeper.state)?.map(|key| key.verifying_key().to_bytes());
         let hour = keeper.now.secs() / 3600;
         let bytes = serde_json::to_vec(&(sets, &config.feed, config.expires.0.as_secs(), key, hour));
-        let of = Digest::of(&bytes.map_err(|_| Fault::Internal("a list of sets cannot be written"))?);
+        let of = Digest::of(&bytes.map_err(|_| Fault::Internal("a list of sets cannot be turned into JSON"))?);
         Ok(Self { of, refused: keeper.state.root().join("tuf/refused") })
     }
 
@@ -96,7 +96,8 @@ impl TreeAttempt {
 /// The relay's key. Refusal: there is none.
 fn require_key(state: &State) -> Result<SigningKey, Error> {
     read_key(state)?.ok_or_else(|| {
-        Error::refused(Reason::TufRefused, "the relay has no key to sign with: gaprelay tuf key makes it")
+        let detail = "the relay's key for its TUF repository, log/tuf.key, is not there: restore it from a backup; for a relay that never had one, `gaprelay tuf key` makes it";
+        Error::refused(Reason::TufRefused, detail)
     })
 }
 
@@ -108,7 +109,8 @@ pub(crate) fn read_key(state: &State) -> Result<Option<SigningKey>, Fault> {
     }
     let text = durable::read(&path, 4096)?;
     let seed = data_encoding::HEXLOWER.decode(text.trim_ascii()).ok().and_then(|seed| seed.try_into().ok());
-    let seed: [u8; 32] = seed.ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it is not a key"))?;
+    let wrong = "it is not the relay's TUF key, which is 64 hex digits. Nothing was changed. Restore this file from a backup: gaprelay help backup";
+    let seed: [u8; 32] = seed.ok_or_else(|| Fault::damaged(path.to_string_lossy(), wrong))?;
     Ok(Some(SigningKey::from_bytes(&seed)))
 }
 

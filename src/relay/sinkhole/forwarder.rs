@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn letters() {
+    fn messages_are_read_as_they_were_written() {
         for from in ["10.0.0.1:53", "[fd00::1]:5353"] {
             let packet_in_hand = ForwardedPacket { ticket: 7, from: from.parse().unwrap(), packet: b"packet" };
             assert_eq!(open(&seal(&packet_in_hand)).unwrap(), packet_in_hand);

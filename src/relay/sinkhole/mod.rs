@@ -149,21 +149,25 @@ pub fn run(state: &State, config: &Config, zones: Zones, sockets: QuerySockets, 
     ended
 }
 
-/// Answers what a post brings, in its order; gives why that ended.
+/// Answers what a UDP forwarder brings, in its order; returns why that ended.
 async fn correspond(resolver: &Resolver, pair: &UnixDatagram, address: SocketAddr) -> io::Error {
     let mut message = vec![0; forwarder::LARGEST + 64];
     loop {
         let length = match pair.recv(&mut message).await {
-            Ok(0) => return io::ErrorKind::UnexpectedEof.into(),
+            Ok(0) => {
+                let what = format!("the UDP forwarder for {address} ended");
+                return io::Error::new(io::ErrorKind::UnexpectedEof, what);
+            }
             Ok(length) => length,
             Err(e) => return e,
         };
-        let Some(letter) = forwarder::open(message.get(..length).unwrap_or_default()) else {
-            return io::ErrorKind::InvalidData.into();
+        let Some(query) = forwarder::open(message.get(..length).unwrap_or_default()) else {
+            let what = format!("the UDP forwarder for {address} sent a message that cannot be read");
+            return io::Error::new(io::ErrorKind::InvalidData, what);
         };
-        let looked = resolver.look_up(letter.packet, Way::Udp, letter.from, address);
-        let Some(packet) = looked.filter(|_| letter.ticket != 0) else { continue };
-        if let Err(e) = pair.send(&[letter.ticket.to_be_bytes().as_slice(), &packet].concat()).await {
+        let looked = resolver.look_up(query.packet, Way::Udp, query.from, address);
+        let Some(packet) = looked.filter(|_| query.ticket != 0) else { continue };
+        if let Err(e) = pair.send(&[query.ticket.to_be_bytes().as_slice(), &packet].concat()).await {
             return e;
         }
     }

@@ -18,6 +18,9 @@ const LARGEST: u64 = 16 << 20;
 const TTL: u32 = 60;
 /// Most aliases (CNAME) followed.
 const ALIASES: usize = 8;
+/// Fault of a text that is sent in pieces, where the end of a piece lies within a character.
+const LONG_TEXT: &str =
+    "has a text longer than 255 bytes that is not plain ASCII: make it shorter, or write it in ASCII";
 
 /// All that is answered.
 #[derive(Debug, Default)]
@@ -59,11 +62,11 @@ impl Zones {
     pub fn load(dns: &Dns, root: &Path) -> Result<Self, Fault> {
         let mut zones = Self::default();
         for given in &dns.names {
-            let wrong = |why: &str| Fault::Config(format!("dns.name \"{}\": {why}", quoted(given.name.get_ref())));
+            let wrong = |why: &str| Fault::Config(format!("dns.name \"{}\" {why}", quoted(given.name.get_ref())));
             let text = given.name.get_ref();
             let (text, map) =
                 text.strip_prefix("*.").map_or((text.as_str(), &mut zones.names), |below| (below, &mut zones.below));
-            let name = absolute(text).ok_or_else(|| wrong("is not a name"))?;
+            let name = absolute(text).ok_or_else(|| wrong("is not a name that DNS allows"))?;
             let mut data: Vec<RData> = given
                 .addresses
                 .iter()
@@ -74,19 +77,19 @@ impl Zones {
                 .collect();
             for text in &given.text {
                 let pieces = text.as_bytes().chunks(255).map(|piece| String::from_utf8(piece.to_vec()));
-                let pieces =
-                    pieces.collect::<Result<Vec<_>, _>>().map_err(|_| wrong("has a text that cannot be cut"))?;
+                let pieces = pieces.collect::<Result<Vec<_>, _>>().map_err(|_| wrong(LONG_TEXT))?;
                 data.push(RData::TXT(TXT::new(pieces)));
             }
             let records = data.into_iter().map(|data| Record::from_rdata(name.clone(), TTL, data)).collect();
             if map.insert(LowerName::new(&name), records).is_some() {
-                return Err(wrong("stands twice"));
+                return Err(wrong("stands twice: leave one of the two out"));
             }
         }
         for given in &dns.zones {
             let zone = Zone::load(given.name.get_ref(), &root.join(&given.file))?;
             if zones.own.iter().any(|other| other.origin == zone.origin) {
-                return Err(Fault::Config(format!("dns.zone \"{}\" stands twice", quoted(given.name.get_ref()))));
+                let name = quoted(given.name.get_ref());
+                return Err(Fault::Config(format!("dns.zone \"{name}\" stands twice: leave one of the two out")));
             }
             zones.own.push(zone);
         }
@@ -166,22 +169,28 @@ impl Zone {
                 quoted(&why)
             ))
         };
-        let origin = absolute(name).ok_or_else(|| wrong("is not a name".into()))?;
-        let size = std::fs::metadata(path).map_err(|e| wrong(e.to_string()))?.len();
+        let origin = absolute(name).ok_or_else(|| wrong("the zone's name is not a name that DNS allows".into()))?;
+        let unread = |e: std::io::Error| wrong(format!("the file cannot be read: {e}"));
+        let size = std::fs::metadata(path).map_err(unread)?.len();
         if size > LARGEST {
-            return Err(wrong(format!("the file is larger than {LARGEST} bytes")));
+            return Err(wrong(format!("the file is larger than {} MiB", LARGEST >> 20)));
         }
-        let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
-        let parsed = Parser::new(text, None, Some(origin.clone())).parse().map_err(|e| wrong(e.to_string()))?;
+        let text = std::fs::read_to_string(path).map_err(unread)?;
+        let parsed = Parser::new(text, None, Some(origin.clone()))
+            .parse()
+            .map_err(|e| wrong(format!("the file is not a master file: {e}")))?;
         let origin = LowerName::new(&origin);
         let mut records: BTreeMap<LowerName, Vec<Record>> = BTreeMap::new();
         let mut soa = None;
         for (key, set) in parsed.1 {
             if !origin.zone_of(&key.name) {
-                return Err(wrong(format!("{} does not lie in the zone", key.name)));
+                return Err(wrong(format!("the name {} does not lie in the zone", key.name)));
             }
             if key.record_type == RecordType::NS && key.name != origin {
-                return Err(wrong(format!("{} is delegated (NS), but nobody is referred to another server", key.name)));
+                return Err(wrong(format!(
+                    "the name {} is delegated (NS record), and the sinkhole refers nobody to another server: remove that record",
+                    key.name
+                )));
             }
             let all: Vec<Record> = set.records_without_rrsigs().cloned().collect();
             if let Some(record) = all.first().filter(|_| key.record_type == RecordType::SOA && key.name == origin) {
@@ -194,7 +203,7 @@ impl Zone {
                 records.entry(above.clone()).or_default();
             }
         }
-        let mut soa = soa.ok_or_else(|| wrong("it has no SOA".into()))?;
+        let mut soa = soa.ok_or_else(|| wrong("the file has no SOA record for the zone's own name".into()))?;
         if let RData::SOA(data) = &soa.data {
             soa.ttl = soa.ttl.min(data.minimum);
         }

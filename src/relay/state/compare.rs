@@ -143,14 +143,14 @@ impl ReleaseItems<'_> {
         let mut found = Vec::new();
         for part in parts {
             let mut file = &self.file;
-            let path = std::path::Path::new("a release's items");
+            let path = std::path::Path::new("the file `items` of a release");
             file.seek(SeekFrom::Start(part.first.saturating_mul(RECORD as u64))).during("read", path)?;
             let mut reader = BufReader::with_capacity(1 << 20, file);
             let mut record = [0; RECORD];
             for _ in 0..part.count {
                 reader.read_exact(&mut record).during("read", path)?;
                 let item = Item::parse(&record).ok_or_else(|| {
-                    Fault::damaged("the file `items` of a release", "one of its records is not of the known form")
+                    Fault::damaged("the file `items` of a release", "one of its records cannot be read")
                 })?;
                 let [high, low, ..] = item.key;
                 let place = u64::from(u16::from_be_bytes([high, low]));

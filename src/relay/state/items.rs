@@ -68,8 +68,8 @@ impl ItemWriter {
             self.records.flush().during("write", &path)?;
             let file = self.records.get_mut();
             let end = self.open.first * RECORD as u64;
-            file.set_len(end).during("cut", &path)?;
-            file.seek(SeekFrom::Start(end)).during("cut", &path)?;
+            file.set_len(end).during("shorten", &path)?;
+            file.seek(SeekFrom::Start(end)).during("shorten", &path)?;
         } else if self.open.count > 0 {
             self.sections.push(self.open);
             self.open.first += self.open.count;

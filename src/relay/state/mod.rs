@@ -71,10 +71,14 @@ impl State {
     pub fn open(root: &Path) -> Result<Self, Fault> {
         let state = Self { published: Published::new(root) };
         if !state.config_path().is_file() {
-            return Err(Fault::Config(format!(
-                "{} is not a state folder of gaprelay: there is no config.toml in it. Make a state folder with `gaprelay init`, or name another folder with `--state DIR`.",
-                root.display()
-            )));
+            return Err(if root.join("trust").exists() {
+                state.without_config()
+            } else {
+                Fault::usage(
+                    format!("{} is not a state folder of gaprelay: there is no config.toml in it", root.display()),
+                    "Make a state folder with `gaprelay init`, or name another folder with `--state DIR`.",
+                )
+            });
         }
         for part in FOLDERS {
             if !root.join(part).is_dir() {
@@ -91,16 +95,14 @@ impl State {
     pub fn create(root: &Path, config: &str, parsed: &Config, keyring: &[u8], ring: &Keyring) -> Result<Self, Fault> {
         let state = Self { published: Published::new(root) };
         if state.config_path().exists() || root.join("trust").exists() {
-            let root = root.display();
-            return Err(Fault::Config(if state.config_path().exists() {
-                format!(
-                    "{root} already holds a state folder of gaprelay; nothing was changed. Name another folder with `--state DIR`."
+            return Err(if state.config_path().exists() {
+                Fault::usage(
+                    format!("{} already holds a state folder of gaprelay; nothing was changed", root.display()),
+                    "Name another folder with `--state DIR`.",
                 )
             } else {
-                format!(
-                    "{root} holds a part of a state folder: an earlier `gaprelay init` was interrupted, so it has no config.toml. Remove {root}, then run the same command again."
-                )
-            }));
+                state.without_config()
+            });
         }
         for part in FOLDERS {
             durable::create_dir(&root.join(part))?;
@@ -116,6 +118,26 @@ impl State {
         // Last: a state whose making was interrupted has no config and is not taken for a state.
         durable::replace(&state.config_path(), config.as_bytes())?;
         Ok(state)
+    }
+
+    /// Fault of a folder that holds a part of a state but no config: a relay that lost it has log entries or releases, and
+    /// an `init` that was interrupted has neither.
+    fn without_config(&self) -> Fault {
+        let root = self.root().display();
+        let is_used = |folder: PathBuf| durable::names(&folder).is_ok_and(|names| !names.is_empty());
+        if is_used(self.import_log().join("tile/entries")) || is_used(self.root().join("releases")) {
+            Fault::usage(
+                format!("{root} holds the state of a relay, but its config.toml is missing; nothing was changed"),
+                "Remove nothing: restore config.toml from a backup (`gaprelay help backup`).",
+            )
+        } else {
+            Fault::usage(
+                format!(
+                    "{root} holds a part of a state folder, without a config.toml: an earlier `gaprelay init` was interrupted"
+                ),
+                format!("Remove {root}, then run `gaprelay init` again."),
+            )
+        }
     }
 
     /// Paths and readers of what servers may see.
@@ -180,9 +202,8 @@ impl State {
     /// Reads the config.
     pub fn config(&self) -> Result<Config, Fault> {
         let bytes = durable::read(&self.config_path(), LONGEST)?;
-        let text = String::from_utf8(bytes).map_err(|_| {
-            Fault::Config("config.toml is not UTF-8 text. Save it as UTF-8, then run `gaprelay check-config`.".into())
-        })?;
+        let next = "Save config.toml as UTF-8, then run `gaprelay check-config`.";
+        let text = String::from_utf8(bytes).map_err(|_| Fault::usage("config.toml is not UTF-8 text", next))?;
         Config::parse_file(&text, Path::new("config.toml"))
     }
 }

@@ -106,7 +106,7 @@ impl Trust {
 
     /// Content of the file.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Fault> {
-        serde_json::to_vec_pretty(self).map_err(|_| Fault::Internal("trust cannot be written"))
+        serde_json::to_vec_pretty(self).map_err(|_| Fault::Internal("the trust file cannot be turned into JSON"))
     }
 
     /// Applies an entry of the import log to the trust state made from the entries before it: the file is nothing but

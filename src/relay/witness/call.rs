@@ -76,27 +76,35 @@ pub(crate) fn open(memory: WitnessState, listener: StdListener, confined: Partly
 async fn receive(request: Request<Incoming>, memory: Arc<WitnessState>) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     if head.uri.path() != "/add-checkpoint" {
-        return answer(404, "text/plain", "this witness knows the call /add-checkpoint only\n".into());
+        return answer(404, "text/plain", "this witness answers /add-checkpoint only\n".into());
     }
     if head.method != Method::POST {
-        return answer(405, "text/plain", "send the body of add-checkpoint by POST\n".into());
+        return answer(405, "text/plain", "add-checkpoint takes its body by POST only\n".into());
     }
     let most = usize::try_from(LONGEST).unwrap_or(usize::MAX);
-    let Ok(Ok(body)) = tokio::time::timeout(PATIENCE, Limited::new(body, most).collect()).await else {
-        return answer(400, "text/plain", "the body is too long, or came too slowly\n".into());
+    let body = match tokio::time::timeout(PATIENCE, Limited::new(body, most).collect()).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => {
+            let why = format!("the body is longer than {most} bytes, or did not arrive whole\n");
+            return answer(400, "text/plain", why);
+        }
+        Err(_) => {
+            let why = format!("the body did not arrive within {} seconds\n", PATIENCE.as_secs());
+            return answer(400, "text/plain", why);
+        }
     };
     let body = String::from_utf8(body.to_bytes().to_vec()).unwrap_or_default();
     let judged = tokio::task::spawn_blocking(move || memory.answer(&body, clock::now())).await;
     match judged {
         Ok(Ok(Ok(line))) => answer(200, "text/plain; charset=utf-8", line),
         Ok(Ok(Err(No::Conflict(size) | No::Forked(size)))) => answer(409, "text/x.tlog.size", format!("{size}\n")),
-        Ok(Ok(Err(No::Malformed))) => answer(400, "text/plain", "this is not a body of add-checkpoint\n".into()),
-        Ok(Ok(Err(No::UnknownLog))) => answer(404, "text/plain", "this log is not known here\n".into()),
-        Ok(Ok(Err(No::Unsigned))) => answer(403, "text/plain", "it is not signed by the log's key\n".into()),
+        Ok(Ok(Err(No::Malformed))) => answer(400, "text/plain", "the body is not a request of add-checkpoint\n".into()),
+        Ok(Ok(Err(No::UnknownLog))) => answer(404, "text/plain", "this witness does not know this log\n".into()),
+        Ok(Ok(Err(No::Unsigned))) => answer(403, "text/plain", "the head is not signed by the log's key\n".into()),
         Ok(Ok(Err(No::Inconsistent))) => {
             answer(422, "text/plain", "the log did not grow from the head that this witness signed last\n".into())
         }
-        Ok(Err(_)) | Err(_) => answer(500, "text/plain", "the memory cannot be read or written\n".into()),
+        Ok(Err(_)) | Err(_) => answer(500, "text/plain", "this witness cannot read or write its own records\n".into()),
     }
 }
 

@@ -1,6 +1,6 @@
-//! A memory of logs that is kept outside them: on an officer's machine, with a key of its own. It cosigns a
-//! head only if that grew from the last one it signed, and remembers before it answers (C2SP tlog-witness).
-//! Out of scope: how a head comes here; on the relay nothing calls this.
+//! Witness: keeps the newest head of each log that it knows, on an officer's machine, with a key of its own. It cosigns a
+//! head only if that grew from the last one it signed, and stores it before it answers (C2SP tlog-witness). Out of scope:
+//! the transport of heads; on the relay nothing calls this.
 //!
 //! ```text
 //! witness.key                  the secret key, mode 0600
@@ -18,7 +18,7 @@ pub(crate) mod call;
 use std::path::{Path, PathBuf};
 
 use base::lock::Lock;
-use base::{Digest, Fault, Timestamp, durable};
+use base::{Digest, Fault, Timestamp, durable, quoted};
 use tlog::check::read_vkey;
 use tlog::cosignature::Cosigner;
 use tlog::note::{Checkpoint, Verifier};
@@ -29,7 +29,7 @@ use tlog::tree::root_of;
 /// Most pieces of evidence of each kind that are kept of a log.
 const EVIDENCE: usize = 16;
 
-/// The memory, in its folder.
+/// Witness with its key and its records, in its folder.
 pub(crate) struct WitnessState {
     folder: PathBuf,
     cosigner: Cosigner,
@@ -56,11 +56,14 @@ impl WitnessState {
     /// Makes an empty memory with a fresh key. Fault: the folder is there already.
     pub(crate) fn create(folder: &Path, name: &str) -> Result<Self, Fault> {
         if folder.exists() {
-            return Err(Fault::Config(format!("{} is there already", folder.display())));
+            let next = "Name a folder that does not exist yet: a new witness never replaces an old one.";
+            return Err(Fault::usage(format!("{} exists already; nothing was changed", folder.display()), next));
         }
         let fits = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
         if name.is_empty() || name.len() > 100 || !name.chars().all(fits) {
-            return Err(Fault::Config("a witness's name is a host and a path, such as desk.example/witness".into()));
+            let next =
+                "Give a host and a path, such as desk.example/witness: 1 to 100 letters, digits and . _ - / only.";
+            return Err(Fault::usage(format!("\"{}\" cannot be the name of a witness", quoted(name)), next));
         }
         let cosigner = Cosigner::generate(name)?;
         durable::create_dir(&folder.join("logs"))?;
@@ -74,14 +77,15 @@ impl WitnessState {
     pub(crate) fn open(folder: &Path) -> Result<Self, Fault> {
         let path = folder.join("witness.key");
         if !path.is_file() {
-            return Err(Fault::Config(format!(
-                "{} is not the folder of a witness: make one with `gaprelay log witness init`",
-                folder.display()
-            )));
+            return Err(Fault::usage(
+                format!("{} is not the folder of a witness: there is no witness.key in it", folder.display()),
+                "Name the folder of the witness, or make a new witness: gaprelay log witness init DIR --name NAME",
+            ));
         }
         let text = String::from_utf8(durable::read(&path, 4096)?).unwrap_or_default();
         let cosigner = Cosigner::parse(&text);
-        let cosigner = cosigner.ok_or_else(|| Fault::damaged(path.to_string_lossy(), "the key cannot be read"))?;
+        let wrong = "it is not the secret key of a witness. Make a new witness, with a new key: gaprelay help backup";
+        let cosigner = cosigner.ok_or_else(|| Fault::damaged(path.to_string_lossy(), wrong))?;
         Ok(Self { folder: folder.to_owned(), cosigner })
     }
 
@@ -105,8 +109,10 @@ impl WitnessState {
         let path = self.log(key.name()).join("vkey");
         let text = format!("{}\n", key.to_text());
         if path.exists() && durable::read(&path, 4096)? != text.as_bytes() {
-            let wrong = "a log of this name is known with another key: a relay that was made anew needs a new name";
-            return Err(Fault::Config(wrong.into()));
+            return Err(Fault::usage(
+                format!("the log {} is known with another key; nothing was changed", quoted(key.name())),
+                "Ask the officers of the relay why the key changed. A relay that was made anew needs a new name.",
+            ));
         }
         durable::create_dir(&self.log(key.name()))?;
         durable::replace(&path, text.as_bytes())
@@ -134,7 +140,8 @@ impl WitnessState {
         // A memory that was changed remembers nothing; it must not pass for an empty one.
         let ours = self.cosigner.witness().cosigned(&note).is_some();
         let head = key.head(&note).filter(|_| ours);
-        head.map(Some).ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it is not what this witness signed"))
+        let wrong = "it is not what this witness signed. Make a new witness, with a new key: gaprelay help backup";
+        head.map(Some).ok_or_else(|| Fault::damaged(path.to_string_lossy(), wrong))
     }
 
     /// Judges a head; if it grew from what is remembered, remembers it, durably, and only then gives the

@@ -158,7 +158,7 @@ fn directive_form(reader: &PageReader) -> Markup {
         details {
             summary { "Hand in a signed directive" }
             p {
-                "A directive is a signed order of an officer: to deny a key, a feed or an origin, to withdraw what a key brought in, to waive the dates of a bundle, or to confirm the clock. "
+                "A directive is a signed order of an officer: to deny a key, a feed or an origin, to withdraw what a key brought in, to accept one bundle that is expired, stale or far ahead, or to confirm the clock. "
                 "Print it with " code { "gaprelay directive" } " on the relay, sign it with minisign, and hand in the text and the signature."
             }
             @if reader.hands_in() {

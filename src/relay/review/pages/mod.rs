@@ -18,7 +18,7 @@ use maud::Markup;
 /// Most rows of a table on a page.
 const ROWS: usize = 200;
 
-/// ReleaseStatus of a release, as a mark.
+/// Standing of a release, as a mark.
 fn standing(row: &ReleaseRow) -> Markup {
     let class = match &row.standing {
         Some(ReleaseStatus::Held { .. }) => "warn",

@@ -199,8 +199,14 @@ fn verdicts(verdicts: &[Verdict], request: &PageRequest) -> Markup {
                         td { (kind(verdict)) @if let Some(database) = verdict.database { br; (database.words()) } }
                         td { @if let Some(reason) = verdict.reason {
                             code { (reason) } ": " (reason.meaning().trim_end_matches('.'))
-                            @if let Some(member) = &verdict.member { ", in " (quoted_text(member)) }
-                            @if let Some(line) = verdict.line { ", line " (line) }
+                            @match (&verdict.member, verdict.line) {
+                                // The archive itself is at fault: this is the cause, not a file in it.
+                                (Some(cause), _) if reason == Reason::ArchiveForm => { ": " (quoted_text(cause)) }
+                                (member, line) => {
+                                    @if let Some(member) = member { ", in " (quoted_text(member)) }
+                                    @if let Some(line) = line { ", line " (line) }
+                                }
+                            }
                             @if let Some(stripped) = &verdict.stripped { (lines_left_out(&stripped.places())) }
                             "."
                         } }
@@ -267,7 +273,8 @@ fn draft(request: &PageRequest, details: &ReleaseDetails, changes: Digest) -> Re
         }
     };
     let ticket = (decision == Decision::Downgrade).then(|| request.field("until").trim().parse());
-    let until = ticket.transpose().map_err(|e: &str| Refusal::new(Reason::StatementMalformed, e))?;
+    let malformed = |e: &str| Refusal::new(Reason::StatementMalformed, format!("the end of the downgrade is {e}"));
+    let until = ticket.transpose().map_err(malformed)?;
     let ticket = until.map(|until| Ticket { incident: request.field("incident").trim().to_owned(), until });
     let (officer, reason) = (request.field("officer"), request.field("reason"));
     details.row.release.statement(changes, (decision, ticket), officer.trim(), reason.trim())

@@ -7,7 +7,7 @@ use crate::log::writer::each_from;
 use crate::report::numbers::thousands;
 use crate::report::{event_text, status};
 use crate::review::ReviewContext;
-use crate::review::layout::{framed_page, mark, safe_text};
+use crate::review::layout::{NoticeLink, framed_page, mark, notice, safe_text};
 use crate::review::readers::PageReader;
 use crate::review::request::PageRequest;
 use crate::review::response::PageResponse;
@@ -124,11 +124,22 @@ fn next_request(reader: &PageReader, heads: &[Cosigned]) -> Markup {
     }
 }
 
-/// Body of an `add-checkpoint` request (C2SP tlog-witness), as a file; `None` if the log has no such older size.
-pub(crate) fn request_file(context: &ReviewContext, request: &PageRequest) -> Result<Option<PageResponse>, Error> {
+/// Body of an `add-checkpoint` request (C2SP tlog-witness), as a file; a notice if the log has no such older size.
+pub(crate) fn request_file(context: &ReviewContext, request: &PageRequest) -> Result<PageResponse, Error> {
     let folder = context.state.import_log();
-    let Ok(old) = request.field("old").parse() else { return Ok(None) };
-    Ok(growth(&folder, &read_vkey(&folder)?, old)?.map(|growth| PageResponse::text(growth.to_text())))
+    let Ok(old) = request.field("old").parse() else {
+        let text = "The number of log entries is missing or is not a number. On the page Witnesses, enter the number \
+                    that the witness signed last, or 0 if it has signed none.";
+        return Ok(notice(404, "No request was made", text, NoticeLink::Back));
+    };
+    let Some(growth) = growth(&folder, &read_vkey(&folder)?, old)? else {
+        let text = format!(
+            "The log has fewer than {old} entries. Check the number on the page Witnesses. If a witness has signed that \
+             many entries, the log was cut, or an old copy was restored: stop importing, and tell the administrator."
+        );
+        return Ok(notice(404, "No request was made", &text, NoticeLink::Back));
+    };
+    Ok(PageResponse::text(growth.to_text()))
 }
 
 /// Newest cosignature, or refusal of one, from entry `from` on; `None` while the log has none.
