@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::officer::signed_by;
 use super::statement::{check_who_and_why, edited};
-use crate::keyring::{RawKey, is_country};
+use crate::keyring::{Key, RawKey, is_country};
 use crate::{Denied, Keyring, Right};
 use base::name::is_name;
 use base::{Digest, Reason, Refusal, Timestamp};
@@ -189,14 +189,27 @@ impl Directive {
     /// Refusals: `signature-*`, `key-*`, `statement-signer`, `statement-right`.
     pub fn verify(&self, bytes: &[u8], signature: &[u8], keyring: &Keyring, now: Timestamp) -> Result<RawKey, Refusal> {
         let (key, raw) = signed_by(&self.officer, self.order.right(), (bytes, signature), keyring, now)?;
-        if let Order::DenyFeed(feed) = &self.order
-            && !key.is_for(feed)
-        {
-            let detail = format!("the key of {} may not decide on feed {feed}", key.name);
-            return Err(Refusal::new(Reason::StatementSigner, detail));
-        }
-        Ok(raw)
+        let name = &key.name;
+        let beyond = match &self.order {
+            Order::DenyFeed(feed) if !key.is_for(feed) => format!("the key of {name} may not decide on feed {feed}"),
+            // What this denies is more than the officer decides on.
+            Order::DenyOrigin(origin) if !key.is_for_all() => {
+                format!("the key of {name} is for some feeds only, and origin {origin} may have others")
+            }
+            Order::DenyKey(id) if !covers(key, id, keyring) => {
+                format!("the key of {name} is for some feeds only, and key {id} is for others as well")
+            }
+            _ => return Ok(raw),
+        };
+        Err(Refusal::new(Reason::StatementSigner, beyond))
     }
+}
+
+/// True if the officer decides on all feeds that the key with this id may sign for; one that is in no keyring may sign for
+/// any.
+fn covers(officer: &Key, id: &str, keyring: &Keyring) -> bool {
+    let named = keyring.keys.iter().find(|key| RawKey::parse(&key.public).is_ok_and(|raw| raw.id_text() == id));
+    officer.is_for_all() || named.is_some_and(|key| key.feeds.iter().all(|feeds| officer.feeds.contains(feeds)))
 }
 
 /// A directive that was verified and counts, as the trust file keeps it.

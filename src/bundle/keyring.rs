@@ -339,6 +339,11 @@ impl Key {
         matches_feed(&self.feeds, feed)
     }
 
+    /// True if the key may sign for every feed.
+    pub fn is_for_all(&self) -> bool {
+        self.feeds.iter().any(|glob| glob == "*")
+    }
+
     /// True if an officer may sign this.
     pub fn has_right(&self, right: Right) -> bool {
         self.may.as_ref().is_none_or(|may| may.contains(&right))

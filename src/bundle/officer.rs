@@ -1,5 +1,7 @@
 //! Officers: who signed a statement or directive, and whether they may.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use minisign_verify::PublicKey;
 
 use crate::keyring::{Key, RawKey, id_text};
@@ -43,4 +45,58 @@ pub fn signed_by<'a>(
         return refuse(Reason::StatementRight, format!("the key of {name} does not have the right to {right}"));
     }
     Ok((key, raw))
+}
+
+/// Number of officers who signed, of these names and raw keys in hex: persons and keys, both distinct. A person with two
+/// keys is one officer, and so are two names that share a key.
+///
+/// That is the size of a largest matching of persons to keys (Kuhn's algorithm): each person who is counted has a key by
+/// which nobody else is counted.
+pub fn count_officers<'a>(signed: impl IntoIterator<Item = (&'a str, &'a str)>) -> u64 {
+    let mut keys_of: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (officer, key) in signed {
+        keys_of.entry(officer).or_default().insert(key);
+    }
+    let mut counted_by = BTreeMap::new();
+    let mut count = 0;
+    for officer in keys_of.keys().copied() {
+        count += u64::from(assign(officer, &keys_of, &mut counted_by, &mut BTreeSet::new()));
+    }
+    count
+}
+
+/// Assigns a key to an officer, moving those who have one of the officer's keys to another of their own.
+fn assign<'a>(
+    officer: &'a str,
+    keys_of: &BTreeMap<&'a str, BTreeSet<&'a str>>,
+    counted_by: &mut BTreeMap<&'a str, &'a str>,
+    tried: &mut BTreeSet<&'a str>,
+) -> bool {
+    keys_of.get(officer).into_iter().flatten().any(|key| {
+        if !tried.insert(key) {
+            return false;
+        }
+        let holder = counted_by.get(key).copied();
+        let is_free = holder.is_none_or(|holder| assign(holder, keys_of, counted_by, tried));
+        if is_free {
+            counted_by.insert(key, officer);
+        }
+        is_free
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_and_a_key_count_once() {
+        let all = |pairs: &[(&'static str, &'static str)]| count_officers(pairs.iter().copied());
+        assert_eq!(all(&[]), 0);
+        assert_eq!(all(&[("a", "1"), ("b", "2")]), 2);
+        assert_eq!(all(&[("a", "1"), ("a", "2")]), 1, "one person, two keys");
+        assert_eq!(all(&[("a", "1"), ("b", "1")]), 1, "one key, two names");
+        assert_eq!(all(&[("a", "1"), ("a", "2"), ("b", "1")]), 2, "b has the first key, a the second");
+        assert_eq!(all(&[("a", "1"), ("a", "2"), ("a", "3"), ("b", "1"), ("c", "1")]), 2);
+    }
 }

@@ -1,8 +1,6 @@
 //! Keeper: the only writer of the state. It holds the lock, the log and the trust state. Opening it finishes what a cut
 //! left, so that every intent in the log has an outcome before anything else happens.
 
-use std::collections::BTreeSet;
-
 use data_encoding::HEXLOWER;
 
 use crate::log::interrupted::interrupted_medium;
@@ -14,6 +12,7 @@ use base::lock::Lock;
 use base::{Digest, Fault, Operator, Timestamp, durable};
 use bundle::directive::{Directive, Order, TakenDirective};
 use bundle::keyring::{Key, RawKey, Revoked};
+use bundle::officer::count_officers;
 use bundle::{Keyring, ReleaseId};
 use config::Config;
 use serve::set::CurrentSet;
@@ -125,24 +124,26 @@ impl Keeper {
     /// manifest, with keys that are theirs today. The operator who imports it does not count.
     pub fn is_waived(&self, feed: &str, manifest: Digest, operator: &Operator) -> bool {
         let Some(needed) = self.config.feed(feed).map(|feed| *feed.officers.get_ref()) else { return false };
-        let usable = |given: &&TakenDirective| {
-            let Some(Directive { order: Order::Waive { manifest: waived, until }, officer, .. }) = given.directive()
-            else {
-                return false;
+        let waived_by = |given: &TakenDirective| {
+            let Directive { order: Order::Waive { manifest: waived, until }, officer, .. } = given.directive()? else {
+                return None;
             };
             let is_theirs = self.officer_of(given, &officer).is_some_and(|key| key.is_for(feed));
-            waived == manifest && self.now <= until && is_theirs && !operator.is(&officer)
+            let counts = waived == manifest && self.now <= until && is_theirs && !operator.is(&officer);
+            counts.then(|| (officer, given.key.clone()))
         };
-        let keys: BTreeSet<&String> = self.trust.directives.iter().filter(usable).map(|given| &given.key).collect();
-        keys.len() as u64 >= needed
+        let waived: Vec<(String, String)> = self.trust.directives.iter().filter_map(waived_by).collect();
+        count_officers(waived.iter().map(|(officer, key)| (officer.as_str(), key.as_str()))) >= needed
     }
 
     /// Finds the officer's key, if the directive was signed with it, and it is theirs today.
     pub fn officer_of(&self, given: &TakenDirective, officer: &str) -> Option<&Key> {
-        let key = self.keyring.keys.iter().find(|key| key.name == officer)?;
-        let raw = RawKey::parse(&key.public).ok()?;
-        let is_theirs = HEXLOWER.encode(&raw.key) == given.key && self.keyring.check_usable(key, raw, self.now).is_ok();
-        is_theirs.then_some(key)
+        // A person may have several keys.
+        self.keyring.keys.iter().filter(|key| key.name == officer).find(|key| {
+            RawKey::parse(&key.public).is_ok_and(|raw| {
+                HEXLOWER.encode(&raw.key) == given.key && self.keyring.check_usable(key, raw, self.now).is_ok()
+            })
+        })
     }
 
     /// Makes the log entry for the keyring in force.

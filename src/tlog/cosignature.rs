@@ -73,6 +73,17 @@ impl WitnessSigner {
         key_text(&self.name, COSIGNATURE, &self.key.to_bytes(), key_hash(&self.name, COSIGNATURE, &self.key))
     }
 
+    /// True if the other is the same raw key, whatever it is called.
+    pub fn has_key_of(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+
+    /// The same key by another name.
+    #[cfg(test)]
+    pub(crate) fn renamed(&self, name: &str) -> Self {
+        Self { name: name.into(), ..self.clone() }
+    }
+
     /// The key's name.
     pub fn name(&self) -> &str {
         &self.name

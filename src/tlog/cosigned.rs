@@ -75,12 +75,13 @@ pub fn damaged(folder: &Path, verifier: &Verifier) -> Result<Vec<String>, Fault>
 }
 
 /// Judges a cosigned head that was handed in: a note, or an `add-checkpoint` body with the answer behind it.
-/// Gives what is kept once it counts, and the names that are new.
+/// `latest`: the latest time that is believed of a witness. Gives what is kept once it counts, and the names that are new.
 pub fn judge(
     folder: &Path,
     verifier: &Verifier,
     policy: &WitnessPolicy,
     text: &str,
+    latest: Timestamp,
 ) -> Result<(Cosigned, Vec<String>), Error> {
     let refuse = |reason, detail: String| Err(Refusal::new(reason, detail).into());
     let note = Growth::parse(text).map_or_else(|| text.to_owned(), |growth| growth.note);
@@ -121,6 +122,12 @@ pub fn judge(
                 known.join(", ")
             ),
         );
+    }
+    let cosigners = policy.cosigners(&note);
+    if let Some((name, time)) = cosigners.iter().find(|(name, time)| !known.contains(name) && *time > latest) {
+        let detail =
+            format!("witness {name} dates its cosignature {time}; the latest time that is taken now is {latest}");
+        return refuse(Reason::CosignatureFuture, detail);
     }
     let base = match before {
         Some(cosigned) => cosigned.note,

@@ -50,7 +50,7 @@ impl WitnessPolicy {
                     let witness =
                         WitnessSigner::parse(key).ok_or_else(|| wrong("this is not the public key of a witness"))?;
                     policy.check_new(name).map_err(|what| wrong(&what))?;
-                    if policy.witnesses.iter().any(|(_, other)| other.to_text() == witness.to_text()) {
+                    if policy.witnesses.iter().any(|(_, other)| other.has_key_of(&witness)) {
                         return Err(wrong("this key is named in a line before"));
                     }
                     policy.witnesses.push(((*name).to_owned(), witness));
@@ -165,6 +165,7 @@ mod tests {
             "# ours\nwitness a {a}\nwitness b {b}\nwitness c {c} https://c\ngroup ab any a b\ngroup q all ab c\nquorum q\n"
         );
         let policy = WitnessPolicy::parse(&text).unwrap();
+        let renamed = WitnessSigner::parse(&a).unwrap().renamed("z/w").to_text();
         let by = |names: &[&str]| names.iter().map(|n| ((*n).to_owned(), Timestamp::default())).collect::<Vec<_>>();
         for (names, met) in [(vec!["a"], false), (vec!["a", "b"], false), (vec!["c"], false), (vec!["b", "c"], true)] {
             assert_eq!(policy.is_met(&by(&names)), met, "{names:?}");
@@ -176,6 +177,7 @@ mod tests {
             (String::new(), "no quorum"),
             (format!("witness a {a}\nwitness a {b}\nquorum a"), "line 2: the name a is used"),
             (format!("witness a {a}\nwitness b {a}\nquorum a"), "line 2: this key is named"),
+            (format!("witness a {a}\nwitness b {renamed}\nquorum a"), "line 2: this key is named"),
             (format!("witness a {a}\ngroup g 2 a\nquorum g"), "line 2: a group needs"),
             (format!("witness a {a}\ngroup g 2 a a\nquorum g"), "line 2: a group needs"),
             (format!("witness a {a}\ngroup g any x\nquorum g"), "line 2: x is not named"),

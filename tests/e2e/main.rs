@@ -36,6 +36,7 @@ mod media;
 mod origin;
 mod policy;
 mod proofs;
+mod quorum;
 mod recipes;
 mod review;
 mod rotation;

@@ -327,7 +327,8 @@ fn a_directive_counts_by_whom_where_and_for_what_it_was_signed() {
         "statement-signer",
         "feed/1 is not theirs"
     );
-    hand_in_directive(&world, &printed, &world.officer).expect(0);
+    let denied = statement_refused(hand_in_directive(&world, &printed, &world.officer));
+    assert_eq!(denied, "statement-signer", "the key is for feeds that are not theirs");
     for bad in [
         &["directive", "deny-key", "abc"][..],
         &["directive", "deny-origin", "Russia"],

@@ -48,7 +48,7 @@ pub(super) fn accept(
             check_time(time, keeper.ahead.unwrap_or(keeper.now))?;
             None
         }
-        Order::TurnBack { to, from } => turn_back(keeper, &given, to, from)?,
+        Order::TurnBack { to, from } => turn_back(keeper, (&given, &directive.officer), to, from)?,
         _ => None,
     };
     let event = Event::Directive {
@@ -90,7 +90,7 @@ fn check_time(time: Timestamp, now: Timestamp) -> Result<(), Refusal> {
 /// itself is right by now, so that it is behind what the relay has seen. Refusal: `statement-clock`.
 fn turn_back(
     keeper: &Keeper,
-    given: &TakenDirective,
+    (given, by): (&TakenDirective, &str),
     to: Timestamp,
     from: Timestamp,
 ) -> Result<Option<Timestamp>, Refusal> {
@@ -115,7 +115,8 @@ fn turn_back(
     check_time(to, now)?;
     let agreed = keeper.trust.directives.iter().filter_map(|other| match other.directive()? {
         Directive { order: Order::TurnBack { to, from: same }, officer, .. } if same == from => {
-            (other.key != given.key && keeper.officer_of(other, &officer).is_some()).then_some(to)
+            let is_another = other.key != given.key && officer != by;
+            (is_another && keeper.officer_of(other, &officer).is_some()).then_some(to)
         }
         _ => None,
     });
@@ -152,7 +153,11 @@ fn withdraw(
     }
     let said = |keeper: &Keeper, id| {
         let statements = keeper.state.statements(id)?;
-        Ok::<_, Fault>(statements.iter().any(|t| t.key == given.key && t.decision == Decision::Withdraw))
+        Ok::<_, Fault>(
+            statements
+                .iter()
+                .any(|t| t.decision == Decision::Withdraw && (t.key == given.key || t.officer == directive.officer)),
+        )
     };
     let mut open = Vec::new();
     for it in &releases {

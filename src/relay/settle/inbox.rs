@@ -73,7 +73,8 @@ fn judge_cosigned(keeper: &mut Keeper, submitted: &CosignedNote, report: &mut Se
     let folder = keeper.state.import_log();
     let vkey = read_vkey(&folder)?;
     let policy = keeper.config.witness.as_ref().map(|witness| witness.policy.clone()).unwrap_or_default();
-    let (head, witnesses) = match cosigned::judge(&folder, &vkey, &policy, &submitted.cosigned) {
+    let latest = keeper.now.plus(keeper.config.clock.tolerance.0);
+    let (head, witnesses) = match cosigned::judge(&folder, &vkey, &policy, &submitted.cosigned, latest) {
         Ok(judged) => judged,
         Err(error) => {
             let event = |reason, detail| Event::CosignatureRefused { reason, detail };

@@ -1,8 +1,9 @@
 //! Damaged trust state is made anew from the import log, which tells all of it, and only on the word of two officers:
 //! never skipped, never begun from nothing. See `schemas/repair.md`.
 
-use std::collections::BTreeSet;
 use std::fmt;
+
+use data_encoding::HEXLOWER;
 
 use crate::log::interrupted::interrupted_medium;
 use crate::log::repair_officer::RepairOfficer;
@@ -10,7 +11,7 @@ use crate::log::{Event, Log};
 use crate::state::{State, Trust, TrustReplay};
 use base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable};
 use bundle::keyring::LONGEST;
-use bundle::officer::signed_by;
+use bundle::officer::{count_officers, signed_by};
 use bundle::statement::check_who_and_why;
 use bundle::{Keyring, Right, directive};
 use tlog::check::{LogFinding, check, read_vkey};
@@ -18,7 +19,7 @@ use tlog::check::{LogFinding, check, read_vkey};
 /// The first line: no other kind of statement begins so.
 pub const FORMAT: &str = "gaprelay-repair/1";
 /// Number of distinct officers that a repair takes.
-const OFFICERS: usize = 2;
+const OFFICERS: u64 = 2;
 
 /// Statement that an officer signs: six lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,7 +166,7 @@ pub fn repair(
     ring.denied = directive::denied(&rebuilt.trust.directives, &ring);
 
     // 3. Two officers who may do so have signed exactly this.
-    let (mut officers, mut keys) = (Vec::new(), BTreeSet::new());
+    let (mut officers, mut signers) = (Vec::new(), Vec::new());
     for (text, signature) in signed {
         let statement = RepairStatement::parse(text)?;
         let (key, raw) = signed_by(&statement.officer, Right::Repair, (text, signature), &ring, now)?;
@@ -181,7 +182,7 @@ pub fn repair(
             };
             return Err(Error::refused(Reason::StatementDigest, detail));
         }
-        keys.insert(raw.key);
+        signers.push((key.name.clone(), HEXLOWER.encode(&raw.key)));
         officers.push(RepairOfficer {
             officer: key.name.clone(),
             key_id: raw.id_text(),
@@ -189,8 +190,9 @@ pub fn repair(
             signature: String::from_utf8_lossy(signature).into_owned(),
         });
     }
-    if keys.len() < OFFICERS {
-        let detail = format!("the repair is signed by {} of the {OFFICERS} officers that it needs", keys.len());
+    let signed = count_officers(signers.iter().map(|(name, key)| (name.as_str(), key.as_str())));
+    if signed < OFFICERS {
+        let detail = format!("the repair is signed by {signed} of the {OFFICERS} officers that it needs");
         return Err(Error::refused(Reason::RepairOfficers, detail));
     }
 

@@ -41,7 +41,7 @@ pub(super) fn accept(
         return Err(Error::refused(Reason::StatementOwnImport, detail));
     }
     let (key, before) = (data_encoding::HEXLOWER.encode(&raw.key), keeper.state.statements(id)?);
-    if before.iter().any(|t| t.key == key && t.decision == statement.decision) {
+    if before.iter().any(|t| t.decision == statement.decision && (t.key == key || t.officer == statement.officer)) {
         let (officer, decision) = (&statement.officer, statement.decision.word());
         let detail = format!("the decision `{decision}` by {officer} on release {id} already counts");
         return Err(Error::refused(Reason::StatementRepeated, detail));

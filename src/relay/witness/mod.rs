@@ -26,8 +26,14 @@ use tlog::proof::grew;
 use tlog::receipt::Growth;
 use tlog::tree::root_of;
 
-/// Most pieces of evidence of each kind that are kept of a log.
-const EVIDENCE: usize = 16;
+/// Most pieces of evidence of each kind that are kept of a log: one for each head that the log has signed, a few hundred
+/// bytes each, so that what anyone can send again with a broken proof takes no other's place.
+const EVIDENCE: usize = 10_000;
+
+/// Names of heads of the size that was signed last, with another root.
+const FORK: &str = "fork-";
+/// Names of larger heads that were not shown to have grown from the one that was signed last.
+const AGAINST: &str = "against-";
 
 /// Witness with its key and its records, in its folder.
 pub(crate) struct WitnessState {
@@ -170,21 +176,28 @@ impl WitnessState {
         if !grew(size, &root, head.size, &head.root, &growth.proof) {
             // Anyone can break a proof; two heads of one size are signed by the log alone. So neither kind takes
             // the other's place.
-            let (no, kind) =
-                if head.size == size { (No::Forked(size), "fork-") } else { (No::Inconsistent, "against-") };
-            keep(&path, kind, asked)?;
+            let (no, kind) = if head.size == size { (No::Forked(size), FORK) } else { (No::Inconsistent, AGAINST) };
+            keep(&path, kind, &head, &note)?;
             return Ok(Err(no));
         }
         let line = self.cosigner.cosign(&head.to_text(), now);
         durable::sweep(&path)?;
         durable::replace(&path.join("checkpoint"), format!("{note}{line}").as_bytes())?;
+        // Shown to have grown now: with that proof, it is evidence of nothing.
+        durable::remove(&path.join(evidence(AGAINST, &head)))?;
         Ok(Ok(line))
     }
 }
 
-/// Keeps what the log has signed and yet is not its history: it proves the fork to others.
-fn keep(path: &Path, kind: &str, asked: &str) -> Result<(), Fault> {
-    let name = format!("{kind}{}", Digest::of(asked.as_bytes()));
+/// Name of the evidence that a head is: one for each distinct head.
+fn evidence(kind: &str, head: &Checkpoint) -> String {
+    format!("{kind}{}", Digest::of(head.to_text().as_bytes()))
+}
+
+/// Keeps a head that the log has signed, and that is not its history: with the head that was signed before it proves the
+/// fork to others.
+fn keep(path: &Path, kind: &str, head: &Checkpoint, note: &str) -> Result<(), Fault> {
+    let path_of = path.join(evidence(kind, head));
     let kept = durable::names(path)?.iter().filter(|name| name.starts_with(kind)).count();
-    if kept < EVIDENCE { durable::replace(&path.join(name), asked.as_bytes()) } else { Ok(()) }
+    if path_of.exists() || kept >= EVIDENCE { Ok(()) } else { durable::replace(&path_of, note.as_bytes()) }
 }
