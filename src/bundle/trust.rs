@@ -27,6 +27,50 @@ pub struct FeedTrust {
     /// Versions that an epoch made void: never taken again.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub void: BTreeSet<u64>,
+    /// Accepted versions that are no longer remembered with their manifests.
+    #[serde(default, skip_serializing_if = "VersionRanges::is_empty")]
+    pub forgotten: VersionRanges,
+    /// Forgotten versions that an epoch made void: never taken again.
+    #[serde(default, skip_serializing_if = "VersionRanges::is_empty")]
+    pub void_ranges: VersionRanges,
+}
+
+/// Ranges of versions, each with its first and its last, in rising order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct VersionRanges(Vec<(u64, u64)>);
+
+impl VersionRanges {
+    /// Largest gap between two accepted versions of one range: far above the step of any feed, even one that counts
+    /// seconds, and far below a fast-forward.
+    const GAP: u64 = 1 << 20;
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// True if the version lies in one of the ranges.
+    pub fn contains(&self, version: u64) -> bool {
+        self.0.iter().any(|(first, last)| (first..=last).contains(&&version))
+    }
+
+    /// Adds a version, which is above all that are there.
+    fn push(&mut self, version: u64) {
+        match self.0.last_mut() {
+            Some((_, last)) if version.saturating_sub(*last) <= Self::GAP => *last = version,
+            _ => self.0.push((version, version)),
+        }
+    }
+
+    /// Takes away what lies above `highest`, and gives it.
+    fn split_above(&mut self, highest: u64) -> Self {
+        let above = self.0.iter().filter(|(_, last)| *last > highest);
+        let above = above.map(|(first, last)| ((*first).max(highest.saturating_add(1)), *last)).collect();
+        self.0.retain(|(first, _)| *first <= highest);
+        self.0.iter_mut().for_each(|(_, last)| *last = (*last).min(highest));
+        Self(above)
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde asks for")]
@@ -49,7 +93,7 @@ impl FeedTrust {
     /// `version-void`, `version-equivocation`, `version-rollback`.
     pub fn check(&self, verified: &Verified) -> Result<Novelty, Refusal> {
         let version = verified.manifest().version;
-        if self.void.contains(&version) {
+        if self.is_void(version) {
             let detail =
                 format!("version {version} was accepted before, and epoch {} of the keyring made it void", self.epoch);
             return Err(Refusal::new(Reason::VersionVoid, detail));
@@ -73,6 +117,11 @@ impl FeedTrust {
         Ok(Novelty::New)
     }
 
+    /// True if an epoch made the version void.
+    pub fn is_void(&self, version: u64) -> bool {
+        self.void.contains(&version) || self.void_ranges.contains(version)
+    }
+
     /// Checks that the version does not run far ahead: with a stolen key somebody could else use up the numbers (TUF
     /// 1.0.34, fast-forward). A feed's first version may be any. Refusal: `version-jump`.
     pub fn check_jump(&self, version: u64, most: u64) -> Result<(), Refusal> {
@@ -94,6 +143,7 @@ impl FeedTrust {
         }
         self.epoch = epoch.number;
         self.void.extend(self.accepted.split_off(&epoch.highest.saturating_add(1)).into_keys());
+        self.void_ranges.0.extend(self.forgotten.split_above(epoch.highest).0);
         self.highest = self.highest.min(epoch.highest);
     }
 
@@ -102,7 +152,9 @@ impl FeedTrust {
         self.highest = self.highest.max(version);
         self.accepted.insert(version, manifest);
         while self.accepted.len() > REMEMBERED {
-            self.accepted.pop_first();
+            if let Some((version, _)) = self.accepted.pop_first() {
+                self.forgotten.push(version);
+            }
         }
     }
 }
@@ -119,5 +171,35 @@ pub fn check_age(verified: &Verified, refuse_after: Option<Duration>, now: Times
             Err(Refusal::new(Reason::BundleStale, detail))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Versions that an epoch makes void stay so, however many were accepted since.
+    #[test]
+    fn an_epoch_makes_all_versions_above_it_void() {
+        let mut known = FeedTrust::default();
+        let manifest = Digest::of(b"");
+        (1..=10).for_each(|version| known.accept(version, manifest));
+        (1001..=2000).for_each(|version| known.accept(version, manifest));
+        // A fast-forward, and a few after it.
+        ((1 << 40)..(1 << 40) + 3).for_each(|version| known.accept(version, manifest));
+        assert_eq!(known.accepted.len(), REMEMBERED);
+        known.enter(&Epoch { feed: "f".into(), number: 1, highest: 1500 });
+        assert_eq!(known.highest, 1500);
+        for void in [1501, 1502, 1744, 1999, 2000, 1 << 40, (1 << 40) + 2] {
+            assert!(known.is_void(void), "{void}");
+        }
+        for open in [1, 10, 1001, 1500, 2001, (1 << 40) - 1, (1 << 40) + 3] {
+            assert!(!known.is_void(open), "{open}");
+        }
+        // And again: what was void stays void.
+        (2001..=2600).for_each(|version| known.accept(version, manifest));
+        known.enter(&Epoch { feed: "f".into(), number: 2, highest: 2100 });
+        assert!([1501, 1744, 2000, 2101, 2300, 2600, 1 << 40].iter().all(|version| known.is_void(*version)));
+        assert!(!known.is_void(2100) && !known.is_void(2601));
     }
 }

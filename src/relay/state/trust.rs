@@ -169,7 +169,7 @@ impl Trust {
             Event::Imported { feed, version, manifest, .. } => {
                 let known = self.feed(feed);
                 let is_forgotten = known.accepted.first_key_value().is_some_and(|(oldest, _)| version < oldest);
-                known.accepted.get(version) == Some(manifest) || known.void.contains(version) || is_forgotten
+                known.accepted.get(version) == Some(manifest) || known.is_void(*version) || is_forgotten
             }
             Event::KeyringReplaced { version, .. } => *version <= self.keyring.version,
             Event::Directive { key, text, .. } => {
@@ -186,7 +186,7 @@ impl Trust {
             let known = self.feed(feed);
             known.highest >= replayed.highest
                 && known.epoch == replayed.epoch
-                && known.void == replayed.void
+                && (&known.void, &known.void_ranges) == (&replayed.void, &replayed.void_ranges)
                 && replayed.accepted.iter().all(|(version, digest)| known.accepted.get(version) == Some(digest))
         });
         let directives = replay.directives.iter().all(|given| self.has_directive(given));
