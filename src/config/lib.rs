@@ -207,6 +207,11 @@ impl Config {
         self.feeds.iter().find(|feed| feed.name.get_ref() == name)
     }
 
+    /// Channels that show a feed.
+    pub fn channels_of(&self, feed: &str) -> Vec<&Channel> {
+        self.channels.iter().filter(|channel| channel.feeds.iter().any(|it| it.get_ref() == feed)).collect()
+    }
+
     /// Terms of the confinement.
     pub fn terms(&self) -> Terms {
         Terms { only: None, waived: self.without.iter().map(|without| without.layer).collect() }

@@ -6,10 +6,6 @@ use serde_json::json;
 
 use super::support::*;
 
-fn refused(ran: &Ran) -> String {
-    ran.json()["refused"][0]["reason"].as_str().unwrap_or_default().to_owned()
-}
-
 fn published(world: &World, channel: &str) -> Vec<String> {
     let status = world.relay(&["status", "--json"]).expect(0).json();
     let channel = status["channels"].as_array().unwrap().iter().find(|c| c["channel"] == channel).unwrap().clone();
@@ -41,14 +37,14 @@ fn a_statement_counts_only_from_the_right_hand_about_the_right_bytes() {
         (other_digest.clone(), sign(&other_digest, &world.officer), "statement-digest"),
     ] {
         let before = world.stored();
-        assert_eq!(refused(&world.hand_in("feed/1", &statement, &signature).expect(3)), reason);
+        assert_eq!(statement_refused(world.hand_in("feed/1", &statement, &signature)), reason);
         assert_eq!(world.stored(), before, "{reason}");
         assert_eq!(world.log("import").last().unwrap()["reason"], reason);
     }
     // About a release that is not here; about another one than named.
     let unknown = good.replace("feed/1", "feed/9");
     assert_eq!(
-        refused(&world.hand_in("feed/9", &unknown, &sign(&unknown, &world.officer)).expect(3)),
+        statement_refused(world.hand_in("feed/9", &unknown, &sign(&unknown, &world.officer))),
         "statement-unknown-release"
     );
     let ran = world.hand_in("feed/2", &good, &sign(&good, &world.officer)).expect(3);
@@ -56,7 +52,7 @@ fn a_statement_counts_only_from_the_right_hand_about_the_right_bytes() {
 
     world.hand_in("feed/1", &good, &sign(&good, &world.officer)).expect(0);
     assert_eq!(published(&world, "c"), ["feed/1"]);
-    assert_eq!(refused(&world.hand_in("feed/1", &good, &sign(&good, &world.officer)).expect(3)), "statement-repeated");
+    assert_eq!(statement_refused(world.hand_in("feed/1", &good, &sign(&good, &world.officer))), "statement-repeated");
 }
 
 #[test]
@@ -65,16 +61,13 @@ fn two_officers_and_never_the_operator() {
     world.import(&world.bundle("two", 1, ONE)).expect(0);
     world.decide("two/1", "officer", &world.officer, "approve").expect(0);
     assert!(published(&world, "two").is_empty(), "one of two was enough");
-    assert_eq!(refused(&world.decide("two/1", "officer", &world.officer, "approve").expect(3)), "statement-repeated");
+    assert_eq!(statement_refused(world.decide("two/1", "officer", &world.officer, "approve")), "statement-repeated");
     world.decide("two/1", "second", &world.second, "approve").expect(0);
     assert_eq!(published(&world, "two"), ["two/1"]);
 
     let folder = world.bundle("feed", 1, ONE);
     world.relay(&["import", "--operator", "officer", folder.to_str().unwrap()]).expect(0);
-    assert_eq!(
-        refused(&world.decide("feed/1", "officer", &world.officer, "approve").expect(3)),
-        "statement-own-import"
-    );
+    assert_eq!(statement_refused(world.decide("feed/1", "officer", &world.officer, "approve")), "statement-own-import");
     world.decide("feed/1", "second", &world.second, "approve").expect(0);
 }
 
@@ -84,7 +77,7 @@ fn another_name_does_not_let_an_operator_approve() {
     let world = World::with(CONFIG, &user);
     let folder = world.bundle("feed", 1, ONE);
     world.import(&folder).expect(0);
-    assert_eq!(refused(&world.decide("feed/1", &user, &world.second, "approve").expect(3)), "statement-own-import");
+    assert_eq!(statement_refused(world.decide("feed/1", &user, &world.second, "approve")), "statement-own-import");
     assert!(world.relay(&["show", "feed/1"]).expect(0).out.contains(&format!("by operator (as {user})")));
     world.decide("feed/1", "officer", &world.officer, "approve").expect(0);
 }
@@ -97,7 +90,7 @@ fn withdraw_goes_back_to_the_former_set() {
     assert_eq!(published(&world, "c"), ["feed/2"]);
     world.decide("feed/2", "second", &world.second, "withdraw").expect(0);
     assert_eq!(published(&world, "c"), ["feed/1"]);
-    assert_eq!(refused(&world.decide("feed/2", "second", &world.second, "approve").expect(3)), "statement-closed");
+    assert_eq!(statement_refused(world.decide("feed/2", "second", &world.second, "approve")), "statement-closed");
     world.decide("feed/1", "officer", &world.officer, "withdraw").expect(0);
     assert!(published(&world, "c").is_empty());
     // A new version brings content back.
@@ -112,7 +105,7 @@ fn one_officer_refuses_for_good() {
     world.import(&world.bundle("two", 1, ONE)).expect(0);
     world.decide("two/1", "officer", &world.officer, "approve").expect(0);
     world.decide("two/1", "second", &world.second, "refuse").expect(0);
-    assert_eq!(refused(&world.decide("two/1", "officer", &world.officer, "refuse").expect(3)), "statement-closed");
+    assert_eq!(statement_refused(world.decide("two/1", "officer", &world.officer, "refuse")), "statement-closed");
     let releases = world.relay(&["releases", "--json"]).expect(0).json();
     assert_eq!(releases[0]["standing"], json!({ "standing": "refused" }));
     assert!(published(&world, "two").is_empty());
@@ -133,18 +126,102 @@ fn the_newest_approved_release_is_shown() {
 }
 
 #[test]
-fn one_path_from_two_feeds_is_found_and_nothing_changes() {
+fn one_path_from_two_feeds_is_refused_and_nothing_changes() {
     let world = World::new();
     world.publish("feed", 1, ONE);
-    let ran = world.import(&world.bundle("auto", 1, ONE)).expect(0);
-    assert_eq!(ran.json()["stuck"]["c"]["reason"], "path-clash");
+    let before = world.stored();
+    assert_eq!(refused(world.import(&world.bundle("auto", 1, ONE))), "path-clash");
     assert_eq!(published(&world, "c"), ["feed/1"]);
-    let ran = world.relay(&["check-config"]).expect(3);
-    assert!(ran.err.contains("[path-clash]"), "{}", ran.err);
+    let kept: Vec<String> = before.keys().filter(|path| path.starts_with("releases")).cloned().collect();
+    assert!(
+        kept.iter().all(|path| world.stored().contains_key(path)) && !world.state().join("releases/auto/1").exists()
+    );
+    world.fsck();
+}
+
+/// Making less visible never fails and never waits: a newcomer that clashes is left out, and what was withdrawn leaves at
+/// once.
+#[test]
+fn a_path_clash_keeps_nothing_that_was_withdrawn() {
+    let world = World::new();
+    let (first, second): (&[File<'_>], &[File<'_>]) =
+        (&[("a.hdb", HASHES, "clamav-hashes")], &[("b.hdb", HASHES, "clamav-hashes")]);
+    world.publish("feed", 1, first);
+    // Held when the other feed has no such path yet.
+    world.import(&world.bundle("feed", 2, second)).expect(0);
+    world.import(&world.bundle("auto", 1, second)).expect(0);
+    let ran = world.decide("feed/2", "officer", &world.officer, "approve");
+    assert_eq!(ran.json()["stuck"]["c"]["reason"], "path-clash", "{}", ran.out);
+    assert_eq!(published(&world, "c"), ["feed/1", "auto/1"]);
+    let checked = world.relay(&["check-config"]).expect(3);
+    assert!(checked.err.contains("[path-clash]"), "{}", checked.err);
     // Told once in the log, however often the timer runs.
     world.relay(&["settle"]).expect(3);
     world.relay(&["settle"]).expect(3);
     assert_eq!(world.log("import").iter().filter(|e| e["type"] == "publish-refused").count(), 1);
+    world.decide("feed/1", "officer", &world.officer, "withdraw");
+    assert_eq!(published(&world, "c"), ["auto/1"]);
+    // And once the other one leaves, the newcomer has its place.
+    world.decide("auto/1", "officer", &world.officer, "withdraw").expect(0);
+    assert_eq!(published(&world, "c"), ["feed/2"]);
+    world.fsck();
+}
+
+/// A withdrawal that is handed in while a long import runs does not wait for its last bundle.
+#[test]
+fn a_withdrawal_goes_in_between_the_bundles_of_an_import() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    let args = ["approve", "feed/1", "--officer", "officer", "--reason", "bad", "--decision", "withdraw"];
+    let text = world.relay(&args).expect(0).out;
+    let signature = world.officer.sign(text.as_bytes(), "x");
+    let line = json!({ "at": "2026-01-01T00:00:00Z", "text": text.as_bytes(), "signature": signature.as_bytes() });
+    let stick = world.path("several");
+    for version in 1..=3 {
+        let files: &[File<'_>] = &[("own.hdb", HASHES, "clamav-hashes")];
+        good(&stick.join(version.to_string()), &world.custodian, "auto", version, files);
+    }
+    fs::write(world.state().join("inbox/slot"), format!("{line}\n")).unwrap();
+    world.import(&stick).expect(0);
+    let log = world.log("import");
+    let at = |kind: &str, version: u64| {
+        let found = log.iter().position(|entry| entry["type"] == kind && entry["version"] == version);
+        found.unwrap_or_else(|| panic!("no {kind} of {version}: {log:?}"))
+    };
+    let withdrawn = log.iter().position(|entry| entry["decision"] == "withdraw").unwrap();
+    assert!(at("imported", 1) < withdrawn && withdrawn < at("imported", 2), "{log:?}");
+    assert_eq!(published(&world, "c"), ["auto/3"]);
+}
+
+/// What a feed brings beside another one's file does not count: not its digest, its signature, nor its increment.
+#[test]
+fn a_feed_vouches_for_no_file_of_another() {
+    let world = World::new();
+    let lie = "0".repeat(64);
+    let beside: &[File<'_>] = &[
+        ("a.hdb.sha256", lie.as_bytes(), "sha256-list"),
+        ("x.txt", lie.as_bytes(), "sha256-list"),
+        ("x.txt.sha256", lie.as_bytes(), "sha256-list"),
+    ];
+    world.import(&world.bundle("auto", 1, beside)).expect(0);
+    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
+    assert_eq!(published(&world, "c"), ["feed/1", "auto/1"]);
+    let server = Server::start(&world, "serve");
+    let get = |path: &str| server.get(path, "").body;
+    assert_eq!(get("/c/a.hdb.sha256").trim(), base::Digest::of(HASHES).to_string());
+    assert_eq!(get("/c/x.txt.sha256").trim(), lie, "its own file beside its own");
+    assert!(get("/-/channels/c/release.json").contains("\"a.hdb.sha256\":\"path-clash\""));
+}
+
+/// Nothing to keep: agents would lose all of the feed, so that as many officers as for suppressing content say so first.
+#[test]
+fn an_empty_release_waits_for_more_officers() {
+    let world = World::new();
+    world.import(&world.bundle("feed", 1, &[("x.bin", b"who knows", "unknown")])).expect(0);
+    world.decide("feed/1", "officer", &world.officer, "approve").expect(0);
+    assert!(published(&world, "c").is_empty());
+    world.decide("feed/1", "second", &world.second, "approve").expect(0);
+    assert_eq!(published(&world, "c"), ["feed/1"]);
 }
 
 #[test]
@@ -272,7 +349,7 @@ fn going_back_needs_a_downgrade_ticket() {
         let printed = world.relay(&args).expect(0).out;
         world.hand_in(release, &printed, &key.sign(printed.as_bytes(), "x"))
     };
-    let fourth: &[File<'_>] = &[("a.hdb", b"44d88612fea8a8f36de82e1278abb02c:68:Fourth\n", "clamav-hashes")];
+    let fourth: &[File<'_>] = &[("f.hdb", b"44d88612fea8a8f36de82e1278abb02c:68:Fourth\n", "clamav-hashes")];
     world.import(&world.bundle("feed", 1, fourth)).expect(0);
     assert_eq!(reason(ticket("officer", &world.officer, "feed/1", "2099-01-01T00:00:00Z")), "statement-ticket");
     assert_eq!(reason(ticket("officer", &world.officer, "auto/3", "2026-01-02T00:00:00Z")), "statement-ticket");

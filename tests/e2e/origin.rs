@@ -113,7 +113,8 @@ fn what_a_second_publisher_or_an_evaluator_signed_as_well_passes() {
     let reasons = |version| verdicts(&world, version).into_iter().map(|(_, reason, _)| reason).collect::<Vec<_>>();
     assert_eq!(reasons(1), ["origin-not-agreed", "origin-not-agreed"]);
     // Another publisher brings one of the files, byte for byte.
-    world.import(&world.bundle("auto", 1, &FILES[..1])).expect(0);
+    let (_, bytes, kind) = FILES[0];
+    world.import(&world.bundle("auto", 1, &[("same.hdb", bytes, kind)])).expect(0);
     bring(&world, &far, 2, false);
     assert_eq!(reasons(2), [Value::Null, json!("origin-not-agreed")]);
     // An evaluator signs the bundle itself.

@@ -6,7 +6,7 @@ use super::args::InitArgs;
 use super::json;
 use crate::keeper::Keeper;
 use crate::log::Event;
-use crate::publish::set::make_set;
+use crate::publish::set::{SetInput, make_set};
 use crate::publish::{ReleaseStatus, release_status};
 use crate::sinkhole::zones::Zones;
 use crate::state::{State, Trust, fsck as store_fsck, gc as store_gc};
@@ -67,12 +67,10 @@ fn check_clashes(state: &State, config: &Config) -> Result<(), Error> {
         for name in &channel.feeds {
             let newest = state.releases(&trust)?.into_iter().rev().find(|id| id.feed == *name.get_ref());
             if let Some(id) = newest {
-                let release = state.release(&id)?;
-                let verdicts = state.verdicts(&release)?;
-                releases.push((release, verdicts, std::collections::BTreeMap::new()));
+                releases.push(SetInput::read(state, state.release(&id)?)?);
             }
         }
-        make_set(channel.name.get_ref(), None, &releases, 1, clock::now())?;
+        make_set(channel.name.get_ref(), None, &releases.iter().collect::<Vec<_>>(), 1, clock::now())?;
     }
     Ok(())
 }

@@ -1,29 +1,49 @@
 //! Makes a channel's sets, and switches a channel to one. Their form is `serve::set`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::state::release::Packed;
 use crate::state::{Release, SMALL, State};
 use base::digest::Hasher;
-use base::{Digest, Fault, Reason, Refusal, Timestamp, durable, quoted};
+use base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable, quoted};
 use bundle::ReleaseId;
+use config::Config;
 use inspect::{Stripped, Verdict, VerdictKind};
 use serve::set::{BytesPlace, CurrentSet, DroppedLines, FORMAT, From, SUMS, Set, SetFile, SetMember, sum_lines};
 
-/// The next set of `channel` from these releases, each with its verdicts. Refusal: `path-clash`.
+/// Release that a set is made of.
+pub(crate) struct SetInput {
+    /// Release.
+    pub release: Release,
+    /// Verdicts, sorted by path.
+    pub verdicts: Vec<Verdict>,
+    /// Places of the small artifacts in the pack.
+    pub packed: BTreeMap<Digest, Packed>,
+}
+
+impl SetInput {
+    /// Reads verdicts and places.
+    pub(crate) fn read(state: &State, release: Release) -> Result<Self, Fault> {
+        let (verdicts, packed) = (state.verdicts(&release)?, state.pack_index(&release.id())?);
+        Ok(Self { release, verdicts, packed })
+    }
+}
+
+/// The next set of `channel` from these releases. Refusal: `path-clash`.
 pub(crate) fn make_set(
     channel: &str,
     former: Option<&Set>,
-    releases: &[(Release, Vec<Verdict>, BTreeMap<Digest, Packed>)],
+    inputs: &[&SetInput],
     generation: u64,
     now: Timestamp,
 ) -> Result<Set, Refusal> {
+    let owners = owners(inputs);
     // One beside each, as a rule: of a hundred thousand files none is moved to make room for the next.
-    let mut files = Vec::with_capacity(releases.iter().map(|(_, verdicts, _)| 2 * verdicts.len()).sum::<usize>() + 1);
+    let mut files = Vec::with_capacity(inputs.iter().map(|input| 2 * input.verdicts.len()).sum::<usize>() + 1);
     let mut members = Vec::new();
-    for (release, verdicts, packed) in releases {
+    for SetInput { release, verdicts, packed } in inputs {
         let (id, feed) = (release.id().to_string(), Arc::from(release.feed.as_str()));
         let mut withheld = BTreeMap::new();
         for verdict in verdicts {
@@ -33,6 +53,14 @@ pub(crate) fn make_set(
             };
             // What a publisher brings beside a file is about the bytes that were signed, not those that are left.
             if is_stale_companion(&verdict.path, verdicts) {
+                continue;
+            }
+            // Nor does a feed vouch for another one's file.
+            if stems(&verdict.path)
+                .iter()
+                .any(|stem| owners.get(stem.as_str()).is_some_and(|feeds| !feeds.contains(&&*release.feed)))
+            {
+                withheld.insert(verdict.path.clone(), Reason::PathClash);
                 continue;
             }
             let place = match packed.get(&sha256) {
@@ -75,7 +103,7 @@ pub(crate) fn make_set(
         return Err(Refusal::new(Reason::PathClash, detail));
     }
     let brought = files.len();
-    for (release, verdicts, _) in releases {
+    for SetInput { release, verdicts, .. } in inputs {
         let feed = Arc::from(release.feed.as_str());
         for verdict in verdicts.iter().filter(|verdict| verdict.kept().is_some()) {
             for file in side_files(&feed, verdict, now) {
@@ -153,11 +181,60 @@ fn is_stale_companion(path: &str, verdicts: &[Verdict]) -> bool {
         let at = verdicts.binary_search_by(|verdict| verdict.path.as_str().cmp(path)).ok();
         at.and_then(|at| verdicts.get(at)).is_some_and(|verdict| verdict.decision == decision)
     };
-    let stem = COMPANIONS.iter().find_map(|ending| path.strip_suffix(ending));
-    let of_a_database = [".cvd.sign", ".cdiff", ".cdiff.sign"].iter().find_map(|ending| path.strip_suffix(ending));
-    let database = of_a_database.and_then(|rest| rest.rsplit_once('-')).map(|(name, _)| format!("{name}.cvd"));
-    stem.is_some_and(|stem| is(stem, VerdictKind::Stripped))
-        || database.is_some_and(|database| is(&database, VerdictKind::Withheld))
+    companion_of(path).is_some_and(|stem| is(stem, VerdictKind::Stripped))
+        || database_of(path).is_some_and(|database| is(&database, VerdictKind::Withheld))
+}
+
+/// File for whose bytes the file at `path` vouches, by its name.
+fn companion_of(path: &str) -> Option<&str> {
+    COMPANIONS.iter().find_map(|ending| path.strip_suffix(ending))
+}
+
+/// Database of which the file at `path` is a signature or an increment, by its name.
+fn database_of(path: &str) -> Option<String> {
+    let rest = [".cvd.sign", ".cdiff", ".cdiff.sign"].iter().find_map(|ending| path.strip_suffix(ending))?;
+    rest.rsplit_once('-').map(|(name, _)| format!("{name}.cvd"))
+}
+
+/// Files that the file at `path` is about, by its name.
+fn stems(path: &str) -> Vec<String> {
+    companion_of(path).map(str::to_owned).into_iter().chain(database_of(path)).collect()
+}
+
+/// Feeds that bring each file which another file may be about, where there is more than one feed.
+fn owners<'a>(inputs: &[&'a SetInput]) -> BTreeMap<&'a str, Vec<&'a str>> {
+    let mut owners: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    if inputs.len() < 2 {
+        return owners;
+    }
+    let wanted: BTreeSet<String> =
+        inputs.iter().flat_map(|input| &input.verdicts).flat_map(|verdict| stems(&verdict.path)).collect();
+    for input in inputs {
+        for verdict in input.verdicts.iter().filter(|it| it.kept().is_some() && wanted.contains(&it.path)) {
+            owners.entry(&verdict.path).or_default().push(&input.release.feed);
+        }
+    }
+    owners
+}
+
+/// Checks that no kept file of these verdicts has the path of a file that another feed brings into a channel of the feed.
+/// Refusal: `path-clash`.
+pub(crate) fn check_paths(state: &State, config: &Config, feed: &str, verdicts: &[Verdict]) -> Result<(), Error> {
+    let is_kept = |path: &str| {
+        let at = verdicts.binary_search_by(|verdict| verdict.path.as_str().cmp(path)).ok();
+        at.and_then(|at| verdicts.get(at)).is_some_and(|verdict| verdict.kept().is_some())
+    };
+    for channel in config.channels_of(feed).into_iter().filter(|channel| channel.feeds.len() > 1) {
+        let name = channel.name.get_ref();
+        let Some(current) = state.current(name)? else { continue };
+        let (_, set) = state.set(name, current)?;
+        let brought = set.files.iter().filter(|file| matches!(file.place, BytesPlace::Blob | BytesPlace::Pack { .. }));
+        if let Some(file) = brought.filter(|file| *file.feed != *feed).find(|file| is_kept(&file.path)) {
+            let detail = format!("\"{}\" is in channel {name} already, from feed {}", quoted(&file.path), file.feed);
+            return Err(Error::refused(Reason::PathClash, detail));
+        }
+    }
+    Ok(())
 }
 
 /// Files that agents read beside an artifact, where the publisher did not bring them: digests as bare hex

@@ -1,14 +1,13 @@
 //! Status of a release by the statements taken so far. Nothing is stored but the statements: the
 //! standing is always derived.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 use crate::state::release::read_json;
 use crate::state::{Release, State};
 use base::{Digest, Fault, Timestamp, durable};
 use bundle::ReleaseId;
+use bundle::officer::count_officers;
 use bundle::statement::{Decision, Statement};
 use config::Feed;
 
@@ -72,15 +71,22 @@ impl std::fmt::Display for ReleaseStatus {
 pub(crate) fn release_status(release: &Release, taken: &[StatementRecord], feed: &Feed) -> ReleaseStatus {
     let (suppresses, goes_back) = (release.suppressions > 0, release.loss.goes_back());
     let usual = *feed.officers.get_ref();
-    let needed = if suppresses || goes_back { feed.suppress.officers(feed) } else { usual };
-    let braked = suppresses || release.loss.is_above(*feed.brake.get_ref());
-    let keys = |decision| {
-        taken.iter().filter(|t| t.decision == decision).map(|t| &t.key).collect::<BTreeSet<_>>().len() as u64
+    // Nothing in it: agents would lose all that they have of the feed.
+    let is_empty = release.counts.cleared + release.counts.stripped == 0;
+    let needed = match feed.suppress.officers(feed) {
+        most if suppresses || goes_back => most,
+        most if is_empty => most.max(usual),
+        _ => usual,
     };
-    let approvals = keys(if goes_back { Decision::Downgrade } else { Decision::Approve });
-    if keys(Decision::Withdraw) >= usual {
+    let braked = suppresses || is_empty || release.loss.is_above(*feed.brake.get_ref());
+    let officers = |decision| {
+        let those = taken.iter().filter(|t| t.decision == decision);
+        count_officers(those.map(|t| (t.officer.as_str(), t.key.as_str())))
+    };
+    let approvals = officers(if goes_back { Decision::Downgrade } else { Decision::Approve });
+    if officers(Decision::Withdraw) >= usual {
         ReleaseStatus::Withdrawn
-    } else if keys(Decision::Refuse) > 0 {
+    } else if officers(Decision::Refuse) > 0 {
         ReleaseStatus::Refused
     } else if approvals >= needed || (feed.clean_without_approval && release.counts.is_clean() && !braked) {
         ReleaseStatus::Approved

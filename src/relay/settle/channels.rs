@@ -3,25 +3,20 @@
 use super::SettleReport;
 use crate::keeper::Keeper;
 use crate::log::Event;
-use crate::publish::set::make_set;
+use crate::publish::set::{SetInput, make_set};
 use crate::publish::status::back_until;
 use crate::publish::{ReleaseStatus, release_status};
 use crate::state::Release;
-use base::{Error, Fault, durable};
+use base::{Digest, Fault, Refusal, durable};
 use bundle::ReleaseId;
 use config::Channel;
-use serve::set::{CurrentSet, SetMember};
+use serve::set::{CurrentSet, Set, SetMember};
 
-/// Brings every channel up to date. One that cannot be keeps showing what it shows, and is told at each run.
+/// Brings every channel up to date. What no longer stands leaves at once; a newcomer that cannot be shown is left out, and
+/// told at each run.
 pub(super) fn update_channels(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
     for channel in keeper.config.channels.clone() {
-        let name = channel.name.get_ref().clone();
-        match update_channel(keeper, &channel) {
-            Ok(Some(generation)) => settled.published.push((name, generation)),
-            Ok(None) => {}
-            Err(Error::Refused(refusal)) => settled.stuck.push((name, refusal)),
-            Err(Error::Fault(fault)) => return Err(fault),
-        }
+        update_channel(keeper, &channel, settled)?;
     }
     Ok(())
 }
@@ -43,49 +38,44 @@ pub fn due_releases(keeper: &Keeper, channel: &Channel) -> Result<Vec<Release>, 
     Ok(due)
 }
 
-/// Switches a channel if what is due is not what it shows; gives the new generation.
-fn update_channel(keeper: &mut Keeper, channel: &Channel) -> Result<Option<u64>, Error> {
+/// True if the channel shows exactly these releases: feed and digest of the manifest of each.
+fn shows<'a>(shown: &[SetMember], mut releases: impl ExactSizeIterator<Item = (&'a str, Digest)>) -> bool {
+    shown.len() == releases.len() && shown.iter().all(|it| releases.next() == Some((&*it.feed, it.manifest)))
+}
+
+/// Switches a channel if what is due is not what it shows.
+fn update_channel(keeper: &mut Keeper, channel: &Channel, settled: &mut SettleReport) -> Result<(), Fault> {
     let name = channel.name.get_ref().clone();
     let due = due_releases(keeper, channel)?;
-    let current = keeper.state.current(&name)?;
-    let same =
-        |(member, release): (&SetMember, &Release)| member.feed == release.feed && member.manifest == release.manifest;
     // Looked at every few seconds, and hardly ever otherwise.
     let shown = keeper.state.members(&name)?;
-    if shown.len() == due.len() && shown.iter().zip(&due).all(same) {
-        return Ok(None);
-    }
-    let former = current.map(|current| keeper.state.set(&name, current)).transpose()?.map(|(_, set)| set);
-    let mut releases = Vec::new();
-    for release in due {
-        let verdicts = keeper.state.verdicts(&release)?;
-        let packed = keeper.state.pack_index(&release.id())?;
-        releases.push((release, verdicts, packed));
-    }
-    let generation = former.as_ref().map_or(0, |set| set.generation) + 1;
     let refused = keeper.state.channel_path(&name).join("refused");
-    let set = match make_set(&name, former.as_ref(), &releases, generation, keeper.now) {
-        Ok(mut set) => {
-            for member in &mut set.releases {
-                let id = ReleaseId { feed: member.feed.clone(), version: member.version };
-                member.back_until = back_until(&keeper.state.statements(&id)?);
-            }
-            set
+    if shows(&shown, due.iter().map(|release| (&*release.feed, release.manifest))) {
+        return durable::remove(&refused);
+    }
+    let current = keeper.state.current(&name)?;
+    let former = current.map(|current| keeper.state.set(&name, current)).transpose()?.map(|(_, set)| set);
+    let (mut set, clash) = make_without_clashes(keeper, channel, due, former)?;
+    if let Some(Refusal { reason, detail }) = clash.clone() {
+        // Told once, not at every tick of the timer.
+        if !std::fs::read(&refused).is_ok_and(|told| told == detail.as_bytes()) {
+            keeper.append(vec![Event::PublishRefused { channel: name.clone(), reason, detail: detail.clone() }])?;
+            durable::create_dir(&keeper.state.channel_path(&name))?;
+            durable::replace(&refused, detail.as_bytes())?;
         }
-        Err(refusal) => {
-            // Told once, not at every tick of the timer.
-            let (reason, detail) = (refusal.reason, refusal.detail.clone());
-            if !std::fs::read(&refused).is_ok_and(|told| told == detail.as_bytes()) {
-                keeper.append(vec![Event::PublishRefused { channel: name.clone(), reason, detail: detail.clone() }])?;
-                durable::create_dir(&keeper.state.channel_path(&name))?;
-                durable::replace(&refused, detail.as_bytes())?;
-            }
-            return Err(refusal.into());
-        }
-    };
-    drop((former, releases));
+        settled.stuck.extend(clash.clone().map(|refusal| (name.clone(), refusal)));
+    }
+    // Without the newcomer it is what it was.
+    if clash.is_some() && shows(&shown, set.releases.iter().map(|it| (&*it.feed, it.manifest))) {
+        return Ok(());
+    }
+    for member in &mut set.releases {
+        let id = ReleaseId { feed: member.feed.clone(), version: member.version };
+        member.back_until = back_until(&keeper.state.statements(&id)?);
+    }
 
     // The set is on the disk before the intent, the intent before the switch, the outcome after.
+    let generation = set.generation;
     durable::create_dir(&keeper.state.channel_path(&name))?;
     durable::sweep(&keeper.state.channel_path(&name))?;
     let written = durable::replace_json(&keeper.state.set_path(&name, generation), &set)?;
@@ -94,6 +84,73 @@ fn update_channel(keeper: &mut Keeper, channel: &Channel) -> Result<Option<u64>,
     keeper.append(vec![Event::PublishStarted { channel: name.clone(), generation, set: next.set, releases: shown }])?;
     keeper.state.switch_channel(&name, next)?;
     keeper.append(vec![Event::Published { channel: name.clone(), generation, set: next.set }])?;
-    durable::remove(&refused)?;
-    Ok(Some(generation))
+    if clash.is_none() {
+        durable::remove(&refused)?;
+    }
+    settled.published.push((name, generation));
+    Ok(())
+}
+
+/// Makes the next set of a channel from the releases that are due. Where two of them claim one path, what is shown already
+/// and still stands keeps its place, and the newcomer is left out, so that making less visible never waits for it; the
+/// refusal says which path.
+fn make_without_clashes(
+    keeper: &Keeper,
+    channel: &Channel,
+    due: Vec<Release>,
+    former: Option<Set>,
+) -> Result<(Set, Option<Refusal>), Fault> {
+    let generation = former.as_ref().map_or(0, |set| set.generation) + 1;
+    let make = |inputs: &[&SetInput]| make_set(channel.name.get_ref(), former.as_ref(), inputs, generation, keeper.now);
+    let read = |release| SetInput::read(&keeper.state, release);
+    let due: Vec<SetInput> = due.into_iter().map(read).collect::<Result<_, _>>()?;
+    let mut clash = match make(&due.iter().collect::<Vec<_>>()) {
+        Ok(set) => return Ok((set, None)),
+        Err(refusal) => refusal,
+    };
+    let standing = former.iter().flat_map(|set| &set.releases).map(|member| standing(keeper, member));
+    let standing: Vec<SetInput> =
+        standing.filter_map(Result::transpose).map(|it| read(it?)).collect::<Result<_, _>>()?;
+    // For each feed of the channel what it shows, in its order; a newcomer takes the place as soon as it fits.
+    let by_feed = |inputs: &[SetInput], feed: &str| inputs.iter().position(|input| input.release.feed == feed);
+    let mut places: Vec<(Option<&SetInput>, Option<&SetInput>)> = Vec::new();
+    for feed in &channel.feeds {
+        let of = |inputs: &[SetInput]| by_feed(inputs, feed.get_ref());
+        let (kept, new) = (of(&standing).and_then(|at| standing.get(at)), of(&due).and_then(|at| due.get(at)));
+        places.push((kept, new));
+    }
+    let shown = |places: &[(Option<&SetInput>, Option<&SetInput>)]| {
+        make(&places.iter().filter_map(|it| it.0).collect::<Vec<_>>())
+    };
+    loop {
+        let mut has_moved = false;
+        for at in 0..places.len() {
+            let Some((kept, Some(new))) = places.get(at).copied() else { continue };
+            let mut with = places.clone();
+            with.iter_mut().skip(at).take(1).for_each(|place| *place = (Some(new), None));
+            match shown(&with) {
+                Ok(_) => (places, has_moved) = (with, true),
+                Err(refusal) if kept.is_none_or(|kept| kept.release.manifest != new.release.manifest) => {
+                    clash = refusal
+                }
+                Err(_) => {}
+            }
+        }
+        if !has_moved {
+            break;
+        }
+    }
+    // What stood in one set stands in one again.
+    let set = shown(&places).map_err(|_| Fault::Internal("a set that was shown cannot be shown again"))?;
+    Ok((set, Some(clash)))
+}
+
+/// The release of a set's member, if it may still be shown.
+fn standing(keeper: &Keeper, member: &SetMember) -> Result<Option<Release>, Fault> {
+    let id = ReleaseId { feed: member.feed.clone(), version: member.version };
+    let is_accepted = keeper.trust.accepted_manifest(&id.feed, id.version) == Some(member.manifest);
+    let Some(feed) = keeper.config.feed(&id.feed).filter(|_| is_accepted) else { return Ok(None) };
+    let release = keeper.state.release(&id)?;
+    let stands = release_status(&release, &keeper.state.statements(&id)?, feed);
+    Ok((stands == ReleaseStatus::Approved).then_some(release))
 }

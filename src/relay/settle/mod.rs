@@ -13,7 +13,9 @@ pub(crate) mod tuf;
 use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::publish::tuf::CHANNEL;
-use base::{Error, Fault, Refusal, Timestamp};
+use crate::state::{SLOT, State};
+use base::error::IoContext as _;
+use base::{Error, Fault, Refusal, Timestamp, durable};
 use bundle::ReleaseId;
 use bundle::directive::Order;
 use bundle::statement::Decision;
@@ -38,6 +40,26 @@ pub struct SettleReport {
     pub cosigned: Vec<(u64, Vec<String>, bool)>,
     /// Lines of evidence taken from the server's journal.
     pub evidence: usize,
+}
+
+impl SettleReport {
+    /// Adds what a later run of the same command did. What is stuck is told by the last one.
+    pub fn extend(&mut self, later: Self) {
+        self.taken.extend(later.taken);
+        self.directives.extend(later.directives);
+        self.refused.extend(later.refused);
+        self.published.extend(later.published);
+        self.cosigned.extend(later.cosigned);
+        self.evidence += later.evidence;
+        self.stuck = later.stuck;
+    }
+}
+
+/// True if something was handed in and not judged yet.
+pub fn has_inbox_items(state: &State) -> Result<bool, Fault> {
+    let slot = state.slot();
+    let submitted = std::fs::metadata(&slot).during("read", &slot)?.len() > 0;
+    Ok(submitted || durable::names(&state.inbox())?.iter().any(|name| name != SLOT))
 }
 
 /// A directive that counts from now on.
