@@ -121,6 +121,12 @@ pub fn create(path: &Path, mode: u32) -> Result<File, Fault> {
     OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(mode).open(path).during("create", path)
 }
 
+/// A new empty file without a name in this folder, to be read and written: nothing else reaches it, and it is gone when it
+/// is closed.
+pub fn create_unnamed(folder: &Path) -> Result<File, Fault> {
+    tempfile::tempfile_in(folder).during("create a file in", folder)
+}
+
 /// The file at `path` opened to append lines, made if it is not there.
 #[expect(clippy::disallowed_methods, reason = "the one place that creates files")]
 pub fn open_append(path: &Path) -> Result<File, Fault> {

@@ -40,6 +40,7 @@ reasons! {
     MediumEntryLimit "medium-entry-limit" "The medium holds more files and folders than the limit." "Give the bundle's own folder as PATH, or raise limits.medium_entries."
     MediumWritable "medium-writable" "The medium is mounted so that it could be written to." "Mount it with -o ro,nodev,nosuid,noexec and import again; only if the site accepts it, give the reason as media.writable in config.toml."
     MediumNotRegular "medium-not-regular" "A file of the bundle is a link, a FIFO, a device or a folder." "Do not use this medium; ask the sender for a fresh copy."
+    MediumMountedOver "medium-mounted-over" "Something else is mounted below the medium, in the place of a file or folder of the bundle." "Unmount it (`findmnt -R` on the medium's folder shows it), or mount the medium alone in a folder of its own; then import again."
     MediumChanged "medium-changed" "The medium gave other bytes or another length than it first said." "The medium is failing or hostile: keep it aside, and use a fresh copy on another one."
     MediumUnreadable "medium-unreadable" "The medium could not be read to the end." "Put it in again, or copy the bundle to another medium; then import again. If permission was denied: mount it so that the reader's user may read it (vfat: -o umask=022)."
     // the signature files
@@ -176,6 +177,7 @@ reasons! {
     CosignatureForked "cosignature-forked" "A head that this log's key signed is not of this log's history." "Stop importing: the log was restored from an old copy, or its key was stolen. Keep the note, and compare the log with the head that the witness keeps."
     CosignatureUnknown "cosignature-unknown" "No witness of the config's policy has signed the head." "Compare the witness's key with witness.policy in config.toml."
     CosignatureRepeated "cosignature-repeated" "This cosignature was handed in before." "Nothing needs to be done."
+    CosignatureFuture "cosignature-future" "A witness dates its cosignature later than this relay's clock allows." "Set the clock of the witness's machine, or of this relay, right; then have the witness sign a new head."
     WitnessUnknownLog "witness-unknown-log" "The witness does not know this log." "Take the log's key from its officers, and add it: gaprelay log witness know DIR --log-key VKEY."
     WitnessUnsigned "witness-unsigned" "The head is not signed by the log's key as the witness knows it." "Do not add another key before the relay's officers have told you why the key changed."
     WitnessConflict "witness-conflict" "The request does not begin at the head that the witness signed last." "Make a request at the relay from that head on: gaprelay log witness request --old SIZE. If the relay says that its log is shorter, the log was cut, or restored from an old copy."

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
 use serde::{Deserialize, Serialize};
 
+use super::open::is_one_mount;
 use base::digest::Hasher;
 use base::quoted::quoted_os;
 use base::{Digest, Limits, Reason, Refusal};
@@ -94,7 +95,7 @@ pub fn open_folder(folder: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<O
 /// Looks for bundles in `root` and all folders below it.
 /// Refusals: `medium-entry-limit`, `medium-unreadable` (where the root itself cannot be listed).
 pub fn find(root: BorrowedFd<'_>, limits: &Limits) -> Result<MediumSurvey, Refusal> {
-    let mut walk = Walk { limits, entries: 1, survey: MediumSurvey::default(), tree: Hasher::new() };
+    let mut walk = Walk { root, limits, entries: 1, survey: MediumSurvey::default(), tree: Hasher::new() };
     walk.visit(root, &PathBuf::new(), 0)?;
     let Walk { mut survey, tree, .. } = walk;
     let beside = |found: &BundleFolder| if found.document == Document::Manifest { 2 } else { 1 };
@@ -105,6 +106,7 @@ pub fn find(root: BorrowedFd<'_>, limits: &Limits) -> Result<MediumSurvey, Refus
 }
 
 struct Walk<'a> {
+    root: BorrowedFd<'a>,
     limits: &'a Limits,
     entries: u64,
     survey: MediumSurvey,
@@ -145,13 +147,17 @@ impl Walk<'_> {
                 self.survey.unrelated += 1;
                 continue;
             }
-            match open_folder(folder, OsStr::from_bytes(name.to_bytes())) {
-                Ok(opened) => self.visit(opened.as_fd(), &below, depth + 1)?,
-                Err(e) => {
-                    self.survey.unrelated += 1;
-                    self.survey.unreadable.push(format!("{}: {}", quoted_os(&below), words(&e.into())));
+            let opened = open_folder(folder, OsStr::from_bytes(name.to_bytes()));
+            let why = match opened.and_then(|opened| Ok((is_one_mount(self.root, &opened)?, opened))) {
+                Ok((true, opened)) => {
+                    self.visit(opened.as_fd(), &below, depth + 1)?;
+                    continue;
                 }
-            }
+                Ok((false, _)) => "something else is mounted there, which is no part of the medium".into(),
+                Err(e) => words(&e.into()),
+            };
+            self.survey.unrelated += 1;
+            self.survey.unreadable.push(format!("{}: {why}", quoted_os(&below)));
         }
         Ok(())
     }

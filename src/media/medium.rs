@@ -2,9 +2,9 @@
 //! with bytes that nothing has verified yet is to count them, hash them and put them into the spool.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use base::digest::Hasher;
 use base::error::IoContext as _;
 use base::ipc::channel::{self, RequestChannel};
 use base::ipc::timed_pipe::TimedPipe;
-use base::ipc::wire::{Frame, Receiver};
+use base::ipc::wire::{Frame, LONGEST_BYTES, Receiver};
 use base::quoted::{printable, quoted_os};
 use base::{Digest, Error, Fault, Limits, Reason, Refusal, durable};
 use bundle::{Envelope, Verified, signature};
@@ -70,12 +70,11 @@ struct ReaderProcess {
     limits: Limits,
 }
 
-/// A verified bundle whose payload lies in the spool with exactly the signed digest.
-/// Made by [`Surveyed::payload`] alone.
+/// A verified bundle whose payload lies in the spool with exactly the signed digest. The copy has no name: it is reached
+/// by this value alone, and is gone with it. Made by [`Surveyed::payload`] alone.
 pub struct Spooled {
     verified: Verified,
     file: File,
-    path: PathBuf,
 }
 
 impl Spooled {
@@ -84,16 +83,21 @@ impl Spooled {
         &self.verified
     }
 
-    /// The payload in the spool, from its beginning.
-    pub fn payload(&self) -> &File {
-        &self.file
-    }
-}
-
-impl Drop for Spooled {
-    fn drop(&mut self) {
-        // The spool is private and swept at the next start; a copy left behind harms nothing.
-        let _ = std::fs::remove_file(&self.path);
+    /// Writes the payload, and hashes it again on the way: true if these were the signed bytes. Where the copy has fewer,
+    /// nothing more is written than it has.
+    pub fn write_to(&self, to: &mut impl io::Write) -> io::Result<bool> {
+        let payload = &self.verified.manifest().payload;
+        let (mut hasher, mut buffer) = (Hasher::new(), vec![0; LONGEST_BYTES]);
+        let mut file = &self.file;
+        file.rewind()?;
+        let mut file = file.take(payload.size);
+        loop {
+            let got = file.read(&mut buffer)?;
+            let Some(bytes) = buffer.get(..got).filter(|bytes| !bytes.is_empty()) else { break };
+            hasher.update(bytes);
+            to.write_all(bytes)?;
+        }
+        Ok(hasher.finish() == payload.sha256)
     }
 }
 
@@ -167,23 +171,20 @@ impl Surveyed {
             .ask(&ReaderRequest::Envelope(bundle.number), |answers| hear_envelope(answers, bundle.document, &limits))
     }
 
-    /// Takes the payload into `spool` as `name` and proves its digest to be the signed one.
+    /// Takes the payload into the folder `spool` and proves its digest to be the signed one.
     /// Refusals: `payload-missing`, `payload-size`, `payload-digest`, `medium-*`.
     pub fn payload(
         &mut self,
         bundle: &MediumBundle,
         verified: Verified,
         spool: &Path,
-        name: &str,
         step: Step<'_>,
     ) -> Result<Spooled, Error> {
         let signed = verified.manifest().payload.clone();
-        let path = durable::beside(spool, name);
-        let file = durable::create(&path, 0o600)?;
         // From here on a failure drops `spooled`, and with it the copy.
-        let spooled = Spooled { verified, file, path };
+        let spooled = Spooled { verified, file: durable::create_unnamed(spool)? };
         let ask = ReaderRequest::Payload(bundle.number, signed.size);
-        let digest = self.reader.ask(&ask, |answers| receive(answers, &spooled, signed.size, step))?;
+        let digest = self.reader.ask(&ask, |answers| receive(answers, &spooled.file, spool, signed.size, step))?;
         if digest != signed.sha256 {
             let detail = format!("payload.tar.gz has digest {digest}, the manifest says {}", signed.sha256);
             return Err(Error::refused(Reason::PayloadDigest, detail));
@@ -265,7 +266,13 @@ fn hear_envelope(answers: &mut Receiver<TimedPipe>, document: Document, limits: 
 
 /// Writes exactly `size` bytes, and hashes them on a second thread. After a fault of ours the rest
 /// is taken in and dropped, so that the next answer is heard.
-fn receive(answers: &mut Receiver<TimedPipe>, spooled: &Spooled, size: u64, step: Step<'_>) -> Result<Digest, Error> {
+fn receive(
+    answers: &mut Receiver<TimedPipe>,
+    mut out: &File,
+    spool: &Path,
+    size: u64,
+    step: Step<'_>,
+) -> Result<Digest, Error> {
     let (full, to_hash) = sync_channel::<Vec<u8>>(IN_FLIGHT);
     let (empty, hashed) = sync_channel::<Vec<u8>>(IN_FLIGHT);
     thread::scope(|scope| {
@@ -279,13 +286,12 @@ fn receive(answers: &mut Receiver<TimedPipe>, spooled: &Spooled, size: u64, step
             digest.finish()
         });
         let mut left = size;
-        let mut out = &spooled.file;
         let mut failed = None;
         loop {
             match answers.frame().map_err(|e| broken(&e))? {
                 Frame::Bytes(bytes) if bytes.len() as u64 <= left => {
                     if failed.is_none() {
-                        failed = out.write_all(bytes).during("write", &spooled.path).err();
+                        failed = out.write_all(bytes).during("write", spool).err();
                     }
                     left -= bytes.len() as u64;
                     step(bytes.len() as u64);

@@ -59,7 +59,7 @@ pub fn check(
     // Whether another publisher agrees, only the relay knows.
     let demands = Demands { rules: &demands, agreed: None };
     let terms = InspectionTerms { kinds, policy: &policy, may_suppress, opaque, demands };
-    let spooled = surveyed.payload(&bundle, verified, spool, "payload", &mut |_| {})?;
+    let spooled = surveyed.payload(&bundle, verified, spool, &mut |_| {})?;
     let (mut threads, mut scratch) = (Threads::new(&limits), Scratch::new(spool));
     let mut examination = Examination::begin(&mut threads, terms, &mut scratch)?;
     examination.unpack(&spooled, &mut |_| {})?;

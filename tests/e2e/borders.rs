@@ -120,14 +120,14 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     (
         "a payload is called spooled",
         "E0451",
-        "fields `verified`, `file` and `path` of struct",
-        "fn f(verified: Verified) { let s = Spooled { verified, file: any(), path: any() }; }",
+        "fields `verified` and `file` of struct",
+        "fn f(verified: Verified) { let s = Spooled { verified, file: any() }; }",
     ),
     (
         "a payload is spooled before its manifest is verified",
         "E0308",
         "mismatched types",
-        r#"fn f(s: &mut Surveyed, b: &MediumBundle, e: Envelope) { s.payload(b, e, any(), "x", any()); }"#,
+        r#"fn f(s: &mut Surveyed, b: &MediumBundle, e: Envelope) { s.payload(b, e, any(), any()); }"#,
     ),
     (
         "a manifest is called verified",
@@ -234,7 +234,7 @@ fn spooled(world: &World, version: u64) -> Spooled {
     let rules =
         Rules { keyring: &keyring, limits: &limits, clock_tolerance: Duration::ZERO, now, waived: &|_, _| false };
     let verified = verify(surveyed.envelope(&bundle).unwrap(), &rules).unwrap();
-    surveyed.payload(&bundle, verified, &spool, &format!("payload-{version}"), &mut |_| {}).unwrap()
+    surveyed.payload(&bundle, verified, &spool, &mut |_| {}).unwrap()
 }
 
 /// The spooled bundle, examined into the place of a release that may be another's.

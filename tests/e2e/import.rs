@@ -160,6 +160,86 @@ fn a_thin_bundle_takes_what_is_held() {
     world.fsck();
 }
 
+/// What a thin bundle leaves out comes from its own feed's releases, or from feeds that all of its readers may read: never
+/// by digest from a feed that others may not see, nor from a release that officers refused.
+#[test]
+fn a_thin_bundle_takes_nothing_that_its_readers_may_not_have() {
+    let tls = "[serve]\ntls_certificate = \"a.pem\"\ntls_key = \"a.key\"\nclient_authorities = \"ca.pem\"";
+    let config = CONFIG.replace("[serve]", tls).replace(
+        "name = \"two\"\nfeeds = [\"two\"]",
+        "name = \"two\"\nfeeds = [\"two\"]\ncertificates = [\"lab.example\"]",
+    );
+    let world = World::with_config(&config);
+    let large: Vec<u8> = digests(9000);
+    let kind = "clamav-hashes";
+    let secret: &[File<'_>] = &[("s.hdb", HASHES, kind)];
+    let thin = |feed: &str, version: u64, files: &[File<'_>]| {
+        let folder = world.path("stick").join(format!("thin-{feed}-{version}"));
+        let payload = gzip(&tar(&[]));
+        let mut manifest = manifest(feed, version, files, &payload);
+        manifest["artifacts"].as_array_mut().unwrap().iter_mut().for_each(|it| it["carried"] = false.into());
+        let bytes = serde_json::to_vec(&manifest).unwrap();
+        let signature = world.custodian.sign(&bytes, &comment(feed, version));
+        write_bundle(&folder, &bytes, &payload, &[("manifest.json.minisig", signature)]);
+        folder
+    };
+    // A restricted channel's file, for everybody.
+    world.import(&world.bundle("two", 1, secret)).expect(0);
+    assert_eq!(refused(world.import(&thin("auto", 1, secret))), "blob-missing");
+    assert_eq!(refused(world.import(&thin("feed", 1, secret))), "blob-missing");
+    // What everybody may read, for some: small and large.
+    let open: &[File<'_>] = &[("l.txt", &large, "sha256-list"), ("o.rules", RULES, "suricata-rules")];
+    world.publish("feed", 2, open);
+    let same: &[File<'_>] = &[("m.txt", &large, "sha256-list"), ("p.rules", RULES, "suricata-rules")];
+    world.import(&thin("auto", 2, same)).expect(0);
+    // What was refused stays so.
+    let refused_ones: &[File<'_>] = &[("r.txt", &digests(9001), "sha256-list")];
+    world.import(&world.bundle("feed", 3, refused_ones)).expect(0);
+    world.decide("feed/3", "officer", &world.officer, "refuse").expect(0);
+    assert_eq!(refused(world.import(&thin("feed", 4, refused_ones))), "blob-missing");
+    world.fsck();
+}
+
+/// A further folder with the manifest of a bundle that is in the spool, without its payload or with another: it neither
+/// empties nor replaces the bytes that were verified.
+#[test]
+fn a_copy_of_a_bundle_that_is_pending_is_already_here() {
+    let world = World::new();
+    let stick = world.path("stick");
+    let first = good(&stick.join("a"), &world.custodian, "auto", 1, ONE);
+    for copy in ["b", "c", "d"] {
+        good(&stick.join(copy), &world.custodian, "auto", 1, ONE);
+        assert_eq!(fs::read(stick.join(copy).join("manifest.json")).unwrap(), first);
+    }
+    fs::remove_file(stick.join("b/payload.tar.gz")).unwrap();
+    let length = fs::metadata(stick.join("c/payload.tar.gz")).unwrap().len();
+    fs::write(stick.join("c/payload.tar.gz"), vec![0; usize::try_from(length).unwrap()]).unwrap();
+    good(&stick.join("unrelated"), &world.custodian, "feed", 1, OTHER);
+    // And once more on a second medium, in the same call.
+    let other = world.path("other");
+    good(&other.join("a"), &world.custodian, "auto", 1, ONE);
+    fs::write(other.join("a/payload.tar.gz"), b"x").unwrap();
+    let paths = [stick.to_str().unwrap(), other.to_str().unwrap()];
+    let ran = world.relay(&[&["import", "--json"], &paths[..]].concat()).expect(0);
+    let mut outcomes = reasons(&ran);
+    outcomes.sort_unstable();
+    assert_eq!(outcomes, ["already-here", "already-here", "already-here", "already-here", "imported", "imported"]);
+    world.fsck();
+    assert!(fs::read_dir(world.state().join("spool")).unwrap().next().is_none());
+    // A copy of what is refused is refused for the same.
+    fs::remove_dir_all(&stick).unwrap();
+    let broken: &[File<'_>] = &[("x.hdb", HASHES, "clamav-hashes")];
+    for copy in ["a", "b"] {
+        let folder = stick.join(copy);
+        let payload = gzip(&tar(OTHER));
+        let bytes = serde_json::to_vec(&manifest("auto", 2, broken, &payload)).unwrap();
+        let signature = world.custodian.sign(&bytes, &comment("auto", 2));
+        write_bundle(&folder, &bytes, &payload, &[("manifest.json.minisig", signature)]);
+    }
+    let both = reasons(&world.import(&stick).expect(3));
+    assert!(both[0] == both[1] && both[0].starts_with("entry-"), "{both:?}");
+}
+
 #[test]
 fn every_artifact_gets_one_verdict_and_a_reason() {
     let world = World::new();

@@ -158,3 +158,38 @@ fn a_stick_that_something_else_writes_to_is_told() {
     assert_eq!((&opened["mount"], opened.get("disk")), (&"nodev".into(), None), "{opened}");
     assert_eq!(log.iter().find(|event| event["type"] == "medium-read").unwrap()["unchanged"], false);
 }
+
+/// What somebody has mounted below the medium is no part of it: it could be written to where the medium cannot.
+#[test]
+fn what_is_mounted_below_the_medium_is_not_read() {
+    if !rustix::process::geteuid().is_root() {
+        skipped("mounting needs root");
+        return;
+    }
+    let world = World::new();
+    let (stick, elsewhere) = (world.path("stick"), world.path("elsewhere"));
+    good(&stick.join("own"), &world.custodian, "auto", 1, ONE);
+    good(&elsewhere, &world.custodian, "auto", 2, OTHER);
+    fs::create_dir(stick.join("over")).unwrap();
+    // A folder over a folder, of the same file system, which the device's number does not show; and a file over a payload.
+    good(&stick.join("file"), &world.custodian, "feed", 1, ONE);
+    let mount = format!(
+        "mount --make-rprivate / && mount --bind {elsewhere} {stick}/over && mount --bind {stick}/file/payload.tar.gz {stick}/file/payload.tar.gz",
+        elsewhere = elsewhere.display(),
+        stick = stick.display(),
+    );
+    let import = |args: &str| {
+        let script = format!("{mount} && exec {RELAY} import {args} {}", stick.display());
+        run(Command::new("unshare").args(["-m", "sh", "-c", &script]).env("GAPRELAY_STATE", world.state())).expect(3)
+    };
+    let ran = import("--json");
+    let report = ran.json();
+    let bundles = report["bundles"].as_array().unwrap();
+    let told: Vec<String> = bundles
+        .iter()
+        .map(|b| format!("{} {}", b["bundle"].as_str().unwrap(), b["refused"]["reason"].as_str().unwrap_or("fine")))
+        .collect();
+    assert_eq!(told, ["own fine", "file medium-mounted-over"], "{report}");
+    let ran = import("");
+    assert!(ran.err.contains("over: something else is mounted there"), "{}", ran.err);
+}

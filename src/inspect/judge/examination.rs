@@ -3,7 +3,7 @@
 //! the examiner only says what the bytes show.
 
 use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -70,9 +70,21 @@ impl<'a> Examination<'a> {
         let carried: Vec<&Artifact> = spooled.verified().manifest().carried().collect();
         let terms = self.terms;
         let limit = time_limit(carried.len(), carried.iter().map(|artifact| artifact.size).sum());
-        let judged =
-            self.ask(limit, |asks| feed(asks, spooled), |answers, keep| take(answers, &carried, terms, keep, step))?;
-        self.judged.extend(judged);
+        let mut intact = true;
+        let judged = self.ask(
+            limit,
+            |asks| {
+                intact = feed(asks, spooled)?;
+                if intact { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+            },
+            |answers, keep| take(answers, &carried, terms, keep, step),
+        );
+        if !intact {
+            // Whatever was made of them: these were not the bytes that were verified.
+            let detail = "the private copy of the payload changed after it was verified: the disk fails, or somebody wrote to it. Nothing was stored. Import again, with another disk for the state if it happens again";
+            return Err(Fault::damaged("spool", detail).into());
+        }
+        self.judged.extend(judged?);
         Ok(())
     }
 
@@ -203,13 +215,12 @@ fn time_limit(artifacts: usize, bytes: u64) -> Duration {
     Duration::from_mins(minutes) + Duration::from_secs(bytes >> 20)
 }
 
-fn feed(asks: &mut Sender<TimedPipe>, spooled: &Spooled) -> io::Result<()> {
+/// Sends manifest and payload; false if the payload is no longer what was verified.
+fn feed(asks: &mut Sender<TimedPipe>, spooled: &Spooled) -> io::Result<bool> {
     let manifest = &spooled.verified().envelope().document;
     asks.message(&ExaminerRequest::Unpack(manifest.len() as u64))?;
     asks.bytes(manifest)?;
-    let mut payload = spooled.payload();
-    payload.seek(SeekFrom::Start(0))?;
-    asks.raw()?.write_file(payload, spooled.verified().manifest().payload.size)
+    spooled.write_to(asks.raw()?)
 }
 
 /// Takes each artifact in the manifest's order: exactly its bytes, with exactly its digest. After a

@@ -17,7 +17,7 @@ use crate::processes::examiners::ExaminerSupervisor;
 use crate::processes::sockets::Sockets;
 use crate::processes::worker;
 use crate::publish::{ReleaseStatus, release_status};
-use crate::settle::{SettleReport, settle};
+use crate::settle::{SettleReport, has_inbox_items, settle};
 use crate::state::progress::ProgressStep;
 use base::error::IoContext as _;
 use base::limits::human;
@@ -41,12 +41,19 @@ pub(crate) fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) 
     let keeper = &mut keeper;
     let mut shown = ProgressDisplay { bar: None, quiet: args.json, opened: false };
     let mut progress_writer = ProgressWriter::begin(&keeper.state, &operator);
-    let judged = import(keeper, workers, &operator, &mut |progress| {
+    let mut settled = SettleReport::default();
+    let mut watch = |progress: ProgressEvent<'_>| {
         progress_writer.show(&progress);
         shown.show(&progress);
+    };
+    let judged = import(keeper, workers, &operator, &mut watch, &mut |keeper| {
+        if has_inbox_items(&keeper.state)? {
+            settled.extend(settle(keeper)?);
+        }
+        Ok(())
     })?;
     progress_writer.step(ProgressStep::Settling);
-    let settled = settle(keeper)?;
+    settled.extend(settle(keeper)?);
     drop(progress_writer);
     let result = result(keeper, &judged, &settled)?;
     if args.json {
@@ -60,7 +67,7 @@ pub(crate) fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) 
         return Err(Error::refused(Reason::NoBundle, format!("there is no bundle under {}", paths.join(", "))));
     }
     let ended = judged.iter().map(|j| match &j.outcome {
-        ImportOutcome::Failed(Fault::Damaged { .. }) => Ended::Damaged,
+        ImportOutcome::Failed(fault) if matches!(**fault, Fault::Damaged { .. }) => Ended::Damaged,
         ImportOutcome::Failed(_) => Ended::Failed,
         ImportOutcome::Refused(_) => Ended::Refused,
         ImportOutcome::Imported(_) | ImportOutcome::KeyringReplaced(_) | ImportOutcome::AlreadyHere => Ended::Well,

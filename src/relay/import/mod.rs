@@ -19,6 +19,7 @@ pub(crate) use outcome::{ImportOutcome, JudgedBundle, ProgressEvent, ProgressWat
 
 use crate::keeper::Keeper;
 use crate::log::Event;
+use crate::publish::set::check_paths;
 use crate::state::{Release, Staging};
 use base::error::IoContext as _;
 use base::quoted::quoted_os;
@@ -26,7 +27,7 @@ use base::{Digest, Error, Fault, Operator, Reason, Refusal, quoted};
 use config::{Feed, policy};
 use inspect::{Demands, Examiners, OriginDemand, examine};
 use media::{Document, Medium, MediumBundle, Mount, Spooled, Surveyed};
-use outcome::outcome_event;
+use outcome::{copy_event, outcome_event};
 use rotation::KeyringOutcome;
 
 use bundle::{Envelope, Manifest, Novelty, Rules, Verified, trust};
@@ -40,6 +41,18 @@ struct FetchedBundle {
     manifest: Option<Digest>,
     release: Option<(String, u64)>,
     content: Result<BundleContent, Error>,
+    /// Folders with the same manifest, whose payload was not read: this bundle's outcome is theirs.
+    copies: Vec<String>,
+}
+
+impl FetchedBundle {
+    /// Payload in the spool.
+    fn pending(&self) -> Option<&Spooled> {
+        match &self.content {
+            Ok(BundleContent::New(spooled)) => Some(spooled),
+            Ok(BundleContent::AlreadyHere(_)) | Err(_) => None,
+        }
+    }
 }
 
 enum BundleContent {
@@ -58,12 +71,13 @@ pub(crate) struct Workers {
 }
 
 /// Imports every bundle on the media. Each gets its own outcome; a fault of the relay that concerns all of them stops
-/// the import.
+/// the import. `between` runs after each bundle.
 pub(crate) fn import(
     keeper: &mut Keeper,
     workers: Workers,
     operator: &Operator,
     watch: ProgressWatch<'_>,
+    between: &mut dyn FnMut(&mut Keeper) -> Result<(), Fault>,
 ) -> Result<Vec<JudgedBundle>, Fault> {
     // No date can be judged by a clock that is behind the newest time on record. Stopping is safe: nothing was read.
     keeper.check_clock()?;
@@ -74,7 +88,7 @@ pub(crate) fn import(
     for (path, mount, medium) in media {
         // A fault here is of the log or of the state. Stopping is safe: what was spooled is swept at the next start, and
         // an intent without an outcome becomes `interrupted` then.
-        all.extend(read_medium(keeper, &path, (mount, &disks), medium, operator, (&mut judged, watch))?);
+        read_medium(keeper, &path, (mount, &disks), medium, operator, (&mut all, &mut judged, watch))?;
     }
     watch(ProgressEvent::MediaDone);
 
@@ -82,7 +96,9 @@ pub(crate) fn import(
     all.sort_by(|a, b| a.release.cmp(&b.release));
     for taken in all {
         // Stopping is safe between two bundles, and in one: those before it count, those after it do not exist.
-        judged.push(judge_bundle(keeper, taken, &mut *examiners, operator, watch)?);
+        judged.extend(judge_bundle(keeper, taken, &mut *examiners, operator, watch)?);
+        // What officers hand in meanwhile does not wait for the last bundle.
+        between(keeper)?;
     }
     Ok(judged)
 }
@@ -94,8 +110,8 @@ fn read_medium(
     (mount, disks): (Option<Mount>, &[String]),
     medium: Medium,
     operator: &Operator,
-    (judged, watch): (&mut Vec<JudgedBundle>, ProgressWatch<'_>),
-) -> Result<Vec<FetchedBundle>, Fault> {
+    (all, judged, watch): (&mut Vec<FetchedBundle>, &mut Vec<JudgedBundle>, ProgressWatch<'_>),
+) -> Result<(), Fault> {
     let accepted = keeper.config.media.writable.as_ref().map(|reason| quoted(reason.get_ref()).to_string());
     let writable = mount.as_ref().is_some_and(|mount| mount.writable);
     keeper.append(vec![Event::MediumOpened {
@@ -116,14 +132,11 @@ fn read_medium(
                 Error::Refused(Refusal { reason, detail }) => {
                     Event::MediumRefused { reason: *reason, detail: detail.clone() }
                 }
-                Error::Fault(fault) => Event::ImportFailed { fault: quoted(&fault.to_string()).to_string() },
+                Error::Fault(fault) => Event::fault(fault),
             }])?;
-            return Ok(vec![FetchedBundle {
-                bundle: quoted_os(path),
-                manifest: None,
-                release: None,
-                content: Err(error),
-            }]);
+            let (bundle, copies) = (quoted_os(path), Vec::new());
+            all.push(FetchedBundle { bundle, manifest: None, release: None, content: Err(error), copies });
+            return Ok(());
         }
     };
     watch(ProgressEvent::Surveyed(&surveyed));
@@ -146,8 +159,6 @@ fn read_medium(
         judged.push(JudgedBundle { bundle, release: None, outcome });
         judged.last().into_iter().for_each(|judged| watch(ProgressEvent::Judged(judged)));
     }
-    let mut pending = 0;
-    let mut taken = Vec::new();
     for (found, bundle) in of(&surveyed, Document::Manifest) {
         // Each of the three may fail for this bundle alone. Going on is safe: the error is its outcome, which is logged
         // with its intent, and a payload that was begun goes with the value that was to hold it.
@@ -155,17 +166,25 @@ fn read_medium(
         let manifest = envelope.as_ref().ok().map(|envelope| Digest::of(&envelope.document));
         let verified = envelope.and_then(|envelope| Ok(verify_manifest(keeper, envelope, operator)?));
         let release = verified.as_ref().ok().map(|v| (v.manifest().feed.clone(), v.manifest().version));
-        let content =
-            verified.and_then(|v| spool_payload(keeper, v, (&mut surveyed, &found, &bundle), &mut pending, watch));
-        taken.push(FetchedBundle { bundle, manifest, release, content });
+        let is_same = |other: &&mut FetchedBundle| {
+            let digest = verified.as_ref().ok().map(Verified::digest);
+            digest.is_some() && other.pending().map(|spooled| spooled.verified().digest()) == digest
+        };
+        if let Some(first) = all.iter_mut().find(is_same) {
+            first.copies.push(bundle);
+            continue;
+        }
+        let unpacked = |other: &FetchedBundle| other.pending().map_or(0, |s| s.verified().manifest().carried_bytes());
+        let pending = all.iter().map(unpacked).sum();
+        let content = verified.and_then(|v| spool_payload(keeper, v, (&mut surveyed, &found, &bundle), pending, watch));
+        all.push(FetchedBundle { bundle, manifest, release, content, copies: Vec::new() });
     }
     let (bundles, unrelated) = (surveyed.bundles().len() as u64, surveyed.unrelated());
     // The relay cannot have written to the medium; that nothing else has is checked, not assumed. Going on is safe whatever
     // the result: what was read is believed for its signatures, even if the medium was removed by now.
     let unchanged = surveyed.is_unchanged().unwrap_or(false);
     watch(ProgressEvent::Unchanged(unchanged));
-    keeper.append(vec![Event::MediumRead { bundles, unrelated, unchanged }])?;
-    Ok(taken)
+    keeper.append(vec![Event::MediumRead { bundles, unrelated, unchanged }])
 }
 
 /// Checks that the medium is mounted read-only, unless the config says why it need not be. Refusal: `medium-writable`.
@@ -214,7 +233,7 @@ fn spool_payload(
     keeper: &Keeper,
     verified: Verified,
     (surveyed, found, bundle): (&mut Surveyed, &MediumBundle, &str),
-    pending: &mut u64,
+    pending: u64,
     watch: ProgressWatch<'_>,
 ) -> Result<BundleContent, Error> {
     let manifest = verified.manifest();
@@ -226,16 +245,14 @@ fn spool_payload(
     thin::check_held(keeper, &verified)?;
     // Stopping is safe: nothing is written where the disk has no room for all of it.
     let needed = manifest.payload.size + manifest.carried_bytes() + RESERVE;
-    let free = free_space(&keeper.state.spool())?.saturating_sub(*pending);
+    let free = free_space(&keeper.state.spool())?.saturating_sub(pending);
     if needed > free {
         return Err(Fault::Space { needed, free }.into());
     }
-    *pending += manifest.carried_bytes();
     watch(ProgressEvent::Reading(bundle, manifest.payload.size));
-    let name = format!("payload-{}", verified.digest());
     let spool = keeper.state.spool();
     // A payload that ends early, or is not the signed one, leaves nothing: its copy is removed with the failure.
-    let spooled = surveyed.payload(found, verified, &spool, &name, &mut |bytes| watch(ProgressEvent::Bytes(bytes)))?;
+    let spooled = surveyed.payload(found, verified, &spool, &mut |bytes| watch(ProgressEvent::Bytes(bytes)))?;
     Ok(BundleContent::New(spooled))
 }
 
@@ -244,7 +261,7 @@ fn free_space(path: &Path) -> Result<u64, Fault> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// Gives one bundle its outcome: intent, act, outcome. Where the log does not take the intent nothing is done; where it
+/// Gives one bundle and its copies their outcomes: intent, act, outcome. Where the log does not take the intent nothing is done; where it
 /// does not take the outcome, the next start finds out by the trust file whether the act happened, and says so.
 fn judge_bundle(
     keeper: &mut Keeper,
@@ -252,23 +269,26 @@ fn judge_bundle(
     examiners: &mut dyn Examiners,
     operator: &Operator,
     watch: ProgressWatch<'_>,
-) -> Result<JudgedBundle, Fault> {
-    let started =
-        Event::ImportStarted { bundle: taken.bundle.clone(), manifest: taken.manifest, operator: operator.clone() };
+) -> Result<Vec<JudgedBundle>, Fault> {
+    let started = |bundle: &str| Event::ImportStarted {
+        bundle: bundle.to_owned(),
+        manifest: taken.manifest,
+        operator: operator.clone(),
+    };
     let bundle = taken.bundle;
     let admitted = match taken.content {
         // Nothing is stored for a bundle refused on the medium: intent and outcome in one step.
         Err(error) => {
             let admitted = Err(error);
-            keeper.append(vec![started, outcome_event(keeper, &admitted, None, taken.release.as_ref())])?;
+            keeper.append(vec![started(&bundle), outcome_event(keeper, &admitted, None, taken.release.as_ref())])?;
             admitted
         }
         Ok(BundleContent::AlreadyHere(verified)) => {
-            keeper.append(vec![started, outcome_event(keeper, &Ok(None), Some(&verified), None)])?;
+            keeper.append(vec![started(&bundle), outcome_event(keeper, &Ok(None), Some(&verified), None)])?;
             Ok(None)
         }
         Ok(BundleContent::New(spooled)) => {
-            keeper.append(vec![started])?;
+            keeper.append(vec![started(&bundle)])?;
             watch(ProgressEvent::Unpacking(&bundle, spooled.verified().manifest().carried_bytes()));
             let admitted = admit(keeper, spooled, examiners, operator, watch);
             keeper.append(vec![outcome_event(keeper, &admitted, None, taken.release.as_ref())])?;
@@ -280,8 +300,15 @@ fn judge_bundle(
         Ok(None) => ImportOutcome::AlreadyHere,
         Err(error) => error.into(),
     };
-    let judged = JudgedBundle { bundle, release: taken.release, outcome };
-    watch(ProgressEvent::Judged(&judged));
+    let release = taken.release;
+    let copy = |bundle| JudgedBundle { bundle, release: release.clone(), outcome: outcome.of_copy() };
+    let copies: Vec<JudgedBundle> = taken.copies.into_iter().map(copy).collect();
+    for copy in &copies {
+        keeper.append(vec![started(&copy.bundle), copy_event(keeper, copy)])?;
+    }
+    let mut judged = vec![JudgedBundle { bundle, release, outcome }];
+    judged.extend(copies);
+    judged.iter().for_each(|judged| watch(ProgressEvent::Judged(judged)));
     Ok(judged)
 }
 
@@ -301,6 +328,9 @@ fn admit(
     if keeper.trust.feed(&manifest.feed).check(verified)? == Novelty::Before {
         return Ok(None);
     }
+    // And nobody has denied it since it was verified.
+    keeper.keyring.denied.check_bundle(verified)?;
+    let verified_feed = manifest.feed.clone();
 
     // 2. The terms on which the feed accepts it. Stopping is safe for the same reason.
     let wanted = feed(keeper, verified)?.clone();
@@ -318,15 +348,18 @@ fn admit(
     //    Stopping is safe: everything kept so far is in a staging folder that nobody reads, and is removed with it.
     let held = thin::HeldArtifacts::of(keeper, verified)?;
     let staging = Staging::new(&keeper.state, verified)?;
-    let mut open = |artifact: &_| held.open(&keeper.state, artifact);
+    let mut open = |artifact: &_| held.open(artifact);
     let examined =
         examine(spooled, terms, examiners, staging, &mut open, &mut |bytes| watch(ProgressEvent::Bytes(bytes)))?;
 
-    // 4. Everything is on the disk, and nobody sees it yet. Stopping is safe: a release that the trust file does not name
+    // 4. Nothing in it takes the place of what another feed shows. Stopping is safe for the same reason.
+    check_paths(&keeper.state, &keeper.config, &verified_feed, examined.verdicts())?;
+
+    // 5. Everything is on the disk, and nobody sees it yet. Stopping is safe: a release that the trust file does not name
     //    does not exist, and the next import of the same bundle removes what a cut left of it.
     let release = Staging::commit(examined, operator, keeper.now)?;
 
-    // 5. From this step on it counts. Stopping is safe: the trust file is replaced as a whole, or not.
+    // 6. From this step on it counts. Stopping is safe: the trust file is replaced as a whole, or not.
     let mut trust = keeper.trust.clone();
     let mut known = trust.feed(&release.feed);
     known.accept(release.version, release.manifest);

@@ -1,5 +1,7 @@
 //! Outcomes of an import: its progress, the outcome of each bundle, and the log entry for it.
 
+use std::rc::Rc;
+
 use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::state::Release;
@@ -51,14 +53,25 @@ pub(crate) enum ImportOutcome {
     /// The bundle was refused.
     Refused(Refusal),
     /// The relay could not do its work.
-    Failed(Fault),
+    Failed(Rc<Fault>),
+}
+
+impl ImportOutcome {
+    /// Outcome of another copy of the same bundle.
+    pub(crate) fn of_copy(&self) -> Self {
+        match self {
+            Self::Imported(_) | Self::KeyringReplaced(_) | Self::AlreadyHere => Self::AlreadyHere,
+            Self::Refused(refusal) => Self::Refused(refusal.clone()),
+            Self::Failed(fault) => Self::Failed(Rc::clone(fault)),
+        }
+    }
 }
 
 impl From<Error> for ImportOutcome {
     fn from(error: Error) -> Self {
         match error {
             Error::Refused(refusal) => Self::Refused(refusal),
-            Error::Fault(fault) => Self::Failed(fault),
+            Error::Fault(fault) => Self::Failed(Rc::new(fault)),
         }
     }
 }
@@ -92,4 +105,14 @@ pub(super) fn outcome_event(
             Event::failure(error, release.filter(|_| is_twofold).and_then(accepted))
         }
     }
+}
+
+/// Makes the log entry for a further copy of a bundle.
+pub(super) fn copy_event(keeper: &Keeper, copy: &JudgedBundle) -> Event {
+    let result = match &copy.outcome {
+        ImportOutcome::Failed(fault) => return Event::fault(fault),
+        ImportOutcome::Refused(refusal) => Err(Error::Refused(refusal.clone())),
+        ImportOutcome::Imported(_) | ImportOutcome::KeyringReplaced(_) | ImportOutcome::AlreadyHere => Ok(None),
+    };
+    outcome_event(keeper, &result, None, copy.release.as_ref())
 }

@@ -1,25 +1,25 @@
 //! Thin bundles: artifacts that they leave out are taken from the relay's own store, and judged like those they carry.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
+use std::path::PathBuf;
 
 use crate::keeper::Keeper;
-use crate::state::State;
-use crate::state::release::Packs;
+use crate::publish::{ReleaseStatus, release_status};
+use crate::state::SMALL;
 use base::error::IoContext as _;
-use base::{Error, Fault, Reason, Refusal, quoted};
+use base::{Digest, Error, Fault, Reason, Refusal, quoted};
 use bundle::{Artifact, Verified};
+use config::{Channel, Config};
+use inspect::VerdictKind;
 
 /// Checks that the relay holds every artifact that a thin bundle leaves out. Refusal: `blob-missing`, with a list.
 pub(crate) fn check_held(keeper: &Keeper, verified: &Verified) -> Result<(), Error> {
-    let left_out: Vec<_> = verified.manifest().artifacts.iter().filter(|a| !a.carried).collect();
-    if left_out.is_empty() {
-        return Ok(());
-    }
-    let packs = keeper.state.packs(&keeper.trust)?;
+    let held = HeldArtifacts::of(keeper, verified)?;
+    let left_out = verified.manifest().artifacts.iter().filter(|a| !a.carried);
     let missing: Vec<String> = left_out
-        .iter()
-        .filter(|a| keeper.state.find_held(a.sha256, a.size, &packs).is_none())
+        .filter(|a| held.find(a).is_none())
         .map(|a| format!("{} (sha256:{})", quoted(&a.path), a.sha256))
         .collect();
     if missing.is_empty() {
@@ -28,30 +28,72 @@ pub(crate) fn check_held(keeper: &Keeper, verified: &Verified) -> Result<(), Err
     let shown = missing.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
     let more = missing.len().saturating_sub(20);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    Err(Error::refused(Reason::BlobMissing, format!("this relay does not hold: {shown}{more}")))
+    Err(Error::refused(Reason::BlobMissing, format!("the feed's releases on this relay do not hold: {shown}{more}")))
 }
 
-/// Artifacts that the relay holds and a thin bundle leaves out. They are inspected again from the relay's own store, on
-/// this feed's terms, and proven to have the signed digest, as if the bundle had carried them.
-pub(crate) struct HeldArtifacts {
-    packs: Packs,
-}
+/// Artifacts that a thin bundle may leave out, by digest and size: their file, and their offset in it. They are those of
+/// accepted releases, neither refused nor withdrawn, of the bundle's own feed, and of feeds that everybody may read who
+/// may read this one: a bundle that names a digest must not bring its readers what they may not see, nor bring back what
+/// officers refused. The artifacts are inspected again on this feed's terms, and proven to have the signed digest, as if
+/// the bundle had carried them.
+pub(crate) struct HeldArtifacts(BTreeMap<(Digest, u64), (PathBuf, u64)>);
 
 impl HeldArtifacts {
-    /// Finds the packs for this bundle.
+    /// Finds the artifacts for this bundle.
     pub(crate) fn of(keeper: &Keeper, verified: &Verified) -> Result<Self, Fault> {
-        let carries_all = verified.manifest().artifacts.iter().all(|artifact| artifact.carried);
-        let packs = if carries_all { Packs::default() } else { keeper.state.packs(&keeper.trust)? };
-        Ok(Self { packs })
+        let (manifest, mut held) = (verified.manifest(), BTreeMap::new());
+        if manifest.artifacts.iter().all(|artifact| artifact.carried) {
+            return Ok(Self(held));
+        }
+        let state = &keeper.state;
+        for id in state.releases(&keeper.trust)? {
+            let Some(feed) =
+                keeper.config.feed(&id.feed).filter(|_| may_lend(&keeper.config, &id.feed, &manifest.feed))
+            else {
+                continue;
+            };
+            let release = state.release(&id)?;
+            let stands = release_status(&release, &state.statements(&id)?, feed);
+            if matches!(stands, ReleaseStatus::Refused | ReleaseStatus::Withdrawn) {
+                continue;
+            }
+            let pack = state.release_path(&id).join("pack");
+            let small = state.pack_index(&id)?.into_values();
+            held.extend(small.map(|packed| ((packed.sha256, packed.size), (pack.clone(), packed.offset))));
+            let verdicts = state.verdicts(&release)?.into_iter();
+            let large = verdicts.filter(|it| it.decision == VerdictKind::Cleared && it.size >= SMALL);
+            held.extend(large.map(|it| ((it.sha256, it.size), (state.blob_path(it.sha256), 0))));
+        }
+        Ok(Self(held))
+    }
+
+    fn find(&self, artifact: &Artifact) -> Option<&(PathBuf, u64)> {
+        let found = self.0.get(&(artifact.sha256, artifact.size))?;
+        found.0.metadata().is_ok_and(|meta| meta.len() >= artifact.size).then_some(found)
     }
 
     /// Opens a file at the beginning of an artifact's bytes. Refusal: `blob-missing`.
-    pub(crate) fn open(&self, state: &State, artifact: &Artifact) -> Result<File, Error> {
-        let missing =
-            || Refusal::new(Reason::BlobMissing, format!("this relay does not hold: {}", quoted(&artifact.path)));
-        let (path, offset) = state.find_held(artifact.sha256, artifact.size, &self.packs).ok_or_else(missing)?;
-        let mut file = File::open(&path).during("open", &path)?;
-        file.seek(SeekFrom::Start(offset)).during("read", &path)?;
+    pub(crate) fn open(&self, artifact: &Artifact) -> Result<File, Error> {
+        let missing = || {
+            let detail = format!("the feed's releases on this relay do not hold: {}", quoted(&artifact.path));
+            Refusal::new(Reason::BlobMissing, detail)
+        };
+        let (path, offset) = self.find(artifact).ok_or_else(missing)?;
+        let mut file = File::open(path).during("open", path)?;
+        file.seek(SeekFrom::Start(*offset)).during("read", path)?;
         Ok(file)
     }
+}
+
+/// True if a bundle of the feed `to` may leave out what the feed `from` has brought: it is the same feed, or everybody who
+/// may read the one may read the other. Who will read a feed that no channel shows yet, nobody knows.
+fn may_lend(config: &Config, from: &str, to: &str) -> bool {
+    let (shown, wanted) = (config.channels_of(from), config.channels_of(to));
+    let is_open = |channels: &[&Channel]| channels.iter().any(|channel| channel.certificates.is_empty());
+    let readers = |channels: &[&Channel]| -> BTreeSet<String> {
+        channels.iter().flat_map(|channel| channel.certificates.iter().cloned()).collect()
+    };
+    from == to
+        || is_open(&shown)
+        || (!wanted.is_empty() && !is_open(&wanted) && readers(&wanted).is_subset(&readers(&shown)))
 }

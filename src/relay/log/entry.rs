@@ -6,7 +6,7 @@ pub(crate) use super::repair_officer::RepairOfficer;
 pub(crate) use sandbox::report::SelfTest;
 pub(crate) use serve::journal::Attempt;
 
-use base::{Digest, Error, Operator, Reason, Timestamp, quoted};
+use base::{Digest, Error, Fault, Operator, Reason, Timestamp, quoted};
 use bundle::Signer;
 use inspect::Counts;
 
@@ -319,8 +319,13 @@ impl Event {
             Error::Refused(refusal) => {
                 Self::ImportRefused { reason: refusal.reason, detail: refusal.detail.clone(), accepted }
             }
-            Error::Fault(fault) => Self::ImportFailed { fault: quoted(&fault.to_string()).to_string() },
+            Error::Fault(fault) => Self::fault(fault),
         }
+    }
+
+    /// Outcome for a fault.
+    pub fn fault(fault: &Fault) -> Self {
+        Self::ImportFailed { fault: quoted(&fault.to_string()).to_string() }
     }
 
     /// True when an outcome must follow.

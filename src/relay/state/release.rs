@@ -10,11 +10,10 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LONGEST, SMALL, State, Trust};
+use super::{LONGEST, State, Trust};
 use base::{Digest, Fault, Operator, Refusal, Timestamp, durable};
 use bundle::statement::{Decision, Statement, Ticket};
 use bundle::{ReleaseId, Signer, Verified};
@@ -217,32 +216,7 @@ impl State {
         let index: Vec<Packed> = read_json(&self.release_path(id).join("pack.json"))?;
         Ok(index.into_iter().map(|packed| (packed.sha256, packed)).collect())
     }
-
-    /// Finds an artifact that the relay holds by digest and size: its file, and its offset in the file.
-    pub fn find_held(&self, digest: Digest, size: u64, packs: &Packs) -> Option<(PathBuf, u64)> {
-        if size < SMALL {
-            return packs.0.get(&digest).filter(|(_, _, held)| *held == size).map(|(path, at, _)| (path.clone(), *at));
-        }
-        let path = self.blob_path(digest);
-        path.metadata().is_ok_and(|meta| meta.len() == size).then_some((path, 0))
-    }
-
-    /// Reads the index of all packs of the releases that are kept, for thin bundles.
-    pub fn packs(&self, trust: &Trust) -> Result<Packs, Fault> {
-        let mut packs = BTreeMap::new();
-        for id in self.releases(trust)? {
-            let path = self.release_path(&id).join("pack");
-            for (digest, packed) in self.pack_index(&id)? {
-                packs.insert(digest, (path.clone(), packed.offset, packed.size));
-            }
-        }
-        Ok(Packs(packs))
-    }
 }
-
-/// Places of small artifacts, by digest: path of the pack, offset, size.
-#[derive(Debug, Default)]
-pub struct Packs(BTreeMap<Digest, (PathBuf, u64, u64)>);
 
 /// Reads a JSON file of the state.
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &std::path::Path) -> Result<T, Fault> {

@@ -21,7 +21,7 @@ enum ArtifactSink {
     Small,
     /// File that becomes a blob.
     Large(File, PathBuf),
-    /// None: the relay holds this blob already.
+    /// None: a thin bundle leaves it out, so that its bytes come from this blob.
     Held(Digest),
 }
 
@@ -169,7 +169,7 @@ impl Keep for Staging {
         self.items.begin(artifact.sha256);
         self.current = if artifact.size < SMALL {
             ArtifactSink::Small
-        } else if self.state.blob_path(artifact.sha256).metadata().is_ok_and(|meta| meta.len() == artifact.size) {
+        } else if !artifact.carried {
             ArtifactSink::Held(artifact.sha256)
         } else {
             let path = self.folder.join(format!("blob-{}", self.blobs.len()));
