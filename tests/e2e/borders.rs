@@ -127,7 +127,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "a payload is spooled before its manifest is verified",
         "E0308",
         "mismatched types",
-        r#"fn f(s: &mut Surveyed, b: &MediumBundle, e: Envelope) { s.payload(b, e, any(), any()); }"#,
+        "fn f(s: &mut Surveyed, b: &MediumBundle, e: Envelope) { s.payload(b, e, any(), any()); }",
     ),
     (
         "a manifest is called verified",

@@ -308,7 +308,9 @@ fn judge_bundle(
     }
     let mut judged = vec![JudgedBundle { bundle, release, outcome }];
     judged.extend(copies);
-    judged.iter().for_each(|judged| watch(ProgressEvent::Judged(judged)));
+    for judged in &judged {
+        watch(ProgressEvent::Judged(judged));
+    }
     Ok(judged)
 }
 

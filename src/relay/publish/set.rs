@@ -56,10 +56,7 @@ pub(crate) fn make_set(
                 continue;
             }
             // Nor does a feed vouch for another one's file.
-            if stems(&verdict.path)
-                .iter()
-                .any(|stem| owners.get(stem.as_str()).is_some_and(|feeds| !feeds.contains(&&*release.feed)))
-            {
+            if is_about_other(&verdict.path, &release.feed, &owners) {
                 withheld.insert(verdict.path.clone(), Reason::PathClash);
                 continue;
             }
@@ -215,6 +212,11 @@ fn owners<'a>(inputs: &[&'a SetInput]) -> BTreeMap<&'a str, Vec<&'a str>> {
         }
     }
     owners
+}
+
+/// True if the file at `path` of this feed is about a file that other feeds bring.
+fn is_about_other(path: &str, feed: &str, owners: &BTreeMap<&str, Vec<&str>>) -> bool {
+    stems(path).iter().any(|stem| owners.get(stem.as_str()).is_some_and(|feeds| !feeds.contains(&feed)))
 }
 
 /// Checks that no kept file of these verdicts has the path of a file that another feed brings into a channel of the feed.

@@ -55,7 +55,8 @@ fn update_channel(keeper: &mut Keeper, channel: &Channel, settled: &mut SettleRe
     }
     let current = keeper.state.current(&name)?;
     let former = current.map(|current| keeper.state.set(&name, current)).transpose()?.map(|(_, set)| set);
-    let (mut set, clash) = make_without_clashes(keeper, channel, due, former)?;
+    let (mut set, clash) = make_without_clashes(keeper, channel, due, former.as_ref())?;
+    drop(former);
     if let Some(Refusal { reason, detail }) = clash.clone() {
         // Told once, not at every tick of the timer.
         if !std::fs::read(&refused).is_ok_and(|told| told == detail.as_bytes()) {
@@ -98,17 +99,17 @@ fn make_without_clashes(
     keeper: &Keeper,
     channel: &Channel,
     due: Vec<Release>,
-    former: Option<Set>,
+    former: Option<&Set>,
 ) -> Result<(Set, Option<Refusal>), Fault> {
-    let generation = former.as_ref().map_or(0, |set| set.generation) + 1;
-    let make = |inputs: &[&SetInput]| make_set(channel.name.get_ref(), former.as_ref(), inputs, generation, keeper.now);
+    let generation = former.map_or(0, |set| set.generation) + 1;
+    let make = |inputs: &[&SetInput]| make_set(channel.name.get_ref(), former, inputs, generation, keeper.now);
     let read = |release| SetInput::read(&keeper.state, release);
     let due: Vec<SetInput> = due.into_iter().map(read).collect::<Result<_, _>>()?;
     let mut clash = match make(&due.iter().collect::<Vec<_>>()) {
         Ok(set) => return Ok((set, None)),
         Err(refusal) => refusal,
     };
-    let standing = former.iter().flat_map(|set| &set.releases).map(|member| standing(keeper, member));
+    let standing = former.into_iter().flat_map(|set| &set.releases).map(|member| standing(keeper, member));
     let standing: Vec<SetInput> =
         standing.filter_map(Result::transpose).map(|it| read(it?)).collect::<Result<_, _>>()?;
     // For each feed of the channel what it shows, in its order; a newcomer takes the place as soon as it fits.
@@ -131,7 +132,7 @@ fn make_without_clashes(
             match shown(&with) {
                 Ok(_) => (places, has_moved) = (with, true),
                 Err(refusal) if kept.is_none_or(|kept| kept.release.manifest != new.release.manifest) => {
-                    clash = refusal
+                    clash = refusal;
                 }
                 Err(_) => {}
             }
