@@ -4,14 +4,14 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, statat};
+use rustix::fs::{AtFlags, Dir, FileType, Stat, statat};
 use serde::{Deserialize, Serialize};
 
-use super::open::is_one_mount;
+use super::open::{is_one_mount, open_folder};
 use base::digest::Hasher;
 use base::quoted::quoted_os;
 use base::{Digest, Limits, Reason, Refusal};
@@ -59,7 +59,7 @@ impl Document {
 
 /// A folder that looks like a bundle.
 #[derive(Clone, Debug)]
-pub struct BundleFolder {
+pub(crate) struct BundleFolder {
     /// Signed document.
     pub document: Document,
     /// The bundle's folder below the medium's root; empty if it is the root itself.
@@ -70,7 +70,7 @@ pub struct BundleFolder {
 
 /// Content of a medium.
 #[derive(Debug, Default)]
-pub struct MediumSurvey {
+pub(crate) struct MediumSurvey {
     /// The bundles, by folder name.
     pub bundles: Vec<BundleFolder>,
     /// Files and folders that belong to none.
@@ -81,20 +81,9 @@ pub struct MediumSurvey {
     pub tree: Option<Digest>,
 }
 
-/// Opens the medium's root for reading. A link is followed here, and here alone: the operator gave it.
-pub fn open_root(path: &Path) -> io::Result<OwnedFd> {
-    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
-}
-
-/// Opens the folder `name` in `folder`, through no link.
-pub fn open_folder(folder: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(folder, name, flags, Mode::empty())
-}
-
 /// Looks for bundles in `root` and all folders below it.
 /// Refusals: `medium-entry-limit`, `medium-unreadable` (where the root itself cannot be listed).
-pub fn find(root: BorrowedFd<'_>, limits: &Limits) -> Result<MediumSurvey, Refusal> {
+pub(crate) fn find(root: BorrowedFd<'_>, limits: &Limits) -> Result<MediumSurvey, Refusal> {
     let mut walk = Walk { root, limits, entries: 1, survey: MediumSurvey::default(), tree: Hasher::new() };
     walk.visit(root, &PathBuf::new(), 0)?;
     let Walk { mut survey, tree, .. } = walk;

@@ -4,7 +4,7 @@
 //! Two processes share this crate. The reader ([`reader`], [`find`], `open`) may read the medium and nothing
 //! else, and write to a pipe. The keeper ([`medium`]) sends it requests, writes the spool, and cannot see the medium.
 
-pub mod find;
+pub(crate) mod find;
 pub mod medium;
 pub mod mount;
 pub mod mounted;
@@ -14,3 +14,4 @@ pub mod reader;
 pub use find::Document;
 pub use medium::{Medium, MediumBundle, Spooled, Step, Surveyed};
 pub use mount::Mount;
+pub use open::open_root;

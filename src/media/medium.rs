@@ -111,7 +111,7 @@ impl Medium {
 
     /// A medium that this process reads itself.
     pub fn here(root: &Path, limits: &Limits) -> Result<Self, Error> {
-        let opened = crate::find::open_root(root).map_err(|e| unlistable(root, &e))?;
+        let opened = crate::open::open_root(root).map_err(|e| unlistable(root, &e))?;
         let theirs = limits.clone();
         let channel = RequestChannel::here(move |asks, answers| reader::run(&opened, &theirs, asks, answers))?;
         Ok(Self { reader: ReaderProcess { channel: Some(channel), limits: limits.clone() } })

@@ -162,7 +162,7 @@ impl<W: Write> ReaderOutput<'_, W> {
 
     /// Hands over a file of at most `longest` bytes; `false` if there is none.
     fn small(&mut self, found: &BundleFolder, name: &OsStr, longest: u64, too_long: Reason) -> Result<bool, Stopped> {
-        let Some((file, length)) = open(self.root.as_fd(), found, name)? else { return Ok(false) };
+        let Some((file, length)) = open(self.root.as_fd(), &found.folder, name)? else { return Ok(false) };
         let shown = quoted_os(name);
         let mut bytes = Vec::new();
         file.take(longest + 1).read_to_end(&mut bytes).map_err(|e| unreadable(&shown, &e))?;
@@ -180,7 +180,7 @@ impl<W: Write> ReaderOutput<'_, W> {
 
     fn payload(&mut self, number: u64, size: u64) -> Result<(), Stopped> {
         let found = self.found(number)?;
-        let (mut file, length) = open(self.root.as_fd(), &found, OsStr::new("payload.tar.gz"))?
+        let (mut file, length) = open(self.root.as_fd(), &found.folder, OsStr::new("payload.tar.gz"))?
             .ok_or_else(|| Refusal::new(Reason::PayloadMissing, "the bundle's folder has no payload.tar.gz"))?;
         if length != size {
             let detail = format!("payload.tar.gz has {length} bytes, the manifest says {size}");

@@ -16,7 +16,7 @@ use crate::state::State;
 use base::error::IoContext as _;
 use base::{Error, Fault, Limits};
 use inspect::examiner;
-use media::{Medium, Mount, find, medium, reader};
+use media::{Medium, Mount, medium, reader};
 use sandbox::Grants;
 use sandbox::trial::{self, Layers};
 use sandbox::worker::{end_with, our_id, ourselves};
@@ -80,7 +80,7 @@ fn work(root: &Path, worker: &Worker) -> Result<(), Error> {
         Worker::Reader { medium, supervisor } => {
             end_with(*supervisor, Signal::KILL)?;
             let (asks, answers) = pipes()?;
-            let opened = find::open_root(medium).map_err(|e| medium::unlistable(medium, &e));
+            let opened = media::open_root(medium).map_err(|e| medium::unlistable(medium, &e));
             let opened = match opened {
                 Ok(opened) => opened,
                 Err(refusal) => {
