@@ -206,10 +206,10 @@ impl Directive {
 }
 
 /// True if the officer decides on all feeds that the key with this id may sign for; one that is in no keyring may sign for
-/// any.
+/// any. A `*` of the key's is matched by a `*` of the officer's alone, since no feed has it in its name.
 fn covers(officer: &Key, id: &str, keyring: &Keyring) -> bool {
     let named = keyring.keys.iter().find(|key| RawKey::parse(&key.public).is_ok_and(|raw| raw.id_text() == id));
-    officer.is_for_all() || named.is_some_and(|key| key.feeds.iter().all(|feeds| officer.feeds.contains(feeds)))
+    officer.is_for_all() || named.is_some_and(|key| key.feeds.iter().all(|glob| officer.is_for(glob)))
 }
 
 /// A directive that was verified and counts, as the trust file keeps it.

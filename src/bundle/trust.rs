@@ -35,15 +35,14 @@ pub struct FeedTrust {
     pub void_ranges: VersionRanges,
 }
 
-/// Ranges of versions, each with its first and its last, in rising order.
+/// Ranges of versions, each with its first and its last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VersionRanges(Vec<(u64, u64)>);
 
 impl VersionRanges {
-    /// Largest gap between two accepted versions of one range: far above the step of any feed, even one that counts
-    /// seconds, and far below a fast-forward.
-    const GAP: u64 = 1 << 20;
+    /// Most ranges. Of more, those with the smallest gap between them become one.
+    const MOST: usize = 4096;
 
     /// True if there are none.
     pub fn is_empty(&self) -> bool {
@@ -55,11 +54,18 @@ impl VersionRanges {
         self.0.iter().any(|(first, last)| (first..=last).contains(&&version))
     }
 
-    /// Adds a version, which is above all that are there.
+    /// Adds a version, which is above all that are there; or was kept for longer than those.
     fn push(&mut self, version: u64) {
         match self.0.last_mut() {
-            Some((_, last)) if version.saturating_sub(*last) <= Self::GAP => *last = version,
+            Some((_, last)) if last.saturating_add(1) == version => *last = version,
             _ => self.0.push((version, version)),
+        }
+        if self.0.len() > Self::MOST {
+            let gaps = self.0.array_windows().map(|[(_, last), (first, _)]| first.abs_diff(*last));
+            if let Some((at, _)) = gaps.enumerate().min_by_key(|(_, gap)| *gap) {
+                let (_, last) = self.0.remove(at + 1);
+                self.0.iter_mut().skip(at).take(1).for_each(|range| range.1 = last);
+            }
         }
     }
 
@@ -147,14 +153,15 @@ impl FeedTrust {
         self.highest = self.highest.min(epoch.highest);
     }
 
-    /// Remembers an accepted version.
-    pub fn accept(&mut self, version: u64, manifest: Digest) {
+    /// Remembers an accepted version, and those in `shown` however old they are: what a channel shows must not leave it
+    /// because others were accepted, which nobody has approved.
+    pub fn accept(&mut self, version: u64, manifest: Digest, shown: &BTreeSet<u64>) {
         self.highest = self.highest.max(version);
         self.accepted.insert(version, manifest);
-        while self.accepted.len() > REMEMBERED {
-            if let Some((version, _)) = self.accepted.pop_first() {
-                self.forgotten.push(version);
-            }
+        while self.accepted.len() > REMEMBERED + shown.len() {
+            let Some(oldest) = self.accepted.keys().copied().find(|version| !shown.contains(version)) else { break };
+            self.accepted.remove(&oldest);
+            self.forgotten.push(oldest);
         }
     }
 }
@@ -182,24 +189,38 @@ mod tests {
     #[test]
     fn an_epoch_makes_all_versions_above_it_void() {
         let mut known = FeedTrust::default();
-        let manifest = Digest::of(b"");
-        (1..=10).for_each(|version| known.accept(version, manifest));
-        (1001..=2000).for_each(|version| known.accept(version, manifest));
+        let (manifest, shown) = (Digest::of(b""), BTreeSet::new());
+        (1..=10).for_each(|version| known.accept(version, manifest, &shown));
+        (1001..=2000).for_each(|version| known.accept(version, manifest, &shown));
         // A fast-forward, and a few after it.
-        ((1 << 40)..(1 << 40) + 3).for_each(|version| known.accept(version, manifest));
+        ((1 << 40)..(1 << 40) + 3).for_each(|version| known.accept(version, manifest, &shown));
         assert_eq!(known.accepted.len(), REMEMBERED);
         known.enter(&Epoch { feed: "f".into(), number: 1, highest: 1500 });
         assert_eq!(known.highest, 1500);
         for void in [1501, 1502, 1744, 1999, 2000, 1 << 40, (1 << 40) + 2] {
             assert!(known.is_void(void), "{void}");
         }
-        for open in [1, 10, 1001, 1500, 2001, (1 << 40) - 1, (1 << 40) + 3] {
+        for open in [1, 10, 1001, 1500, 2001, 999_999, (1 << 40) - 1, (1 << 40) + 3] {
             assert!(!known.is_void(open), "{open}");
         }
         // And again: what was void stays void.
-        (2001..=2600).for_each(|version| known.accept(version, manifest));
+        (2001..=2600).for_each(|version| known.accept(version, manifest, &shown));
         known.enter(&Epoch { feed: "f".into(), number: 2, highest: 2100 });
         assert!([1501, 1744, 2000, 2101, 2300, 2600, 1 << 40].iter().all(|version| known.is_void(*version)));
         assert!(!known.is_void(2100) && !known.is_void(2601));
+    }
+
+    /// A version that a channel shows is remembered, however many come after it.
+    #[test]
+    fn what_is_shown_is_not_forgotten() {
+        let (mut known, manifest) = (FeedTrust::default(), Digest::of(b""));
+        let shown = BTreeSet::from([7]);
+        (1..=1000).for_each(|version| known.accept(version, manifest, &shown));
+        assert!(known.accepted.contains_key(&7) && !known.accepted.contains_key(&8) && known.forgotten.contains(8));
+        assert_eq!(known.accepted.len(), REMEMBERED + 1);
+        (1001..=1002).for_each(|version| known.accept(version, manifest, &BTreeSet::new()));
+        assert!(!known.accepted.contains_key(&7) && known.forgotten.contains(7));
+        known.enter(&Epoch { feed: "f".into(), number: 1, highest: 6 });
+        assert!([7, 8, 500, 1002].iter().all(|version| known.is_void(*version)) && !known.is_void(6));
     }
 }

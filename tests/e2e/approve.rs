@@ -167,6 +167,42 @@ fn a_path_clash_keeps_nothing_that_was_withdrawn() {
     world.fsck();
 }
 
+/// Files that two feeds bring beside one that a third has: when the third is withdrawn, it leaves, and the first of the two
+/// counts.
+#[test]
+fn files_beside_a_withdrawn_one_stop_nothing() {
+    let config = CONFIG.replace("feeds = [\"feed\", \"auto\"]", "feeds = [\"feed\", \"auto\", \"more\"]")
+        + "[[feed]]\nname = \"more\"\nkinds = [\"sha256-list\"]\nclean_without_approval = true\n";
+    let world = World::with_config(&config);
+    let sums = |digit: &str| digit.repeat(64) + "\n";
+    world.publish("feed", 1, &[("b.hdb", HASHES, "clamav-hashes")]);
+    let (one, other) = (sums("1"), sums("2"));
+    world.import(&world.bundle("auto", 1, &[("b.hdb.sha256", one.as_bytes(), "sha256-list")])).expect(0);
+    world.import(&world.bundle("more", 1, &[("b.hdb.sha256", other.as_bytes(), "sha256-list")])).expect(0);
+    assert_eq!(published(&world, "c"), ["feed/1", "auto/1", "more/1"]);
+    world.decide("feed/1", "officer", &world.officer, "withdraw").expect(0);
+    assert_eq!(published(&world, "c"), ["auto/1", "more/1"]);
+    let server = Server::start(&world, "serve");
+    assert_eq!(server.get("/c/b.hdb", "").status, 404);
+    assert_eq!(server.get("/c/b.hdb.sha256", "").body, one);
+}
+
+/// A withdrawal is final, whatever number of officers the config asks for later.
+#[test]
+fn a_withdrawal_stays_when_the_config_asks_for_more_officers() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    world.decide("feed/1", "officer", &world.officer, "withdraw").expect(0);
+    assert!(published(&world, "c").is_empty());
+    let config =
+        CONFIG.replacen("name = \"feed\"\n", "name = \"feed\"\nofficers = 2\nclean_without_approval = true\n", 1);
+    fs::write(world.state().join("config.toml"), config).unwrap();
+    world.relay(&["settle"]).expect(0);
+    assert!(published(&world, "c").is_empty());
+    let shown = world.relay(&["show", "feed/1", "--json"]).expect(0).json();
+    assert_eq!(shown["standing"]["standing"], "withdrawn", "{shown}");
+}
+
 /// A withdrawal that is handed in while a long import runs does not wait for its last bundle.
 #[test]
 fn a_withdrawal_goes_in_between_the_bundles_of_an_import() {

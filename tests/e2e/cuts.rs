@@ -145,6 +145,28 @@ fn a_directive_cut_anywhere_counts_once_or_not_yet() {
     assert_eq!(world.log("import").iter().filter(|event| event["type"] == "directive").count(), 1);
 }
 
+/// A withdrawal of all that a key brought in, cut anywhere, is finished by the next run: all of it, once each.
+#[test]
+fn a_withdrawal_by_key_cut_anywhere_is_finished() {
+    let world = World::new();
+    for version in 1..=3 {
+        world.publish("feed", version, ONE);
+    }
+    let key = id(&world.custodian);
+    let args = ["directive", "withdraw-key", &key, "--officer", "officer", "--reason", "stolen"];
+    let printed = world.relay(&args).expect(0).out;
+    let (statement, signature) = (world.path("s.txt"), world.path("s.txt.minisig"));
+    fs::write(&statement, &printed).unwrap();
+    fs::write(&signature, world.officer.sign(printed.as_bytes(), "x")).unwrap();
+    cut_everywhere(&world, &["directive", "hand-in", signature.to_str().unwrap()]);
+    let log = world.log("import");
+    assert_eq!(log.iter().filter(|event| event["decision"] == "withdraw").count(), 3, "{log:#?}");
+    for version in 1..=3 {
+        let shown = world.relay(&["show", &format!("feed/{version}"), "--json"]).expect(0).json();
+        assert_eq!(shown["standing"]["standing"], "withdrawn", "{version}");
+    }
+}
+
 /// The word of the second officer turns the clock back or not yet, and a former copy of the trust state is found.
 #[test]
 fn a_clock_turned_back_cut_anywhere_is_turned_back_once_or_not_yet() {

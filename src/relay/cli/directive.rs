@@ -30,7 +30,7 @@ pub(crate) fn run(root: &Path, now: Timestamp, command: &DirectiveCommand) -> Re
 
 /// Order to withdraw all releases of a key; prints each of them on standard error.
 fn withdraw(state: &State, key: &str) -> Result<Order, Error> {
-    let releases = affected_releases(state, &state.config()?, &Trust::load(state)?, key)?;
+    let releases = affected_releases(state, &state.config()?, &Trust::load(state)?, (key, None))?;
     if releases.is_empty() {
         let detail = format!("no release here was signed or approved with key {}", base::quoted(key));
         return Err(Error::refused(Reason::StatementListing, detail));

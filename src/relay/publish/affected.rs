@@ -21,12 +21,13 @@ pub(crate) struct AffectedRelease {
     pub standing: ReleaseStatus,
 }
 
-/// The releases that the key with this id had a part in.
+/// The releases that the key with this id had a part in. With the text of a directive: those as well that this directive
+/// has withdrawn, before it was cut.
 pub(crate) fn affected_releases(
     state: &State,
     config: &Config,
     trust: &Trust,
-    key: &str,
+    (key, directive): (&str, Option<&str>),
 ) -> Result<Vec<AffectedRelease>, Fault> {
     let mut found = Vec::new();
     for id in state.releases(trust)? {
@@ -39,7 +40,9 @@ pub(crate) fn affected_releases(
         };
         let lets_pass = |decision| matches!(decision, Decision::Approve | Decision::Downgrade);
         let approved = statements.iter().any(|t| lets_pass(t.decision) && is_by_key(&t.signature));
-        if (signed || approved) && matches!(stands, ReleaseStatus::Held { .. } | ReleaseStatus::Approved) {
+        let is_open = matches!(stands, ReleaseStatus::Held { .. } | ReleaseStatus::Approved);
+        let is_by_this = directive.is_some_and(|text| statements.iter().any(|t| t.text == text));
+        if (signed || approved) && (is_open || is_by_this) {
             found.push(AffectedRelease { id, manifest: release.manifest, signed, standing: stands });
         }
     }

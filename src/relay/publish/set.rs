@@ -40,6 +40,7 @@ pub(crate) fn make_set(
     now: Timestamp,
 ) -> Result<Set, Refusal> {
     let owners = owners(inputs);
+    let mut beside: BTreeMap<&str, &str> = BTreeMap::new();
     // One beside each, as a rule: of a hundred thousand files none is moved to make room for the next.
     let mut files = Vec::with_capacity(inputs.iter().map(|input| 2 * input.verdicts.len()).sum::<usize>() + 1);
     let mut members = Vec::new();
@@ -55,8 +56,10 @@ pub(crate) fn make_set(
             if is_stale_companion(&verdict.path, verdicts) {
                 continue;
             }
-            // Nor does a feed vouch for another one's file.
-            if is_about_other(&verdict.path, &release.feed, &owners) {
+            // Nor does a feed vouch for another one's file; of several that are about one that nobody brings, the first counts.
+            let stem = stem(&verdict.path);
+            let is_first = stem.is_none() || beside.entry(&verdict.path).or_insert(&release.feed) == &&*release.feed;
+            if !is_first || stem.is_some_and(|stem| is_of_other(&stem, &release.feed, &owners)) {
                 withheld.insert(verdict.path.clone(), Reason::PathClash);
                 continue;
             }
@@ -112,20 +115,7 @@ pub(crate) fn make_set(
         }
     }
     files.sort_unstable_by(by_path);
-    let (mut hasher, mut size) = (Hasher::new(), 0);
-    for line in sum_lines(&files) {
-        hasher.update(line.as_bytes());
-        size += line.len() as u64;
-    }
-    let listing = SetFile {
-        path: SUMS.into(),
-        feed: Arc::from(""),
-        size,
-        sha256: hasher.finish(),
-        modified: now,
-        place: BytesPlace::Sums,
-        stripped: None,
-    };
+    let listing = sums_file(&files, now);
     if let Err(at) = files.binary_search_by(|other| by_path(other, &listing)) {
         files.insert(at, listing);
     }
@@ -142,6 +132,24 @@ pub(crate) fn make_set(
         carry_dates(&mut set, former);
     }
     Ok(set)
+}
+
+/// List of the digests of all files, as a file of its own.
+fn sums_file(files: &[SetFile], now: Timestamp) -> SetFile {
+    let (mut hasher, mut size) = (Hasher::new(), 0);
+    for line in sum_lines(files) {
+        hasher.update(line.as_bytes());
+        size += line.len() as u64;
+    }
+    SetFile {
+        path: SUMS.into(),
+        feed: Arc::from(""),
+        size,
+        sha256: hasher.finish(),
+        modified: now,
+        place: BytesPlace::Sums,
+        stripped: None,
+    }
 }
 
 /// Gives unchanged files their former date, changed ones a later one than they ever had.
@@ -193,9 +201,9 @@ fn database_of(path: &str) -> Option<String> {
     rest.rsplit_once('-').map(|(name, _)| format!("{name}.cvd"))
 }
 
-/// Files that the file at `path` is about, by its name.
-fn stems(path: &str) -> Vec<String> {
-    companion_of(path).map(str::to_owned).into_iter().chain(database_of(path)).collect()
+/// File that the file at `path` is about, by its name: its database, where it is an increment or a signature of one.
+fn stem(path: &str) -> Option<String> {
+    database_of(path).or_else(|| companion_of(path).map(str::to_owned))
 }
 
 /// Feeds that bring each file which another file may be about, where there is more than one feed.
@@ -205,7 +213,7 @@ fn owners<'a>(inputs: &[&'a SetInput]) -> BTreeMap<&'a str, Vec<&'a str>> {
         return owners;
     }
     let wanted: BTreeSet<String> =
-        inputs.iter().flat_map(|input| &input.verdicts).flat_map(|verdict| stems(&verdict.path)).collect();
+        inputs.iter().flat_map(|input| &input.verdicts).filter_map(|verdict| stem(&verdict.path)).collect();
     for input in inputs {
         for verdict in input.verdicts.iter().filter(|it| it.kept().is_some() && wanted.contains(&it.path)) {
             owners.entry(&verdict.path).or_default().push(&input.release.feed);
@@ -214,13 +222,13 @@ fn owners<'a>(inputs: &[&'a SetInput]) -> BTreeMap<&'a str, Vec<&'a str>> {
     owners
 }
 
-/// True if the file at `path` of this feed is about a file that other feeds bring.
-fn is_about_other(path: &str, feed: &str, owners: &BTreeMap<&str, Vec<&str>>) -> bool {
-    stems(path).iter().any(|stem| owners.get(stem.as_str()).is_some_and(|feeds| !feeds.contains(&feed)))
+/// True if other feeds than this one bring the file at `stem`.
+fn is_of_other(stem: &str, feed: &str, owners: &BTreeMap<&str, Vec<&str>>) -> bool {
+    owners.get(stem).is_some_and(|feeds| !feeds.contains(&feed))
 }
 
-/// Checks that no kept file of these verdicts has the path of a file that another feed brings into a channel of the feed.
-/// Refusal: `path-clash`.
+/// Checks that no kept file of these verdicts has the path of a file that another feed brings into a channel of the feed. A
+/// file that is about another one stops nobody: the set leaves it out. Refusal: `path-clash`.
 pub(crate) fn check_paths(state: &State, config: &Config, feed: &str, verdicts: &[Verdict]) -> Result<(), Error> {
     let is_kept = |path: &str| {
         let at = verdicts.binary_search_by(|verdict| verdict.path.as_str().cmp(path)).ok();
@@ -231,7 +239,8 @@ pub(crate) fn check_paths(state: &State, config: &Config, feed: &str, verdicts: 
         let Some(current) = state.current(name)? else { continue };
         let (_, set) = state.set(name, current)?;
         let brought = set.files.iter().filter(|file| matches!(file.place, BytesPlace::Blob | BytesPlace::Pack { .. }));
-        if let Some(file) = brought.filter(|file| *file.feed != *feed).find(|file| is_kept(&file.path)) {
+        let mut others = brought.filter(|file| *file.feed != *feed && stem(&file.path).is_none());
+        if let Some(file) = others.find(|file| is_kept(&file.path)) {
             let detail = format!("\"{}\" is in channel {name} already, from feed {}", quoted(&file.path), file.feed);
             return Err(Error::refused(Reason::PathClash, detail));
         }

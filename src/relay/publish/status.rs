@@ -1,6 +1,8 @@
 //! Status of a release by the statements taken so far. Nothing is stored but the statements: the
 //! standing is always derived.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::state::release::read_json;
@@ -28,6 +30,9 @@ pub struct StatementRecord {
     pub text: String,
     /// The signature file.
     pub signature: String,
+    /// Number of officers whom the feed asked for when it was taken; of a withdrawal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needed: Option<u64>,
 }
 
 /// Status of a release.
@@ -84,7 +89,7 @@ pub(crate) fn release_status(release: &Release, taken: &[StatementRecord], feed:
         count_officers(those.map(|t| (t.officer.as_str(), t.key.as_str())))
     };
     let approvals = officers(if goes_back { Decision::Downgrade } else { Decision::Approve });
-    if officers(Decision::Withdraw) >= usual {
+    if officers(Decision::Withdraw) >= usual || was_withdrawn(taken, usual) {
         ReleaseStatus::Withdrawn
     } else if officers(Decision::Refuse) > 0 {
         ReleaseStatus::Refused
@@ -93,6 +98,20 @@ pub(crate) fn release_status(release: &Release, taken: &[StatementRecord], feed:
     } else {
         ReleaseStatus::Held { approvals, needed }
     }
+}
+
+/// True if enough officers had withdrawn the release when the last of them did: that is final, whatever the config asks for
+/// since. Records of earlier versions say no number, and counted keys.
+fn was_withdrawn(taken: &[StatementRecord], usual: u64) -> bool {
+    let withdrawals: Vec<&StatementRecord> = taken.iter().filter(|t| t.decision == Decision::Withdraw).collect();
+    (1..=withdrawals.len()).any(|count| {
+        let (so_far, _) = withdrawals.split_at(count);
+        let keys = || so_far.iter().map(|t| &t.key).collect::<BTreeSet<_>>().len() as u64;
+        match so_far.last().and_then(|last| last.needed) {
+            Some(needed) => count_officers(so_far.iter().map(|t| (t.officer.as_str(), t.key.as_str()))) >= needed,
+            None => keys() >= usual,
+        }
+    })
 }
 
 /// When content that goes forward again is due, by the downgrade tickets that let a release be published.

@@ -68,7 +68,7 @@ pub(crate) fn key_involvements(
     keys.dedup();
     let mut parts = Vec::new();
     for key in keys {
-        for it in affected_releases(state, config, trust, &key)? {
+        for it in affected_releases(state, config, trust, (&key, None))? {
             let part = if it.signed { "signed" } else { "approved" };
             parts.push(KeyInvolvement {
                 release: it.id.to_string(),

@@ -1,5 +1,7 @@
 //! Channels: each shows the newest approved release of each of its feeds.
 
+use std::path::PathBuf;
+
 use super::SettleReport;
 use crate::keeper::Keeper;
 use crate::log::Event;
@@ -15,10 +17,43 @@ use serve::set::{CurrentSet, Set, SetMember};
 /// Brings every channel up to date. What no longer stands leaves at once; a newcomer that cannot be shown is left out, and
 /// told at each run.
 pub(super) fn update_channels(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
+    each_channel(keeper, |keeper, channel| {
+        let due = due_releases(keeper, channel)?;
+        if !update_channel(keeper, channel, due, settled)? {
+            durable::remove(&refused_path(keeper, channel))?;
+        }
+        Ok(())
+    })
+}
+
+/// Does something for every channel; gives the first fault at the end, so that what is damaged in one stops no other.
+fn each_channel(
+    keeper: &mut Keeper,
+    mut act: impl FnMut(&mut Keeper, &Channel) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut first = Ok(());
     for channel in keeper.config.channels.clone() {
-        update_channel(keeper, &channel, settled)?;
+        first = first.and(act(keeper, &channel));
     }
-    Ok(())
+    first
+}
+
+/// Path of the file that says which clash of the channel was told.
+fn refused_path(keeper: &Keeper, channel: &Channel) -> PathBuf {
+    keeper.state.channel_path(channel.name.get_ref()).join("refused")
+}
+
+/// Takes out of each channel what no longer stands, and shows nothing new.
+pub(super) fn drop_fallen(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
+    each_channel(keeper, |keeper, channel| {
+        let shown = keeper.state.members(channel.name.get_ref())?;
+        let left = shown.iter().map(|member| standing(keeper, member)).filter_map(Result::transpose);
+        let left: Vec<Release> = left.collect::<Result<_, _>>()?;
+        if left.len() < shown.len() {
+            update_channel(keeper, channel, left, settled)?;
+        }
+        Ok(())
+    })
 }
 
 /// The releases a channel should show: of each feed the newest that stands approved.
@@ -43,15 +78,19 @@ fn shows<'a>(shown: &[SetMember], mut releases: impl ExactSizeIterator<Item = (&
     shown.len() == releases.len() && shown.iter().all(|it| releases.next() == Some((&*it.feed, it.manifest)))
 }
 
-/// Switches a channel if what is due is not what it shows.
-fn update_channel(keeper: &mut Keeper, channel: &Channel, settled: &mut SettleReport) -> Result<(), Fault> {
+/// Switches a channel if what is due is not what it shows; true if something clashes.
+fn update_channel(
+    keeper: &mut Keeper,
+    channel: &Channel,
+    due: Vec<Release>,
+    settled: &mut SettleReport,
+) -> Result<bool, Fault> {
     let name = channel.name.get_ref().clone();
-    let due = due_releases(keeper, channel)?;
     // Looked at every few seconds, and hardly ever otherwise.
     let shown = keeper.state.members(&name)?;
-    let refused = keeper.state.channel_path(&name).join("refused");
+    let refused = refused_path(keeper, channel);
     if shows(&shown, due.iter().map(|release| (&*release.feed, release.manifest))) {
-        return durable::remove(&refused);
+        return Ok(false);
     }
     let current = keeper.state.current(&name)?;
     let former = current.map(|current| keeper.state.set(&name, current)).transpose()?.map(|(_, set)| set);
@@ -68,7 +107,7 @@ fn update_channel(keeper: &mut Keeper, channel: &Channel, settled: &mut SettleRe
     }
     // Without the newcomer it is what it was.
     if clash.is_some() && shows(&shown, set.releases.iter().map(|it| (&*it.feed, it.manifest))) {
-        return Ok(());
+        return Ok(true);
     }
     for member in &mut set.releases {
         let id = ReleaseId { feed: member.feed.clone(), version: member.version };
@@ -85,11 +124,8 @@ fn update_channel(keeper: &mut Keeper, channel: &Channel, settled: &mut SettleRe
     keeper.append(vec![Event::PublishStarted { channel: name.clone(), generation, set: next.set, releases: shown }])?;
     keeper.state.switch_channel(&name, next)?;
     keeper.append(vec![Event::Published { channel: name.clone(), generation, set: next.set }])?;
-    if clash.is_none() {
-        durable::remove(&refused)?;
-    }
     settled.published.push((name, generation));
-    Ok(())
+    Ok(clash.is_some())
 }
 
 /// Makes the next set of a channel from the releases that are due. Where two of them claim one path, what is shown already
@@ -141,8 +177,15 @@ fn make_without_clashes(
             break;
         }
     }
-    // What stood in one set stands in one again.
-    let set = shown(&places).map_err(|_| Fault::Internal("a set that was shown cannot be shown again"))?;
+    // What stood in one set stands in one again; where it does not, the first feeds of the channel have their places.
+    let mut kept = Vec::new();
+    for place in &places {
+        kept.push((place.0, None));
+        if shown(&kept).is_err() {
+            kept.pop();
+        }
+    }
+    let set = shown(&kept).map_err(|_| Fault::Internal("a set without clashes has one"))?;
     Ok((set, Some(clash)))
 }
 

@@ -132,7 +132,7 @@ fn withdraw(
     given: &TakenDirective,
     report: &mut SettleReport,
 ) -> Result<(), Error> {
-    let releases = affected_releases(&keeper.state, &keeper.config, &keeper.trust, key)?;
+    let releases = affected_releases(&keeper.state, &keeper.config, &keeper.trust, (key, Some(&given.text)))?;
     let now = listing_digest(&releases);
     if !matches!(&directive.order, Order::WithdrawKey { releases, .. } if *releases == now) || releases.is_empty() {
         let detail = if releases.is_empty() {
@@ -187,6 +187,7 @@ fn withdraw(
             key: given.key.clone(),
             text: given.text.clone(),
             signature: given.signature.clone(),
+            needed: keeper.config.feed(&id.feed).map(|feed| *feed.officers.get_ref()),
         };
         keeper.state.store_statement(&id, &taken)?;
         report.taken.push((id, Decision::Withdraw, directive.officer.clone()));

@@ -69,6 +69,7 @@ pub(super) fn accept(
         .map_err(|_| Fault::Internal("a statement that was read as text is not text"))?;
     let signature = String::from_utf8_lossy(&submitted.signature).into_owned();
     let (officer, decision) = (statement.officer.clone(), statement.decision);
+    let needed = (decision == Decision::Withdraw).then_some(*feed.officers.get_ref());
     let event = Event::Statement {
         feed: id.feed.clone(),
         version: id.version,
@@ -79,7 +80,7 @@ pub(super) fn accept(
         signature: signature.clone(),
     };
     append_once(keeper, vec![event])?;
-    let taken = StatementRecord { taken: keeper.now, decision, officer: officer.clone(), key, text, signature };
+    let taken = StatementRecord { taken: keeper.now, decision, officer: officer.clone(), key, text, signature, needed };
     keeper.state.store_statement(id, &taken)?;
     Ok((id.clone(), decision, officer))
 }

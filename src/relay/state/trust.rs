@@ -119,7 +119,7 @@ impl Trust {
         let mut trust = known?;
         match &entry.event {
             Event::Imported { feed, version, manifest, .. } => {
-                trust.feeds.entry(feed.clone()).or_default().accept(*version, *manifest);
+                trust.feeds.entry(feed.clone()).or_default().accept(*version, *manifest, &BTreeSet::new());
             }
             Event::KeyringReplaced { version, keyring, epochs, .. } => {
                 trust.keyring = KeyringPin { version: *version, sha256: *keyring };
@@ -169,7 +169,10 @@ impl Trust {
             Event::Imported { feed, version, manifest, .. } => {
                 let known = self.feed(feed);
                 let is_forgotten = known.accepted.first_key_value().is_some_and(|(oldest, _)| version < oldest);
-                known.accepted.get(version) == Some(manifest) || known.is_void(*version) || is_forgotten
+                known.accepted.get(version) == Some(manifest)
+                    || known.is_void(*version)
+                    || known.forgotten.contains(*version)
+                    || is_forgotten
             }
             Event::KeyringReplaced { version, .. } => *version <= self.keyring.version,
             Event::Directive { key, text, .. } => {
