@@ -139,6 +139,11 @@ fn every_form_is_checked_against_the_log_and_changes_are_named() {
             (format!("{text}<109>1 made up\n"), "this is not a line of a gaprelay export"),
             ([&all[..4], &all[6..]].concat().join("\n"), "entries 4 to 5 of"),
             (text.replace("test/access/1", "other/access/1"), "this relay has no log of that name"),
+            // Cut at either end, or all of it.
+            (all[1..].join("\n"), "entries 0 to 0 of test/import/1 are missing at the beginning"),
+            (all[..all.len() - 1].join("\n"), "no entry of test/access/1 is there"),
+            (all[..all.len() - 3].join("\n"), "are missing at the end"),
+            (String::new(), "there is no line"),
         ] {
             let found = check(&changed).expect(4).json();
             let mut named = found["findings"].as_array().unwrap().iter().map(|found| found.as_str().unwrap());
@@ -163,8 +168,49 @@ fn every_form_is_checked_against_the_log_and_changes_are_named() {
     // Release gone: its files cannot be compared, and that is said.
     fs::write(&lines, export(&world, &["--format", "cef"])).unwrap();
     fs::remove_file(world.state().join("releases/feed/2/verdicts.json")).unwrap();
-    let ran = world.relay(&["log", "verify", "--export", lines.to_str().unwrap()]).expect(0);
-    assert!(ran.err.contains("2 lines were not compared"), "{}", ran.err);
+    let ran = world.relay(&["log", "verify", "--export", lines.to_str().unwrap()]).expect(4);
+    assert!(ran.err.contains("2 lines were not compared") && !ran.out.contains("all in agreement"), "{}", ran.err);
+}
+
+/// Lines about files that no entry has, or of which some are left out, and versions that never were: made up.
+#[test]
+fn made_up_files_and_versions_are_named() {
+    let world = busy();
+    let text = export(&world, &["--format", "cef"]);
+    let check = |text: &str, args: &[&str]| {
+        let path = world.path("lines");
+        fs::write(&path, text).unwrap();
+        world.relay(&[&["log", "verify", "--json", "--export", path.to_str().unwrap()], args].concat())
+    };
+    check(&text, &[]).expect(0);
+    let all: Vec<&str> = text.lines().collect();
+    // The first of two files of one import.
+    let file = |line: &&str| {
+        line.split_once("externalId=").is_some_and(|(_, id)| {
+            id.split(' ').next().is_some_and(|id| id.split('/').count() == 5 && id.ends_with("/0"))
+        })
+    };
+    let at = all.iter().position(file).unwrap();
+    let more = all[at].replace("/0 ", "/7 ");
+    let version = format!("CEF:0|gaprelay|gaprelay|{}|", env!("CARGO_PKG_VERSION"));
+    assert!(text.contains(&version), "{text}");
+    for (changed, finding) in [
+        ([&all[..=at], &[more.as_str()], &all[at + 1..]].concat().join("\n"), "which has no such file"),
+        ([&all[..at], &all[at + 1..]].concat().join("\n"), "lines about the files of entry"),
+        (text.replacen(&version, "CEF:0|gaprelay|gaprelay|9.9.9|", 1), "version 9.9.9 of gaprelay"),
+    ] {
+        let found = check(&changed, &[]).expect(4).json();
+        let mut named = found["findings"].as_array().unwrap().iter().map(|found| found.as_str().unwrap());
+        assert!(named.any(|named| named.contains(finding)), "{finding}: {found}");
+    }
+    // One log alone, and a key of neither.
+    let import: Vec<&str> = all.iter().copied().filter(|line| line.contains("test/import/1")).collect();
+    check(&import.join("\n"), &[]).expect(4);
+    check(&import.join("\n"), &["--log", "import"]).expect(0);
+    let foreign = World::with_config(&CONFIG.replace("relay = \"test\"", "relay = \"other\""));
+    let key = foreign.state().join("log/import/vkey");
+    let ran = check(&text, &["--log-key", key.to_str().unwrap()]).expect(2);
+    assert!(ran.err.contains("is for the log other/import/1"), "{}", ran.err);
 }
 
 /// An export that goes on.

@@ -224,3 +224,24 @@ fn pymerkle_agrees() {
     let other = World::new();
     assert!(check(&other.state().join("log/import/checkpoint")).err.contains("not those that were kept"));
 }
+
+/// An access log that was replaced whole, by one of another name with a key of its own: the import log says whose head it
+/// has on record.
+#[test]
+fn an_access_log_of_another_name_is_found() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    let server = Server::start(&world, "serve");
+    server.ask("POST", "/x", "");
+    assert_eq!(server.stop(), Some(0));
+    world.relay(&["settle"]).expect(0);
+    world.relay(&["log", "verify"]).expect(0);
+    world.fsck();
+    let other = World::with_config(&CONFIG.replace("relay = \"test\"", "relay = \"other\""));
+    fs::remove_dir_all(world.state().join("log/access")).unwrap();
+    copy(&other.state().join("log/access"), &world.state().join("log/access"));
+    let ran = world.relay(&["log", "verify"]).expect(4);
+    assert!(ran.err.contains("the access log was replaced"), "{}", ran.err);
+    let ran = world.relay(&["fsck"]).expect(4);
+    assert!(ran.err.contains("it was replaced"), "{}", ran.err);
+}

@@ -129,8 +129,9 @@ pub(crate) struct LogVerify {
     /// `log prove --grown-from`.
     #[arg(long, value_name = "FILE", requires = "log_key", requires = "against", conflicts_with_all = ["dir", "log"])]
     pub grown: Option<PathBuf>,
-    /// Check that the lines of this file, made by `log export`, agree with the logs; - reads standard input.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["receipt", "grown", "against", "dir", "log"])]
+    /// Check that the lines of this file, made by `log export`, are those of the logs, from the first entry to the newest; -
+    /// reads standard input. With --log: of that log only.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["receipt", "grown", "against", "dir"])]
     pub export: Option<PathBuf>,
     /// With --export: do not report entries that the file leaves out, as a filtered file does.
     #[arg(long, requires = "export")]

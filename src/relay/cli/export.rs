@@ -169,13 +169,26 @@ fn connect(path: &Path) -> Result<File, Fault> {
 /// Checks the logs, then compares an export with them.
 pub(crate) fn verify(state: &State, path: &Path, key: Option<&Verifier>, args: &LogVerify) -> Result<Ended, Error> {
     let mut logs = Vec::new();
-    for folder in [state.import_log(), state.access_log()] {
+    let mut names = Vec::new();
+    let wanted = |which: WhichLog| args.log.is_none_or(|log| log == which);
+    for which in [WhichLog::Import, WhichLog::Access].into_iter().filter(|which| wanted(*which)) {
+        let folder = log::folder(state, which);
         let beside = read_vkey(&folder)?;
+        names.push(beside.name().to_owned());
         let vkey = key.filter(|key| key.name() == beside.name()).unwrap_or(&beside);
         match check(&folder, vkey, |_, _, _| {})? {
             LogFinding::Whole { size, .. } => logs.push(VerifiedLog { origin: vkey.name().to_owned(), folder, size }),
             LogFinding::Bad { detail, .. } => return Err(Fault::damaged(folder.to_string_lossy(), detail).into()),
         }
+    }
+    if let Some(key) = key.filter(|key| !names.iter().any(|name| name == key.name())) {
+        let wrong = format!(
+            "the key of --log-key is for the log {}, and the lines are compared with {}",
+            key.name(),
+            names.join(" and ")
+        );
+        let next = "Give the key of one of these logs: log/import/vkey or log/access/vkey of the state folder.";
+        return Err(Fault::usage(wrong, next).into());
     }
     let reader: Box<dyn Read> = if path.as_os_str() == "-" {
         Box::new(std::io::stdin())
@@ -195,7 +208,9 @@ pub(crate) fn verify(state: &State, path: &Path, key: Option<&Verifier>, args: &
     } else {
         print(path, &checked);
     }
-    Ok(if checked.findings.is_empty() { Ended::Well } else { Ended::Damaged })
+    // What was not compared is not well.
+    let is_well = checked.findings.is_empty() && checked.not_compared == 0;
+    Ok(if is_well { Ended::Well } else { Ended::Damaged })
 }
 
 fn print(path: &Path, checked: &ExportCheckReport) {
@@ -205,7 +220,7 @@ fn print(path: &Path, checked: &ExportCheckReport) {
     }
     let repeated =
         if checked.repeated > 0 { format!(" ({} of them repeated)", checked.repeated) } else { String::new() };
-    if checked.findings.is_empty() {
+    if checked.findings.is_empty() && checked.not_compared == 0 {
         terminal::say(format_args!("{path}: {} lines{repeated}, all in agreement with the logs", checked.lines));
     }
     if checked.not_compared > 0 {

@@ -4,11 +4,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
-use memchr::memmem;
 
 use super::args_log::{LogVerify, WhichLog};
 use super::{json, log};
-use crate::log::{Entry, Event};
+use crate::log::{Entry, anchored_head};
 use crate::state::State;
 use base::error::IoContext as _;
 use base::{Error, Fault};
@@ -78,10 +77,16 @@ pub(crate) fn run(root: &Path, args: &LogVerify) -> Result<Ended, Error> {
     for (folder, vkey) in &logs {
         found.push(verify(folder, vkey, &mut kept_heads)?);
     }
-    // A head whose origin is none of these logs is of another log.
+    // A head whose origin is none of these logs is of another log. One that the import log holds is of this relay's access
+    // log, or that was replaced; the newest says so.
+    let is_whole = args.dir.is_none() && args.log.is_none();
+    let last = kept_heads.iter().rposition(|kept_head| kept_head.anchor);
     let foreign: Vec<json::KeptHeadJson> = kept_heads
         .iter()
-        .filter(|kept_head| !kept_head.anchor && !keys.iter().any(|key| key.name() == kept_head.head.origin))
+        .enumerate()
+        .filter(|(at, kept_head)| !kept_head.anchor || (is_whole && Some(*at) == last))
+        .map(|(_, kept_head)| kept_head)
+        .filter(|kept_head| !keys.iter().any(|key| key.name() == kept_head.head.origin))
         .map(|kept_head| json::KeptHeadJson {
             kept: kept_head.kept.clone(),
             size: kept_head.head.size,
@@ -103,14 +108,10 @@ pub(crate) fn run(root: &Path, args: &LogVerify) -> Result<Ended, Error> {
 /// Checks a log, and the kept heads against it; anchors in its entries are added to the kept heads of the other log.
 fn verify(folder: &Path, vkey: &Verifier, kept_heads: &mut Vec<KnownHead>) -> Result<json::LogVerifyJson, Fault> {
     let (mut number, mut anchors) = (0, Vec::new());
-    let anchored = memmem::Finder::new(r#""type":"anchored""#);
     let ours: Vec<&KnownHead> = kept_heads.iter().filter(|kept_head| kept_head.head.origin == vkey.name()).collect();
     let heads: Vec<Checkpoint> = ours.iter().map(|kept_head| kept_head.head.clone()).collect();
     let (finding, verdicts) = compare(folder, vkey, &heads, |bytes| {
-        if anchored.find(bytes).is_some()
-            && let Ok(Entry { event: Event::Anchored { log, size, root }, .. }) = serde_json::from_slice(bytes)
-        {
-            let head = Checkpoint { origin: log, size, root: root.0 };
+        if let Some(head) = anchored_head(bytes) {
             anchors.push(KnownHead { kept: format!("entry {number} of the import log"), anchor: true, head });
         }
         number += 1;
@@ -191,6 +192,14 @@ fn print_kept(against: &json::KeptHeadJson) {
             ));
             terminal::hint(
                 "keep this machine and your receipt unchanged: together they are the proof; inform the people who supervise this relay",
+            );
+        }
+        HeadComparison::Foreign if kept.ends_with("of the import log") => {
+            terminal::note(format_args!(
+                "{kept}: has the head of an access log with another name than the one here: the access log was replaced"
+            ));
+            terminal::hint(
+                "do not change anything on this machine; restore the access log from a backup: gaprelay help backup",
             );
         }
         HeadComparison::Foreign => {

@@ -1,7 +1,7 @@
 //! Check of an export against the logs: for each line, the entry is read from the log again, formatted again under the
 //! head that the line names, and compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -9,12 +9,14 @@ use serde_json::Value;
 
 use super::exporter::{format_line, withheld};
 use super::{ExportEntry, ExportFormat, cef, syslog};
-use crate::log::Entry;
+use crate::log::{Entry, Event};
 use crate::state::State;
 use base::{Fault, quoted};
 use tlog::stored::in_bundle;
 use tlog::tree::WIDTH;
 
+/// Versions of gaprelay whose lines have the form that this one writes.
+const WRITERS: &[&str] = &[super::VERSION];
 /// Most findings that are listed; the rest is only counted.
 const NAMED: usize = 100;
 
@@ -65,18 +67,46 @@ pub struct ExportChecker<'a> {
     bundle: Option<(usize, u64, Vec<Vec<u8>>)>,
     /// True if entries may be left out.
     filtered: bool,
+    /// Files of the entry before whose lines must follow.
+    files: Option<PendingFiles>,
     found: ExportCheckReport,
+}
+
+/// Lines about the withheld and stripped files of an import, which follow its own line.
+struct PendingFiles {
+    log: String,
+    number: u64,
+    missing: BTreeSet<usize>,
 }
 
 impl<'a> ExportChecker<'a> {
     /// Starts a check against these logs. `state` holds the verdicts of releases, if available; `filtered`: entries may
     /// be missing from the export.
     pub fn new(state: Option<&'a State>, logs: &'a [VerifiedLog], filtered: bool) -> Self {
-        Self { state, logs, bundle: None, filtered, found: ExportCheckReport::default() }
+        Self { state, logs, bundle: None, filtered, files: None, found: ExportCheckReport::default() }
     }
 
-    /// Result for all lines so far.
-    pub fn finish(self) -> ExportCheckReport {
+    /// Result for all lines, which must be all of each log from its first entry to its head, unless entries may be left out.
+    pub fn finish(mut self) -> ExportCheckReport {
+        self.end_files();
+        let (logs, filtered) = (self.logs, self.filtered);
+        for log in logs.iter().filter(|log| !filtered && log.size > 0) {
+            let (end, of) = (log.size - 1, &log.origin);
+            match self.found.logs.get(of).copied() {
+                None => self.find_in_all(format!("no entry of {of} is there; the log has {} entries", log.size)),
+                Some((first, last)) => {
+                    if first > 0 {
+                        self.find_in_all(format!("entries 0 to {} of {of} are missing at the beginning", first - 1));
+                    }
+                    if last < end {
+                        self.find_in_all(format!("entries {} to {end} of {of} are missing at the end", last + 1));
+                    }
+                }
+            }
+        }
+        if !filtered && self.found.lines == 0 {
+            self.find_in_all("there is no line".into());
+        }
         self.found
     }
 
@@ -107,32 +137,59 @@ impl<'a> ExportChecker<'a> {
         let entry: Entry = serde_json::from_slice(&bytes).map_err(|_| damaged())?;
         let version = claim.version.as_str();
         let exported = ExportEntry { log: &claim.log, number, size, bytes: &bytes, entry: &entry, file: None, version };
+        if !WRITERS.contains(&version) {
+            self.find(&format!("it names version {} of gaprelay, which this version does not know", quoted(version)));
+            return Ok(());
+        }
+        let files = self.state.map(|state| withheld(state, &entry)).unwrap_or_default();
         let expected = match claim.file {
             None => Some(format_line(&exported, claim.format, framed)),
-            Some(number) => {
-                let files = self.state.map(|state| withheld(state, &entry)).unwrap_or_default();
-                files.get(number).map(|file| {
-                    format_line(&ExportEntry { file: Some((number, file)), ..exported }, claim.format, framed)
-                })
+            Some(file) if file >= file_count(&entry) => {
+                self.find(&format!("it names file {file} of entry {number} of {}, which has no such file", claim.log));
+                return Ok(());
             }
+            Some(number) => files
+                .get(number)
+                .map(|file| format_line(&ExportEntry { file: Some((number, file)), ..exported }, claim.format, framed)),
         };
         match expected {
             None => self.found.not_compared += 1,
             Some(expected) if expected != line => {
-                let other = if version == crate::export::VERSION {
-                    String::new()
-                } else {
-                    let (theirs, ours) = (quoted(version), crate::export::VERSION);
-                    format!(
-                        "; version {theirs} of gaprelay wrote it and version {ours} compares it, which may explain the difference"
-                    )
-                };
-                self.find(&format!("it differs from entry {number} of {}{other}", claim.log));
+                self.find(&format!("it differs from entry {number} of {}", claim.log));
             }
             Some(_) => {}
         }
+        self.follow_files(&claim, files.len());
         self.order(&claim);
         Ok(())
+    }
+
+    /// Checks that the lines of an import's files follow its own: all of them, where the release's verdicts are still there.
+    fn follow_files(&mut self, claim: &ClaimedEntry, count: usize) {
+        if let Some(file) = claim.file {
+            let pending = self.files.as_mut().filter(|it| (&it.log, it.number) == (&claim.log, claim.number));
+            if let Some(pending) = pending {
+                pending.missing.remove(&file);
+            }
+            return;
+        }
+        // After a power cut an export begins again with the entry that it was at.
+        let is_again = |it: &PendingFiles| it.log == claim.log && claim.number <= it.number;
+        if self.files.as_ref().is_some_and(is_again) {
+            self.files = None;
+        }
+        self.end_files();
+        let (log, number) = (claim.log.clone(), claim.number);
+        let missing = if claim.format == ExportFormat::Json { BTreeSet::new() } else { (0..count).collect() };
+        self.files = Some(PendingFiles { log, number, missing });
+    }
+
+    fn end_files(&mut self) {
+        let Some(PendingFiles { log, number, missing }) = self.files.take() else { return };
+        if !self.filtered && !missing.is_empty() {
+            let many = missing.len();
+            self.find(&format!("{many} lines about the files of entry {number} of {log} are missing before this line"));
+        }
     }
 
     /// Checks the order of the entries: a missing one is a finding, a repeated one is not.
@@ -154,8 +211,13 @@ impl<'a> ExportChecker<'a> {
     }
 
     fn find(&mut self, what: &str) {
+        self.find_in_all(format!("line {}: {what}", self.found.lines));
+    }
+
+    /// Notes a finding about the file as a whole.
+    fn find_in_all(&mut self, what: String) {
         if self.found.findings.len() < NAMED {
-            self.found.findings.push(format!("line {}: {what}", self.found.lines));
+            self.found.findings.push(what);
         } else {
             self.found.more += 1;
         }
@@ -174,6 +236,12 @@ impl<'a> ExportChecker<'a> {
         let entry = self.bundle.as_ref().and_then(|(_, _, entries)| entries.get(within));
         entry.cloned().ok_or_else(|| Fault::damaged(log.folder.to_string_lossy(), format!("entry {number} is missing")))
     }
+}
+
+/// Number of files that an import has withheld or stripped, as its entry counts them.
+fn file_count(entry: &Entry) -> usize {
+    let Event::Imported { counts, .. } = &entry.event else { return 0 };
+    usize::try_from(counts.stripped.saturating_add(counts.withheld)).unwrap_or(usize::MAX)
 }
 
 /// Reads the claim of a line; `None` if it is not a line of an export.

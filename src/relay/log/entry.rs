@@ -1,5 +1,6 @@
 //! Entries of the logs: one JSON object each. See `schemas/log.md`.
 
+use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use super::repair_officer::RepairOfficer;
@@ -9,6 +10,7 @@ pub(crate) use serve::journal::Attempt;
 use base::{Digest, Error, Fault, Operator, Reason, Timestamp, quoted};
 use bundle::Signer;
 use inspect::Counts;
+use tlog::note::Checkpoint;
 
 /// Entry of a log. Its exact bytes are the leaf.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -331,5 +333,17 @@ impl Event {
     /// True when an outcome must follow.
     pub fn is_intent(&self) -> bool {
         matches!(self, Self::MediumOpened { .. } | Self::ImportStarted { .. } | Self::PublishStarted { .. })
+    }
+}
+
+/// Head of the access log that an entry of the import log holds; `None` for an entry of another kind.
+pub fn anchored_head(bytes: &[u8]) -> Option<Checkpoint> {
+    // Most entries are of other kinds: they need not be read.
+    memmem::find(bytes, br#""type":"anchored""#)?;
+    match serde_json::from_slice(bytes).ok()? {
+        Entry { event: Event::Anchored { log, size, root }, .. } => {
+            Some(Checkpoint { origin: log, size, root: root.0 })
+        }
+        _ => None,
     }
 }

@@ -10,7 +10,7 @@ pub(crate) mod repair_officer;
 pub mod search;
 pub mod writer;
 
-pub use entry::{Entry, Event};
+pub use entry::{Entry, Event, anchored_head};
 pub use writer::Log;
 
 #[cfg(test)]

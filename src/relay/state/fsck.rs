@@ -6,6 +6,8 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
+use crate::log::anchored_head;
+
 use super::{LONGEST, Release, SMALL, State, Trust, TrustReplay};
 use base::digest::Hasher;
 use base::error::IoContext as _;
@@ -14,6 +16,10 @@ use inspect::item::RECORD;
 use serve::set::{BytesPlace, sums};
 use tlog::check::{self, LogFinding};
 use tlog::cosigned;
+use tlog::nodes::Nodes;
+use tlog::note::Checkpoint;
+use tlog::proof;
+use tlog::stored::read_checkpoint;
 
 /// Result of a check of the state.
 #[derive(Debug, Default)]
@@ -40,13 +46,14 @@ impl FsckReport {
 pub(crate) fn fsck(state: &State) -> FsckReport {
     let mut report = FsckReport::default();
     let mut seen = BTreeSet::new();
-    let mut replay = TrustReplay::default();
+    let (mut replay, mut anchor) = (TrustReplay::default(), None);
     for folder in [state.import_log(), state.access_log()] {
         let is_import = folder == state.import_log();
         let found = check::read_vkey(&folder).and_then(|vkey| {
             check::check(&folder, &vkey, |number, bytes, edge| {
                 if is_import {
                     replay.replay(number, bytes, edge);
+                    anchor = anchored_head(bytes).or(anchor.take());
                 }
             })
         });
@@ -58,6 +65,9 @@ pub(crate) fn fsck(state: &State) -> FsckReport {
             }
             None => {}
         }
+    }
+    if let Some(anchor) = &anchor {
+        report.note(check_anchor(&state.access_log(), anchor));
     }
     let folder = state.import_log();
     let found = check::read_vkey(&folder).and_then(|vkey| cosigned::damaged(&folder, &vkey));
@@ -107,6 +117,27 @@ pub(crate) fn fsck(state: &State) -> FsckReport {
         }
     }
     report
+}
+
+/// Checks that the access log is the one whose head stands in the import log.
+fn check_anchor(folder: &Path, anchor: &Checkpoint) -> Result<(), Fault> {
+    let damaged = |detail: String| Err(Fault::damaged(folder.to_string_lossy(), detail));
+    let vkey = check::read_vkey(folder)?;
+    if vkey.name() != anchor.origin {
+        return damaged(format!(
+            "it is the log {}, and the import log names {}: it was replaced. Restore it from a backup: gaprelay help backup",
+            vkey.name(),
+            anchor.origin
+        ));
+    }
+    let size = read_checkpoint(folder, &vkey)?.size;
+    if size < anchor.size || proof::root(&Nodes::new(folder, size), anchor.size)? != anchor.root {
+        return damaged(format!(
+            "its first {} entries are not those that the import log has on record. Restore it from a backup: gaprelay help backup",
+            anchor.size
+        ));
+    }
+    Ok(())
 }
 
 fn check_release(
