@@ -8,13 +8,17 @@
 //! leaves the new file. Callers order several such writes so that each prefix of them is a state
 //! they can go on from.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+pub use tempfile::TempDir;
 
 use super::Digest;
 use super::digest::Hasher;
@@ -22,6 +26,9 @@ use super::error::{Fault, IoContext as _};
 
 /// Temporary files begin with this; nothing else of ours does.
 const TEMPORARY: &str = ".new-";
+
+/// Flag of an open that does not follow a link in the last part of the path.
+const NOFOLLOW: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 
 /// Bytes in memory at once of a file that is read or written piece by piece.
 const PIECE: usize = 64 << 10;
@@ -115,30 +122,52 @@ fn put(path: &Path, mode: u32, sync: Sync, content: impl FnOnce(&mut File) -> io
     if sync == Sync::Durable { sync_dir(folder(path)) } else { Ok(()) }
 }
 
-/// A new empty file for writing, truncating what a cut run left there.
+/// A new empty file for writing, truncating what a cut run left there. A link at its place is not followed.
 #[expect(clippy::disallowed_methods, reason = "the one place that creates files")]
 pub fn create(path: &Path, mode: u32) -> Result<File, Fault> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(mode).open(path).during("create", path)
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(true).mode(mode).custom_flags(NOFOLLOW);
+    options.open(path).during("create", path)
 }
 
-/// A new empty file without a name in this folder, to be read and written: nothing else reaches it, and it is gone when it
-/// is closed.
+/// A new empty file without a name in this folder, to be read and written, mode 0600; it is gone when it is closed. Only
+/// who holds the state's lock may make one.
 pub fn create_unnamed(folder: &Path) -> Result<File, Fault> {
-    tempfile::tempfile_in(folder).during("create a file in", folder)
+    let flags = OFlags::TMPFILE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+    match rustix::fs::openat(rustix::fs::CWD, folder, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(file) => Ok(file.into()),
+        // A file system that has no such files: it has a name for a moment.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
+            let path = beside(folder, "unnamed");
+            remove(&path)?;
+            let file = create(&path, 0o600)?;
+            remove(&path).map(|()| file)
+        }
+        Err(e) => Err(e.into()).during("create a file in", folder),
+    }
 }
 
-/// The file at `path` opened to append lines, made if it is not there.
+/// A new folder for temporary files, mode 0700, under a name that nobody could have made before (as by `mkdtemp`); it is
+/// removed with the value.
+pub fn temporary_folder() -> Result<TempDir, Fault> {
+    let mut builder = tempfile::Builder::new();
+    let private = builder.prefix("gaprelay-").permissions(Permissions::from_mode(0o700));
+    private.tempdir().during("make a folder in", &std::env::temp_dir())
+}
+
+/// The file at `path` opened to append lines, made if it is not there. A link at its place is not followed.
 #[expect(clippy::disallowed_methods, reason = "the one place that creates files")]
 pub fn open_append(path: &Path) -> Result<File, Fault> {
-    OpenOptions::new().append(true).create(true).mode(0o644).open(path).during("open", path)
+    OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(NOFOLLOW).open(path).during("open", path)
 }
 
-/// As [`open_append`], for a file of lines: one that a cut left without its end is taken away.
+/// As [`open_append`], for a file of lines that somebody chose, so that it may be a link: a line that a cut left without its
+/// end is taken away.
 #[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
 pub fn open_append_lines(path: &Path) -> Result<File, Fault> {
     /// Looked at from the end for the last line's end, in bytes.
     const LONGEST: u64 = 1 << 20;
-    let file = open_append(path)?;
+    let file = OpenOptions::new().append(true).create(true).mode(0o644).open(path).during("open", path)?;
     let length = file.metadata().during("read", path)?.len();
     let from = length.saturating_sub(LONGEST);
     let mut tail = Vec::new();

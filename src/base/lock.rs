@@ -1,8 +1,9 @@
-//! One keeper at a time: whoever imports, approves, settles or collects holds the state's lock
+//! One keeper at a time, and one supervisor: whoever imports, approves, settles or collects holds the state's lock
 //! (`flock(2)`, released by the kernel when the process ends, however it ends).
 
 use std::fs::File;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -24,6 +25,19 @@ impl Lock {
             Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(None),
             Err(e) => Err(e.into()).during("lock", path),
         }
+    }
+
+    /// Process that holds a lock on `path`, as the kernel lists it (proc(5), `/proc/locks`); `None` where it cannot be seen.
+    pub fn holder(path: &Path) -> Option<u32> {
+        let meta = std::fs::metadata(path).ok()?;
+        let (major, minor) = (rustix::fs::major(meta.dev()), rustix::fs::minor(meta.dev()));
+        let place = format!("{major:02x}:{minor:02x}:{}", meta.ino());
+        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        locks.lines().find_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let is_it = fields.get(1) == Some(&"FLOCK") && fields.get(5) == Some(&place.as_str());
+            fields.get(4).filter(|_| is_it)?.parse().ok()
+        })
     }
 
     /// Takes the lock on `path`, calling `wait` once before waiting for another holder.

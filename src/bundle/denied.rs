@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::Verified;
+use crate::Signer;
 use base::{Reason, Refusal};
 
 /// Keys, feeds and origins that count for nothing here, each with who said so and why, escaped.
@@ -24,12 +24,12 @@ impl Denied {
         check(&self.keys, id, Reason::KeyDenied, what)
     }
 
-    /// Checks that nothing of a bundle was denied: its feed, its origin, the keys that signed it. Refusals: `feed-denied`,
+    /// Checks that nothing of a release was denied: its feed, its origin, the keys that signed it. Refusals: `feed-denied`,
     /// `origin-denied`, `key-denied`.
-    pub fn check_bundle(&self, verified: &Verified) -> Result<(), Refusal> {
-        self.check_feed(&verified.manifest().feed)?;
-        self.check_origin(&verified.manifest().origin)?;
-        verified.signers().iter().try_for_each(|signer| self.check_key(&signer.key_id, &signer.name))
+    pub fn check_release(&self, feed: &str, origin: &str, signers: &[Signer]) -> Result<(), Refusal> {
+        self.check_feed(feed)?;
+        self.check_origin(origin)?;
+        signers.iter().try_for_each(|signer| self.check_key(&signer.key_id, &signer.name))
     }
 
     /// Checks that a feed was not denied. Refusal: `feed-denied`.

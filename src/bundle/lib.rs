@@ -133,6 +133,11 @@ impl Verified {
         &self.envelope
     }
 
+    /// The envelope again, to be verified anew.
+    pub fn into_envelope(self) -> Envelope {
+        self.envelope
+    }
+
     /// The SHA-256 of the manifest's bytes: the release's identity.
     pub fn digest(&self) -> Digest {
         self.digest

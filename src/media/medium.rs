@@ -83,6 +83,12 @@ impl Spooled {
         &self.verified
     }
 
+    /// Verifies the manifest again by `verify`: keys and denials may have changed since. The payload stays the one that this
+    /// manifest names.
+    pub fn verified_again(self, verify: impl FnOnce(Envelope) -> Result<Verified, Refusal>) -> Result<Self, Refusal> {
+        Ok(Self { verified: verify(self.verified.into_envelope())?, file: self.file })
+    }
+
     /// Writes the payload, and hashes it again on the way: true if these were the signed bytes. Where the copy has fewer,
     /// nothing more is written than it has.
     pub fn write_to(&self, to: &mut impl io::Write) -> io::Result<bool> {

@@ -9,7 +9,7 @@ use crate::log::{Event, Log};
 use crate::publish::tuf::CHANNEL;
 use crate::state::{State, Trust};
 use base::lock::Lock;
-use base::{Digest, Fault, Operator, Timestamp, durable};
+use base::{Digest, Fault, Operator, Timestamp, clock, durable};
 use bundle::directive::{Directive, Order, TakenDirective};
 use bundle::keyring::{Key, RawKey, Revoked};
 use bundle::officer::count_officers;
@@ -40,8 +40,13 @@ impl Keeper {
     /// Takes the lock, calling `wait` once if another keeper must finish first, opens everything, and finishes what a cut
     /// left.
     pub fn open(state: State, now: Timestamp, wait: impl FnOnce()) -> Result<Self, Fault> {
-        let lock = state.lock(wait)?;
-        Self::open_locked(state, now, lock)
+        let mut has_waited = false;
+        let lock = state.lock(|| {
+            has_waited = true;
+            wait();
+        })?;
+        // Who had the lock before has gone on with the time.
+        Self::open_locked(state, if has_waited { now.max(clock::now()) } else { now }, lock)
     }
 
     /// Opens everything if no other keeper has the lock.
@@ -108,6 +113,14 @@ impl Keeper {
     /// Newest time on record: from signers' dates, the import log, and officers.
     pub fn floor(&self) -> Timestamp {
         self.trust.floor.max(self.log.floor())
+    }
+
+    /// Takes the time of the clock again, in a command that runs for long: it only moves forward, and no further than is
+    /// believed.
+    pub fn look_at_clock(&mut self, now: Timestamp) {
+        if self.ahead.is_none() && now <= self.floor().plus(self.config.clock.ahead.0) {
+            self.now = self.now.max(now);
+        }
     }
 
     /// Checks the clock: not behind the newest time on record, and not too far ahead of it.

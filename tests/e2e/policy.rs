@@ -1,6 +1,7 @@
 //! Policies: named rules, those that ship, one tried without importing, and the same before anything is signed.
 
 use std::fs;
+use std::process::Command;
 
 use super::support::*;
 
@@ -207,4 +208,45 @@ fn content_of_no_known_kind_passes_only_where_it_is_vouched_for() {
     };
     assert_eq!(import(1, false), (vec!["opaque-by-digest".into(), "none".into(), "none".into()], 1));
     assert_eq!(import(2, true), (vec!["opaque-by-digest".into(), "opaque-by-signer".into(), "none".into()], 2));
+}
+
+/// Folders for temporary files have names that nobody can make before: a local user who knows the process cannot have
+/// another folder written to.
+#[test]
+fn temporary_folders_are_made_anew_and_private() {
+    let world = World::new();
+    let (files, others, temporary) = (world.path("files"), world.path("others"), world.path("temporary"));
+    for folder in [&files, &others, &temporary] {
+        fs::create_dir(folder).unwrap();
+    }
+    fs::write(files.join("a.rules"), RULES).unwrap();
+    fs::write(others.join("whole"), "of somebody else").unwrap();
+    let keyring = world.path("keyring.toml");
+    let bundle = world.bundle("feed", 1, ONE);
+    let strip = format!(
+        "build {} --feed f --version 1 --publisher e --origin CH --strip --out {}/b",
+        files.display(),
+        files.display()
+    );
+    let check = format!("check {} --keyring {}", bundle.display(), keyring.display());
+    for (program, args) in [
+        (RELAY.to_owned(), format!("policy test {}", files.display())),
+        (pack_binary().display().to_string(), strip),
+        (pack_binary().display().to_string(), check),
+    ] {
+        // The shell's process becomes the program's.
+        let names =
+            ["policy", "strip", "pack"].map(|name| format!("ln -s {} $TMPDIR/gaprelay-{name}-$$", others.display()));
+        let script = format!("{} && exec {program} {args}", names.join(" && "));
+        let mut command = Command::new("sh");
+        run(command.args(["-c", &script]).env("TMPDIR", &temporary).env("GAPRELAY_STATE", world.state())).expect(0);
+        let left: Vec<String> = tree(&others).into_keys().collect();
+        assert!(left.len() == 1 && left[0].ends_with("/whole"), "{program} {args}: {left:?}");
+        assert_eq!(fs::read_to_string(others.join("whole")).unwrap(), "of somebody else");
+        for entry in fs::read_dir(&temporary).unwrap() {
+            let path = entry.unwrap().path();
+            assert!(path.is_symlink(), "left behind: {}", path.display());
+            fs::remove_file(path).unwrap();
+        }
+    }
 }

@@ -290,6 +290,20 @@ fn a_directive_is_handed_in_where_the_keys_are_shown() {
     world.fsck();
 }
 
+/// Pages that are started on the socket of others end, and leave it theirs; a socket that nobody listens on is replaced.
+#[test]
+fn pages_do_not_take_the_socket_of_others() {
+    let world = World::new();
+    let first = Pages::start(&world);
+    let socket = first.socket.to_str().unwrap().to_owned();
+    let ran = world.relay(&["review", "--socket", &socket]).expect(1);
+    assert!(ran.err.contains("Another program listens on that address"), "{}", ran.err);
+    assert!(first.get("/").starts_with("HTTP/1.1 "));
+    first.stop();
+    let again = Pages::start(&world);
+    assert!(again.get("/").starts_with("HTTP/1.1 "));
+}
+
 #[test]
 fn what_lies_in_the_slot_is_hostile_and_never_lost() {
     let world = busy("officer");

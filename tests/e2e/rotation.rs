@@ -635,3 +635,33 @@ fn the_ceremony_is_done_with_stock_minisign() {
         ));
     assert!(ran.expect(0).out.contains("gaprelay-keyring/1 version=3"));
 }
+
+/// A bundle that is in the spool is judged by the keyring that a later medium of the same import brings: what that
+/// revokes, and the epoch that it sets, hold for it.
+#[test]
+fn a_keyring_of_a_later_medium_holds_for_what_was_read_before() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    let first = world.path("first");
+    good(&first.join("feed-5000"), &world.custodian, "feed", 5000, OTHER);
+    let mut ring = successor(&keyring(&world));
+    revoke(&mut ring, &world.custodian);
+    ring.epochs.push(Epoch { feed: "feed".into(), number: 1, highest: 100 });
+    let coming = Key::new();
+    ring.keys.push(row("newcomer", &coming, Role::Custodian));
+    let second = put_keyring(&world, &ring, &[&world.root]);
+    let paths = [first.to_str().unwrap(), second.to_str().unwrap()];
+    let report = world.relay(&[&["import", "--json"], &paths[..]].concat()).expect(3).json();
+    let told: Vec<&str> = report["bundles"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|b| b["refused"]["reason"].as_str().unwrap_or(b["outcome"].as_str().unwrap()))
+        .collect();
+    assert_eq!(told, ["keyring-replaced", "key-revoked"], "{report}");
+    // The feed goes on where the epoch says.
+    good(&first.join("feed-101"), &coming, "feed", 101, OTHER);
+    fs::remove_dir_all(first.join("feed-5000")).unwrap();
+    world.import(&first).expect(0);
+    world.fsck();
+}

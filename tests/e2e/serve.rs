@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -413,6 +413,23 @@ fn up_settles_and_serves_and_starts_the_server_again() {
     let killed = Server::start(&world, "up");
     killed.daemon.signal(Signal::KILL);
     until("the server has ended as well", || TcpStream::connect(&killed.address).is_err());
+}
+
+/// A state has one supervisor, and an address one program: whoever comes second says so and ends, and takes nothing away.
+#[test]
+fn a_second_up_and_one_that_cannot_bind_end() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    let first = Server::start(&world, "up");
+    let ran = world.relay(&["up", "--listen", "127.0.0.1:0"]).expect(2);
+    let holder = format!("another `gaprelay up` (process {}) runs on", first.daemon.id());
+    assert!(ran.err.contains(&holder), "{}", ran.err);
+    assert_eq!(first.get("/c/a.hdb", "").status, 200);
+    assert_eq!(first.stop(), Some(0));
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ran = world.relay(&["up", "--listen", &address]).expect(1);
+    assert!(ran.err.contains(&format!("cannot listen on {address}")), "{}", ran.err);
 }
 
 /// The list of vendors' endpoints comes in as content does: signed, inspected, approved, withdrawn.

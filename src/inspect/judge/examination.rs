@@ -178,7 +178,9 @@ impl<'a> Examination<'a> {
         // Put back only when it has answered: a question that was not answered to its end is the last.
         let RequestChannel { mut asks, mut answers } =
             self.channel.take().ok_or_else(|| channel::not_used_again(EXAMINER))?;
+        // Both ways: one that has answered may still read what it is sent a byte at a time.
         answers.pipe().set_deadline(limit);
+        asks.raw().map_err(|e| broken(&e))?.set_deadline(limit);
         let examiners = Mutex::new(&mut *self.examiners);
         let end = || examiners.lock().unwrap_or_else(PoisonError::into_inner).end();
         let (taken, asks, answers) = thread::scope(|scope| {

@@ -107,10 +107,7 @@ fn build(args: Build) -> Result<Ended, Error> {
     let expires = time("--expires", args.expires.as_deref(), issued.plus(VALID))?;
     let out = args.out.unwrap_or_else(|| format!("{}-{}", args.feed, args.version).into());
     let (policy, kinds) = policy_for(&args.feed, args.config.as_deref(), args.policy.as_deref())?;
-    let scratch = std::env::temp_dir().join(format!("gaprelay-strip-{}", std::process::id()));
-    if args.strip || args.tuf_sign.is_some() {
-        durable::create_dir(&scratch)?;
-    }
+    let scratch = durable::temporary_folder()?;
     let plan = crate::BuildPlan {
         folder: args.dir,
         label: args.label.unwrap_or_else(|| format!("{} {}", args.feed, args.version)),
@@ -124,15 +121,13 @@ fn build(args: Build) -> Result<Ended, Error> {
         base: args.base,
         policy,
         kinds,
-        strip: args.strip.then(|| scratch.clone()),
-        tuf: args.tuf_sign.map(|key| (key, scratch.join("tuf.json"))),
+        strip: args.strip.then(|| scratch.path().to_owned()),
+        tuf: args.tuf_sign.map(|key| (key, scratch.path().join("tuf.json"))),
         keep_unrecognised: args.keep_unrecognised,
         sign: args.sign,
         limits: Limits::default(),
     };
-    let made = crate::build(&plan);
-    durable::remove(&scratch)?;
-    let made = made?;
+    let made = crate::build(&plan)?;
     let manifest = &made.manifest;
     let rows = manifest.artifacts.iter().map(|artifact| {
         let carried = if artifact.carried { "carried" } else { "left out" };
@@ -231,11 +226,8 @@ fn foresee(made: &crate::Made, policy: &str, has_stripped: bool, explain: bool) 
 fn check(args: &Check) -> Result<Ended, Error> {
     let (keyring, _) = ring::read(&args.keyring)?;
     let config = args.config.as_ref().map(|path| read_config(path)).transpose()?;
-    let spool = std::env::temp_dir().join(format!("gaprelay-pack-{}", std::process::id()));
-    durable::create_dir(&spool)?;
-    let checked = crate::check(&args.bundle, &keyring, config.as_ref(), &spool, clock::now());
-    durable::remove(&spool)?;
-    let checked = checked?;
+    let spool = durable::temporary_folder()?;
+    let checked = crate::check(&args.bundle, &keyring, config.as_ref(), spool.path(), clock::now())?;
     let rows = checked
         .verdicts
         .iter()

@@ -42,7 +42,11 @@ pub(crate) fn up(root: &Path, args: &Up, log: LogArgs) -> Result<Ended, Error> {
     if args.kiosk {
         return kiosk(root, &config, args, log);
     }
-    Supervisor { root, log, listen: &args.serve.listen, selftest_every: args.prove.0 }.run(&config)
+    Supervisor { root, log, listen: &args.serve.listen, selftest_every: args.prove.0 }.run(&config, || {
+        super::serve::check_addresses(&config, &args.serve)?;
+        super::sinkhole::check_addresses(&config)?;
+        super::review::check_addresses(root, &config)
+    })
 }
 
 /// Keeps the relay running under the screen.

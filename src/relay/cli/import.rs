@@ -17,12 +17,12 @@ use crate::processes::examiners::ExaminerSupervisor;
 use crate::processes::sockets::Sockets;
 use crate::processes::worker;
 use crate::publish::{ReleaseStatus, release_status};
-use crate::settle::{SettleReport, has_inbox_items, settle};
+use crate::settle::{SettleReport, has_inbox_items, settle, settle_between};
 use crate::state::progress::ProgressStep;
 use base::error::IoContext as _;
 use base::limits::human;
 use base::quoted::quoted_os;
-use base::{Error, Fault, Operator, Reason, Timestamp, quoted};
+use base::{Error, Fault, Operator, Reason, Timestamp, clock, quoted};
 use media::mount::Guarded;
 use sandbox::worker::{end_with, our_id, ourselves, start_awaited, stop};
 use terminal::Ended;
@@ -47,12 +47,16 @@ pub(crate) fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) 
         shown.show(&progress);
     };
     let judged = import(keeper, workers, &operator, &mut watch, &mut |keeper| {
-        if has_inbox_items(&keeper.state)? {
-            settled.extend(settle(keeper)?);
+        keeper.look_at_clock(clock::now());
+        // A fault here is met again, and told, by the settle at the end; the bundles before it come in.
+        if has_inbox_items(&keeper.state).unwrap_or(false)
+            && let Ok(between) = settle_between(keeper)
+        {
+            settled.extend(between);
         }
-        Ok(())
     })?;
     progress_writer.step(ProgressStep::Settling);
+    keeper.look_at_clock(clock::now());
     settled.extend(settle(keeper)?);
     drop(progress_writer);
     let result = result(keeper, &judged, &settled)?;

@@ -98,11 +98,8 @@ fn test(state: &State, config: &Config, args: &PolicyTest) -> Result<Ended, Erro
     for target in &args.targets {
         targets.extend(find(state, target)?);
     }
-    let folder = std::env::temp_dir().join(format!("gaprelay-policy-{}", std::process::id()));
-    durable::create_dir(&folder)?;
-    let verdicts = judge(state, &targets, terms, &folder);
-    durable::remove(&folder)?;
-    let (verdicts, refused) = verdicts?;
+    let folder = durable::temporary_folder()?;
+    let (verdicts, refused) = judge(state, &targets, terms, folder.path())?;
     if args.json {
         terminal::say_json(&verdicts);
         return Ok(Ended::Well);

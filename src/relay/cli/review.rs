@@ -1,6 +1,7 @@
 //! `gaprelay review`: web pages for officers.
 
 use std::fs::Permissions;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
@@ -20,6 +21,7 @@ use crate::rights::ProcessRole;
 use crate::state::State;
 use base::error::IoContext as _;
 use base::{Error, Fault};
+use config::Config;
 use sandbox::worker::end_with;
 use serve::tls::{Clients, Tls};
 use terminal::Ended;
@@ -42,8 +44,6 @@ pub(crate) fn run(state: &State, args: &ReviewArgs, sockets: Sockets) -> Result<
     let tls = tls(state, &config.review)?;
     let (unix, tcp) = if sockets.is_empty() {
         let listens: &[SocketAddr] = if args.socket.is_some() { &[] } else { &config.review.listen };
-        let bind_tcp =
-            |address: &SocketAddr| TcpListener::bind(address).during("listen on", Path::new(&address.to_string()));
         let tcp = listens.iter().map(bind_tcp).collect::<Result<_, _>>()?;
         (socket.iter().map(|path| bind(path)).collect::<Result<_, _>>()?, tcp)
     } else {
@@ -76,13 +76,38 @@ fn tls(state: &State, review: &config::review::ReviewConfig) -> Result<Option<Ar
         .map(Some)
 }
 
+/// Checks that the pages could listen on their addresses and their socket now.
+pub(super) fn check_addresses(root: &Path, config: &Config) -> Result<(), Fault> {
+    config.review.listen.iter().map(bind_tcp).collect::<Result<Vec<_>, _>>()?;
+    config.review.socket.iter().try_for_each(|path| check_socket(&root.join(path)))
+}
+
+fn bind_tcp(address: &SocketAddr) -> Result<TcpListener, Fault> {
+    TcpListener::bind(address).during("listen on", Path::new(&address.to_string()))
+}
+
+/// Checks that nobody listens on the Unix socket at this path.
+fn check_socket(path: &Path) -> Result<(), Fault> {
+    if is_listened_on(path) { Err(io::Error::from(io::ErrorKind::AddrInUse)).during("listen on", path) } else { Ok(()) }
+}
+
 /// Binds a Unix socket to which every account of this host may connect; the kernel tells which account does. A socket
-/// that is left from before is replaced; any other file at that path is not.
+/// that is left from before is replaced; one on which somebody listens, and any other file at that path, are not.
 fn bind(path: &Path) -> Result<UnixListener, Fault> {
+    check_socket(path)?;
     if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
         std::fs::remove_file(path).during("replace", path)?;
     }
     let listener = UnixListener::bind(path).during("listen on", path)?;
     std::fs::set_permissions(path, Permissions::from_mode(0o666)).during("give all accounts access to", path)?;
     Ok(listener)
+}
+
+/// True if the kernel lists a listening Unix socket of this path (proc(5), `/proc/net/unix`: the flag `SO_ACCEPTCON`).
+fn is_listened_on(path: &Path) -> bool {
+    let sockets = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    sockets.lines().any(|line| {
+        let mut fields = line.split_whitespace();
+        fields.nth(3) == Some("00010000") && fields.nth(3).is_some_and(|name| Path::new(name) == path)
+    })
 }

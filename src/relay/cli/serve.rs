@@ -52,6 +52,12 @@ pub(crate) fn run(state: &State, args: &Serve, sockets: Sockets) -> Result<Ended
     Ok(Ended::Well)
 }
 
+/// Checks that the server could listen on its addresses now.
+pub(super) fn check_addresses(config: &Config, args: &Serve) -> Result<(), Fault> {
+    let all = [addresses(config, args), config.serve.tripwires.clone()].concat();
+    all.iter().map(bind).collect::<Result<Vec<_>, _>>().map(drop)
+}
+
 fn addresses(config: &Config, args: &Serve) -> Vec<SocketAddr> {
     if args.listen.is_empty() { config.serve.listen.clone() } else { args.listen.clone() }
 }

@@ -44,6 +44,11 @@ pub(crate) fn run(state: &State, args: &args::SinkholeArgs, sockets: Sockets) ->
     Ok(Ended::Well)
 }
 
+/// Checks that the sinkhole could listen on its addresses now.
+pub(super) fn check_addresses(config: &Config) -> Result<(), Fault> {
+    bind_all(config).map(drop)
+}
+
 fn bind_all(config: &Config) -> Result<LookUps, Fault> {
     let (mut packets, mut listeners) = (Vec::new(), Vec::new());
     for address in &config.dns.listen {

@@ -77,7 +77,7 @@ pub(crate) fn import(
     workers: Workers,
     operator: &Operator,
     watch: ProgressWatch<'_>,
-    between: &mut dyn FnMut(&mut Keeper) -> Result<(), Fault>,
+    between: &mut dyn FnMut(&mut Keeper),
 ) -> Result<Vec<JudgedBundle>, Fault> {
     // No date can be judged by a clock that is behind the newest time on record. Stopping is safe: nothing was read.
     keeper.check_clock()?;
@@ -98,7 +98,7 @@ pub(crate) fn import(
         // Stopping is safe between two bundles, and in one: those before it count, those after it do not exist.
         judged.extend(judge_bundle(keeper, taken, &mut *examiners, operator, watch)?);
         // What officers hand in meanwhile does not wait for the last bundle.
-        between(keeper)?;
+        between(keeper);
     }
     Ok(judged)
 }
@@ -167,8 +167,10 @@ fn read_medium(
         let verified = envelope.and_then(|envelope| Ok(verify_manifest(keeper, envelope, operator)?));
         let release = verified.as_ref().ok().map(|v| (v.manifest().feed.clone(), v.manifest().version));
         let is_same = |other: &&mut FetchedBundle| {
-            let digest = verified.as_ref().ok().map(Verified::digest);
-            digest.is_some() && other.pending().map(|spooled| spooled.verified().digest()) == digest
+            // Of the same signers as well: what it may bring depends on them.
+            let signed = |verified: &Verified| (verified.digest(), verified.signers().to_vec());
+            let this = verified.as_ref().ok().map(signed);
+            this.is_some() && other.pending().map(|spooled| signed(spooled.verified())) == this
         };
         if let Some(first) = all.iter_mut().find(is_same) {
             first.copies.push(bundle);
@@ -322,17 +324,16 @@ fn admit(
     operator: &Operator,
     watch: ProgressWatch<'_>,
 ) -> Result<Option<Release>, Error> {
+    // 1. Signed by keys that count now: since it was read a keyring may have come into force, or officers may have denied
+    //    one. And still a version above all that was accepted, this import's other bundles included. Stopping is safe: the
+    //    payload was not inspected, and its copy is removed with `spooled`.
+    let spooled = spooled.verified_again(|envelope| verify_manifest(keeper, envelope, operator))?;
     let verified = spooled.verified();
     let manifest = verified.manifest();
-
-    // 1. Still a version above all that was accepted, this import's other bundles included. Stopping is safe: the
-    //    payload was not inspected, and its copy is removed with `spooled`.
     if keeper.trust.feed(&manifest.feed).check(verified)? == Novelty::Before {
         return Ok(None);
     }
-    // And nobody has denied it since it was verified.
-    keeper.keyring.denied.check_bundle(verified)?;
-    let verified_feed = manifest.feed.clone();
+    let name = manifest.feed.clone();
 
     // 2. The terms on which the feed accepts it. Stopping is safe for the same reason.
     let wanted = feed(keeper, verified)?.clone();
@@ -355,7 +356,7 @@ fn admit(
         examine(spooled, terms, examiners, staging, &mut open, &mut |bytes| watch(ProgressEvent::Bytes(bytes)))?;
 
     // 4. Nothing in it takes the place of what another feed shows. Stopping is safe for the same reason.
-    check_paths(&keeper.state, &keeper.config, &verified_feed, examined.verdicts())?;
+    check_paths(&keeper.state, &keeper.config, &name, examined.verdicts())?;
 
     // 5. Everything is on the disk, and nobody sees it yet. Stopping is safe: a release that the trust file does not name
     //    does not exist, and the next import of the same bundle removes what a cut left of it.
@@ -364,9 +365,20 @@ fn admit(
     // 6. From this step on it counts. Stopping is safe: the trust file is replaced as a whole, or not.
     let mut trust = keeper.trust.clone();
     let mut known = trust.feed(&release.feed);
-    known.accept(release.version, release.manifest);
+    let shown = shown_versions(keeper, &release.feed)?;
+    known.accept(release.version, release.manifest, &shown);
     trust.feeds.insert(release.feed.clone(), known);
     trust.floor = trust.floor.max(release.issued.min(keeper.now));
     keeper.replace_trust(trust)?;
     Ok(Some(release))
+}
+
+/// Versions of a feed that its channels show.
+fn shown_versions(keeper: &Keeper, feed: &str) -> Result<BTreeSet<u64>, Fault> {
+    let mut shown = BTreeSet::new();
+    for channel in keeper.config.channels_of(feed) {
+        let members = keeper.state.members(channel.name.get_ref())?;
+        shown.extend(members.iter().filter(|member| member.feed == feed).map(|member| member.version));
+    }
+    Ok(shown)
 }

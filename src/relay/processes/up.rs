@@ -2,6 +2,7 @@
 //! DNS sinkhole, the officers' pages and an export, each a confined process of its own. A process that ends is started
 //! again. The supervisor itself reads no byte from the network or a medium.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::pin;
@@ -14,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use base::error::IoContext as _;
+use base::lock::Lock;
 use base::{Error, Fault};
 use config::Config;
 use sandbox::worker::{our_id, ourselves, start_awaited, stop};
@@ -75,10 +77,14 @@ impl Service {
 }
 
 impl Supervisor<'_> {
-    /// Runs the services until SIGTERM or SIGINT. Faults: a self-test failed; a process could not be started.
-    pub(crate) fn run(&self, config: &Config) -> Result<Ended, Error> {
+    /// Runs the services until SIGTERM or SIGINT. `free` checks first that their addresses are. Faults: those of `free`;
+    /// another supervisor has the state; a self-test failed; a process could not be started.
+    pub(crate) fn run(&self, config: &Config, free: impl FnOnce() -> Result<(), Fault>) -> Result<Ended, Error> {
         let failed = |source| Fault::Io { operation: "supervise the services of", path: self.root.to_owned(), source };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let _only = self.lock()?;
+        // A service that cannot listen would be started again for ever.
+        free()?;
         runtime.block_on(async {
             let (mut terminate, mut interrupt) =
                 (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
@@ -124,6 +130,15 @@ impl Supervisor<'_> {
             // So that what the server recorded last is in the log before this process ends.
             self.settle_once().await?;
             Ok(Ended::Well)
+        })
+    }
+
+    /// Takes the state for this supervisor alone. Fault: another one has it.
+    fn lock(&self) -> Result<Lock, Fault> {
+        Lock::try_take(self.root)?.ok_or_else(|| {
+            let holder = Lock::holder(self.root).map_or(String::new(), |process| format!(" (process {process})"));
+            let detail = format!("another `gaprelay up`{holder} runs on {}", self.root.display());
+            Fault::usage(detail, "Use that one, or stop it first; a relay needs a single supervisor.")
         })
     }
 
@@ -173,14 +188,14 @@ fn passed(ended: ExitStatus) -> Result<(), Fault> {
         Some(FAILED) => Err(Fault::Escape("the lines above say why".into())),
         // A wrong config, a damaged state or a signal: nothing was found.
         _ => {
-            let source = std::io::Error::other(format!("its process ended ({ended}); the lines above say why"));
+            let source = io::Error::other(format!("its process ended ({ended}); the lines above say why"));
             Err(Fault::Io { operation: "run", path: "the isolation self-test".into(), source })
         }
     }
 }
 
 /// Waits for a process to end; for ever if there is none.
-async fn end_of(child: &mut Option<Child>) -> std::io::Result<ExitStatus> {
+async fn end_of(child: &mut Option<Child>) -> io::Result<ExitStatus> {
     match child {
         Some(child) => child.wait().await,
         None => std::future::pending().await,
@@ -188,7 +203,7 @@ async fn end_of(child: &mut Option<Child>) -> std::io::Result<ExitStatus> {
 }
 
 /// Waits for the first of several processes to end; returns its place in `children`.
-async fn first_end(children: &mut [(Service, Child)]) -> (usize, std::io::Result<ExitStatus>) {
+async fn first_end(children: &mut [(Service, Child)]) -> (usize, io::Result<ExitStatus>) {
     std::future::poll_fn(|cx| {
         for (place, (_, child)) in children.iter_mut().enumerate() {
             if let Poll::Ready(ended) = pin!(child.wait()).poll(cx) {

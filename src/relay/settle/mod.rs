@@ -97,6 +97,17 @@ pub fn settle(keeper: &mut Keeper) -> Result<SettleReport, Fault> {
     Ok(settled)
 }
 
+/// Does between the bundles of an import what cannot wait for its end: judges what officers handed in, and takes out of the
+/// channels what no longer stands. It shows nothing new, so that each bundle of the import is compared with what agents had
+/// before it.
+pub fn settle_between(keeper: &mut Keeper) -> Result<SettleReport, Fault> {
+    let mut settled = SettleReport::default();
+    // Stopping after either is safe, as in `settle`: the next run goes on.
+    inbox::judge_items(keeper, &mut settled)?;
+    channels::drop_fallen(keeper, &mut settled)?;
+    Ok(settled)
+}
+
 /// Appends, unless a cut run appended exactly these as its last act.
 fn append_once(keeper: &mut Keeper, events: Vec<Event>) -> Result<(), Fault> {
     let last = keeper.log.last().map(|entry| &entry.event);

@@ -199,5 +199,11 @@ fn evidence(kind: &str, head: &Checkpoint) -> String {
 fn keep(path: &Path, kind: &str, head: &Checkpoint, note: &str) -> Result<(), Fault> {
     let path_of = path.join(evidence(kind, head));
     let kept = durable::names(path)?.iter().filter(|name| name.starts_with(kind)).count();
-    if path_of.exists() || kept >= EVIDENCE { Ok(()) } else { durable::replace(&path_of, note.as_bytes()) }
+    if path_of.exists() || kept >= EVIDENCE {
+        return Ok(());
+    }
+    // Both heads: this witness goes on from the other.
+    let before = path.join("checkpoint");
+    let before = if before.exists() { durable::read(&before, 65_536)? } else { Vec::new() };
+    durable::replace(&path_of, &[note.as_bytes(), b"\n", &before].concat())
 }
