@@ -5,6 +5,8 @@
 //! no socket; and in the examiner (payload), which may read one pipe and write another. A payload is not looked at before
 //! its digest is known to be the signed one. Out of scope: what a file says (`inspect`), where a release is kept (`relay`).
 
+#![forbid(unsafe_code)]
+
 // Who signed, and whether they may: signatures, keys, the keyring, and how one keyring follows another.
 pub(crate) mod denied;
 pub(crate) mod epoch;

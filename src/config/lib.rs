@@ -3,6 +3,8 @@
 //!
 //! Runs in every process of the relay, which reads it before it confines itself; and in `gaprelay-pack`.
 
+#![forbid(unsafe_code)]
+
 pub mod dns;
 mod explain;
 pub mod export;

@@ -5,6 +5,8 @@
 //! Runs in the server and the sinkhole, which may read published sets and look-ups, accept connections and append to a
 //! journal; and in the examiner, which recognises a list of endpoints by its form. Opens nothing itself.
 
+#![forbid(unsafe_code)]
+
 pub mod list;
 
 use serde::Deserialize;

@@ -25,6 +25,8 @@
 //! judge      ◄──pipe: each flaw, then what was found─────── Finding
 //! ```
 
+#![forbid(unsafe_code)]
+
 pub(crate) mod archive;
 pub(crate) mod background;
 pub(crate) mod cut;

@@ -4,6 +4,8 @@
 //! Two processes share this crate. The reader ([`reader`], `find`, `open`) may read the medium and nothing
 //! else, and write to a pipe. The keeper ([`medium`]) sends it requests, writes the spool, and cannot see the medium.
 
+#![forbid(unsafe_code)]
+
 pub(crate) mod find;
 pub mod medium;
 pub mod mount;

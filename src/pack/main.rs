@@ -1,5 +1,7 @@
 //! The connected side.
 
+#![forbid(unsafe_code)]
+
 fn main() -> std::process::ExitCode {
     pack::cli::main()
 }

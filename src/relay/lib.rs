@@ -13,6 +13,8 @@
 //! Modules use those below them: cli, then processes, then console, doctor, review, export, report, then settle and import,
 //! then publish, then keeper, then log and state. `rights`, `sinkhole` and `witness` stand beside them.
 
+#![forbid(unsafe_code)]
+
 // Held by the keeper: the log, the state, and the only writer of both.
 pub(crate) mod keeper;
 pub mod log;

@@ -11,6 +11,8 @@
 //! layer that this kernel does not offer is a fault, unless the config names it with a reason. Out of scope: which role has
 //! which rights (`relay/rights`).
 
+#![forbid(unsafe_code)]
+
 // The three layers, and a role's row of rights.
 pub mod calls;
 pub(crate) mod landlock;

@@ -5,6 +5,8 @@
 //! Runs in the server, which may accept connections, read published sets and append to a journal. It cannot open a
 //! connection, write any other file, start a process or read a key.
 
+#![forbid(unsafe_code)]
+
 // What is published, and to whom it is served.
 pub(crate) mod audience;
 pub mod freshness;

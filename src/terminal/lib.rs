@@ -3,6 +3,8 @@
 //!
 //! Runs in every process of both programs, and writes to standard output and standard error; only man pages are files.
 
+#![forbid(unsafe_code)]
+
 pub mod diagnostics;
 pub mod examples;
 pub mod help;

@@ -5,6 +5,8 @@
 //! their quorum, and checking a log from its bytes alone. Out of scope: what an entry says (an entry is bytes here), and
 //! the order in which a log is written.
 
+#![forbid(unsafe_code)]
+
 // Keys, signed texts, and who must have signed them.
 pub mod cosignature;
 pub mod note;

@@ -78,6 +78,20 @@ fn the_relay_has_no_code_that_signs_bundles() {
     assert!(signs("gaprelay-pack"), "the packer does not link minisign");
 }
 
+/// Code that the compiler does not check stands in one file, `base/raw.rs`; every other crate cannot have any.
+#[test]
+fn one_room_has_unsafe_code() {
+    for path in sources(&TOP.join("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let name = path.strip_prefix(TOP.join("src")).unwrap().to_string_lossy().into_owned();
+        let is_root = name.ends_with("/lib.rs") || name.ends_with("/main.rs");
+        if is_root && !name.starts_with("base/") && name.matches('/').count() == 1 {
+            assert!(text.contains("\n#![forbid(unsafe_code)]\n"), "{name}");
+        }
+        assert!(name == "base/raw.rs" || !text.contains("allow(unsafe_code"), "{name}");
+    }
+}
+
 #[test]
 fn no_file_is_two_rooms_and_nothing_goes_out() {
     let root = TOP.join("src");
