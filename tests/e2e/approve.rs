@@ -187,6 +187,21 @@ fn files_beside_a_withdrawn_one_stop_nothing() {
     assert_eq!(server.get("/c/b.hdb.sha256", "").body, one);
 }
 
+/// The feed that brings a file has its own file beside it, whatever a feed before it in the channel has put there.
+#[test]
+fn a_feed_keeps_its_own_file_beside_its_own() {
+    let config = CONFIG.replace("feeds = [\"feed\", \"auto\"]", "feeds = [\"auto\", \"feed\"]");
+    let world = World::with_config(&config);
+    let sums = |digit: &str| digit.repeat(64) + "\n";
+    let (lie, own) = (sums("1"), sums("2"));
+    world.import(&world.bundle("auto", 1, &[("b.hdb.sha256", lie.as_bytes(), "sha256-list")])).expect(0);
+    let files: &[File<'_>] = &[("b.hdb", HASHES, "clamav-hashes"), ("b.hdb.sha256", own.as_bytes(), "sha256-list")];
+    world.publish("feed", 1, files);
+    assert_eq!(published(&world, "c"), ["auto/1", "feed/1"]);
+    let server = Server::start(&world, "serve");
+    assert_eq!(server.get("/c/b.hdb.sha256", "").body, own);
+}
+
 /// A withdrawal is final, whatever number of officers the config asks for later.
 #[test]
 fn a_withdrawal_stays_when_the_config_asks_for_more_officers() {

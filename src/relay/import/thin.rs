@@ -33,8 +33,8 @@ pub(crate) fn check_held(keeper: &Keeper, verified: &Verified) -> Result<(), Err
 
 /// Artifacts that a thin bundle may leave out, by digest and size: their file, and their offset in it. They are those of
 /// accepted releases, neither refused nor withdrawn, of the bundle's own feed, and of approved ones of feeds that everybody
-/// may read who may read this one: a bundle that names a digest must not bring its readers what they may not see, nor bring back what
-/// officers refused. The artifacts are inspected again on this feed's terms, and proven to have the signed digest, as if
+/// may read who may read this one: a bundle that names a digest must not bring its readers what they may not see, nor bring
+/// back what officers refused. The artifacts are inspected again on this feed's terms, and proven to have the signed digest, as if
 /// the bundle had carried them.
 pub(crate) struct HeldArtifacts(BTreeMap<(Digest, u64), (PathBuf, u64)>);
 
@@ -53,14 +53,14 @@ impl HeldArtifacts {
                 continue;
             };
             let release = state.release(&id)?;
-            let may_lend = match release_status(&release, &state.statements(&id)?, feed) {
+            let is_lent = match release_status(&release, &state.statements(&id)?, feed) {
                 ReleaseStatus::Approved => true,
                 // Nobody may read it yet: to its own feed alone, where it waits for the same officers.
                 ReleaseStatus::Held { .. } => id.feed == manifest.feed,
                 ReleaseStatus::Refused | ReleaseStatus::Withdrawn => false,
             };
             let denied = &keeper.keyring.denied;
-            if !may_lend || denied.check_release(&release.feed, &release.origin, &release.signers).is_err() {
+            if !is_lent || denied.check_release(&release.feed, &release.origin, &release.signers).is_err() {
                 continue;
             }
             let pack = state.release_path(&id).join("pack");

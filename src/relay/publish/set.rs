@@ -57,9 +57,11 @@ pub(crate) fn make_set(
                 continue;
             }
             // Nor does a feed vouch for another one's file; of several that are about one that nobody brings, the first counts.
-            let stem = stem(&verdict.path);
-            let is_first = stem.is_none() || beside.entry(&verdict.path).or_insert(&release.feed) == &&*release.feed;
-            if !is_first || stem.is_some_and(|stem| is_of_other(&stem, &release.feed, &owners)) {
+            let counts = stem(&verdict.path).is_none_or(|stem| {
+                !is_of_other(&stem, &release.feed, &owners)
+                    && *beside.entry(&verdict.path).or_insert(&release.feed) == release.feed
+            });
+            if !counts {
                 withheld.insert(verdict.path.clone(), Reason::PathClash);
                 continue;
             }
