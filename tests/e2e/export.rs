@@ -141,9 +141,9 @@ fn every_form_is_checked_against_the_log_and_changes_are_named() {
             (text.replace("test/access/1", "other/access/1"), "this relay has no log of that name"),
             // Cut at either end, or all of it.
             (all[1..].join("\n"), "entries 0 to 0 of test/import/1 are missing at the beginning"),
-            (all[..all.len() - 1].join("\n"), "no entry of test/access/1 is there"),
+            (all[..all.len() - 1].join("\n"), "no entry of test/access/1 is in the file"),
             (all[..all.len() - 3].join("\n"), "are missing at the end"),
-            (String::new(), "there is no line"),
+            (String::new(), "the file holds no line of an export"),
         ] {
             let found = check(&changed).expect(4).json();
             let mut named = found["findings"].as_array().unwrap().iter().map(|found| found.as_str().unwrap());

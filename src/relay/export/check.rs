@@ -93,7 +93,7 @@ impl<'a> ExportChecker<'a> {
         for log in logs.iter().filter(|log| !filtered && log.size > 0) {
             let (end, of) = (log.size - 1, &log.origin);
             match self.found.logs.get(of).copied() {
-                None => self.find_in_all(format!("no entry of {of} is there; the log has {} entries", log.size)),
+                None => self.find_in_all(format!("no entry of {of} is in the file; the log has {} entries", log.size)),
                 Some((first, last)) => {
                     if first > 0 {
                         self.find_in_all(format!("entries 0 to {} of {of} are missing at the beginning", first - 1));
@@ -105,7 +105,7 @@ impl<'a> ExportChecker<'a> {
             }
         }
         if !filtered && self.found.lines == 0 {
-            self.find_in_all("there is no line".into());
+            self.find_in_all("the file holds no line of an export".into());
         }
         self.found
     }

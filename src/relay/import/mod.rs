@@ -263,8 +263,9 @@ fn free_space(path: &Path) -> Result<u64, Fault> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// Gives one bundle and its copies their outcomes: intent, act, outcome. Where the log does not take the intent nothing is done; where it
-/// does not take the outcome, the next start finds out by the trust file whether the act happened, and says so.
+/// Gives one bundle and its copies their outcomes: intent, act, outcome. Where the log does not take the intent nothing is
+/// done; where it does not take the outcome, the next start finds out by the trust file whether the act happened, and says
+/// so.
 fn judge_bundle(
     keeper: &mut Keeper,
     taken: FetchedBundle,
