@@ -49,6 +49,11 @@ impl Ticket {
 }
 
 impl Decision {
+    /// Reads the word of a decision.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Approve, Self::Refuse, Self::Withdraw, Self::Downgrade].into_iter().find(|it| it.word() == word)
+    }
+
     /// The word in the statement.
     pub fn word(self) -> &'static str {
         match self {

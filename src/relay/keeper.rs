@@ -4,10 +4,12 @@
 use data_encoding::HEXLOWER;
 
 use crate::log::interrupted::interrupted_medium;
-use crate::log::writer::each_between;
-use crate::log::{Event, Log};
-use crate::publish::tuf::CHANNEL;
-use crate::state::{State, Trust};
+use crate::log::{Entry, Event, Log};
+use crate::publish::set::switch;
+use crate::publish::status::StatementRecord;
+use crate::state::history::ShownSet;
+use crate::state::trust::OLDER;
+use crate::state::{State, Stored, Trust, migration};
 use base::lock::Lock;
 use base::{Digest, Fault, Operator, Timestamp, clock, durable};
 use bundle::directive::{Directive, Order, TakenDirective};
@@ -16,6 +18,8 @@ use bundle::officer::count_officers;
 use bundle::{Keyring, ReleaseId};
 use config::Config;
 use serve::set::CurrentSet;
+use tlog::note::Checkpoint;
+use tlog::tail::each_after;
 
 /// State, open for changes.
 pub struct Keeper {
@@ -57,9 +61,18 @@ impl Keeper {
 
     fn open_locked(state: State, now: Timestamp, lock: Lock) -> Result<Self, Fault> {
         let config = state.config()?;
-        let trust = Trust::load(&state)?;
+        let mut log = Log::open(&state.import_log())?;
+        if state.log_key()?.to_text() != log.verifier().to_text() {
+            return Err(Fault::damaged(
+                state.import_log().join("vkey").to_string_lossy(),
+                "it is not the public key of the key that this relay signs its log with. Nothing was changed. Restore this file from a backup: gaprelay help backup",
+            ));
+        }
+        let trust = match Trust::read(&state)? {
+            Stored::Present(trust) => *trust,
+            Stored::Former(former) => migration::migrate(&state, &mut log, *former, now)?,
+        };
         let keyring = state.keyring(&trust)?;
-        let log = Log::open(&state.import_log())?;
         let mut keeper = Self { state, config, keyring, trust, log, now, ahead: None, _lock: lock };
         let floor = keeper.floor();
         if floor > Timestamp::default() && now > floor.plus(keeper.config.clock.ahead.0) {
@@ -78,36 +91,68 @@ impl Keeper {
         self.log.append(self.now, events)
     }
 
+    /// Appends to the log what the trust state follows from, and applies it there. Stopping is safe: the next opening
+    /// applies what the log has and the trust file has not.
+    pub fn record(&mut self, events: Vec<Event>) -> Result<(), Fault> {
+        let first = self.log.size();
+        self.append(events.clone())?;
+        let time = self.log.last().map_or(self.now, |entry| entry.time);
+        self.apply((first..).zip(events.into_iter().map(|event| Entry { time, event })).collect())
+    }
+
+    /// Switches a channel, or the repository for TUF clients, to a set that is on the disk: the intent before the switch, the
+    /// outcome after. Stopping is safe: the next opening finds out by the pointer whether it was switched.
+    pub fn publish(&mut self, channel: &str, to: CurrentSet, releases: Vec<String>) -> Result<(), Fault> {
+        let (entry, CurrentSet { generation, set }) = (self.log.size(), to);
+        self.append(vec![Event::PublishStarted { channel: channel.to_owned(), generation, set, releases }])?;
+        switch(&self.state, channel, &ShownSet { entry, generation, set })?;
+        self.record(vec![Event::Published { channel: channel.to_owned(), generation, set }])
+    }
+
+    /// Applies entries of the log to the trust state. A statement's evidence is on the disk before it counts.
+    fn apply(&mut self, entries: Vec<(u64, Entry)>) -> Result<(), Fault> {
+        let mut trust = self.trust.clone();
+        for (number, entry) in entries {
+            if let Some((id, record)) = StatementRecord::of(&entry).filter(|(id, _)| trust.history(id).is_some()) {
+                self.state.store_statement(&id, &record)?;
+            }
+            let applied = Trust::with_entry(Some(trust), number, &entry);
+            trust = applied.ok_or(Fault::Internal("an entry of the log leaves no trust state"))?;
+        }
+        self.replace_trust(trust)
+    }
+
     /// Replaces the trust file: the one step by which an import, a keyring or a directive counts.
     pub fn replace_trust(&mut self, mut trust: Trust) -> Result<(), Fault> {
-        trust.entries = self.log.size();
+        let head = self.log.head();
+        (trust.entries, trust.root) = (head.size, Digest(head.root));
         // A fault may come after the file was replaced: then nobody could say what counts. So the save is tried again.
-        trust.save(&self.state).or_else(|_| trust.save(&self.state))?;
+        trust.save(&self.state, &self.log).or_else(|_| trust.save(&self.state, &self.log))?;
         self.keyring = self.state.keyring(&trust)?;
         self.trust = trust;
         Ok(())
     }
 
-    /// Checks that the trust file is neither older nor newer than the log: an old copy would let old content in again.
-    fn check_trust(&self) -> Result<(), Fault> {
-        let damaged =
-            |detail: &str| Fault::damaged(self.state.root().join("trust/trust.json").to_string_lossy(), detail);
-        let size = self.log.size();
-        if self.trust.entries > size {
+    /// Checks that the trust file is neither older nor newer than the log: an old copy would let old content in again. What
+    /// a cut kept from being applied is applied.
+    fn check_trust(&mut self) -> Result<(), Fault> {
+        let damaged = |detail: &str| Fault::damaged(self.state.trust_path().to_string_lossy(), detail);
+        let head = self.log.head();
+        if self.trust.entries > head.size {
             return Err(damaged(
                 "it is newer than the import log: the log was replaced by an older copy or cut short. Nothing was changed. Restore the newest copy of the log: gaprelay help backup",
             ));
         }
-        each_between(&self.state.import_log(), (self.trust.entries, size), size, |number, _, entry| {
-            let holds = self.trust.reflects(&entry, number + 1 == size);
-            if holds {
-                Ok(())
-            } else {
-                Err(damaged(
-                    "it is older than the import log: an older copy was put back. Nothing was changed. Restore the newest copy, or have two officers repair it: gaprelay repair",
-                ))
-            }
-        })
+        let known = Checkpoint { origin: head.origin.clone(), size: self.trust.entries, root: self.trust.root.0 };
+        let folder = self.state.import_log();
+        let mut since = Vec::new();
+        each_after(&folder, &known, &head, |number, bytes| {
+            let unreadable = |_| Fault::damaged(folder.to_string_lossy(), format!("entry {number} cannot be read"));
+            since.push((number, serde_json::from_slice::<Entry>(bytes).map_err(unreadable)?));
+            Ok(())
+        })?;
+        let missing = self.trust.not_applied(since, head.size).ok_or_else(|| damaged(OLDER))?;
+        if missing.is_empty() { Ok(()) } else { self.apply(missing) }
     }
 
     /// Newest time on record: from signers' dates, the import log, and officers.
@@ -191,9 +236,11 @@ impl Keeper {
                     Some(ReleaseId { feed: feed.clone(), version: *version })
                 });
                 match accepted {
-                    Some(id) if self.state.release_path(&id).is_dir() => {
-                        let release = self.state.release(&id)?;
+                    Some(id) if self.trust.history(&id).is_some() => {
+                        let release = self.state.release(&self.trust, &id)?;
+                        let record = Some(release.record()?);
                         Event::Imported {
+                            record,
                             feed: release.feed,
                             version: release.version,
                             manifest: release.manifest,
@@ -207,8 +254,8 @@ impl Keeper {
                 }
             }
             Event::PublishStarted { channel, generation, set, .. } => {
-                let shown =
-                    if channel == CHANNEL { self.state.tree_current()? } else { self.state.current(&channel)? };
+                // A pointer that cannot be read was not written by us: the channel is as it was.
+                let shown = self.state.current(&channel).ok().flatten();
                 if shown == Some(CurrentSet { generation, set }) {
                     Event::Published { channel, generation, set }
                 } else {
@@ -222,6 +269,6 @@ impl Keeper {
             },
         };
         let medium = medium.filter(|intent| outcome != Event::Interrupted { intent: *intent });
-        self.append(std::iter::once(outcome).chain(medium.map(|intent| Event::Interrupted { intent })).collect())
+        self.record(std::iter::once(outcome).chain(medium.map(|intent| Event::Interrupted { intent })).collect())
     }
 }

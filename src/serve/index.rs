@@ -17,7 +17,7 @@ use super::Server;
 use super::audience::Audience;
 use super::freshness::FeedState;
 use super::plan::ServePlan;
-use super::published::Published;
+use super::published::{Published, TUF};
 use super::tls::Tls;
 use crate::set::{BytesPlace, CurrentSet, SetMember, sums};
 use base::error::IoContext as _;
@@ -84,15 +84,18 @@ impl Index {
     }
 
     /// Loads what the pointers of the config's channels name: one that was taken out of it is served to nobody. One that
-    /// is damaged is left out, and its fault given, with the effect in words: the others keep being served.
+    /// is damaged is left out, and its fault given, with the effect in words: the others keep being served. No channel goes
+    /// back behind what `former`, the index until now, shows of it.
     pub fn load(
         published: &Published,
         plan: &ServePlan,
         now: Timestamp,
+        former: Option<&Self>,
     ) -> Result<(Self, Vec<(Fault, String)>), Fault> {
         let (mut index, mut faults) = (Self::empty()?, Vec::new());
         for channel in &plan.channels {
-            match Self::load_channel(published, plan, &channel.name, now) {
+            let loaded = Self::load_channel(published, plan, &channel.name, now);
+            match loaded.and_then(|part| part.checked(published, &channel.name, former)) {
                 Ok(part) => {
                     part.paths.into_iter().for_each(|(path, item)| join(&mut index.paths, path, item));
                     part.blobs.into_iter().for_each(|(digest, item)| join(&mut index.blobs, digest, item));
@@ -104,7 +107,7 @@ impl Index {
                 }
             }
         }
-        let tree = if plan.has_tuf { index.add_tree(published) } else { Ok(()) };
+        let tree = if plan.has_tuf { index.add_tree(published, former) } else { Ok(()) };
         if let Err(fault) = tree {
             faults.push((fault, "the repository for TUF clients is not served, the channels are".to_owned()));
         }
@@ -117,6 +120,18 @@ impl Index {
             }
         }
         Ok((index, faults))
+    }
+
+    /// The same, if the channel does not go back behind what the former index shows of it.
+    fn checked(self, published: &Published, channel: &str, former: Option<&Self>) -> Result<Self, Fault> {
+        let generation = |index: &Self| {
+            let shown = index.channels.iter().find(|(name, _)| name == channel);
+            shown.map_or(0, |(_, current)| current.generation)
+        };
+        if former.is_some_and(|former| generation(&self) < generation(former)) {
+            return Err(set_back(published, channel));
+        }
+        Ok(self)
     }
 
     /// Recogniser of submission clients, by the list that ships and the published one.
@@ -134,7 +149,7 @@ impl Index {
 
     fn load_channel(published: &Published, plan: &ServePlan, channel: &str, now: Timestamp) -> Result<Self, Fault> {
         let mut index = Self::empty()?;
-        let Some(current) = published.current(channel)? else { return Ok(index) };
+        let Some(current) = published.newest(channel)? else { return Ok(index) };
         let (bytes, set) = published.set(channel, current)?;
         let mut packs: HashMap<String, Bytes> = HashMap::new();
         let mut dates: HashMap<Timestamp, HeaderValue> = HashMap::new();
@@ -184,14 +199,24 @@ impl Index {
         let folder = published.release_path(&id);
         for name in member.signatures.iter().map(String::as_str).chain(["manifest.json"]) {
             let bytes = map(&folder.join(name), None)?;
+            if name == "manifest.json" && Digest::of(&bytes) != member.manifest {
+                let path = folder.join(name);
+                return Err(Fault::damaged(path.to_string_lossy(), "it is not the manifest of the published release"));
+            }
             self.add(format!("/-/feeds/{}/{name}", member.feed), bytes, modified);
         }
         Ok(())
     }
 
     /// The repository for TUF clients.
-    fn add_tree(&mut self, published: &Published) -> Result<(), Fault> {
-        let Some((current, tree)) = published.tree()? else { return Ok(()) };
+    fn add_tree(&mut self, published: &Published, former: Option<&Self>) -> Result<(), Fault> {
+        let current = published.newest(TUF)?;
+        let generation = |tree: Option<CurrentSet>| tree.map_or(0, |tree| tree.generation);
+        if generation(current) < generation(former.and_then(|former| former.tree)) {
+            return Err(set_back(published, TUF));
+        }
+        let Some(current) = current else { return Ok(()) };
+        let tree = published.tree_of(current)?;
         let mut packs = HashMap::new();
         for (name, kept) in &tree.targets {
             let Some(audience) = self.audience_of(name, kept.sha256) else { continue };
@@ -258,6 +283,13 @@ impl Index {
     }
 }
 
+/// Fault of a pointer that would lead agents back.
+fn set_back(published: &Published, channel: &str) -> Fault {
+    let path = published.pointer_path(channel);
+    let what = "it was removed or set back to an older set than the one that is served. `gaprelay settle` puts it right; after a restore from a backup, start the server again";
+    Fault::damaged(path.to_string_lossy(), what)
+}
+
 fn content(
     published: &Published,
     sha256: Digest,
@@ -309,7 +341,7 @@ pub fn follow(service: Arc<Server>, plan: ServePlan, tls: Option<Arc<Tls>>) -> R
             }
             pause = match is_current(&service.published, &plan, &index) {
                 Ok(true) => LOOK,
-                Ok(false) => match Index::load(&service.published, &plan, now) {
+                Ok(false) => match Index::load(&service.published, &plan, now, Some(&index)) {
                     Ok((index, faults)) if faults.is_empty() => {
                         service.index.store(Arc::new(index));
                         LOOK
@@ -352,7 +384,7 @@ fn is_current(published: &Published, plan: &ServePlan, index: &Index) -> Result<
             pointers.push((channel.name.clone(), current));
         }
     }
-    let tree = if plan.has_tuf { published.tree_current()? } else { None };
+    let tree = if plan.has_tuf { published.current(TUF)? } else { None };
     Ok(pointers == index.channels && tree == index.tree)
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod audience;
 pub mod freshness;
 pub mod index;
 pub mod plan;
+pub mod pointer;
 pub mod published;
 pub mod set;
 pub(crate) mod settings;
@@ -149,7 +150,7 @@ pub fn serve(
     let (attempts, pulls) = (open(settings.journal.0)?, open(settings.journal.0 / 2)?);
     // From here on nothing but the published sets can be opened, and no thread can shed the confinement.
     let confined = confine()?;
-    let (index, faults) = Index::load(published, plan, base::clock::now())?;
+    let (index, faults) = Index::load(published, plan, base::clock::now(), None)?;
     for (fault, effect) in &faults {
         error!(fault = %fault, "{fault}; {effect}");
     }

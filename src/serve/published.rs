@@ -2,27 +2,35 @@
 //! blobs, the repository for TUF clients, the import log's public part. Nothing here writes.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use base::{Digest, Fault, durable};
 use bundle::ReleaseId;
 use serde::Deserialize;
 
+use super::pointer::{self, Pointer};
 use super::set::{CurrentSet, FORMAT, Set, SetMember};
 use super::tree::{self, Outline, Tree};
+use tlog::check::read_vkey;
+use tlog::note::Verifier;
 
 /// Longest file that is read whole, in bytes.
 pub const LONGEST: u64 = 1 << 30;
+/// Name in the log of the repository for TUF clients, where otherwise a channel's name stands.
+pub const TUF: &str = "-/tuf";
 
 /// Published sets, in a folder.
 #[derive(Clone, Debug)]
 pub struct Published {
     root: PathBuf,
+    /// The import log's key, once it was read: a process that lives long takes no other for it.
+    log_key: Arc<OnceLock<Verifier>>,
 }
 
 impl Published {
     /// Published sets in the folder `root`; nothing is read yet.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), log_key: Arc::default() }
     }
 
     /// The folder itself.
@@ -57,19 +65,43 @@ impl Published {
         self.root.join("tuf").join(name)
     }
 
-    /// Set that a channel serves; `None` before the first publication.
+    /// The import log's public key.
+    pub fn log_key(&self) -> Result<&Verifier, Fault> {
+        match self.log_key.get() {
+            Some(key) => Ok(key),
+            None => {
+                let key = read_vkey(&self.import_log())?;
+                Ok(self.log_key.get_or_init(|| key))
+            }
+        }
+    }
+
+    /// Path of the pointer of a channel, or of the repository for TUF clients.
+    pub fn pointer_path(&self, channel: &str) -> PathBuf {
+        if channel == TUF { self.tuf_path(pointer::NAME) } else { self.channel_path(channel).join(pointer::NAME) }
+    }
+
+    /// Set that a channel serves by its pointer, or the tree of the repository for TUF clients; `None` before the first
+    /// publication. Fault: the pointer is none that the relay's log vouches for.
     pub fn current(&self, channel: &str) -> Result<Option<CurrentSet>, Fault> {
-        let path = self.channel_path(channel).join("current");
-        if !self.channel_path(channel).is_dir() {
-            return Ok(None);
+        let pointer = Pointer::read(&self.pointer_path(channel), channel, self.log_key()?)?;
+        Ok(pointer.map(|pointer| pointer.current))
+    }
+
+    /// The same, and the import log has no later one: for whoever shows it. Fault: it was set back.
+    pub fn newest(&self, channel: &str) -> Result<Option<CurrentSet>, Fault> {
+        let path = self.pointer_path(channel);
+        // A switch between the two looks makes it seem old once.
+        for _ in 0..3 {
+            let Some(pointer) = Pointer::read(&path, channel, self.log_key()?)? else { return Ok(None) };
+            if pointer.is_newest(channel, &self.import_log(), self.log_key()?)? {
+                return Ok(Some(pointer.current));
+            }
         }
-        if !path.exists() {
-            // Sets without a pointer, once one was switched to, cannot be: it is only ever replaced.
-            return Ok(None);
-        }
-        CurrentSet::parse(&durable::read(&path, 4096)?)
-            .map(Some)
-            .ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it cannot be read"))
+        Err(Fault::damaged(
+            path.to_string_lossy(),
+            "it names an older set than the one that the import log says agents see: an old copy was put back. `gaprelay settle` puts it right",
+        ))
     }
 
     /// Path of a set.
@@ -93,16 +125,13 @@ impl Published {
         }
     }
 
-    /// The releases that a channel shows; none before the first publication. Its files, of which there may be a
-    /// hundred thousand, are passed over.
-    pub fn members(&self, channel: &str) -> Result<Vec<SetMember>, Fault> {
+    /// The releases of a set. Its files, of which there may be a hundred thousand, are passed over.
+    pub fn members_of(&self, channel: &str, current: CurrentSet) -> Result<Vec<SetMember>, Fault> {
         #[derive(Deserialize)]
         struct Members {
             releases: Vec<SetMember>,
         }
-        let Some(current) = self.current(channel)? else { return Ok(Vec::new()) };
-        let path = self.set_path(channel, current.generation);
-        let Members { releases } = durable::read_json(&path, current.set)?;
+        let Members { releases } = durable::read_json(&self.set_path(channel, current.generation), current.set)?;
         Ok(releases)
     }
 
@@ -111,26 +140,18 @@ impl Published {
         durable::names(&self.root().join("channels"))
     }
 
-    /// Tree that is served; none before the first.
-    pub fn tree_current(&self) -> Result<Option<CurrentSet>, Fault> {
-        let path = self.tuf_path("current");
-        if !path.exists() {
-            return Ok(None);
-        }
-        CurrentSet::parse(&durable::read(&path, 4096)?)
-            .map(Some)
-            .ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it cannot be read"))
-    }
-
-    /// Sources and time of the tree that is served; none before the first.
-    pub fn tree_outline(&self) -> Result<Option<Outline>, Fault> {
-        let Some(current) = self.tree_current()? else { return Ok(None) };
-        durable::read_json(&self.tuf_path(&format!("{}.json", current.generation)), current.set).map(Some)
+    /// Sources and time of a tree.
+    pub fn tree_outline(&self, current: CurrentSet) -> Result<Outline, Fault> {
+        durable::read_json(&self.tuf_path(&format!("{}.json", current.generation)), current.set)
     }
 
     /// The tree that is served.
-    pub fn tree(&self) -> Result<Option<(CurrentSet, Tree)>, Fault> {
-        let Some(current) = self.tree_current()? else { return Ok(None) };
+    pub fn tree(&self) -> Result<Option<Tree>, Fault> {
+        self.current(TUF)?.map(|current| self.tree_of(current)).transpose()
+    }
+
+    /// A tree.
+    pub fn tree_of(&self, current: CurrentSet) -> Result<Tree, Fault> {
         let path = self.tuf_path(&format!("{}.json", current.generation));
         let bytes = durable::read(&path, LONGEST)?;
         let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
@@ -138,6 +159,6 @@ impl Published {
             return Err(damaged("it is not the tree that was published"));
         }
         let tree: Tree = serde_json::from_slice(&bytes).map_err(|_| damaged("it cannot be read"))?;
-        if tree.format == tree::FORMAT { Ok(Some((current, tree))) } else { Err(damaged("it is of another format")) }
+        if tree.format == tree::FORMAT { Ok(tree) } else { Err(damaged("it is of another format")) }
     }
 }

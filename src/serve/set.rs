@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! channels/<channel>/<generation>.json     a set
-//! channels/<channel>/current               "<generation> <digest of the set file>\n"
+//! channels/<channel>/pointer               which set agents see, and the proof that the relay's log says so
 //! ```
 
 use std::collections::BTreeMap;
@@ -92,26 +92,15 @@ pub struct From {
     pub dropped: Vec<DroppedLines>,
 }
 
-/// Pointer to the set that a channel serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Set that a channel serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
 pub struct CurrentSet {
     /// Number of the set.
     pub generation: u64,
     /// Digest of the set file.
     pub set: Digest,
-}
-
-impl CurrentSet {
-    /// The pointer as it is kept.
-    pub fn to_text(self) -> String {
-        format!("{} {}\n", self.generation, self.set)
-    }
-
-    /// Reads it.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let (generation, set) = str::from_utf8(bytes).ok()?.strip_suffix('\n')?.split_once(' ')?;
-        Some(Self { generation: generation.parse().ok()?, set: set.parse().ok()? })
-    }
 }
 
 /// Place of an artifact's bytes.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! tuf/<version>.json     a tree: metadata as text, and where each target's bytes lie
-//! tuf/current            "<version> <digest of that file>\n"
+//! tuf/pointer            which tree is served, in the form of a channel's pointer
 //! ```
 
 use std::collections::BTreeMap;

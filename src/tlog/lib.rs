@@ -11,11 +11,13 @@
 pub mod cosignature;
 pub mod note;
 pub mod policy;
+pub mod signed;
 
 // The tree, where it lies, and what is proven by it.
 pub mod nodes;
 pub mod proof;
 pub mod stored;
+pub mod tail;
 pub mod tiles;
 pub mod tree;
 

@@ -322,7 +322,7 @@ fn damage_is_named_and_serving_goes_on() {
         "releases/feed/1/manifest.json",
         "releases/feed/1/verdicts.json",
         "channels/c/1.json",
-        "channels/c/current",
+        "channels/c/pointer",
         "log/import/checkpoint",
         "keyring/1.toml",
         "trust/trust.json",

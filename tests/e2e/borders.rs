@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use base::{Error, Fault, Limits, Operator, Timestamp, clock};
 use bundle::{Keyring, Rules, verify};
 use config::policy::shipped_for;
-use gaprelay::state::{Staging, State};
+use gaprelay::state::{Staging, State, Trust};
 use inspect::{Demands, Examined, InspectionTerms, Kind, Opaque, Threads, examine};
 use media::{Medium, Spooled};
 
@@ -250,14 +250,15 @@ fn examined(spooled: Spooled, staging: Staging) -> Examined<Staging> {
 fn what_was_kept_of_one_bundle_is_not_stored_as_another() {
     let world = World::new();
     let state = State::open(&world.state()).unwrap();
+    let trust = Trust::load(&state).unwrap();
     let (operator, now): (Operator, Timestamp) = (Operator::new("operator", "operator"), clock::now());
     let (one, two) = (spooled(&world, 1), spooled(&world, 2));
     let before = tree(&world.state().join("releases"));
     let staging = Staging::new(&state, two.verified()).unwrap();
-    let mixed = Staging::commit(examined(one, staging), &operator, now);
+    let mixed = Staging::commit(examined(one, staging), &trust, &operator, now);
     assert!(matches!(&mixed, Err(Fault::Internal(what)) if what.contains("different bundles")), "{mixed:?}");
     assert_eq!(tree(&world.state().join("releases")), before, "something was stored");
     let staging = Staging::new(&state, two.verified()).unwrap();
-    let release = Staging::commit(examined(two, staging), &operator, now).unwrap();
+    let release = Staging::commit(examined(two, staging), &trust, &operator, now).unwrap();
     assert_eq!((release.version, release.counts.cleared), (2, 1));
 }

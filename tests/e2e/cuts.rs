@@ -19,7 +19,7 @@ fn essence(state: &Path) -> Vec<(String, String)> {
             let path = path.strip_prefix(state.to_str().unwrap()).unwrap().to_owned();
             // Records carry the time of the run; their presence is what counts.
             let timed = ["release.json", ".json"].iter().any(|end| path.ends_with(end))
-                || path.ends_with("current")
+                || path.ends_with("pointer")
                 || path.contains("/statements/");
             let digest = if timed { String::new() } else { what.rsplit(' ').next().unwrap_or_default().to_owned() };
             if !path.ends_with("/statements") || !digest.is_empty() {

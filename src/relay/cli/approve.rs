@@ -109,7 +109,8 @@ fn read_at_most(file: File, most: u64) -> Result<Vec<u8>, Fault> {
 
 fn print(state: &State, args: &ApproveArgs) -> Result<Ended, Error> {
     let id = &args.release;
-    if Trust::load(state)?.accepted_manifest(&id.feed, id.version).is_none() || !state.release_path(id).is_dir() {
+    let trust = Trust::load(state)?;
+    if trust.history(id).is_none() {
         return Err(Error::refused(Reason::StatementUnknownRelease, format!("this relay has no release {id}")));
     }
     let decision = match args.decision {
@@ -120,8 +121,8 @@ fn print(state: &State, args: &ApproveArgs) -> Result<Ended, Error> {
     };
     let ticket = args.incident.clone().zip(args.until).map(|(incident, until)| Ticket { incident, until });
     let (officer, reason) = (args.officer.as_deref().unwrap_or_default(), args.reason.as_deref().unwrap_or_default());
-    let release = state.release(id)?;
-    let changes = item_changes(state, &release, Examples::Few)?.digest()?;
+    let release = state.release(&trust, id)?;
+    let changes = item_changes((state, &trust), &release, Examples::Few)?.digest()?;
     let statement = release.statement(changes, (decision, ticket), officer, reason)?;
     terminal::say(statement.to_string().trim_end());
     terminal::hint(format_args!("review the release: gaprelay show {id} --diff"));
@@ -181,9 +182,19 @@ fn report(settled: &SettleReport) {
     for refusal in &settled.refused {
         warn!(reason = refusal.reason.code(), "refused: a signed text in the inbox: {refusal}");
     }
+    for channel in &settled.mended {
+        warn!(channel, "{}", mended(channel));
+    }
     for (channel, generation) in &settled.published {
         info!(channel, generation, "channel {channel} now shows set {generation}");
     }
+}
+
+/// Sentence for a pointer that was put right.
+fn mended(channel: &str) -> String {
+    format!(
+        "the pointer of channel {channel} was missing or changed, and was put right by the import log: find out who can write to the state folder"
+    )
 }
 
 /// Settles and prints the result.
@@ -212,6 +223,7 @@ pub(crate) fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Er
                 .collect(),
             refused: settled.refused.iter().map(Into::into).collect(),
             published: settled.published.iter().cloned().collect(),
+            mended: settled.mended.clone(),
             stuck: settled.stuck.iter().map(|(channel, refusal)| (channel.clone(), refusal.into())).collect(),
             cosigned: settled
                 .cosigned
@@ -257,6 +269,9 @@ pub(crate) fn print_settled(settled: &SettleReport) {
     for refusal in &settled.refused {
         terminal::note(format_args!("refused: a handed-in text: {refusal}"));
         terminal::hint(refusal.reason.next());
+    }
+    for channel in &settled.mended {
+        terminal::note(mended(channel));
     }
     for (channel, generation) in &settled.published {
         terminal::say(format_args!("channel {channel} now shows set {generation}"));

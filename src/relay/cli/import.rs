@@ -298,9 +298,8 @@ fn bundle(keeper: &Keeper, judged: &JudgedBundle) -> Result<json::BundleJson, Fa
         ImportOutcome::Imported(release) => {
             let id = release.id();
             let feed = keeper.config.feed(&release.feed);
-            let statements = keeper.state.statements(&id)?;
-            bundle.standing = feed.map(|feed| release_status(release, &statements, feed));
-            bundle.published = !crate::report::releases::channels_of(&keeper.state, &id)?.is_empty();
+            bundle.standing = feed.map(|feed| release_status(release, keeper.trust.statements(&id), feed));
+            bundle.published = !crate::report::releases::channels_of(&keeper.state, &keeper.trust, &id)?.is_empty();
             bundle.signers.clone_from(&release.signers);
             bundle.counts = Some(release.counts);
         }

@@ -101,6 +101,8 @@ pub(crate) struct SettleJson {
     pub refused: Vec<RefusalJson>,
     /// Channels that switched to a new set, with the number of that set.
     pub published: BTreeMap<String, u64>,
+    /// Channels whose pointer was missing or changed, and was put right.
+    pub mended: Vec<String>,
     /// Channels that could not switch to a new set, and why.
     pub stuck: BTreeMap<String, RefusalJson>,
     /// Heads that witnesses cosigned.

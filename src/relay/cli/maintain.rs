@@ -65,9 +65,9 @@ fn check_clashes(state: &State, config: &Config) -> Result<(), Error> {
     for channel in &config.channels {
         let mut releases = Vec::new();
         for name in &channel.feeds {
-            let newest = state.releases(&trust)?.into_iter().rev().find(|id| id.feed == *name.get_ref());
+            let newest = trust.kept_releases().into_iter().rev().find(|id| id.feed == *name.get_ref());
             if let Some(id) = newest {
-                releases.push(SetInput::read(state, state.release(&id)?)?);
+                releases.push(SetInput::read(state, state.release(&trust, &id)?)?);
             }
         }
         make_set(channel.name.get_ref(), None, &releases.iter().collect::<Vec<_>>(), 1, clock::now())?;
@@ -108,15 +108,15 @@ pub(crate) fn fsck(state: &State, as_json: bool) -> Ended {
 }
 
 /// Lists what is no longer needed, and removes it if `yes` is true.
-pub(crate) fn gc(keeper: &Keeper, yes: bool, as_json: bool) -> Result<Ended, Error> {
+pub(crate) fn gc(keeper: &mut Keeper, yes: bool, as_json: bool) -> Result<Ended, Error> {
     let keep = keeper.config.publish.keep_sets;
     let plan = store_gc::plan(&keeper.state, &keeper.trust, keep, |id| {
         let Some(feed) = keeper.config.feed(&id.feed) else { return Ok(false) };
-        let stands = release_status(&keeper.state.release(id)?, &keeper.state.statements(id)?, feed);
+        let stands = release_status(&keeper.state.release(&keeper.trust, id)?, keeper.trust.statements(id), feed);
         Ok(matches!(stands, ReleaseStatus::Held { .. }))
     })?;
     if yes {
-        store_gc::collect(&keeper.state, &plan)?;
+        store_gc::collect(keeper, &plan)?;
     }
     if as_json {
         let name = |path: &std::path::PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -138,7 +138,7 @@ fn run(relay: RelayArgs, sockets: Sockets) -> Result<Ended, Error> {
         Command::Directive { command } => directive::run(root, now, &command),
         Command::CheckConfig { file } => maintain::check_config(root, file.as_deref()),
         Command::Fsck { json } => Ok(maintain::fsck(&State::open(root)?, json)),
-        Command::Gc { yes, json } => maintain::gc(&here(root, now)?, yes, json),
+        Command::Gc { yes, json } => maintain::gc(&mut here(root, now)?, yes, json),
         Command::Offline(offline) => terminal::offline::run::<RelayArgs>(&offline, "gaprelay", GROUPS),
         Command::Worker { worker } => worker::run(root, &worker),
     }

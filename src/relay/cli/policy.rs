@@ -157,12 +157,14 @@ fn unreadable(target: &Path, error: &walkdir::Error) -> Fault {
 
 /// Stored files of a release; withheld ones were not stored.
 fn stored(state: &State, id: &ReleaseId) -> Result<Vec<TestedFile>, Error> {
-    if !state.release_path(id).is_dir() {
+    let trust = Trust::load(state)?;
+    if trust.history(id).is_none() {
         return Err(Error::refused(Reason::StatementUnknownRelease, format!("this relay has no release {id}")));
     }
-    let packed = state.pack_index(id)?;
+    let release = state.release(&trust, id)?;
+    let packed = state.pack_index(&release)?;
     let mut found = Vec::new();
-    for verdict in state.verdicts(&state.release(id)?)? {
+    for verdict in state.verdicts(&release)? {
         let Some((sha256, size)) = verdict.kept() else { continue };
         let (file, offset) = if size < SMALL {
             let offset = packed.get(&sha256).map_or(0, |packed| packed.offset);

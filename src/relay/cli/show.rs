@@ -4,7 +4,7 @@ use crate::publish::{Examples, ItemChanges, item_changes};
 use crate::report::numbers::{percent_change, thousands};
 use crate::report::status::Status;
 use crate::report::{changes, releases as rows, status as facts};
-use crate::state::State;
+use crate::state::{State, Trust};
 use base::limits::human;
 use base::{Error, Timestamp, quoted};
 use bundle::ReleaseId;
@@ -46,9 +46,10 @@ pub(crate) fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
 
 /// Prints one release with every verdict.
 pub(crate) fn show(state: &State, id: &ReleaseId, diff: Option<Examples>, as_json: bool) -> Result<Ended, Error> {
+    let trust = Trust::load(state)?;
     let mut shown = rows::release_details(state, &state.config()?, id)?;
     if let Some(wanted) = diff {
-        shown.items = Some(item_changes(state, &shown.row.release, wanted)?);
+        shown.items = Some(item_changes((state, &trust), &shown.row.release, wanted)?);
     }
     if as_json {
         terminal::say_json(&shown);
@@ -93,7 +94,7 @@ pub(crate) fn show(state: &State, id: &ReleaseId, diff: Option<Examples>, as_jso
         terminal::hint("to see what a reason code means: gaprelay explain CODE");
     }
     match &items {
-        Some(items) => differences(items, &changes::file_changes(state, release, &verdicts)?.weaker),
+        Some(items) => differences(items, &changes::file_changes((state, &trust), release, &verdicts)?.weaker),
         None => terminal::hint(format_args!("to see what it changes, rule by rule: gaprelay show {id} --diff")),
     }
     Ok(Ended::Well)

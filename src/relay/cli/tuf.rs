@@ -41,7 +41,7 @@ fn key(root: &Path, now: Timestamp) -> Result<Ended, Error> {
 }
 
 fn show(state: &State, now: Timestamp) -> Result<Ended, Error> {
-    let Some((_, tree)) = state.tree()? else {
+    let Some(tree) = state.tree()? else {
         terminal::note("no repository for TUF clients is published yet");
         terminal::hint(
             "set the feed that brings root and targets in the section [tuf] of config.toml; then gaprelay settle shows what is missing",

@@ -305,6 +305,8 @@ fn class_activity(exported: &ExportEntry<'_>) -> ClassActivity {
         Event::Statement { .. } | Event::Directive { .. } | Event::Repaired { .. } | Event::KeyringReplaced { .. } => {
             ClassActivity(3004, ENTITY, 3, "Update")
         }
+        Event::Recorded { .. } => ClassActivity(1008, LOG, 99, "Recorded"),
+        Event::Collected { .. } => ClassActivity(3004, ENTITY, 4, "Delete"),
         Event::Cosigned { .. } => ClassActivity(1008, LOG, 99, "Cosigned"),
         Event::Anchored { .. } => ClassActivity(1008, LOG, 99, "Anchored"),
     }

@@ -357,11 +357,11 @@ fn admit(
         examine(spooled, terms, examiners, staging, &mut open, &mut |bytes| watch(ProgressEvent::Bytes(bytes)))?;
 
     // 4. Nothing in it takes the place of what another feed shows. Stopping is safe for the same reason.
-    check_paths(&keeper.state, &keeper.config, &name, examined.verdicts())?;
+    check_paths((&keeper.state, &keeper.trust), &keeper.config, &name, examined.verdicts())?;
 
     // 5. Everything is on the disk, and nobody sees it yet. Stopping is safe: a release that the trust file does not name
     //    does not exist, and the next import of the same bundle removes what a cut left of it.
-    let release = Staging::commit(examined, operator, keeper.now)?;
+    let release = Staging::commit(examined, &keeper.trust, operator, keeper.now)?;
 
     // 6. From this step on it counts. Stopping is safe: the trust file is replaced as a whole, or not.
     let mut trust = keeper.trust.clone();
@@ -369,6 +369,7 @@ fn admit(
     let shown = shown_versions(keeper, &release.feed)?;
     known.accept(release.version, release.manifest, &shown);
     trust.feeds.insert(release.feed.clone(), known);
+    trust.keep(&release.id(), Some(release.record()?));
     trust.floor = trust.floor.max(release.issued.min(keeper.now));
     keeper.replace_trust(trust)?;
     Ok(Some(release))
@@ -378,7 +379,7 @@ fn admit(
 fn shown_versions(keeper: &Keeper, feed: &str) -> Result<BTreeSet<u64>, Fault> {
     let mut shown = BTreeSet::new();
     for channel in keeper.config.channels_of(feed) {
-        let members = keeper.state.members(channel.name.get_ref())?;
+        let members = keeper.state.members(&keeper.trust, channel.name.get_ref())?;
         shown.extend(members.iter().filter(|member| member.feed == feed).map(|member| member.version));
     }
     Ok(shown)

@@ -92,6 +92,7 @@ pub(super) fn outcome_event(
             verdicts: release.verdicts,
             counts: release.counts,
             signers: release.signers.clone(),
+            record: release.record().ok(),
             after_interruption: false,
         },
         Ok(None) => {

@@ -46,14 +46,14 @@ impl HeldArtifacts {
             return Ok(Self(held));
         }
         let state = &keeper.state;
-        for id in state.releases(&keeper.trust)? {
+        for id in keeper.trust.kept_releases() {
             let Some(feed) =
                 keeper.config.feed(&id.feed).filter(|_| may_lend(&keeper.config, &id.feed, &manifest.feed))
             else {
                 continue;
             };
-            let release = state.release(&id)?;
-            let is_lent = match release_status(&release, &state.statements(&id)?, feed) {
+            let release = state.release(&keeper.trust, &id)?;
+            let is_lent = match release_status(&release, keeper.trust.statements(&id), feed) {
                 ReleaseStatus::Approved => true,
                 // Nobody may read it yet: to its own feed alone, where it waits for the same officers.
                 ReleaseStatus::Held { .. } => id.feed == manifest.feed,
@@ -64,7 +64,7 @@ impl HeldArtifacts {
                 continue;
             }
             let pack = state.release_path(&id).join("pack");
-            let small = state.pack_index(&id)?.into_values();
+            let small = state.pack_index(&release)?.into_values();
             held.extend(small.map(|packed| ((packed.sha256, packed.size), (pack.clone(), packed.offset))));
             let verdicts = state.verdicts(&release)?.into_iter();
             let large = verdicts.filter(|it| it.decision == VerdictKind::Cleared && it.size >= SMALL);

@@ -93,9 +93,26 @@ pub enum Event {
         counts: Counts,
         /// Signers of the bundle.
         signers: Vec<Signer>,
+        /// Digest of the release's record, the list of its files' digests; none in entries of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        record: Option<Digest>,
         /// Found to be complete when the relay started again after a cut.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         after_interruption: bool,
+    },
+    /// Digest of the record of a release that an earlier version of gaprelay imported, which did not put it into the log.
+    Recorded {
+        /// Feed.
+        feed: String,
+        /// Version.
+        version: u64,
+        /// Digest of the release's record.
+        record: Digest,
+    },
+    /// Releases that are needed no longer will be removed from the state folder.
+    Collected {
+        /// The releases, as FEED/VERSION.
+        releases: Vec<String>,
     },
     /// Outcome: the next keyring is in force.
     KeyringReplaced {
@@ -149,6 +166,12 @@ pub enum Event {
         officer: String,
         /// The key's id.
         key_id: String,
+        /// Raw public key, hex; none in entries of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+        /// Number of officers whom the feed asked for then; of a withdrawal.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        needed: Option<u64>,
         /// Text of the statement, as it was signed.
         text: String,
         /// The signature file.
@@ -255,13 +278,15 @@ pub enum Event {
 
 impl Event {
     /// All kinds of event, in the order of their definition.
-    pub const KINDS: [&str; 23] = [
+    pub const KINDS: [&str; 25] = [
         "initialised",
         "medium-opened",
         "medium-read",
         "medium-refused",
         "import-started",
         "imported",
+        "recorded",
+        "collected",
         "keyring-replaced",
         "already-here",
         "import-refused",
@@ -295,6 +320,8 @@ impl Event {
             Self::MediumRefused { .. } => "medium-refused",
             Self::ImportStarted { .. } => "import-started",
             Self::Imported { .. } => "imported",
+            Self::Recorded { .. } => "recorded",
+            Self::Collected { .. } => "collected",
             Self::KeyringReplaced { .. } => "keyring-replaced",
             Self::AlreadyHere { .. } => "already-here",
             Self::ImportRefused { .. } => "import-refused",
@@ -330,9 +357,23 @@ impl Event {
         Self::ImportFailed { fault: quoted(&fault.to_string()).to_string() }
     }
 
+    /// True for an act that counts as soon as the log has it: where a cut kept it from the trust state, it is applied there.
+    pub fn is_applied(&self) -> bool {
+        matches!(self, Self::Statement { .. } | Self::Published { .. } | Self::Recorded { .. } | Self::Collected { .. })
+    }
+
     /// True when an outcome must follow.
     pub fn is_intent(&self) -> bool {
         matches!(self, Self::MediumOpened { .. } | Self::ImportStarted { .. } | Self::PublishStarted { .. })
+    }
+}
+
+/// Set that an entry says was published: channel, number and digest; `None` for an entry of another kind.
+pub(crate) fn published_set(bytes: &[u8]) -> Option<((String, u64), Digest)> {
+    memmem::find(bytes, br#""type":"published""#)?;
+    match serde_json::from_slice(bytes).ok()? {
+        Entry { event: Event::Published { channel, generation, set }, .. } => Some(((channel, generation), set)),
+        _ => None,
     }
 }
 

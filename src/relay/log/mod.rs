@@ -10,6 +10,7 @@ pub(crate) mod repair_officer;
 pub mod search;
 pub mod writer;
 
+pub(crate) use entry::published_set;
 pub use entry::{Entry, Event, anchored_head};
 pub use writer::Log;
 

@@ -14,9 +14,10 @@ use super::entry::{Entry, Event};
 use base::{Fault, Timestamp, durable};
 use tlog::note::{Checkpoint, NoteSigner, Verifier};
 use tlog::stored::{read_bundle, read_checkpoint};
+use tlog::tail::read_edge;
 use tlog::tiles::{self, LONGEST};
-use tlog::tree::{self, Edge, Hash, Tile, WIDTH};
-use tlog::{nodes, stored};
+use tlog::tree::{self, Edge, Tile, WIDTH};
+use tlog::{signed, stored};
 
 /// Log open for appending. Its holder has the state's lock.
 pub struct Log {
@@ -76,6 +77,16 @@ impl Log {
     pub fn head(&self) -> Checkpoint {
         let origin = self.signer.verifier().name().to_owned();
         Checkpoint { origin, size: self.edge.size(), root: self.edge.root() }
+    }
+
+    /// Public key of the log.
+    pub fn verifier(&self) -> Verifier {
+        self.signer.verifier()
+    }
+
+    /// A JSON document of this format, signed with the log's key.
+    pub fn sign(&self, format: &str, json: &[u8]) -> Result<Vec<u8>, Fault> {
+        signed::sign(&self.signer, format, json).ok_or(Fault::Internal("what is to be signed is not a JSON object"))
     }
 
     /// Newest entry.
@@ -292,32 +303,6 @@ pub fn in_bundle<T>(
     stored::in_bundle(folder, size, index, |first, entries| {
         look(first, entries, &|entry| serde_json::from_slice(entry).map_err(|_| stored::bundle_damaged(folder, index)))
     })
-}
-
-/// Reads the edge that the head promises: from the tiles, or, where a cut lost those, from the entries that tiles are
-/// derived from.
-fn read_edge(folder: &Path, head: &Checkpoint) -> Result<Edge, Fault> {
-    let is_right = |edge: &Edge| edge.root() == head.root;
-    let stored = edge_from(head.size, |level, index, width| nodes::stored(folder, level, index, width));
-    let derived = || edge_from(head.size, |level, index, width| nodes::derived(folder, level, index, width));
-    stored.filter(is_right).or_else(|| derived().filter(is_right)).ok_or_else(|| {
-        Fault::damaged(
-            folder.to_string_lossy(),
-            "its newest entries are missing, or do not match the signed head. Nothing was changed. Restore the log from a backup: gaprelay help backup",
-        )
-    })
-}
-
-fn edge_from(size: u64, read: impl Fn(usize, u64, usize) -> Option<Vec<Hash>>) -> Option<Edge> {
-    let mut levels = Vec::new();
-    let mut count = size;
-    while count > 0 {
-        let width = to_width(count % WIDTH as u64);
-        let hashes = if width == 0 { Some(Vec::new()) } else { read(levels.len(), count / WIDTH as u64, width) };
-        levels.push(hashes?);
-        count /= WIDTH as u64;
-    }
-    Some(Edge::new(size, levels))
 }
 
 /// Index and width of the bundle that ends at `size`, which is at least 1.

@@ -3,9 +3,8 @@
 use crate::publish::{ReleaseStatus, release_status};
 use crate::state::{State, Trust};
 use base::{Digest, Fault};
-use bundle::keyring::id_text;
+use bundle::ReleaseId;
 use bundle::statement::Decision;
-use bundle::{ReleaseId, SignatureFile};
 use config::Config;
 
 /// A release that a key had a part in, and that was not refused or withdrawn since.
@@ -30,16 +29,14 @@ pub(crate) fn affected_releases(
     (key, directive): (&str, Option<&str>),
 ) -> Result<Vec<AffectedRelease>, Fault> {
     let mut found = Vec::new();
-    for id in state.releases(trust)? {
+    let directive = directive.map(|text| Digest::of(text.as_bytes()));
+    for id in trust.kept_releases() {
         let Some(feed) = config.feed(&id.feed) else { continue };
-        let (release, statements) = (state.release(&id)?, state.statements(&id)?);
-        let stands = release_status(&release, &statements, feed);
+        let (release, statements) = (state.release(trust, &id)?, trust.statements(&id));
+        let stands = release_status(&release, statements, feed);
         let signed = release.signers.iter().any(|signer| signer.key_id == key);
-        let is_by_key = |signature: &str| {
-            SignatureFile::parse(signature.as_bytes()).is_ok_and(|file| id_text(file.key_id()) == key)
-        };
         let lets_pass = |decision| matches!(decision, Decision::Approve | Decision::Downgrade);
-        let approved = statements.iter().any(|t| lets_pass(t.decision) && is_by_key(&t.signature));
+        let approved = statements.iter().any(|t| lets_pass(t.decision) && t.key_id == key);
         let is_open = matches!(stands, ReleaseStatus::Held { .. } | ReleaseStatus::Approved);
         let is_by_this = directive.is_some_and(|text| statements.iter().any(|t| t.text == text));
         if (signed || approved) && (is_open || is_by_this) {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::state::compare::{Change, ItemPair, PlacedItem, ReleaseItems, compare};
 use crate::state::release::Packed;
-use crate::state::{Release, SMALL, State};
+use crate::state::{Release, SMALL, State, Trust};
 use base::error::IoContext as _;
 use base::{Digest, Fault};
 use bundle::ReleaseId;
@@ -94,14 +94,19 @@ struct ReleaseReader<'a> {
 }
 
 /// Compares `release` with what is served of its feed now.
-pub(crate) fn item_changes(state: &State, release: &Release, wanted: Examples) -> Result<ItemChanges, Fault> {
+pub(crate) fn item_changes(
+    (state, trust): (&State, &Trust),
+    release: &Release,
+    wanted: Examples,
+) -> Result<ItemChanges, Fault> {
     let (id, verdicts) = (release.id(), state.verdicts(release)?);
-    let (sections, file) = state.items(&id)?;
+    let (sections, file) = state.items(release)?;
     let new = ReleaseItems { verdicts: &verdicts, sections, file };
-    let Some(served) = state.served_release(&id)? else {
+    let Some(served) = state.served_release(trust, &id)? else {
         return Ok(ItemChanges { after: new.count(), ..ItemChanges::default() });
     };
-    let former = state.verdicts(&state.release(&served)?)?;
+    let served = state.release(trust, &served)?;
+    let former = state.verdicts(&served)?;
     let (sections, file) = state.items(&served)?;
     let old = ReleaseItems { verdicts: &former, sections, file };
     let mut found: BTreeMap<Change, (u64, FirstExamples)> = BTreeMap::new();
@@ -111,8 +116,8 @@ pub(crate) fn item_changes(state: &State, release: &Release, wanted: Examples) -
         *count += 1;
         few.put(pair, most);
     })?;
-    let olds = ReleaseReader { state, verdicts: &former, packed: state.pack_index(&served)?, id: served.clone() };
-    let news = ReleaseReader { state, verdicts: &verdicts, packed: state.pack_index(&id)?, id };
+    let olds = ReleaseReader { state, verdicts: &former, packed: state.pack_index(&served)?, id: served.id() };
+    let news = ReleaseReader { state, verdicts: &verdicts, packed: state.pack_index(release)?, id };
     let changes = found
         .into_iter()
         .map(|(change, (count, FirstExamples(pairs)))| {
@@ -120,7 +125,7 @@ pub(crate) fn item_changes(state: &State, release: &Release, wanted: Examples) -
             Ok(ChangeGroup { change, count, examples })
         })
         .collect::<Result<_, Fault>>()?;
-    Ok(ItemChanges { served: Some(served.to_string()), before: old.count(), after: new.count(), changes })
+    Ok(ItemChanges { served: Some(served.id().to_string()), before: old.count(), after: new.count(), changes })
 }
 
 /// The first pairs by artifact and place, so that the same releases always give the same examples.

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::state::history::ShownSet;
 use crate::state::release::Packed;
-use crate::state::{Release, SMALL, State};
+use crate::state::{Release, SMALL, State, Trust};
 use base::digest::Hasher;
 use base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable, quoted};
 use bundle::ReleaseId;
 use config::Config;
 use inspect::{Stripped, Verdict, VerdictKind};
-use serve::set::{BytesPlace, CurrentSet, DroppedLines, FORMAT, From, SUMS, Set, SetFile, SetMember, sum_lines};
+use serve::published::TUF;
+use serve::set::{BytesPlace, DroppedLines, FORMAT, From, SUMS, Set, SetFile, SetMember, sum_lines};
+use tlog::compare::receipt;
 
 /// Release that a set is made of.
 pub(crate) struct SetInput {
@@ -26,7 +29,7 @@ pub(crate) struct SetInput {
 impl SetInput {
     /// Reads verdicts and places.
     pub(crate) fn read(state: &State, release: Release) -> Result<Self, Fault> {
-        let (verdicts, packed) = (state.verdicts(&release)?, state.pack_index(&release.id())?);
+        let (verdicts, packed) = (state.verdicts(&release)?, state.pack_index(&release)?);
         Ok(Self { release, verdicts, packed })
     }
 }
@@ -231,14 +234,19 @@ fn is_of_other(stem: &str, feed: &str, owners: &BTreeMap<&str, Vec<&str>>) -> bo
 
 /// Checks that no kept file of these verdicts has the path of a file that another feed brings into a channel of the feed. A
 /// file that is about another one stops nobody: the set leaves it out. Refusal: `path-clash`.
-pub(crate) fn check_paths(state: &State, config: &Config, feed: &str, verdicts: &[Verdict]) -> Result<(), Error> {
+pub(crate) fn check_paths(
+    (state, trust): (&State, &Trust),
+    config: &Config,
+    feed: &str,
+    verdicts: &[Verdict],
+) -> Result<(), Error> {
     let is_kept = |path: &str| {
         let at = verdicts.binary_search_by(|verdict| verdict.path.as_str().cmp(path)).ok();
         at.and_then(|at| verdicts.get(at)).is_some_and(|verdict| verdict.kept().is_some())
     };
     for channel in config.channels_of(feed).into_iter().filter(|channel| channel.feeds.len() > 1) {
         let name = channel.name.get_ref();
-        let Some(current) = state.current(name)? else { continue };
+        let Some(current) = trust.shown(name) else { continue };
         let (_, set) = state.set(name, current)?;
         let brought = set.files.iter().filter(|file| matches!(file.place, BytesPlace::Blob | BytesPlace::Pack { .. }));
         let mut others = brought.filter(|file| *file.feed != *feed && stem(&file.path).is_none());
@@ -274,9 +282,9 @@ fn side_files(feed: &Arc<str>, verdict: &Verdict, now: Timestamp) -> impl Iterat
 
 impl State {
     /// The release of the same feed that the channels show, if it is another.
-    pub fn served_release(&self, id: &ReleaseId) -> Result<Option<ReleaseId>, Fault> {
-        for channel in self.channels()? {
-            let mut members = self.members(&channel)?.into_iter();
+    pub fn served_release(&self, trust: &Trust, id: &ReleaseId) -> Result<Option<ReleaseId>, Fault> {
+        for channel in trust.channels.keys().filter(|channel| *channel != TUF) {
+            let mut members = self.members(trust, channel)?.into_iter();
             if let Some(member) = members.find(|m| m.feed == id.feed && m.version != id.version) {
                 return Ok(Some(ReleaseId { feed: member.feed, version: member.version }));
             }
@@ -284,10 +292,20 @@ impl State {
         Ok(None)
     }
 
-    /// Switches a channel: the one step by which agents see another set.
-    pub fn switch_channel(&self, channel: &str, current: CurrentSet) -> Result<(), Fault> {
-        durable::replace(&self.channel_path(channel).join("current"), current.to_text().as_bytes())
+    /// The releases that a channel shows, by the import log; none before the first publication.
+    pub fn members(&self, trust: &Trust, channel: &str) -> Result<Vec<SetMember>, Fault> {
+        trust.shown(channel).map_or(Ok(Vec::new()), |current| self.members_of(channel, current))
     }
+}
+
+/// Switches a channel, or the repository for TUF clients, to a set that the import log names: the one step by which agents
+/// see another. The pointer is the receipt of the entry that announces it.
+pub(crate) fn switch(state: &State, channel: &str, shown: &ShownSet) -> Result<(), Fault> {
+    let folder = state.import_log();
+    let receipt = receipt(&folder, state.log_key()?, shown.entry)?;
+    let lost = || Fault::damaged(folder.to_string_lossy(), format!("entry {} cannot be proven", shown.entry));
+    let receipt = receipt.filter(|receipt| state.log_key().is_ok_and(|key| receipt.verify(key).is_some()));
+    durable::replace(&state.pointer_path(channel), receipt.ok_or_else(lost)?.to_text().as_bytes())
 }
 
 #[cfg(test)]

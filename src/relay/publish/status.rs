@@ -1,16 +1,19 @@
-//! Status of a release by the statements taken so far. Nothing is stored but the statements: the
-//! standing is always derived.
+//! Status of a release by the statements that the import log has on it: it is always derived. The statements' files are
+//! evidence, which is verified again before a release is shown.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry as Slot;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::log::{Entry, Event};
 use crate::state::release::read_json;
-use crate::state::{Release, State};
-use base::{Digest, Fault, Timestamp, durable};
-use bundle::ReleaseId;
-use bundle::officer::count_officers;
+use crate::state::{Release, State, TakenStatement, Trust};
+use base::{Digest, Fault, Refusal, Timestamp, durable};
+use bundle::directive::Directive;
+use bundle::officer::{count_officers, signed_by};
 use bundle::statement::{Decision, Statement};
+use bundle::{Keyring, ReleaseId, Right};
 use config::Feed;
 
 /// A statement that was verified and counts: a file in the release's `statements/`.
@@ -73,7 +76,7 @@ impl std::fmt::Display for ReleaseStatus {
 /// approve or withdraw; a single one refuses. What is clean may go without, where the feed says so; but what keeps
 /// something else from detecting needs its own number of officers, what takes too much away needs one always, and what goes
 /// back to older content needs as many downgrade tickets as suppressing content needs officers.
-pub(crate) fn release_status(release: &Release, taken: &[StatementRecord], feed: &Feed) -> ReleaseStatus {
+pub(crate) fn release_status(release: &Release, taken: &[TakenStatement], feed: &Feed) -> ReleaseStatus {
     let (suppresses, goes_back) = (release.suppressions > 0, release.loss.goes_back());
     let usual = *feed.officers.get_ref();
     // Nothing in it: agents would lose all that they have of the feed.
@@ -84,15 +87,10 @@ pub(crate) fn release_status(release: &Release, taken: &[StatementRecord], feed:
         _ => usual,
     };
     let braked = suppresses || is_empty || release.loss.is_above(*feed.brake.get_ref());
-    let officers = |decision| {
-        let those = taken.iter().filter(|t| t.decision == decision);
-        count_officers(those.map(|t| (t.officer.as_str(), t.key.as_str())))
-    };
+    let officers = |decision| count_decisions(taken, decision);
     let approvals = officers(if goes_back { Decision::Downgrade } else { Decision::Approve });
-    if officers(Decision::Withdraw) >= usual || was_withdrawn(taken, usual) {
-        ReleaseStatus::Withdrawn
-    } else if officers(Decision::Refuse) > 0 {
-        ReleaseStatus::Refused
+    if let Some(closed) = closed_status(taken, feed) {
+        closed
     } else if approvals >= needed || (feed.clean_without_approval && release.counts.is_clean() && !braked) {
         ReleaseStatus::Approved
     } else {
@@ -100,10 +98,26 @@ pub(crate) fn release_status(release: &Release, taken: &[StatementRecord], feed:
     }
 }
 
+/// Withdrawn or refused, which is final whatever the release is and whatever lies on the disk; none if it is neither.
+pub(crate) fn closed_status(taken: &[TakenStatement], feed: &Feed) -> Option<ReleaseStatus> {
+    let usual = *feed.officers.get_ref();
+    if count_decisions(taken, Decision::Withdraw) >= usual || was_withdrawn(taken, usual) {
+        Some(ReleaseStatus::Withdrawn)
+    } else {
+        (count_decisions(taken, Decision::Refuse) > 0).then_some(ReleaseStatus::Refused)
+    }
+}
+
+/// Number of officers who decided so.
+fn count_decisions(taken: &[TakenStatement], decision: Decision) -> u64 {
+    let those = taken.iter().filter(|t| t.decision == decision);
+    count_officers(those.map(|t| (t.officer.as_str(), t.key.as_str())))
+}
+
 /// True if enough officers had withdrawn the release when the last of them did: that is final, whatever the config asks for
 /// since. Records of earlier versions say no number, and counted keys.
-fn was_withdrawn(taken: &[StatementRecord], usual: u64) -> bool {
-    let withdrawals: Vec<&StatementRecord> = taken.iter().filter(|t| t.decision == Decision::Withdraw).collect();
+fn was_withdrawn(taken: &[TakenStatement], usual: u64) -> bool {
+    let withdrawals: Vec<&TakenStatement> = taken.iter().filter(|t| t.decision == Decision::Withdraw).collect();
     (1..=withdrawals.len()).any(|count| {
         let (so_far, _) = withdrawals.split_at(count);
         let keys = || so_far.iter().map(|t| &t.key).collect::<BTreeSet<_>>().len() as u64;
@@ -120,14 +134,97 @@ pub(crate) fn back_until(taken: &[StatementRecord]) -> Option<Timestamp> {
     tickets.filter_map(|t| Some(Statement::parse(t.text.as_bytes()).ok()?.ticket?.until)).min()
 }
 
+impl StatementRecord {
+    /// Record of an entry `statement`; none for an entry of another kind.
+    pub(crate) fn of(entry: &Entry) -> Option<(ReleaseId, Self)> {
+        let Event::Statement { feed, version, decision, officer, key_id, key, needed, text, signature } = &entry.event
+        else {
+            return None;
+        };
+        let record = Self {
+            taken: entry.time,
+            decision: Decision::parse(decision)?,
+            officer: officer.clone(),
+            key: key.clone().unwrap_or_else(|| key_id.clone()),
+            text: text.clone(),
+            signature: signature.clone(),
+            needed: *needed,
+        };
+        Some((ReleaseId { feed: feed.clone(), version: *version }, record))
+    }
+
+    /// True if the import log has this as that statement.
+    fn is(&self, taken: &TakenStatement) -> bool {
+        self.decision == taken.decision
+            && self.officer == taken.officer
+            && Digest::of(self.text.as_bytes()) == taken.text
+            && Digest::of(self.signature.as_bytes()) == taken.signature
+    }
+
+    /// Verifies the statement again, by the keyring of the time when it was taken: whose it is, and what it decides.
+    fn verify(&self, id: &ReleaseId, manifest: Option<Digest>, ring: &Keyring) -> Result<(), Refusal> {
+        let signed = (self.text.as_bytes(), self.signature.as_bytes());
+        if Directive::is_one(signed.0) {
+            let directive = Directive::parse(signed.0)?;
+            return signed_by(&directive.officer, Right::Deny, signed, ring, self.taken).map(drop);
+        }
+        let statement = Statement::parse(signed.0)?;
+        statement.verify(signed.0, signed.1, ring, self.taken)?;
+        let is_this = statement.release == *id && Some(statement.manifest) == manifest;
+        if is_this && (statement.decision, &statement.officer) == (self.decision, &self.officer) {
+            return Ok(());
+        }
+        Err(Refusal::new(base::Reason::StatementDigest, "it is about another release, or decides something else"))
+    }
+}
+
 impl State {
-    /// The statements on a release that count, oldest first.
-    pub fn statements(&self, id: &ReleaseId) -> Result<Vec<StatementRecord>, Fault> {
+    /// The statements on a release that count, oldest first: those that the import log has. Each is verified again.
+    /// Fault: one is missing, or is not as it was taken.
+    pub fn statements(&self, trust: &Trust, id: &ReleaseId) -> Result<Vec<StatementRecord>, Fault> {
         let folder = self.release_path(id).join("statements");
-        let mut taken: Vec<StatementRecord> =
-            durable::names(&folder)?.iter().map(|name| read_json(&folder.join(name))).collect::<Result<_, _>>()?;
-        taken.sort_by_key(|t| t.taken);
-        Ok(taken)
+        let mut stored = self.stored_statements(id)?;
+        let mut rings: BTreeMap<u64, Keyring> = BTreeMap::new();
+        let mut found = Vec::new();
+        for taken in trust.statements(id) {
+            let what = format!("the statement `{}` of {} from {}", taken.decision.word(), taken.officer, taken.taken);
+            let next = "`gaprelay log rebuild` writes it again from the import log";
+            let place = stored.iter().position(|(_, record)| record.is(taken)).ok_or_else(|| {
+                let detail = format!("{what}, which the import log has, is missing or was changed. {next}");
+                Fault::damaged(folder.to_string_lossy(), detail)
+            })?;
+            let (name, record) = stored.swap_remove(place);
+            let ring = match rings.entry(taken.keyring) {
+                Slot::Occupied(known) => known.into_mut(),
+                Slot::Vacant(free) => free.insert(self.keyring_of(trust, taken.keyring)?),
+            };
+            let record = StatementRecord { taken: taken.taken, needed: taken.needed, key: taken.key.clone(), ..record };
+            record.verify(id, trust.accepted_manifest(&id.feed, id.version), ring).map_err(|refusal| {
+                let path = folder.join(name);
+                Fault::damaged(path.to_string_lossy(), format!("{what} does not hold: {}", refusal.detail))
+            })?;
+            found.push(record);
+        }
+        Ok(found)
+    }
+
+    /// Files of statements that the import log has not: they count nowhere, and nobody but the relay should write here.
+    pub fn stray_statements(&self, trust: &Trust, id: &ReleaseId) -> Result<Vec<Fault>, Fault> {
+        let folder = self.release_path(id).join("statements");
+        let stray = |(name, record): &(String, StatementRecord)| {
+            let is_known = trust.statements(id).iter().any(|taken| record.is(taken));
+            let what = "the import log has no such statement, so it counts nowhere: somebody put it there, or changed it. Keep a copy for the inquiry, then remove the file";
+            (!is_known).then(|| Fault::damaged(folder.join(name).to_string_lossy(), what))
+        };
+        Ok(self.stored_statements(id)?.iter().filter_map(stray).collect())
+    }
+
+    fn stored_statements(&self, id: &ReleaseId) -> Result<Vec<(String, StatementRecord)>, Fault> {
+        let folder = self.release_path(id).join("statements");
+        if !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        durable::names(&folder)?.into_iter().map(|name| Ok((name.clone(), read_json(&folder.join(&name))?))).collect()
     }
 
     /// Keeps a statement, by the digest of its text and key.

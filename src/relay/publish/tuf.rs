@@ -11,20 +11,21 @@ use std::path::PathBuf;
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::{Value, json};
 
-use crate::state::{SMALL, State};
+use crate::state::{SMALL, State, Trust};
 use base::error::IoContext as _;
 use base::{Digest, Fault, Refusal, Timestamp, durable};
 use bundle::ReleaseId;
 use bundle::tuf::client::{CheckedTree, Files, check};
 use bundle::tuf::{Listing, Meta, NOTICE, TufKey, TufTarget, TufTargets, canonical, file, signed_part, target_name};
 use inspect::{Kind, Verdict};
+use serve::published::TUF;
 use serve::set::{BytesPlace, CurrentSet, SetFile, SetMember};
 use serve::tree::{FORMAT, Tree, TreeFile};
 
 /// Longest metadata file, in bytes.
 const LONGEST_METADATA: u64 = 64 << 20;
 /// Name of the tree in the log.
-pub(crate) const CHANNEL: &str = "-/tuf";
+pub(crate) const CHANNEL: &str = TUF;
 
 /// Sources of a tree: metadata that was signed offline, and sets that are published.
 pub(crate) struct TreeParts {
@@ -139,14 +140,11 @@ impl State {
         Ok(CurrentSet { generation: tree.version, set })
     }
 
-    /// Switches to a tree, and removes all but it and the one before.
-    pub fn switch_tree(&self, current: CurrentSet) -> Result<(), Fault> {
-        let former = self.tree_current()?;
-        durable::replace(&self.tuf_path("current"), current.to_text().as_bytes())?;
+    /// Removes all trees but those of these versions.
+    pub fn remove_trees_but(&self, kept: &[u64]) -> Result<(), Fault> {
         for name in durable::names(&self.root().join("tuf"))? {
             let version = name.strip_suffix(".json").and_then(|version| version.parse::<u64>().ok());
-            let stays = [Some(current.generation), former.map(|former| former.generation)];
-            if version.is_some_and(|version| !stays.contains(&Some(version))) {
+            if version.is_some_and(|version| !kept.contains(&version)) {
                 durable::remove(&self.tuf_path(&name))?;
             }
         }
@@ -160,12 +158,13 @@ pub(crate) fn notice_entry(feed: &str, version: u64, path: &str, why: &str) -> V
 }
 
 /// Paths and texts of a release's TUF metadata.
-pub(crate) fn read_metadata(state: &State, member: &SetMember) -> Result<Vec<(String, String)>, Fault> {
+pub(crate) fn read_metadata(state: &State, trust: &Trust, member: &SetMember) -> Result<Vec<(String, String)>, Fault> {
     let id = ReleaseId { feed: member.feed.clone(), version: member.version };
-    let verdicts = state.verdicts(&state.release(&id)?)?;
+    let release = state.release(trust, &id)?;
+    let verdicts = state.verdicts(&release)?;
     let mut found = Vec::new();
     let is_tuf = |verdict: &&Verdict| verdict.shown == Some(Kind::TufMetadata);
-    let packed = state.pack_index(&id)?;
+    let packed = state.pack_index(&release)?;
     for verdict in verdicts.iter().filter(is_tuf) {
         let Some((sha256, size)) = verdict.kept().filter(|(_, size)| *size <= LONGEST_METADATA) else { continue };
         let (path, offset) = if size < SMALL {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::log::pulls::{Agents, Pulled};
-use crate::state::State;
+use crate::state::{State, Trust};
 use base::{Fault, Timestamp};
 
 /// Time without a request after which an agent is silent.
@@ -131,9 +131,9 @@ pub(crate) fn rows(state: &State, now: Timestamp) -> Result<Vec<AgentRow>, Fault
 
 /// Version of each feed that the channels show; the lowest if they differ.
 fn published(state: &State) -> Result<BTreeMap<String, u64>, Fault> {
-    let mut published = BTreeMap::new();
+    let (mut published, trust) = (BTreeMap::new(), Trust::load(state)?);
     for channel in state.channels()? {
-        for member in state.members(&channel)? {
+        for member in state.members(&trust, &channel)? {
             let version = published.entry(member.feed).or_insert(member.version);
             *version = member.version.min(*version);
         }

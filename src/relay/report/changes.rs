@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::numbers::thousands;
 use crate::publish::{Examples, ItemChanges, item_changes};
-use crate::state::{Release, State};
+use crate::state::{Release, State, Trust};
 use base::limits::human;
 use base::{Fault, quoted};
 use bundle::ReleaseId;
@@ -40,13 +40,21 @@ impl ReleaseChanges {
 }
 
 /// Compares `release` with the release of its feed that the channels serve, file by file and item by item.
-pub(crate) fn release_changes(state: &State, release: &Release, verdicts: &[Verdict]) -> Result<ReleaseChanges, Fault> {
-    let items = item_changes(state, release, Examples::Few)?;
-    Ok(ReleaseChanges { items, ..file_changes(state, release, verdicts)? })
+pub(crate) fn release_changes(
+    (state, trust): (&State, &Trust),
+    release: &Release,
+    verdicts: &[Verdict],
+) -> Result<ReleaseChanges, Fault> {
+    let items = item_changes((state, trust), release, Examples::Few)?;
+    Ok(ReleaseChanges { items, ..file_changes((state, trust), release, verdicts)? })
 }
 
 /// Compares file by file only, without reading any item.
-pub(crate) fn file_changes(state: &State, release: &Release, verdicts: &[Verdict]) -> Result<ReleaseChanges, Fault> {
+pub(crate) fn file_changes(
+    (state, trust): (&State, &Trust),
+    release: &Release,
+    verdicts: &[Verdict],
+) -> Result<ReleaseChanges, Fault> {
     let mut changes = ReleaseChanges::default();
     if release.loss.twice > 0 {
         let count = release.loss.twice;
@@ -65,8 +73,8 @@ pub(crate) fn file_changes(state: &State, release: &Release, verdicts: &[Verdict
             "this release goes back to older databases: officers can let it in only with a downgrade ticket".into(),
         );
     }
-    let Some(served) = state.served_release(&release.id())? else { return Ok(changes) };
-    let former = state.release(&served)?;
+    let Some(served) = state.served_release(trust, &release.id())? else { return Ok(changes) };
+    let former = state.release(trust, &served)?;
     let before = state.verdicts(&former)?;
     if served.version > release.version {
         changes.weaker.push(format!("this release has a lower version than {served}, which agents have now"));

@@ -39,10 +39,10 @@ pub(crate) struct ReleaseDetails {
 }
 
 /// Channels that show a release.
-pub(crate) fn channels_of(state: &State, id: &ReleaseId) -> Result<Vec<String>, Fault> {
+pub(crate) fn channels_of(state: &State, trust: &Trust, id: &ReleaseId) -> Result<Vec<String>, Fault> {
     let mut channels = Vec::new();
     for channel in state.channels()? {
-        if state.members(&channel)?.iter().any(|m| m.feed == id.feed && m.version == id.version) {
+        if state.members(trust, &channel)?.iter().any(|m| m.feed == id.feed && m.version == id.version) {
             channels.push(channel);
         }
     }
@@ -50,11 +50,10 @@ pub(crate) fn channels_of(state: &State, id: &ReleaseId) -> Result<Vec<String>, 
 }
 
 /// Row of a release.
-pub(crate) fn row(state: &State, config: &Config, id: &ReleaseId) -> Result<ReleaseRow, Fault> {
-    let release = state.release(id)?;
-    let statements = state.statements(id)?;
-    let standing = config.feed(&id.feed).map(|feed| release_status(&release, &statements, feed));
-    Ok(ReleaseRow { release, standing, channels: channels_of(state, id)? })
+pub(crate) fn row(state: &State, trust: &Trust, config: &Config, id: &ReleaseId) -> Result<ReleaseRow, Fault> {
+    let release = state.release(trust, id)?;
+    let standing = config.feed(&id.feed).map(|feed| release_status(&release, trust.statements(id), feed));
+    Ok(ReleaseRow { release, standing, channels: channels_of(state, trust, id)? })
 }
 
 impl ReleaseRow {
@@ -73,15 +72,17 @@ impl ReleaseRow {
 
 /// Rows of all releases.
 pub(crate) fn rows(state: &State, config: &Config) -> Result<Vec<ReleaseRow>, Fault> {
-    state.releases(&Trust::load(state)?)?.iter().map(|id| row(state, config, id)).collect()
+    let trust = Trust::load(state)?;
+    trust.kept_releases().iter().map(|id| row(state, &trust, config, id)).collect()
 }
 
 /// Details of a release, with every verdict. Refused: the relay has no release of this name.
 pub(crate) fn release_details(state: &State, config: &Config, id: &ReleaseId) -> Result<ReleaseDetails, Error> {
-    if Trust::load(state)?.accepted_manifest(&id.feed, id.version).is_none() || !state.release_path(id).is_dir() {
+    let trust = Trust::load(state)?;
+    if trust.history(id).is_none() {
         return Err(Error::refused(Reason::StatementUnknownRelease, format!("this relay has no release {id}")));
     }
-    let row = row(state, config, id)?;
+    let row = row(state, &trust, config, id)?;
     let verdicts = state.verdicts(&row.release)?;
-    Ok(ReleaseDetails { row, statements: state.statements(id)?, verdicts, items: None })
+    Ok(ReleaseDetails { row, statements: state.statements(&trust, id)?, verdicts, items: None })
 }

@@ -143,8 +143,8 @@ pub(crate) fn status(state: &State, config: &Config, now: Timestamp) -> Result<S
             if now < floor {
                 faults.push(Fault::ClockBehind { now, floor });
             }
-            for id in state.releases(&trust)? {
-                match releases::row(state, config, &id) {
+            for id in trust.kept_releases() {
+                match releases::row(state, &trust, config, &id) {
                     Ok(row) if matches!(row.standing, Some(ReleaseStatus::Held { .. })) => {
                         status.held.push(id.to_string());
                     }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::SettleReport;
 use crate::keeper::Keeper;
 use crate::log::Event;
-use crate::publish::set::{SetInput, make_set};
-use crate::publish::status::back_until;
+use crate::publish::set::{SetInput, make_set, switch};
+use crate::publish::status::{back_until, closed_status};
 use crate::publish::{ReleaseStatus, release_status};
 use crate::state::Release;
 use base::{Digest, Fault, Refusal, durable};
@@ -18,12 +18,31 @@ use serve::set::{CurrentSet, Set, SetMember};
 /// told at each run.
 pub(super) fn update_channels(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
     each_channel(keeper, |keeper, channel| {
+        // What no longer stands does not wait for the evidence of what is due.
+        drop_fallen_of(keeper, channel, settled)?;
         let due = due_releases(keeper, channel)?;
+        for release in &due {
+            let id = release.id();
+            keeper.state.statements(&keeper.trust, &id)?;
+            keeper.state.stray_statements(&keeper.trust, &id)?.into_iter().next().map_or(Ok(()), Err)?;
+        }
         if !update_channel(keeper, channel, due, settled)? {
             durable::remove(&refused_path(keeper, channel))?;
         }
         Ok(())
     })
+}
+
+/// Puts every pointer right that is missing, was changed or set back: which set a channel shows is what the import log says.
+pub(super) fn mend_pointers(keeper: &Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
+    for (channel, shown) in &keeper.trust.channels {
+        let is_right = |current: Option<CurrentSet>| current == Some(shown.current());
+        if !keeper.state.current(channel).is_ok_and(is_right) {
+            switch(&keeper.state, channel, shown)?;
+            settled.mended.push(channel.clone());
+        }
+    }
+    Ok(())
 }
 
 /// Does something for every channel; gives the first fault at the end, so that what is damaged in one stops no other.
@@ -45,26 +64,45 @@ fn refused_path(keeper: &Keeper, channel: &Channel) -> PathBuf {
 
 /// Takes out of each channel what no longer stands, and shows nothing new.
 pub(super) fn drop_fallen(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
-    each_channel(keeper, |keeper, channel| {
-        let shown = keeper.state.members(channel.name.get_ref())?;
-        let left = shown.iter().map(|member| standing(keeper, member)).filter_map(Result::transpose);
+    each_channel(keeper, |keeper, channel| drop_fallen_of(keeper, channel, settled))
+}
+
+fn drop_fallen_of(keeper: &mut Keeper, channel: &Channel, settled: &mut SettleReport) -> Result<(), Fault> {
+    let shown = keeper.state.members(&keeper.trust, channel.name.get_ref())?;
+    let stands: Vec<&SetMember> = shown.iter().filter(|member| !has_fallen(keeper, member)).collect();
+    if stands.len() < shown.len() {
+        let left = stands.into_iter().map(|member| standing(keeper, member)).filter_map(Result::transpose);
         let left: Vec<Release> = left.collect::<Result<_, _>>()?;
-        if left.len() < shown.len() {
-            update_channel(keeper, channel, left, settled)?;
-        }
-        Ok(())
-    })
+        update_channel(keeper, channel, left, settled)?;
+    }
+    Ok(())
+}
+
+/// True if the import log says that a member must not be shown any more: its files need not be read for that.
+fn has_fallen(keeper: &Keeper, member: &SetMember) -> bool {
+    let id = id_of(member);
+    let is_accepted = keeper.trust.accepted_manifest(&id.feed, id.version) == Some(member.manifest);
+    let feed = keeper.config.feed(&id.feed).filter(|_| is_accepted);
+    feed.is_none_or(|feed| closed_status(keeper.trust.statements(&id), feed).is_some())
+}
+
+fn id_of(member: &SetMember) -> ReleaseId {
+    ReleaseId { feed: member.feed.clone(), version: member.version }
 }
 
 /// The releases a channel should show: of each feed the newest that stands approved.
 pub fn due_releases(keeper: &Keeper, channel: &Channel) -> Result<Vec<Release>, Fault> {
-    let ids = keeper.state.releases(&keeper.trust)?;
+    let ids = keeper.trust.kept_releases();
     let mut due = Vec::new();
     for name in &channel.feeds {
         let Some(feed) = keeper.config.feed(name.get_ref()) else { continue };
         for id in ids.iter().rev().filter(|id| id.feed == *name.get_ref()) {
-            let release = keeper.state.release(id)?;
-            if release_status(&release, &keeper.state.statements(id)?, feed) == ReleaseStatus::Approved {
+            // Of what is closed nothing need be read: it may be damaged.
+            if closed_status(keeper.trust.statements(id), feed).is_some() {
+                continue;
+            }
+            let release = keeper.state.release(&keeper.trust, id)?;
+            if release_status(&release, keeper.trust.statements(id), feed) == ReleaseStatus::Approved {
                 due.push(release);
                 break;
             }
@@ -87,13 +125,13 @@ fn update_channel(
 ) -> Result<bool, Fault> {
     let name = channel.name.get_ref().clone();
     // Looked at every few seconds, and hardly ever otherwise.
-    let shown = keeper.state.members(&name)?;
+    let shown = keeper.state.members(&keeper.trust, &name)?;
     let refused = refused_path(keeper, channel);
     if shows(&shown, due.iter().map(|release| (&*release.feed, release.manifest))) {
         return Ok(false);
     }
-    let current = keeper.state.current(&name)?;
-    let former = current.map(|current| keeper.state.set(&name, current)).transpose()?.map(|(_, set)| set);
+    let former =
+        keeper.trust.shown(&name).map(|current| keeper.state.set(&name, current)).transpose()?.map(|(_, set)| set);
     let (mut set, clash) = make_without_clashes(keeper, channel, due, former.as_ref())?;
     drop(former);
     if let Some(Refusal { reason, detail }) = clash.clone() {
@@ -110,8 +148,7 @@ fn update_channel(
         return Ok(true);
     }
     for member in &mut set.releases {
-        let id = ReleaseId { feed: member.feed.clone(), version: member.version };
-        member.back_until = back_until(&keeper.state.statements(&id)?);
+        member.back_until = back_until(&keeper.state.statements(&keeper.trust, &id_of(member))?);
     }
 
     // The set is on the disk before the intent, the intent before the switch, the outcome after.
@@ -119,11 +156,8 @@ fn update_channel(
     durable::create_dir(&keeper.state.channel_path(&name))?;
     durable::sweep(&keeper.state.channel_path(&name))?;
     let written = durable::replace_json(&keeper.state.set_path(&name, generation), &set)?;
-    let next = CurrentSet { generation, set: written };
-    let shown = set.releases.iter().map(|m| format!("{}/{}", m.feed, m.version)).collect();
-    keeper.append(vec![Event::PublishStarted { channel: name.clone(), generation, set: next.set, releases: shown }])?;
-    keeper.state.switch_channel(&name, next)?;
-    keeper.append(vec![Event::Published { channel: name.clone(), generation, set: next.set }])?;
+    let releases = set.releases.iter().map(|m| format!("{}/{}", m.feed, m.version)).collect();
+    keeper.publish(&name, CurrentSet { generation, set: written }, releases)?;
     settled.published.push((name, generation));
     Ok(clash.is_some())
 }
@@ -191,10 +225,9 @@ fn make_without_clashes(
 
 /// The release of a set's member, if it may still be shown.
 fn standing(keeper: &Keeper, member: &SetMember) -> Result<Option<Release>, Fault> {
-    let id = ReleaseId { feed: member.feed.clone(), version: member.version };
-    let is_accepted = keeper.trust.accepted_manifest(&id.feed, id.version) == Some(member.manifest);
-    let Some(feed) = keeper.config.feed(&id.feed).filter(|_| is_accepted) else { return Ok(None) };
-    let release = keeper.state.release(&id)?;
-    let stands = release_status(&release, &keeper.state.statements(&id)?, feed);
+    let id = id_of(member);
+    let Some(feed) = keeper.config.feed(&id.feed).filter(|_| !has_fallen(keeper, member)) else { return Ok(None) };
+    let release = keeper.state.release(&keeper.trust, &id)?;
+    let stands = release_status(&release, keeper.trust.statements(&id), feed);
     Ok((stands == ReleaseStatus::Approved).then_some(release))
 }

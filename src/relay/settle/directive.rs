@@ -8,8 +8,9 @@ use super::{AcceptedDirective, SettleReport, SubmittedStatement, append_once};
 use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::publish::affected::{affected_releases, listing_digest};
-use crate::publish::status::StatementRecord;
+use crate::state::TakenStatement;
 use base::{Error, Fault, Reason, Refusal, Timestamp};
+use bundle::ReleaseId;
 use bundle::directive::{Directive, Order, TakenDirective};
 use bundle::keyring::{RawKey, id_text};
 use bundle::statement::Decision;
@@ -151,46 +152,29 @@ fn withdraw(
         let detail = format!("{officer} may not decide on feed {}, and the directive would withdraw {id}", id.feed);
         return Err(Error::refused(Reason::StatementSigner, detail));
     }
-    let said = |keeper: &Keeper, id| {
-        let statements = keeper.state.statements(id)?;
-        Ok::<_, Fault>(
-            statements
-                .iter()
-                .any(|t| t.decision == Decision::Withdraw && (t.key == given.key || t.officer == directive.officer)),
-        )
+    let has_said = |id: &ReleaseId| {
+        let is_theirs = |t: &TakenStatement| t.key == given.key || t.officer == directive.officer;
+        keeper.trust.statements(id).iter().any(|t| t.decision == Decision::Withdraw && is_theirs(t))
     };
-    let mut open = Vec::new();
-    for it in &releases {
-        if !said(keeper, &it.id)? {
-            open.push(it.id.clone());
-        }
-    }
+    let open: Vec<ReleaseId> = releases.iter().map(|it| &it.id).filter(|id| !has_said(id)).cloned().collect();
     if open.is_empty() {
         let detail = format!("{} has withdrawn each of these releases before", directive.officer);
         return Err(Error::refused(Reason::StatementRepeated, detail));
     }
-    let event = |id: &bundle::ReleaseId| Event::Statement {
+    let event = |id: &ReleaseId| Event::Statement {
         feed: id.feed.clone(),
         version: id.version,
         decision: Decision::Withdraw.word().into(),
         officer: directive.officer.clone(),
         key_id: id_text(raw.id),
+        key: Some(given.key.clone()),
+        needed: keeper.config.feed(&id.feed).map(|feed| *feed.officers.get_ref()),
         text: given.text.clone(),
         signature: given.signature.clone(),
     };
-    append_once(keeper, open.iter().map(event).collect())?;
-    for id in open {
-        let taken = StatementRecord {
-            taken: keeper.now,
-            decision: Decision::Withdraw,
-            officer: directive.officer.clone(),
-            key: given.key.clone(),
-            text: given.text.clone(),
-            signature: given.signature.clone(),
-            needed: keeper.config.feed(&id.feed).map(|feed| *feed.officers.get_ref()),
-        };
-        keeper.state.store_statement(&id, &taken)?;
-        report.taken.push((id, Decision::Withdraw, directive.officer.clone()));
-    }
+    // A cut keeps some of them from being applied: the next opening does that.
+    keeper.record(open.iter().map(event).collect())?;
+    let taken = |id| (id, Decision::Withdraw, directive.officer.clone());
+    report.taken.extend(open.into_iter().map(taken));
     Ok(())
 }

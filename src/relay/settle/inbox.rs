@@ -1,6 +1,8 @@
 //! Judges each item of the inbox, statements and cosigned heads alike: a refused item is logged and reported, and changed
 //! nothing.
 
+use std::path::Path;
+
 use super::submission::{CosignedNote, InboxItem, SubmittedStatement, read_line, store};
 use super::{SettleReport, append_once, directive, statement};
 use crate::keeper::Keeper;
@@ -20,17 +22,21 @@ pub(super) fn judge_items(keeper: &mut Keeper, report: &mut SettleReport) -> Res
     journal::drain_lines(&keeper.state.slot(), |lines| {
         lines.into_iter().try_for_each(|line| store(&keeper.state, &read_line(line, keeper.now)))
     })?;
+    let mut first = Ok(());
     for name in durable::names(&keeper.state.inbox())?.into_iter().filter(|name| name != SLOT) {
-        let path = keeper.state.inbox().join(&name);
-        // Stopping is safe: an item that caused a fault of ours stays in the inbox, with those behind it.
-        match read_json(&path)? {
-            InboxItem::Statement(statement) => judge_statement(keeper, &statement, report)?,
-            InboxItem::Cosigned(cosigned) => judge_cosigned(keeper, &cosigned, report)?,
-            InboxItem::Proof(proof) => append_once(keeper, vec![Event::SelfTest(*proof)])?,
-        }
-        durable::remove(&path)?;
+        // Going on is safe: an item that caused a fault of ours stays in the inbox, and changed nothing.
+        first = first.and(judge_item(keeper, &keeper.state.inbox().join(&name), report));
     }
-    Ok(())
+    first
+}
+
+fn judge_item(keeper: &mut Keeper, path: &Path, report: &mut SettleReport) -> Result<(), Fault> {
+    match read_json(path)? {
+        InboxItem::Statement(statement) => judge_statement(keeper, &statement, report)?,
+        InboxItem::Cosigned(cosigned) => judge_cosigned(keeper, &cosigned, report)?,
+        InboxItem::Proof(proof) => append_once(keeper, vec![Event::SelfTest(*proof)])?,
+    }
+    durable::remove(path)
 }
 
 /// Judges a statement or a directive. A refusal is reported and logged once.

@@ -34,6 +34,8 @@ pub struct SettleReport {
     pub refused: Vec<Refusal>,
     /// Channels that were switched, with the new generation.
     pub published: Vec<(String, u64)>,
+    /// Channels whose pointer was missing or wrong, and was put right.
+    pub mended: Vec<String>,
     /// Channels that could not be brought up to date, and why.
     pub stuck: Vec<(String, Refusal)>,
     /// Heads that witnesses cosigned: size, who is new, whether the quorum is met.
@@ -50,6 +52,7 @@ impl SettleReport {
         self.refused.extend(later.refused);
         self.published.extend(later.published);
         self.cosigned.extend(later.cosigned);
+        self.mended.extend(later.mended);
         self.evidence += later.evidence;
         self.stuck = later.stuck;
     }
@@ -82,11 +85,15 @@ pub fn settle(keeper: &mut Keeper) -> Result<SettleReport, Fault> {
     settled.evidence = evidence;
     // 2. The import log holds the access log's head. A cut leaves the former one there, which the log grew from.
     evidence::anchor_access_log(keeper, &head)?;
-    // 3. Each statement counts or does not. A cut leaves it in the inbox, and in the log at most once.
-    inbox::judge_items(keeper, &mut settled)?;
-    // 4. Each channel shows the newest approved release of each of its feeds. A cut leaves the former set there.
+    // 3. Each channel shows what the log says it does. A cut leaves it for the next run.
+    channels::mend_pointers(keeper, &mut settled)?;
+    // 4. Each statement counts or does not. A cut leaves it in the inbox, and in the log at most once. One that causes a
+    //    fault stays there, and stops neither those behind it nor what they decide.
+    let judged = inbox::judge_items(keeper, &mut settled);
+    // 5. Each channel shows the newest approved release of each of its feeds. A cut leaves the former set there.
     channels::update_channels(keeper, &mut settled)?;
-    // 5. And the repository for TUF clients shows what the channels do. A cut leaves the former one there.
+    judged?;
+    // 6. And the repository for TUF clients shows what the channels do. A cut leaves the former one there.
     match tuf::update_tree(keeper) {
         Ok(Some(version)) => settled.published.push((CHANNEL.to_owned(), version)),
         Ok(None) => {}

@@ -204,6 +204,6 @@ pub fn repair(
     let repaired = Event::Repaired { trust: Digest::of(&rebuilt.trust.to_bytes()?), officers };
     log.append(now.max(log.floor()), interrupted.chain([repaired]).collect())?;
     durable::replace(&path, &bytes)?;
-    rebuilt.trust.save(state)?;
+    rebuilt.trust.save(state, &log)?;
     Ok(rebuilt.trust)
 }

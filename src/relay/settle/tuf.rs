@@ -26,16 +26,17 @@ pub(super) fn update_tree(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
         return Ok(None);
     }
     let (now, version) = (keeper.now, keeper.log.size() + 1);
-    let sets = current_sets(keeper)?;
+    let sets = current_sets(keeper);
     let is_fresh = |tree: Outline| tree.sets == sets && tree.made <= now && tree.made.age(now) < config.expires.0 / 3;
-    if keeper.state.tree_outline()?.is_some_and(is_fresh) {
+    let shown = keeper.trust.shown(CHANNEL);
+    if shown.map(|shown| keeper.state.tree_outline(shown)).transpose()?.is_some_and(is_fresh) {
         return Ok(None);
     }
     let attempt = TreeAttempt::of(keeper, &config, &sets)?;
     if let Some(refusal) = attempt.refused_before() {
         return Err(refusal.into());
     }
-    let former = keeper.state.tree()?.map(|(_, tree)| tree);
+    let former = shown.map(|shown| keeper.state.tree_of(shown)).transpose()?;
     let Some(parts) = gather(keeper, &config.feed, sets)? else { return Ok(None) };
     let made = require_key(&keeper.state)
         .and_then(|key| Ok(make_tree(&parts, former.as_ref(), &key, version, (now, now.plus(config.expires.0)))?));
@@ -47,11 +48,11 @@ pub(super) fn update_tree(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
     // The tree is on the disk before the intent, the intent before the switch, the outcome after. The intent is the
     // entry that its version counts.
     let next = keeper.state.keep_tree(&tree)?;
-    let shown = parts.feeds.iter().map(|(feed, text)| format!("{feed}/{}", claimed_version(text))).collect();
-    let (channel, generation) = (CHANNEL.to_owned(), version);
-    keeper.append(vec![Event::PublishStarted { channel, generation, set: next.set, releases: shown }])?;
-    keeper.state.switch_tree(next)?;
-    keeper.append(vec![Event::Published { channel: CHANNEL.into(), generation, set: next.set }])?;
+    let releases = parts.feeds.iter().map(|(feed, text)| format!("{feed}/{}", claimed_version(text))).collect();
+    keeper.publish(CHANNEL, next, releases)?;
+    // The tree before it stays for downloads that began.
+    let former = former.map_or(version, |former| former.version);
+    keeper.state.remove_trees_but(&[version, former])?;
     durable::remove(&attempt.refused)?;
     Ok(Some(version))
 }
@@ -115,15 +116,15 @@ pub(crate) fn read_key(state: &State) -> Result<Option<SigningKey>, Fault> {
 }
 
 /// Set that each of the config's channels shows.
-fn current_sets(keeper: &Keeper) -> Result<BTreeMap<String, Digest>, Fault> {
+fn current_sets(keeper: &Keeper) -> BTreeMap<String, Digest> {
     let mut sets = BTreeMap::new();
     for channel in &keeper.config.channels {
         let name = channel.name.get_ref();
-        if let Some(current) = keeper.state.current(name)? {
+        if let Some(current) = keeper.trust.shown(name) {
             sets.insert(name.clone(), current.set);
         }
     }
-    Ok(sets)
+    sets
 }
 
 /// Offline metadata, and sets that channels show; none before the feed that brings the root is published.
@@ -132,7 +133,7 @@ fn gather(keeper: &Keeper, root_feed: &str, sets: BTreeMap<String, Digest>) -> R
     let (mut files, mut members): (Vec<Shown>, BTreeMap<String, SetMember>) = (Vec::new(), BTreeMap::new());
     for channel in &keeper.config.channels {
         let name = channel.name.get_ref();
-        let Some(current) = state.current(name)? else { continue };
+        let Some(current) = keeper.trust.shown(name) else { continue };
         let (_, Set { releases, files: shown, .. }) = state.set(name, current)?;
         files.extend(shown);
         members.extend(releases.into_iter().map(|member| (member.feed.clone(), member)));
@@ -142,7 +143,7 @@ fn gather(keeper: &Keeper, root_feed: &str, sets: BTreeMap<String, Digest>) -> R
     }
     let (mut roots, mut targets, mut feeds) = (BTreeMap::new(), None, BTreeMap::new());
     for member in members.values() {
-        for (path, text) in read_metadata(state, member)? {
+        for (path, text) in read_metadata(state, &keeper.trust, member)? {
             if member.feed == root_feed && path.ends_with(".root.json") {
                 roots.insert(path, text);
             } else if member.feed == root_feed && path == "targets.json" {

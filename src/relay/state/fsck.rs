@@ -1,25 +1,32 @@
 //! Checks the whole state: every blob and pack against its digests, every record against the one
 //! that names it, every pointer, both logs. Changes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
+use std::time::Duration;
 
-use crate::log::anchored_head;
+use crate::log::{anchored_head, published_set};
 
 use super::{LONGEST, Release, SMALL, State, Trust, TrustReplay};
+use crate::settle::tuf::read_key;
 use base::digest::Hasher;
 use base::error::IoContext as _;
-use base::{Digest, Fault, durable};
+use base::{Digest, Fault, Limits, Refusal, durable};
+use bundle::{Envelope, Manifest, Rules};
 use inspect::item::RECORD;
+use serve::published::TUF;
 use serve::set::{BytesPlace, sums};
 use tlog::check::{self, LogFinding};
 use tlog::cosigned;
 use tlog::nodes::Nodes;
-use tlog::note::Checkpoint;
+use tlog::note::{Checkpoint, NoteSigner};
 use tlog::proof;
 use tlog::stored::read_checkpoint;
+
+/// Digests of the sets that were published, by channel and number.
+type PublishedSets = BTreeMap<(String, u64), Digest>;
 
 /// Result of a check of the state.
 #[derive(Debug, Default)]
@@ -46,7 +53,7 @@ impl FsckReport {
 pub(crate) fn fsck(state: &State) -> FsckReport {
     let mut report = FsckReport::default();
     let mut seen = BTreeSet::new();
-    let (mut replay, mut anchor) = (TrustReplay::default(), None);
+    let (mut replay, mut anchor, mut sets) = (TrustReplay::default(), None, PublishedSets::new());
     for folder in [state.import_log(), state.access_log()] {
         let is_import = folder == state.import_log();
         let found = check::read_vkey(&folder).and_then(|vkey| {
@@ -54,6 +61,7 @@ pub(crate) fn fsck(state: &State) -> FsckReport {
                 if is_import {
                     replay.replay(number, bytes, edge);
                     anchor = anchored_head(bytes).or(anchor.take());
+                    sets.extend(published_set(bytes));
                 }
             })
         });
@@ -77,29 +85,20 @@ pub(crate) fn fsck(state: &State) -> FsckReport {
     }
     let trust = report.note(Trust::load(state));
     if let Some(trust) = &trust {
-        if replay.trust.is_some_and(|replay| !trust.agrees_with(&replay)) {
-            let path = state.root().join("trust/trust.json");
-            let detail = "it does not agree with the import log. Two officers can have it made again from the log: gaprelay repair";
-            report.faults.push(Fault::damaged(path.to_string_lossy(), detail).to_string());
-        }
-        report.note(state.keyring(trust));
-        for id in report.note(state.releases(trust)).unwrap_or_default() {
-            let checked = state.release(&id).and_then(|release| {
-                if trust.accepted_manifest(&id.feed, id.version) != Some(release.manifest) {
-                    return Err(Fault::damaged(
-                        state.release_path(&id).join("release.json").to_string_lossy(),
-                        "it names another manifest than the one that was accepted for this release",
-                    ));
-                }
-                check_release(state, &release, &mut seen, &mut report)
-            });
+        check_trust(state, trust, replay.trust.as_ref(), &mut report);
+        for id in trust.kept_releases() {
+            let checked = state
+                .release(trust, &id)
+                .and_then(|release| check_release(state, trust, &release, &mut seen, &mut report));
             if report.note(checked).is_some() {
                 report.releases += 1;
             }
         }
     }
+    check_keys(state, &mut report);
     for channel in report.note(state.channels()).unwrap_or_default() {
-        let Some(Some(current)) = report.note(state.current(&channel)) else { continue };
+        report.note(check_sets(state, &channel, &sets));
+        let Some(Some(current)) = report.note(state.newest(&channel)) else { continue };
         let Some((_, set)) = report.note(state.set(&channel, current)) else { continue };
         for file in &set.files {
             let there = match &file.place {
@@ -140,28 +139,113 @@ fn check_anchor(folder: &Path, anchor: &Checkpoint) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Checks what the trust file says against the log, and what lies beside it against both: keyrings and pointers.
+fn check_trust(state: &State, trust: &Trust, replay: Option<&Trust>, report: &mut FsckReport) {
+    if replay.is_some_and(|replay| !trust.agrees_with(replay)) {
+        let detail =
+            "it does not agree with the import log. Two officers can have it made again from the log: gaprelay repair";
+        report.faults.push(Fault::damaged(state.trust_path().to_string_lossy(), detail).to_string());
+    }
+    for version in trust.keyrings.keys() {
+        report.note(state.keyring_of(trust, *version));
+        report.note(state.keyring_signers(*version));
+    }
+    for (channel, shown) in &trust.channels {
+        let path = state.pointer_path(channel);
+        let what = "it is missing, or names another set than the one that the import log says agents see. `gaprelay settle` puts it right";
+        match state.current(channel) {
+            Ok(current) if current == Some(shown.current()) => {}
+            Ok(_) => report.faults.push(Fault::damaged(path.to_string_lossy(), what).to_string()),
+            Err(fault) => report.faults.push(fault.to_string()),
+        }
+    }
+    if let Some(current) = trust.shown(TUF) {
+        report.note(state.tree_of(current));
+    }
+}
+
+/// Checks that every set of a channel that is kept is the one that was published under its number.
+fn check_sets(state: &State, channel: &str, published: &PublishedSets) -> Result<(), Fault> {
+    for name in durable::names(&state.channel_path(channel))? {
+        let number = name.strip_suffix(".json").and_then(|name| name.parse::<u64>().ok());
+        // One that was never published is what a cut left.
+        let Some(digest) = number.and_then(|number| published.get(&(channel.to_owned(), number))) else { continue };
+        let path = state.channel_path(channel).join(&name);
+        if digest_of(&path, 0, u64::MAX)? != *digest {
+            let what = "it is not the set that was published under this number";
+            return Err(Fault::damaged(path.to_string_lossy(), what));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the keys which only the keeper reads are those that belong here.
+fn check_keys(state: &State, report: &mut FsckReport) {
+    for folder in [state.import_log(), state.access_log()] {
+        // A copy of the state for an auditor has no secret keys.
+        if folder.with_extension("key").exists() {
+            report.note(check_log_key(&folder));
+        }
+    }
+    report.note(read_key(state));
+}
+
+fn check_log_key(folder: &Path) -> Result<(), Fault> {
+    let path = folder.with_extension("key");
+    let text = durable::read(&path, 4096)?;
+    let signer = str::from_utf8(&text).ok().and_then(NoteSigner::parse);
+    if signer.map(|signer| signer.verifier().to_text()) == Some(check::read_vkey(folder)?.to_text()) {
+        return Ok(());
+    }
+    let what = "it is not the secret key of this log. Restore this file from a backup: gaprelay help backup";
+    Err(Fault::damaged(path.to_string_lossy(), what))
+}
+
+/// Checks that the manifest is signed as it was when it was imported, by the keyring of then.
+fn check_signatures(state: &State, trust: &Trust, release: &Release) -> Result<(), Fault> {
+    let folder = state.release_path(&release.id());
+    let read = |name: &str| durable::read(&folder.join(name), LONGEST);
+    let signatures = release.signatures.iter().map(|name| Ok((name.clone(), read(name)?)));
+    let envelope = Envelope { document: read("manifest.json")?, signatures: signatures.collect::<Result<_, Fault>>()? };
+    let ring = state.keyring_of(trust, trust.history(&release.id()).map_or(0, |history| history.keyring))?;
+    let limits = Limits { signatures: u64::MAX, ..Limits::default() };
+    let waived = |_: &Manifest, _| true;
+    let rules = Rules {
+        keyring: &ring,
+        limits: &limits,
+        clock_tolerance: Duration::MAX,
+        now: release.imported,
+        waived: &waived,
+    };
+    let damaged = |refusal: Refusal| {
+        let what = format!("the manifest is not signed as it was when it was imported: {}", refusal.detail);
+        Fault::damaged(folder.to_string_lossy(), what)
+    };
+    bundle::verify(envelope, &rules).map(drop).map_err(damaged)
+}
+
 fn check_release(
     state: &State,
+    trust: &Trust,
     release: &Release,
     seen: &mut BTreeSet<Digest>,
     report: &mut FsckReport,
 ) -> Result<(), Fault> {
     let id = release.id();
     let folder = state.release_path(&id);
-    let manifest = folder.join("manifest.json");
-    if Digest::of(&durable::read(&manifest, LONGEST)?) != release.manifest {
-        return Err(Fault::damaged(
-            manifest.to_string_lossy(),
-            "it is not the manifest that was accepted for this release",
-        ));
+    for (name, digest) in release.files() {
+        let path = folder.join(name);
+        if digest_of(&path, 0, u64::MAX)? != *digest {
+            let what = "the bytes of the file differ from those that the import log vouches for";
+            return Err(Fault::damaged(path.to_string_lossy(), what));
+        }
     }
-    for name in &release.signatures {
-        durable::read(&folder.join(name), 4096)?;
-    }
-    state.statements(&id)?;
-    let index = state.pack_index(&id)?;
+    check_signatures(state, trust, release)?;
+    state.statements(trust, &id)?;
+    report.faults.extend(state.stray_statements(trust, &id)?.iter().map(ToString::to_string));
+    let index = state.pack_index(release)?;
     let pack = folder.join("pack");
-    let (sections, items) = state.items(&id)?;
+    let (sections, items) = state.items(release)?;
     let count: u64 = sections.iter().map(|section| section.count).sum();
     if items.metadata().during("read the length of", &folder.join("items"))?.len() != count * RECORD as u64 {
         let damaged =

@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::{SMALL, State, Trust};
+use crate::keeper::Keeper;
+use crate::log::Event;
 use crate::state::release::read_json;
 use base::{Digest, Fault, durable};
 use bundle::ReleaseId;
 use inspect::Verdict;
+use serve::published::TUF;
 use serve::set::BytesPlace;
 
 /// Plan of what would be removed.
@@ -37,7 +40,7 @@ pub(crate) fn plan(
     let mut blobs: BTreeSet<Digest> = BTreeSet::new();
     for channel in state.channels()? {
         let folder = state.channel_path(&channel);
-        let Some(current) = state.current(&channel)? else { continue };
+        let Some(current) = trust.shown(&channel) else { continue };
         for name in durable::names(&folder)? {
             let Some(generation) = name.strip_suffix(".json").and_then(|n| n.parse::<u64>().ok()) else {
                 continue;
@@ -60,8 +63,8 @@ pub(crate) fn plan(
             }
         }
     }
-    if let Some((_, tree)) = state.tree()? {
-        for kept in tree.targets.into_values() {
+    if let Some(current) = trust.shown(TUF) {
+        for kept in state.tree_of(current)?.targets.into_values() {
             match kept.place {
                 BytesPlace::Blob => drop(blobs.insert(kept.sha256)),
                 BytesPlace::Pack { release, .. } => drop(needed.insert(release)),
@@ -69,10 +72,10 @@ pub(crate) fn plan(
             }
         }
     }
-    for id in state.releases(trust)? {
+    for id in trust.kept_releases() {
         let newest = trust.feeds.get(&id.feed).is_some_and(|feed| feed.highest == id.version);
         if newest || needed.contains(&id.to_string()) || waiting(&id)? {
-            let release = state.release(&id)?;
+            let release = state.release(trust, &id)?;
             let verdicts = state.verdicts(&release)?;
             let kept = verdicts.iter().filter_map(Verdict::kept).filter(|(_, size)| *size >= SMALL);
             blobs.extend(kept.map(|(sha256, _)| sha256));
@@ -82,13 +85,14 @@ pub(crate) fn plan(
             plan.releases.push(id);
         }
     }
-    // A release that an interrupted import left was never accepted; one that an epoch made void may still stand in a set.
+    // A release that an interrupted import left was never accepted, and one that an interrupted removal left is kept no more;
+    // one that an epoch made void may still stand in a set.
     let releases = state.root().join("releases");
     for feed in durable::names(&releases)? {
         for version in durable::names(&releases.join(&feed))? {
             let id = version.parse().map(|version| ReleaseId { feed: feed.clone(), version });
             let is_left = |id: &ReleaseId| {
-                trust.accepted_manifest(&id.feed, id.version).is_none() && !needed.contains(&id.to_string())
+                trust.history(id).is_none() && !needed.contains(&id.to_string()) && !plan.releases.contains(id)
             };
             if let Some(id) = id.ok().filter(is_left) {
                 plan.releases.push(id);
@@ -108,14 +112,21 @@ pub(crate) fn plan(
     Ok(plan)
 }
 
-/// Carries the plan out. Stopping is safe: sets go first, then releases, then blobs, so that whatever is left names
+/// Most releases that one log entry names.
+const NAMED: usize = 200;
+
+/// Carries the plan out. Stopping is safe: the log has the releases first, whose folders are nobody's from then on and
+/// removed by the next run; then sets go, then releases, then blobs, so that whatever is left names
 /// nothing that is gone.
-pub(crate) fn collect(state: &State, plan: &RemovalPlan) -> Result<(), Fault> {
+pub(crate) fn collect(keeper: &mut Keeper, plan: &RemovalPlan) -> Result<(), Fault> {
+    let kept: Vec<_> = plan.releases.iter().filter(|id| keeper.trust.history(id).is_some()).collect();
+    let named = |ids: &[&ReleaseId]| Event::Collected { releases: ids.iter().map(ToString::to_string).collect() };
+    keeper.record(kept.chunks(NAMED).map(named).collect())?;
     for path in &plan.sets {
         durable::remove(path)?;
     }
     for id in &plan.releases {
-        durable::remove(&state.release_path(id))?;
+        durable::remove(&keeper.state.release_path(id))?;
     }
     for path in &plan.blobs {
         durable::remove(path)?;

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::State;
-use super::release::read_json;
+use super::fsck::digest_of;
+use super::{Release, State};
+use base::digest::Hasher;
 use base::error::IoContext as _;
 use base::{Digest, Fault, durable};
-use bundle::ReleaseId;
 use inspect::item::{Effect, Item, RECORD};
 
 /// Section of the file: the records of one artifact.
@@ -34,6 +34,8 @@ pub(crate) struct ItemWriter {
     sections: Vec<Section>,
     /// Section that is being written.
     open: Section,
+    /// Hash of the records before that section, and with it.
+    hashed: (Hasher, Hasher),
     /// Number of items in that section that keep something else from detecting.
     suppress: u64,
     suppressions: u64,
@@ -44,12 +46,21 @@ impl ItemWriter {
     pub(crate) fn new(folder: &Path) -> Result<Self, Fault> {
         let records = BufWriter::with_capacity(256 << 10, durable::create(&folder.join("items"), 0o644)?);
         let open = Section { sha256: Digest([0; 32]), first: 0, count: 0 };
-        Ok(Self { folder: folder.to_owned(), records, sections: Vec::new(), open, suppress: 0, suppressions: 0 })
+        Ok(Self {
+            folder: folder.to_owned(),
+            records,
+            sections: Vec::new(),
+            open,
+            hashed: Default::default(),
+            suppress: 0,
+            suppressions: 0,
+        })
     }
 
     /// Begins the section of the next artifact.
     pub(crate) fn begin(&mut self, sha256: Digest) {
         self.open = Section { sha256, first: self.open.first, count: 0 };
+        self.hashed.1 = self.hashed.0.clone();
         self.suppress = 0;
     }
 
@@ -58,6 +69,7 @@ impl ItemWriter {
         self.open.count += (records.len() / RECORD) as u64;
         let suppress = |record: &&[u8]| Item::parse(record).is_some_and(|item| item.effect == Effect::Suppresses);
         self.suppress += records.chunks(RECORD).filter(suppress).count() as u64;
+        self.hashed.1.update(records);
         self.records.write_all(records).during("write", &self.folder.join("items"))
     }
 
@@ -72,6 +84,7 @@ impl ItemWriter {
             file.seek(SeekFrom::Start(end)).during("shorten", &path)?;
         } else if self.open.count > 0 {
             self.sections.push(self.open);
+            self.hashed.0 = self.hashed.1.clone();
             self.open.first += self.open.count;
             self.suppressions += if suppresses { self.suppress } else { 0 };
         }
@@ -85,21 +98,41 @@ impl ItemWriter {
     }
 
     /// Writes everything to the disk; returns the sections, and the file of the records to read.
-    pub(crate) fn finish(&mut self) -> Result<(Vec<Section>, File), Fault> {
+    pub(crate) fn finish(&mut self) -> Result<StoredItems, Fault> {
         let path = self.folder.join("items");
         self.records.flush().during("write", &path)?;
         self.records.get_ref().sync_all().during("sync", &path)?;
-        durable::replace_json(&self.folder.join("items.json"), &self.sections)?;
-        Ok((self.sections.clone(), File::open(&path).during("open", &path)?))
+        let index = durable::replace_json(&self.folder.join("items.json"), &self.sections)?;
+        let file = File::open(&path).during("open", &path)?;
+        let records = self.hashed.0.clone().finish();
+        Ok(StoredItems { sections: self.sections.clone(), file, records, index })
     }
 }
 
+/// Items of a release on the disk.
+pub(crate) struct StoredItems {
+    /// Sections: the records that belong to each artifact.
+    pub sections: Vec<Section>,
+    /// File of the records.
+    pub file: File,
+    /// Digest of that file.
+    pub records: Digest,
+    /// Digest of `items.json`.
+    pub index: Digest,
+}
+
 impl State {
-    /// Opens the items of a release: the sections, and the file of the records.
-    pub fn items(&self, id: &ReleaseId) -> Result<(Vec<Section>, File), Fault> {
-        let folder = self.release_path(id);
+    /// Opens the items of a release: the sections, and the file of the records, both proven by their digests.
+    pub fn items(&self, release: &Release) -> Result<(Vec<Section>, File), Fault> {
+        let folder = self.release_path(&release.id());
         let path = folder.join("items");
+        if digest_of(&path, 0, u64::MAX)? != release.digest_of("items")? {
+            return Err(Fault::damaged(
+                path.to_string_lossy(),
+                "the bytes of the file differ from those that were written",
+            ));
+        }
         let file = File::open(&path).during("open", &path)?;
-        Ok((read_json(&folder.join("items.json"))?, file))
+        Ok((durable::read_json(&folder.join("items.json"), release.digest_of("items.json")?)?, file))
     }
 }

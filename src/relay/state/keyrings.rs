@@ -20,22 +20,36 @@ impl State {
         self.root().join(format!("keyring/{version}.toml"))
     }
 
-    /// Reads the keyring in force, the one whose version and digest the trust file names, with the keys that are denied here.
+    /// Reads the keyring in force, with the keys that are denied here.
     pub fn keyring(&self, trust: &Trust) -> Result<Keyring, Fault> {
-        let path = self.keyring_path(trust.keyring.version);
+        let mut ring = self.keyring_with(trust.keyring.version, trust.keyring.sha256)?;
+        ring.denied = directive::denied(&trust.directives, &ring);
+        Ok(ring)
+    }
+
+    /// Reads a keyring that is or was in force, without what is denied here now.
+    pub fn keyring_of(&self, trust: &Trust, version: u64) -> Result<Keyring, Fault> {
+        let path = self.keyring_path(version);
+        let unknown = || Fault::damaged(path.to_string_lossy(), "the import log tells of no such keyring");
+        self.keyring_with(version, *trust.keyrings.get(&version).ok_or_else(unknown)?)
+    }
+
+    /// Reads a keyring, which must have this digest.
+    fn keyring_with(&self, version: u64, sha256: Digest) -> Result<Keyring, Fault> {
+        let path = self.keyring_path(version);
         let bytes = durable::read(&path, keyring::LONGEST)?;
         let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
-        if Digest::of(&bytes) != trust.keyring.sha256 {
+        if Digest::of(&bytes) != sha256 {
             return Err(damaged(
                 "it is not the keyring that the relay accepted; nothing was changed. Two officers put the right file back: gaprelay repair --keyring FILE",
             ));
         }
-        let mut ring = Keyring::parse(&bytes).map_err(|r: Refusal| damaged(&r.detail))?;
-        if ring.version != trust.keyring.version {
-            return Err(damaged("the version in the file is not the one in the file's name"));
+        let ring = Keyring::parse(&bytes).map_err(|r: Refusal| damaged(&r.detail))?;
+        if ring.version == version {
+            Ok(ring)
+        } else {
+            Err(damaged("the version in the file is not the one in the file's name"))
         }
-        ring.denied = directive::denied(&trust.directives, &ring);
-        Ok(ring)
     }
 
     /// True when exactly these bytes are the keyring of this version that was in force here.

@@ -19,8 +19,10 @@
 pub(crate) mod compare;
 pub(crate) mod fsck;
 pub(crate) mod gc;
+pub(crate) mod history;
 pub(crate) mod items;
 pub(crate) mod keyrings;
+pub(crate) mod migration;
 pub(crate) mod progress;
 pub(crate) mod release;
 pub(crate) mod staging;
@@ -33,10 +35,11 @@ use std::path::{Path, PathBuf};
 pub use bundle::ReleaseId;
 pub use serve::published::{LONGEST, Published};
 
+pub use history::{ReleaseHistory, TakenStatement};
 pub use release::Release;
 pub use serve::set::BytesPlace;
 pub use staging::Staging;
-pub use trust::{Anchor, Trust};
+pub use trust::{Anchor, Stored, Trust};
 pub use trust_replay::TrustReplay;
 
 use crate::log::Log;
@@ -110,11 +113,12 @@ impl State {
         durable::replace(&state.lock_path(), b"")?;
         Log::create(&state.import_log(), &format!("{}/import/1", parsed.relay.get_ref()))?;
         Log::create(&state.access_log(), &format!("{}/access/1", parsed.relay.get_ref()))?;
+        let log = Log::open(&state.import_log())?;
         // Made now, so that owner and mode can be set before a server needs them.
         durable::open_append(&state.access_journal())?;
         durable::open_append(&state.slot())?;
         durable::replace(&state.keyring_path(ring.version), keyring)?;
-        Trust::first(ring.version, Digest::of(keyring)).save(&state)?;
+        Trust::first(ring.version, Digest::of(keyring)).save(&state, &log)?;
         // Last: a state whose making was interrupted has no config and is not taken for a state.
         durable::replace(&state.config_path(), config.as_bytes())?;
         Ok(state)
@@ -153,6 +157,11 @@ impl State {
     /// Folder of the lists of revoked certificates, kept by the site.
     pub fn tls(&self) -> PathBuf {
         self.root().join("tls")
+    }
+
+    /// Path of the trust file.
+    pub fn trust_path(&self) -> PathBuf {
+        self.root().join("trust/trust.json")
     }
 
     /// Folder of the spool.

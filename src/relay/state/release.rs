@@ -6,8 +6,11 @@
 //! release.json                            operator, signers, decisions
 //! pack, pack.json                         the small artifacts, and the offset of each
 //! items, items.json                       a record of each rule, signature and indicator, for comparison
+//! digests.json                            digest of each of these but the pack: the release's record, by which the log names it
 //! statements/                             officers' statements that count
 //! ```
+//!
+//! What a decision rests on is read by its digest: that of the record is in the log, and at hand in the trust file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +29,6 @@ pub(crate) const FORMAT: &str = "gaprelay-release/1";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::manual_non_exhaustive, reason = "made in this module alone, not in this crate alone")]
 pub struct Release {
     /// Always `gaprelay-release/1`.
     pub format: String,
@@ -62,10 +64,20 @@ pub struct Release {
     pub operator: Operator,
     /// Time of the import.
     pub imported: Timestamp,
-    /// Keeps other modules from making a release: only [`Staging::commit`](crate::state::Staging::commit) and a read do.
+    /// Digest of the record; in the log.
     #[serde(skip)]
-    _made: (),
+    record: Option<Digest>,
+    /// Digests of the files, by name. Keeps other modules from making a release: only
+    /// [`Staging::commit`](crate::state::Staging::commit) and a read do.
+    #[serde(skip)]
+    digests: Digests,
 }
+
+/// Digests of a release's files, by name.
+pub(crate) type Digests = BTreeMap<String, Digest>;
+
+/// Name of the file that holds them.
+pub(super) const RECORD: &str = "digests.json";
 
 /// Loss of detection for agents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,8 +167,32 @@ impl Release {
             signatures: verified.envelope().signatures.iter().map(|(name, _)| name.clone()).collect(),
             operator,
             imported,
-            _made: (),
+            record: None,
+            digests: Digests::new(),
         }
+    }
+
+    /// Digest of the record, by which the log names the release with all its files.
+    pub fn record(&self) -> Result<Digest, Fault> {
+        self.record.ok_or(Fault::Internal("a release has no record yet"))
+    }
+
+    /// The release once its record is on the disk.
+    pub(super) fn recorded(self, record: Digest, digests: Digests) -> Self {
+        Self { record: Some(record), digests, ..self }
+    }
+
+    /// Digest of a file of the release.
+    pub(crate) fn digest_of(&self, file: &str) -> Result<Digest, Fault> {
+        self.digests.get(file).copied().ok_or_else(|| {
+            let what = format!("it does not list {file}");
+            Fault::damaged(format!("the record of release {}", self.id()), what)
+        })
+    }
+
+    /// Names of the files that the record lists.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&String, &Digest)> {
+        self.digests.iter()
     }
 
     /// Id of the release: feed and version.
@@ -166,31 +202,22 @@ impl Release {
 }
 
 impl State {
-    /// Lists the releases that were accepted and are still kept, by feed and version.
-    pub fn releases(&self, trust: &Trust) -> Result<Vec<ReleaseId>, Fault> {
-        let mut ids = Vec::new();
-        for (feed, trust) in &trust.feeds {
-            for version in trust.accepted.keys() {
-                let id = ReleaseId { feed: feed.clone(), version: *version };
-                if self.release_path(&id).is_dir() {
-                    ids.push(id);
-                }
-            }
+    /// Reads a release that is kept, and proves by the digest of its record that it is the one that the log names.
+    pub fn release(&self, trust: &Trust, id: &ReleaseId) -> Result<Release, Fault> {
+        let folder = self.release_path(id);
+        let unknown =
+            || Fault::damaged(folder.to_string_lossy(), "the import log tells of no such release that is kept");
+        let record = trust.history(id).and_then(|history| history.record).ok_or_else(unknown)?;
+        let digests: Digests = durable::read_json(&folder.join(RECORD), record)?;
+        let path = folder.join("release.json");
+        let missing = || Fault::damaged(folder.join(RECORD).to_string_lossy(), "it does not list release.json");
+        let release: Release = durable::read_json(&path, *digests.get("release.json").ok_or_else(missing)?)?;
+        let is_this = release.format == FORMAT && release.id() == *id;
+        if is_this && trust.accepted_manifest(&id.feed, id.version) == Some(release.manifest) {
+            return Ok(release.recorded(record, digests));
         }
-        Ok(ids)
-    }
-
-    /// Reads `release.json`.
-    pub fn release(&self, id: &ReleaseId) -> Result<Release, Fault> {
-        let path = self.release_path(id).join("release.json");
-        let release: Release = read_json(&path)?;
-        if release.format == FORMAT && release.id() == *id {
-            return Ok(release);
-        }
-        Err(Fault::damaged(
-            path.to_string_lossy(),
-            format!("it is not the record of release {id} in the format {FORMAT}"),
-        ))
+        let what = format!("it is not the record of release {id} in the format {FORMAT}, as it was accepted");
+        Err(Fault::damaged(path.to_string_lossy(), what))
     }
 
     /// Reads the verdicts of a release and proves by their digest that they are those it was accepted with.
@@ -202,8 +229,8 @@ impl State {
     /// Digests of all artifacts that publishers other than this one have signed, in the releases that are kept.
     pub fn signed_by_others(&self, trust: &Trust, publisher: &str) -> Result<BTreeSet<Digest>, Fault> {
         let mut signed = BTreeSet::new();
-        for id in self.releases(trust)? {
-            let release = self.release(&id)?;
+        for id in trust.kept_releases() {
+            let release = self.release(trust, &id)?;
             if release.publisher != publisher {
                 signed.extend(self.verdicts(&release)?.iter().map(|verdict| verdict.sha256));
             }
@@ -212,8 +239,9 @@ impl State {
     }
 
     /// Reads the places of the small artifacts in the pack of a release.
-    pub fn pack_index(&self, id: &ReleaseId) -> Result<BTreeMap<Digest, Packed>, Fault> {
-        let index: Vec<Packed> = read_json(&self.release_path(id).join("pack.json"))?;
+    pub fn pack_index(&self, release: &Release) -> Result<BTreeMap<Digest, Packed>, Fault> {
+        let path = self.release_path(&release.id()).join("pack.json");
+        let index: Vec<Packed> = durable::read_json(&path, release.digest_of("pack.json")?)?;
         Ok(index.into_iter().map(|packed| (packed.sha256, packed)).collect())
     }
 }

@@ -8,8 +8,9 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::compare::{self, Change, ReleaseItems, compare};
-use super::release::{Loss, Packed, Release};
-use super::{SMALL, State, items};
+use super::items::StoredItems;
+use super::release::{Digests, Loss, Packed, RECORD, Release};
+use super::{SMALL, State, Trust, items};
 use base::error::IoContext as _;
 use base::{Digest, Fault, Operator, Timestamp, durable};
 use bundle::{Artifact, ReleaseId, Verified};
@@ -67,16 +68,16 @@ impl Staging {
     }
 
     /// Computes the loss for agents against the served release, with the items that were stripped on import.
-    fn loss(&mut self, verdicts: &[Verdict], id: &ReleaseId) -> Result<Loss, Fault> {
-        let (sections, file) = self.items.finish()?;
-        let new = ReleaseItems { verdicts, sections, file };
+    fn loss(&self, trust: &Trust, verdicts: &[Verdict], id: &ReleaseId, items: StoredItems) -> Result<Loss, Fault> {
+        let new = ReleaseItems { verdicts, sections: items.sections, file: items.file };
         let stripped = verdicts.iter().filter_map(|verdict| verdict.stripped.as_ref());
         let mut lost: u64 = stripped.map(|stripped| stripped.places().len() as u64).sum();
         let twice = compare::count_duplicates(&new)?;
-        let Some(served) = self.state.served_release(id)? else {
+        let Some(served) = self.state.served_release(trust, id)? else {
             return Ok(Loss { lost, of: new.count().saturating_add(lost), twice, ..Loss::default() });
         };
-        let former = self.state.verdicts(&self.state.release(&served)?)?;
+        let served = self.state.release(trust, &served)?;
+        let former = self.state.verdicts(&served)?;
         let (sections, file) = self.state.items(&served)?;
         let old = ReleaseItems { verdicts: &former, sections, file };
         compare(&old, &new, &mut |change, _| {
@@ -85,12 +86,13 @@ impl Staging {
         let databases = verdicts.iter().filter(|verdict| verdict.database.is_some());
         let is_older = |new: &&Verdict| former.iter().any(|former| former.path == new.path && new.goes_back(former));
         let older = databases.filter(is_older).count() as u64;
-        Ok(Loss { lost, of: old.count(), twice, older, again: self.find_same_content(verdicts, &former, id)? })
+        Ok(Loss { lost, of: old.count(), twice, older, again: self.find_same_content(trust, verdicts, &former, id)? })
     }
 
     /// Finds the earlier release of the feed with exactly this content, where that is not the served one.
     fn find_same_content(
         &self,
+        trust: &Trust,
         verdicts: &[Verdict],
         served: &[Verdict],
         id: &ReleaseId,
@@ -102,14 +104,12 @@ impl Staging {
         if same(served) {
             return Ok(None);
         }
-        let folder = self.state.root().join("releases").join(&id.feed);
-        let versions = durable::names(&folder)?.into_iter().filter_map(|name| name.parse::<u64>().ok());
         let mut found = None;
-        for version in versions.filter(|version| *version < id.version) {
-            let earlier = self.state.release(&ReleaseId { feed: id.feed.clone(), version })?;
+        for kept in trust.kept_releases().into_iter().filter(|kept| kept.feed == id.feed && kept.version < id.version) {
+            let earlier = self.state.release(trust, &kept)?;
             let Counts { cleared, stripped, withheld } = earlier.counts;
             if cleared + stripped + withheld == verdicts.len() as u64 && same(&self.state.verdicts(&earlier)?) {
-                found = found.max(Some(version));
+                found = found.max(Some(kept.version));
             }
         }
         Ok(found)
@@ -120,7 +120,12 @@ impl Staging {
     ///
     /// Stopping is safe: nobody reads the release before the trust file names it, so that the order of the writes does
     /// not matter; but all of it must be on the disk when this returns.
-    pub fn commit(examined: Examined<Self>, operator: &Operator, now: Timestamp) -> Result<Release, Fault> {
+    pub fn commit(
+        examined: Examined<Self>,
+        trust: &Trust,
+        operator: &Operator,
+        now: Timestamp,
+    ) -> Result<Release, Fault> {
         let (spooled, mut staging, verdicts) = examined.into_parts();
         let verified = spooled.verified();
         if verified.digest() != staging.manifest {
@@ -129,7 +134,9 @@ impl Staging {
         let pack = staging.folder.join("pack");
         staging.pack.flush().during("write", &pack)?;
         staging.pack.get_ref().sync_all().during("sync", &pack)?;
-        let loss = staging.loss(&verdicts, &release_id(verified))?;
+        let items = staging.items.finish()?;
+        let mut digests = Digests::from([("items".to_owned(), items.records), ("items.json".to_owned(), items.index)]);
+        let loss = staging.loss(trust, &verdicts, &release_id(verified), items)?;
         for path in std::mem::take(&mut staging.waiting) {
             durable::remove(&path)?;
         }
@@ -145,16 +152,25 @@ impl Staging {
         durable::create_dir(&staging.folder.join("statements"))?;
         for (name, bytes) in &verified.envelope().signatures {
             durable::replace(&staging.folder.join(name), bytes)?;
+            digests.insert(name.clone(), Digest::of(bytes));
         }
         durable::replace(&staging.folder.join("manifest.json"), &verified.envelope().document)?;
-        durable::replace_json(&staging.folder.join("pack.json"), &staging.packed)?;
-        durable::replace_json(&staging.folder.join("release.json"), &release)?;
+        let pack = durable::replace_json(&staging.folder.join("pack.json"), &staging.packed)?;
+        let own = durable::replace_json(&staging.folder.join("release.json"), &release)?;
+        let others = [
+            ("manifest.json", release.manifest),
+            ("verdicts.json", stored),
+            ("pack.json", pack),
+            ("release.json", own),
+        ];
+        digests.extend(others.map(|(name, digest)| (name.to_owned(), digest)));
+        let record = durable::replace_json(&staging.folder.join(RECORD), &digests)?;
         let to = staging.state.release_path(&release.id());
         durable::create_dir(to.parent().unwrap_or(&to))?;
         // A folder that an interrupted run left there was never accepted.
         durable::remove(&to)?;
         durable::settle(&staging.folder, &to)?;
-        Ok(release)
+        Ok(release.recorded(record, digests))
     }
 }
 

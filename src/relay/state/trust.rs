@@ -1,34 +1,46 @@
 //! Trust state, `trust/trust.json`: everything that the relay has accepted. The file is replaced as a whole, and that
-//! step makes an import count: a release above its feed's highest version does not exist for anyone.
+//! step makes an import count: a release above its feed's highest version does not exist for anyone. The log's key has
+//! signed it, so that nobody else can write it; an old copy is told by the entries that the log has had since.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::history::{Histories, ShownSet};
 use super::{LONGEST, State};
 use crate::log::writer::each_between;
-use crate::log::{Entry, Event};
+use crate::log::{Entry, Event, Log};
 use base::{Digest, Fault, Timestamp, durable};
 use bundle::directive::{Order, TakenDirective};
 use bundle::keyring::Epoch;
 use bundle::{FeedTrust, Successor};
 use tlog::check::read_vkey;
 use tlog::stored::read_checkpoint;
+use tlog::{signed, tree};
 
-const FORMAT: &str = "gaprelay-trust/1";
+/// Format of the file, and with it of the whole state folder: what lies elsewhere in it changes its form with this.
+const FORMAT: &str = "gaprelay-trust/2";
+/// The first format.
+pub(super) const FORMER: &str = "gaprelay-trust/1";
+
+/// Detail of the fault that the trust file is an older copy.
+pub(crate) const OLDER: &str = "it is older than the import log: an older copy was put back. Nothing was changed. Restore the newest copy, or have two officers repair it: gaprelay repair";
 
 /// Trust state: everything that was accepted so far.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Trust {
-    /// Always `gaprelay-trust/1`.
-    format: String,
+    /// Always `gaprelay-trust/2`.
+    pub(super) format: String,
     /// Keyring in force.
     pub keyring: KeyringPin,
     /// Number of entries of the import log when this was written: later entries must not tell of more than this file.
     #[serde(default)]
     pub entries: u64,
+    /// Root of their tree.
+    #[serde(default = "no_root")]
+    pub root: Digest,
     /// Newest time that a signer has vouched for: the clock must not be behind it.
     pub floor: Timestamp,
     /// Value of the floor each time officers turned the clock back: times that never were, and none is turned back
@@ -38,11 +50,33 @@ pub struct Trust {
     /// Head of the access log that stands in the import log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchored: Option<Anchor>,
+    /// Digests of all keyrings that were in force, by version.
+    #[serde(default)]
+    pub keyrings: BTreeMap<u64, Digest>,
     /// Accepted versions, by feed.
     pub feeds: BTreeMap<String, FeedTrust>,
+    /// Releases that are kept, by feed and version, with the statements on them.
+    #[serde(default)]
+    pub releases: Histories,
+    /// Set that each channel shows, by channel.
+    #[serde(default)]
+    pub channels: BTreeMap<String, ShownSet>,
     /// Officers' directives that count, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub directives: Vec<TakenDirective>,
+}
+
+/// Trust file as it was found.
+pub enum Stored {
+    /// In the present format.
+    Present(Box<Trust>),
+    /// In the former format, which nobody has signed.
+    Former(Box<Trust>),
+}
+
+/// Root of a tree without leaves.
+fn no_root() -> Digest {
+    Digest(tree::root_of(&[]))
 }
 
 /// Version and digest of the keyring in force.
@@ -74,37 +108,95 @@ impl Trust {
             format: FORMAT.into(),
             keyring: KeyringPin { version, sha256 },
             entries: 0,
+            root: no_root(),
             floor: Timestamp::default(),
             turned_back: BTreeSet::new(),
             anchored: None,
+            keyrings: BTreeMap::from([(version, sha256)]),
             feeds: BTreeMap::new(),
+            releases: BTreeMap::new(),
+            channels: BTreeMap::new(),
             directives: Vec::new(),
         }
     }
 
-    /// Reads the trust file. Fault: the file is missing, or cannot be read as one.
+    /// Reads the trust file, for whoever changes nothing. Fault: the file is missing, the log's key has not signed it as
+    /// one, or it is older than the log.
     pub fn load(state: &State) -> Result<Self, Fault> {
-        let path = state.root().join("trust/trust.json");
-        let damaged = |detail: String| Fault::damaged(path.to_string_lossy(), detail);
-        let trust: Self = serde_json::from_slice(&durable::read(&path, LONGEST)?).map_err(|e| {
-            damaged(format!(
-                "it is not a trust file ({e}); nothing was changed. Two officers can repair it: gaprelay repair"
-            ))
-        })?;
-        if trust.format != FORMAT {
-            return Err(damaged(format!(
-                "its format is not {FORMAT}: another version of gaprelay wrote it; nothing was changed"
-            )));
+        // The keeper may go on between the two looks.
+        for _ in 0..3 {
+            let trust = match Self::read(state)? {
+                Stored::Present(trust) => trust,
+                Stored::Former(_) => {
+                    return Err(Fault::usage(
+                        "this state folder was made by an earlier version of gaprelay",
+                        "Bring it to the format of this version: gaprelay settle",
+                    ));
+                }
+            };
+            // A damaged log is told by whoever reads that.
+            if trust.is_as_new_as_the_log(state).unwrap_or(true) {
+                return Ok(*trust);
+            }
         }
-        Ok(trust)
+        Err(Fault::damaged(state.trust_path().to_string_lossy(), OLDER))
     }
 
-    /// Replaces the trust file, durably.
-    pub fn save(&self, state: &State) -> Result<(), Fault> {
-        durable::replace(&state.root().join("trust/trust.json"), &self.to_bytes()?)
+    fn is_as_new_as_the_log(&self, state: &State) -> Result<bool, Fault> {
+        let folder = state.import_log();
+        let size = read_checkpoint(&folder, state.log_key()?)?.size;
+        let mut since = Vec::new();
+        each_between(&folder, (self.entries, size), size, |number, _, entry| {
+            since.push((number, entry));
+            Ok(())
+        })?;
+        Ok(self.not_applied(since, size).is_some())
     }
 
-    /// Content of the file.
+    /// Reads the trust file in the present format or the former.
+    pub fn read(state: &State) -> Result<Stored, Fault> {
+        #[derive(Deserialize)]
+        struct Format {
+            format: String,
+        }
+        let path = state.trust_path();
+        let damaged = |detail: &str| {
+            let next = "nothing was changed. Two officers can repair it: gaprelay repair";
+            Fault::damaged(path.to_string_lossy(), format!("{detail}; {next}"))
+        };
+        let bytes = durable::read(&path, LONGEST)?;
+        let format = serde_json::from_slice(&bytes).map(|it: Format| it.format);
+        match format.as_deref() {
+            Ok(FORMAT) => {
+                let json = signed::open(state.log_key()?, FORMAT, &bytes);
+                let json =
+                    json.ok_or_else(|| damaged("it is not as this relay wrote it: its signature does not hold"))?;
+                let trust =
+                    serde_json::from_slice(&json).map_err(|e| damaged(&format!("it is not a trust file ({e})")))?;
+                Ok(Stored::Present(Box::new(trust)))
+            }
+            Ok(FORMER) => {
+                let trust =
+                    serde_json::from_slice(&bytes).map_err(|e| damaged(&format!("it is not a trust file ({e})")))?;
+                Ok(Stored::Former(Box::new(trust)))
+            }
+            Ok(other) if other.starts_with("gaprelay-trust/") => Err(Fault::damaged(
+                path.to_string_lossy(),
+                format!(
+                    "its format is {}, and this version of gaprelay knows {FORMAT}: another version wrote it. Nothing was changed. Use that version",
+                    base::quoted(other)
+                ),
+            )),
+            Ok(_) | Err(_) => Err(damaged("it is not a trust file")),
+        }
+    }
+
+    /// Replaces the trust file, durably, signed with the key of the log that it is made from.
+    pub fn save(&self, state: &State, log: &Log) -> Result<(), Fault> {
+        durable::replace(&state.trust_path(), &log.sign(FORMAT, &self.to_bytes()?)?)
+    }
+
+    /// Content of the file, without its signature.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Fault> {
         serde_json::to_vec_pretty(self).map_err(|_| Fault::Internal("the trust file cannot be turned into JSON"))
     }
@@ -117,15 +209,18 @@ impl Trust {
             return Some(Self { entries: number + 1, floor: entry.time, ..first });
         }
         let mut trust = known?;
+        let is_history = trust.apply_history(number, entry);
         match &entry.event {
             Event::Imported { feed, version, manifest, .. } => {
                 trust.feeds.entry(feed.clone()).or_default().accept(*version, *manifest, &BTreeSet::new());
+                trust.drop_histories();
             }
             Event::KeyringReplaced { version, keyring, epochs, .. } => {
-                trust.keyring = KeyringPin { version: *version, sha256: *keyring };
+                trust.enter_keyring(*version, *keyring);
                 for epoch in epochs.iter().filter_map(|text| text.parse::<Epoch>().ok()) {
                     trust.feeds.entry(epoch.feed.clone()).or_default().enter(&epoch);
                 }
+                trust.drop_histories();
             }
             Event::Directive { key, text, signature, clock, .. } => {
                 let given = TakenDirective {
@@ -142,6 +237,7 @@ impl Trust {
                 }
             }
             Event::Anchored { size, root, .. } => trust.anchored = Some(Anchor { size: *size, root: *root }),
+            _ if is_history => {}
             _ => return Some(trust),
         }
         (trust.entries, trust.floor) = (number + 1, trust.floor.max(entry.time));
@@ -178,13 +274,31 @@ impl Trust {
             Event::Directive { key, text, .. } => {
                 is_last || self.directives.iter().any(|given| given.key == *key && given.text == *text)
             }
-            _ => true,
+            _ => self.reflects_history(entry),
         }
+    }
+
+    /// Of the entries behind those that this was made from, to the end of a log of `size`: those that it does not include,
+    /// and that a cut kept from being applied. None where it does not include another: the file is an older copy.
+    pub fn not_applied(&self, since: Vec<(u64, Entry)>, size: u64) -> Option<Vec<(u64, Entry)>> {
+        let missing: Vec<_> =
+            since.into_iter().filter(|(number, entry)| !self.reflects(entry, number + 1 == size)).collect();
+        missing.iter().all(|(_, entry)| entry.event.is_applied()).then_some(missing)
     }
 
     /// True when it agrees with a replay of the log, except for times and for an act whose outcome the next entry will
     /// state.
     pub fn agrees_with(&self, replay: &Self) -> bool {
+        let releases = replay.kept_releases().iter().all(|id| {
+            let is_forgotten = self.accepted_manifest(&id.feed, id.version).is_none();
+            is_forgotten || self.history(id) == replay.history(id)
+        });
+        let channels = replay.channels.iter().all(|(channel, shown)| self.channels.get(channel) == Some(shown));
+        self.agrees_with_former(replay) && releases && channels && self.keyrings == replay.keyrings
+    }
+
+    /// The same of a trust state in the former format, which says nothing of releases and channels.
+    pub fn agrees_with_former(&self, replay: &Self) -> bool {
         let feeds = replay.feeds.iter().all(|(feed, replayed)| {
             let known = self.feed(feed);
             known.highest >= replayed.highest
@@ -205,10 +319,11 @@ impl Trust {
     /// Puts the next keyring in force.
     pub fn apply_succession(&mut self, successor: &Successor) {
         let keyring = successor.keyring();
-        self.keyring = KeyringPin { version: keyring.version, sha256: successor.digest() };
+        self.enter_keyring(keyring.version, successor.digest());
         for epoch in &keyring.epochs {
             self.feeds.entry(epoch.feed.clone()).or_default().enter(epoch);
         }
+        self.drop_histories();
     }
 
     /// Newest time on record: from signers' dates, from officers, and from the last entry of the import log.

@@ -2,6 +2,7 @@
 
 use super::Trust;
 use crate::log::Entry;
+use base::Digest;
 use tlog::tree::{Edge, Hash};
 
 /// Trust state of the entries replayed so far.
@@ -23,8 +24,9 @@ impl TrustReplay {
             return;
         };
         self.trust = Trust::with_entry(self.trust.take(), number, &entry);
-        if self.trust.as_ref().is_some_and(|trust| trust.entries == number + 1) {
+        if let Some(trust) = self.trust.as_mut().filter(|trust| trust.entries == number + 1) {
             self.head = (number + 1, edge.root());
+            trust.root = Digest(edge.root());
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::review::layout::{fact_list, framed_page, mark, quoted_text, safe_text
 use crate::review::readers::PageReader;
 use crate::review::request::PageRequest;
 use crate::review::response::PageResponse;
+use crate::state::Trust;
 use base::limits::human;
 use base::quoted::whole;
 use base::{Digest, Error, Reason, Refusal, clock};
@@ -32,7 +33,8 @@ pub(crate) fn page(
     id: &ReleaseId,
 ) -> Result<PageResponse, Error> {
     let details = release_details(&context.state, &context.config, id)?;
-    let changes = release_changes(&context.state, &details.row.release, &details.verdicts)?;
+    let trust = Trust::load(&context.state)?;
+    let changes = release_changes((&context.state, &trust), &details.row.release, &details.verdicts)?;
     let body = html! {
         (about(&details, medium_of(&context.state, id)?.as_ref()))
         section { h2 { "What it changes for agents" } (differences(&changes)) }
@@ -48,7 +50,8 @@ pub(crate) fn page(
 /// Statement as a file: byte for byte the text to be signed.
 pub(crate) fn statement(context: &ReviewContext, request: &PageRequest, id: &ReleaseId) -> Result<PageResponse, Error> {
     let details = release_details(&context.state, &context.config, id)?;
-    let items = release_changes(&context.state, &details.row.release, &details.verdicts)?.items;
+    let trust = Trust::load(&context.state)?;
+    let items = release_changes((&context.state, &trust), &details.row.release, &details.verdicts)?.items;
     let text = draft(request, &details, items.digest()?)?.to_string();
     Ok(PageResponse::text(text))
 }
@@ -373,7 +376,7 @@ fn sign(reader: &PageReader, id: &ReleaseId, statement: &Statement, query: &str)
 /// Names of the officers whose keys are usable now; empty if the keyring cannot be read, a fault that the page Today
 /// shows.
 fn officers(context: &ReviewContext) -> Vec<String> {
-    let keyring = crate::state::Trust::load(&context.state).and_then(|trust| context.state.keyring(&trust));
+    let keyring = Trust::load(&context.state).and_then(|trust| context.state.keyring(&trust));
     let Ok(keyring) = keyring else { return Vec::new() };
     let usable = |key: &&bundle::keyring::Key| {
         let raw = bundle::keyring::RawKey::parse(&key.public);

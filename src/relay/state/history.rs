@@ -1,0 +1,210 @@
+//! What the import log tells of each release and channel, kept at hand in the trust file: the record of a release, the
+//! statements that count, the set that a channel was switched to. What lies in `releases/` and `channels/` is evidence, which
+//! is compared with this whenever a decision rests on it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Trust;
+use super::trust::KeyringPin;
+use crate::log::{Entry, Event};
+use base::{Digest, Timestamp};
+use bundle::ReleaseId;
+use bundle::statement::Decision;
+use serve::set::CurrentSet;
+
+/// Statement on a release that counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct TakenStatement {
+    /// When it was taken.
+    pub taken: Timestamp,
+    /// Decision.
+    pub decision: Decision,
+    /// The officer's name.
+    pub officer: String,
+    /// The officer's raw public key, hex; its id, where an earlier version of gaprelay took the statement.
+    pub key: String,
+    /// Id of the key.
+    pub key_id: String,
+    /// Version of the keyring that was in force.
+    pub keyring: u64,
+    /// Digest of the statement's text.
+    pub text: Digest,
+    /// Digest of the signature file.
+    pub signature: Digest,
+    /// Number of officers whom the feed asked for when it was taken; of a withdrawal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needed: Option<u64>,
+}
+
+/// History of a release that is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseHistory {
+    /// Digest of its record: of the list of its files' digests. None for a release of an earlier version of gaprelay, until
+    /// the log has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<Digest>,
+    /// Version of the keyring that was in force when it was imported.
+    pub keyring: u64,
+    /// Statements that count, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub statements: Vec<TakenStatement>,
+}
+
+/// Histories of releases by feed and version.
+pub(super) type Histories = BTreeMap<String, BTreeMap<u64, ReleaseHistory>>;
+
+/// Set that the log says a channel was switched to last, and the number of the entry that announced it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ShownSet {
+    /// Number of the entry `publish-started`.
+    pub entry: u64,
+    /// Number of the set.
+    pub generation: u64,
+    /// Digest of the set file.
+    pub set: Digest,
+}
+
+impl ShownSet {
+    /// The set.
+    pub fn current(&self) -> CurrentSet {
+        CurrentSet { generation: self.generation, set: self.set }
+    }
+}
+
+impl Trust {
+    /// History of a release; none if it was never accepted, is void, or is no longer kept.
+    pub fn history(&self, id: &ReleaseId) -> Option<&ReleaseHistory> {
+        self.accepted_manifest(&id.feed, id.version)?;
+        self.releases.get(&id.feed)?.get(&id.version).filter(|history| history.record.is_some())
+    }
+
+    /// Statements on a release that count, oldest first.
+    pub fn statements(&self, id: &ReleaseId) -> &[TakenStatement] {
+        self.history(id).map_or(&[], |history| history.statements.as_slice())
+    }
+
+    /// Releases that were accepted and are kept, by feed and version.
+    pub fn kept_releases(&self) -> Vec<ReleaseId> {
+        let of = |(feed, versions): (&String, &BTreeMap<u64, ReleaseHistory>)| {
+            let feed = feed.clone();
+            let ids: Vec<_> =
+                versions.keys().map(|version| ReleaseId { feed: feed.clone(), version: *version }).collect();
+            ids
+        };
+        self.releases.iter().flat_map(of).filter(|id| self.history(id).is_some()).collect()
+    }
+
+    /// Set that a channel shows, or the tree of the repository for TUF clients.
+    pub fn shown(&self, channel: &str) -> Option<CurrentSet> {
+        self.channels.get(channel).map(ShownSet::current)
+    }
+
+    /// Remembers a release that is accepted now, with the digest of its record.
+    pub fn keep(&mut self, id: &ReleaseId, record: Option<Digest>) {
+        let keyring = self.keyring.version;
+        let versions = self.releases.entry(id.feed.clone()).or_default();
+        let history = versions.entry(id.version).or_insert(ReleaseHistory { record, keyring, statements: Vec::new() });
+        history.record = record.or(history.record);
+    }
+
+    /// Forgets the releases that are no longer accepted.
+    pub(super) fn drop_histories(&mut self) {
+        let Self { feeds, releases, .. } = self;
+        releases.retain(|feed, versions| {
+            versions.retain(|version, _| feeds.get(feed).is_some_and(|known| known.accepted.contains_key(version)));
+            !versions.is_empty()
+        });
+    }
+
+    /// Applies an entry to the histories; false for an entry that is about something else.
+    pub(super) fn apply_history(&mut self, number: u64, entry: &Entry) -> bool {
+        match &entry.event {
+            Event::Imported { feed, version, record, .. } => {
+                self.keep(&ReleaseId { feed: feed.clone(), version: *version }, *record);
+            }
+            Event::Recorded { feed, version, record } => {
+                self.keep(&ReleaseId { feed: feed.clone(), version: *version }, Some(*record));
+            }
+            Event::Statement { feed, version, .. } => {
+                let Some(taken) = TakenStatement::of(entry, self.keyring.version) else { return false };
+                if let Some(history) = self.releases.get_mut(feed).and_then(|versions| versions.get_mut(version)) {
+                    history.statements.push(taken);
+                }
+            }
+            Event::Collected { releases } => {
+                for id in releases.iter().filter_map(|id| id.parse::<ReleaseId>().ok()) {
+                    if let Some(versions) = self.releases.get_mut(&id.feed) {
+                        versions.remove(&id.version);
+                    }
+                }
+                self.releases.retain(|_, versions| !versions.is_empty());
+            }
+            // One keeper at a time finishes each act before the next: the entry before announced the switch.
+            Event::Published { channel, generation, set } => {
+                let shown = ShownSet { entry: number.saturating_sub(1), generation: *generation, set: *set };
+                self.channels.insert(channel.clone(), shown);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// True when the histories include this entry; of other entries nothing is said.
+    pub(super) fn reflects_history(&self, entry: &Entry) -> bool {
+        let history = |feed: &String, version: &u64| self.releases.get(feed).and_then(|versions| versions.get(version));
+        match &entry.event {
+            Event::Recorded { feed, version, record } => {
+                history(feed, version).is_some_and(|it| it.record == Some(*record))
+            }
+            Event::Statement { feed, version, .. } => {
+                let taken = TakenStatement::of(entry, self.keyring.version);
+                let is_this = |other: &TakenStatement| {
+                    taken.as_ref().is_some_and(|it| (it.text, it.signature) == (other.text, other.signature))
+                };
+                history(feed, version).is_none_or(|history| history.statements.iter().any(is_this))
+            }
+            Event::Collected { releases } => releases
+                .iter()
+                .filter_map(|id| id.parse::<ReleaseId>().ok())
+                .all(|id| history(&id.feed, &id.version).is_none()),
+            Event::Published { channel, generation, .. } => {
+                self.channels.get(channel).is_some_and(|shown| shown.generation >= *generation)
+            }
+            _ => true,
+        }
+    }
+
+    /// Remembers that a keyring is in force.
+    pub(super) fn enter_keyring(&mut self, version: u64, sha256: Digest) {
+        self.keyring = KeyringPin { version, sha256 };
+        self.keyrings.insert(version, sha256);
+    }
+}
+
+impl TakenStatement {
+    /// Statement of an entry `statement`, taken while the keyring of this version was in force.
+    fn of(entry: &Entry, keyring: u64) -> Option<Self> {
+        let Event::Statement { decision, officer, key_id, key, needed, text, signature, .. } = &entry.event else {
+            return None;
+        };
+        Some(Self {
+            taken: entry.time,
+            decision: Decision::parse(decision)?,
+            officer: officer.clone(),
+            key: key.clone().unwrap_or_else(|| key_id.clone()),
+            key_id: key_id.clone(),
+            keyring,
+            text: Digest::of(text.as_bytes()),
+            signature: Digest::of(signature.as_bytes()),
+            needed: *needed,
+        })
+    }
+}

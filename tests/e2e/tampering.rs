@@ -1,0 +1,238 @@
+//! Who can write to the state folder, and has not the log's key: nothing is published that was not, nothing comes back, and
+//! `fsck` finds it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::support::*;
+
+/// Content of a release of `feed` that agents can tell from the others.
+const THIRD: &[File<'_>] = &[("a.hdb", b"44d88612fea8a8f36de82e1278abb02d:68:Third\n", "clamav-hashes")];
+const LARGE: usize = 300 << 10;
+
+/// Releases of every standing: `feed/2` is shown, `feed/3` was shown and withdrawn, `feed/4` refused, `two/1` held with one
+/// approval of two; `auto/1` has a blob.
+fn world() -> World {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    world.publish("feed", 2, OTHER);
+    world.publish("feed", 3, THIRD);
+    fs::copy(world.state().join("channels/c/pointer"), world.path("third")).unwrap();
+    fs::copy(world.state().join("trust/trust.json"), world.path("trust.json")).unwrap();
+    world.decide("feed/3", "officer", &world.officer, "withdraw").expect(0);
+    let fourth: &[File<'_>] = &[("a.hdb", b"44d88612fea8a8f36de82e1278abb02c:68:Fourth\n", "clamav-hashes")];
+    world.import(&world.bundle("feed", 4, fourth)).expect(0);
+    world.decide("feed/4", "officer", &world.officer, "refuse").expect(0);
+    let list = digests(u32::try_from(LARGE / 65 + 1).unwrap());
+    world.import(&world.bundle("auto", 1, &[("b.txt", &list, "sha256-list")])).expect(0);
+    world.import(&world.bundle("two", 1, ONE)).expect(0);
+    world.decide("two/1", "officer", &world.officer, "approve").expect(0);
+    world.fsck();
+    world
+}
+
+fn names(folder: &Path) -> Vec<PathBuf> {
+    let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    names
+}
+
+/// The statement of this decision on a release: its file and its content.
+fn statement(world: &World, release: &str, decision: &str) -> (PathBuf, Value) {
+    let folder = world.state().join("releases").join(release).join("statements");
+    let read = |path: PathBuf| (path.clone(), serde_json::from_slice::<Value>(&fs::read(path).unwrap()).unwrap());
+    names(&folder).into_iter().map(read).find(|(_, it)| it["decision"] == decision).unwrap()
+}
+
+fn edit(path: &Path, change: impl FnOnce(&mut Value)) {
+    let mut value: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    change(&mut value);
+    fs::write(path, serde_json::to_vec(&value).unwrap()).unwrap();
+}
+
+fn flip(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+fn write(path: &Path, bytes: impl AsRef<[u8]>) {
+    fs::write(path, bytes).unwrap();
+}
+
+type Tampering<'a> = (&'a str, &'a dyn Fn(&World));
+
+/// What agents see of both channels, from a server that starts now; an empty text where it shows nothing.
+fn served(world: &World) -> [String; 3] {
+    let server = Server::start(world, "serve");
+    ["/c/a.hdb", "/c/b.txt", "/two/a.hdb"].map(|path| run(Command::new("curl").args(["-sf", &server.url(path)])).out)
+}
+
+/// Each kind of tampering is found by `fsck`, publishes nothing, and brings nothing back.
+#[test]
+#[expect(clippy::too_many_lines, reason = "a row for each kind of tampering")]
+fn whoever_can_write_to_the_state_publishes_nothing() {
+    let world = world();
+    let saved = world.path("saved");
+    copy(&world.state(), &saved);
+    let before = served(&world);
+    assert!(before[0].contains("Other") && before[1].len() > LARGE && before[2].is_empty(), "{before:?}");
+    let release = |id: &str, file: &str| world.state().join("releases").join(id).join(file);
+    let pointer = world.state().join("channels/c/pointer");
+    let forged = |world: &World, text: &str| {
+        // The signature of one approval, under the text of another.
+        let (_, mut other) = statement(world, "feed/2", "approve");
+        let (_, first) = statement(world, "two/1", "approve");
+        other["text"] = text.replace("OWN", first["text"].as_str().unwrap()).into();
+        other["officer"] = "second".into();
+        other["key"] = "00".repeat(32).into();
+        write(&release("two/1", "statements/forged.json"), other.to_string());
+    };
+    let rows: &[Tampering<'_>] = &[
+        ("an approval with the signature of another", &|world| forged(world, "OWN")),
+        ("an approval moved to another release", &|world| {
+            let (path, _) = statement(world, "feed/2", "approve");
+            fs::copy(path, release("two/1", "statements/moved.json")).unwrap();
+        }),
+        ("the text of a statement replaced", &|world| {
+            let (path, _) = statement(world, "feed/2", "approve");
+            edit(&path, |it| it["text"] = it["text"].as_str().unwrap().replace("test", "best").into());
+        }),
+        ("an approval removed", &|world| fs::remove_file(statement(world, "feed/2", "approve").0).unwrap()),
+        ("a withdrawal removed", &|world| fs::remove_file(statement(world, "feed/3", "withdraw").0).unwrap()),
+        ("all statements on a withdrawn release but its approval removed", &|world| {
+            let (path, kept) = statement(world, "feed/3", "approve");
+            fs::remove_dir_all(path.parent().unwrap()).unwrap();
+            fs::create_dir(path.parent().unwrap()).unwrap();
+            write(&path, kept.to_string());
+        }),
+        ("a refusal removed", &|world| fs::remove_file(statement(world, "feed/4", "refuse").0).unwrap()),
+        ("items emptied", &|_| {
+            write(&release("feed/2", "items"), b"");
+            write(&release("feed/2", "items.json"), b"[]");
+        }),
+        ("an item changed", &|_| flip(&release("two/1", "items"))),
+        ("verdicts changed", &|_| {
+            edit(&release("two/1", "verdicts.json"), |it| it[0]["decision"] = "withheld".into());
+        }),
+        ("the importing operator changed", &|_| {
+            edit(&release("two/1", "release.json"), |it| it["operator"]["name"] = "nobody".into());
+        }),
+        ("the loss of a release set to nothing", &|_| {
+            edit(&release("two/1", "release.json"), |it| it["loss"]["of"] = 0.into());
+        }),
+        ("a manifest changed", &|_| flip(&release("feed/2", "manifest.json"))),
+        ("a manifest's signature changed", &|_| flip(&release("feed/2", "manifest.json.minisig"))),
+        ("a manifest's signature removed", &|_| {
+            fs::remove_file(release("feed/2", "manifest.json.minisig")).unwrap();
+        }),
+        ("a pack's index changed", &|_| {
+            edit(&release("two/1", "pack.json"), |it| it[0]["offset"] = 1.into());
+        }),
+        ("a release's record removed", &|_| fs::remove_file(release("feed/1", "digests.json")).unwrap()),
+        ("a release's record made up", &|_| {
+            edit(&release("two/1", "digests.json"), |it| it["items"] = "00".repeat(32).into());
+        }),
+        ("the newest approved release removed", &|world| {
+            fs::remove_dir_all(world.state().join("releases/feed/2")).unwrap();
+        }),
+        ("a pointer removed", &|_| fs::remove_file(&pointer).unwrap()),
+        ("a channel removed", &|world| fs::remove_dir_all(world.state().join("channels/c")).unwrap()),
+        ("a pointer changed", &|_| flip(&pointer)),
+        ("a former pointer put back, to what was withdrawn", &|world| {
+            fs::copy(world.path("third"), &pointer).unwrap();
+        }),
+        ("a former pointer put back under a log that was cut", &|world| {
+            fs::copy(world.path("third"), &pointer).unwrap();
+            fs::remove_file(world.state().join("log/import/checkpoint")).unwrap();
+        }),
+        ("a former trust state put back", &|world| {
+            fs::copy(world.path("trust.json"), world.state().join("trust/trust.json")).unwrap();
+        }),
+        ("a set changed", &|world| {
+            flip(&world.state().join("channels/c/5.json"));
+        }),
+        ("the shown set changed", &|world| flip(&world.state().join("channels/c/6.json"))),
+        ("a set made up", &|world| {
+            edit(&world.state().join("channels/c/5.json"), |it| it["files"] = Value::Array(Vec::new()));
+        }),
+        ("the trust state without a withdrawal", &|world| {
+            edit(&world.state().join("trust/trust.json"), |it| {
+                it["releases"]["feed"]["3"]["statements"].as_array_mut().unwrap().pop().unwrap();
+            });
+        }),
+        ("the trust state with another key's signature", &|world| {
+            edit(&world.state().join("trust/trust.json"), |it| {
+                it["signature"] = "AAAA".into();
+            });
+        }),
+        ("the key beside the log replaced", &|world| {
+            let other = World::new();
+            fs::copy(other.state().join("log/import/vkey"), world.state().join("log/import/vkey")).unwrap();
+        }),
+        ("the log's secret key replaced", &|world| {
+            let other = World::new();
+            fs::copy(other.state().join("log/import.key"), world.state().join("log/import.key")).unwrap();
+        }),
+        ("the keyring changed", &|world| flip(&world.state().join("keyring/1.toml"))),
+    ];
+    let mut wrong = Vec::new();
+    for (what, tamper) in rows {
+        copy(&saved, &world.state());
+        tamper(&world);
+        let found = world.relay(&["fsck"]);
+        if found.code != Some(4) {
+            wrong.push(format!("{what}: not found\n{}", found.out));
+        }
+        let shown = served(&world);
+        let settled = world.relay(&["settle"]);
+        let later = served(&world);
+        for (now, was) in shown.iter().chain(&later).zip(before.iter().chain(&before)) {
+            if !now.is_empty() && now != was {
+                wrong.push(format!("{what}: agents get {now:.200}\n{}{}", settled.out, settled.err));
+            }
+        }
+        for line in world.relay(&["releases"]).out.lines() {
+            let is_shown = line.contains("published") && !line.contains("feed/2") && !line.contains("auto/1");
+            if is_shown {
+                wrong.push(format!("{what}: {line}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A server that runs never goes back to what was withdrawn, and keeps what it has when the pointer is taken away.
+#[test]
+fn a_running_server_does_not_go_back() {
+    let world = world();
+    let server = Server::start(&world, "serve");
+    let pointer = world.state().join("channels/c/pointer");
+    let right = fs::read(&pointer).unwrap();
+    let log = world.path("log");
+    copy(&world.state().join("log"), &log);
+    let faults = || {
+        let numbers = server.get("/-/metrics", "").body;
+        let line = numbers.lines().find(|line| line.starts_with("gaprelay_load_faults")).unwrap().to_owned();
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    for put in [Some(world.path("third")), None] {
+        let before = faults();
+        match put {
+            Some(third) => drop(fs::copy(third, &pointer).unwrap()),
+            None => fs::remove_file(&pointer).unwrap(),
+        }
+        until("the server looks at the pointer", || faults() > before);
+        assert!(server.get("/c/a.hdb", "").body.contains("Other"));
+        fs::write(&pointer, &right).unwrap();
+    }
+    // What is published after that is shown.
+    world.relay(&["settle"]).expect(0);
+    let fifth: &[File<'_>] = &[("a.hdb", b"44d88612fea8a8f36de82e1278abb02a:68:Fifth\n", "clamav-hashes")];
+    world.publish("feed", 5, fifth);
+    until("the next set is served", || server.get("/c/a.hdb", "").body.contains("Fifth"));
+}
