@@ -1,4 +1,4 @@
-//! An officer's directive: five lines that tighten what this relay accepts, or answer for one exception. See
+//! An officer's directive: lines that tighten what this relay accepts, or answer for one exception. See
 //! `schemas/directive.md`.
 
 use std::fmt;
@@ -7,14 +7,17 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::officer::signed_by;
-use super::statement::{check_who_and_why, edited};
+use super::scope::{Fields, Scope};
+use super::statement::check_who_and_why;
 use crate::keyring::{Key, RawKey, is_country};
 use crate::{Denied, Keyring, Right};
 use base::name::is_name;
 use base::{Digest, Reason, Refusal, Timestamp};
 
 /// The first line: no other kind of statement begins so.
-pub const FORMAT: &str = "gaprelay-directive/1";
+pub const FORMAT: &str = "gaprelay-directive/2";
+/// The first line in the former format, of directives that were taken before.
+const FORMER: &str = "gaprelay-directive/1";
 /// Longest directive, in bytes.
 const LONGEST: usize = 4096;
 
@@ -121,11 +124,11 @@ pub fn is_key_id(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b))
 }
 
-/// Content of the five lines.
+/// Content of a directive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directive {
-    /// Origin of the import log of the relay that it is for.
-    pub relay: String,
+    /// Where and when it may be handed in; of one in the former format the relay alone is known.
+    pub scope: Scope,
     /// Order.
     pub order: Order,
     /// By whom: the name in the keyring.
@@ -136,10 +139,8 @@ pub struct Directive {
 
 impl fmt::Display for Directive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{FORMAT}")?;
-        writeln!(f, "relay {}", self.relay)?;
-        writeln!(f, "{}", self.order)?;
-        writeln!(f, "officer {}", self.officer)?;
+        writeln!(f, "{FORMAT}\nrelay {}\n{}\nofficer {}", self.scope.relay, self.order, self.officer)?;
+        self.scope.write_times(f)?;
         writeln!(f, "reason {}", self.reason)
     }
 }
@@ -147,42 +148,35 @@ impl fmt::Display for Directive {
 impl Directive {
     /// True if these bytes are meant to be a directive, by their first line.
     pub fn is_one(bytes: &[u8]) -> bool {
-        bytes.split(|b| *b == b'\n').next() == Some(FORMAT.as_bytes())
+        let first = bytes.split(|b| *b == b'\n').next();
+        [FORMAT, FORMER].iter().any(|format| first == Some(format.as_bytes()))
     }
 
-    /// Reads the five lines. Refusal: `statement-malformed`.
+    /// Reads a directive that is handed in. Refusal: `statement-malformed`.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let malformed = |what: &str| Refusal::new(Reason::StatementMalformed, what);
-        if bytes.len() > LONGEST {
-            return Err(malformed("the directive is longer than 4096 bytes"));
-        }
-        let text = str::from_utf8(bytes).map_err(|_| malformed("the directive is not UTF-8"))?;
-        if let Some(cause) = edited(text) {
-            return Err(malformed(cause));
-        }
-        let lines: Vec<&str> = text.strip_suffix('\n').unwrap_or_default().split('\n').collect();
-        let [FORMAT, relay, order, officer, reason] = lines[..] else {
+        let Some(mut fields) = Fields::of(bytes, FORMAT, LONGEST)? else {
             return Err(malformed(
-                "the directive does not have exactly five lines, of which the first is gaprelay-directive/1 and the last has a line end",
+                "the first line of the directive is not gaprelay-directive/2; in the former form none is taken any more",
             ));
         };
-        let field = |number: u8, line: &str, key: &str| {
-            line.strip_prefix(key)
-                .map(str::to_owned)
-                .ok_or_else(|| malformed(&format!("line {number} of the directive does not begin with \"{key}\"")))
-        };
-        let directive = Self {
-            relay: field(2, relay, "relay ")?,
-            order: order.parse::<Order>().map_err(|cause| malformed(&format!("line 3 of the directive: {cause}")))?,
-            officer: field(4, officer, "officer ")?,
-            reason: field(5, reason, "reason ")?,
-        };
-        check_who_and_why(&directive.officer, &directive.reason)?;
-        if directive.to_string() == text {
-            Ok(directive)
-        } else {
-            Err(malformed("the directive differs from the text that gaprelay prints for it"))
-        }
+        let relay = fields.take("relay")?.to_owned();
+        let order = fields.line()?.parse().map_err(|cause: &str| fields.wrong(0, cause))?;
+        let (scope, officer, reason) = fields.end(relay)?;
+        let directive = Self { scope, order, officer, reason };
+        Fields::check_text(bytes, &directive.to_string())?;
+        Ok(directive)
+    }
+
+    /// Reads a directive that was taken before, in the present format or the former. Refusal: `statement-malformed`.
+    pub fn parse_taken(bytes: &[u8]) -> Result<Self, Refusal> {
+        let Some(mut fields) = Fields::of(bytes, FORMER, LONGEST)? else { return Self::parse(bytes) };
+        let (relay, times) = (fields.take("relay")?.to_owned(), Timestamp::default());
+        let order: Order = fields.line()?.parse().map_err(|cause: &str| fields.wrong(0, cause))?;
+        let (officer, reason) = (fields.take("officer")?.to_owned(), fields.take("reason")?.to_owned());
+        check_who_and_why(&officer, &reason)?;
+        Fields::check_text(bytes, &format!("{FORMER}\nrelay {relay}\n{order}\nofficer {officer}\nreason {reason}\n"))?;
+        Ok(Self { scope: Scope { relay, issued: times, until: times }, order, officer, reason })
     }
 
     /// Proves who signed `bytes`, and that this officer may order this; gives the raw key.
@@ -230,7 +224,7 @@ pub struct TakenDirective {
 impl TakenDirective {
     /// Parsed directive. It was verified before it was kept.
     pub fn directive(&self) -> Option<Directive> {
-        Directive::parse(self.text.as_bytes()).ok()
+        Directive::parse_taken(self.text.as_bytes()).ok()
     }
 
     /// The SHA-256 of its text: how a keyring names it to lift it.
@@ -273,7 +267,8 @@ mod tests {
             "clock 2026-12-01T00:00:00Z".into(),
             "clock 2026-12-01T00:00:00Z instead of 2026-12-01T00:00:01Z".into(),
         ] {
-            let good = format!("{FORMAT}\nrelay r/import/1\n{order}\nofficer j.doe\nreason lost\n");
+            let times = "issued 2026-11-26T09:00:00Z\nuntil 2026-11-28T09:00:00Z\n";
+            let good = format!("{FORMAT}\nrelay r/import/1\n{order}\nofficer j.doe\n{times}reason lost\n");
             assert_eq!(Directive::parse(good.as_bytes()).unwrap().to_string(), good);
             for (from, to) in [
                 (order.as_str(), "deny all"),
@@ -281,12 +276,16 @@ mod tests {
                 (order.as_str(), "deny origin Ru"),
                 ("\n", "\r\n"),
                 ("reason lost\n", "reason lost\nmore\n"),
-                ("directive/1", "directive/2"),
+                ("directive/2", "directive/3"),
+                (times, ""),
                 ("j.doe", "j doe"),
             ] {
                 let bad = good.replacen(from, to, 1);
                 assert_eq!(Directive::parse(bad.as_bytes()).unwrap_err().reason, Reason::StatementMalformed, "{bad}");
             }
+            let former = good.replace(times, "").replace(FORMAT, FORMER);
+            assert!(Directive::parse(former.as_bytes()).is_err());
+            assert_eq!(Directive::parse_taken(former.as_bytes()).unwrap().order.to_string(), order);
         }
     }
 }

@@ -25,6 +25,7 @@ pub(crate) mod release_id;
 
 // What officers sign.
 pub mod directive;
+pub mod scope;
 pub mod statement;
 
 // The repository for TUF clients.

@@ -1,11 +1,13 @@
-//! An officer's statement: eight lines that say what is decided about which bytes. See
-//! `schemas/statement.md`.
+//! An officer's statement: lines that say what is decided about which bytes, at which relay, and until when it may be handed
+//! in. See `schemas/statement.md`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::officer::signed_by;
+use super::scope::{Fields, Scope};
 use crate::keyring::RawKey;
 use crate::paths::is_invisible;
 use crate::{Keyring, ReleaseId, Right};
@@ -13,9 +15,13 @@ use base::name::{self, is_name};
 use base::{Digest, Reason, Refusal, Timestamp, quoted};
 
 /// The first line: no other kind of statement begins so, and no manifest does.
-pub const FORMAT: &str = "gaprelay-approval/1";
+pub const FORMAT: &str = "gaprelay-approval/2";
+/// The first line in the former format, of statements that were taken before.
+const FORMER: &str = "gaprelay-approval/1";
 /// Longest statement, in bytes.
-pub const LONGEST: usize = 4096;
+pub const LONGEST: usize = 16_384;
+/// Most releases of one statement.
+const MOST: usize = 32;
 
 /// Decision of an officer about a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,10 +71,10 @@ impl Decision {
     }
 }
 
-/// Content of the eight lines.
+/// Release that a statement decides about, as it was when the statement was printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Statement {
-    /// Release that is decided about.
+pub struct Subject {
+    /// Release.
     pub release: ReleaseId,
     /// Digest of its manifest.
     pub manifest: Digest,
@@ -76,6 +82,17 @@ pub struct Statement {
     pub verdicts: Digest,
     /// Digest of what it changes against what is served when it is signed.
     pub changes: Digest,
+    /// What an approval would take from agents, in words, where that is more than the feed lets pass unseen.
+    pub effect: Option<String>,
+}
+
+/// Content of a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// Where and when it may be handed in; none in the former format, in which no statement is taken any more.
+    pub scope: Option<Scope>,
+    /// Releases that are decided about, at least one, each once.
+    pub subjects: Vec<Subject>,
     /// Decision.
     pub decision: Decision,
     /// Downgrade ticket; nothing for other decisions.
@@ -88,11 +105,15 @@ pub struct Statement {
 
 impl fmt::Display for Statement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{FORMAT}")?;
-        writeln!(f, "release {}", self.release)?;
-        writeln!(f, "manifest sha256:{}", self.manifest)?;
-        writeln!(f, "verdicts sha256:{}", self.verdicts)?;
-        writeln!(f, "changes sha256:{}", self.changes)?;
+        match &self.scope {
+            Some(scope) => writeln!(f, "{FORMAT}\nrelay {}", scope.relay)?,
+            None => writeln!(f, "{FORMER}")?,
+        }
+        for Subject { release, manifest, verdicts, changes, effect } in &self.subjects {
+            writeln!(f, "release {release}\nmanifest sha256:{manifest}\nverdicts sha256:{verdicts}")?;
+            writeln!(f, "changes sha256:{changes}")?;
+            effect.iter().try_for_each(|effect| writeln!(f, "effect {effect}"))?;
+        }
         match &self.ticket {
             Some(Ticket { incident, until }) => {
                 writeln!(f, "decision {} incident {incident} until {until}", self.decision.word())?;
@@ -100,6 +121,7 @@ impl fmt::Display for Statement {
             None => writeln!(f, "decision {}", self.decision.word())?,
         }
         writeln!(f, "officer {}", self.officer)?;
+        self.scope.iter().try_for_each(|scope| scope.write_times(f))?;
         writeln!(f, "reason {}", self.reason)
     }
 }
@@ -111,65 +133,47 @@ impl Statement {
         Self::parse(self.to_string().as_bytes())
     }
 
-    /// Reads the eight lines. Refusal: `statement-malformed`.
+    /// Reads a statement that is handed in. Refusal: `statement-malformed`.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let malformed = |what: &str| Refusal::new(Reason::StatementMalformed, what);
-        if bytes.len() > LONGEST {
-            return Err(malformed("the statement is longer than 4096 bytes"));
+        let Some(mut fields) = Fields::of(bytes, FORMAT, LONGEST)? else {
+            return Err(malformed(if bytes.starts_with(FORMER.as_bytes()) {
+                "the statement is of the former form gaprelay-approval/1, which names no relay and no end: print it again here"
+            } else {
+                "the first line of the statement is not gaprelay-approval/2"
+            }));
+        };
+        let relay = fields.take("relay")?.to_owned();
+        let mut subjects = vec![subject(&mut fields)?];
+        while fields.is_next("release") {
+            subjects.push(subject(&mut fields)?);
         }
-        let text = str::from_utf8(bytes).map_err(|_| malformed("the statement is not UTF-8"))?;
-        if let Some(cause) = edited(text) {
-            return Err(malformed(cause));
+        let names: BTreeSet<&ReleaseId> = subjects.iter().map(|it| &it.release).collect();
+        if names.len() < subjects.len() || subjects.len() > MOST {
+            return Err(malformed("the statement names a release twice, or more than 32 releases"));
         }
-        let lines: Vec<&str> = text.strip_suffix('\n').unwrap_or_default().split('\n').collect();
-        let [FORMAT, release, manifest, verdicts, changes, decision, officer, reason] = lines[..] else {
-            return Err(malformed(
-                "the statement does not have exactly eight lines, of which the first is gaprelay-approval/1 and the last has a line end",
-            ));
-        };
-        let wrong = |number: u8, cause: &str| malformed(&format!("line {number} of the statement: {cause}"));
-        let field = |number: u8, line: &str, key: &str| {
-            line.strip_prefix(key)
-                .map(str::to_owned)
-                .ok_or_else(|| malformed(&format!("line {number} of the statement does not begin with \"{key}\"")))
-        };
-        let digest =
-            |number, line, key| field(number, line, key)?.parse::<Digest>().map_err(|cause| wrong(number, cause));
-        let (decided, ticket) = match field(6, decision, "decision ")?.split(' ').collect::<Vec<_>>()[..] {
-            ["approve"] => (Decision::Approve, None),
-            ["refuse"] => (Decision::Refuse, None),
-            ["withdraw"] => (Decision::Withdraw, None),
-            ["downgrade", "incident", incident, "until", until] => {
-                let until = until.parse::<Timestamp>().map_err(|cause| wrong(6, cause))?;
-                let ticket = Ticket { incident: incident.to_owned(), until };
-                if !ticket.is_sound() {
-                    return Err(wrong(6, "the incident's number is not 1 to 64 visible ASCII characters"));
-                }
-                (Decision::Downgrade, Some(ticket))
-            }
-            _ => {
-                return Err(wrong(
-                    6,
-                    "the decision is not approve, refuse, withdraw, or downgrade incident NUMBER until TIME",
-                ));
-            }
-        };
-        let statement = Self {
-            release: field(2, release, "release ")?.parse::<ReleaseId>().map_err(|cause| wrong(2, cause))?,
-            manifest: digest(3, manifest, "manifest sha256:")?,
-            verdicts: digest(4, verdicts, "verdicts sha256:")?,
-            changes: digest(5, changes, "changes sha256:")?,
-            decision: decided,
-            ticket,
-            officer: field(7, officer, "officer ")?,
-            reason: field(8, reason, "reason ")?,
-        };
-        check_who_and_why(&statement.officer, &statement.reason)?;
-        if statement.to_string() == text {
-            Ok(statement)
-        } else {
-            Err(malformed("the statement differs from the text that gaprelay prints for it"))
-        }
+        let (decision, ticket) = decided(&mut fields)?;
+        let (scope, officer, reason) = fields.end(relay)?;
+        let statement = Self { scope: Some(scope), subjects, decision, ticket, officer, reason };
+        Fields::check_text(bytes, &statement.to_string())?;
+        Ok(statement)
+    }
+
+    /// Reads a statement that was taken before, in the present format or the former. Refusal: `statement-malformed`.
+    pub fn parse_taken(bytes: &[u8]) -> Result<Self, Refusal> {
+        let Some(mut fields) = Fields::of(bytes, FORMER, LONGEST)? else { return Self::parse(bytes) };
+        let subjects = vec![subject(&mut fields)?];
+        let (decision, ticket) = decided(&mut fields)?;
+        let (officer, reason) = (fields.take("officer")?.to_owned(), fields.take("reason")?.to_owned());
+        check_who_and_why(&officer, &reason)?;
+        let statement = Self { scope: None, subjects, decision, ticket, officer, reason };
+        Fields::check_text(bytes, &statement.to_string())?;
+        Ok(statement)
+    }
+
+    /// What it says of a release, if it decides about it.
+    pub fn subject(&self, release: &ReleaseId) -> Option<&Subject> {
+        self.subjects.iter().find(|subject| subject.release == *release)
     }
 
     /// Proves who signed `bytes`, and that this officer may decide on this release; gives the raw
@@ -181,11 +185,47 @@ impl Statement {
             Decision::Downgrade => Right::Waive,
         };
         let (key, raw) = signed_by(&self.officer, right, (bytes, signature), keyring, now)?;
-        if !key.is_for(&self.release.feed) {
-            let detail = format!("the key of {} may not decide on feed {}", key.name, self.release.feed);
-            return Err(Refusal::new(Reason::StatementSigner, detail));
+        match self.subjects.iter().find(|subject| !key.is_for(&subject.release.feed)) {
+            None => Ok(raw),
+            Some(subject) => {
+                let detail = format!("the key of {} may not decide on feed {}", key.name, subject.release.feed);
+                Err(Refusal::new(Reason::StatementSigner, detail))
+            }
         }
-        Ok(raw)
+    }
+}
+
+/// Reads the lines about one release.
+fn subject(fields: &mut Fields<'_>) -> Result<Subject, Refusal> {
+    let release = fields.take("release")?.parse().map_err(|cause: &str| fields.wrong(0, cause))?;
+    let (manifest, verdicts) = (fields.digest("manifest")?, fields.digest("verdicts")?);
+    let (changes, effect) = (fields.digest("changes")?, fields.take_if("effect").map(str::to_owned));
+    let is_plain = |text: &String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+    if effect.as_ref().is_some_and(|text| !is_plain(text)) {
+        return Err(fields.wrong(0, "the effect is not a line of plain text"));
+    }
+    Ok(Subject { release, manifest, verdicts, changes, effect })
+}
+
+/// Reads the line of the decision.
+fn decided(fields: &mut Fields<'_>) -> Result<(Decision, Option<Ticket>), Refusal> {
+    match fields.take("decision")?.split(' ').collect::<Vec<_>>()[..] {
+        ["approve"] => Ok((Decision::Approve, None)),
+        ["refuse"] => Ok((Decision::Refuse, None)),
+        ["withdraw"] => Ok((Decision::Withdraw, None)),
+        ["downgrade", "incident", incident, "until", until] => {
+            let until = until.parse::<Timestamp>().map_err(|cause| fields.wrong(0, cause))?;
+            let ticket = Ticket { incident: incident.to_owned(), until };
+            if ticket.is_sound() {
+                Ok((Decision::Downgrade, Some(ticket)))
+            } else {
+                Err(fields.wrong(0, "the incident's number is not 1 to 64 visible ASCII characters"))
+            }
+        }
+        _ => {
+            let cause = "the decision is not approve, refuse, withdraw, or downgrade incident NUMBER until TIME";
+            Err(fields.wrong(0, cause))
+        }
     }
 }
 
@@ -223,25 +263,41 @@ pub fn check_who_and_why(officer: &str, reason: &str) -> Result<(), Refusal> {
 mod tests {
     use super::*;
 
+    fn text(release: &str, decision: &str) -> String {
+        let digest = Digest::of(b"");
+        let lines =
+            format!("release {release}\nmanifest sha256:{digest}\nverdicts sha256:{digest}\nchanges sha256:{digest}\n");
+        let effect = "effect removes 3 of 4 items\n";
+        format!(
+            "{FORMAT}\nrelay r/import/1\n{lines}{effect}{}decision {decision}\nofficer j.doe\nissued 2026-11-26T09:00:00Z\nuntil 2026-11-28T09:00:00Z\nreason routine\n",
+            lines.replace(release, "other/1")
+        )
+    }
+
     #[test]
     fn one_form_only() {
-        let good = format!(
-            "{FORMAT}\nrelease a-b/7\nmanifest sha256:{0}\nverdicts sha256:{0}\nchanges sha256:{0}\ndecision approve\nofficer j.doe\nreason routine\n",
-            Digest::of(b"")
-        );
+        let good = text("a-b/7", "approve");
         assert_eq!(Statement::parse(good.as_bytes()).unwrap().to_string(), good);
-        let ticket = good.replace("approve\n", "downgrade incident INC-7 until 2026-12-01T00:00:00Z\n");
+        let ticket = text("a-b/7", "downgrade incident INC-7 until 2026-12-01T00:00:00Z");
         assert_eq!(Statement::parse(ticket.as_bytes()).unwrap().to_string(), ticket);
         for (from, to) in [
             ("approve\n", "Approve\n"),
             ("\n", "\r\n"),
             ("a-b/7", "a-b/07"),
             ("a-b/7", "../7"),
+            ("a-b/7", "other/1"),
+            ("relay r/import/1\n", ""),
+            ("effect removes", "effect \u{202e}removes"),
+            ("until 2026-11-28", "until 2026-11-25"),
+            ("until 2026-11-28", "until 2027-11-28"),
+            ("until 2026-11-28T09:00:00Z\n", ""),
+            ("issued 2026-11-26", "issued yesterday"),
             ("reason routine\n", "reason \n"),
             ("reason routine\n", "reason routine"),
             ("reason routine\n", "reason routine\nmore\n"),
             ("routine", "\u{202e}enituor"),
-            ("approval/1", "approval/2"),
+            ("approval/2", "approval/3"),
+            ("approval/2", "approval/1"),
             ("j.doe", "j doe"),
             ("approve\n", "downgrade\n"),
             ("approve\n", "downgrade incident \u{e9} until 2026-12-01T00:00:00Z\n"),
@@ -249,7 +305,19 @@ mod tests {
             ("approve\n", "approve incident 7 until 2026-12-01T00:00:00Z\n"),
         ] {
             let bad = good.replace(from, to);
+            assert_ne!(bad, good);
             assert_eq!(Statement::parse(bad.as_bytes()).unwrap_err().reason, Reason::StatementMalformed, "{to:?}");
         }
+    }
+
+    /// What was taken in the former format can be read, and is not taken any more.
+    #[test]
+    fn the_former_form_is_read_and_not_taken() {
+        let former = format!(
+            "{FORMER}\nrelease a-b/7\nmanifest sha256:{0}\nverdicts sha256:{0}\nchanges sha256:{0}\ndecision approve\nofficer j.doe\nreason routine\n",
+            Digest::of(b"")
+        );
+        assert_eq!(Statement::parse_taken(former.as_bytes()).unwrap().to_string(), former);
+        assert!(Statement::parse(former.as_bytes()).unwrap_err().detail.contains("former form"));
     }
 }

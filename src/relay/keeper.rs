@@ -7,14 +7,14 @@ use crate::log::interrupted::interrupted_medium;
 use crate::log::{Entry, Event, Log};
 use crate::publish::set::switch;
 use crate::publish::status::StatementRecord;
-use crate::state::history::ShownSet;
 use crate::state::trust::OLDER;
 use crate::state::{State, Stored, Trust, migration};
 use base::lock::Lock;
-use base::{Digest, Fault, Operator, Timestamp, clock, durable};
+use base::{Digest, Fault, Operator, Refusal, Timestamp, clock, durable};
 use bundle::directive::{Directive, Order, TakenDirective};
 use bundle::keyring::{Key, RawKey, Revoked};
 use bundle::officer::count_officers;
+use bundle::scope::Scope;
 use bundle::{Keyring, ReleaseId};
 use config::Config;
 use serve::set::CurrentSet;
@@ -104,9 +104,10 @@ impl Keeper {
     /// outcome after. Stopping is safe: the next opening finds out by the pointer whether it was switched.
     pub fn publish(&mut self, channel: &str, to: CurrentSet, releases: Vec<String>) -> Result<(), Fault> {
         let (entry, CurrentSet { generation, set }) = (self.log.size(), to);
-        self.append(vec![Event::PublishStarted { channel: channel.to_owned(), generation, set, releases }])?;
-        switch(&self.state, channel, &ShownSet { entry, generation, set })?;
-        self.record(vec![Event::Published { channel: channel.to_owned(), generation, set }])
+        let (named, intended) = (channel.to_owned(), releases.clone());
+        self.append(vec![Event::PublishStarted { channel: named.clone(), generation, set, releases: intended }])?;
+        switch(&self.state, channel, entry)?;
+        self.record(vec![Event::Published { channel: named, generation, set, releases }])
     }
 
     /// Applies entries of the log to the trust state. A statement's evidence is on the disk before it counts.
@@ -194,6 +195,13 @@ impl Keeper {
         count_officers(waived.iter().map(|(officer, key)| (officer.as_str(), key.as_str()))) >= needed
     }
 
+    /// Checks that a signed text is for this relay, and may be handed in now: by the clock, however far that is ahead, since it
+    /// dated the text. Refusals: `statement-foreign`, `statement-clock`, `statement-expired`.
+    pub fn check_scope(&self, scope: &Scope) -> Result<(), Refusal> {
+        let now = self.ahead.unwrap_or(self.now);
+        scope.check(self.log.verifier().name(), now, self.config.clock.tolerance.0)
+    }
+
     /// Finds the officer's key, if the directive was signed with it, and it is theirs today.
     pub fn officer_of(&self, given: &TakenDirective, officer: &str) -> Option<&Key> {
         // A person may have several keys.
@@ -253,11 +261,11 @@ impl Keeper {
                     _ => interrupted,
                 }
             }
-            Event::PublishStarted { channel, generation, set, .. } => {
+            Event::PublishStarted { channel, generation, set, releases } => {
                 // A pointer that cannot be read was not written by us: the channel is as it was.
                 let shown = self.state.current(&channel).ok().flatten();
                 if shown == Some(CurrentSet { generation, set }) {
-                    Event::Published { channel, generation, set }
+                    Event::Published { channel, generation, set, releases }
                 } else {
                     interrupted
                 }

@@ -117,7 +117,10 @@ fn the_newest_approved_release_is_shown() {
     world.import(&world.bundle("feed", 1, ONE)).expect(0);
     world.import(&world.bundle("feed", 2, ONE)).expect(0);
     world.decide("feed/2", "officer", &world.officer, "approve").expect(0);
-    world.decide("feed/1", "officer", &world.officer, "approve").expect(0);
+    // What agents have a newer release of waits for nobody any more.
+    let args = ["approve", "feed/1", "--officer", "officer", "--reason", "test"];
+    assert!(world.relay(&args).expect(3).err.contains("[statement-closed]"));
+    assert!(world.relay(&["releases"]).out.contains("overtaken by version 2"));
     assert_eq!(published(&world, "c"), ["feed/2"]);
     // A second settle changes nothing.
     let before = world.stored();

@@ -194,7 +194,7 @@ fn together(dir: &Path) -> (Vec<PathBuf>, PathBuf) {
         ways = ways.iter().flat_map(|way| -> Vec<Vec<PathBuf>> { more(way) }).collect();
     }
     let mut told = String::new();
-    for way in ways.into_iter().take(64) {
+    for way in ways.into_iter().take(256) {
         let ran = compile(dir, MEANT, &way, &folder);
         if ran.code == Some(0) {
             return (way, folder);

@@ -27,7 +27,7 @@ fn a_clock_years_ahead_needs_an_officers_word() {
 
     let hand_in = |time: &str, when: &str| {
         let order = ["directive", "clock", time, "--officer", "officer", "--reason", "battery"];
-        let printed = world.relay(&order).expect(0).out;
+        let printed = at(&world, when, &order).expect(0).out;
         fs::write(world.path("c.txt"), &printed).unwrap();
         fs::write(world.path("c.txt.minisig"), world.officer.sign(printed.as_bytes(), "x")).unwrap();
         at(&world, when, &["directive", "hand-in", "--json", world.path("c.txt.minisig").to_str().unwrap()])

@@ -43,6 +43,7 @@ mod review;
 mod rotation;
 mod serve;
 mod sinkhole;
+mod statements;
 mod sticks;
 mod strip;
 mod support;

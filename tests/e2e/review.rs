@@ -89,8 +89,8 @@ fn pages_say_what_came_in_what_was_kept_back_and_who_tried_to_send() {
             ],
         ),
         (
-            "/imports/feed/2?decision=approve&officer=officer&reason=ok",
-            vec!["gaprelay-approval/1\nrelease feed/2\n", "Hand in"],
+            "/imports/feed/2?decision=approve&officer=officer&reason=ok&issued=2026-01-01T00:00:00Z",
+            vec!["gaprelay-approval/2\nrelay test/import/1\nrelease feed/2\n", "until 2026-01-03T00:00:00Z", "Hand in"],
         ),
         (
             "/refusals",
@@ -448,17 +448,21 @@ fn an_officer_works_with_them_in_a_real_browser() {
             .out
     };
     let statement = browse(&["draft"]);
-    assert_eq!(
-        statement,
-        world.relay(&["approve", "feed/2", "--officer", "officer", "--reason", "routine update"]).expect(0).out
-    );
+    // The same as on the console, but for the time.
+    let timeless = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| !line.starts_with("issued ") && !line.starts_with("until "));
+        lines.map(str::to_owned).collect()
+    };
+    let printed = world.relay(&["approve", "feed/2", "--officer", "officer", "--reason", "routine update"]).expect(0);
+    assert_eq!(timeless(&statement), timeless(&printed.out));
+    let issued = statement.lines().find_map(|line| line.strip_prefix("issued ")).unwrap().to_owned();
     let mut keeper = world.command(&["settle", "--watch"]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     let file = world.path("statement.txt.minisig");
     for (key, expected) in
         [(&Key::new(), "Refused: the signed text does not count"), (&world.officer, "Accepted: the ")]
     {
         fs::write(&file, key.sign(statement.as_bytes(), "timestamp:1")).unwrap();
-        let page = browse(&["hand-in", file.to_str().unwrap()]);
+        let page = browse(&["hand-in", file.to_str().unwrap(), &issued]);
         assert!(page.contains(expected), "{page}");
     }
     keeper.kill().unwrap();

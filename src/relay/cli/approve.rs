@@ -1,5 +1,6 @@
 //! `gaprelay approve` and `settle`: prints statements to sign, takes signed ones.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -11,8 +12,8 @@ use tracing::{error, info, warn};
 use super::args::{ApproveArgs, Decide, SettleArgs};
 use super::{json, receipt};
 use crate::keeper::Keeper;
-use crate::publish::{Examples, item_changes};
-use crate::settle::{self, AcceptedDirective, SettleReport, SubmittedStatement};
+use crate::publish::draft::{scope, subject};
+use crate::settle::{self, AcceptedDirective, SettleReport, SubmittedStatement, TakenDecision};
 use crate::state::{State, Trust};
 use base::error::IoContext as _;
 use base::quoted::quoted_os;
@@ -31,9 +32,9 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// Prints a statement to sign, or hands in a signed one and settles.
 pub(crate) fn run(root: &Path, now: Timestamp, args: &ApproveArgs) -> Result<Ended, Error> {
     match &args.signature {
-        None => print(&State::open(root)?, args),
+        None => print(&State::open(root)?, now, args),
         Some(signature) => {
-            let check = |handed_in: &SubmittedStatement| check_release(&args.release, handed_in);
+            let check = |handed_in: &SubmittedStatement| check_releases(&args.releases, handed_in);
             hand_in(root, now, (signature, args.statement.as_deref()), args.json, check)
         }
     }
@@ -74,16 +75,17 @@ pub(crate) fn statement_of(signature: &Path, given: Option<&Path>) -> Result<Pat
     Ok(given.map_or_else(|| signature.with_extension(""), Path::to_owned))
 }
 
-/// Refuses a statement about another release than the one on the command line, before it counts.
-fn check_release(id: &ReleaseId, handed_in: &SubmittedStatement) -> Result<(), Refusal> {
-    match Statement::parse(&handed_in.text) {
-        Ok(statement) if statement.release != *id => {
-            let detail = format!("the statement is about {}, but the command names {id}", statement.release);
-            Err(Refusal::new(Reason::StatementUnknownRelease, detail))
-        }
-        // A statement that cannot be parsed is judged, and logged, by settle.
-        _ => Ok(()),
+/// Refuses a statement about other releases than those on the command line, before it counts.
+fn check_releases(named: &[ReleaseId], handed_in: &SubmittedStatement) -> Result<(), Refusal> {
+    // A statement that cannot be parsed is judged, and logged, by settle.
+    let Ok(statement) = Statement::parse(&handed_in.text) else { return Ok(()) };
+    let list = |ids: &BTreeSet<&ReleaseId>| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let (named, about) = (named.iter().collect(), statement.subjects.iter().map(|subject| &subject.release).collect());
+    if named == about {
+        return Ok(());
     }
+    let detail = format!("the statement is about {}, but the command names {}", list(&about), list(&named));
+    Err(Refusal::new(Reason::StatementUnknownRelease, detail))
 }
 
 /// Opens a file that is handed in.
@@ -107,12 +109,8 @@ fn read_at_most(file: File, most: u64) -> Result<Vec<u8>, Fault> {
     Ok(bytes)
 }
 
-fn print(state: &State, args: &ApproveArgs) -> Result<Ended, Error> {
-    let id = &args.release;
-    let trust = Trust::load(state)?;
-    if trust.history(id).is_none() {
-        return Err(Error::refused(Reason::StatementUnknownRelease, format!("this relay has no release {id}")));
-    }
+fn print(state: &State, now: Timestamp, args: &ApproveArgs) -> Result<Ended, Error> {
+    let (trust, config) = (Trust::load(state)?, state.config()?);
     let decision = match args.decision {
         Decide::Approve => Decision::Approve,
         Decide::Refuse => Decision::Refuse,
@@ -120,17 +118,29 @@ fn print(state: &State, args: &ApproveArgs) -> Result<Ended, Error> {
         Decide::Downgrade => Decision::Downgrade,
     };
     let ticket = args.incident.clone().zip(args.until).map(|(incident, until)| Ticket { incident, until });
-    let (officer, reason) = (args.officer.as_deref().unwrap_or_default(), args.reason.as_deref().unwrap_or_default());
-    let release = state.release(&trust, id)?;
-    let changes = item_changes((state, &trust), &release, Examples::Few)?.digest()?;
-    let statement = release.statement(changes, (decision, ticket), officer, reason)?;
+    let (officer, reason) = (args.officer.clone().unwrap_or_default(), args.reason.clone().unwrap_or_default());
+    let scope = scope(state, Some(&state.keyring(&trust)?), &officer, (now, args.valid_for))?;
+    let mut subjects = Vec::new();
+    for id in &args.releases {
+        if trust.history(id).is_none() {
+            return Err(Error::refused(Reason::StatementUnknownRelease, format!("this relay has no release {id}")));
+        }
+        subjects.push(subject((state, &trust), &config, &state.release(&trust, id)?, decision)?);
+    }
+    let statement = Statement { scope: Some(scope), subjects, decision, ticket, officer, reason }.checked()?;
     terminal::say(statement.to_string().trim_end());
-    terminal::hint(format_args!("review the release: gaprelay show {id} --diff"));
+    for subject in &statement.subjects {
+        if let Some(effect) = &subject.effect {
+            terminal::note(format_args!("ATTENTION: the approval of {} {effect}", subject.release));
+        }
+        terminal::hint(format_args!("review the release: gaprelay show {} --diff", subject.release));
+    }
     terminal::hint(
-        "save these eight lines as a file, for example statement.txt, and sign it: minisign -S -s YOUR.key -m statement.txt",
+        "save these lines as a file, for example statement.txt, and sign it: minisign -S -s YOUR.key -m statement.txt",
     );
+    let releases = args.releases.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     terminal::hint(format_args!(
-        "hand in the signed statement: gaprelay approve {id} --signature statement.txt.minisig"
+        "hand in the signed statement: gaprelay approve {releases} --signature statement.txt.minisig"
     ));
     Ok(Ended::Well)
 }
@@ -169,7 +179,7 @@ fn settle_if_free(state: &State) {
 /// Reports what a service's settle changed. A channel that stays as it was is in the log since it got stuck, and is not
 /// reported each time.
 fn report(settled: &SettleReport) {
-    for (release, decision, officer) in &settled.taken {
+    for TakenDecision { release, decision, officer, .. } in &settled.taken {
         let decision = decision.word();
         info!(%release, decision, officer, "{officer}: {decision} {release}");
     }
@@ -206,10 +216,11 @@ pub(crate) fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Er
             taken: settled
                 .taken
                 .iter()
-                .map(|(id, decision, officer)| json::TakenNow {
-                    release: id.to_string(),
-                    decision: decision.word(),
-                    officer: officer.clone(),
+                .map(|taken| json::TakenNow {
+                    release: taken.release.to_string(),
+                    decision: taken.decision.word(),
+                    officer: taken.officer.clone(),
+                    effect: taken.effect.clone(),
                 })
                 .collect(),
             directives: settled
@@ -244,8 +255,11 @@ pub(crate) fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Er
 
 /// Prints the result of a settle in words.
 pub(crate) fn print_settled(settled: &SettleReport) {
-    for (id, decision, officer) in &settled.taken {
-        terminal::say(format_args!("{officer}: {} {id}", decision.word()));
+    for TakenDecision { release, decision, officer, effect } in &settled.taken {
+        terminal::say(format_args!("{officer}: {} {release}", decision.word()));
+        if let Some(effect) = effect {
+            terminal::note(format_args!("ATTENTION: the approval of {release} {effect}"));
+        }
     }
     for AcceptedDirective { order, officer, clock } in &settled.directives {
         terminal::say(format_args!("{officer} orders: {order}"));

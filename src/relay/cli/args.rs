@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -241,8 +242,9 @@ pub(crate) struct Import {
 /// Arguments of `approve`.
 #[derive(Debug, Args)]
 pub(crate) struct ApproveArgs {
-    /// Release as FEED/VERSION, for example clamav-daily/27412.
-    pub release: ReleaseId,
+    /// Releases as FEED/VERSION, for example clamav-daily/27412: one statement may decide on several.
+    #[arg(required = true, value_name = "RELEASE")]
+    pub releases: Vec<ReleaseId>,
     /// Decision that the statement makes.
     #[arg(long, value_enum, default_value_t = Decide::Approve)]
     pub decision: Decide,
@@ -258,6 +260,9 @@ pub(crate) struct ApproveArgs {
     /// Reason for the decision, one line; written into the statement.
     #[arg(long, value_name = "TEXT", required_unless_present = "signature")]
     pub reason: Option<String>,
+    /// How long the statement may be handed in, for example 12h or 7d; at most 31d. Default: 48h.
+    #[arg(long, value_name = "TIME", value_parser = span, conflicts_with = "signature")]
+    pub valid_for: Option<Duration>,
     /// Signature file that `minisign -S` made. With this option the statement is handed in.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["officer", "reason"])]
     pub signature: Option<PathBuf>,
@@ -267,6 +272,11 @@ pub(crate) struct ApproveArgs {
     /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Reads a time such as `12h` or `7d`.
+pub(crate) fn span(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "it is not a time such as 12h or 7d".to_owned())
 }
 
 /// Decisions of an officer about a release.

@@ -5,11 +5,11 @@ use std::path::Path;
 use super::approve;
 use super::args_keyring::{DirectiveCommand, OfficerArgs};
 use crate::publish::affected::{affected_releases, listing_digest};
+use crate::publish::draft::scope;
 use crate::state::{State, Trust};
 use base::{Error, Reason, Timestamp};
 use bundle::directive::{Directive, Order};
 use terminal::Ended;
-use tlog::check::read_vkey;
 
 /// Prints a directive to sign, or hands in a signed one and settles.
 pub(crate) fn run(root: &Path, now: Timestamp, command: &DirectiveCommand) -> Result<Ended, Error> {
@@ -25,7 +25,7 @@ pub(crate) fn run(root: &Path, now: Timestamp, command: &DirectiveCommand) -> Re
         DirectiveCommand::Clock { time, by } => (Order::Clock(*time), by),
         DirectiveCommand::ClockBack { time, by } => (turn_back(&State::open(root)?, *time, now)?, by),
     };
-    print(&State::open(root)?, order, by)
+    print(&State::open(root)?, now, order, by)
 }
 
 /// Order to withdraw all releases of a key; prints each of them on standard error.
@@ -58,14 +58,15 @@ fn turn_back(state: &State, to: Timestamp, now: Timestamp) -> Result<Order, Erro
     Ok(Order::TurnBack { to, from })
 }
 
-fn print(state: &State, order: Order, by: &OfficerArgs) -> Result<Ended, Error> {
-    let relay = read_vkey(&state.import_log())?.name().to_owned();
-    let directive = Directive { relay, order, officer: by.officer.clone(), reason: by.reason.clone() };
+fn print(state: &State, now: Timestamp, order: Order, by: &OfficerArgs) -> Result<Ended, Error> {
+    let keyring = state.keyring(&Trust::load(state)?)?;
+    let scope = scope(state, Some(&keyring), &by.officer, (now, by.valid_for))?;
+    let directive = Directive { scope, order, officer: by.officer.clone(), reason: by.reason.clone() };
     // The printed text must be one that hand-in accepts.
     let directive = Directive::parse(directive.to_string().as_bytes())?;
     terminal::say(directive.to_string().trim_end());
     terminal::hint(
-        "save these five lines as a file, for example directive.txt, and sign it: minisign -S -s YOUR.key -m directive.txt",
+        "save these lines as a file, for example directive.txt, and sign it: minisign -S -s YOUR.key -m directive.txt",
     );
     terminal::hint("hand in the signed directive: gaprelay directive hand-in directive.txt.minisig");
     Ok(Ended::Well)

@@ -16,13 +16,15 @@ use crate::keeper::Keeper;
 use crate::processes::examiners::ExaminerSupervisor;
 use crate::processes::sockets::Sockets;
 use crate::processes::worker;
-use crate::publish::{ReleaseStatus, release_status};
+use crate::publish::ReleaseStatus;
 use crate::settle::{SettleReport, has_inbox_items, settle, settle_between};
 use crate::state::progress::ProgressStep;
 use base::error::IoContext as _;
 use base::limits::human;
 use base::quoted::quoted_os;
 use base::{Error, Fault, Operator, Reason, Timestamp, clock, quoted};
+use bundle::Keyring;
+use bundle::keyring::Role;
 use media::mount::Guarded;
 use sandbox::worker::{end_with, our_id, ourselves, start_awaited, stop};
 use terminal::Ended;
@@ -39,6 +41,7 @@ pub(crate) fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) 
     let workers = worker::of_import(root, &args.paths, &args.keeper.disk, sockets.pipes())?;
     let mut keeper = here(root, now)?;
     let keeper = &mut keeper;
+    check_name(args.operator.as_deref().unwrap_or(&operator.name), &keeper.keyring)?;
     let mut shown = ProgressDisplay { bar: None, quiet: args.json, opened: false };
     let mut progress_writer = ProgressWriter::begin(&keeper.state, &operator);
     let mut settled = SettleReport::default();
@@ -152,15 +155,35 @@ fn operator(given: Option<&str>) -> Result<Operator, Fault> {
     };
     let user = uzers::get_user_by_uid(uid).map_or(format!("uid {uid}"), |u| u.name().to_string_lossy().into_owned());
     let name = given.unwrap_or(&user);
-    if name.trim().is_empty() || name.len() > 100 {
+    let is_shown = |c: char| !c.is_control() && !bundle::paths::is_invisible(c);
+    if name.trim().is_empty() || name.len() > 100 || !name.chars().all(is_shown) {
         let wrong = if name.trim().is_empty() {
             "the name of the operator is empty".to_owned()
+        } else if name.len() <= 100 {
+            "the name of the operator has a control character or an invisible one".to_owned()
         } else {
             format!("the name of the operator is too long: {} bytes, and at most 100 are allowed", name.len())
         };
-        return Err(Fault::usage(wrong, "Give a name of 1 to 100 bytes: gaprelay import PATH --operator NAME"));
+        return Err(Fault::usage(
+            wrong,
+            "Give a name of 1 to 100 bytes that can be seen: gaprelay import PATH --operator NAME",
+        ));
     }
     Ok(Operator::new(name, &user))
+}
+
+/// Checks that the operator's name is not one that people would take for an officer's.
+fn check_name(name: &str, keyring: &Keyring) -> Result<(), Fault> {
+    let mut officers = keyring.keys.iter().filter(|key| key.role == Role::Officer);
+    officers.find(|officer| Operator::resembles(name, &officer.name)).map_or(Ok(()), |officer| {
+        let wrong = format!(
+            "the operator's name {} looks like that of the officer {}, and is another",
+            quoted(name),
+            officer.name
+        );
+        let next = "Give the name of the person who imports, as it is: gaprelay import PATH --operator NAME. An officer who imports gives their name as the keyring has it; another officer then decides.";
+        Err(Fault::usage(wrong, next))
+    })
 }
 
 /// Progress of an import: bars on a terminal, plain lines elsewhere, nothing with `--json`.
@@ -298,7 +321,7 @@ fn bundle(keeper: &Keeper, judged: &JudgedBundle) -> Result<json::BundleJson, Fa
         ImportOutcome::Imported(release) => {
             let id = release.id();
             let feed = keeper.config.feed(&release.feed);
-            bundle.standing = feed.map(|feed| release_status(release, keeper.trust.statements(&id), feed));
+            bundle.standing = feed.map(|feed| keeper.trust.status(release, feed));
             bundle.published = !crate::report::releases::channels_of(&keeper.state, &keeper.trust, &id)?.is_empty();
             bundle.signers.clone_from(&release.signers);
             bundle.counts = Some(release.counts);

@@ -135,6 +135,9 @@ pub(crate) struct TakenNow {
     pub decision: &'static str,
     /// Name of the officer.
     pub officer: String,
+    /// What an approval takes from agents, where its statement says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effect: Option<String>,
 }
 
 /// Directive that counts from now on.

@@ -6,8 +6,8 @@ use super::args::InitArgs;
 use super::json;
 use crate::keeper::Keeper;
 use crate::log::Event;
+use crate::publish::ReleaseStatus;
 use crate::publish::set::{SetInput, make_set};
-use crate::publish::{ReleaseStatus, release_status};
 use crate::sinkhole::zones::Zones;
 use crate::state::{State, Trust, fsck as store_fsck, gc as store_gc};
 use base::error::IoContext as _;
@@ -112,7 +112,7 @@ pub(crate) fn gc(keeper: &mut Keeper, yes: bool, as_json: bool) -> Result<Ended,
     let keep = keeper.config.publish.keep_sets;
     let plan = store_gc::plan(&keeper.state, &keeper.trust, keep, |id| {
         let Some(feed) = keeper.config.feed(&id.feed) else { return Ok(false) };
-        let stands = release_status(&keeper.state.release(&keeper.trust, id)?, keeper.trust.statements(id), feed);
+        let stands = keeper.trust.status(&keeper.state.release(&keeper.trust, id)?, feed);
         Ok(matches!(stands, ReleaseStatus::Held { .. }))
     })?;
     if yes {

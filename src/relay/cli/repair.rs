@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::approve;
 use super::args_keyring::RepairArgs;
+use crate::publish::draft::scope;
 use crate::settle::repair::{rebuild, repair};
 use crate::state::State;
 use base::{Error, Timestamp};
@@ -14,17 +15,20 @@ pub(crate) fn run(root: &Path, now: Timestamp, args: &RepairArgs) -> Result<Ende
     let state = State::open(root)?;
     if let (Some(officer), Some(reason)) = (&args.officer, &args.reason) {
         let rebuilt = rebuild(&state)?;
+        // The keyring may be what is damaged.
+        let keyring = state.keyring(&rebuilt.trust).ok();
+        let scope = scope(&state, keyring.as_ref(), officer, (now, args.valid_for))?;
         for (feed, known) in &rebuilt.trust.feeds {
             terminal::note(format_args!("found in the log: {feed} up to version {}", known.highest));
         }
         let (keyring, directives) = (&rebuilt.trust.keyring, rebuilt.trust.directives.len());
         terminal::note(format_args!("found in the log: keyring {}, {directives} directives", keyring.version));
-        terminal::say(rebuilt.statement(officer, reason)?.to_string().trim_end());
+        terminal::say(rebuilt.statement(scope, officer, reason)?.to_string().trim_end());
         terminal::hint(
             "first compare the log with a receipt that was kept outside: gaprelay log verify --against RECEIPT",
         );
         terminal::hint(
-            "save these six lines as a file, for example repair.NAME.txt, and sign it: minisign -S -s YOUR.key -m repair.NAME.txt",
+            "save these lines as a file, for example repair.NAME.txt, and sign it: minisign -S -s YOUR.key -m repair.NAME.txt",
         );
         terminal::hint(
             "a second officer does the same; then repair: gaprelay repair --signature ONE.minisig --signature OTHER.minisig",

@@ -6,7 +6,7 @@ use std::io::{Seek as _, SeekFrom};
 use std::path::PathBuf;
 
 use crate::keeper::Keeper;
-use crate::publish::{ReleaseStatus, release_status};
+use crate::publish::ReleaseStatus;
 use crate::state::SMALL;
 use base::error::IoContext as _;
 use base::{Digest, Error, Fault, Reason, Refusal, quoted};
@@ -53,10 +53,10 @@ impl HeldArtifacts {
                 continue;
             };
             let release = state.release(&keeper.trust, &id)?;
-            let is_lent = match release_status(&release, keeper.trust.statements(&id), feed) {
+            let is_lent = match keeper.trust.status(&release, feed) {
                 ReleaseStatus::Approved => true,
                 // Nobody may read it yet: to its own feed alone, where it waits for the same officers.
-                ReleaseStatus::Held { .. } => id.feed == manifest.feed,
+                ReleaseStatus::Held { .. } | ReleaseStatus::Overtaken { .. } => id.feed == manifest.feed,
                 ReleaseStatus::Refused | ReleaseStatus::Withdrawn => false,
             };
             let denied = &keeper.keyring.denied;

@@ -230,6 +230,9 @@ pub enum Event {
         generation: u64,
         /// Digest of the set file.
         set: Digest,
+        /// Releases in the set, as FEED/VERSION; none in entries of earlier versions.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        releases: Vec<String>,
     },
     /// A channel could not be brought up to date and stays as it was.
     PublishRefused {
@@ -372,7 +375,7 @@ impl Event {
 pub(crate) fn published_set(bytes: &[u8]) -> Option<((String, u64), Digest)> {
     memmem::find(bytes, br#""type":"published""#)?;
     match serde_json::from_slice(bytes).ok()? {
-        Entry { event: Event::Published { channel, generation, set }, .. } => Some(((channel, generation), set)),
+        Entry { event: Event::Published { channel, generation, set, .. }, .. } => Some(((channel, generation), set)),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! Releases that a key signed, or that were approved with it.
 
-use crate::publish::{ReleaseStatus, release_status};
+use crate::publish::ReleaseStatus;
 use crate::state::{State, Trust};
 use base::{Digest, Fault};
 use bundle::ReleaseId;
@@ -33,11 +33,11 @@ pub(crate) fn affected_releases(
     for id in trust.kept_releases() {
         let Some(feed) = config.feed(&id.feed) else { continue };
         let (release, statements) = (state.release(trust, &id)?, trust.statements(&id));
-        let stands = release_status(&release, statements, feed);
+        let stands = trust.status(&release, feed);
         let signed = release.signers.iter().any(|signer| signer.key_id == key);
         let lets_pass = |decision| matches!(decision, Decision::Approve | Decision::Downgrade);
         let approved = statements.iter().any(|t| lets_pass(t.decision) && t.key_id == key);
-        let is_open = matches!(stands, ReleaseStatus::Held { .. } | ReleaseStatus::Approved);
+        let is_open = !matches!(stands, ReleaseStatus::Refused | ReleaseStatus::Withdrawn);
         let is_by_this = directive.is_some_and(|text| statements.iter().any(|t| t.text == text));
         if (signed || approved) && (is_open || is_by_this) {
             found.push(AffectedRelease { id, manifest: release.manifest, signed, standing: stands });

@@ -12,6 +12,7 @@ use crate::state::{Release, SMALL, State, Trust};
 use base::error::IoContext as _;
 use base::{Digest, Fault};
 use bundle::ReleaseId;
+use config::Feed;
 use inspect::{Kind, Verdict};
 
 /// Most examples of one change, unless all are wanted.
@@ -68,6 +69,20 @@ impl ItemChanges {
         let bytes = serde_json::to_vec(self)
             .map_err(|_| Fault::Internal("the changes of a release cannot be written as JSON"))?;
         Ok(Digest::of(&bytes))
+    }
+
+    /// What an approval of the release would take from agents, in a line of plain text, where that is everything, or more
+    /// than the feed's brake lets pass.
+    pub(crate) fn effect(&self, release: &Release, feed: &Feed) -> Option<String> {
+        let (brake, of) = (*feed.brake.get_ref(), self.before);
+        let lost: u64 = self.changes.iter().filter(|it| it.change.is_loss()).map(|it| it.count).sum();
+        if release.counts.cleared + release.counts.stripped == 0 {
+            Some(format!("publishes nothing: agents lose every file of feed {}", release.feed))
+        } else if lost.saturating_mul(100) > of.saturating_mul(brake) {
+            Some(format!("removes {lost} of {of} rules, signatures and indicators; the brake of the feed is {brake} %"))
+        } else {
+            None
+        }
     }
 
     /// The kinds of change that make detection weaker.

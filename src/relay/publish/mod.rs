@@ -3,9 +3,10 @@
 
 pub(crate) mod affected;
 pub(crate) mod changes;
+pub(crate) mod draft;
 pub(crate) mod set;
 pub(crate) mod status;
 pub(crate) mod tuf;
 
 pub(crate) use changes::{Examples, ItemChanges, item_changes};
-pub(crate) use status::{ReleaseStatus, release_status};
+pub(crate) use status::ReleaseStatus;

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::state::history::ShownSet;
 use crate::state::release::Packed;
 use crate::state::{Release, SMALL, State, Trust};
 use base::digest::Hasher;
@@ -298,12 +297,12 @@ impl State {
     }
 }
 
-/// Switches a channel, or the repository for TUF clients, to a set that the import log names: the one step by which agents
-/// see another. The pointer is the receipt of the entry that announces it.
-pub(crate) fn switch(state: &State, channel: &str, shown: &ShownSet) -> Result<(), Fault> {
+/// Switches a channel, or the repository for TUF clients, to the set that this entry of the import log announces: the one step
+/// by which agents see another. The pointer is the receipt of the entry.
+pub(crate) fn switch(state: &State, channel: &str, entry: u64) -> Result<(), Fault> {
     let folder = state.import_log();
-    let receipt = receipt(&folder, state.log_key()?, shown.entry)?;
-    let lost = || Fault::damaged(folder.to_string_lossy(), format!("entry {} cannot be proven", shown.entry));
+    let receipt = receipt(&folder, state.log_key()?, entry)?;
+    let lost = || Fault::damaged(folder.to_string_lossy(), format!("entry {entry} cannot be proven"));
     let receipt = receipt.filter(|receipt| state.log_key().is_ok_and(|key| receipt.verify(key).is_some()));
     durable::replace(&state.pointer_path(channel), receipt.ok_or_else(lost)?.to_text().as_bytes())
 }

@@ -51,6 +51,11 @@ pub(crate) enum ReleaseStatus {
         /// Number of approvals that are needed.
         needed: u64,
     },
+    /// Waits no longer: agents have a newer release of the feed.
+    Overtaken {
+        /// Its version.
+        by: u64,
+    },
     /// May be published.
     Approved,
     /// Was refused; final.
@@ -65,6 +70,7 @@ impl std::fmt::Display for ReleaseStatus {
             Self::Held { approvals, needed } => {
                 write!(f, "held ({approvals} of {needed} approvals)")
             }
+            Self::Overtaken { by } => write!(f, "overtaken by version {by}"),
             Self::Approved => f.write_str("approved"),
             Self::Refused => f.write_str("refused"),
             Self::Withdrawn => f.write_str("withdrawn"),
@@ -76,7 +82,7 @@ impl std::fmt::Display for ReleaseStatus {
 /// approve or withdraw; a single one refuses. What is clean may go without, where the feed says so; but what keeps
 /// something else from detecting needs its own number of officers, what takes too much away needs one always, and what goes
 /// back to older content needs as many downgrade tickets as suppressing content needs officers.
-pub(crate) fn release_status(release: &Release, taken: &[TakenStatement], feed: &Feed) -> ReleaseStatus {
+fn release_status(release: &Release, taken: &[TakenStatement], feed: &Feed) -> ReleaseStatus {
     let (suppresses, goes_back) = (release.suppressions > 0, release.loss.goes_back());
     let usual = *feed.officers.get_ref();
     // Nothing in it: agents would lose all that they have of the feed.
@@ -131,7 +137,19 @@ fn was_withdrawn(taken: &[TakenStatement], usual: u64) -> bool {
 /// When content that goes forward again is due, by the downgrade tickets that let a release be published.
 pub(crate) fn back_until(taken: &[StatementRecord]) -> Option<Timestamp> {
     let tickets = taken.iter().filter(|t| t.decision == Decision::Downgrade);
-    tickets.filter_map(|t| Some(Statement::parse(t.text.as_bytes()).ok()?.ticket?.until)).min()
+    tickets.filter_map(|t| Some(Statement::parse_taken(t.text.as_bytes()).ok()?.ticket?.until)).min()
+}
+
+impl Trust {
+    /// Status of a release by what the import log has on it. What waits for officers is overtaken once agents have a newer one.
+    pub(crate) fn status(&self, release: &Release, feed: &Feed) -> ReleaseStatus {
+        let status = release_status(release, self.statements(&release.id()), feed);
+        let newer = self.shown_version(&release.feed).filter(|shown| *shown > release.version);
+        match (status, newer) {
+            (ReleaseStatus::Held { .. }, Some(by)) if !release.loss.goes_back() => ReleaseStatus::Overtaken { by },
+            (status, _) => status,
+        }
+    }
 }
 
 impl StatementRecord {
@@ -165,12 +183,12 @@ impl StatementRecord {
     fn verify(&self, id: &ReleaseId, manifest: Option<Digest>, ring: &Keyring) -> Result<(), Refusal> {
         let signed = (self.text.as_bytes(), self.signature.as_bytes());
         if Directive::is_one(signed.0) {
-            let directive = Directive::parse(signed.0)?;
+            let directive = Directive::parse_taken(signed.0)?;
             return signed_by(&directive.officer, Right::Deny, signed, ring, self.taken).map(drop);
         }
-        let statement = Statement::parse(signed.0)?;
+        let statement = Statement::parse_taken(signed.0)?;
         statement.verify(signed.0, signed.1, ring, self.taken)?;
-        let is_this = statement.release == *id && Some(statement.manifest) == manifest;
+        let is_this = statement.subject(id).is_some_and(|subject| Some(subject.manifest) == manifest);
         if is_this && (statement.decision, &statement.officer) == (self.decision, &self.officer) {
             return Ok(());
         }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::publish::status::StatementRecord;
-use crate::publish::{ItemChanges, ReleaseStatus, release_status};
+use crate::publish::{ItemChanges, ReleaseStatus};
 use crate::state::{Release, State, Trust};
 use base::{Error, Fault, Reason};
 use bundle::ReleaseId;
@@ -52,7 +52,7 @@ pub(crate) fn channels_of(state: &State, trust: &Trust, id: &ReleaseId) -> Resul
 /// Row of a release.
 pub(crate) fn row(state: &State, trust: &Trust, config: &Config, id: &ReleaseId) -> Result<ReleaseRow, Fault> {
     let release = state.release(trust, id)?;
-    let standing = config.feed(&id.feed).map(|feed| release_status(&release, trust.statements(id), feed));
+    let standing = config.feed(&id.feed).map(|feed| trust.status(&release, feed));
     Ok(ReleaseRow { release, standing, channels: channels_of(state, trust, id)? })
 }
 

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use super::SettleReport;
 use crate::keeper::Keeper;
 use crate::log::Event;
+use crate::publish::ReleaseStatus;
 use crate::publish::set::{SetInput, make_set, switch};
 use crate::publish::status::{back_until, closed_status};
-use crate::publish::{ReleaseStatus, release_status};
 use crate::state::Release;
 use base::{Digest, Fault, Refusal, durable};
 use bundle::ReleaseId;
@@ -38,7 +38,7 @@ pub(super) fn mend_pointers(keeper: &Keeper, settled: &mut SettleReport) -> Resu
     for (channel, shown) in &keeper.trust.channels {
         let is_right = |current: Option<CurrentSet>| current == Some(shown.current());
         if !keeper.state.current(channel).is_ok_and(is_right) {
-            switch(&keeper.state, channel, shown)?;
+            switch(&keeper.state, channel, shown.entry)?;
             settled.mended.push(channel.clone());
         }
     }
@@ -102,7 +102,7 @@ pub fn due_releases(keeper: &Keeper, channel: &Channel) -> Result<Vec<Release>, 
                 continue;
             }
             let release = keeper.state.release(&keeper.trust, id)?;
-            if release_status(&release, keeper.trust.statements(id), feed) == ReleaseStatus::Approved {
+            if keeper.trust.status(&release, feed) == ReleaseStatus::Approved {
                 due.push(release);
                 break;
             }
@@ -228,6 +228,6 @@ fn standing(keeper: &Keeper, member: &SetMember) -> Result<Option<Release>, Faul
     let id = id_of(member);
     let Some(feed) = keeper.config.feed(&id.feed).filter(|_| !has_fallen(keeper, member)) else { return Ok(None) };
     let release = keeper.state.release(&keeper.trust, &id)?;
-    let stands = release_status(&release, keeper.trust.statements(&id), feed);
+    let stands = keeper.trust.status(&release, feed);
     Ok((stands == ReleaseStatus::Approved).then_some(release))
 }

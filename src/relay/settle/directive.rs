@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 
-use super::{AcceptedDirective, SettleReport, SubmittedStatement, append_once};
+use super::{AcceptedDirective, SettleReport, SubmittedStatement, TakenDecision, append_once};
 use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::publish::affected::{affected_releases, listing_digest};
@@ -14,7 +14,6 @@ use bundle::ReleaseId;
 use bundle::directive::{Directive, Order, TakenDirective};
 use bundle::keyring::{RawKey, id_text};
 use bundle::statement::Decision;
-use tlog::check::read_vkey;
 
 /// Most by which the time that an officer confirms may differ from the clock's.
 const NEAR: Duration = Duration::from_hours(24);
@@ -26,12 +25,7 @@ pub(super) fn accept(
     report: &mut SettleReport,
 ) -> Result<(), Error> {
     let directive = Directive::parse(&submitted.text)?;
-    let ours = read_vkey(&keeper.state.import_log())?;
-    if directive.relay != ours.name() {
-        let relay = base::quoted(&directive.relay);
-        let detail = format!("the directive is for the relay {relay}, and this relay is {}", ours.name());
-        return Err(Error::refused(Reason::StatementForeign, detail));
-    }
+    keeper.check_scope(&directive.scope)?;
     let raw = directive.verify(&submitted.text, &submitted.signature, &keeper.keyring, keeper.now)?;
     let text = String::from_utf8(submitted.text.clone())
         .map_err(|_| Fault::Internal("a directive that was read as text is not text"))?;
@@ -174,7 +168,8 @@ fn withdraw(
     };
     // A cut keeps some of them from being applied: the next opening does that.
     keeper.record(open.iter().map(event).collect())?;
-    let taken = |id| (id, Decision::Withdraw, directive.officer.clone());
+    let (decision, officer) = (Decision::Withdraw, &directive.officer);
+    let taken = |release| TakenDecision { release, decision, officer: officer.clone(), effect: None };
     report.taken.extend(open.into_iter().map(taken));
     Ok(())
 }

@@ -48,7 +48,7 @@ fn judge_statement(
     let taken = if Directive::is_one(&submitted.text) {
         directive::accept(keeper, submitted, report)
     } else {
-        statement::accept(keeper, submitted).map(|taken| report.taken.push(taken))
+        statement::accept(keeper, submitted).map(|taken| report.taken.extend(taken))
     };
     let statement = Digest::of(&submitted.text);
     record_refused_item(keeper, taken, report, |reason, detail| Event::StatementRefused { reason, detail, statement })

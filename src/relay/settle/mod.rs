@@ -26,8 +26,8 @@ pub use submission::{CosignedNote, InboxItem, SubmittedStatement, hand_in, hand_
 /// Result of a settle.
 #[derive(Debug, Default)]
 pub struct SettleReport {
-    /// Statements that count from now on: release, decision, officer.
-    pub taken: Vec<(ReleaseId, Decision, String)>,
+    /// Decisions that count from now on.
+    pub taken: Vec<TakenDecision>,
     /// Directives that count from now on.
     pub directives: Vec<AcceptedDirective>,
     /// Statements that do not count, and why.
@@ -63,6 +63,19 @@ pub fn has_inbox_items(state: &State) -> Result<bool, Fault> {
     let slot = state.slot();
     let submitted = std::fs::metadata(&slot).during("read", &slot)?.len() > 0;
     Ok(submitted || durable::names(&state.inbox())?.iter().any(|name| name != SLOT))
+}
+
+/// An officer's decision on a release that counts from now on.
+#[derive(Debug)]
+pub struct TakenDecision {
+    /// Release.
+    pub release: ReleaseId,
+    /// Decision.
+    pub decision: Decision,
+    /// The officer.
+    pub officer: String,
+    /// What an approval takes from agents, where the statement says so.
+    pub effect: Option<String>,
 }
 
 /// A directive that counts from now on.

@@ -8,24 +8,26 @@ use data_encoding::HEXLOWER;
 use crate::log::interrupted::interrupted_medium;
 use crate::log::repair_officer::RepairOfficer;
 use crate::log::{Event, Log};
-use crate::state::{State, Trust, TrustReplay};
+use crate::state::{State, Stored, Trust, TrustReplay, migration};
 use base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable};
 use bundle::keyring::LONGEST;
 use bundle::officer::{count_officers, signed_by};
-use bundle::statement::check_who_and_why;
+use bundle::scope::{Fields, Scope};
 use bundle::{Keyring, Right, directive};
 use tlog::check::{LogFinding, check, read_vkey};
 
 /// The first line: no other kind of statement begins so.
-pub const FORMAT: &str = "gaprelay-repair/1";
+pub const FORMAT: &str = "gaprelay-repair/2";
+/// Longest statement, in bytes.
+const LONGEST_STATEMENT: usize = 4096;
 /// Number of distinct officers that a repair takes.
 const OFFICERS: u64 = 2;
 
-/// Statement that an officer signs: six lines.
+/// Statement that an officer signs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepairStatement {
-    /// Origin of the import log.
-    pub relay: String,
+    /// Relay that it is for, and the time in which it may be used.
+    pub scope: Scope,
     /// Number of entries that the trust state is made from, and the root of their tree.
     pub log: (u64, Digest),
     /// Digest of the trust file that comes of it.
@@ -38,38 +40,28 @@ pub struct RepairStatement {
 
 impl fmt::Display for RepairStatement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{FORMAT}")?;
-        writeln!(f, "relay {}", self.relay)?;
-        writeln!(f, "log {} sha256:{}", self.log.0, self.log.1)?;
-        writeln!(f, "trust sha256:{}", self.trust)?;
+        writeln!(f, "{FORMAT}\nrelay {}", self.scope.relay)?;
+        writeln!(f, "log {} sha256:{}\ntrust sha256:{}", self.log.0, self.log.1, self.trust)?;
         writeln!(f, "officer {}", self.officer)?;
+        self.scope.write_times(f)?;
         writeln!(f, "reason {}", self.reason)
     }
 }
 
 impl RepairStatement {
-    /// Reads the six lines. Refusal: `statement-malformed`.
+    /// Reads its lines. Refusal: `statement-malformed`.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
-        let malformed = |what: &str| Refusal::new(Reason::StatementMalformed, what);
-        let text = str::from_utf8(bytes).map_err(|_| malformed("the repair statement is not UTF-8 text"))?;
-        let lines: Vec<&str> = text.strip_suffix('\n').unwrap_or_default().split('\n').collect();
-        let wrong = || malformed("the repair statement is not the six lines of gaprelay-repair/1");
-        let [FORMAT, relay, log, trust, officer, reason] = lines[..] else { return Err(wrong()) };
-        let digest = |text: &str| text.parse::<Digest>().map_err(malformed);
-        let (size, root) = log.strip_prefix("log ").and_then(|rest| rest.split_once(" sha256:")).ok_or_else(wrong)?;
-        let statement = Self {
-            relay: relay.strip_prefix("relay ").ok_or_else(wrong)?.into(),
-            log: (size.parse().map_err(|_| wrong())?, digest(root)?),
-            trust: digest(trust.strip_prefix("trust sha256:").ok_or_else(wrong)?)?,
-            officer: officer.strip_prefix("officer ").ok_or_else(wrong)?.into(),
-            reason: reason.strip_prefix("reason ").ok_or_else(wrong)?.into(),
-        };
-        check_who_and_why(&statement.officer, &statement.reason)?;
-        if statement.to_string() == text {
-            Ok(statement)
-        } else {
-            Err(malformed("the repair statement is not byte for byte in the form that `gaprelay repair` prints"))
-        }
+        let malformed = || Refusal::new(Reason::StatementMalformed, "the first line is not gaprelay-repair/2");
+        let mut fields = Fields::of(bytes, FORMAT, LONGEST_STATEMENT)?.ok_or_else(malformed)?;
+        let relay = fields.take("relay")?.to_owned();
+        let (size, root) = fields.take("log")?.split_once(" sha256:").unwrap_or_default();
+        let log = size.parse().ok().zip(root.parse().ok());
+        let log = log.ok_or_else(|| fields.wrong(0, "it is not a number of entries and a digest"))?;
+        let trust = fields.digest("trust")?;
+        let (scope, officer, reason) = fields.end(relay)?;
+        let statement = Self { scope, log, trust, officer, reason };
+        Fields::check_text(bytes, &statement.to_string())?;
+        Ok(statement)
     }
 }
 
@@ -85,9 +77,9 @@ pub struct Rebuilt {
 
 impl Rebuilt {
     /// Statement that an officer is to sign.
-    pub fn statement(&self, officer: &str, reason: &str) -> Result<RepairStatement, Error> {
+    pub fn statement(&self, scope: Scope, officer: &str, reason: &str) -> Result<RepairStatement, Error> {
         let statement = RepairStatement {
-            relay: self.relay.clone(),
+            scope,
             log: self.log,
             trust: Digest::of(&self.trust.to_bytes()?),
             officer: officer.to_owned(),
@@ -166,20 +158,17 @@ pub fn repair(
     ring.denied = directive::denied(&rebuilt.trust.directives, &ring);
 
     // 3. Two officers who may do so have signed exactly this.
+    let tolerance = state.config()?.clock.tolerance.0;
     let (mut officers, mut signers) = (Vec::new(), Vec::new());
     for (text, signature) in signed {
         let statement = RepairStatement::parse(text)?;
         let (key, raw) = signed_by(&statement.officer, Right::Repair, (text, signature), &ring, now)?;
-        if statement != rebuilt.statement(&statement.officer, &statement.reason)? {
-            let detail = if statement.relay == rebuilt.relay {
-                format!(
-                    "the repair statement of {} names another log head or trust state than the log gives now: print it again with `gaprelay repair`",
-                    key.name
-                )
-            } else {
-                let other = base::quoted(&statement.relay);
-                format!("the repair statement of {} is for the relay {other}, and this is {}", key.name, rebuilt.relay)
-            };
+        statement.scope.check(&rebuilt.relay, now, tolerance)?;
+        if statement != rebuilt.statement(statement.scope.clone(), &statement.officer, &statement.reason)? {
+            let detail = format!(
+                "the repair statement of {} names another log head or trust state than the log gives now: print it again with `gaprelay repair`",
+                key.name
+            );
             return Err(Error::refused(Reason::StatementDigest, detail));
         }
         signers.push((key.name.clone(), HEXLOWER.encode(&raw.key)));
@@ -204,6 +193,9 @@ pub fn repair(
     let repaired = Event::Repaired { trust: Digest::of(&rebuilt.trust.to_bytes()?), officers };
     log.append(now.max(log.floor()), interrupted.chain([repaired]).collect())?;
     durable::replace(&path, &bytes)?;
+    if !matches!(Trust::read(state), Ok(Stored::Present(_))) && migration::is_needed(state, &rebuilt.trust) {
+        return Ok(migration::complete(state, &mut log, rebuilt.trust, now)?);
+    }
     rebuilt.trust.save(state, &log)?;
     Ok(rebuilt.trust)
 }

@@ -57,6 +57,11 @@ impl Change {
         self <= Self::Limited
     }
 
+    /// True if agents lose the item.
+    pub(crate) fn is_loss(self) -> bool {
+        matches!(self, Self::Removed | Self::SwitchedOff)
+    }
+
     /// Text of the change, for several items.
     pub(crate) fn words(self) -> &'static str {
         match self {

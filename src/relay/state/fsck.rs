@@ -54,6 +54,9 @@ pub(crate) fn fsck(state: &State) -> FsckReport {
     let mut report = FsckReport::default();
     let mut seen = BTreeSet::new();
     let (mut replay, mut anchor, mut sets) = (TrustReplay::default(), None, PublishedSets::new());
+    let trust = report.note(Trust::load(state));
+    let entries = trust.as_ref().map_or(0, |trust| trust.entries);
+    let mut root = None;
     for folder in [state.import_log(), state.access_log()] {
         let is_import = folder == state.import_log();
         let found = check::read_vkey(&folder).and_then(|vkey| {
@@ -62,6 +65,7 @@ pub(crate) fn fsck(state: &State) -> FsckReport {
                     replay.replay(number, bytes, edge);
                     anchor = anchored_head(bytes).or(anchor.take());
                     sets.extend(published_set(bytes));
+                    root = root.or((edge.size() == entries).then(|| Digest(edge.root())));
                 }
             })
         });
@@ -83,8 +87,11 @@ pub(crate) fn fsck(state: &State) -> FsckReport {
         let what = "it is not a head of this log that a witness cosigned. Remove this file, then hand in the witness's copy again: gaprelay log witness hand-in FILE";
         report.faults.push(Fault::damaged(folder.join("cosigned").join(name).to_string_lossy(), what).to_string());
     }
-    let trust = report.note(Trust::load(state));
     if let Some(trust) = &trust {
+        if entries > 0 && root != Some(trust.root) {
+            let what = "it was made from other entries than those that the import log has: one of the two was put back. Restore the newest copy of both: gaprelay help backup";
+            report.faults.push(Fault::damaged(state.trust_path().to_string_lossy(), what).to_string());
+        }
         check_trust(state, trust, replay.trust.as_ref(), &mut report);
         for id in trust.kept_releases() {
             let checked = state

@@ -12,6 +12,7 @@ use crate::log::{Entry, Event};
 use base::{Digest, Timestamp};
 use bundle::ReleaseId;
 use bundle::statement::Decision;
+use serve::published::TUF;
 use serve::set::CurrentSet;
 
 /// Statement on a release that counts.
@@ -60,7 +61,7 @@ pub struct ReleaseHistory {
 pub(super) type Histories = BTreeMap<String, BTreeMap<u64, ReleaseHistory>>;
 
 /// Set that the log says a channel was switched to last, and the number of the entry that announced it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ShownSet {
@@ -70,6 +71,9 @@ pub struct ShownSet {
     pub generation: u64,
     /// Digest of the set file.
     pub set: Digest,
+    /// Releases in the set, as FEED/VERSION.
+    #[serde(default)]
+    pub releases: Vec<String>,
 }
 
 impl ShownSet {
@@ -105,6 +109,14 @@ impl Trust {
     /// Set that a channel shows, or the tree of the repository for TUF clients.
     pub fn shown(&self, channel: &str) -> Option<CurrentSet> {
         self.channels.get(channel).map(ShownSet::current)
+    }
+
+    /// Newest version of a feed that a channel shows.
+    pub fn shown_version(&self, feed: &str) -> Option<u64> {
+        // Versions of the repository for TUF clients are its own.
+        let channels = self.channels.iter().filter(|(channel, _)| *channel != TUF);
+        let shown = channels.flat_map(|(_, shown)| &shown.releases);
+        shown.filter_map(|id| id.parse::<ReleaseId>().ok()).filter(|id| id.feed == feed).map(|id| id.version).max()
     }
 
     /// Remembers a release that is accepted now, with the digest of its record.
@@ -148,8 +160,9 @@ impl Trust {
                 self.releases.retain(|_, versions| !versions.is_empty());
             }
             // One keeper at a time finishes each act before the next: the entry before announced the switch.
-            Event::Published { channel, generation, set } => {
-                let shown = ShownSet { entry: number.saturating_sub(1), generation: *generation, set: *set };
+            Event::Published { channel, generation, set, releases } => {
+                let (entry, releases) = (number.saturating_sub(1), releases.clone());
+                let shown = ShownSet { entry, generation: *generation, set: *set, releases };
                 self.channels.insert(channel.clone(), shown);
             }
             _ => return false,

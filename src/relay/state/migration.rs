@@ -35,12 +35,26 @@ pub(crate) fn migrate(state: &State, log: &mut Log, former: Trust, now: Timestam
     if former.entries > log.size() || former.not_applied(since, log.size()).is_none() {
         return Err(damaged(OLDER));
     }
-    let (replay, imports) = replay(state, log)?;
+    let (replay, _) = replay(state, log)?;
     if !former.agrees_with_former(&replay) {
         return Err(damaged(
             "it does not agree with the import log, and the state cannot be brought to the present format. Nothing was changed. Two officers can have it made again from the log: gaprelay repair",
         ));
     }
+    complete(state, log, former, now)
+}
+
+/// True if a release that was accepted and lies here has no record in the log: the state was of the former format.
+pub(crate) fn is_needed(state: &State, trust: &Trust) -> bool {
+    let mut accepted = trust.feeds.iter().flat_map(|(feed, known)| {
+        known.accepted.keys().map(|version| ReleaseId { feed: feed.clone(), version: *version })
+    });
+    accepted.any(|id| trust.history(&id).is_none() && state.release_path(&id).is_dir())
+}
+
+/// Does so for a trust state that is what the log tells.
+pub(crate) fn complete(state: &State, log: &mut Log, former: Trust, now: Timestamp) -> Result<Trust, Fault> {
+    let (replay, imports) = replay(state, log)?;
 
     // 2. Each release that is kept gets a record; the log has its digest before the state is of the present format.
     let mut events = Vec::new();
@@ -58,7 +72,7 @@ pub(crate) fn migrate(state: &State, log: &mut Log, former: Trust, now: Timestam
     // 3. Each channel gets a pointer to the set that the log says it shows.
     let (replay, _) = self::replay(state, log)?;
     for (channel, shown) in &replay.channels {
-        switch(state, channel, shown)?;
+        switch(state, channel, shown.entry)?;
     }
 
     // 4. From this step on the state is of the present format.

@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{LONGEST, State, Trust};
-use base::{Digest, Fault, Operator, Refusal, Timestamp, durable};
-use bundle::statement::{Decision, Statement, Ticket};
+use base::{Digest, Fault, Operator, Timestamp, durable};
+use bundle::statement::Subject;
 use bundle::{ReleaseId, Signer, Verified};
 use inspect::{Counts, Verdict};
 
@@ -125,17 +125,10 @@ pub struct Packed {
 }
 
 impl Release {
-    /// Drafts an officer's statement about this release and the changes that it makes. Refusal: `statement-malformed`.
-    pub fn statement(
-        &self,
-        changes: Digest,
-        (decision, ticket): (Decision, Option<Ticket>),
-        officer: &str,
-        reason: &str,
-    ) -> Result<Statement, Refusal> {
-        let (officer, reason) = (officer.to_owned(), reason.to_owned());
-        let (release, manifest, verdicts) = (self.id(), self.manifest, self.verdicts);
-        Statement { release, manifest, verdicts, changes, decision, ticket, officer, reason }.checked()
+    /// Subject of an officer's statement: this release with the changes that it makes, and what an approval would take
+    /// from agents, where it says so.
+    pub fn subject(&self, changes: Digest, effect: Option<String>) -> Subject {
+        Subject { release: self.id(), manifest: self.manifest, verdicts: self.verdicts, changes, effect }
     }
 
     /// Makes the release of a verified bundle, with the digest of its verdicts, their counts, and its operator.

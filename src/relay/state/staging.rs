@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::compare::{self, Change, ReleaseItems, compare};
+use super::compare::{self, ReleaseItems, compare};
 use super::items::StoredItems;
 use super::release::{Digests, Loss, Packed, RECORD, Release};
 use super::{SMALL, State, Trust, items};
@@ -81,7 +81,7 @@ impl Staging {
         let (sections, file) = self.state.items(&served)?;
         let old = ReleaseItems { verdicts: &former, sections, file };
         compare(&old, &new, &mut |change, _| {
-            lost += u64::from(matches!(change, Change::Removed | Change::SwitchedOff));
+            lost += u64::from(change.is_loss());
         })?;
         let databases = verdicts.iter().filter(|verdict| verdict.database.is_some());
         let is_older = |new: &&Verdict| former.iter().any(|former| former.path == new.path && new.goes_back(former));

@@ -21,7 +21,7 @@ const ROWS: usize = 200;
 /// Standing of a release, as a mark.
 fn standing(row: &ReleaseRow) -> Markup {
     let class = match &row.standing {
-        Some(ReleaseStatus::Held { .. }) => "warn",
+        Some(ReleaseStatus::Held { .. } | ReleaseStatus::Overtaken { .. }) => "warn",
         Some(ReleaseStatus::Approved) => "good",
         Some(ReleaseStatus::Refused | ReleaseStatus::Withdrawn) | None => "bad",
     };

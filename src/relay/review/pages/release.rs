@@ -3,8 +3,11 @@
 use maud::{Markup, html};
 
 use super::{ROWS, standing};
+use std::time::Duration;
+
 use crate::log::Entry;
 use crate::publish::ItemChanges;
+use crate::publish::draft::{scope, subject};
 use crate::report::changes::{ReleaseChanges, release_changes};
 use crate::report::event_text;
 use crate::report::numbers::{percent_change, thousands};
@@ -19,7 +22,7 @@ use crate::review::response::PageResponse;
 use crate::state::Trust;
 use base::limits::human;
 use base::quoted::whole;
-use base::{Digest, Error, Reason, Refusal, clock};
+use base::{Error, Reason, Refusal, clock};
 use bundle::ReleaseId;
 use bundle::keyring::Role;
 use bundle::statement::{Decision, Statement, Ticket};
@@ -33,6 +36,12 @@ pub(crate) fn page(
     id: &ReleaseId,
 ) -> Result<PageResponse, Error> {
     let details = release_details(&context.state, &context.config, id)?;
+    // The time of a statement is in the page's address, so that an officer who comes back finds the text that they signed.
+    let is_new = !request.field("decision").is_empty() && request.field("issued").is_empty();
+    if is_new && draft(context, request, &details).is_ok() {
+        let query = request.head.uri.query().unwrap_or_default();
+        return Ok(PageResponse::redirect(format!("/imports/{id}?{query}&issued={}#sign", clock::now())));
+    }
     let trust = Trust::load(&context.state)?;
     let changes = release_changes((&context.state, &trust), &details.row.release, &details.verdicts)?;
     let body = html! {
@@ -41,7 +50,7 @@ pub(crate) fn page(
         section { h2 { "Verdicts on the files" } (verdicts(&details.verdicts, request)) }
         section { h2 { "Officers' statements that count" } (statements(&details)) }
         section { h2 { "Receipt" } (receipt(context, id)?) }
-        section id="sign" { h2 { "Decide on this release" } (form(context, reader, request, &details, changes.items.digest()?)) }
+        section id="sign" { h2 { "Decide on this release" } (form(context, reader, request, &details)) }
     };
     let page = framed_page(context.config.relay.get_ref(), reader, "/imports", &id.to_string(), None, &body);
     Ok(PageResponse::page(200, page))
@@ -50,10 +59,7 @@ pub(crate) fn page(
 /// Statement as a file: byte for byte the text to be signed.
 pub(crate) fn statement(context: &ReviewContext, request: &PageRequest, id: &ReleaseId) -> Result<PageResponse, Error> {
     let details = release_details(&context.state, &context.config, id)?;
-    let trust = Trust::load(&context.state)?;
-    let items = release_changes((&context.state, &trust), &details.row.release, &details.verdicts)?.items;
-    let text = draft(request, &details, items.digest()?)?.to_string();
-    Ok(PageResponse::text(text))
+    Ok(PageResponse::text(draft(context, request, &details)?.to_string()))
 }
 
 /// Proof that the import is in the log, as a file (C2SP tlog-proof).
@@ -264,23 +270,27 @@ fn statements(details: &ReleaseDetails) -> Markup {
 }
 
 /// Statement that the fields of the query make. Refused: a field is missing or malformed.
-fn draft(request: &PageRequest, details: &ReleaseDetails, changes: Digest) -> Result<Statement, Refusal> {
-    let decision = match request.field("decision").as_str() {
-        "approve" => Decision::Approve,
-        "refuse" => Decision::Refuse,
-        "withdraw" => Decision::Withdraw,
-        "downgrade" => Decision::Downgrade,
-        _ => {
-            let text = "the decision is missing: choose approve, refuse, withdraw or downgrade";
-            return Err(Refusal::new(Reason::StatementMalformed, text));
-        }
-    };
+fn draft(context: &ReviewContext, request: &PageRequest, details: &ReleaseDetails) -> Result<Statement, Error> {
+    let malformed = |what: String| Refusal::new(Reason::StatementMalformed, what);
+    let decision = Decision::parse(&request.field("decision"))
+        .ok_or_else(|| malformed("the decision is missing: choose approve, refuse, withdraw or downgrade".into()))?;
     let ticket = (decision == Decision::Downgrade).then(|| request.field("until").trim().parse());
-    let malformed = |e: &str| Refusal::new(Reason::StatementMalformed, format!("the end of the downgrade is {e}"));
-    let until = ticket.transpose().map_err(malformed)?;
+    let until = ticket.transpose().map_err(|e: &str| malformed(format!("the end of the downgrade is {e}")))?;
     let ticket = until.map(|until| Ticket { incident: request.field("incident").trim().to_owned(), until });
-    let (officer, reason) = (request.field("officer"), request.field("reason"));
-    details.row.release.statement(changes, (decision, ticket), officer.trim(), reason.trim())
+    let issued = request.field("issued");
+    let issued = if issued.is_empty() { Ok(clock::now()) } else { issued.trim().parse() };
+    let issued = issued.map_err(|e: &str| malformed(format!("the time of the statement is {e}")))?;
+    let days = request.field("days");
+    let days = if days.is_empty() { Ok(2) } else { days.trim().parse::<u32>() };
+    let days = days.map_err(|_| malformed("the number of days is not a number".into()))?;
+    let valid_for = Duration::from_hours(24).saturating_mul(days);
+    let (officer, reason) = (request.field("officer").trim().to_owned(), request.field("reason").trim().to_owned());
+    let trust = Trust::load(&context.state)?;
+    let keyring = context.state.keyring(&trust)?;
+    let scope = scope(&context.state, Some(&keyring), &officer, (issued, Some(valid_for)))?;
+    let about = subject((&context.state, &trust), &context.config, &details.row.release, decision)?;
+    let statement = Statement { scope: Some(scope), subjects: vec![about], decision, ticket, officer, reason };
+    Ok(statement.checked()?)
 }
 
 /// Decisions that the form offers: a release that goes back to older content can only be let in by a downgrade ticket.
@@ -298,18 +308,13 @@ fn decisions(details: &ReleaseDetails) -> [(&'static str, &'static str); 3] {
 }
 
 /// Form in two steps: the decision, the officer and the reason; then the exact text to sign, and the form to hand it in.
-fn form(
-    context: &ReviewContext,
-    reader: &PageReader,
-    request: &PageRequest,
-    details: &ReleaseDetails,
-    changes: Digest,
-) -> Markup {
+fn form(context: &ReviewContext, reader: &PageReader, request: &PageRequest, details: &ReleaseDetails) -> Markup {
     let id = details.row.release.id();
     let officers = officers(context);
     let (officer, reason, decision) = (request.field("officer"), request.field("reason"), request.field("decision"));
     let officer = if officer.is_empty() { reader.name.clone() } else { officer };
-    let drafted = (!decision.is_empty()).then(|| draft(request, details, changes));
+    let drafted = (!decision.is_empty()).then(|| draft(context, request, details));
+    let days = Some(request.field("days")).filter(|days| !days.is_empty()).unwrap_or_else(|| "2".into());
     html! {
         p { "A decision is a statement that an officer signs on their own machine. Fill in the form to get its text." }
         form method="get" action="#sign" {
@@ -338,12 +343,16 @@ fn form(
                 label for="reason" { "Reason (one line)" }
                 input id="reason" name="reason" value=(reason) required maxlength="500" size="60";
             }
+            p {
+                label for="days" { "Days in which the statement may be handed in (1 to 31)" }
+                input id="days" name="days" value=(days) type="number" min="1" max="31" required;
+            }
             button { "Show the statement" }
         }
         @match drafted {
             None => {},
-            Some(Err(refusal)) => p role="alert" {
-                (mark("bad", "no statement was made")) " " (safe_text(&refusal.to_string())) ". Correct the form, then show the statement again."
+            Some(Err(error)) => p role="alert" {
+                (mark("bad", "no statement was made")) " " (safe_text(&error.to_string())) ". Correct the form, then show the statement again."
             },
             Some(Ok(statement)) => (sign(reader, &id, &statement, request.head.uri.query().unwrap_or_default())),
         }
@@ -358,13 +367,16 @@ fn sign(reader: &PageReader, id: &ReleaseId, statement: &Statement, query: &str)
                     "Save these lines as a file on the machine that holds your key: "
                     a href={ "/imports/" (id) "/statement.txt?" (query) } download="statement.txt" { "statement.txt" }
                 }
+                @for effect in statement.subjects.iter().filter_map(|subject| subject.effect.as_ref()) {
+                    p role="alert" { (mark("bad", "attention")) " This approval " (safe_text(effect)) "." }
+                }
                 pre { (statement) }
             }
             li { p { "Sign the file there: " code { "minisign -S -s YOUR.key -m statement.txt" } } }
             li {
                 p { "Hand in the signature file " code { "statement.txt.minisig" } ":" }
                 @if reader.hands_in() {
-                    (signed_form(&format!("/imports/{id}"), "Statement, exactly as it was signed", 8, &statement.to_string()))
+                    (signed_form(&format!("/imports/{id}"), "Statement, exactly as it was signed", 11, &statement.to_string()))
                 } @else {
                     p { "Only officers can hand in a statement here." }
                 }

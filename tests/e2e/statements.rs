@@ -1,0 +1,186 @@
+//! What an officer signs counts once, at one relay, and within its time.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use super::support::*;
+
+const MANY: &[u8] = b"44d88612fea8a8f36de82e1278abb02f:68:A\n44d88612fea8a8f36de82e1278abb02e:68:B\n44d88612fea8a8f36de82e1278abb02d:68:C\n";
+const FEW: &[u8] = b"44d88612fea8a8f36de82e1278abb02f:68:A\n";
+
+/// Signs a text, hands it in at the state of `command`, and gives what came of it.
+fn hand_in(mut command: Command, dir: &Path, key: &Key, text: &str) -> Ran {
+    let path = dir.join("signed.txt");
+    fs::write(&path, text).unwrap();
+    fs::write(dir.join("signed.txt.minisig"), key.sign(text.as_bytes(), "x")).unwrap();
+    run(command.arg("--json").arg("--signature").arg(dir.join("signed.txt.minisig")))
+}
+
+fn refused_for(ran: &Ran) -> String {
+    let refused = &serde_json::from_str::<serde_json::Value>(&ran.out).unwrap()["refused"][0]["reason"];
+    refused.as_str().unwrap_or_default().to_owned()
+}
+
+/// Two relays with one keyring, and the same bundle on both: what was signed for one counts there alone.
+#[test]
+fn a_statement_for_another_relay_does_not_count() {
+    let world = World::new();
+    let other = world.path("other");
+    let there = |args: &[&str]| {
+        let mut command = Command::new(RELAY);
+        command.env("GAPRELAY_STATE", &other).args(args);
+        command
+    };
+    let config = world.path("other.toml");
+    fs::write(&config, CONFIG.replace("relay = \"test\"", "relay = \"other\"")).unwrap();
+    let ring = world.path("keyring.toml");
+    let init = ["init", "--keyring", ring.to_str().unwrap(), "--config", config.to_str().unwrap()];
+    run(&mut there(&init)).expect(0);
+    let bundle = world.bundle("feed", 1, ONE);
+    let import = ["import", "--operator", "operator", "--json", bundle.to_str().unwrap()];
+    world.relay(&import).expect(0);
+    run(&mut there(&import)).expect(0);
+    for decision in ["approve", "withdraw"] {
+        let args = ["approve", "feed/1", "--officer", "officer", "--reason", "x", "--decision", decision];
+        let text = world.relay(&args).expect(0).out;
+        let ran = hand_in(there(&["approve", "feed/1"]), world.dir.path(), &world.officer, &text);
+        assert_eq!(refused_for(&ran), "statement-foreign", "{decision}");
+        hand_in(world.command(&["approve", "feed/1"]), world.dir.path(), &world.officer, &text).expect(0);
+    }
+}
+
+#[test]
+fn a_statement_counts_within_its_time() {
+    let world = World::new();
+    world.import(&world.bundle("feed", 1, ONE)).expect(0);
+    let order = ["approve", "feed/1", "--officer", "officer", "--reason", "x"];
+    let text = world.relay(&[&order[..], &["--valid-for", "1s"]].concat()).expect(0).out;
+    std::thread::sleep(Duration::from_millis(2100));
+    let ran = hand_in(world.command(&["approve", "feed/1"]), world.dir.path(), &world.officer, &text);
+    assert_eq!(refused_for(&ran), "statement-expired");
+    // Nor before it was printed, nor for longer than may be asked for, nor in the form that had no time.
+    let text = world.relay(&order).expect(0).out;
+    let issued = text.lines().find(|line| line.starts_with("issued ")).unwrap();
+    let until = text.lines().find(|line| line.starts_with("until ")).unwrap();
+    let relay = "relay test/import/1\n";
+    let later = text.replace(issued, "issued 2098-01-01T00:00:00Z").replace(until, "until 2098-01-02T00:00:00Z");
+    let former = text.replace("approval/2", "approval/1").replace(relay, "");
+    let former = former.replace(&format!("{issued}\n{until}\n"), "");
+    for (text, reason) in [
+        (later, "statement-clock"),
+        (text.replace(until, "until 2098-01-02T00:00:00Z"), "statement-malformed"),
+        (former, "statement-malformed"),
+    ] {
+        let ran = hand_in(world.command(&["approve", "feed/1"]), world.dir.path(), &world.officer, &text);
+        assert_eq!(refused_for(&ran), reason, "{text}");
+    }
+    for span in ["32d", "0s", "soon"] {
+        world.relay(&[&order[..], &["--valid-for", span]].concat()).expect(2);
+    }
+    assert!(world.relay(&["releases"]).out.contains("held"));
+    hand_in(world.command(&["approve", "feed/1"]), world.dir.path(), &world.officer, &text).expect(0);
+    // A directive has its time too.
+    let order = ["directive", "deny-origin", "RU", "--officer", "officer", "--reason", "x", "--valid-for", "1s"];
+    let text = world.relay(&order).expect(0).out;
+    std::thread::sleep(Duration::from_millis(2100));
+    let path = world.path("d.txt");
+    fs::write(&path, &text).unwrap();
+    fs::write(world.path("d.txt.minisig"), world.officer.sign(text.as_bytes(), "x")).unwrap();
+    let ran = world.relay(&["directive", "hand-in", "--json", world.path("d.txt.minisig").to_str().unwrap()]);
+    assert_eq!(refused_for(&ran), "statement-expired");
+}
+
+/// One statement may decide on several releases: on all of them, or on none.
+#[test]
+fn one_statement_decides_on_several_releases_or_none() {
+    let world = World::new();
+    for (feed, file) in [("feed", ("a.hdb", HASHES, "clamav-hashes")), ("two", ("b.hdb", HASHES, "clamav-hashes"))] {
+        world.import(&world.bundle(feed, 1, &[file])).expect(0);
+    }
+    let both = ["approve", "feed/1", "two/1"];
+    let print = |officer: &str| {
+        let order = [&both[..], &["--officer", officer, "--reason", "x"]].concat();
+        world.relay(&order).expect(0).out
+    };
+    let (first, second) = (print("officer"), print("second"));
+    assert_eq!(first.matches("\nrelease ").count(), 2);
+    // Handed in under another name than its releases.
+    let ran = hand_in(world.command(&["approve", "feed/1"]), world.dir.path(), &world.officer, &first);
+    assert!(ran.expect(3).err.contains("statement-unknown-release"));
+    hand_in(world.command(&both), world.dir.path(), &world.officer, &first).expect(0);
+    assert!(world.relay(&["show", "feed/1"]).out.contains("published in c"));
+    assert!(world.relay(&["show", "two/1"]).out.contains("held (1 of 2 approvals)"));
+    // Of a statement that does not hold for one of its releases nothing counts.
+    world.decide("two/1", "second", &world.second, "refuse").expect(0);
+    let ran = hand_in(world.command(&both), world.dir.path(), &world.second, &second);
+    assert_eq!(refused_for(&ran), "statement-closed");
+    let shown = world.relay(&["show", "feed/1", "--json"]).expect(0).json();
+    assert_eq!(shown["statements"].as_array().unwrap().len(), 1);
+    let args = [&both[..], &["--officer", "officer", "--reason", "x", "--decision", "withdraw"]].concat();
+    let text = world.relay(&args).expect(0).out;
+    // A bundle of lines about one release twice is none.
+    let twice = text.replace("two/1", "feed/1");
+    let ran = hand_in(world.command(&["approve", "feed/1"]), world.dir.path(), &world.officer, &twice);
+    assert_eq!(refused_for(&ran), "statement-malformed");
+    hand_in(world.command(&both), world.dir.path(), &world.officer, &text).expect(0);
+    assert!(world.relay(&["show", "feed/1"]).out.contains("withdrawn"));
+    world.fsck();
+}
+
+/// A text is printed for an officer of the keyring alone.
+#[test]
+fn nothing_is_printed_for_somebody_whom_the_keyring_does_not_know() {
+    let world = World::new();
+    world.import(&world.bundle("feed", 1, ONE)).expect(0);
+    for args in [
+        &["approve", "feed/1", "--officer", "oficer", "--reason", "x"][..],
+        &["approve", "feed/1", "--officer", "custodian", "--reason", "x"],
+        &["directive", "deny-origin", "RU", "--officer", "oficer", "--reason", "x"],
+        &["repair", "--officer", "oficer", "--reason", "x"],
+    ] {
+        let ran = world.relay(args).expect(2);
+        assert!(ran.err.contains("officer, second") && ran.out.is_empty(), "{}{}", ran.out, ran.err);
+    }
+}
+
+/// An approval that takes everything, or more than the brake, says so in what is signed, and again when it is handed in.
+#[test]
+fn an_approval_that_takes_much_says_so() {
+    let world = World::new();
+    world.publish("feed", 1, &[("a.hdb", MANY, "clamav-hashes")]);
+    world.import(&world.bundle("feed", 2, &[("a.hdb", FEW, "clamav-hashes")])).expect(0);
+    let order = ["approve", "feed/2", "--officer", "officer", "--reason", "x"];
+    let ran = world.relay(&order).expect(0);
+    let effect = "effect removes 2 of 3 rules, signatures and indicators; the brake of the feed is 10 %\n";
+    assert!(ran.out.contains(effect) && ran.err.contains("ATTENTION"), "{}{}", ran.out, ran.err);
+    let silent = ran.out.replace(effect, "");
+    let refused = hand_in(world.command(&["approve", "feed/2"]), world.dir.path(), &world.officer, &silent);
+    assert_eq!(refused_for(&refused), "statement-changes");
+    let taken = hand_in(world.command(&["approve", "feed/2"]), world.dir.path(), &world.officer, &ran.out).expect(0);
+    assert!(taken.json()["taken"][0]["effect"].as_str().unwrap().starts_with("removes 2 of 3"));
+    // What a small change takes needs no line.
+    let more = [MANY, FEW].concat();
+    world.import(&world.bundle("feed", 3, &[("b.hdb", &more, "clamav-hashes")])).expect(0);
+    let order = ["approve", "feed/3", "--officer", "officer", "--reason", "x"];
+    assert!(!world.relay(&order).expect(0).out.contains("\neffect "));
+}
+
+/// Nobody imports under a name that people would take for an officer's; an officer who imports decides on nothing of it,
+/// however the name is written.
+#[test]
+fn an_operator_passes_for_no_officer() {
+    let world = World::new();
+    let bundle = world.bundle("feed", 1, ONE);
+    let import = |name: &str| world.relay(&["import", "--operator", name, bundle.to_str().unwrap()]);
+    for alike in ["0fficer", "\u{43e}fficer", "off icer", "officer.", "of\u{200b}ficer"] {
+        let ran = import(alike).expect(2);
+        assert!(ran.err.contains("the name of the operator") || ran.err.contains("looks like"), "{alike}: {}", ran.err);
+    }
+    assert!(!world.state().join("releases/feed").exists());
+    import(" Officer ").expect(0);
+    let printed = world.relay(&["approve", "feed/1", "--officer", "officer", "--reason", "x"]).expect(0).out;
+    let ran = hand_in(world.command(&["approve", "feed/1"]), world.dir.path(), &world.officer, &printed);
+    assert_eq!(refused_for(&ran), "statement-own-import");
+}
