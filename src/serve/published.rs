@@ -67,13 +67,11 @@ impl Published {
 
     /// The import log's public key.
     pub fn log_key(&self) -> Result<&Verifier, Fault> {
-        match self.log_key.get() {
-            Some(key) => Ok(key),
-            None => {
-                let key = read_vkey(&self.import_log())?;
-                Ok(self.log_key.get_or_init(|| key))
-            }
+        if let Some(key) = self.log_key.get() {
+            return Ok(key);
         }
+        let key = read_vkey(&self.import_log())?;
+        Ok(self.log_key.get_or_init(|| key))
     }
 
     /// Path of the pointer of a channel, or of the repository for TUF clients.

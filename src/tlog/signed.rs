@@ -45,21 +45,21 @@ mod tests {
 
     #[test]
     fn a_document_is_that_of_its_key_and_format_alone() {
-        let signer = NoteSigner::generate("relay.example/import/1").unwrap();
+        let key = NoteSigner::generate("relay.example/import/1").unwrap();
         let json = b"{\n  \"a\": 1\n}".to_vec();
-        let signed = sign(&signer, "test/1", &json).unwrap();
+        let signed = sign(&key, "test/1", &json).unwrap();
         assert!(signed.ends_with(b"\",\n  \"a\": 1\n}"));
-        assert_eq!(open(&signer.verifier(), "test/1", &signed), Some(json.clone()));
-        assert_eq!(open(&signer.verifier(), "test/2", &signed), None);
+        assert_eq!(open(&key.verifier(), "test/1", &signed), Some(json.clone()));
+        assert_eq!(open(&key.verifier(), "test/2", &signed), None);
         let other = NoteSigner::generate("relay.example/import/1").unwrap();
         assert_eq!(open(&other.verifier(), "test/1", &signed), None);
-        assert_eq!(open(&signer.verifier(), "test/1", &json), None);
+        assert_eq!(open(&key.verifier(), "test/1", &json), None);
         for at in 0..signed.len() {
             let mut bad = signed.clone();
             bad[at] ^= 1;
-            assert_eq!(open(&signer.verifier(), "test/1", &bad), None, "{at}");
-            assert_eq!(open(&signer.verifier(), "test/1", &signed[..at]), None, "{at}");
+            assert_eq!(open(&key.verifier(), "test/1", &bad), None, "{at}");
+            assert_eq!(open(&key.verifier(), "test/1", &signed[..at]), None, "{at}");
         }
-        assert_eq!(open(&signer.verifier(), "test/1", &[signed, b"\n".to_vec()].concat()), None);
+        assert_eq!(open(&key.verifier(), "test/1", &[signed, b"\n".to_vec()].concat()), None);
     }
 }

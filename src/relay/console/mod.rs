@@ -177,7 +177,7 @@ impl Console<'_> {
         self.media = mounted(Path::new("/")).unwrap_or_default();
         self.plugged = plugged(Path::new("/"));
         self.chosen = self.chosen.min(self.media.len().saturating_sub(1));
-        self.status = status::status(self.state, self.config, clock::now()).ok();
+        self.status = Some(status::status(self.state, self.config, clock::now()));
         if let Some(relay) = &mut self.relay {
             relay.look(self.state.root())?;
         }

@@ -49,9 +49,6 @@ impl<'a> EventFields<'a> {
                 let object = Some(format!("{feed}/{version}"));
                 Self { object, counts: Some(*counts), success: Some(true), ..none }
             }
-            Event::Recorded { feed, version, .. } => {
-                Self { object: Some(format!("{feed}/{version}")), success: Some(true), ..none }
-            }
             Event::Collected { releases } => Self { object: Some(releases.join(" ")), success: Some(true), ..none },
             Event::KeyringReplaced { version, .. } => {
                 Self { object: Some(format!("keyring {version}")), success: Some(true), ..none }
@@ -63,7 +60,7 @@ impl<'a> EventFields<'a> {
                 success: Some(true),
                 ..none
             },
-            Event::AlreadyHere { feed, version, .. } => {
+            Event::AlreadyHere { feed, version, .. } | Event::Recorded { feed, version, .. } => {
                 Self { object: Some(format!("{feed}/{version}")), success: Some(true), ..none }
             }
             Event::MediumRefused { reason, detail }

@@ -117,7 +117,7 @@ pub(crate) struct MemberStatus {
 }
 
 /// Reads the status. Damage becomes a fault in it, and everything else is still shown.
-pub(crate) fn status(state: &State, config: &Config, now: Timestamp) -> Result<Status, Fault> {
+pub(crate) fn status(state: &State, config: &Config, now: Timestamp) -> Status {
     let mut status = Status {
         relay: config.relay.get_ref().clone(),
         now,
@@ -177,7 +177,7 @@ pub(crate) fn status(state: &State, config: &Config, now: Timestamp) -> Result<S
     }
     status.faults = faults.iter().map(ToString::to_string).collect();
     status.next = faults.iter().map(|fault| fault.hint().to_owned()).collect();
-    Ok(status)
+    status
 }
 
 fn channel_status(state: &State, config: &Config, channel: &str, now: Timestamp) -> Result<ChannelStatus, Fault> {

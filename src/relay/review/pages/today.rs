@@ -27,7 +27,7 @@ const DAYS: u64 = 21;
 /// Builds the page.
 pub(crate) fn page(context: &ReviewContext, reader: &PageReader) -> Result<PageResponse, Error> {
     let now = clock::now();
-    let status = status::status(&context.state, &context.config, now)?;
+    let status = status::status(&context.state, &context.config, now);
     let newest = releases::rows(&context.state, &context.config)?.into_iter().max_by_key(|row| row.release.imported);
     let refused_by_day =
         if reader.sees_evidence() { Some(context.refusals(|tallies| tallies[2].days(now, DAYS))?) } else { None };
