@@ -53,7 +53,7 @@ pub fn compare(
         each(entry);
     })?;
     let end = match &finding {
-        LogFinding::Whole { size, .. } => Some(*size),
+        LogFinding::Whole { size, .. } | LogFinding::Files { size, .. } => Some(*size),
         LogFinding::Bad { .. } => None,
     };
     let verdicts = kept.iter().map(|head| {

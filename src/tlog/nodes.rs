@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::tiles;
+use super::tiles::{self, LONGEST};
 use super::tree::{self, Hash, WIDTH};
 use crate::stored::{read_bundle, wider};
-use base::Fault;
+use base::{Fault, durable};
 
 /// The nodes of the tree of one size.
 pub struct Nodes<'a> {
@@ -53,7 +53,8 @@ impl<'a> Nodes<'a> {
 /// A tile of `width` hashes, as it is stored; or the beginning of a wider one that replaced it.
 pub fn stored(folder: &Path, level: usize, index: u64, width: usize) -> Option<Vec<Hash>> {
     let of = |width| folder.join(tiles::tile_path(level, index, width));
-    let bytes = std::fs::read(of(width)).ok().or_else(|| std::fs::read(wider(&of, width)?).ok())?;
+    let read = |width| durable::read(&of(width), LONGEST).ok();
+    let bytes = read(width).or_else(|| read(wider(&of, width)?))?;
     let mut hashes = tiles::hashes(&bytes)?;
     (hashes.len() >= width).then(|| hashes.truncate(width))?;
     Some(hashes)
@@ -68,4 +69,12 @@ pub fn derived(folder: &Path, level: usize, index: u64, width: usize) -> Option<
     let first = index * WIDTH as u64;
     let child = |child| stored(folder, below, child, WIDTH).or_else(|| derived(folder, below, child, WIDTH));
     (first..first + width as u64).map(|index| child(index).map(|hashes| tree::root_of(&hashes))).collect()
+}
+
+/// The same from nothing but entries: all that lie below it are read.
+pub fn from_entries(folder: &Path, level: usize, index: u64, width: usize) -> Option<Vec<Hash>> {
+    let Some(below) = level.checked_sub(1) else { return derived(folder, level, index, width) };
+    let first = index * WIDTH as u64;
+    let child = |child| from_entries(folder, below, child, WIDTH).map(|hashes| tree::root_of(&hashes));
+    (first..first + width as u64).map(child).collect()
 }

@@ -13,6 +13,7 @@ use super::{LONGEST, Release, SMALL, State, Trust, TrustReplay};
 use crate::settle::tuf::read_key;
 use base::digest::Hasher;
 use base::error::IoContext as _;
+use base::quoted::printable;
 use base::{Digest, Fault, Limits, Refusal, durable};
 use bundle::{Envelope, Manifest, Rules};
 use inspect::item::RECORD;
@@ -67,9 +68,16 @@ pub(crate) fn fsck(state: &State) -> FsckReport {
         });
         match report.note(found) {
             Some(LogFinding::Whole { size, .. }) => report.entries += size,
+            Some(finding @ LogFinding::Files { size, .. }) => {
+                report.entries += size;
+                let detail = finding.detail().unwrap_or_default();
+                let next =
+                    "See all files: gaprelay log verify. Have them made anew from the entries: gaprelay log rebuild";
+                report.faults.push(format!("log {}: {}. {next}", folder.display(), printable(&detail)));
+            }
             Some(LogFinding::Bad { entry, detail }) => {
                 let place = entry.map_or(String::new(), |entry| format!(", entry {entry}"));
-                report.faults.push(format!("log {}{place}: {detail}", folder.display()));
+                report.faults.push(format!("log {}{place}: {}", folder.display(), printable(&detail)));
             }
             None => {}
         }
