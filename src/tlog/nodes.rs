@@ -14,13 +14,21 @@ use base::{Fault, durable};
 pub struct Nodes<'a> {
     folder: &'a Path,
     size: u64,
+    /// True where stored tiles are not read.
+    from_entries: bool,
     read: RefCell<BTreeMap<(usize, u64), Vec<Hash>>>,
 }
 
 impl<'a> Nodes<'a> {
     /// Nodes of the first `size` entries of the log in `folder`.
     pub fn new(folder: &'a Path, size: u64) -> Self {
-        Self { folder, size, read: RefCell::default() }
+        Self { folder, size, from_entries: false, read: RefCell::default() }
+    }
+
+    /// The same nodes from nothing but entries: for where stored tiles gave what the signed head does not fit. Slow, for
+    /// entries are read.
+    pub fn of_entries(folder: &'a Path, size: u64) -> Self {
+        Self { from_entries: true, ..Self::new(folder, size) }
     }
 
     /// Number of entries.
@@ -41,8 +49,11 @@ impl<'a> Nodes<'a> {
             std::collections::btree_map::Entry::Vacant(place) => {
                 let there = (self.size >> (8 * level)).saturating_sub(tile * WIDTH as u64);
                 let width = usize::try_from(there).unwrap_or(WIDTH).min(WIDTH);
-                let found =
-                    stored(self.folder, level, tile, width).or_else(|| derived(self.folder, level, tile, width));
+                let found = if self.from_entries {
+                    from_entries(self.folder, level, tile, width)
+                } else {
+                    stored(self.folder, level, tile, width).or_else(|| derived(self.folder, level, tile, width))
+                };
                 place.insert(found.ok_or_else(missing)?)
             }
         };
