@@ -261,17 +261,31 @@ fn all_names(path: &Path) -> Result<Vec<String>, Fault> {
     Ok(names)
 }
 
-/// A whole file of ours; that it is missing or longer than `longest` bytes is damage.
+/// A whole file of ours; that it is missing, no regular file, or longer than `longest` bytes is damage. A pipe at its place
+/// is not waited for.
 pub fn read(path: &Path, longest: u64) -> Result<Vec<u8>, Fault> {
     let damaged = |detail: String| Fault::damaged(path.to_string_lossy(), detail);
-    match fs::metadata(path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Err(damaged("the file is missing".into())),
-        Ok(meta) if meta.len() > longest => {
-            return Err(damaged(format!("the file has {} bytes, and at most {longest} are expected", meta.len())));
-        }
-        _ => {}
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(rustix::fs::CWD, path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT | Errno::NOTDIR) => return Err(damaged("the file is missing".into())),
+        // A socket.
+        Err(Errno::NXIO) => return Err(damaged("it is not a regular file".into())),
+        Err(e) => return Err(e.into()).during("read", path),
+    };
+    let meta = file.metadata().during("read", path)?;
+    if !meta.is_file() {
+        return Err(damaged("it is not a regular file".into()));
     }
-    fs::read(path).during("read", path)
+    if meta.len() > longest {
+        return Err(damaged(format!("the file has {} bytes, and at most {longest} are expected", meta.len())));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or_default());
+    file.take(longest + 1).read_to_end(&mut bytes).during("read", path)?;
+    if bytes.len() as u64 > longest {
+        return Err(damaged(format!("the file grew beyond the {longest} bytes that are expected")));
+    }
+    Ok(bytes)
 }
 
 fn folder(path: &Path) -> &Path {
@@ -279,6 +293,11 @@ fn folder(path: &Path) -> &Path {
         Some(above) if above != Path::new("") => above,
         _ => Path::new("."),
     }
+}
+
+/// Final name of the file that is in the making under this name, if it is one.
+pub fn final_name(name: &str) -> Option<&str> {
+    name.strip_prefix(TEMPORARY)
 }
 
 /// A path beside `path` for a file in the making, swept after a cut.

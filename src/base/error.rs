@@ -197,7 +197,7 @@ impl fmt::Display for Fault {
                 write!(f, "cannot {operation} {}: {source}", quoted_os(path))
             }
             Self::Damaged { what, detail } => {
-                write!(f, "{} is damaged: {}", quoted(what), quoted(detail))
+                write!(f, "{} is damaged: {}", quoted(what), printable(detail))
             }
             Self::Config(text) | Self::Usage { detail: text, .. } => f.write_str(text),
             Self::Space { needed, free } => {

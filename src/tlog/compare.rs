@@ -53,7 +53,7 @@ pub fn compare(
         each(entry);
     })?;
     let end = match &finding {
-        LogFinding::Whole { size, .. } => Some(*size),
+        LogFinding::Whole { size, .. } | LogFinding::Files { size, .. } => Some(*size),
         LogFinding::Bad { .. } => None,
     };
     let verdicts = kept.iter().map(|head| {
@@ -81,10 +81,13 @@ pub fn receipt(folder: &Path, verifier: &Verifier, index: u64) -> Result<Option<
         Ok(usize::try_from(index - first).ok().and_then(|place| entries.get(place)).map(|entry| entry.to_vec()))
     })?;
     let entry = entry.ok_or_else(|| unproven(folder))?;
-    let proof = proof::inclusion(&Nodes::new(folder, head.size), index, head.size)?;
-    let receipt = Receipt { entry, index, proof, note };
     // Nothing is given out that an outsider would not believe.
-    receipt.verify(verifier).map(|_| Some(receipt)).ok_or_else(|| unproven(folder))
+    from_nodes(folder, head.size, |nodes| {
+        let proof = proof::inclusion(nodes, index, head.size)?;
+        let receipt = Receipt { entry: entry.clone(), index, proof, note: note.clone() };
+        Ok(receipt.verify(verifier).is_some().then_some(receipt))
+    })
+    .map(Some)
 }
 
 /// The proof that the log grew from its first `old` entries. `None` if it is shorter.
@@ -93,14 +96,30 @@ pub fn growth(folder: &Path, verifier: &Verifier, old: u64) -> Result<Option<Gro
     if old > head.size {
         return Ok(None);
     }
-    let nodes = Nodes::new(folder, head.size);
-    let (former, proof) = (proof::root(&nodes, old)?, proof::consistency(&nodes, old, head.size)?);
-    if !proof::grew(old, &former, head.size, &head.root, &proof) {
-        return Err(unproven(folder));
+    from_nodes(folder, head.size, |nodes| {
+        let (former, proof) = (proof::root(nodes, old)?, proof::consistency(nodes, old, head.size)?);
+        let grew = proof::grew(old, &former, head.size, &head.root, &proof);
+        Ok(grew.then(|| Growth { old, proof, note: note.clone() }))
+    })
+    .map(Some)
+}
+
+/// True if the first `former.0` entries of the log in `folder`, which has `size` at least, have the root `former.1`.
+pub fn began_with(folder: &Path, size: u64, former: (u64, &Hash)) -> Result<bool, Fault> {
+    let has = |nodes: &Nodes<'_>| proof::root(nodes, former.0).map(|root| root == *former.1);
+    // Stored hashes that were changed say nothing about the entries.
+    Ok(has(&Nodes::new(folder, size)).unwrap_or(false) || has(&Nodes::of_entries(folder, size))?)
+}
+
+/// Makes something of the stored hashes; or, where that does not hold, of hashes of the entries: a stored hash that was
+/// changed stops nothing.
+fn from_nodes<T>(folder: &Path, size: u64, make: impl Fn(&Nodes<'_>) -> Result<Option<T>, Fault>) -> Result<T, Fault> {
+    if let Ok(Some(made)) = make(&Nodes::new(folder, size)) {
+        return Ok(made);
     }
-    Ok(Some(Growth { old, proof, note }))
+    make(&Nodes::of_entries(folder, size))?.ok_or_else(|| unproven(folder))
 }
 
 fn unproven(folder: &Path) -> Fault {
-    Fault::damaged(folder.to_string_lossy(), "the stored hashes of the log do not match its signed head")
+    Fault::damaged(folder.to_string_lossy(), "the entries of the log do not match its signed head")
 }

@@ -3,10 +3,9 @@
 
 use std::path::Path;
 
-use super::nodes::Nodes;
+use super::compare::began_with;
 use super::note::{Checkpoint, Verifier, parts};
 use super::policy::WitnessPolicy;
-use super::proof;
 use super::receipt::Growth;
 use crate::stored::read_checkpoint;
 use base::{Error, Fault, Reason, Refusal, Timestamp, durable};
@@ -99,7 +98,7 @@ pub fn judge(
         );
     };
     let now = read_checkpoint(folder, verifier)?;
-    let same = head.size <= now.size && proof::root(&Nodes::new(folder, now.size), head.size)? == head.root;
+    let same = head.size <= now.size && began_with(folder, now.size, (head.size, &head.root))?;
     if !same {
         let detail =
             format!("this log's key signed the head of {} entries, but it is not of this log's history", head.size);

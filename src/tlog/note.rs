@@ -130,7 +130,7 @@ pub fn parts(note: &str) -> Option<(&str, Vec<NoteSignature>)> {
     let (text, signatures) = note.split_once("\n\n")?;
     let text = note.get(..=text.len())?;
     // A last line without its end is a cut file.
-    let lines = signatures.strip_suffix('\n')?.lines().map(|line| {
+    let lines = signatures.strip_suffix('\n')?.split('\n').map(|line| {
         let (name, encoded) = line.strip_prefix("— ")?.split_once(' ')?;
         let bytes = BASE64.decode(encoded.as_bytes()).ok()?;
         let (hash, signature) = bytes.split_first_chunk::<4>()?;

@@ -44,22 +44,22 @@ pub fn bundle_damaged(folder: &Path, index: u64) -> Fault {
 
 /// An entry bundle of at least `width` entries: of that width, or a longer one that replaced it.
 pub fn read_bundle(folder: &Path, index: u64, width: usize) -> Result<Vec<u8>, Fault> {
-    let of = |width| folder.join(tiles::bundle_path(index, width));
-    let exact = of(width);
-    match wider(&of, width).filter(|_| !exact.exists()) {
-        Some(longer) => durable::read(&longer, LONGEST),
-        None => durable::read(&exact, LONGEST),
-    }
+    find_bundle(folder, index, width).map(|(_, bytes)| bytes)
 }
 
-/// Newer tile or bundle in place of one of `width` entries, which a growing log has replaced: a reader beside the
-/// keeper may ask late.
-pub fn wider(path: &dyn Fn(usize) -> PathBuf, width: usize) -> Option<PathBuf> {
-    let whole = path(WIDTH);
-    if width < WIDTH && whole.exists() {
-        return Some(whole);
+/// The same, with the width that its name promises.
+pub fn find_bundle(folder: &Path, index: u64, width: usize) -> Result<(usize, Vec<u8>), Fault> {
+    let of = |width| folder.join(tiles::bundle_path(index, width));
+    let found = if of(width).exists() { width } else { wider(&of, width).unwrap_or(width) };
+    Ok((found, durable::read(&of(found), LONGEST)?))
+}
+
+/// Width of a newer tile or bundle in place of one of `width` entries, which a growing log has replaced: a reader beside
+/// the keeper may ask late.
+pub fn wider(path: &dyn Fn(usize) -> PathBuf, width: usize) -> Option<usize> {
+    if width < WIDTH && path(WIDTH).exists() {
+        return Some(WIDTH);
     }
     let names = durable::names(path(1).parent()?).ok()?;
-    let widths = names.iter().filter_map(|name| name.parse::<usize>().ok());
-    widths.filter(|found| *found > width && *found < WIDTH).max().map(path)
+    names.iter().filter_map(|name| tiles::width_of(name)).filter(|found| *found > width).max()
 }

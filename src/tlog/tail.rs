@@ -50,15 +50,20 @@ pub fn each_after(
 /// Reads the edge that the head promises: from the tiles, or, where a cut lost those, from the entries that tiles are
 /// derived from.
 pub fn read_edge(folder: &Path, head: &Checkpoint) -> Result<Edge, Fault> {
-    let is_right = |edge: &Edge| edge.root() == head.root;
-    let stored = edge_from(head.size, |level, index, width| nodes::stored(folder, level, index, width));
     let derived = || edge_from(head.size, |level, index, width| nodes::derived(folder, level, index, width));
-    stored.filter(is_right).or_else(|| derived().filter(is_right)).ok_or_else(|| {
+    let right = stored_edge(folder, head).or_else(|| derived().filter(|edge| edge.root() == head.root));
+    right.ok_or_else(|| {
         Fault::damaged(
             folder.to_string_lossy(),
-            "its newest entries are missing, or do not match the signed head. Nothing was changed. Restore the log from a backup: gaprelay help backup",
+            "its newest entries or their hashes are missing, or do not match the signed head. Nothing was changed. See which with `gaprelay log verify`: hashes are made anew by `gaprelay log rebuild`; for entries, restore the log from a backup: gaprelay help backup",
         )
     })
+}
+
+/// Reads the edge from the tiles alone; `None` if one is missing or was changed.
+pub fn stored_edge(folder: &Path, head: &Checkpoint) -> Option<Edge> {
+    let stored = edge_from(head.size, |level, index, width| nodes::stored(folder, level, index, width));
+    stored.filter(|edge| edge.root() == head.root)
 }
 
 fn edge_from(size: u64, read: impl Fn(usize, u64, usize) -> Option<Vec<Hash>>) -> Option<Edge> {

@@ -38,20 +38,71 @@ fn path(level: &str, index: u64, width: usize) -> String {
 
 /// True if `path` is one that [`tile_path`] or [`bundle_path`] gives: nothing else is ever served.
 pub fn is_path(path: &str) -> bool {
-    let Some((level, rest)) = path.strip_prefix("tile/").and_then(|rest| rest.split_once('/')) else {
-        return false;
-    };
-    let (groups, width) = match rest.split_once(".p/") {
-        Some((groups, width)) => (groups, Some(width)),
-        None => (rest, None),
-    };
-    let digits = |text: &str| text.len() == 3 && text.bytes().all(|b| b.is_ascii_digit());
-    let mut groups = groups.rsplit('/');
-    (level == "entries" || matches!(level.as_bytes(), [b'0'..=b'7']))
-        && groups.next().is_some_and(digits)
-        && groups.by_ref().take(5).all(|group| group.strip_prefix('x').is_some_and(digits))
-        && groups.next().is_none()
-        && width.is_none_or(|w| w.parse::<u8>().is_ok_and(|n| n > 0 && n.to_string() == w))
+    Place::parse(path).is_some()
+}
+
+/// Place of a tile or an entry bundle in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Level of a hash tile; none for an entry bundle.
+    pub level: Option<usize>,
+    /// Counted from 0 within the level.
+    pub index: u64,
+    /// Number of hashes or entries: 256, or fewer in a partial one.
+    pub width: usize,
+}
+
+impl Place {
+    /// Reads a path below the log's folder; `None` if it is not exactly one that [`Self::path`] gives.
+    pub fn parse(path: &str) -> Option<Self> {
+        let (level, rest) = path.strip_prefix("tile/")?.split_once('/')?;
+        let level = match level.as_bytes() {
+            b"entries" => None,
+            [digit @ b'0'..=b'7'] => Some(usize::from(digit - b'0')),
+            _ => return None,
+        };
+        let (groups, width) = match rest.split_once(".p/") {
+            Some((groups, width)) => (groups, width_of(width)?),
+            None => (rest, WIDTH),
+        };
+        let mut index = 0_u64;
+        for group in groups.split('/') {
+            let digits = group.strip_prefix('x').unwrap_or(group);
+            let number = u64::from(digits.parse::<u16>().ok().filter(|_| digits.len() == 3)?);
+            index = index.checked_mul(1000)?.checked_add(number)?;
+        }
+        let place = Self { level, index, width };
+        (place.path() == path).then_some(place)
+    }
+
+    /// Place of the first file that a folder below the log's can hold; `None` if it can hold none.
+    pub fn first_in(folder: &str) -> Option<Self> {
+        let first = if folder.strip_suffix(".p").is_some() { "1" } else { "000" };
+        Self::parse(&format!("{folder}/{first}"))
+    }
+
+    /// Path below the log's folder.
+    pub fn path(&self) -> String {
+        match self.level {
+            Some(level) => tile_path(level, self.index, self.width),
+            None => bundle_path(self.index, self.width),
+        }
+    }
+
+    /// Number of hashes or entries that a log of `size` has on this level.
+    pub fn level_size(&self, size: u64) -> u64 {
+        size >> (8 * self.level.unwrap_or_default())
+    }
+
+    /// Number of hashes or entries of the level, up to the end of this place.
+    pub fn end(&self) -> u64 {
+        self.index.saturating_mul(WIDTH as u64).saturating_add(self.width as u64)
+    }
+}
+
+/// Width that is the name of a partial tile or bundle, exactly as [`tile_path`] writes it.
+pub fn width_of(name: &str) -> Option<usize> {
+    name.parse::<u8>().ok().filter(|width| *width > 0 && width.to_string() == name).map(usize::from)
 }
 
 /// Appends an entry to a bundle's bytes; `None` if it is longer than 65535 bytes.
@@ -89,6 +140,7 @@ mod tests {
         assert_eq!(bundle_path(273, 112), "tile/entries/273.p/112");
         for good in ["tile/0/x001/x234/067", "tile/entries/273.p/112", "tile/2/000.p/1"] {
             assert!(is_path(good), "{good}");
+            assert_eq!(Place::parse(good).unwrap().path(), good);
         }
         for bad in [
             "tile/0/1",
@@ -101,6 +153,10 @@ mod tests {
             "checkpoint",
             "tile/0/000.p/",
             "tile/0//000",
+            "tile/0/x000/067",
+            "tile/0/+67",
+            "tile/0/000.p/+5",
+            "tile/00/000",
         ] {
             assert!(!is_path(bad), "{bad}");
         }

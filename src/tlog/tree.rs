@@ -80,6 +80,11 @@ impl Edge {
         self.size += 1;
     }
 
+    /// Hashes of the unfinished tile of a level; empty where there is none.
+    pub fn unfinished(&self, level: usize) -> &[Hash] {
+        self.levels.get(level).map_or(&[], Vec::as_slice)
+    }
+
     /// The unfinished tiles, as they lie on disk.
     pub fn partial(&self) -> impl Iterator<Item = Tile> {
         let size = self.size;

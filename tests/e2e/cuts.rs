@@ -233,3 +233,35 @@ fn a_cosigned_head_cut_anywhere_is_the_old_or_the_new_state() {
     cut_everywhere(&world, &["log", "witness", "hand-in", signed.to_str().unwrap()]);
     assert!(world.relay(&["status"]).expect(0).out.contains("witnessed: desk"));
 }
+
+/// Hashes made anew: cut anywhere, an entry, the head and what was right are as before, and the next run finishes.
+#[test]
+fn hashes_made_anew_cut_anywhere_are_finished_by_the_next_run() {
+    let world = World::new();
+    world.relay(&["import", world.bundle("auto", 1, ONE).to_str().unwrap(), "--operator", "o"]).expect(0);
+    let log = world.state().join("log/import");
+    let right = tree(&log).into_keys().collect::<Vec<_>>();
+    fs::remove_dir_all(log.join("tile/0")).unwrap();
+    fs::write(log.join("tile/0"), "a file in the place of a folder").unwrap();
+    fs::create_dir_all(log.join("tile/7/x001")).unwrap();
+    let entries = log.join(format!("tile/entries/000.p/{}", world.log("import").len()));
+    let kept = [fs::read(&entries).unwrap(), fs::read(log.join("checkpoint")).unwrap()];
+    let (library, saved) = (shim(world.dir.path(), "cuts"), world.path("saved"));
+    copy(&world.state(), &saved);
+    for how in ["kill", "after", "full", "error"] {
+        for at in 1.. {
+            copy(&saved, &world.state());
+            let mut command = world.command(&["log", "rebuild"]);
+            let cut = run(command.env("LD_PRELOAD", &library).env("CUT_AT", at.to_string()).env("CUT_HOW", how));
+            if cut.code == Some(0) {
+                assert!(at > 3, "only {at} steps");
+                break;
+            }
+            assert!(!cut.err.contains("panicked"), "{how} at {at}: {}", cut.err);
+            world.relay(&["log", "rebuild"]).expect(0);
+            world.relay(&["log", "verify"]).expect(0);
+            assert_eq!(tree(&log).into_keys().collect::<Vec<_>>(), right, "{how} at {at}");
+            assert_eq!([fs::read(&entries).unwrap(), fs::read(log.join("checkpoint")).unwrap()], kept);
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use base::{Fault, Timestamp};
 use gaprelay::log::{Event, Log};
@@ -38,7 +39,7 @@ fn finding(folder: &Path) -> LogFinding {
 fn whole(folder: &Path) -> u64 {
     match finding(folder) {
         LogFinding::Whole { size, .. } => size,
-        bad @ LogFinding::Bad { .. } => panic!("{bad:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -103,12 +104,13 @@ fn cut_at_every_byte() {
         assert!(matches!(finding(&folder), LogFinding::Bad { entry: Some(0..=255), .. }), "{length}");
     }
     fs::write(&bundle, &good).unwrap();
-    // Hashes of old entries name the first bad one, and nothing rests on them.
+    // Hashes of old entries are not needed to go on either; that they are not whole is found.
     let tile = folder.join("tile/0/000");
     let good = fs::read(&tile).unwrap();
-    for length in 0..good.len() {
+    for length in (0..good.len()).step_by(8) {
         fs::write(&tile, &good[..length]).unwrap();
-        assert_eq!(whole(&folder), 260);
+        assert!(matches!(finding(&folder), LogFinding::Files { size: 260, count: 1, .. }), "{length}");
+        assert_eq!(Log::open(&folder).unwrap().size(), 260);
     }
     fs::write(&tile, &good).unwrap();
     // The keys: without the public one nothing is believed, without the secret one nothing is appended.
@@ -126,15 +128,18 @@ fn cut_at_every_byte() {
         }
         fs::write(&path, &good).unwrap();
     }
-    // Tiles at the edge can be derived.
+    // Tiles at the edge are not synced, so that a cut can take them: they are derived, and written again.
     for path in ["tile/0/001.p/4", "tile/1/000.p/1"] {
         let good = fs::read(folder.join(path)).unwrap();
         for length in 0..good.len() {
             fs::write(folder.join(path), &good[..length]).unwrap();
+            assert!(matches!(finding(&folder), LogFinding::Files { .. }), "{path} at {length}");
             assert_eq!(Log::open(&folder).unwrap().size(), 260);
+            assert_eq!(whole(&folder), 260);
         }
         fs::remove_file(folder.join(path)).unwrap();
         assert_eq!(Log::open(&folder).unwrap().size(), 260);
+        assert_eq!(whole(&folder), 260);
     }
     let mut log = Log::open(&folder).unwrap();
     log.append(Timestamp::from_secs(1), vec![event(1)]).unwrap();
@@ -162,6 +167,172 @@ fn an_append_that_was_cut_is_finished() {
         tree.into_keys().filter(|k| !k.contains(".p")).collect::<Vec<_>>()
     };
     assert_eq!(names(tree(&folder)), names(after));
+}
+
+/// Every file of a log changed, then an append: it is refused and nothing is written, or what it signs is the log of before
+/// with one more entry, and every entry of before is where it was.
+#[test]
+fn an_append_to_a_damaged_log_signs_nothing_wrong_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (kept, folder) = (dir.path().join("kept"), dir.path().join("log"));
+    let entries = |folder: &Path| {
+        let mut entries = Vec::new();
+        let found = check(folder, &read_vkey(folder).unwrap(), |_, bytes, _| entries.push(bytes.to_vec())).unwrap();
+        (found, entries)
+    };
+    let (mut refused, mut appended) = (0, 0);
+    for size in [600, 512, 255] {
+        let _ = fs::remove_dir_all(&kept);
+        make(&kept, size);
+        let former = entries(&kept).1;
+        let paths: Vec<PathBuf> = tree(&kept).into_keys().map(PathBuf::from).filter(|path| path.is_file()).collect();
+        for file in paths.iter().map(|path| path.strip_prefix(&kept).unwrap()) {
+            let good = fs::read(kept.join(file)).unwrap();
+            let mut changes = vec![Vec::new(), good[..good.len() / 2].to_vec(), [&good[..], &good[..]].concat()];
+            for at in [0, good.len() / 3, good.len() / 2, good.len() - 2] {
+                let mut flipped = good.clone();
+                flipped[at] ^= 1;
+                changes.push(flipped);
+            }
+            for bytes in changes {
+                let _ = fs::remove_dir_all(&folder);
+                copy(&kept, &folder);
+                fs::copy(kept.with_extension("key"), folder.with_extension("key")).unwrap();
+                fs::write(folder.join(file), bytes).unwrap();
+                let before = tree(&folder);
+                let appended_to =
+                    Log::open(&folder).and_then(|mut log| log.append(Timestamp::from_secs(9_999), vec![event(9_999)]));
+                match appended_to {
+                    Err(Fault::Damaged { .. }) => {
+                        assert_eq!(tree(&folder), before, "{}", file.display());
+                        refused += 1;
+                    }
+                    Err(fault) => panic!("{}: {fault}", file.display()),
+                    Ok(()) => {
+                        // What was changed is put back, if it is still needed; hashes are made anew.
+                        if folder.join(file).exists() && !file.ends_with("checkpoint") {
+                            fs::write(folder.join(file), &good).unwrap();
+                        }
+                        tlog::rebuild::rebuild(&folder, &read_vkey(&kept).unwrap()).unwrap();
+                        let (found, now) = entries(&folder);
+                        assert!(matches!(found, LogFinding::Whole { .. }), "{}: {found:?}", file.display());
+                        assert_eq!(now[..now.len() - 1], former, "{}", file.display());
+                        appended += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(refused > 30 && appended > 30, "{refused} {appended}");
+}
+
+/// Entries beyond the signed head are promised where a cut append left them, and only as they go on where the head ends.
+#[test]
+fn entries_without_a_head_that_do_not_go_on_are_not_promised() {
+    let dir = tempfile::tempdir().unwrap();
+    let (other, folder) = (dir.path().join("other"), dir.path().join("log"));
+    make(&folder, 250);
+    Log::create(&other, "test/import/1").unwrap();
+    let events = (0..256).map(|i| event(i + 1_000)).collect();
+    Log::open(&other).unwrap().append(Timestamp::from_secs(1), events).unwrap();
+    let foreign = fs::read(other.join("tile/entries/000")).unwrap();
+    let own = fs::read(folder.join("tile/entries/000.p/250")).unwrap();
+    let (mut unread, mut empty) = (own.clone(), own.clone());
+    tlog::tiles::push(&mut unread, b"no entry").unwrap();
+    tlog::tiles::push(&mut empty, b"").unwrap();
+    for (name, bytes) in [
+        ("000", &foreign),
+        ("000", &own),
+        ("000", &Vec::new()),
+        ("000.p/251", &own),
+        ("000.p/251", &unread),
+        ("000.p/251", &empty),
+        ("000.p/252", &foreign),
+        ("000.p/255", &[&own[..], &own[..]].concat()),
+    ] {
+        let path = folder.join("tile/entries").join(name);
+        fs::write(&path, bytes).unwrap();
+        let before = tree(&folder);
+        let opened = Log::open(&folder).map(|log| log.size());
+        assert!(matches!(opened, Err(Fault::Damaged { .. })), "{name}: {opened:?}");
+        assert_eq!(tree(&folder), before, "{name}");
+        fs::remove_file(path).unwrap();
+        assert_eq!(Log::open(&folder).unwrap().size(), 250);
+    }
+}
+
+/// Digests of the files below a folder.
+fn content(folder: &Path) -> Vec<(String, Option<String>)> {
+    tree(folder).into_iter().map(|(path, what)| (path, what.split(' ').nth(2).map(str::to_owned))).collect()
+}
+
+/// Hashes of a relay's logs that were changed: both commands that look say so and name the one that helps; it makes them
+/// anew, and programs of other people agree. Where an entry was changed it does nothing.
+#[test]
+fn hashes_are_made_anew_from_the_entries() {
+    let world = World::new();
+    for version in 1..4 {
+        let bundle = world.bundle("auto", version, ONE);
+        world.relay(&["import", bundle.to_str().unwrap(), "--operator", "o"]).expect(0);
+    }
+    let server = Server::start(&world, "serve");
+    server.ask("POST", "/x", "");
+    assert_eq!(server.stop(), Some(0));
+    world.relay(&["settle"]).expect(0);
+    let ran = world.relay(&["log", "rebuild"]).expect(0);
+    assert!(ran.out.contains("nothing had to be made anew"), "{}", ran.out);
+    let before = (content(&world.state().join("log/import")), content(&world.state().join("log/access")));
+    let (size, attempts) = (world.log("import").len(), world.log("access").len());
+    let (import, access) = (world.state().join("log/import"), world.state().join("log/access"));
+    let tile = import.join(format!("tile/0/000.p/{size}"));
+    let mut flipped = fs::read(&tile).unwrap();
+    flipped[40] ^= 4;
+    fs::write(&tile, &flipped).unwrap();
+    fs::write(import.join("tile/0/\u{1b}[31m"), "x").unwrap();
+    fs::remove_file(access.join(format!("tile/0/000.p/{attempts}"))).unwrap();
+    let ran = world.relay(&["log", "verify"]).expect(4);
+    for words in [
+        &format!("tile/0/000.p/{size} was changed"),
+        &format!("tile/0/000.p/{attempts} is missing"),
+        "does not belong to the log",
+        "gaprelay log rebuild",
+    ] {
+        assert!(ran.err.contains(words), "{words}: {}", ran.err);
+    }
+    assert!(!ran.err.contains('\u{1b}'), "{}", ran.err);
+    let told = world.relay(&["log", "verify", "--json"]).expect(4).json();
+    assert_eq!((&told[0]["whole"], &told[0]["size"]), (&false.into(), &size.into()));
+    assert_eq!(told[0]["files"].as_array().map(Vec::len), Some(2), "{told}");
+    let ran = world.relay(&["fsck"]).expect(4);
+    assert!(ran.err.matches("gaprelay log rebuild").count() == 2, "{}", ran.err);
+    if let Some(mut go) = go(world.dir.path()) {
+        assert_ne!(run(go.arg(&import)).code, Some(0), "the changed hash is found by others too");
+    }
+    let ran = world.relay(&["log", "rebuild"]).expect(0);
+    assert!(ran.out.contains(&format!("made anew: tile/0/000.p/{size}")), "{}", ran.out);
+    assert!(ran.out.contains("removed: tile/0/\\u{1b}[31m"), "{}", ran.out);
+    world.relay(&["log", "verify"]).expect(0);
+    world.fsck();
+    assert_eq!((content(&import), content(&access)), before);
+    if let Some(mut go) = go(world.dir.path()) {
+        run(go.arg(&import)).expect(0);
+    }
+    if let Some(python) = python_with("pymerkle") {
+        let script = TOP.join("tests/e2e/checker.py");
+        run(Command::new(&python).arg(script).arg(&import).arg(import.join("checkpoint"))).expect(0);
+    }
+    // An entry that was changed: its hash tells, and is not made to fit; the other log is mended all the same.
+    let bundle = import.join(format!("tile/entries/000.p/{size}"));
+    let mut edited = fs::read(&bundle).unwrap();
+    let at = edited.windows(4).position(|w| w == b"auto").unwrap();
+    edited[at] = b'A';
+    fs::write(&bundle, edited).unwrap();
+    fs::write(&tile, flipped).unwrap();
+    fs::remove_file(access.join(format!("tile/0/000.p/{attempts}"))).unwrap();
+    let before_import = content(&import);
+    let ran = world.relay(&["log", "rebuild"]).expect(4);
+    assert!(ran.err.contains("nothing was changed"), "{}", ran.err);
+    assert_eq!((content(&import), content(&access)), (before_import, before.1));
 }
 
 /// `--since` looks for a moment by halves: so time must not go back, whatever the clock does.

@@ -15,6 +15,8 @@ pub(crate) enum LogCommand {
     Show(LogShow),
     /// Check a log: its bytes against its signed head, and against kept receipts. Or check one receipt offline.
     Verify(LogVerify),
+    /// Make the hashes of a log anew from its entries, where `log verify` says that stored hashes are missing or were changed.
+    Rebuild(LogRebuild),
     /// Print the proof that an entry is in the log, or that the log only grew since it had a given size.
     Prove(LogProve),
     /// Print the receipt of an import, or the receipt of the log as it is now, for the paper book.
@@ -142,6 +144,19 @@ pub(crate) struct LogVerify {
     /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `log rebuild`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Only hashes are made anew: they follow from the entries. Files that do not belong to the log are
+removed from its folder tile/, and named. Entries, the checkpoint and the keys are never changed:
+if the entries are not those of the signed head, nothing is done. Copy the folder of the log
+first if the damage is to be investigated.")]
+pub(crate) struct LogRebuild {
+    /// Log to use. Default: both.
+    #[arg(long, value_enum)]
+    pub log: Option<WhichLog>,
 }
 
 /// Arguments of `log export`.

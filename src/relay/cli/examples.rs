@@ -20,6 +20,7 @@ const EXAMPLES: &[CommandExample] = &[
     ("log", "log show --last 20"),
     ("log show", "log show --since 2026-11-24"),
     ("log verify", "log verify --against receipt.txt"),
+    ("log rebuild", "log rebuild"),
     ("log prove", "log prove 4711 > entry-4711.proof"),
     ("log receipt", "log receipt clamav-daily/27412 > clamav-daily-27412.receipt"),
     ("log export", "log export --format ocsf --out events.jsonl --cursor events.cursor"),

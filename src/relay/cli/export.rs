@@ -176,9 +176,14 @@ pub(crate) fn verify(state: &State, path: &Path, key: Option<&Verifier>, args: &
         let beside = read_vkey(&folder)?;
         names.push(beside.name().to_owned());
         let vkey = key.filter(|key| key.name() == beside.name()).unwrap_or(&beside);
-        match check(&folder, vkey, |_, _, _| {})? {
+        let finding = check(&folder, vkey, |_, _, _| {})?;
+        match finding {
             LogFinding::Whole { size, .. } => logs.push(VerifiedLog { origin: vkey.name().to_owned(), folder, size }),
-            LogFinding::Bad { detail, .. } => return Err(Fault::damaged(folder.to_string_lossy(), detail).into()),
+            LogFinding::Files { .. } | LogFinding::Bad { .. } => {
+                let next = "See all of it: gaprelay log verify";
+                let detail = finding.detail().unwrap_or_default();
+                return Err(Fault::damaged(folder.to_string_lossy(), format!("{detail}. {next}")).into());
+            }
         }
     }
     if let Some(key) = key.filter(|key| !names.iter().any(|name| name == key.name())) {

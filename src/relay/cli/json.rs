@@ -185,7 +185,7 @@ pub(crate) struct LogVerifyJson {
     pub log: String,
     /// Origin of the log.
     pub origin: String,
-    /// True when all entries are those of the signed head.
+    /// True when all entries are those of the signed head, and all stored hashes those of the entries.
     pub whole: bool,
     /// Number of entries.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -199,6 +199,10 @@ pub(crate) struct LogVerifyJson {
     /// Description of the damage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Present when all entries are well, and only stored hashes are not: the files at fault, below the folder of the log, at
+    /// most 1,024. `log rebuild` makes them anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<Vec<String>>,
     /// Result of the comparison with each kept head.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub against: Vec<KeptHeadJson>,

@@ -1,8 +1,8 @@
 //! `gaprelay log show`, `prove` and `receipt`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::args_log::{LogProve, LogReceipt, LogShow, WhichLog};
+use super::args_log::{LogProve, LogRebuild, LogReceipt, LogShow, WhichLog};
 use super::{json, receipt as paper};
 use crate::log::Entry;
 use crate::log::search::first_since;
@@ -10,7 +10,7 @@ use crate::log::writer::each_from;
 use crate::report;
 use crate::report::receipts::of_import;
 use crate::state::State;
-use base::quoted::printable;
+use base::quoted::{printable, quoted_os};
 use base::{Error, Fault, Reason};
 use terminal::Ended;
 use tlog::check::read_vkey;
@@ -57,6 +57,38 @@ fn print(number: u64, entry: Entry, as_json: bool) {
 /// Entry as a line of text.
 pub(crate) fn line(number: u64, entry: &Entry) -> String {
     format!("{number:>6}  {}  {}", entry.time, printable(&report::event_text(&entry.event)))
+}
+
+/// Makes the stored hashes of the logs anew from their entries.
+pub(crate) fn rebuild(state: &State, args: &LogRebuild) -> Result<Ended, Error> {
+    let _lock = state.lock(super::wait)?;
+    let wanted = |which: &WhichLog| args.log.is_none_or(|log| log == *which);
+    let mut outcome = Ok(Ended::Well);
+    for which in [WhichLog::Import, WhichLog::Access].into_iter().filter(wanted) {
+        // A log that cannot be mended does not keep the other one from it.
+        if let Err(fault) = rebuild_one(&folder(state, which))
+            && let Err(former) = std::mem::replace(&mut outcome, Err(Error::from(fault)))
+        {
+            terminal::note(former);
+        }
+    }
+    outcome
+}
+
+fn rebuild_one(folder: &Path) -> Result<(), Fault> {
+    let vkey = read_vkey(folder)?;
+    let rebuilt = tlog::rebuild::rebuild(folder, &vkey)?;
+    let origin = vkey.name();
+    for path in &rebuilt.written {
+        terminal::say(format_args!("{origin}: made anew: {}", path.display()));
+    }
+    for path in &rebuilt.removed {
+        terminal::say(format_args!("{origin}: removed: {}", quoted_os(path)));
+    }
+    let (count, size) = (rebuilt.written.len() + rebuilt.removed.len(), rebuilt.size);
+    let done = if count == 0 { "nothing had to be made anew".to_owned() } else { format!("{count} files mended") };
+    terminal::say(format_args!("{origin}: {size} entries, all as in the signed head; {done}"));
+    Ok(())
 }
 
 /// Prints a proof that other people can check without this relay.

@@ -122,6 +122,7 @@ fn run(relay: RelayArgs, sockets: Sockets) -> Result<Ended, Error> {
         Command::Log { command } => match command {
             LogCommand::Show(show) => log::show(&State::open(root)?, &show),
             LogCommand::Verify(verify) => verify::run(root, &verify),
+            LogCommand::Rebuild(args) => log::rebuild(&enter_confinement(root)?, &args),
             LogCommand::Prove(prove) => log::prove(&State::open(root)?, &prove),
             LogCommand::Export(export) => export::run(&State::open(root)?, &export),
             LogCommand::Witness { command } => witness::run(root, now, &command),

@@ -10,6 +10,7 @@ use super::{json, log};
 use crate::log::{Entry, anchored_head};
 use crate::state::State;
 use base::error::IoContext as _;
+use base::quoted::printable;
 use base::{Error, Fault};
 use terminal::Ended;
 use tlog::check::{LogFinding, read_vkey};
@@ -134,7 +135,8 @@ fn verify(folder: &Path, vkey: &Verifier, kept_heads: &mut Vec<KnownHead>) -> Re
         size: None,
         root: None,
         bad_entry: None,
-        detail: None,
+        detail: finding.detail(),
+        files: None,
         against,
     };
     match finding {
@@ -142,10 +144,15 @@ fn verify(folder: &Path, vkey: &Verifier, kept_heads: &mut Vec<KnownHead>) -> Re
             verified.size = Some(size);
             verified.root = Some(BASE64.encode(&root));
         }
-        LogFinding::Bad { entry, detail } => {
+        LogFinding::Files { size, root, files, .. } => {
+            verified.whole = false;
+            verified.size = Some(size);
+            verified.root = Some(BASE64.encode(&root));
+            verified.files = Some(files.iter().map(|file| file.path.to_string_lossy().into_owned()).collect());
+        }
+        LogFinding::Bad { entry, .. } => {
             verified.whole = false;
             verified.bad_entry = entry;
-            verified.detail = Some(detail);
         }
     }
     Ok(verified)
@@ -158,11 +165,23 @@ fn print(verified: &json::LogVerifyJson) {
 
 fn print_log(verified: &json::LogVerifyJson) {
     let origin = &verified.origin;
-    if let (Some(size), Some(root)) = (verified.size, &verified.root) {
+    if let Some(files) = &verified.files {
+        let detail = verified.detail.as_deref().unwrap_or_default();
+        terminal::note(format_args!("{origin}: DAMAGED: {}", printable(detail)));
+        // The first three are named above.
+        files
+            .iter()
+            .skip(3)
+            .for_each(|file| terminal::note(format_args!("{origin}: at fault too: {}", printable(file))));
+        terminal::hint(
+            "find out who or what changed these files; then make them anew from the entries, on the relay: gaprelay log rebuild",
+        );
+    } else if let (Some(size), Some(root)) = (verified.size, &verified.root) {
         terminal::say(format_args!("{origin}: {size} entries, all as in the signed head; root {root}"));
     } else {
         let entry = verified.bad_entry.map_or(String::new(), |entry| format!("entry {entry}: "));
-        terminal::note(format_args!("{origin}: DAMAGED: {entry}{}", verified.detail.as_deref().unwrap_or_default()));
+        let detail = verified.detail.as_deref().unwrap_or_default();
+        terminal::note(format_args!("{origin}: DAMAGED: {entry}{}", printable(detail)));
         terminal::hint(
             "do not change anything on this machine; compare the log with a copy of it, or with a kept checkpoint: gaprelay log verify --against FILE",
         );
@@ -297,6 +316,7 @@ fn check_growth(text: &str, key: &Verifier, args: &LogVerify) -> Result<Ended, E
         size: Some(head.size),
         root: Some(BASE64.encode(&head.root)),
         bad_entry: None,
+        files: None,
         detail: None,
         against,
     };

@@ -3,6 +3,7 @@
 use base::{Fault, Timestamp};
 use sha2::Sha256;
 use tlog::check::{check, read_vkey};
+use tlog::compare::{began_with, growth, receipt};
 use tlog::nodes::Nodes;
 use tlog::proof::{consistency, grew, includes, inclusion, root};
 use tlog::stored::read_checkpoint;
@@ -96,4 +97,30 @@ fn a_missing_tile_is_derived() {
     std::fs::remove_file(folder.join("tile/entries/001")).unwrap();
     assert!(matches!(inclusion(&Nodes::new(&folder, 700), 300, 700), Err(Fault::Damaged { .. })));
     assert!(Nodes::new(&folder, 700).node(0, 700).is_err());
+}
+
+/// Stored hashes that were changed stop no proof: the entries give the same.
+#[test]
+fn a_changed_tile_stops_no_proof() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("log");
+    Log::create(&folder, "test/1").unwrap();
+    let mut log = Log::open(&folder).unwrap();
+    log.append(Timestamp::from_secs(1), (0..700).map(|intent| Event::Interrupted { intent }).collect()).unwrap();
+    let (vkey, former) = (read_vkey(&folder).unwrap(), root(&Nodes::new(&folder, 700), 300).unwrap());
+    let proofs = || {
+        let receipt = receipt(&folder, &vkey, 300).unwrap().unwrap().to_text();
+        (receipt, growth(&folder, &vkey, 300).unwrap().unwrap().to_text())
+    };
+    let right = proofs();
+    for tile in ["tile/0/000", "tile/0/001", "tile/0/002.p/188", "tile/1/000.p/2"] {
+        let mut bytes = std::fs::read(folder.join(tile)).unwrap();
+        for byte in &mut bytes {
+            *byte ^= 1;
+        }
+        base::durable::replace(&folder.join(tile), &bytes).unwrap();
+        assert_eq!(proofs(), right, "{tile}");
+        assert!(began_with(&folder, 700, (300, &former)).unwrap(), "{tile}");
+        assert!(!began_with(&folder, 700, (300, &[7; 32])).unwrap(), "{tile}");
+    }
 }

@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use super::entry::{Entry, Event};
 use base::{Fault, Timestamp, durable};
 use tlog::note::{Checkpoint, NoteSigner, Verifier};
-use tlog::stored::{read_bundle, read_checkpoint};
-use tlog::tail::read_edge;
+use tlog::stored::{read_bundle, read_checkpoint, wider};
+use tlog::tail::{read_edge, stored_edge};
 use tlog::tiles::{self, LONGEST};
 use tlog::tree::{self, Edge, Tile, WIDTH};
-use tlog::{signed, stored};
+use tlog::{nodes, signed, stored};
 
 /// Log open for appending. Its holder has the state's lock.
 pub struct Log {
@@ -53,7 +53,9 @@ impl Log {
                 "it is not the secret key of the log. Nothing was changed. Restore this file from a backup: gaprelay help backup",
             ))?;
         let head = read_checkpoint(folder, &signer.verifier())?;
-        let edge = read_edge(folder, &head)?;
+        let stored = stored_edge(folder, &head);
+        let is_stored = stored.is_some();
+        let edge = stored.map_or_else(|| read_edge(folder, &head), Ok)?;
         let mut log = Self {
             folder: folder.to_owned(),
             signer,
@@ -63,6 +65,9 @@ impl Log {
             floor: Timestamp::default(),
         };
         log.load_bundle()?;
+        if !is_stored {
+            log.write_edge()?;
+        }
         log.finish_cut_append()?;
         log.floor = log.last.as_ref().map(|entry| entry.time).unwrap_or_default();
         Ok(log)
@@ -154,14 +159,20 @@ impl Log {
             create_parent(&path)?;
             durable::replace(&path, tile.hashes.as_flattened())?;
         }
+        self.write_edge()?;
+        let head = self.signer.sign(&self.head().to_text());
+        durable::replace(&self.folder.join("checkpoint"), head.as_bytes())?;
+        self.remove_former(full)
+    }
+
+    /// Writes the partial tiles. Stopping is safe: one that a cut takes is derived, and written, by the next opening.
+    fn write_edge(&self) -> Result<(), Fault> {
         for tile in self.edge.partial() {
             let path = self.folder.join(tiles::tile_path(tile.level, tile.index, tile.hashes.len()));
             create_parent(&path)?;
             durable::replace_derived(&path, tile.hashes.as_flattened())?;
         }
-        let head = self.signer.sign(&self.head().to_text());
-        durable::replace(&self.folder.join("checkpoint"), head.as_bytes())?;
-        self.remove_former(full)
+        Ok(())
     }
 
     /// Removes partial tiles and bundles that longer ones have replaced. Stopping is safe: the entries are promised, and
@@ -187,29 +198,37 @@ impl Log {
         Ok(())
     }
 
-    /// Reads the unfinished bundle, and the newest entry.
+    /// Reads the unfinished bundle, and the newest entry. They are those of the signed head: the next append writes them
+    /// again, and nothing may be written over what was changed.
     fn load_bundle(&mut self) -> Result<(), Fault> {
         let size = self.edge.size();
         let Some(last) = size.checked_sub(1) else { return Ok(()) };
         let (index, width) = (last / WIDTH as u64, to_width(last % WIDTH as u64 + 1));
         let bytes = read_bundle(&self.folder, index, width)?;
         let entries = tiles::entries(&bytes).filter(|entries| entries.len() >= width);
-        let newest = entries.as_ref().and_then(|entries| entries.get(width - 1));
-        let damaged = || {
-            Fault::damaged(
-                self.folder.to_string_lossy(),
-                "the log is shorter than its signed head: entries were lost or removed. Nothing was changed. Restore the log from a backup: gaprelay help backup",
-            )
+        let damaged = |detail: &str| {
+            let next = "Nothing was changed. Restore the log from a backup: gaprelay help backup";
+            Fault::damaged(self.folder.to_string_lossy(), format!("{detail}. {next}"))
         };
-        let newest = newest.ok_or_else(damaged)?;
+        let entries =
+            entries.ok_or_else(|| damaged("the log is shorter than its signed head: entries were lost or removed"))?;
+        let newest = entries.get(width - 1).copied().unwrap_or_default();
         self.last = Some(serde_json::from_slice(newest).map_err(|e| {
             let detail = format!(
                 "entry {last} of the log cannot be read ({e}); another version of gaprelay may have written it"
             );
             Fault::damaged(self.folder.to_string_lossy(), detail)
         })?);
+        let is_promised = if width < WIDTH {
+            entries.iter().zip(self.edge.unfinished(0)).all(|(entry, hash)| tree::leaf(entry) == *hash)
+        } else {
+            is_last_subtree(&self.folder, &self.edge)
+        };
+        if !is_promised {
+            return Err(damaged("its newest entries are not those that the signed head covers: they were changed"));
+        }
         if width < WIDTH {
-            for entry in entries.iter().flatten().take(width) {
+            for entry in entries.iter().take(width) {
                 tiles::push(&mut self.bundle, entry);
             }
         }
@@ -220,40 +239,47 @@ impl Log {
     fn finish_cut_append(&mut self) -> Result<(), Fault> {
         let before = self.edge.size();
         let mut full = Vec::new();
-        while let Some(bytes) = self.longer_bundle()? {
-            let have = to_width(self.edge.size() % WIDTH as u64);
-            let entries = tiles::entries(&bytes).ok_or_else(|| {
-                Fault::damaged(
-                    self.folder.to_string_lossy(),
-                    "its newest entries, which have no signed head yet, cannot be read. Restore the log from a backup: gaprelay help backup",
-                )
-            })?;
-            for entry in entries.iter().skip(have) {
-                self.last = serde_json::from_slice(entry).ok();
+        let damaged = |folder: &Path| {
+            Fault::damaged(
+                folder.to_string_lossy(),
+                "its newest entries, which have no signed head yet, cannot be read, or do not go on where the signed head ends. Restore the log from a backup: gaprelay help backup",
+            )
+        };
+        while let Some((width, bytes)) = self.longer_bundle()? {
+            let promised = self.edge.unfinished(0);
+            let have = promised.len();
+            let entries = tiles::entries(&bytes).filter(|entries| {
+                entries.len() == width && entries.iter().zip(promised).all(|(entry, hash)| tree::leaf(entry) == *hash)
+            });
+            for entry in entries.ok_or_else(|| damaged(&self.folder))?.iter().skip(have) {
+                self.last = Some(serde_json::from_slice(entry).map_err(|_| damaged(&self.folder))?);
                 self.push(entry, &mut full)?;
             }
         }
         if self.edge.size() == before { Ok(()) } else { self.write_head(&full) }
     }
 
-    /// Reads a bundle at the edge that has more entries than the head promises.
-    fn longer_bundle(&self) -> Result<Option<Vec<u8>>, Fault> {
-        let (index, have) = (self.edge.size() / WIDTH as u64, to_width(self.edge.size() % WIDTH as u64));
-        let whole = self.folder.join(tiles::bundle_path(index, WIDTH));
-        if whole.exists() {
-            return durable::read(&whole, LONGEST).map(Some);
+    /// Reads a bundle at the edge that has more entries than the head promises, with the width that its name promises.
+    fn longer_bundle(&self) -> Result<Option<(usize, Vec<u8>)>, Fault> {
+        let (index, have) = (self.edge.size() / WIDTH as u64, self.edge.unfinished(0).len());
+        let of = |width| self.folder.join(tiles::bundle_path(index, width));
+        let folder = partial_folder(&of(1));
+        if folder.exists() {
+            durable::sweep(&folder)?;
         }
-        let folder = partial_folder(&self.folder.join(tiles::bundle_path(index, 1)));
-        if !folder.exists() {
-            return Ok(None);
-        }
-        durable::sweep(&folder)?;
-        let longest = durable::names(&folder)?.iter().filter_map(|name| name.parse::<usize>().ok()).max();
-        match longest.filter(|width| *width > have) {
-            Some(width) => durable::read(&folder.join(width.to_string()), LONGEST).map(Some),
-            None => Ok(None),
-        }
+        let Some(width) = wider(&of, have) else { return Ok(None) };
+        Ok(Some((width, durable::read(&of(width), LONGEST)?)))
     }
+}
+
+/// True if the entries of the last full bundle, where a log ends with one, are those that its tree ends with.
+fn is_last_subtree(folder: &Path, edge: &Edge) -> bool {
+    let level = (1..8).find(|level| !edge.unfinished(*level).is_empty());
+    let Some((level, last)) = level.and_then(|level| Some((level, edge.unfinished(level).last()?))) else {
+        return false;
+    };
+    let index = (edge.size() - 1) >> (8 * level);
+    nodes::from_entries(folder, level - 1, index, WIDTH).is_some_and(|hashes| tree::root_of(&hashes) == *last)
 }
 
 /// Passes each entry from this number on to `take`; returns the number of all entries. They are read under the

@@ -5,9 +5,8 @@ use crate::keeper::Keeper;
 use crate::log::{Event, Log, journal};
 use crate::state::Anchor;
 use base::{Digest, Fault, durable};
-use tlog::nodes::Nodes;
+use tlog::compare::began_with;
 use tlog::note::Checkpoint;
-use tlog::proof;
 
 /// Takes the server's journal into the access log. Gives how many attempts there were, and the log's head.
 pub(super) fn collect(keeper: &Keeper) -> Result<(usize, Checkpoint), Fault> {
@@ -35,7 +34,7 @@ pub(super) fn anchor_access_log(keeper: &mut Keeper, head: &Checkpoint) -> Resul
                 before.size, head.size
             )));
         }
-        if proof::root(&Nodes::new(&folder, head.size), before.size)? != before.root.0 {
+        if !began_with(&folder, head.size, (before.size, &before.root.0))? {
             return Err(damaged(format!(
                 "its first {} entries differ from those that the import log has on record. Restore it from a backup: gaprelay help backup",
                 before.size

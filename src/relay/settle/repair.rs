@@ -103,6 +103,7 @@ fn replay_log(state: &State) -> Result<Rebuilt, Fault> {
     let damaged = |detail: String| Fault::damaged(folder.to_string_lossy(), detail);
     let vkey = read_vkey(&folder)?;
     let mut replay = TrustReplay::default();
+    // Hashes that are wrong are no obstacle: trust follows from the entries.
     if let LogFinding::Bad { detail, .. } =
         check(&folder, &vkey, |number, bytes, edge| replay.replay(number, bytes, edge))?
     {

@@ -7,22 +7,22 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::log::{anchored_head, published_set};
+use crate::log::{Entry, anchored_head, published_set};
 
 use super::{LONGEST, Release, SMALL, State, Trust, TrustReplay};
 use crate::settle::tuf::read_key;
 use base::digest::Hasher;
 use base::error::IoContext as _;
+use base::quoted::printable;
 use base::{Digest, Fault, Limits, Refusal, durable};
 use bundle::{Envelope, Manifest, Rules};
 use inspect::item::RECORD;
 use serve::published::TUF;
 use serve::set::{BytesPlace, sums};
 use tlog::check::{self, LogFinding};
+use tlog::compare::began_with;
 use tlog::cosigned;
-use tlog::nodes::Nodes;
 use tlog::note::{Checkpoint, NoteSigner};
-use tlog::proof;
 use tlog::stored::read_checkpoint;
 
 /// Digests of the sets that were published, by channel and number.
@@ -59,8 +59,12 @@ pub(crate) fn fsck(state: &State) -> FsckReport {
     let mut root = None;
     for folder in [state.import_log(), state.access_log()] {
         let is_import = folder == state.import_log();
+        let mut unread = None;
         let found = check::read_vkey(&folder).and_then(|vkey| {
             check::check(&folder, &vkey, |number, bytes, edge| {
+                if unread.is_none() && serde_json::from_slice::<Entry>(bytes).is_err() {
+                    unread = Some(number);
+                }
                 if is_import {
                     replay.replay(number, bytes, edge);
                     anchor = anchored_head(bytes).or(anchor.take());
@@ -71,11 +75,24 @@ pub(crate) fn fsck(state: &State) -> FsckReport {
         });
         match report.note(found) {
             Some(LogFinding::Whole { size, .. }) => report.entries += size,
+            Some(finding @ LogFinding::Files { size, .. }) => {
+                report.entries += size;
+                let detail = finding.detail().unwrap_or_default();
+                let next =
+                    "See all files: gaprelay log verify. Have them made anew from the entries: gaprelay log rebuild";
+                report.faults.push(format!("log {}: {}. {next}", folder.display(), printable(&detail)));
+            }
             Some(LogFinding::Bad { entry, detail }) => {
                 let place = entry.map_or(String::new(), |entry| format!(", entry {entry}"));
-                report.faults.push(format!("log {}{place}: {detail}", folder.display()));
+                report.faults.push(format!("log {}{place}: {}", folder.display(), printable(&detail)));
             }
             None => {}
+        }
+        if let Some(number) = unread {
+            report.faults.push(format!(
+                "log {}, entry {number}: it cannot be read; another version of gaprelay may have written it",
+                folder.display()
+            ));
         }
     }
     if let Some(anchor) = &anchor {
@@ -137,7 +154,7 @@ fn check_anchor(folder: &Path, anchor: &Checkpoint) -> Result<(), Fault> {
         ));
     }
     let size = read_checkpoint(folder, &vkey)?.size;
-    if size < anchor.size || proof::root(&Nodes::new(folder, size), anchor.size)? != anchor.root {
+    if size < anchor.size || !began_with(folder, size, (anchor.size, &anchor.root))? {
         return damaged(format!(
             "its first {} entries are not those that the import log has on record. Restore it from a backup: gaprelay help backup",
             anchor.size
