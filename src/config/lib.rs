@@ -26,6 +26,7 @@ use base::name::{self, is_name};
 use base::span::Span;
 use base::{Fault, Limits, quoted};
 use sandbox::{Layer, Terms, Waiver};
+use serve::journal::LARGEST;
 
 pub use feed::{Feed, Suppress};
 pub use policy::Classification;
@@ -301,6 +302,9 @@ impl Config {
             let message =
                 format!("serve.endpoints \"{shown}\" does not begin with a channel of this config: write CHANNEL/PATH");
             add(relay, message);
+        }
+        if serve.journal.0 > LARGEST {
+            add(relay, "serve.journal must be at most \"1 GiB\": no process may append more than that".into());
         }
         if serve.client_certificate_required && serve.client_authorities.is_none() {
             add(relay, "serve.client_certificate_required needs serve.client_authorities".into());

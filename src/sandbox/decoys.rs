@@ -123,6 +123,7 @@ impl Decoys {
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             root: rustix::process::getuid().is_root(),
             leaked: self.leaked,
+            journal: -1,
         };
         let (agent, accepted) = attempts::network::accepted().map_err(failed)?;
         let text = serde_json::to_string(&targets)
@@ -203,6 +204,7 @@ fn plant_files(folder: &Path) -> io::Result<(UnixListener, UnixDatagram)> {
     let more = ["state/spool/file", "state/channels/file", "state/trust/file", "state/log/import/file"];
     for name in files.iter().chain(&more).chain(&[
         "state/log/access/file",
+        "state/log/access/journal",
         "state/logs/file",
         "state/lock",
         "state/progress/file",
