@@ -12,6 +12,7 @@ pub(crate) mod feed;
 pub mod origin;
 pub mod policy;
 pub mod review;
+pub mod state;
 pub mod tuf;
 pub(crate) mod witness;
 
@@ -49,6 +50,9 @@ pub struct Config {
     /// `top-secret`. The policy of that name holds for feeds that name none. Default `secret`.
     #[serde(default)]
     pub classification: Classification,
+    /// Readers of the state folder.
+    #[serde(default)]
+    pub state: state::StateConfig,
     /// Limits of an import.
     #[serde(default)]
     pub limits: Limits,

@@ -197,6 +197,8 @@ fn plant_files(folder: &Path) -> io::Result<(UnixListener, UnixDatagram)> {
         durable::create_dir(&folder.join(name)).map_err(|e| io::Error::other(e.to_string()))?;
     }
     fs::set_permissions(folder.join("open"), Permissions::from_mode(0o1777))?;
+    // As a state folder is.
+    fs::set_permissions(folder.join("state"), Permissions::from_mode(0o750))?;
     for name in ["secret", "state/log/import.key"] {
         write(name, 0o600)?;
     }
