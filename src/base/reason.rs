@@ -168,6 +168,7 @@ reasons! {
     StatementForeign "statement-foreign" "The signed text is for another relay." "Hand it in at the relay whose log it names, or print it again here."
     StatementExpired "statement-expired" "The time in which the signed text could be handed in is over." "Print it again, and sign exactly that file; --valid-for gives more time."
     StatementClock "statement-clock" "A time in the signed text does not agree with this relay's clock." "Set the clock; then print the text again, and hand it in within a day."
+    SelfTestForeign "self-test-foreign" "The officers' pages handed in a self-test of other processes than their own." "Only a process that was taken over writes this: stop the pages, run `gaprelay selftest` on the relay, and find out who could reach them."
     StatementListing "statement-listing" "The list of the key's releases has changed since the directive was printed." "Look at the key again with `gaprelay keyring show`, print the directive again, and sign exactly that file."
     RepairNotNeeded "repair-not-needed" "The trust state is not damaged: there is nothing to repair." "Nothing needs to be done. If something else is wrong: gaprelay fsck."
     RepairOfficers "repair-officers" "Fewer than two officers have signed the repair." "Have another officer print and sign a statement of their own, and give both signatures: gaprelay repair --signature ONE --signature OTHER."

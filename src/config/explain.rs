@@ -105,7 +105,7 @@ mod tests {
             ("relay \"n\"\n".to_owned(), "KEY = VALUE"),
             ("relay = \"n\"\nrelay = \"m\"\n".to_owned(), "line 2, column 1: \"relay\" stands twice"),
             ("relay = \"n\"\nrely = \"m\"\n".to_owned(), "there is no key \"rely\" here: did you mean \"relay\"?"),
-            ("relay = \"n\"\nxyzzy = 1\n".to_owned(), "the keys are relay, classification, limits"),
+            ("relay = \"n\"\nxyzzy = 1\n".to_owned(), "the keys are relay, classification, state, limits"),
             ("[serve]\n".to_owned(), "the key \"relay\" is missing"),
             ("relay = \"n\"\n[serve\nlisten = []\n".to_owned(), "line 2, column 7: the name of a section ends with"),
             ("relay = \"n\"\n[feed]\nname = \"f\"\n".to_owned(), "write [[feed]]"),

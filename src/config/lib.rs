@@ -12,6 +12,7 @@ pub(crate) mod feed;
 pub mod origin;
 pub mod policy;
 pub mod review;
+pub mod state;
 pub mod tuf;
 pub(crate) mod witness;
 
@@ -26,6 +27,7 @@ use base::name::{self, is_name};
 use base::span::Span;
 use base::{Fault, Limits, quoted};
 use sandbox::{Layer, Terms, Waiver};
+use serve::journal::LARGEST;
 
 pub use feed::{Feed, Suppress};
 pub use policy::Classification;
@@ -48,6 +50,9 @@ pub struct Config {
     /// `top-secret`. The policy of that name holds for feeds that name none. Default `secret`.
     #[serde(default)]
     pub classification: Classification,
+    /// Readers of the state folder.
+    #[serde(default)]
+    pub state: state::StateConfig,
     /// Limits of an import.
     #[serde(default)]
     pub limits: Limits,
@@ -301,6 +306,9 @@ impl Config {
             let message =
                 format!("serve.endpoints \"{shown}\" does not begin with a channel of this config: write CHANNEL/PATH");
             add(relay, message);
+        }
+        if serve.journal.0 > LARGEST {
+            add(relay, "serve.journal must be at most \"1 GiB\": no process may append more than that".into());
         }
         if serve.client_certificate_required && serve.client_authorities.is_none() {
             add(relay, "serve.client_certificate_required needs serve.client_authorities".into());

@@ -123,6 +123,7 @@ impl Decoys {
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             root: rustix::process::getuid().is_root(),
             leaked: self.leaked,
+            journal: -1,
         };
         let (agent, accepted) = attempts::network::accepted().map_err(failed)?;
         let text = serde_json::to_string(&targets)
@@ -196,6 +197,8 @@ fn plant_files(folder: &Path) -> io::Result<(UnixListener, UnixDatagram)> {
         durable::create_dir(&folder.join(name)).map_err(|e| io::Error::other(e.to_string()))?;
     }
     fs::set_permissions(folder.join("open"), Permissions::from_mode(0o1777))?;
+    // As a state folder is.
+    fs::set_permissions(folder.join("state"), Permissions::from_mode(0o750))?;
     for name in ["secret", "state/log/import.key"] {
         write(name, 0o600)?;
     }
@@ -203,6 +206,7 @@ fn plant_files(folder: &Path) -> io::Result<(UnixListener, UnixDatagram)> {
     let more = ["state/spool/file", "state/channels/file", "state/trust/file", "state/log/import/file"];
     for name in files.iter().chain(&more).chain(&[
         "state/log/access/file",
+        "state/log/access/journal",
         "state/logs/file",
         "state/lock",
         "state/progress/file",

@@ -115,8 +115,12 @@ fn map_user(uid: u32, gid: u32) -> std::io::Result<()> {
 /// The role's user, from root.
 fn become_user(rights: &Rights, state: &Path, weaker: &mut Vec<String>) -> Result<(), Fault> {
     use std::os::unix::fs::MetadataExt as _;
+    let read_by_group = || Some(std::fs::metadata(state).ok()?.gid()).filter(|_| rights.reads_state());
+    let mut groups = Vec::new();
     let (uid, gid) = match rights.user {
         User::Own(name) => {
+            // The state folder is closed to all but its owner and its group.
+            groups.extend(read_by_group().map(Gid::from_raw));
             let own = uzers::get_user_by_name(name).map(|user| (user.uid(), user.primary_group_id()));
             own.unwrap_or_else(|| {
                 weaker.push(format!("there is no user {name}: the {} runs as nobody", rights.name));
@@ -139,7 +143,7 @@ fn become_user(rights: &Rights, state: &Path, weaker: &mut Vec<String>) -> Resul
         }
     };
     let switch = || {
-        set_thread_groups(&[])?;
+        set_thread_groups(&groups)?;
         let gid = Gid::from_raw(gid);
         set_thread_res_gid(gid, gid, gid)?;
         let uid = Uid::from_raw(uid);

@@ -9,9 +9,12 @@ use super::{Confinement, Waiver};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SelfTest {
-    /// The line's number in the server's journal, where it came from there.
+    /// Number of the line among all that the keeper took from the journal, where it came from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<u64>,
+    /// The process whose word this is, where it says so of itself; none where the relay tested its processes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// True if each layer was tried alone, and everything without any.
     pub full: bool,
     /// The kernel.
@@ -27,6 +30,13 @@ pub struct SelfTest {
     /// Attempts that got through, and allowed acts that do not work: each is a fault.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
+}
+
+impl SelfTest {
+    /// True if it is of exactly these roles, in this order.
+    pub fn is_of<'a>(&self, roles: impl Iterator<Item = &'a str>) -> bool {
+        self.roles.iter().map(|tested| tested.role.as_str()).eq(roles)
+    }
 }
 
 /// One role in a self-test.

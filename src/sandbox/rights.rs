@@ -48,6 +48,11 @@ pub struct Rights {
 }
 
 impl Rights {
+    /// True if it reads a part of the state folder.
+    pub(crate) fn reads_state(&self) -> bool {
+        self.reads.iter().any(|path| matches!(path, GrantedPath::State(_)))
+    }
+
     /// The system calls that this role may make.
     pub fn own_calls(&self) -> impl Iterator<Item = &'static Call> {
         self.calls.iter().filter(|call| call.roles.contains(self.letter))

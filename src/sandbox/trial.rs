@@ -1,11 +1,11 @@
 //! One trial of the self-test: a process with some of the layers, which tries everything and says what became of it.
 
 use std::io::Write as _;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::Path;
 
 use base::error::IoContext as _;
-use base::{Fault, raw};
+use base::{Fault, durable, raw};
 use serde::{Deserialize, Serialize};
 
 use super::attempts::{self, AttemptTargets, EscapeAttempt};
@@ -78,13 +78,16 @@ pub fn order() -> impl Iterator<Item = usize> {
 /// Takes these layers in the role of `rights`, then tries everything and says what became of each.
 pub fn run(rights: &Rights, layers: Layers, targets: &str, terms: &Terms) -> Result<(), Fault> {
     let wrong = || Fault::Internal("the list of the self-test's decoys cannot be read");
-    let targets: AttemptTargets = serde_json::from_str(targets).map_err(|_| wrong())?;
+    let mut targets: AttemptTargets = serde_json::from_str(targets).map_err(|_| wrong())?;
     if matches!(layers, Layers::All | Layers::Only(Layer::Namespaces)) {
         // As every process of ours does when it starts; not before, so that one run has the leak.
         raw::close_from(3)?;
     }
     let medium = std::fs::File::open(targets.medium()).map_err(|_| wrong())?;
     let state = targets.state();
+    // As those roles do that append to one.
+    let journal = durable::open_append(&state.join("log/access/journal"))?;
+    targets.journal = journal.as_raw_fd();
     let grants = Grants { state: &state, medium: Some(medium.as_fd()) };
     let entered = match layers {
         Layers::None => Ok(Confinement::default()),

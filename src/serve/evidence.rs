@@ -1,185 +1,172 @@
-//! The record of what was refused. The first attempt of a kind by an agent is a line at once;
-//! repeats are counted and become one line a minute, so that a flood can neither fill the disk nor
-//! hide a needle. Lines go into the journal on a thread of its own: no request waits for the disk.
+//! The record of what was refused. The first attempt of a kind by an agent is a line at once; repeats are counted and
+//! become one line a minute ([`crate::minute`]), so that a flood can neither fill the disk nor hide a needle. What is
+//! to be counted is counted where it happens: no queue can be filled by one agent. Lines go into the journal on a
+//! thread of its own: no request waits for the disk.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::journal::{Attempt, Journal};
+use crate::minute::Minute;
 use base::Fault;
 use base::error::IoContext as _;
-use guard::FOREIGN_LOOK_UP;
 use sandbox::report::SelfTest;
 
-/// Attempts waiting for the thread; more are only counted.
-const WAITING: usize = 4096;
-/// Pause of the thread before it looks again; far less than what fills the queue.
+/// Pause of the thread before it writes: what comes close together is written at once.
 const REST: Duration = Duration::from_millis(20);
-/// Kinds of attempts told apart within a minute; more count as one.
-const KINDS: usize = 1024;
-const MINUTE: Duration = Duration::from_mins(1);
-
-enum EvidenceMessage {
-    Attempt(Box<Attempt>),
-    Flush(SyncSender<()>),
-}
+/// Pause of the thread after lines did not fit or could not be written.
+const RETRY: Duration = Duration::from_secs(1);
+/// Most lines of one write.
+const LINES: usize = 64;
 
 /// Evidence: takes attempts, and writes them to the journal.
 pub struct Evidence {
-    sender: SyncSender<EvidenceMessage>,
-    /// Attempts that could not be recorded one by one.
+    recorder: Arc<Recorder>,
+    /// Attempts that are only part of a count, since too many agents came within a minute.
     pub dropped: AtomicU64,
 }
 
-/// Key by which attempts are alike: agent, label, name asked for, method and path.
-type AttemptKey = (String, String, Option<String>, String);
-
+/// Record of the present minute, and the journal that it is written to.
 struct Recorder {
-    journal: Journal,
-    next: u64,
-    minute: Instant,
-    /// Attempts of this minute: the newest one, and how many came after the line already written.
-    seen: HashMap<AttemptKey, (Attempt, u64)>,
+    minute: Mutex<Minute>,
+    is_due: Condvar,
+    journal: Mutex<Journal>,
 }
 
 impl Evidence {
     /// Starts the thread that writes into `journal`.
     pub fn start(mut journal: Journal, proof: SelfTest) -> Result<Self, Fault> {
-        let mut id = [0; 8];
-        getrandom::fill(&mut id).map_err(Into::into).during("read randomness from", Path::new("the kernel"))?;
-        // Unlike the numbers of any former run, and below 2^53 with room to count.
-        let next = u64::from_le_bytes(id) >> 12;
         // What the server proved of itself is the first line it writes.
-        let proof = SelfTest { id: Some(next), ..proof };
         journal.append(&[proof]).during("write to", Path::new(crate::journal::NAME))?;
-        let (sender, receiver) = sync_channel(WAITING);
-        let recorder = Recorder { journal, next, minute: Instant::now(), seen: HashMap::new() };
+        let minute = Mutex::new(Minute::new(Instant::now()));
+        let recorder = Arc::new(Recorder { minute, is_due: Condvar::new(), journal: Mutex::new(journal) });
+        let running = Arc::clone(&recorder);
         std::thread::Builder::new()
             .name("evidence".into())
-            .spawn(move || recorder.run(&receiver))
+            .spawn(move || running.run())
             .during("start", Path::new("a thread"))?;
-        Ok(Self { sender, dropped: AtomicU64::new(0) })
+        Ok(Self { recorder, dropped: AtomicU64::new(0) })
     }
 
     /// Records an attempt.
     pub fn record(&self, attempt: Attempt) {
-        if self.sender.try_send(EvidenceMessage::Attempt(Box::new(attempt))).is_err() {
+        let mut minute = self.recorder.minute();
+        if !minute.add(attempt) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        if minute.due.len() == 1 {
+            self.recorder.is_due.notify_one();
         }
     }
 
-    /// Waits until all that was handed in is on the disk.
+    /// Puts all that was handed in on the disk.
     pub fn flush(&self) {
-        let (done, wait) = sync_channel(1);
-        if self.sender.send(EvidenceMessage::Flush(done)).is_ok() {
-            // The thread answers or is gone; either way there is nothing more to wait for.
-            let _ = wait.recv();
-        }
+        self.recorder.write();
+        self.recorder.minute().end(Instant::now());
+        self.recorder.write();
     }
 }
 
 impl Recorder {
-    fn run(mut self, receiver: &Receiver<EvidenceMessage>) {
+    fn run(&self) -> ! {
         loop {
-            let left = MINUTE.saturating_sub(self.minute.elapsed());
-            match receiver.recv_timeout(left) {
-                Ok(message) => self.handle(message),
-                Err(RecvTimeoutError::Timeout) => self.end_minute(),
-                Err(RecvTimeoutError::Disconnected) => return self.end_minute(),
-            }
-            // What comes close together wakes this thread once: waking costs more than recording.
+            let minute = self.minute();
+            let left = minute.left(Instant::now());
+            let wait = self.is_due.wait_timeout_while(minute, left, |minute| minute.due.is_empty());
+            drop(wait);
             std::thread::sleep(REST);
-            receiver.try_iter().take(WAITING).for_each(|message| self.handle(message));
-            // A flood that never pauses must not put the minute's end off.
-            if self.minute.elapsed() >= MINUTE {
-                self.end_minute();
+            if !self.turn(Instant::now()) {
+                std::thread::sleep(RETRY);
             }
         }
     }
 
-    fn handle(&mut self, message: EvidenceMessage) {
-        match message {
-            EvidenceMessage::Attempt(attempt) => self.take(*attempt),
-            EvidenceMessage::Flush(done) => {
-                self.end_minute();
-                // Whoever asked may have gone.
-                let _ = done.send(());
+    /// Writes what is due, and ends the minute when it is over. False: not all could be written.
+    fn turn(&self, now: Instant) -> bool {
+        if !self.write() {
+            // What was not written stays due, and the minute goes on: what comes is counted, and nothing grows.
+            return false;
+        }
+        let mut minute = self.minute();
+        if minute.left(now).is_zero() {
+            minute.end(now);
+        }
+        true
+    }
+
+    fn minute(&self) -> MutexGuard<'_, Minute> {
+        self.minute.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what is due. False: a part did not fit, or could not be written, and stays due. Agents keep being
+    /// served: what is published must not depend on the record. A full journal is emptied by the next settle; a disk
+    /// that fails is a fault it will name.
+    fn write(&self) -> bool {
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = std::mem::take(&mut self.minute().due);
+        while !lines.is_empty() {
+            let now = lines.get(..LINES).unwrap_or(&lines);
+            let count = now.len();
+            if !matches!(journal.append(now), Ok(true)) {
+                let due = &mut self.minute().due;
+                lines.append(due);
+                *due = lines;
+                return false;
             }
+            lines.drain(..count);
         }
-    }
-
-    fn take(&mut self, mut attempt: Attempt) {
-        let path = attempt.target.split('?').next().unwrap_or_default();
-        let asked = format!("{} {path}", attempt.method);
-        let mut kind =
-            (attempt.agent.clone(), attempt.label.clone(), attempt.host.clone().or(attempt.sni.clone()), asked);
-        if attempt.label == FOREIGN_LOOK_UP {
-            // What one agent asks for in a minute is told together.
-            kind = (attempt.agent.clone(), attempt.label.clone(), None, String::new());
-        }
-        if self.seen.len() >= KINDS && !self.seen.contains_key(&kind) {
-            kind = (String::new(), "flood".into(), None, String::new());
-            attempt.label = "flood".into();
-        }
-        if let Some((newest, count)) = self.seen.get_mut(&kind) {
-            *newest = attempt;
-            *count += 1;
-            return;
-        }
-        self.write(&mut [attempt.clone()]);
-        self.seen.insert(kind, (attempt, 0));
-    }
-
-    /// Writes what came after the first of each kind; those that went on are known for one more minute.
-    fn end_minute(&mut self) {
-        self.minute = Instant::now();
-        let mut lines: Vec<Attempt> = Vec::new();
-        self.seen.retain(|_, (attempt, count)| {
-            if *count > 0 {
-                attempt.count = std::mem::take(count);
-                lines.push(attempt.clone());
-                return true;
-            }
-            false
-        });
-        self.write(&mut lines);
-    }
-
-    fn write(&mut self, lines: &mut [Attempt]) {
-        if lines.is_empty() {
-            return;
-        }
-        for line in &mut *lines {
-            self.next += 1;
-            line.id = self.next;
-        }
-        // A full journal is emptied by the next settle; a disk that fails is a fault it will name.
-        // Until then agents keep being served: what is published must not depend on the record.
-        let _ = self.journal.append(lines);
+        true
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::minute::MINUTE;
+
+    fn recorder(folder: &Path, most: u64, begun: Instant) -> Recorder {
+        let journal = Mutex::new(Journal::open(&folder.join("journal"), most).unwrap());
+        Recorder { minute: Mutex::new(Minute::new(begun)), is_due: Condvar::new(), journal }
+    }
+
+    fn counts(folder: &Path) -> Vec<u64> {
+        let text = std::fs::read_to_string(folder.join(crate::journal::NAME)).unwrap();
+        let lines = text.lines().filter(|line| !line.is_empty());
+        lines.map(|line| serde_json::from_str::<Attempt>(line).unwrap().count).collect()
+    }
 
     #[test]
     fn a_flood_that_never_pauses_does_not_put_off_the_minutes_end() {
         let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::open(&folder.path().join("journal"), 1 << 20).unwrap();
-        let (sender, receiver) = sync_channel(2 * WAITING);
-        for _ in 0..2 * WAITING {
-            sender.send(EvidenceMessage::Attempt(Box::new(Attempt { count: 1, ..Attempt::default() }))).unwrap();
+        let now = Instant::now();
+        let recorder = recorder(folder.path(), 1 << 20, now.checked_sub(MINUTE).unwrap());
+        for turn in 0..3 {
+            for _ in 0..1000 {
+                recorder.minute().add(Attempt { count: 1, ..Attempt::default() });
+            }
+            assert!(recorder.turn(now + MINUTE * turn));
         }
-        drop(sender);
-        let long_ago = Instant::now().checked_sub(MINUTE).unwrap();
-        Recorder { journal, next: 0, minute: long_ago, seen: HashMap::new() }.run(&receiver);
-        let text = std::fs::read_to_string(folder.path().join(crate::journal::NAME)).unwrap();
-        let counts: Vec<u64> = text.lines().map(|line| serde_json::from_str::<Attempt>(line).unwrap().count).collect();
-        // The first at once, then what came until the minute was over, then the rest.
-        assert_eq!(counts, [1, WAITING as u64, WAITING as u64 - 1]);
+        recorder.write();
+        // The first at once, then what came until each minute was over.
+        assert_eq!(counts(folder.path()), [1, 999, 1000, 1000]);
+    }
+
+    /// Lines that do not fit are written once there is room.
+    #[test]
+    fn a_full_journal_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = Instant::now();
+        let recorder = recorder(folder.path(), 4096, now);
+        for number in 0..100 {
+            let agent = format!("10.0.0.{number}");
+            recorder.minute().add(Attempt { count: 1, agent, ..Attempt::default() });
+        }
+        assert!(!recorder.turn(now) && !recorder.turn(now + MINUTE));
+        recorder.minute().add(Attempt { count: 1, agent: "10.0.0.1".into(), ..Attempt::default() });
+        *recorder.journal.lock().unwrap() = Journal::open(&folder.path().join("journal"), 1 << 20).unwrap();
+        assert!(recorder.turn(now + MINUTE) && recorder.turn(now + MINUTE));
+        assert_eq!(counts(folder.path()).iter().sum::<u64>(), 101);
     }
 }

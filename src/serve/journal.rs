@@ -1,5 +1,9 @@
-//! The server's journal: a file that the server can only append lines to, and that the keeper takes into the access log. A
-//! server that was broken into can neither sign nor take back.
+//! The server's journal: a file that the server can only append lines to, and that the keeper takes into the access
+//! log. A server that was broken into can neither sign nor take back: its descriptor appends, and no system call that
+//! it may make takes that from it, writes elsewhere or cuts the file.
+//!
+//! A shared lock is held while lines are appended, and nothing else is done under it. The keeper alone may take the
+//! lock exclusively, for the moment in which it empties the file.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -12,6 +16,8 @@ use serde::{Deserialize, Serialize};
 
 /// Longest line the keeper believes, in bytes.
 pub const LONGEST_LINE: usize = 16 << 10;
+/// Most bytes of a journal, whatever the config says: the kernel lets no process that appends to one go beyond it.
+pub const LARGEST: u64 = 1 << 30;
 /// Name of the journal in the access log's folder.
 pub const NAME: &str = "journal";
 
@@ -39,18 +45,24 @@ impl Journal {
         Ok(Self { file: durable::open_append(path)?, most })
     }
 
-    /// Appends lines and puts them on the disk. `false` if the journal is full and they were dropped.
+    /// Appends lines in one write and puts them on the disk. `false` if they do not fit, and nothing was written.
     pub fn append<T: Serialize>(&mut self, records: &[T]) -> std::io::Result<bool> {
-        let mut lines = Vec::new();
+        // A line that another process was cut in ends here, and takes none of these with it.
+        let mut lines = vec![b'\n'];
         for record in records {
             serde_json::to_writer(&mut lines, record)?;
             lines.push(b'\n');
         }
-        flock(&self.file, FlockOperation::LockExclusive)?;
-        let room = self.file.metadata()?.len().saturating_add(lines.len() as u64) <= self.most;
-        let written = if room { self.file.write_all(&lines).and_then(|()| self.file.sync_data()) } else { Ok(()) };
+        // Who appends does not keep another from appending; the keeper waits for neither without a limit.
+        flock(&self.file, FlockOperation::LockShared)?;
+        let written = self.write(&lines);
         flock(&self.file, FlockOperation::Unlock)?;
-        written.map(|()| room)
+        if written? { self.file.sync_data().map(|()| true) } else { Ok(false) }
+    }
+
+    fn write(&mut self, lines: &[u8]) -> std::io::Result<bool> {
+        let room = self.file.metadata()?.len().saturating_add(lines.len() as u64) <= self.most;
+        if room { self.file.write_all(lines).map(|()| true) } else { Ok(false) }
     }
 }
 
@@ -58,7 +70,7 @@ impl Journal {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pull {
-    /// The line's number in the server's journal.
+    /// Number of the line among all that the keeper took from the journal; 0 until then.
     pub id: u64,
     /// When the newest came.
     pub pulled: Timestamp,
@@ -86,7 +98,7 @@ pub struct Pull {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Attempt {
-    /// The line's number in the server's journal; rises, with gaps where the server restarted.
+    /// Number of the line among all that the keeper took from the journal; 0 until then.
     pub id: u64,
     /// When the first of them came.
     pub at: Timestamp,

@@ -37,6 +37,7 @@ pub(crate) mod response;
 // What is written down.
 pub mod evidence;
 pub mod journal;
+pub(crate) mod minute;
 pub(crate) mod pulls;
 
 use std::net::TcpListener;
@@ -158,7 +159,7 @@ pub fn serve(
         index: ArcSwap::from_pointee(index),
         names: settings.names.iter().map(|name| name.to_ascii_lowercase()).collect(),
         evidence: Evidence::start(attempts, given.proof)?,
-        pulls: Pulls::new(pulls)?,
+        pulls: Pulls::new(pulls),
         published: published.clone(),
         import: given.import,
         limit: ConnectionLimit::new(settings.connections, settings.connections_per_address),

@@ -50,7 +50,11 @@ impl Numbers {
         all.counter("requests_missing", "Requests for paths that do not exist.", counts.missing.load(Relaxed));
         all.counter("body_bytes", "Bytes of bodies handed to the network.", counts.bytes.load(Relaxed));
         all.counter("load_faults", "Times a published set could not be loaded.", counts.load_faults.load(Relaxed));
-        all.counter("evidence_dropped", "Attempts counted, but not recorded.", service.evidence.dropped.load(Relaxed));
+        all.counter(
+            "evidence_dropped",
+            "Attempts that are only part of a count, since too many agents made some.",
+            service.evidence.dropped.load(Relaxed),
+        );
         all.counter("pulls_dropped", "Pulls that were not recorded.", service.pulls.dropped.load(Relaxed));
         all.feeds(service, certificate);
         all.import(service, now);

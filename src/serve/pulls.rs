@@ -31,7 +31,7 @@ const PROGRAM: usize = 40;
 pub struct Pulls {
     hasher: RandomState,
     seen: Mutex<HashMap<u64, SeenPulls>>,
-    out: Mutex<PullJournal>,
+    out: Mutex<Journal>,
     /// Pulls that were not recorded, since too many agents came within a minute.
     pub dropped: AtomicU64,
 }
@@ -40,12 +40,6 @@ pub struct Pulls {
 struct SeenPulls {
     pull: Pull,
     told: Option<Instant>,
-}
-
-/// The journal, and the number of the line that was told last.
-struct PullJournal {
-    journal: Journal,
-    last: u64,
 }
 
 /// Answer that was given.
@@ -72,12 +66,9 @@ pub struct Answered<'a> {
 
 impl Pulls {
     /// None yet; they will be told to `journal`.
-    pub fn new(journal: Journal) -> Result<Self, Fault> {
-        let mut id = [0; 8];
-        getrandom::fill(&mut id).map_err(Into::into).during("read randomness from", Path::new("the kernel"))?;
-        // As in the record of attempts: unlike the numbers of any former run, with room to count.
-        let out = Mutex::new(PullJournal { journal, last: u64::from_le_bytes(id) >> 12 });
-        Ok(Self { hasher: RandomState::new(), seen: Mutex::default(), out, dropped: AtomicU64::new(0) })
+    pub fn new(journal: Journal) -> Self {
+        let (seen, out) = (Mutex::default(), Mutex::new(journal));
+        Self { hasher: RandomState::new(), seen, out, dropped: AtomicU64::new(0) }
     }
 
     /// Counts an answer.
@@ -146,17 +137,13 @@ impl Pulls {
 
     /// Tells what is due; with `all`, whatever was not told yet.
     pub fn tell(&self, all: bool) {
-        let mut due = self.due(all);
+        let due = self.due(all);
         if due.is_empty() {
             return;
         }
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        for pull in &mut due {
-            out.last += 1;
-            pull.id = out.last;
-        }
         // A full journal is emptied by the next settle; what is served must not depend on it.
-        let _ = out.journal.append(&due);
+        let _ = out.append(&due);
     }
 }
 

@@ -45,7 +45,7 @@ pub struct Settings {
     pub stall_timeout: Span,
     /// Time that downloads may go on after a stop was asked for. Default 20 s.
     pub grace: Span,
-    /// Most bytes of evidence kept before the keeper has taken it into the log. Default 64 MiB.
+    /// Most bytes of evidence kept before the keeper has taken it into the log. Default 64 MiB, at most 1 GiB.
     pub journal: Bytes,
 }
 

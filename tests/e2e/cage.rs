@@ -196,6 +196,7 @@ fn hostile_code_inside_each_worker_gets_nowhere() {
     assert_eq!(server.get("/-/health", "").status, 200);
     let (_, told) = server.daemon.stop_telling();
     assert!(got_through(&told, "server").is_empty(), "{told}");
+    assert!(told.contains("append mode taken off") && told.contains("locked in part"), "no journal was found: {told}");
     assert!(target.accept().is_err(), "somebody connected");
 }
 
@@ -231,6 +232,10 @@ fn the_server_proves_itself_before_it_serves() {
     world.publish("feed", 1, ONE);
     let server = Server::start(&world, "serve");
     let id = server.daemon.id();
+    // However much it writes, its journal does not fill the disk.
+    let limits = fs::read_to_string(format!("/proc/{id}/limits")).unwrap();
+    let longest = limits.lines().find_map(|line| line.strip_prefix("Max file size")).unwrap();
+    assert_eq!(longest.split_whitespace().next(), Some("1073741824"), "{limits}");
     let mut threads = 0;
     for thread in fs::read_dir(format!("/proc/{id}/task")).unwrap() {
         let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();

@@ -160,6 +160,44 @@ fn host(world: &World) -> PathBuf {
     host
 }
 
+/// Files below `folder` that an account with this group can read.
+fn readable(folder: &Path, group: &str) -> Vec<String> {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "54321", "--regid", "54321", "--groups", group, "find"]).arg(folder);
+    let found = run(command.args(["-type", "f", "-readable"])).out;
+    found.lines().map(|line| line.rsplit('/').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn other_accounts_read_nothing_and_the_group_no_key() {
+    if !rustix::process::getuid().is_root() || !has("setpriv") {
+        return skipped("other accounts can be tried as root only");
+    }
+    let config = format!("{}\n[state]\ngroup = \"4242\"\n", CONFIG.trim_end());
+    let world = World::with_config(&config);
+    fs::set_permissions(world.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    world.publish("feed", 1, ONE);
+    // Each role reads its part as another account, by the folder's group.
+    let server = Server::start(&world, "up");
+    assert_eq!(server.get("/c/a.hdb", "").body.as_bytes(), HASHES);
+    server.ask("PUT", "/x", "");
+    server.stop();
+    assert_eq!(world.attempts().len(), 1);
+    assert_eq!(readable(&world.state(), "54321"), Vec::<String>::new());
+    let group = readable(&world.state(), "4242");
+    for file in ["config.toml", "agents.json", "journal", "trust.json", "manifest.json", "checkpoint"] {
+        assert!(group.iter().any(|name| name == file), "{file}: {group:?}");
+    }
+    assert!(!group.iter().any(|name| ["import.key", "access.key"].contains(&name.as_str())), "{group:?}");
+    let without = CONFIG.to_owned() + "[state]\ngroup = \"no-such-group\"\n";
+    fs::write(world.path("other.toml"), without).unwrap();
+    let (ring, other) = (world.path("keyring.toml"), world.path("other.toml"));
+    let mut init = Command::new(RELAY);
+    init.env("GAPRELAY_STATE", world.path("other")).args(["init", "--keyring"]).arg(ring).arg("--config").arg(other);
+    assert!(run(&mut init).expect(2).err.contains("no-such-group"));
+    assert!(!world.path("other").exists());
+}
+
 #[test]
 fn the_doctor_sees_what_is_wrong_and_says_what_to_do() {
     let world =
@@ -202,6 +240,7 @@ fn the_doctor_sees_what_is_wrong_and_says_what_to_do() {
         ("users", "bad", "eve is in the group", text("etc/group", &groups.replace("-server,", "-server,eve,"))),
         ("modes", "bad", "other users may read or change the key", Harm::Mode("log/import.key", 0o640)),
         ("modes", "bad", "other users may write", Harm::Mode("trust", 0o775)),
+        ("modes", "bad", "other accounts may read the state folder", Harm::Mode("", 0o755)),
         ("modes", "bad", "every user may append", Harm::Mode("log/access/journal", 0o666)),
         ("modes", "weak", "may not append", Harm::Mode("log/access/journal", 0o644)),
         ("modes", "bad", "every user may append", Harm::Mode("inbox/slot", 0o662)),

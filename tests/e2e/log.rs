@@ -400,12 +400,13 @@ fn a_journal_cut_at_every_byte_is_taken_in() {
     let path = folder.join("journal");
     let attempt = |label: &str| Attempt { count: 1, label: label.into(), ..Attempt::default() };
     Journal::open(&path, 1 << 20).unwrap().append(&[attempt("one"), attempt("two")]).unwrap();
-    let good = fs::read(&path).unwrap();
+    // What is written ends a line that was cut before.
+    let good = fs::read(&path).unwrap().strip_prefix(b"\n").unwrap().to_vec();
     let first = good.iter().position(|byte| *byte == b'\n').unwrap();
     let mut expected = Vec::new();
     for length in 0..=good.len() {
         fs::write(&path, &good[..length]).unwrap();
-        let count = drain(&folder, &mut log, Timestamp::from_secs(1)).unwrap();
+        let count = drain(&folder, &mut log, Timestamp::from_secs(1), 1 << 20).unwrap();
         let labels: &[&str] = match length {
             0 => &[],
             length if length < first => &["journal-damaged"],

@@ -29,6 +29,7 @@ mod examiners;
 mod export;
 mod import;
 mod inspect;
+mod journal;
 mod layout;
 mod log;
 mod manual;

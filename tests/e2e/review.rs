@@ -212,7 +212,9 @@ fn pages_say_what_came_in_what_was_kept_back_and_who_tried_to_send() {
     ] {
         assert_eq!(status(&pages.curl("/imports/feed/2", args)), "400", "{args:?}");
     }
-    assert_eq!(fs::read(world.state().join("inbox/slot")).unwrap().split(|b| *b == b'\n').count(), 2);
+    // Nothing but what the pages proved of themselves.
+    let slot = fs::read_to_string(world.state().join("inbox/slot")).unwrap();
+    assert_eq!(slot.lines().filter(|line| !line.is_empty()).count(), 1, "{slot}");
     pages.stop();
 }
 
@@ -313,7 +315,10 @@ fn what_lies_in_the_slot_is_hostile_and_never_lost() {
         serde_json::json!({ "at": "2026-01-01T00:00:00Z", "text": good.as_bytes(), "signature": signature.as_bytes() });
     let slot = world.state().join("inbox/slot");
     // A proof too long for an entry, which must not stop the keeper for good; one that would move a cursor.
-    let proof = |kernel: &str| format!(r#"{{"full":true,"kernel":"{kernel}","roles":[]}}"#);
+    let proof = |kernel: &str| {
+        let role = r#"{"role":"review","held":{"namespaces":true},"attempts":9,"stopped":9,"not_here":0}"#;
+        format!(r#"{{"full":true,"kernel":"{kernel}","roles":[{role}]}}"#)
+    };
     let mut lines = format!("{}\n{}\n", proof(&"K".repeat(70_000)), proof("\\u001b[2J")).into_bytes();
     lines.extend_from_slice(b"garbage \xff\n{}\n[[[[\n");
     lines.extend_from_slice(format!("{line}\n").as_bytes());
@@ -324,12 +329,22 @@ fn what_lies_in_the_slot_is_hostile_and_never_lost() {
     let refused = |world: &World| world.log("import").iter().filter(|e| e["reason"] == "statement-malformed").count();
     assert_eq!(refused(&world), 4);
     let shown = world.relay(&["log", "show"]).expect(0).out;
-    assert!(shown.contains("full self-test of  on \\u{1b}[2J") && !shown.contains('\x1b'), "{shown}");
+    assert!(
+        shown.contains("the process review says of itself: full self-test of review on \\u{1b}[2J")
+            && !shown.contains('\x1b'),
+        "{shown}"
+    );
     fs::OpenOptions::new().append(true).open(&slot).unwrap().write_all(format!("{line}\n{line}\n").as_bytes()).unwrap();
     world.relay(&["settle"]);
     let repeated = world.log("import").iter().filter(|e| e["reason"] == "statement-repeated").count();
     assert_eq!(repeated, 1, "the same item twice is one");
-    assert!(!world.state().join("inbox").read_dir().unwrap().any(|e| e.unwrap().path().extension().is_some()));
+    assert!(
+        !world.state().join("inbox").read_dir().unwrap().any(|e| e
+            .unwrap()
+            .path()
+            .extension()
+            .is_some_and(|end| end == "json"))
+    );
     world.fsck();
 }
 

@@ -282,6 +282,41 @@ fn a_flood_is_counted_and_hides_nothing() {
     assert!(attempts.iter().any(|a| a["target"] == "/needle"), "{attempts:?}");
 }
 
+/// However loud an agent is, the upload of another is a line of its own, and so is its own.
+#[test]
+fn a_flood_of_one_agent_hides_no_other() {
+    let world = world();
+    let server = Server::start(&world, "serve");
+    let ask = |from: &str, line: &str| {
+        let socket =
+            rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None).unwrap();
+        let from: std::net::SocketAddrV4 = format!("{from}:0").parse().unwrap();
+        rustix::net::bind(&socket, &from).unwrap();
+        rustix::net::connect(&socket, &server.address.parse::<std::net::SocketAddrV4>().unwrap()).unwrap();
+        let mut stream = TcpStream::from(socket);
+        let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello");
+        stream.write_all(head.as_bytes()).unwrap();
+        let _ = stream.read(&mut [0; 64]);
+    };
+    for number in 0..1100 {
+        ask("127.0.0.2", &format!("DELETE /{number}?q={number}"));
+    }
+    ask("127.0.0.2", &format!("DELETE /{}", "x".repeat(100)));
+    ask("127.0.0.2", "DELETE /last");
+    ask("127.0.0.2", "PUT /own");
+    ask("127.0.0.3", "PUT /needle");
+    server.stop();
+    let attempts = attempts(&world);
+    let of = |agent: &str, target: &str| {
+        attempts.iter().any(|a| a["agent"] == agent && a["target"] == target && a["label"] != "flood")
+    };
+    assert!(of("127.0.0.3", "/needle"), "{attempts:?}");
+    assert!(of("127.0.0.2", "/own") && of("127.0.0.2", "/0?q=0"), "{attempts:?}");
+    assert!(of("127.0.0.2", &format!("/{}", "x".repeat(100))), "the longest is not kept: {attempts:?}");
+    assert!(attempts.len() < 40, "{} entries", attempts.len());
+    assert_eq!(attempts.iter().map(|a| a["count"].as_u64().unwrap()).sum::<u64>(), 1104);
+}
+
 #[test]
 fn nothing_is_served_before_the_first_publication() {
     let world = World::new();

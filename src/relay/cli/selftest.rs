@@ -96,6 +96,7 @@ fn result(config: &Config, form: SelfTestExtent, parts: &[RoleReport], found: &F
     });
     SelfTest {
         id: None,
+        by: None,
         full: form == SelfTestExtent::Full,
         kernel: kernel(),
         roles: roles.collect(),

@@ -190,6 +190,28 @@ pub(super) fn modes(subject: &ExaminedHost<'_>, report: &mut HostReport) {
         );
         report.weak(CHECK, "root owns the state folder, so the keeper runs as root", &next);
     }
+    if look(state).is_some_and(|(_, _, mode)| mode & 0o007 != 0) {
+        let next = format!(
+            "Take the permission away: chmod 0750 {}. Give accounts that are to read it the group of the folder.",
+            state.display()
+        );
+        report.bad(CHECK, "other accounts may read the state folder: logs, agents and statements", &next);
+    }
+    if let Some(group) = &subject.config.state.group {
+        let groups = subject.text("/etc/group").unwrap_or_default();
+        let wanted = group.parse().ok().or_else(|| number(&groups, group));
+        if look(state).is_some_and(|(_, gid, _)| Some(gid) != wanted) {
+            let next = format!(
+                "Give it the group: chgrp {group} {}. Units need it too: SupplementaryGroups={group}.",
+                state.display()
+            );
+            report.weak(
+                CHECK,
+                format!("the state folder does not have the group {group}, which config.toml names"),
+                &next,
+            );
+        }
+    }
     for path in [
         "",
         "config.toml",

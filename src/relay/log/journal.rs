@@ -1,84 +1,80 @@
-//! Journal of the server: its lines become entries of the access log, or pulls, and then it is emptied.
+//! Journal of the server: its lines become entries of the access log, or pulls.
 
-use std::fs::File;
-use std::io::{Read as _, Write as _};
 use std::path::Path;
-
-use rustix::fs::{FlockOperation, flock};
 
 use super::entry::Event;
 use super::pulls::Agents;
+use super::taken::{FileLimits, TakenFile};
 use crate::log::writer::Log;
 use crate::rights::ProcessRole;
-use base::error::IoContext as _;
-use base::{Fault, Timestamp, durable};
+use base::{Fault, Timestamp};
+use sandbox::report::SelfTest;
 use serve::journal::{Attempt, JournalLine, LONGEST_LINE, NAME};
 
-/// Turns the journal's lines into entries of `log`, records the downloads of agents, then empties the journal. Returns
-/// the number of attempts.
+/// Bytes of the journal that are taken at once.
+const PIECE: usize = 1 << 20;
+
+/// Turns the journal's lines into entries of `log`, and records the downloads of agents. Returns the number of attempts.
+/// `full`: bytes at which the journal is full for the server.
 ///
-/// Stopping is safe: a cut before the journal is empty leaves lines that are in the log already, and the newest entry says
-/// which.
-pub fn drain(folder: &Path, log: &mut Log, now: Timestamp) -> Result<usize, Fault> {
+/// Stopping is safe: the lines of a piece that a cut left half in the log are known by the numbers that the keeper gives.
+pub fn drain(folder: &Path, log: &mut Log, now: Timestamp, full: u64) -> Result<usize, Fault> {
+    let journal = TakenFile::open(&folder.join(NAME), FileLimits { piece: PIECE, full }, log.size())?;
+    let newest = log.last().filter(|_| journal.was_cut(log.size())).map_or(0, |entry| number_of(&entry.event));
     let mut count = 0;
-    drain_lines(&folder.join(NAME), |lines| {
+    journal.take(|lines, first| {
         let (mut events, mut pulls) = (Vec::new(), Vec::new());
-        for line in lines {
-            match read_line(line) {
+        for (line, number) in lines.iter().zip(first..) {
+            match read_line(line, number) {
                 JournalLine::Attempt(attempt) => events.push(Event::Attempt(*attempt)),
                 JournalLine::SelfTest(result) => events.push(Event::SelfTest(*result)),
                 JournalLine::Pull(pull) => pulls.push(*pull),
             }
         }
-        let newest = log.last().and_then(|entry| number_of(&entry.event));
-        if let Some(known) = events.iter().position(|event| newest.is_some() && number_of(event) == newest) {
-            events.drain(..=known);
-        }
-        count = events.iter().filter(|event| matches!(event, Event::Attempt(_))).count();
+        events.retain(|event| number_of(event) > newest);
+        count += events.iter().filter(|event| matches!(event, Event::Attempt(_))).count();
         log.append(now, events)?;
-        Agents::record(folder, pulls)
+        Agents::record(folder, pulls)?;
+        Ok(log.size())
     })?;
     Ok(count)
 }
 
-/// Passes the lines of a journal to `take`, under its lock. The journal is emptied only after `take` succeeded: where it fails, every line is still there.
-pub fn drain_lines(path: &Path, take: impl FnOnce(Vec<&[u8]>) -> Result<(), Fault>) -> Result<(), Fault> {
-    let mut file = durable::open_append(path)?;
-    if file.metadata().during("read", path)?.len() == 0 {
-        return Ok(());
-    }
-    flock(&file, FlockOperation::LockExclusive).map_err(Into::into).during("lock", path)?;
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|mut f| f.read_to_end(&mut bytes)).during("read", path)?;
-    take(bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()).collect())?;
-    file.set_len(0).during("empty", path)?;
-    file.flush().during("empty", path)
-}
-
-/// Number that the server gave the event.
-fn number_of(event: &Event) -> Option<u64> {
+/// Number that the keeper gave the line of an event.
+fn number_of(event: &Event) -> u64 {
     match event {
-        Event::Attempt(attempt) => Some(attempt.id).filter(|id| *id != 0),
-        Event::SelfTest(result) => result.id,
-        _ => None,
+        Event::Attempt(attempt) => attempt.id,
+        Event::SelfTest(result) => result.id.unwrap_or_default(),
+        _ => 0,
     }
 }
 
-/// Reads a line as the server wrote it; a line that cannot be read is evidence too.
-fn read_line(line: &[u8]) -> JournalLine {
+/// Reads a line as the server wrote it, under the keeper's number; a line that cannot be read is evidence too.
+fn read_line(line: &[u8], number: u64) -> JournalLine {
     let read = if line.len() <= LONGEST_LINE { serde_json::from_slice(line).ok() } else { None };
-    // A self-test of a role that the relay does not have was not written by the relay.
-    let is_role = |name: &str| ProcessRole::ALL.iter().any(|role| role.rights().name == name);
-    let read = read.filter(|line| match line {
-        JournalLine::SelfTest(test) => test.roles.iter().all(|tested| is_role(&tested.role)),
-        JournalLine::Attempt(_) | JournalLine::Pull(_) => true,
-    });
-    read.unwrap_or_else(|| {
-        JournalLine::Attempt(Box::new(Attempt {
+    match read {
+        Some(JournalLine::Attempt(attempt)) => JournalLine::Attempt(Box::new(Attempt { id: number, ..*attempt })),
+        Some(JournalLine::Pull(pull)) => JournalLine::Pull(Box::new(serve::journal::Pull { id: number, ..*pull })),
+        Some(JournalLine::SelfTest(result)) if writer_of(&result).is_some() => {
+            let by = writer_of(&result).map(|role| role.rights().name.to_owned());
+            JournalLine::SelfTest(Box::new(SelfTest { id: Some(number), by, ..*result }))
+        }
+        // A self-test of another process was not written by one that says what it proved of itself.
+        Some(JournalLine::SelfTest(_)) | None => JournalLine::Attempt(Box::new(Attempt {
+            id: number,
             count: 1,
             label: "journal-damaged".into(),
             target: base::quoted(&String::from_utf8_lossy(line)).to_string(),
             ..Attempt::default()
-        }))
-    })
+        })),
+    }
+}
+
+/// Role of the process that writes such a self-test into the journal, of itself and of what starts with it.
+fn writer_of(result: &SelfTest) -> Option<ProcessRole> {
+    use ProcessRole::{Server, Sinkhole, UdpForwarder};
+    let tested = |roles: &[ProcessRole]| result.is_of(roles.iter().map(|role| role.rights().name));
+    [(Server, &[Server][..]), (Sinkhole, &[Sinkhole, UdpForwarder])]
+        .into_iter()
+        .find_map(|(writer, roles)| tested(roles).then_some(writer))
 }

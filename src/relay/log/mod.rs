@@ -8,6 +8,7 @@ pub mod journal;
 pub(crate) mod pulls;
 pub(crate) mod repair_officer;
 pub mod search;
+pub(crate) mod taken;
 pub mod writer;
 
 pub(crate) use entry::published_set;

@@ -64,7 +64,7 @@ pub(crate) struct Pulled {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Agents {
-    /// Number of the last journal line that was recorded.
+    /// Number of the last journal line that was recorded, as the keeper counts them.
     pub newest: u64,
     /// Agents, in no order.
     pub agents: Vec<Agent>,
@@ -86,13 +86,14 @@ impl Agents {
         serde_json::from_slice(&durable::read(&path, LONGEST)?).map_err(damaged)
     }
 
-    /// Adds lines of the journal and writes the file. Lines that were recorded before a cut are known by the number of
-    /// the last one.
+    /// Adds lines of the journal and writes the file. Lines that were recorded before a cut are known by the keeper's
+    /// number of the last one; where the keeper has not counted that far, the number is not of this count.
     pub(crate) fn record(folder: &Path, mut pulls: Vec<Pull>) -> Result<(), Fault> {
         // Going on is safe: the record is not evidence, and a damaged one must not stop the keeper.
         let mut agents = Self::load(folder).unwrap_or_default();
-        if let Some(known) = pulls.iter().position(|pull| pull.id == agents.newest) {
-            pulls.drain(..=known);
+        let highest = pulls.iter().map(|pull| pull.id).max().unwrap_or_default();
+        if agents.newest <= highest {
+            pulls.retain(|pull| pull.id > agents.newest);
         }
         if pulls.is_empty() {
             return Ok(());

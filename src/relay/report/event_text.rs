@@ -97,8 +97,9 @@ pub(crate) fn event_text(event: &Event) -> String {
 }
 
 fn self_test_text(result: &SelfTest) -> String {
-    let SelfTest { full, kernel, roles, without, exposed, findings, .. } = result;
+    let SelfTest { full, kernel, roles, without, exposed, findings, by, .. } = result;
     let form = if *full { "full" } else { "short" };
+    let word = by.as_ref().map_or(String::new(), |role| format!("the process {role} says of itself: "));
     let names: Vec<_> = roles.iter().map(|part| part.role.clone()).collect();
     let tried: u64 = roles.iter().map(|part| part.attempts).sum();
     let without: Vec<_> =
@@ -112,7 +113,7 @@ fn self_test_text(result: &SelfTest) -> String {
         n => format!("{n} FINDINGS (a forbidden act succeeded, or a needed one failed): {}", findings.join(", ")),
     };
     format!(
-        "{form} self-test of {} on {kernel}, {tried} forbidden acts tried: {found}{}{exposed}",
+        "{word}{form} self-test of {} on {kernel}, {tried} forbidden acts tried: {found}{}{exposed}",
         names.join(", "),
         without.concat()
     )

@@ -12,8 +12,14 @@ use When::{Always, BothNull, OneOf, ReadOnly, With, Without};
 const EXEC: u64 = 4;
 /// `CLONE_VM | CLONE_THREAD` (sched.h): a thread, not a process.
 const THREAD: u64 = 0x1_0100;
-/// `F_DUPFD F_GETFD F_SETFD F_GETFL F_SETFL F_DUPFD_CLOEXEC` (fcntl.h).
-const FCNTL: &[u64] = &[0, 1, 2, 3, 4, 1030];
+/// `F_GETFD F_SETFD F_GETFL F_DUPFD_CLOEXEC` (fcntl.h): none of them changes a file, or what a descriptor may do to it.
+const FCNTL: &[u64] = &[1, 2, 3, 1030];
+/// `F_SETFL` (fcntl.h), which can also take the append mode from a descriptor.
+const FLAGS: &[u64] = &[4];
+/// `LOCK_SH LOCK_UN` (file.h): a lock that keeps nobody from appending.
+const SHARED: &[u64] = &[1, 8];
+/// `LOCK_EX`, `LOCK_EX | LOCK_NB`, `LOCK_UN` (file.h).
+const EXCLUSIVE: &[u64] = &[2, 6, 8];
 /// `TCGETS TIOCGWINSZ` (ioctls.h): is it a terminal, and how wide?
 const TERMINAL: &[u64] = &[0x5401, 0x5413];
 /// `FIONBIO` (ioctls.h).
@@ -32,6 +38,7 @@ pub(super) const CALLS: &[Call] = &[
     row("lseek", "RKSDVWX", Always, "a folder from its beginning; a place in a pack"),
     row("close", "REKSDPVWX", Always, "what is done with"),
     row("fcntl", "REKSDPVWX", OneOf(1, FCNTL), "a second handle; whether one blocks; whether it is open"),
+    row("fcntl", "K", OneOf(1, FLAGS), "its pipes to workers do not block"),
     row("fstat", "REKSDPVWX", Always, "length and type of what is open"),
     row("newfstatat", "RKSDVWX", Always, "length, type and times by name"),
     row("statx", "RKSDVWX", Always, "the same"),
@@ -47,7 +54,8 @@ pub(super) const CALLS: &[Call] = &[
     row("fsync", "KW", Always, "what must survive a cut"),
     row("fdatasync", "KSDVWX", Always, "the same; the server's journal; the slot of the inbox"),
     row("ftruncate", "K", Always, "the journal, once its lines are in the log"),
-    row("flock", "KSDVW", Always, "one keeper at a time; the journal; the slot"),
+    row("flock", "KW", OneOf(1, EXCLUSIVE), "one keeper at a time; emptying the journal and the slot"),
+    row("flock", "SDV", OneOf(1, SHARED), "appending to the journal, or to the slot"),
     row("rename", "KW", Always, "a finished file gets its name"),
     row("renameat", "KW", Always, "the same"),
     row("renameat2", "KW", Always, "the same"),

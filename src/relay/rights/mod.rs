@@ -6,6 +6,7 @@ use std::fmt;
 
 use sandbox::rights::{GrantedPath, Rights, User};
 use serde::{Deserialize, Serialize};
+use serve::journal::LARGEST;
 
 use calls::CALLS;
 
@@ -143,6 +144,10 @@ pub(crate) const RIGHTS: [Rights; 9] = [
             "change what is trusted",
             "append to the import log",
             "remove from the spool",
+            "take the append mode from a descriptor (fcntl)",
+            "write to a place in the journal (pwrite64)",
+            "cut the journal (ftruncate)",
+            "lock the journal for itself (flock)",
         ],
     },
     Rights {
@@ -160,7 +165,7 @@ pub(crate) const RIGHTS: [Rights; 9] = [
         ],
         writes: &[],
         appends: Some("log/access/journal"),
-        longest_file: None,
+        longest_file: Some(LARGEST),
         user: User::Own("gaprelay-server"),
         memory: 4 << 30,
         calls: CALLS,
@@ -178,7 +183,7 @@ pub(crate) const RIGHTS: [Rights; 9] = [
         reads: &[State("blobs"), State("channels"), State("releases")],
         writes: &[],
         appends: Some("log/access/journal"),
-        longest_file: None,
+        longest_file: Some(LARGEST),
         user: User::Own("gaprelay-sinkhole"),
         memory: 512 << 20,
         calls: CALLS,
@@ -243,6 +248,7 @@ pub(crate) const RIGHTS: [Rights; 9] = [
             "accept and answer on the connection it was given",
             "read what a witness remembers",
             "remember what a witness signed",
+            "lock the journal for itself (flock)",
         ],
     },
     Rights {

@@ -17,7 +17,7 @@ pub(super) fn collect(keeper: &Keeper) -> Result<(usize, Checkpoint), Fault> {
         // It is later than all this relay has seen, so what is dated after it was dated by a clock that was turned back.
         access.turn_back(keeper.now);
     }
-    let evidence = journal::drain(&folder, &mut access, keeper.now)?;
+    let evidence = journal::drain(&folder, &mut access, keeper.now, keeper.config.serve.journal.0)?;
     Ok((evidence, access.head()))
 }
 

@@ -3,14 +3,16 @@
 
 use std::path::Path;
 
-use super::submission::{CosignedNote, InboxItem, SubmittedStatement, read_line, store};
+use super::submission::{CosignedNote, InboxItem, SubmittedStatement, is_item, read_line, store};
 use super::{SettleReport, append_once, directive, statement};
 use crate::keeper::Keeper;
-use crate::log::{Event, journal};
-use crate::state::SLOT;
+use crate::log::Event;
+use crate::log::taken::{FileLimits, TakenFile};
+use crate::rights::{ProcessRole, SLOT};
 use crate::state::release::read_json;
 use base::{Digest, Error, Fault, Reason, durable};
 use bundle::directive::Directive;
+use sandbox::report::SelfTest;
 use tlog::check::read_vkey;
 use tlog::cosigned;
 
@@ -19,11 +21,12 @@ use tlog::cosigned;
 /// appended again.
 pub(super) fn judge_items(keeper: &mut Keeper, report: &mut SettleReport) -> Result<(), Fault> {
     // Stopping is safe: lines leave the slot only after all of them are in the inbox, where the same line is one item.
-    journal::drain_lines(&keeper.state.slot(), |lines| {
-        lines.into_iter().try_for_each(|line| store(&keeper.state, &read_line(line, keeper.now)))
+    let limits = FileLimits { piece: usize::try_from(SLOT).unwrap_or(usize::MAX), full: SLOT };
+    TakenFile::open(&keeper.state.slot(), limits, 0)?.take(|lines, _| {
+        lines.iter().try_for_each(|line| store(&keeper.state, &read_line(line, keeper.now))).map(|()| 0)
     })?;
     let mut first = Ok(());
-    for name in durable::names(&keeper.state.inbox())?.into_iter().filter(|name| name != SLOT) {
+    for name in durable::names(&keeper.state.inbox())?.into_iter().filter(|name| is_item(name)) {
         // Going on is safe: an item that caused a fault of ours stays in the inbox, and changed nothing.
         first = first.and(judge_item(keeper, &keeper.state.inbox().join(&name), report));
     }
@@ -34,7 +37,7 @@ fn judge_item(keeper: &mut Keeper, path: &Path, report: &mut SettleReport) -> Re
     match read_json(path)? {
         InboxItem::Statement(statement) => judge_statement(keeper, &statement, report)?,
         InboxItem::Cosigned(cosigned) => judge_cosigned(keeper, &cosigned, report)?,
-        InboxItem::Proof(proof) => append_once(keeper, vec![Event::SelfTest(*proof)])?,
+        InboxItem::Proof(proof) => judge_self_test(keeper, *proof, report)?,
     }
     durable::remove(path)
 }
@@ -52,6 +55,22 @@ fn judge_statement(
     };
     let statement = Digest::of(&submitted.text);
     record_refused_item(keeper, taken, report, |reason, detail| Event::StatementRefused { reason, detail, statement })
+}
+
+/// Judges the self-test that the pages wrote of themselves: it is their word, and of no other role.
+fn judge_self_test(keeper: &mut Keeper, mut result: SelfTest, report: &mut SettleReport) -> Result<(), Fault> {
+    let own = ProcessRole::Review.rights().name;
+    if result.is_of(std::iter::once(own)) {
+        result.by = Some(own.to_owned());
+        return append_once(keeper, vec![Event::SelfTest(result)]);
+    }
+    let detail = format!(
+        "a self-test of {} roles came from the pages, which may say what their own process proved",
+        result.roles.len()
+    );
+    let refused = Err(Error::refused(Reason::SelfTestForeign, detail));
+    let statement = Digest::of(&serde_json::to_vec(&result).unwrap_or_default());
+    record_refused_item(keeper, refused, report, |reason, detail| Event::StatementRefused { reason, detail, statement })
 }
 
 /// Logs and reports an inbox item that is refused; returns a fault of the relay.

@@ -13,7 +13,7 @@ pub(crate) mod tuf;
 use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::publish::tuf::CHANNEL;
-use crate::state::{SLOT, State};
+use crate::state::State;
 use base::error::IoContext as _;
 use base::{Error, Fault, Refusal, Timestamp, durable};
 use bundle::ReleaseId;
@@ -62,7 +62,7 @@ impl SettleReport {
 pub fn has_inbox_items(state: &State) -> Result<bool, Fault> {
     let slot = state.slot();
     let submitted = std::fs::metadata(&slot).during("read", &slot)?.len() > 0;
-    Ok(submitted || durable::names(&state.inbox())?.iter().any(|name| name != SLOT))
+    Ok(submitted || durable::names(&state.inbox())?.iter().any(|name| submission::is_item(name)))
 }
 
 /// An officer's decision on a release that counts from now on.

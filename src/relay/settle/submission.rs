@@ -50,6 +50,11 @@ pub fn hand_in(state: &State, statement: &SubmittedStatement) -> Result<(), Faul
     store(state, &InboxItem::Statement(statement.clone()))
 }
 
+/// True for the name of an item; the slot and the record beside it lie in the same folder.
+pub(super) fn is_item(name: &str) -> bool {
+    std::path::Path::new(name).extension().is_some_and(|end| end == "json")
+}
+
 /// Writes an item under its digest, so that the same item twice is one file, whenever it was submitted.
 pub(super) fn store(state: &State, item: &InboxItem) -> Result<(), Fault> {
     let bytes =

@@ -24,6 +24,7 @@ pub(crate) mod items;
 pub(crate) mod keyrings;
 pub(crate) mod migration;
 pub(crate) mod progress;
+pub(crate) mod readers;
 pub(crate) mod release;
 pub(crate) mod staging;
 pub(crate) mod trust;
@@ -107,6 +108,10 @@ impl State {
                 state.without_config()
             });
         }
+        let group = parsed.state.group.as_deref().map(readers::group_number).transpose()?;
+        durable::create_dir(root)?;
+        // Before anything lies in it.
+        readers::close(root, group)?;
         for part in FOLDERS {
             durable::create_dir(&root.join(part))?;
         }

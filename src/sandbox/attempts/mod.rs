@@ -2,6 +2,7 @@
 //! Nothing else in the program connects, forks or writes where it must not; all of it is in here.
 
 pub mod files;
+pub mod journal;
 pub mod network;
 pub mod process;
 
@@ -33,6 +34,9 @@ pub struct AttemptTargets {
     pub root: bool,
     /// Number of a descriptor that was left open: a connected socket.
     pub leaked: i32,
+    /// Number of a descriptor that appends to the planted journal, as roles have one.
+    #[serde(default)]
+    pub journal: i32,
 }
 
 impl AttemptTargets {
@@ -61,7 +65,7 @@ const fn attempt(name: &'static str, run: fn(&AttemptTargets) -> io::Result<()>)
 
 /// All of them, numbered by their place.
 pub fn all() -> impl Iterator<Item = &'static EscapeAttempt> {
-    network::ATTEMPTS.iter().chain(files::ATTEMPTS).chain(process::ATTEMPTS)
+    network::ATTEMPTS.iter().chain(files::ATTEMPTS).chain(journal::ATTEMPTS).chain(process::ATTEMPTS)
 }
 
 /// Tries what can be tried at any time, since nothing comes of it where it is let in: each call with
