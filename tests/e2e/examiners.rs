@@ -106,3 +106,29 @@ fn one_leaves_nothing_to_the_next() {
     assert!(fs::exists(world.path("once-leaves")).unwrap(), "nobody was hostile");
     world.fsck();
 }
+
+/// Many files, each of which is read in far less time than one is given, and which together would keep the relay busy: a
+/// bundle has one budget, and one that uses it up costs itself alone.
+#[test]
+fn a_bundle_that_takes_too_long_is_refused_whole() {
+    let world = World::with_config(&format!("{STRIPS}\n[limits]\ninspection = \"500ms\"\n"));
+    let rules = [RULES, b"# c\n".repeat(4 << 20).as_slice()].concat();
+    let archive = gzip(&tar(&[("rules/site.rules", &rules, "")]));
+    let names: Vec<String> = (10..50).map(|n| format!("{n}.tar.gz")).collect();
+    let files: Vec<File<'_>> = names.iter().map(|name| (name.as_str(), archive.as_slice(), "rules-archive")).collect();
+    let bundle = world.bundle("auto", 1, &files);
+    assert!(bundle.join("payload.tar.gz").metadata().unwrap().len() < 256 << 10, "a small bundle");
+    world.bundle("auto", 2, ONE);
+    let ran = world.import(&world.path("stick")).expect(3);
+    assert_eq!(outcomes(&ran), ["refused", "imported"], "{} {}", ran.out, ran.err);
+    assert_eq!(ran.json()["bundles"][0]["refused"]["reason"], "bundle-time-limit", "{}", ran.out);
+    let releases = tree(&world.state().join("releases"));
+    assert!(!releases.keys().any(|path| path.contains("auto/1/")), "{releases:?}");
+    assert!(tree(&world.state().join("spool")).is_empty());
+    world.fsck();
+    // The connected side says so before the bundle is carried anywhere.
+    let (ring, config) = (world.path("keyring.toml"), world.path("config.toml"));
+    let mut check = pack();
+    let said = run(check.arg("check").arg(&bundle).arg("--keyring").arg(&ring).arg("--config").arg(&config)).expect(3);
+    assert!(said.err.contains("bundle-time-limit"), "{}{}", said.out, said.err);
+}

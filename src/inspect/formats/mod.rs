@@ -41,6 +41,7 @@ pub mod submission;
 use std::io::{self, BufRead};
 
 pub use inspection::inspect;
+pub(crate) use inspection::inspect_within;
 #[cfg(test)]
 pub(crate) use inspection::{flaws_of, look};
 
