@@ -63,7 +63,7 @@ impl<R> BudgetReader<R> {
         Self { from, budget, left: INTERVAL }
     }
 
-    /// What it reads from.
+    /// Source, without the budget.
     pub(crate) fn into_inner(self) -> R {
         self.from
     }

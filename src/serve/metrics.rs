@@ -50,6 +50,8 @@ impl Numbers {
         all.counter("requests_missing", "Requests for paths that do not exist.", counts.missing.load(Relaxed));
         all.counter("body_bytes", "Bytes of bodies handed to the network.", counts.bytes.load(Relaxed));
         all.counter("load_faults", "Times a published set could not be loaded.", counts.load_faults.load(Relaxed));
+        let unreadable = "Answers cut short or not given because their file could not be read.";
+        all.counter("files_unreadable", unreadable, counts.unreadable.load(Relaxed));
         all.counter("evidence_dropped", "Attempts counted, but not recorded.", service.evidence.dropped.load(Relaxed));
         all.counter("pulls_dropped", "Pulls that were not recorded.", service.pulls.dropped.load(Relaxed));
         all.feeds(service, certificate);
