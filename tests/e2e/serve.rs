@@ -463,12 +463,31 @@ fn a_bundle_brings_new_endpoints() {
     server.stop();
     world.relay(&["settle"]).expect(0);
     assert!(world.attempts().iter().any(|attempt| attempt["label"] == "virustotal"));
+    // One that empties a label which ships is held as what suppresses, and empties nothing.
+    let less = r#"[{"label":"virustotal","submission":false,"hosts":[],"paths":[],"headers":[],
+        "meaning":"Nothing to see here.","remedy":"Nothing needs to be done."}]"#;
+    world.import(&world.bundle("endpoints", 2, &[("endpoints.json", less.as_bytes(), "gaprelay-endpoints")])).expect(0);
+    let shown = world.relay(&["show", "endpoints/2"]).expect(0).out;
+    assert!(shown.contains("0 of 2 approvals"), "{shown}");
+    world.decide("endpoints/2", "officer", &world.officer, "approve");
+    let said = world.decide("endpoints/2", "second", &world.second, "approve");
+    assert!(world.relay(&["status"]).out.contains("endpoints"), "{}{}", said.out, said.err);
+    let server = Server::start(&world, "serve");
+    let count = |label: &str| {
+        world.relay(&["settle"]).expect(0);
+        world.attempts().iter().filter(|attempt| attempt["label"] == label && attempt["submission"] == true).count()
+    };
+    let before = count("virustotal");
+    server.get("/api/v3/urls/y", "");
+    server.stop();
+    assert!(count("virustotal") > before, "what ships is a floor");
     // A list that would take downloads for attempts never gets in.
-    let refused = world.bundle("endpoints", 2, &[("endpoints.json", bad.as_bytes(), "gaprelay-endpoints")]);
+    let refused = world.bundle("endpoints", 3, &[("endpoints.json", bad.as_bytes(), "gaprelay-endpoints")]);
     world.import(&refused).expect(0);
-    let shown = world.relay(&["show", "endpoints/2", "--json"]).expect(0).json();
+    let shown = world.relay(&["show", "endpoints/3", "--json"]).expect(0).json();
     assert_eq!(shown["verdicts"][0]["reason"], "kind-unknown", "{shown}");
     // Withdrawn, it is forgotten.
+    world.decide("endpoints/2", "officer", &world.officer, "withdraw").expect(0);
     world.decide("endpoints/1", "officer", &world.officer, "withdraw").expect(0);
     let server = Server::start(&world, "serve");
     let before = world.attempts().len();
