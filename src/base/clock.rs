@@ -28,6 +28,12 @@ pub fn now() -> Timestamp {
     Timestamp::from_secs(since.as_secs())
 }
 
+/// Processor time of this process since its start, of all its threads together.
+pub fn process_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
 /// Processor time of this thread, in whole seconds. Work that moves to another thread begins anew.
 pub struct Stopwatch {
     thread: ThreadId,

@@ -3,8 +3,11 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::span::Span;
 
 /// A number of bytes, written `16 MiB`, `2 GiB` or plain `4096` (powers of 1024).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -77,6 +80,9 @@ pub struct Limits {
     /// Most unpacked bytes for one byte of payload. Default 200; more: `ratio-limit`. Bundles that
     /// unpack to less than 16 MiB are not judged by it.
     pub ratio: u64,
+    /// Most processor time for looking into the files of one bundle, without what it is given for its length: a second
+    /// for each MiB of its payload and its manifest. Default 10s; more: `bundle-time-limit`.
+    pub inspection: Span,
     /// Longest artifact path in bytes. Default 200, at most 255; longer: `path-too-long`.
     pub path: u64,
     /// Most folders above an artifact. Default 8; more: `path-too-deep`.
@@ -97,6 +103,7 @@ impl Default for Limits {
             artifact: Bytes(4 << 30),
             unpacked: Bytes(32 << 30),
             ratio: 200,
+            inspection: Span(Duration::from_secs(10)),
             path: 200,
             depth: 8,
             medium_entries: 100_000,

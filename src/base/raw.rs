@@ -2,35 +2,17 @@
 //! raw system calls of the self-test.
 #![allow(unsafe_code, reason = "the fenced room: what is in here is unsafe whoever does it")]
 
+pub mod mapped;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::path::Path;
 
-use bytes::Bytes;
-use memmap2::Mmap;
 use rustix::thread::UnshareFlags;
 
 use super::Fault;
 use super::error::IoContext as _;
-
-/// The bytes of a file of ours that never changes: a blob, a pack. Slices of them share the
-/// mapping, which stays readable when the file is removed.
-pub fn map(path: &Path, size: Option<u64>) -> Result<Bytes, Fault> {
-    let file = File::open(path).during("open", path)?;
-    let length = file.metadata().during("read", path)?.len();
-    if let Some(size) = size.filter(|size| *size != length) {
-        return Err(Fault::damaged(path.to_string_lossy(), format!("the file has {length} bytes instead of {size}")));
-    }
-    if length == 0 {
-        return Ok(Bytes::new());
-    }
-    // SAFETY: the mapping is read-only and private to us, and the file behind it is written once,
-    // under a temporary name, and never changed or cut after it got its final one: `base::durable`
-    // only renames and removes, and no other user may write the state folder.
-    let mapped = unsafe { Mmap::map(&file) }.during("map", path)?;
-    Ok(Bytes::from_owner(mapped))
-}
 
 /// Closes every descriptor from number `first` on. To be called once, before this process has opened
 /// anything: then they are what whoever started us left open, and belong to nobody.

@@ -154,6 +154,7 @@ reasons! {
     RuleSubmits "rule-submits" "The content tells an engine to send samples, statistics or look-ups to somebody, or names the address for that." "Nothing may be sent; ask the sender for the content without it."
     RuleCarriesFile "rule-carries-file" "An indicator carries the bytes of a file: a sample, an attachment, a key to one." "Samples never pass; ask the sender for the indicators alone."
     InspectionLimit "inspection-limit" "Reading the artifact took longer than allowed, or the artifact has more rules, signatures or indicators than allowed." "Ask the sender to split the file; if its content is made to be slow to read, ask the sender why."
+    BundleTimeLimit "bundle-time-limit" "Looking into the bundle's files took longer in all than the bundle is given." "Ask the sender why the content is slow to read, or for less in one bundle; raise limits.inspection only if the content is honest."
     // statements
     StatementMalformed "statement-malformed" "The statement is not of the documented form." "Print it again with `gaprelay approve FEED/VERSION`, `gaprelay directive` or `gaprelay repair`, and sign exactly that file."
     StatementUnknownRelease "statement-unknown-release" "The statement is about a release this relay does not hold." "Check feed and version with `gaprelay releases`."

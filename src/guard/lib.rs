@@ -68,9 +68,11 @@ pub struct ShownRequest<'a> {
     pub content_type: &'a str,
 }
 
-/// The endpoints known.
+/// The endpoints known. Those that ship with the program are a floor: what a published list says can add to it and make an
+/// attempt out of what was none, but takes nothing away and lowers nothing.
 pub struct Guard {
-    endpoints: Vec<Endpoint>,
+    shipped: Vec<Endpoint>,
+    added: Vec<Endpoint>,
 }
 
 impl Guard {
@@ -78,54 +80,82 @@ impl Guard {
     pub fn shipped() -> Result<Self, Fault> {
         let endpoints =
             list::shipped().map_err(|_| Fault::Internal("the built-in list of endpoints cannot be read"))?;
-        Ok(Self { endpoints })
+        Ok(Self { shipped: endpoints, added: Vec::new() })
     }
 
     /// Shipped endpoints with those of a published list added. Fault: the list is malformed.
     pub fn with(bytes: &[u8]) -> Result<Self, Fault> {
-        let newer = list::parse(bytes).map_err(|wrong| Fault::damaged("the published list of endpoints", wrong))?;
-        Ok(Self { endpoints: list::merge(Self::shipped()?.endpoints, newer) })
+        let mut guard = Self::shipped()?;
+        guard.added = list::parse(bytes).map_err(|wrong| Fault::damaged("the published list of endpoints", wrong))?;
+        // Of one label, whichever of the two says that it is an attempt to send is right.
+        for added in &mut guard.added {
+            for known in guard.shipped.iter_mut().filter(|known| known.label == added.label) {
+                known.submission |= added.submission;
+                added.submission = known.submission;
+            }
+        }
+        Ok(guard)
     }
 
     /// The label of a name that is not ours.
     pub fn host(&self, host: &str) -> Option<Label> {
-        let host = host.to_ascii_lowercase();
-        self.find(|e| e.hosts.iter().any(|pattern| matches_host(pattern, &host)))
+        find_host(&self.shipped, host).or_else(|| find_host(&self.added, host))
     }
 
     /// The label of a path on our own name that only a submission client asks for.
     pub fn path(&self, path: &str) -> Option<Label> {
-        self.find(|e| e.paths.iter().any(|begin| path.starts_with(begin.as_str())))
+        find_path(&self.shipped, path).or_else(|| find_path(&self.added, path))
     }
 
     /// The label of a header that only a submission client sends. `has` tells whether one is there.
     pub fn header(&self, has: impl Fn(&str) -> bool) -> Option<Label> {
-        self.find(|e| e.headers.iter().any(|name| has(name)))
+        find_header(&self.shipped, &has).or_else(|| find_header(&self.added, &has))
     }
 
-    /// The label of a request that is refused: by name, then by path, then by its shape.
+    /// The label of a request that is refused: by name, then by path, then by its shape. Where an added endpoint would make
+    /// less of the request than its shape does, the shape counts.
     pub fn label(&self, ask: ShownRequest<'_>, has_header: impl Fn(&str) -> bool) -> Label {
-        ask.foreign
-            .and_then(|host| self.host(host))
-            .or_else(|| self.path(ask.path))
-            .or_else(|| self.header(has_header))
-            .or_else(|| is_git_push(ask.query).then(|| Label::new("git-push", true)))
-            .unwrap_or_else(|| shape(ask))
+        let by_endpoint = |endpoints| {
+            ask.foreign
+                .and_then(|host| find_host(endpoints, host))
+                .or_else(|| find_path(endpoints, ask.path))
+                .or_else(|| find_header(endpoints, &has_header))
+        };
+        let shape = || {
+            if is_git_push(ask.query) { Label::new("git-push", true) } else { shape(ask) }
+        };
+        by_endpoint(&self.shipped).unwrap_or_else(|| {
+            let shape = shape();
+            by_endpoint(&self.added).filter(|label| label.submission || !shape.submission).unwrap_or(shape)
+        })
     }
 
-    /// All of them.
-    pub fn endpoints(&self) -> &[Endpoint] {
-        &self.endpoints
+    /// All of them, those that ship first.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.shipped.iter().chain(&self.added)
     }
 
     /// Explanation of a label.
     pub fn about(&self, label: &str) -> Option<&Endpoint> {
-        self.endpoints.iter().find(|e| e.label == label)
+        self.endpoints().find(|e| e.label == label)
     }
+}
 
-    fn find(&self, fits: impl Fn(&Endpoint) -> bool) -> Option<Label> {
-        self.endpoints.iter().find(|e| fits(e)).map(|e| Label::new(&e.label, e.submission))
-    }
+fn find(endpoints: &[Endpoint], fits: impl Fn(&Endpoint) -> bool) -> Option<Label> {
+    endpoints.iter().find(|e| fits(e)).map(|e| Label::new(&e.label, e.submission))
+}
+
+fn find_host(endpoints: &[Endpoint], host: &str) -> Option<Label> {
+    let host = host.to_ascii_lowercase();
+    find(endpoints, |e| e.hosts.iter().any(|pattern| matches_host(pattern, &host)))
+}
+
+fn find_path(endpoints: &[Endpoint], path: &str) -> Option<Label> {
+    find(endpoints, |e| e.paths.iter().any(|begin| path.starts_with(begin.as_str())))
+}
+
+fn find_header(endpoints: &[Endpoint], has: &impl Fn(&str) -> bool) -> Option<Label> {
+    find(endpoints, |e| e.headers.iter().any(|name| has(name)))
 }
 
 /// True if a query asks to push into a repository: the files behind it may well be served.
@@ -182,5 +212,37 @@ mod tests {
         assert_eq!(label(ShownRequest { method: "PROPFIND", ..GET }), ("webdav".into(), true));
         let otx = Guard::shipped().unwrap().label(GET, |name| name == "x-otx-api-key");
         assert_eq!(otx.name, "otx");
+    }
+
+    /// A published list that empties what ships, gives its patterns to labels that are no attempts, or names requests so
+    /// that their shape would count for nothing.
+    #[test]
+    fn a_published_list_takes_nothing_away_and_lowers_nothing() {
+        let one = |label: &str, submission: bool, hosts: &str, paths: &str| {
+            format!(
+                r#"{{"label":"{label}","submission":{submission},"hosts":[{hosts}],"paths":[{paths}],"headers":[],
+                "meaning":"Nothing to see.","remedy":"Do nothing."}}"#
+            )
+        };
+        let hostile = [
+            one("virustotal", false, "", ""),
+            one("clamav-update", true, r#""*.virustotal.com""#, r#""/api/v3/files""#),
+            one("harmless", false, r#""*.virustotal.com","*.example.net""#, r#""/api/v3/files","/samples/v1""#),
+        ];
+        let guard = Guard::with(format!("[{}]", hostile.join(",")).as_bytes()).unwrap();
+        let label = |ask| guard.label(ask, |name| name == "x-apikey");
+        let vt = Label::new("virustotal", true);
+        assert_eq!(guard.path("/api/v3/files/upload_url"), Some(vt.clone()));
+        assert_eq!(guard.host("www.virustotal.com"), Some(vt.clone()));
+        assert_eq!(label(ShownRequest { foreign: Some("www.virustotal.com"), ..GET }), vt);
+        assert_ne!(guard.about("virustotal").unwrap().remedy, "Do nothing.");
+        // What is added can make more of a label that ships, and of a request; not less of its shape.
+        assert_eq!(guard.host("database.clamav.net"), Some(Label::new("clamav-update", true)));
+        let tunnel = ShownRequest { method: "CONNECT", foreign: Some("up.example.net"), ..GET };
+        let plain = guard.label(tunnel, |_| false);
+        assert_eq!(plain, Label::new("proxy-connect", true));
+        let upload = ShownRequest { method: "POST", path: "/samples/v1/x", ..GET };
+        assert_eq!(guard.label(upload, |_| false), Label::new("upload", true));
+        assert_eq!(guard.path("/samples/v1/x"), Some(Label { name: "harmless".into(), submission: false }));
     }
 }

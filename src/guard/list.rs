@@ -41,15 +41,16 @@ pub fn shipped() -> Result<Vec<Endpoint>, String> {
     parse(SHIPPED.as_bytes())
 }
 
-/// `base` with the endpoints of `newer` added; one of the same label is replaced. None is lost.
-pub fn merge(mut base: Vec<Endpoint>, newer: Vec<Endpoint>) -> Vec<Endpoint> {
-    for endpoint in newer {
-        match base.iter_mut().find(|known| known.label == endpoint.label) {
-            Some(known) => *known = endpoint,
-            None => base.push(endpoint),
-        }
-    }
-    base
+/// True if this endpoint, taken in the place of the one with its label among `floor`, would be less: it lacks a host, a path
+/// or a header of that one, or is no attempt to send where that one is.
+pub fn is_reduction(endpoint: &Endpoint, floor: &[Endpoint]) -> bool {
+    let lacks = |known: &[String], given: &[String]| known.iter().any(|pattern| !given.contains(pattern));
+    floor.iter().filter(|known| known.label == endpoint.label).any(|known| {
+        (known.submission && !endpoint.submission)
+            || lacks(&known.hosts, &endpoint.hosts)
+            || lacks(&known.paths, &endpoint.paths)
+            || lacks(&known.headers, &endpoint.headers)
+    })
 }
 
 /// Reads and checks a list; the error says what is wrong with it.
@@ -144,8 +145,16 @@ mod tests {
     #[test]
     fn what_ships_is_a_list_and_none_of_it_is_lost() {
         let (base, newer) = (shipped().unwrap(), one("hosts", r#"["up.example.org"]"#).unwrap());
-        let merged = merge(base.clone(), newer.clone());
-        assert_eq!(merged.len(), base.len() + 1);
-        assert_eq!(merge(merged.clone(), newer).len(), merged.len());
+        assert!(base.iter().chain(&newer).all(|endpoint| !is_reduction(endpoint, &base)));
+        let known = base.iter().find(|e| e.submission && !e.hosts.is_empty() && !e.paths.is_empty()).unwrap();
+        let more = Endpoint { headers: vec!["x-more".into(); known.headers.len() + 1], ..known.clone() };
+        assert_eq!(is_reduction(&more, &base), !known.headers.is_empty());
+        for less in [
+            Endpoint { submission: false, ..known.clone() },
+            Endpoint { hosts: known.hosts[1..].to_vec(), ..known.clone() },
+            Endpoint { paths: Vec::new(), ..known.clone() },
+        ] {
+            assert!(is_reduction(&less, &base));
+        }
     }
 }

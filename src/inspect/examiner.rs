@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::archive::rebuild::{most, rebuild};
 use super::background::beside;
+use super::budget::{BudgetReader, TimeBudget};
 use super::cut::Cut;
 use super::finding::Finding;
 use super::flaw::Flaw;
-use super::formats::inspect;
+use super::formats::inspect_within;
 use base::ipc::wire::{Frame, Receiver, Sender};
 use base::quoted::printable;
 use base::{Error, Fault, Limits, Reason};
@@ -61,6 +62,7 @@ pub enum ExaminerReply {
 pub fn run(limits: &Limits, asks: impl Read + Send, answers: impl Write + Send) -> io::Result<()> {
     let mut asks = Receiver::new(asks);
     let mut to = Sender::new(answers);
+    let mut budget = TimeBudget::new(limits);
     loop {
         match asks.message() {
             Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Ok(()),
@@ -69,34 +71,44 @@ pub fn run(limits: &Limits, asks: impl Read + Send, answers: impl Write + Send) 
                 let manifest = frames(&mut asks, length)?;
                 // The keeper has verified and read it before.
                 let manifest = Manifest::parse(&manifest, limits).map_err(|_| ErrorKind::InvalidData)?;
+                budget.add(length.saturating_add(manifest.payload.size));
                 let mut payload = asks.raw().take(manifest.payload.size);
-                let mut out = ReplyWriter::new(&mut to);
-                let ended = payload::unpack(&manifest, &mut payload, &mut out);
+                let mut out = ReplyWriter::new(&mut to, budget);
+                let unpacked = payload::unpack(&manifest, &mut payload, &mut out);
                 // What a refused payload still has, so that the next question is read as one.
                 io::copy(&mut payload, &mut io::sink())?;
-                to.message(&match ended {
-                    Ok(()) => ExaminerReply::Done,
-                    Err(Error::Refused(refusal)) => ExaminerReply::Refused(refusal.reason, refusal.detail),
-                    Err(Error::Fault(fault)) => ExaminerReply::Failed(fault.to_string()),
-                })?;
+                to.message(&ended(unpacked))?;
             }
             Ok(ExaminerRequest::Look(artifact)) => {
+                budget.add(artifact.size);
                 let mut bytes = asks.raw().take(artifact.size);
-                ReplyWriter::new(&mut to).artifact(&artifact, &mut bytes).map_err(io::Error::other)?;
-                to.message(&ExaminerReply::Done)?;
+                let seen = ReplyWriter::new(&mut to, budget).artifact(&artifact, &mut bytes);
+                io::copy(&mut bytes, &mut io::sink())?;
+                to.message(&ended(seen))?;
             }
             Ok(ExaminerRequest::Rebuild { cuts, size }) => {
                 let cuts: Vec<Cut> = serde_json::from_slice(&frames(&mut asks, cuts)?)?;
                 let mut archive = asks.raw().take(size);
-                let made = rebuild(&mut archive, &cuts, Frames { to: &mut to, left: most(size) }).map(drop);
+                budget.add(size);
+                let made = rebuild(&mut archive, &cuts, Frames { to: &mut to, left: most(size), budget }).map(drop);
                 io::copy(&mut archive, &mut io::sink())?;
-                to.message(&match made {
-                    Ok(()) => ExaminerReply::Done,
-                    Err(e) => ExaminerReply::Refused(Reason::InspectionLimit, e.to_string()),
+                to.message(&match (made, budget.check()) {
+                    (_, Err(refusal)) => ExaminerReply::Refused(refusal.reason, refusal.detail),
+                    (Ok(()), Ok(())) => ExaminerReply::Done,
+                    (Err(e), Ok(())) => ExaminerReply::Refused(Reason::InspectionLimit, e.to_string()),
                 })?;
             }
         }
         to.flush()?;
+    }
+}
+
+/// Last message of a reply.
+fn ended(done: Result<(), Error>) -> ExaminerReply {
+    match done {
+        Ok(()) => ExaminerReply::Done,
+        Err(Error::Refused(refusal)) => ExaminerReply::Refused(refusal.reason, refusal.detail),
+        Err(Error::Fault(fault)) => ExaminerReply::Failed(fault.to_string()),
     }
 }
 
@@ -112,15 +124,19 @@ fn frames(asks: &mut Receiver<impl Read>, length: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Sends what is written, and no more than may be.
+/// Sends what is written, and no more than may be, in no more time than there is.
 struct Frames<'a, W: Write> {
     to: &'a mut Sender<W>,
     left: u64,
+    budget: TimeBudget,
 }
 
 impl<W: Write> Write for Frames<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.left = self.left.checked_sub(bytes.len() as u64).ok_or(ErrorKind::FileTooLarge)?;
+        if self.budget.is_used_up() {
+            return Err(ErrorKind::TimedOut.into());
+        }
         self.to.bytes(bytes).map(|()| bytes.len())
     }
 
@@ -133,11 +149,12 @@ impl<W: Write> Write for Frames<'_, W> {
 struct ReplyWriter<'a, W: Write> {
     /// Bytes go there from one thread, items from another: a frame, or a message and its frame, at a time.
     to: Mutex<&'a mut Sender<W>>,
+    budget: TimeBudget,
 }
 
 impl<'a, W: Write> ReplyWriter<'a, W> {
-    fn new(to: &'a mut Sender<W>) -> Self {
-        Self { to: Mutex::new(to) }
+    fn new(to: &'a mut Sender<W>, budget: TimeBudget) -> Self {
+        Self { to: Mutex::new(to), budget }
     }
 
     fn send(&self, send: impl FnOnce(&mut Sender<W>) -> io::Result<()>) -> io::Result<()> {
@@ -146,12 +163,12 @@ impl<'a, W: Write> ReplyWriter<'a, W> {
 }
 
 impl<W: Write + Send> PayloadSink for ReplyWriter<'_, W> {
-    fn artifact(&mut self, artifact: &Artifact, bytes: &mut dyn Read) -> Result<(), Fault> {
+    fn artifact(&mut self, artifact: &Artifact, bytes: &mut dyn Read) -> Result<(), Error> {
         let out = &*self;
-        let mut tee = Tee { from: bytes, out };
+        let mut tee = BudgetReader::new(Tee { from: bytes, out }, Some(self.budget));
         let found = beside(&mut tee, |from| {
             let mut outcome = Ok(());
-            let found = inspect(&artifact.path, from, &mut |records| {
+            let found = inspect_within(out.budget, &artifact.path, from, &mut |records| {
                 let send = |to: &mut Sender<W>| {
                     to.message(&ExaminerReply::Items)?;
                     to.bytes(records)
@@ -162,13 +179,15 @@ impl<W: Write + Send> PayloadSink for ReplyWriter<'_, W> {
             })?;
             outcome.map(|()| found)
         });
+        // Whatever was found until then: of a bundle that takes too long nothing counts.
+        self.budget.check()?;
         let mut found = found.map_err(|e| gone(&e))?;
         let flaws = std::mem::take(&mut found.flaws);
         out.send(|to| {
             flaws.into_iter().try_for_each(|flaw| to.message(&ExaminerReply::Flaw(flaw)))?;
             to.message(&ExaminerReply::Found(found))
         })
-        .map_err(|e| gone(&e))
+        .map_err(|e| gone(&e).into())
     }
 }
 

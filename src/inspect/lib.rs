@@ -29,6 +29,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod background;
+pub(crate) mod budget;
 pub(crate) mod cut;
 pub mod examiner;
 pub(crate) mod finding;

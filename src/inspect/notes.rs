@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Kind;
+use super::budget::TimeBudget;
 use super::finding::DatabaseHeader;
 use super::flaw::{Flaw, FlawPart, Flaws};
 use super::item::{Item, MOST, RECORD};
@@ -33,6 +34,8 @@ pub struct Notes<'a> {
     /// Number of items.
     count: u64,
     watch: Stopwatch,
+    /// Time budget of the artifact's bundle, if it is of one.
+    budget: Option<TimeBudget>,
     steps: u64,
     is_over: bool,
     /// The file of an archive that is looked at.
@@ -47,6 +50,16 @@ impl<'a> Notes<'a> {
     /// Notes whose items go to `to`.
     pub fn new(to: Items<'a>) -> Self {
         Self { to: Some(to), ..Self::default() }
+    }
+
+    /// Notes on an artifact of a bundle with this budget.
+    pub(crate) fn within(self, budget: TimeBudget) -> Self {
+        Self { budget: Some(budget), ..self }
+    }
+
+    /// Budget of the artifact's bundle.
+    pub(crate) fn budget(&self) -> Option<TimeBudget> {
+        self.budget
     }
 
     /// Something that may not pass in this line, and what has to be left out for it to be gone.
@@ -101,15 +114,19 @@ impl<'a> Notes<'a> {
         self.items.clear();
     }
 
-    /// Checks whether the time for this artifact is over: asked by each inspector before its next step, which must be
+    /// Checks whether the time for this artifact, or for its bundle, is over: asked by each inspector before its next step, which must be
     /// short. What was seen until then does not count: the artifact is withheld.
     pub fn is_over(&mut self, line: u64) -> bool {
         self.steps += 1;
-        if !self.is_over && self.steps.is_multiple_of(TURN) && self.watch.seconds() >= MOST_SECONDS {
+        if !self.is_over && self.steps.is_multiple_of(TURN) && self.is_time_up() {
             self.is_over = true;
             self.flaw(Reason::InspectionLimit, line, FlawPart::Whole);
         }
         self.is_over
+    }
+
+    fn is_time_up(&mut self) -> bool {
+        self.watch.seconds() >= MOST_SECONDS || self.budget.is_some_and(|budget| budget.is_used_up())
     }
 
     /// True if it was over at the last check.

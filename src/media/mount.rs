@@ -38,8 +38,9 @@ impl Mount {
     }
 }
 
-/// The whole disk under a medium, set read-only in the kernel until this is dropped: not even a file
-/// system that replays its journal writes to it then.
+/// The whole disk under a medium, read-only in the kernel until this is dropped: not even a file
+/// system that replays its journal writes to it then. One that is read-only already is left as it is: what is set for a
+/// device stays with it, for whatever medium comes next.
 pub struct Guarded {
     device: File,
     /// Name, such as `sdb`.
@@ -61,7 +62,9 @@ impl Guarded {
         let node = Path::new("/dev").join(&name);
         let device = File::open(&node).during("open", &node)?;
         let was_read_only = raw::is_read_only(&device).during("look at", &node)?;
-        raw::set_read_only(&device, true).during("set read-only", &node)?;
+        if !was_read_only {
+            raw::set_read_only(&device, true).during("set read-only", &node)?;
+        }
         Ok(Some(Self { device, name, was_read_only }))
     }
 }

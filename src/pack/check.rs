@@ -61,7 +61,7 @@ pub fn check(
     let terms = InspectionTerms { kinds, policy: &policy, may_suppress, opaque, demands };
     let spooled = surveyed.payload(&bundle, verified, spool, &mut |_| {})?;
     let (mut threads, mut scratch) = (Threads::new(&limits), Scratch::new(spool));
-    let mut examination = Examination::begin(&mut threads, terms, &mut scratch)?;
+    let mut examination = Examination::begin(&mut threads, terms, &mut scratch, &limits)?;
     examination.unpack(&spooled, &mut |_| {})?;
     let verdicts = examination.finish()?.into_iter().collect::<Result<_, _>>()?;
     let verified = spooled.verified();

@@ -16,8 +16,10 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
+use tracing::error;
 
 use super::Server;
+use super::checked_stream::AnsweredItems;
 use super::first_bytes::{FirstBytesTap, Watched};
 use super::index::Index;
 use super::peer::{Peer, attempt, sni_of};
@@ -25,6 +27,7 @@ use super::pulls::Answered;
 use super::request::{LocalNames, RequestDecision, decide, missing};
 use super::response::{self, Body};
 use base::clock;
+use base::raw::mapped;
 use guard::Label;
 
 /// Limits in time and bytes on a refused body that is let run out, so that the other side gets to
@@ -67,14 +70,19 @@ impl Stop {
 }
 
 /// Serves one connection until it ends, `stop` asks for its end, or it is too slow.
-pub(crate) async fn run<S>(service: Arc<Server>, stream: S, peer: Peer, limits: TimeLimits, mut stop: Stop)
-where
+pub(crate) async fn run<S>(
+    service: Arc<Server>,
+    stream: S,
+    (peer, items): (Peer, Arc<AnsweredItems>),
+    limits: TimeLimits,
+    mut stop: Stop,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let watched = Arc::new(Watched::begin());
     let place = LocalNames { names: Arc::clone(&service.names), local: peer.listener.ip() };
     let io = TokioIo::new(FirstBytesTap::new(stream, Arc::clone(&watched)));
-    let answerer = Answerer { service: &service, peer: &peer, place: &place, watched: &watched };
+    let answerer = Answerer { service: &service, peer: &peer, place: &place, watched: &watched, items: &items };
     let answer = service_fn(move |request: Request<Incoming>| -> Ready<Result<Response<Body>, Infallible>> {
         ready(Ok(answerer.answer(&request)))
     });
@@ -98,6 +106,17 @@ where
             }
         }
     };
+    if let Some(item) = items.broken() {
+        service.counts.unreadable.fetch_add(1, Relaxed);
+        error!(
+            digest = %item.digest(),
+            agent = %peer.agent.ip(),
+            "the file with SHA-256 {} was cut, or the disk does not give it: an answer to {} ended before its end. Run \
+             gaprelay fsck, which says what is damaged",
+            item.digest(),
+            peer.agent.ip()
+        );
+    }
     let broken = ended.is_err_and(|e| e.is_parse());
     record_broken(&service, &peer, &watched, broken);
     let mut stream = connection.into_parts().io.into_inner();
@@ -151,6 +170,7 @@ struct Answerer<'a> {
     peer: &'a Peer,
     place: &'a LocalNames,
     watched: &'a Watched,
+    items: &'a AnsweredItems,
 }
 
 impl Answerer<'_> {
@@ -180,6 +200,15 @@ impl Answerer<'_> {
             self.service.evidence.record(attempt(self.peer, &label, method.as_str(), &target, headers, 404));
         }
         if let Some(item) = found.filter(|_| !is_for_others) {
+            if mapped::is_broken(&item.bytes) {
+                self.service.counts.unreadable.fetch_add(1, Relaxed);
+                let mut response = response::text(StatusCode::SERVICE_UNAVAILABLE, "This file cannot be read now.\n");
+                if head {
+                    *response.body_mut() = Body::default();
+                }
+                return response;
+            }
+            self.items.note(&item);
             let now = clock::now();
             let response = response::file(&item, headers, head, now);
             let bytes = response.body().size_hint().exact().unwrap_or_default();

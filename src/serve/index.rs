@@ -21,7 +21,7 @@ use super::published::{Published, TUF};
 use super::tls::Tls;
 use crate::set::{BytesPlace, CurrentSet, SetMember, sums};
 use base::error::IoContext as _;
-use base::raw::map;
+use base::raw::mapped::{self, map};
 use base::{Digest, Fault, Timestamp, clock};
 use bundle::ReleaseId;
 use guard::Guard;
@@ -68,6 +68,13 @@ pub struct ServedItem {
     pub is_side_file: bool,
     /// For whom it is there.
     pub audience: Audience,
+}
+
+impl ServedItem {
+    /// SHA-256 of the bytes, in hex.
+    pub(crate) fn digest(&self) -> &str {
+        self.etag.to_str().unwrap_or_default().trim_matches('"')
+    }
 }
 
 impl Index {
@@ -330,7 +337,7 @@ fn http_date(at: Timestamp) -> HeaderValue {
 /// second. While something cannot be loaded the former sets stay, and it is tried again.
 pub fn follow(service: Arc<Server>, plan: ServePlan, tls: Option<Arc<Tls>>) -> Result<(), Fault> {
     let run = move || {
-        let mut pause = LOOK;
+        let (mut pause, mut breaks) = (LOOK, mapped::breaks());
         loop {
             std::thread::sleep(pause);
             let now = clock::now();
@@ -339,11 +346,14 @@ pub fn follow(service: Arc<Server>, plan: ServePlan, tls: Option<Arc<Tls>>) -> R
             if tls.as_ref().is_some_and(|tls| tls.follow().is_err()) {
                 service.counts.load_faults.fetch_add(1, Ordering::Relaxed);
             }
+            // Where a file could not be read it is mapped anew: the disk may give it now, or somebody has repaired it.
+            let broken = mapped::breaks();
             pause = match is_current(&service.published, &plan, &index) {
-                Ok(true) => LOOK,
-                Ok(false) => match Index::load(&service.published, &plan, now, Some(&index)) {
+                Ok(true) if broken == breaks => LOOK,
+                Ok(_) => match Index::load(&service.published, &plan, now, Some(&index)) {
                     Ok((index, faults)) if faults.is_empty() => {
                         service.index.store(Arc::new(index));
+                        breaks = broken;
                         LOOK
                     }
                     _ => AGAIN,

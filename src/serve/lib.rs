@@ -19,6 +19,7 @@ pub(crate) mod settings;
 pub mod tree;
 
 // Connections: who may come in, and how.
+pub(crate) mod checked_stream;
 pub(crate) mod connection;
 pub mod connection_limit;
 pub mod first_bytes;
@@ -101,6 +102,8 @@ pub struct ServerCounts {
     pub bytes: AtomicU64,
     /// Times a published set could not be loaded.
     pub load_faults: AtomicU64,
+    /// Answers that ended early, or were not given, because their file could not be read.
+    pub unreadable: AtomicU64,
 }
 
 /// Progress of the present step of an import.

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio_rustls::LazyConfigAcceptor;
 use tracing::{debug, info};
 
+use super::checked_stream::{AnsweredItems, CheckedStream};
 use super::connection::{self, Stop, TimeLimits};
 use super::peer::{Peer, attempt};
 use super::request::{LocalNames, is_own};
@@ -166,18 +167,20 @@ fn turn_away(mut stream: TcpStream, tls: bool) {
 async fn greet(stream: TcpStream, agent: SocketAddr, entrance: ListenerContext) {
     let Ok(listener) = stream.local_addr() else { return };
     let peer = Peer { agent, listener, sni: None, certificate: None };
+    let answered = AnsweredItems::new();
+    let stream = CheckedStream::new(stream, Arc::clone(&answered));
     let ListenerContext { service, tls, limits, stop, .. } = entrance;
     match tls {
-        None => connection::run(service, stream, peer, limits, Stop { server: stop, accepted: None }).await,
+        None => connection::run(service, stream, (peer, answered), limits, Stop { server: stop, accepted: None }).await,
         // Boxed: the larger half would make every plain connection as large.
-        Some(tls) => Box::pin(greet_tls(service, stream, peer, tls, limits, stop)).await,
+        Some(tls) => Box::pin(greet_tls(service, stream, (peer, answered), tls, limits, stop)).await,
     }
 }
 
 async fn greet_tls(
     service: Arc<Server>,
-    stream: TcpStream,
-    mut peer: Peer,
+    stream: CheckedStream<TcpStream>,
+    (mut peer, answered): (Peer, Arc<AnsweredItems>),
     tls: Arc<Tls>,
     limits: TimeLimits,
     stop: watch::Receiver<bool>,
@@ -224,5 +227,5 @@ async fn greet_tls(
     };
     peer.certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(client_name);
     let stop = Stop { server: stop, accepted: Some(changes) };
-    Box::pin(connection::run(service, stream, peer, limits, stop)).await;
+    Box::pin(connection::run(service, stream, (peer, answered), limits, stop)).await;
 }

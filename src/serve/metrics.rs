@@ -55,6 +55,8 @@ impl Numbers {
             "Attempts that are only part of a count, since too many agents made some.",
             service.evidence.dropped.load(Relaxed),
         );
+        let unreadable = "Answers cut short or not given because their file could not be read.";
+        all.counter("files_unreadable", unreadable, counts.unreadable.load(Relaxed));
         all.counter("pulls_dropped", "Pulls that were not recorded.", service.pulls.dropped.load(Relaxed));
         all.feeds(service, certificate);
         all.import(service, now);

@@ -243,7 +243,8 @@ fn examined(spooled: Spooled, staging: Staging) -> Examined<Staging> {
     let (opaque, demands) = (Opaque::default(), Demands::default());
     let terms = InspectionTerms { kinds: Kind::ALL, policy: &policy, may_suppress: true, opaque, demands };
     let mut none = |_: &_| Err(Error::Fault(Fault::Internal("nothing is left out")));
-    examine(spooled, terms, &mut Threads::new(&Limits::default()), staging, &mut none, &mut |_| {}).unwrap()
+    let limits = Limits::default();
+    examine(spooled, terms, &mut Threads::new(&limits), staging, &mut none, &limits, &mut |_| {}).unwrap()
 }
 
 #[test]

@@ -3,6 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::support::*;
 
@@ -105,4 +108,88 @@ fn one_leaves_nothing_to_the_next() {
     assert_eq!(outcomes(&ran), ["imported", "imported", "imported"], "{} {}", ran.out, ran.err);
     assert!(fs::exists(world.path("once-leaves")).unwrap(), "nobody was hostile");
     world.fsck();
+}
+
+/// Many files, each of which is read in far less time than one is given, and which together would keep the relay busy: a
+/// bundle has one budget, and one that uses it up costs itself alone.
+#[test]
+fn a_bundle_that_takes_too_long_is_refused_whole() {
+    let world = World::with_config(&format!("{STRIPS}\n[limits]\ninspection = \"500ms\"\n"));
+    let rules = [RULES, b"# c\n".repeat(4 << 20).as_slice()].concat();
+    let archive = gzip(&tar(&[("rules/site.rules", &rules, "")]));
+    let names: Vec<String> = (10..50).map(|n| format!("{n}.tar.gz")).collect();
+    let files: Vec<File<'_>> = names.iter().map(|name| (name.as_str(), archive.as_slice(), "rules-archive")).collect();
+    let bundle = world.bundle("auto", 1, &files);
+    assert!(bundle.join("payload.tar.gz").metadata().unwrap().len() < 256 << 10, "a small bundle");
+    world.bundle("auto", 2, ONE);
+    let ran = world.import(&world.path("stick")).expect(3);
+    assert_eq!(outcomes(&ran), ["refused", "imported"], "{} {}", ran.out, ran.err);
+    assert_eq!(ran.json()["bundles"][0]["refused"]["reason"], "bundle-time-limit", "{}", ran.out);
+    let releases = tree(&world.state().join("releases"));
+    assert!(!releases.keys().any(|path| path.contains("auto/1/")), "{releases:?}");
+    assert!(tree(&world.state().join("spool")).is_empty());
+    world.fsck();
+    // The connected side says so before the bundle is carried anywhere.
+    let (ring, config) = (world.path("keyring.toml"), world.path("config.toml"));
+    let mut check = pack();
+    let said = run(check.arg("check").arg(&bundle).arg("--keyring").arg(&ring).arg("--config").arg(&config)).expect(3);
+    assert!(said.err.contains("bundle-time-limit"), "{}{}", said.out, said.err);
+}
+
+/// Processes of this world's relay that still run, by their command lines.
+fn running(world: &World) -> Vec<(i32, String)> {
+    let state = world.state().to_str().unwrap().to_owned();
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        // One that has ended and waits to be taken notice of has no command line.
+        if line.contains(&state) {
+            found.push((id, line));
+        }
+    }
+    found
+}
+
+/// A worker that stands still, and would stay for ever, ends with the keeper, and with its supervisor.
+#[test]
+fn no_worker_outlives_its_keeper() {
+    for (role, victim) in
+        [("reader", "import --supervised"), ("examiner", "import --supervised"), ("reader", "import --json")]
+    {
+        let world = World::with_config(STRIPS);
+        let library = shim(world.dir.path(), "hostile");
+        world.bundle("auto", 1, ONE);
+        let (state, stick) = (world.state(), world.path("stick"));
+        let mut command = Command::new(RELAY);
+        command.arg("--state").arg(&state).args(["import", "--json", "--operator", "operator"]).arg(&stick);
+        command.env("LD_PRELOAD", &library).env("HOSTILE", "waits").env("HOSTILE_ROLE", role);
+        let mut import = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let worker = format!("worker {role} ");
+        until("the worker stands still", || {
+            let stands =
+                |id: i32| fs::read_to_string(format!("/proc/{id}/wchan")).is_ok_and(|place| place.starts_with("futex"));
+            running(&world).iter().any(|(id, line)| line.contains(&worker) && stands(*id))
+        });
+        let found = running(&world);
+        let (id, _) = found.iter().find(|(_, line)| line.contains(victim)).unwrap_or_else(|| panic!("{found:?}"));
+        kill_process(Pid::from_raw(*id).unwrap(), Signal::KILL).unwrap();
+        assert!(!import.wait().unwrap().success());
+        until("nobody is left", || running(&world).is_empty());
+    }
+}
+
+/// The same of the services under `up`.
+#[test]
+fn no_service_outlives_its_supervisor() {
+    let world = World::new();
+    world.publish("feed", 1, super::support::ONE);
+    let mut command = Command::new(RELAY);
+    command.arg("--state").arg(world.state()).args(["up", "--listen", "127.0.0.1:0"]);
+    let mut server = Server::launch(&mut command);
+    assert!(running(&world).len() >= 3, "{:?}", running(&world));
+    server.daemon.signal(Signal::KILL);
+    server.daemon.wait();
+    until("nobody is left", || running(&world).is_empty());
 }

@@ -9,6 +9,7 @@
  *   HOSTILE=silent       they end before they have answered
  *   HOSTILE=dies         they crash in the middle of an answer
  *   HOSTILE=stays        they answer no more, and do not end
+ *   HOSTILE=waits        the same, and they are waited for
  *   HOSTILE=drips        they answer without end, and say nothing
  *   HOSTILE=leaves       they leave more in their pipes than was asked for, and other flags
  *   HOSTILE=tells        they tell which process answers
@@ -157,6 +158,10 @@ ssize_t write(int fd, const void *bytes, size_t size) {
         // Not in its turn, so that it is not waited for.
         static char frame[5 + 8] = { 'M', 8, 0, 0, 0, '"', 'i', 't', 'e', 'm', 's', '"', ' ' };
         for (int i = 0; i < 2; i++) (REAL(write))(fd, frame, sizeof frame);
+        static int never;
+        for (;;) syscall(SYS_futex, &never, 0, 0, NULL);
+    }
+    if (answer && size > 0 && mine("waits")) {
         static int never;
         for (;;) syscall(SYS_futex, &never, 0, 0, NULL);
     }

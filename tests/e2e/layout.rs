@@ -192,7 +192,7 @@ fn doc_comments_begin_with_what_a_reader_searches_for() {
 fn every_label_is_explained_once() {
     let guard = Guard::shipped().unwrap();
     for endpoint in guard.endpoints() {
-        assert_eq!(guard.endpoints().iter().filter(|e| e.label == endpoint.label).count(), 1, "{}", endpoint.label);
+        assert_eq!(guard.endpoints().filter(|e| e.label == endpoint.label).count(), 1, "{}", endpoint.label);
         assert!(endpoint.meaning.ends_with('.') && endpoint.remedy.ends_with('.'), "{}", endpoint.label);
     }
     let mut used: BTreeSet<String> = (0..=255).filter_map(|first| alien(&[first])).map(str::to_owned).collect();

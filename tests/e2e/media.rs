@@ -135,6 +135,27 @@ fn the_whole_disk_is_set_read_only_and_restored() {
     world.fsck();
 }
 
+/// A disk that cannot be written to, as a card with its switch set: what comes into the same slot next can.
+#[test]
+fn a_disk_that_is_read_only_is_left_as_it_is() {
+    let world = strict();
+    world.bundle("feed", 1, ONE);
+    let Some(mut stick) = Stick::plug(&world, "ro,nodev,nosuid,noexec,noload") else { return };
+    let image = world.path("stick.img");
+    run(Command::new("umount").arg(&stick.at)).expect(0);
+    detach(&stick.device);
+    stick.device = run(Command::new("losetup").args(["--read-only", "--find", "--show"]).arg(&image)).expect(0).out;
+    stick.device.truncate(stick.device.trim_end().len());
+    run(Command::new("mount").args(["-o", "ro,nodev,nosuid,noexec,noload", &stick.device]).arg(&stick.at)).expect(0);
+    assert!(stick.is_read_only());
+    world.import(&stick.at).expect(0);
+    assert!(stick.is_read_only());
+    run(Command::new("umount").arg(&stick.at)).expect(0);
+    run(Command::new("losetup").args(["--detach", &stick.device])).expect(0);
+    run(Command::new("losetup").arg(&stick.device).arg(&image)).expect(0);
+    assert!(!stick.is_read_only(), "the device was set read-only for good");
+}
+
 #[test]
 fn a_stick_that_something_else_writes_to_is_told() {
     let world = World::new();

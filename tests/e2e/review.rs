@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -632,6 +632,40 @@ fn people_with_certificates_read_by_tls() {
     assert_eq!(status(&get(Some("auditor"), name, "/log", &[]).expect(0).out), "200");
     // No plain HTTP, and a stop in order.
     assert_ne!(run(Command::new("curl").args(["-s", &format!("http://127.0.0.1:{port}/")])).code, Some(0));
+    assert_eq!(pages.stop(), Some(0));
+}
+
+/// Connections that are opened and left idle: by strangers, who are nobody yet, and by a reader's own account.
+#[test]
+fn idle_connections_keep_no_reader_out() {
+    let world = world("operator");
+    let ours = Certificates::new();
+    ours.issue(&world, "pages", &["relay.site.example", "127.0.0.1"]);
+    ours.issue(&world, "officer", &["officer.site.example"]);
+    fs::write(world.path("ca.pem"), ours.ca.pem()).unwrap();
+    let file = |name: &str| world.path(name).to_str().unwrap().to_owned();
+    let (certificate, key, ca) = (file("pages.pem"), file("pages.key"), file("ca.pem"));
+    let tls = format!(
+        "[review]\nsocket = \"review.sock\"\nlisten = [\"127.0.0.1:0\"]\ntls_certificate = \"{certificate}\"\ntls_key = \"{key}\"\nclient_authorities = \"{ca}\"\n"
+    );
+    let reader = "[[review.reader]]\ncertificate = \"officer.site.example\"\nrole = \"officer\"\n";
+    let path = world.state().join("config.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("[review]\n", &tls) + reader).unwrap();
+    let socket = world.state().join("review.sock");
+    let (pages, told) = Daemon::start(&mut world.command(&["review"]), "pages on https://");
+    let port: u16 = told.rsplit(':').next().unwrap().trim().parse().unwrap();
+
+    let strangers: Vec<_> = (0..200).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    let by_socket: Vec<_> = (0..100).map(|_| UnixStream::connect(&socket).unwrap()).collect();
+    let mut curl = Command::new("curl");
+    curl.args(["-s", "-i", "--max-time", "5", "--cacert", &ca, "--cert", &file("officer.pem"), "--key"]);
+    let page = run(curl.arg(file("officer.key")).arg(format!("https://127.0.0.1:{port}/log"))).expect(0).out;
+    assert_eq!(status(&page), "200", "{page}");
+    let mut curl = Command::new("curl");
+    curl.args(["-s", "-i", "--max-time", "5", "--unix-socket"]).arg(&socket).arg("http://localhost/");
+    assert_eq!(status(&run(&mut curl).expect(0).out), "200");
+    drop((strangers, by_socket));
     assert_eq!(pages.stop(), Some(0));
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -497,12 +498,31 @@ fn a_bundle_brings_new_endpoints() {
     server.stop();
     world.relay(&["settle"]).expect(0);
     assert!(world.attempts().iter().any(|attempt| attempt["label"] == "virustotal"));
+    // One that empties a label which ships is held as what suppresses, and empties nothing.
+    let less = r#"[{"label":"virustotal","submission":false,"hosts":[],"paths":[],"headers":[],
+        "meaning":"Nothing to see here.","remedy":"Nothing needs to be done."}]"#;
+    world.import(&world.bundle("endpoints", 2, &[("endpoints.json", less.as_bytes(), "gaprelay-endpoints")])).expect(0);
+    let shown = world.relay(&["show", "endpoints/2"]).expect(0).out;
+    assert!(shown.contains("0 of 2 approvals"), "{shown}");
+    world.decide("endpoints/2", "officer", &world.officer, "approve");
+    let said = world.decide("endpoints/2", "second", &world.second, "approve");
+    assert!(world.relay(&["status"]).out.contains("endpoints"), "{}{}", said.out, said.err);
+    let server = Server::start(&world, "serve");
+    let count = |label: &str| {
+        world.relay(&["settle"]).expect(0);
+        world.attempts().iter().filter(|attempt| attempt["label"] == label && attempt["submission"] == true).count()
+    };
+    let before = count("virustotal");
+    server.get("/api/v3/urls/y", "");
+    server.stop();
+    assert!(count("virustotal") > before, "what ships is a floor");
     // A list that would take downloads for attempts never gets in.
-    let refused = world.bundle("endpoints", 2, &[("endpoints.json", bad.as_bytes(), "gaprelay-endpoints")]);
+    let refused = world.bundle("endpoints", 3, &[("endpoints.json", bad.as_bytes(), "gaprelay-endpoints")]);
     world.import(&refused).expect(0);
-    let shown = world.relay(&["show", "endpoints/2", "--json"]).expect(0).json();
+    let shown = world.relay(&["show", "endpoints/3", "--json"]).expect(0).json();
     assert_eq!(shown["verdicts"][0]["reason"], "kind-unknown", "{shown}");
     // Withdrawn, it is forgotten.
+    world.decide("endpoints/2", "officer", &world.officer, "withdraw").expect(0);
     world.decide("endpoints/1", "officer", &world.officer, "withdraw").expect(0);
     let server = Server::start(&world, "serve");
     let before = world.attempts().len();
@@ -575,4 +595,68 @@ fn the_index_says_what_this_is_and_names_the_open_channels() {
     let told = get();
     assert!(told.contains("one-way relay") && told.contains("\n  /c/\n"), "{told}");
     assert!(world.attempts().is_empty(), "the index was taken for an attempt");
+}
+
+/// Cuts a stored file while it is served, as a failing disk or somebody on this machine could.
+fn cut(path: &Path, length: u64) {
+    fs::File::options().write(true).open(path).unwrap().set_len(length).unwrap();
+}
+
+/// What is served from a file that was cut ends, by HTTP and by TLS, whether the kernel reads the file or this program; the
+/// server lives, tells it, and goes on with every other file.
+#[test]
+fn a_file_that_is_cut_ends_one_answer_and_not_the_server() {
+    for tls in [true, false] {
+        let world = World::new();
+        let large = digests(600_000);
+        let name = base::Digest::of(&large).to_string();
+        let files: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes"), ("b.txt", &large, "sha256-list")];
+        world.publish("feed", 1, files);
+        world.publish("auto", 1, &[("c.rules", RULES, "suricata-rules")]);
+        let ours = Certificates::new();
+        ours.issue(&world, "relay", &["127.0.0.1"]);
+        fs::write(world.path("ca.pem"), ours.ca.pem()).unwrap();
+        if tls {
+            let (certificate, key) = (world.path("relay.pem"), world.path("relay.key"));
+            let keys =
+                format!("[serve]\ntls_certificate = \"{}\"\ntls_key = \"{}\"", certificate.display(), key.display());
+            let config = world.state().join("config.toml");
+            let text = fs::read_to_string(&config).unwrap();
+            fs::write(&config, text.replace("[serve]", &keys)).unwrap();
+        }
+        let server = Server::start(&world, "serve");
+        let scheme = if tls { "https" } else { "http" };
+        let get = |path: &str, args: &[&str]| {
+            let mut curl = Command::new("curl");
+            curl.args(["-sS", "--max-time", "20", "-w", "%{http_code}", "--cacert"]).arg(world.path("ca.pem"));
+            curl.args(args).arg(format!("{scheme}://{}{path}", server.address));
+            run(&mut curl)
+        };
+        let blob = world.state().join("blobs/sha256").join(&name[..2]).join(&name);
+        assert_eq!(blob.metadata().unwrap().len(), large.len() as u64);
+        // Under way: nothing but the bytes of the file comes, and too few of them.
+        let out = world.path("out");
+        let mut slow = Command::new("curl");
+        slow.args(["-s", "--max-time", "60", "--limit-rate", "30M", "-o"]).arg(&out).arg("--cacert");
+        slow.arg(world.path("ca.pem")).arg(format!("{scheme}://{}/c/b.txt", server.address));
+        let mut slow = slow.spawn().unwrap();
+        until("it has begun", || out.metadata().is_ok_and(|meta| meta.len() > 0));
+        cut(&blob, 4096 * 5000);
+        assert!(!slow.wait().unwrap().success(), "{scheme}: ended as if it were whole");
+        let came = fs::read(&out).unwrap();
+        assert!(came.len() < large.len() && came == large[..came.len()], "{scheme}: other bytes came");
+        // Asked for anew, and in part; and a small file, which lies in a pack with others.
+        assert_ne!(get("/c/b.txt", &["-o", "/dev/null", "-f"]).code, Some(0), "{scheme}");
+        assert_ne!(get("/c/b.txt", &["-r", "30000000-30000009", "-f"]).code, Some(0), "{scheme}");
+        assert_eq!(get("/c/a.hdb", &[]).expect(0).out, format!("{}200", String::from_utf8_lossy(HASHES)));
+        cut(&world.state().join("releases/feed/1/pack"), 0);
+        let small = get("/c/a.hdb", &["-f"]);
+        assert!(small.code != Some(0) && !small.out.contains('\0'), "{scheme}: {}", small.out);
+        assert_eq!(get("/c/c.rules", &[]).expect(0).out, format!("{}200", String::from_utf8_lossy(RULES)));
+        let told = get("/-/metrics", &[]).expect(0).out;
+        let line = told.lines().find_map(|line| line.strip_prefix("gaprelay_files_unreadable_total "));
+        assert!(line.is_some_and(|count| count.parse::<u64>().unwrap() >= 2), "{scheme}: {told}");
+        let (code, said) = server.daemon.stop_telling();
+        assert!(code == Some(0) && said.contains(&name) && said.contains("gaprelay fsck"), "{scheme}: {said}");
+    }
 }

@@ -268,6 +268,22 @@ fn the_call_answers_as_its_specification_says() {
     assert_eq!(server.stop(), Some(0));
 }
 
+/// Connections that are opened and left idle.
+#[test]
+fn idle_connections_keep_no_head_from_the_witness() {
+    let dir = tempfile::tempdir().unwrap();
+    let desk = Desk::new(dir.path(), "first");
+    let mut command = Command::new(RELAY);
+    command.args(["log", "witness", "serve", desk.dir.to_str().unwrap(), "--listen", "127.0.0.1:0"]);
+    let server = Server::launch(&mut command);
+    let idle: Vec<_> = (0..100).map(|_| server.connect()).collect();
+    let mut curl = Command::new("curl");
+    curl.args(["-s", "--max-time", "5", "-o", "/dev/null", "-w", "%{http_code}", "--data-binary", "hello"]);
+    assert_eq!(run(curl.arg(server.url("/add-checkpoint"))).out, "400");
+    drop(idle);
+    assert_eq!(server.stop(), Some(0));
+}
+
 /// A witness cut at each durable step, in four ways: no signature is out that is not remembered, and what it
 /// remembers is the old head or the new one.
 #[test]

@@ -25,8 +25,8 @@ use ustar::BLOCK;
 /// to say.
 pub trait PayloadSink {
     /// The next artifact, and its bytes to be read; what is left of them is passed over. Where reading fails, what it
-    /// returns counts for nothing.
-    fn artifact(&mut self, artifact: &Artifact, bytes: &mut dyn Read) -> Result<(), Fault>;
+    /// returns counts for nothing. A refusal is one of the whole payload.
+    fn artifact(&mut self, artifact: &Artifact, bytes: &mut dyn Read) -> Result<(), Error>;
 }
 
 /// Unpacks the payload of this manifest into `sink`. Refusals: `gzip-*`, `entry-*`, `archive-*`.

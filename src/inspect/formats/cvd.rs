@@ -22,6 +22,7 @@ use crate::archive::inflate::Inflate;
 use crate::archive::tar::{End, Tar};
 use crate::archive::{Archive as _, Wrong};
 use crate::background::beside;
+use crate::budget::BudgetReader;
 use crate::finding::DatabaseHeader;
 use crate::flaw::FlawPart;
 use crate::notes::Notes;
@@ -89,9 +90,9 @@ impl DatabaseContents {
         match body.fill_buf()?.first() {
             None => Ok(Err("the database is cut short: nothing follows its header")),
             Some(0x1f) => {
-                let mut inflating = Inflate::gzip(body);
+                let mut inflating = BudgetReader::new(Inflate::gzip(body), notes.budget());
                 let tar = beside(&mut inflating, |unpacked| self.read_tar(unpacked, notes))?;
-                Ok(inflating.finish()?.and(tar))
+                Ok(inflating.into_inner().finish()?.and(tar))
             }
             Some(_) => self.read_tar(body, notes),
         }

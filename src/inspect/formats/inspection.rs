@@ -8,6 +8,7 @@ use super::recognise::recognise;
 use super::seen::extension;
 use super::text::{TextCheck, TextState};
 use super::{FormatReader, rules_archive};
+use crate::budget::{BudgetReader, TimeBudget};
 use crate::finding::Finding;
 use crate::kind::{HEAD, Kind};
 use crate::notes::{Items, Notes};
@@ -18,6 +19,16 @@ use base::Reason;
 /// come. Errors: those of `from`.
 pub fn inspect(path: &str, from: &mut dyn BufRead, items: Items<'_>) -> io::Result<Finding> {
     look(path, from, &mut Notes::new(items))
+}
+
+/// Reads an artifact of a bundle with this budget. Error `TimedOut`: the budget is used up.
+pub(crate) fn inspect_within(
+    budget: TimeBudget,
+    path: &str,
+    from: &mut dyn BufRead,
+    items: Items<'_>,
+) -> io::Result<Finding> {
+    look(path, from, &mut Notes::new(items).within(budget))
 }
 
 /// The same with notes of its own.
@@ -47,8 +58,9 @@ fn read(
 ) -> io::Result<(Finding, TextState)> {
     // Rules and archives of them get an MD5 beside them, since that is what suricata-update asks for.
     let mut md5 = matches!(extension(path).as_str(), "rules" | "gz" | "tgz" | "zip").then(md5::Md5::new);
+    let mut from = BudgetReader::new(from, notes.budget());
     let (mut text, mut head) = (TextCheck::default(), Vec::new());
-    from.take(HEAD as u64).read_to_end(&mut head)?;
+    (&mut from).take(HEAD as u64).read_to_end(&mut head)?;
     text.take(&head);
     // What makes it another kind later, a character that no text has, keeps the artifact back, and what was found
     // counts for nothing.
@@ -56,7 +68,7 @@ fn read(
     if let Some(md5) = &mut md5 {
         md5.update(&head);
     }
-    let mut rest = ReadTap::new(from, |bytes: &[u8]| {
+    let mut rest = ReadTap::new(&mut from, |bytes: &[u8]| {
         text.take(bytes);
         if let Some(md5) = &mut md5 {
             md5.update(bytes);

@@ -27,6 +27,7 @@ pub mod cvd;
 
 // Indicators.
 pub mod embedded;
+pub mod endpoints;
 pub mod json;
 pub mod lists;
 pub mod misp;
@@ -41,6 +42,7 @@ pub mod submission;
 use std::io::{self, BufRead};
 
 pub use inspection::inspect;
+pub(crate) use inspection::inspect_within;
 #[cfg(test)]
 pub(crate) use inspection::{flaws_of, look};
 
@@ -161,7 +163,7 @@ formats! {
         "*.txt *.list" "malware.example.com" "resolvers, proxies, Suricata"
     TufMetadata json::is_tuf, FormatReader::Nothing, Whole;
         "*.json" "{\"signatures\": […], \"signed\": {\"_type\": \"root\", …}}" "TUF clients"
-    GaprelayEndpoints json::is_endpoints, FormatReader::Nothing, Whole;
+    GaprelayEndpoints json::is_endpoints, FormatReader::Reads(endpoints::read), Whole;
         "*.json" "[{\"label\": \"clamav-submit\", \"submission\": true, \"hosts\": […], \"paths\": […], …}]" "this relay"
     UrlList lists::is_url, lines!(lists::List::new(Kind::UrlList)), Line;
         "*.txt *.list" "http://malware.example.com/a.exe" "proxies"

@@ -12,6 +12,7 @@ use crate::archive::tar::{End, Tar};
 use crate::archive::zip::{self, Zip};
 use crate::archive::{Archive, ArchiveMember, Wrong};
 use crate::background::beside;
+use crate::budget::BudgetReader;
 use crate::cut::ByteSpan;
 use crate::finding::Finding;
 use crate::flaw::{Flaw, FlawPart};
@@ -62,9 +63,9 @@ pub fn read(source: &mut dyn BufRead, inspect: Inspect, notes: &mut Notes<'_>) -
             }
         }
     } else {
-        let mut inflating = Inflate::gzip(source);
+        let mut inflating = BudgetReader::new(Inflate::gzip(source), notes.budget());
         let tar = beside(&mut inflating, |unpacked| contents.read_tar(unpacked, notes))?;
-        inflating.finish()?.and(tar)
+        inflating.into_inner().finish()?.and(tar)
     };
     let is_empty = contents.kinds.is_empty();
     notes.kinds.extend(contents.kinds);
@@ -89,6 +90,9 @@ impl ArchiveContents {
 
     fn read(&mut self, mut archive: &mut dyn Archive, notes: &mut Notes<'_>) -> io::Result<()> {
         while let Some(member) = archive.next_file()? {
+            if notes.budget().is_some_and(|budget| budget.is_used_up()) {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
             // The time is the archive's, whatever each file takes of it.
             if notes.is_over(1) {
                 continue;

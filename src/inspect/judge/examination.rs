@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Keep;
 use super::examiners::Examiners;
@@ -24,7 +24,7 @@ use base::ipc::channel::{self, RequestChannel};
 use base::ipc::timed_pipe::TimedPipe;
 use base::ipc::wire::{Frame, Receiver, Sender};
 use base::quoted::printable;
-use base::{Digest, Error, Fault, Reason, Refusal, durable, quoted};
+use base::{Digest, Error, Fault, Limits, Reason, Refusal, durable, quoted};
 use bundle::Artifact;
 use media::{Spooled, Step};
 
@@ -39,7 +39,15 @@ pub struct Examination<'a> {
     terms: InspectionTerms<'a>,
     keep: &'a mut dyn Keep,
     judged: Vec<Judgement>,
+    /// When the examiner must have answered everything that it was asked so far.
+    deadline: Instant,
 }
+
+/// Time limit for what an examiner does in all, beside what the bundle is given: a bound for one that was taken over, and
+/// would keep the relay busy by doing a little now and then. An honest one is held to its processor time, which may take
+/// four times as long on a machine that is busy with other work.
+const GRACE: Duration = Duration::from_mins(10);
+const BUSY: u32 = 4;
 
 /// Result of a request. A refusal leaves the examiner ready for the next one; a fault does not.
 type Told<T> = Result<Result<T, Error>, Fault>;
@@ -54,25 +62,34 @@ impl Drop for Examination<'_> {
 }
 
 impl<'a> Examination<'a> {
-    /// With a fresh examiner.
+    /// With a fresh examiner, under the limit on a bundle's time.
     pub fn begin(
         examiners: &'a mut dyn Examiners,
         terms: InspectionTerms<'a>,
         keep: &'a mut dyn Keep,
+        limits: &Limits,
     ) -> Result<Self, Fault> {
         let channel = Some(examiners.fresh()?);
-        Ok(Self { examiners, channel, terms, keep, judged: Vec::new() })
+        let deadline = Instant::now() + GRACE + limits.inspection.0.saturating_mul(BUSY);
+        Ok(Self { examiners, channel, terms, keep, judged: Vec::new(), deadline })
+    }
+
+    /// Adds the time for so many bytes that the bundle brings, and for so many that are read and written for it.
+    fn add_time(&mut self, brought: u64, moved: u64) {
+        let given = Duration::from_secs((brought >> 20).saturating_mul(BUSY.into()).saturating_add(moved >> 20));
+        self.deadline = self.deadline.checked_add(given).unwrap_or(self.deadline);
     }
 
     /// Has the payload unpacked, kept and judged.
-    /// Refusals: `gzip-*`, `entry-*`, `archive-*`; what the policy refuses a release for.
+    /// Refusals: `gzip-*`, `entry-*`, `archive-*`, `bundle-time-limit`; what the policy refuses a release for.
     pub fn unpack(&mut self, spooled: &Spooled, step: Step<'_>) -> Result<(), Error> {
         let carried: Vec<&Artifact> = spooled.verified().manifest().carried().collect();
         let terms = self.terms;
-        let limit = time_limit(carried.len(), carried.iter().map(|artifact| artifact.size).sum());
+        let manifest = spooled.verified().envelope().document.len() as u64;
+        let brought = spooled.verified().manifest().payload.size.saturating_add(manifest);
+        self.add_time(brought, carried.iter().map(|artifact| artifact.size).sum());
         let mut intact = true;
         let judged = self.ask(
-            limit,
             |asks| {
                 intact = feed(asks, spooled)?;
                 if intact { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
@@ -100,7 +117,9 @@ impl<'a> Examination<'a> {
     pub fn finish(mut self) -> Result<Vec<Result<Verdict, Refusal>>, Fault> {
         let mut judged = std::mem::take(&mut self.judged);
         for judged in judged.iter_mut().filter(|judged| judged.is_rebuilt()) {
-            self.rebuild(judged)?;
+            if let Err(refusal) = self.rebuild(judged)? {
+                return Ok(vec![Err(refusal)]);
+            }
         }
         if judged.iter().any(|judged| judged.remains().is_some()) {
             // By one that never saw what is left out, nor anything else of this bundle: what takes an examiner over does
@@ -131,8 +150,8 @@ impl<'a> Examination<'a> {
             asks.raw()?.write_file(from, artifact.size)
         };
         let terms = self.terms;
-        let limit = time_limit(1, artifact.size);
-        let judged = self.ask(limit, feed, |answers, keep| take(answers, &[artifact], terms, keep, &mut |_| {}));
+        self.add_time(artifact.size, artifact.size);
+        let judged = self.ask(feed, |answers, keep| take(answers, &[artifact], terms, keep, &mut |_| {}));
         let mut judged = judged.map_err(|error| match error {
             Error::Refused(refusal) if refusal.reason == Reason::EntryDigest => {
                 Fault::damaged(&artifact.path, "the stored copy no longer has its SHA-256 digest").into()
@@ -142,8 +161,8 @@ impl<'a> Examination<'a> {
         judged.pop().ok_or_else(|| Fault::Internal("an artifact without a verdict").into())
     }
 
-    /// Has an archive made anew without what is to be left out, in the place of the old one.
-    fn rebuild(&mut self, judged: &mut Judgement) -> Result<(), Fault> {
+    /// Has an archive made anew without what is to be left out, in the place of the old one. Refusal: `bundle-time-limit`.
+    fn rebuild(&mut self, judged: &mut Judgement) -> Result<Result<(), Refusal>, Fault> {
         let path = judged.at().to_owned();
         let cuts = serde_json::to_vec(judged.cuts())
             .map_err(|_| Fault::Internal("the list of parts to leave out does not become JSON"))?;
@@ -156,22 +175,23 @@ impl<'a> Examination<'a> {
             asks.bytes(&cuts)?;
             asks.raw()?.write_file(&old, size)
         };
-        match self.ask(time_limit(1, most(size)), feed, |answers, _| take_new(answers, most(size), &mut new, &made)) {
+        self.add_time(size, most(size));
+        match self.ask(feed, |answers, _| take_new(answers, most(size), &mut new, &made)) {
             Ok((sha256, size)) => {
                 judged.left(sha256, size);
                 durable::settle(&made, &path)?;
             }
+            Err(Error::Refused(refusal)) if refusal.reason == Reason::BundleTimeLimit => return Ok(Err(refusal)),
             // None can be made: then it is withheld for what it has.
             Err(Error::Refused(_)) => judged.withhold(),
             Err(Error::Fault(fault)) => return Err(fault),
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
-    /// Sends a request, and takes the reply within the time limit.
+    /// Sends a request, and takes the reply before the deadline.
     fn ask<T>(
         &mut self,
-        limit: Duration,
         feed: impl FnOnce(&mut Sender<TimedPipe>) -> io::Result<()> + Send,
         take: impl FnOnce(&mut Receiver<TimedPipe>, &mut dyn Keep) -> Told<T>,
     ) -> Result<T, Error> {
@@ -179,6 +199,7 @@ impl<'a> Examination<'a> {
         let RequestChannel { mut asks, mut answers } =
             self.channel.take().ok_or_else(|| channel::not_used_again(EXAMINER))?;
         // Both ways: one that has answered may still read what it is sent a byte at a time.
+        let limit = self.deadline.saturating_duration_since(Instant::now());
         answers.pipe().set_deadline(limit);
         asks.raw().map_err(|e| broken(&e))?.set_deadline(limit);
         let examiners = Mutex::new(&mut *self.examiners);
@@ -208,13 +229,6 @@ impl<'a> Examination<'a> {
         self.channel = answers.map(|answers| RequestChannel { asks, answers });
         taken
     }
-}
-
-/// Time limit for a request about so many artifacts of so many bytes together: far above what an honest examiner takes,
-/// which has a minute of processor time for each, and a bound for one that was taken over and would keep the relay busy.
-fn time_limit(artifacts: usize, bytes: u64) -> Duration {
-    let minutes = 10 + 2 * artifacts.min(30) as u64;
-    Duration::from_mins(minutes) + Duration::from_secs(bytes >> 20)
 }
 
 /// Sends manifest and payload; false if the payload is no longer what was verified.

@@ -7,7 +7,7 @@ use super::examination::Examination;
 use super::examiners::Examiners;
 use super::policy::InspectionTerms;
 use super::verdict::Verdict;
-use base::{Error, Fault};
+use base::{Error, Fault, Limits};
 use bundle::{Artifact, Verified};
 use media::{Spooled, Step};
 
@@ -20,16 +20,17 @@ pub struct Examined<K> {
 
 /// Examines a bundle: what its payload carries, and what it leaves out, which `held` opens. An examiner is started for it;
 /// what is stripped is examined by another one, as if it had come in so.
-/// Refusals: `gzip-*`, `entry-*`, `archive-*`; those of `held`; what the policy refuses a release for.
+/// Refusals: `gzip-*`, `entry-*`, `archive-*`, `bundle-time-limit`; those of `held`; what the policy refuses a release for.
 pub fn examine<K: Keep>(
     spooled: Spooled,
     terms: InspectionTerms<'_>,
     examiners: &mut dyn Examiners,
     mut keep: K,
     held: &mut dyn FnMut(&Artifact) -> Result<File, Error>,
+    limits: &Limits,
     step: Step<'_>,
 ) -> Result<Examined<K>, Error> {
-    let mut examination = Examination::begin(examiners, terms, &mut keep)?;
+    let mut examination = Examination::begin(examiners, terms, &mut keep, limits)?;
     examination.unpack(&spooled, step)?;
     for artifact in spooled.verified().manifest().artifacts.iter().filter(|artifact| !artifact.carried) {
         examination.look(artifact, &held(artifact)?)?;

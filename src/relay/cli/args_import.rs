@@ -8,7 +8,7 @@ pub(crate) struct KeeperArgs {
     /// Process id of the supervisor; makes this process the keeper.
     #[arg(long, hide = true, value_name = "PID")]
     pub supervised: Option<i32>,
-    /// Numbers of the pipes over which the supervisor provides examiners.
+    /// Numbers of the pipes over which the supervisor provides workers.
     #[arg(long, hide = true, value_name = "NUMBERS", value_delimiter = ',', requires = "supervised")]
     pub pipes: Vec<u32>,
     /// Name of a disk that the supervisor has set read-only.

@@ -38,7 +38,7 @@ const LONGEST: u64 = 1 << 20;
 /// Writes entries as lines, once or until the process ends.
 pub(crate) fn run(state: &State, args: &LogExport) -> Result<Ended, Error> {
     if let Some(supervisor) = args.supervised {
-        end_with(supervisor, Signal::TERM)?;
+        end_with(supervisor, Signal::KILL)?;
     }
     let config = state.config()?;
     let plan = if args.configured {

@@ -88,7 +88,7 @@ pub(crate) fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) 
     Ok(ended.max_by_key(rank).unwrap_or(Ended::Well))
 }
 
-/// Sets the media's disks read-only where we are root, starts the keeper, provides its examiners and waits for it. This
+/// Sets the media's disks read-only where we are root, starts the keeper, provides its workers and waits for it. This
 /// process reads nothing: not the medium, and of the keeper only that it wants another examiner.
 fn supervise(root: &Path, args: &Import) -> Result<Ended, Error> {
     let mut guarded: Vec<Guarded> = Vec::new();
@@ -129,7 +129,14 @@ fn wait_for(root: &Path, mut command: Command, media: &[PathBuf]) -> Result<Exit
         let mut interrupt = signal(SignalKind::interrupt()).during("wait for", keeper)?;
         let mut terminate = signal(SignalKind::terminate()).during("wait for", keeper)?;
         let mut hangup = signal(SignalKind::hangup()).during("wait for", keeper)?;
-        let (mut examiners, ends) = ExaminerSupervisor::start(root)?;
+        let (mut examiners, mut ends) = ExaminerSupervisor::start(root)?;
+        // They end with this process, or where it stops waiting for the keeper.
+        let mut readers = Vec::new();
+        for path in media {
+            let (reader, pipes) = worker::start_reader(root, path)?;
+            readers.push(reader);
+            ends.add(pipes);
+        }
         ends.pass_to(&mut command)?;
         command.arg("--").args(media);
         let mut child = start_awaited(command)?;

@@ -12,7 +12,7 @@ use crate::state::fsck::digest_of;
 use crate::state::{SMALL, State, Trust};
 use base::error::IoContext as _;
 use base::quoted::quoted_os;
-use base::{Digest, Error, Fault, Reason, Refusal, durable, quoted};
+use base::{Digest, Error, Fault, Limits, Reason, Refusal, durable, quoted};
 use bundle::{Artifact, ReleaseId};
 use config::{Config, policy as policies};
 use inspect::flaw::PERMITTABLE;
@@ -99,7 +99,7 @@ fn test(state: &State, config: &Config, args: &PolicyTest) -> Result<Ended, Erro
         targets.extend(find(state, target)?);
     }
     let folder = durable::temporary_folder()?;
-    let (verdicts, refused) = judge(state, &targets, terms, folder.path())?;
+    let (verdicts, refused) = judge(state, &targets, terms, folder.path(), &config.limits)?;
     if args.json {
         terminal::say_json(&verdicts);
         return Ok(Ended::Well);
@@ -183,12 +183,13 @@ fn judge(
     targets: &[TestedFile],
     terms: InspectionTerms<'_>,
     folder: &Path,
+    limits: &Limits,
 ) -> Result<(Vec<Verdict>, Vec<Refusal>), Error> {
     let mut examiners = OwnExaminers::new(state.root());
     let mut keep = Scratch::new(folder);
-    let mut kinds = kinds_of_undeclared(&mut examiners, targets, terms, &mut keep)?.into_iter();
+    let mut kinds = kinds_of_undeclared(&mut examiners, targets, terms, &mut keep, limits)?.into_iter();
     let (mut verdicts, mut refused) = (Vec::new(), Vec::new());
-    let mut examination = Examination::begin(&mut examiners, terms, &mut keep)?;
+    let mut examination = Examination::begin(&mut examiners, terms, &mut keep, limits)?;
     for target in targets {
         let kind = match &target.declared {
             Some(declared) => declared,
@@ -215,6 +216,7 @@ fn kinds_of_undeclared(
     targets: &[TestedFile],
     terms: InspectionTerms<'_>,
     keep: &mut Scratch,
+    limits: &Limits,
 ) -> Result<Vec<Option<Kind>>, Error> {
     let undeclared: Vec<&TestedFile> = targets.iter().filter(|target| target.declared.is_none()).collect();
     if undeclared.is_empty() {
@@ -222,7 +224,8 @@ fn kinds_of_undeclared(
     }
     let without_rules =
         ContentPolicy { name: "any".into(), about: String::new(), rules: Vec::new(), otherwise: Action::Withhold };
-    let mut examination = Examination::begin(examiners, InspectionTerms { policy: &without_rules, ..terms }, keep)?;
+    let mut examination =
+        Examination::begin(examiners, InspectionTerms { policy: &without_rules, ..terms }, keep, limits)?;
     for target in undeclared {
         inspect(&mut examination, target, "")?;
     }

@@ -29,7 +29,7 @@ use terminal::Ended;
 /// Serves the pages until the process is stopped.
 pub(crate) fn run(state: &State, args: &ReviewArgs, sockets: Sockets) -> Result<Ended, Error> {
     if let Some(supervisor) = args.supervised {
-        end_with(supervisor, Signal::TERM)?;
+        end_with(supervisor, Signal::KILL)?;
     }
     let config = state.config()?;
     let socket = args.socket.clone().or_else(|| config.review.socket.as_ref().map(|path| state.root().join(path)));

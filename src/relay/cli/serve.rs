@@ -22,7 +22,7 @@ use terminal::Ended;
 pub(crate) fn run(state: &State, args: &Serve, sockets: Sockets) -> Result<Ended, Error> {
     if let Some(supervisor) = args.supervised {
         // A server must not outlive its supervisor, however that ends.
-        end_with(supervisor, Signal::TERM)?;
+        end_with(supervisor, Signal::KILL)?;
     }
     let config = state.config()?;
     // If the isolation self-test does not pass, nothing is served.

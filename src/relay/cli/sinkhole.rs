@@ -22,7 +22,7 @@ use terminal::Ended;
 /// Answers DNS queries until the process is stopped.
 pub(crate) fn run(state: &State, args: &args::SinkholeArgs, sockets: Sockets) -> Result<Ended, Error> {
     if let Some(supervisor) = args.supervised {
-        end_with(supervisor, Signal::TERM)?;
+        end_with(supervisor, Signal::KILL)?;
     }
     let config = state.config()?;
     if sockets.is_empty() && config.dns.listen.is_empty() {

@@ -353,8 +353,9 @@ fn admit(
     let held = thin::HeldArtifacts::of(keeper, verified)?;
     let staging = Staging::new(&keeper.state, verified)?;
     let mut open = |artifact: &_| held.open(artifact);
-    let examined =
-        examine(spooled, terms, examiners, staging, &mut open, &mut |bytes| watch(ProgressEvent::Bytes(bytes)))?;
+    let limits = &keeper.config.limits;
+    let mut step = |bytes| watch(ProgressEvent::Bytes(bytes));
+    let examined = examine(spooled, terms, examiners, staging, &mut open, limits, &mut step)?;
 
     // 4. Nothing in it takes the place of what another feed shows. Stopping is safe for the same reason.
     check_paths((&keeper.state, &keeper.trust), &keeper.config, &name, examined.verdicts())?;

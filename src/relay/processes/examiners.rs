@@ -53,10 +53,19 @@ pub(crate) struct ExaminerSupervisor {
     newest: Option<tokio::process::Child>,
 }
 
-/// Keeper's ends of the four pipes (requests, replies, orders, reports), before the keeper is started.
-pub(crate) struct KeeperEnds([OwnedFd; 4]);
+/// Keeper's ends of the four pipes (requests, replies, orders, reports), and of two (requests, replies) for each reader,
+/// before the keeper is started.
+pub(crate) struct KeeperEnds(Vec<OwnedFd>);
+
+/// Number of the pipes for examiners.
+pub(crate) const EXAMINER_PIPES: usize = 4;
 
 impl KeeperEnds {
+    /// Adds those of a reader.
+    pub(crate) fn add(&mut self, reader: [OwnedFd; 2]) {
+        self.0.extend(reader);
+    }
+
     /// Makes the ends inheritable, and names them to `command`. This process must start no other one until `command` runs,
     /// since that one would inherit them too.
     pub(crate) fn pass_to(&self, command: &mut Command) -> Result<(), Fault> {
@@ -90,7 +99,7 @@ impl ExaminerSupervisor {
                 reports: report_to,
                 newest: None,
             };
-            Ok((supervisor, KeeperEnds([requests.into(), replies.into(), orders.into(), reports.into()])))
+            Ok((supervisor, KeeperEnds(vec![requests.into(), replies.into(), orders.into(), reports.into()])))
         };
         let (mut supervisor, ends) = opened().during("open", Path::new("the examiners' pipes"))?;
         supervisor.start_next()?;
@@ -203,7 +212,7 @@ impl SupervisedExaminers {
     /// Takes the pipes that the supervisor passed, in the order of its [`KeeperEnds`]. Fault: there are not four.
     pub(crate) fn new(pipes: Vec<OwnedFd>) -> Result<Self, Fault> {
         let wrong = || Fault::Internal("only the supervisor of an import may start its keeper");
-        let pipes: [OwnedFd; 4] = pipes.try_into().map_err(|_| wrong())?;
+        let pipes: [OwnedFd; EXAMINER_PIPES] = pipes.try_into().map_err(|_| wrong())?;
         let [requests, replies, orders, reports] = pipes;
         let reports = TimedPipe::new(reports, TIME_LIMIT).map_err(|_| wrong())?;
         Ok(Self { requests, replies, orders: orders.into(), reports, newest: Newest::Unused })

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! up (supervisor) ─┬─ settle, serve, review, sinkhole, log export, selftest
-//! import (supervisor) ─┬─ keeper ── a reader for each medium
+//! import (supervisor) ─┬─ keeper
+//!                      ├─ a reader for each medium
 //!                      └─ examiners, one a bundle
 //! sinkhole ── a UDP forwarder for each address
 //! selftest ── a process for each role and layer, which tries to get out

@@ -1,25 +1,27 @@
-//! Workers: confined processes that do one thing for the process that started them. An import's keeper starts a reader for
-//! each medium before it confines itself; its supervisor starts the examiners ([`super::examiners`]).
+//! Workers: confined processes that do one thing for the process that uses them. The supervisor of an import starts a reader
+//! for each medium, and the examiners ([`super::examiners`]).
 
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use rustix::pipe::fcntl_setpipe_size;
 use rustix::process::Signal;
 
-use super::examiners::SupervisedExaminers;
-use super::pipes::start_piped;
+use super::examiners::{EXAMINER_PIPES, SupervisedExaminers};
+use super::pipes::PIPE_SIZE;
 use crate::import::Workers;
 use crate::rights::ProcessRole;
 use crate::sinkhole::forwarder;
 use crate::state::State;
 use base::error::IoContext as _;
-use base::{Error, Fault, Limits};
+use base::{Error, Fault};
 use inspect::examiner;
 use media::{Medium, Mount, medium, reader};
 use sandbox::Grants;
 use sandbox::trial::{self, Layers};
-use sandbox::worker::{end_with, our_id, ourselves};
+use sandbox::worker::{end_with, our_id, ourselves, start_awaited};
 use terminal::Ended;
 
 /// Command line of a worker.
@@ -100,15 +102,14 @@ fn work(root: &Path, worker: &Worker) -> Result<(), Error> {
         }
         Worker::UdpForwarder { supervisor } => {
             end_with(*supervisor, Signal::KILL)?;
-            let (socket, resolver) = (std::io::stdin(), std::io::stdout());
+            let (socket, resolver) = (io::stdin(), io::stdout());
             let config = config()?;
             sandbox::enter(ProcessRole::UdpForwarder.rights(), &Grants { state: root, medium: None }, &config.terms())?;
             // When one end is gone, the resolver reports the reason.
             forwarder::run(socket, resolver, &config.dns).map_err(gone)?;
         }
         Worker::Wait => {
-            std::io::copy(&mut std::io::stdin(), &mut std::io::sink())
-                .during("read", Path::new("the standard input"))?;
+            io::copy(&mut io::stdin(), &mut io::sink()).during("read", Path::new("the standard input"))?;
         }
         Worker::Examiner { supervisor } => {
             end_with(*supervisor, Signal::KILL)?;
@@ -122,31 +123,43 @@ fn work(root: &Path, worker: &Worker) -> Result<(), Error> {
 }
 
 fn pipes() -> Result<(File, File), Fault> {
-    let own = |fd: std::io::Result<OwnedFd>| fd.map(File::from).during("take over", Path::new("a pipe"));
-    Ok((own(std::io::stdin().as_fd().try_clone_to_owned())?, own(std::io::stdout().as_fd().try_clone_to_owned())?))
+    let own = |fd: io::Result<OwnedFd>| fd.map(File::from).during("take over", Path::new("a pipe"));
+    Ok((own(io::stdin().as_fd().try_clone_to_owned())?, own(io::stdout().as_fd().try_clone_to_owned())?))
 }
 
-/// Starts a reader for each medium. From root each becomes its own user.
-fn media(root: &Path, paths: &[PathBuf], limits: &Limits) -> Result<Vec<(PathBuf, Option<Mount>, Medium)>, Fault> {
-    let mut media = Vec::new();
-    for path in paths {
-        let mut command = ourselves(root);
-        command.args(["worker", "reader", "--supervisor", &our_id(), "--medium"]).arg(path);
-        let (_, asks, answers) = start_piped(&mut command)?;
-        media.push((path.clone(), Mount::of(path), Medium::new(asks, answers, limits)?));
+/// Starts a reader for the medium at this path, on two pipes whose other ends the keeper gets. It is started by the keeper's
+/// supervisor, which is not confined: the kernel lets nobody end a process of another user, or outside of their own cage, not
+/// even by their own end, and a reader must not outlive either of the two. From root each becomes its own user.
+pub(crate) fn start_reader(root: &Path, path: &Path) -> Result<(tokio::process::Child, [OwnedFd; 2]), Fault> {
+    let pipe = || io::pipe().during("open", Path::new("a pipe to the reader"));
+    let ((requests_end, requests), (replies, replies_end)) = (pipe()?, pipe()?);
+    for pipe in [requests.as_fd(), replies.as_fd()] {
+        // Smaller pipes work as well, with more turns.
+        let _ = fcntl_setpipe_size(pipe, PIPE_SIZE);
     }
-    Ok(media)
+    let mut command = ourselves(root);
+    command.args(["worker", "reader", "--supervisor", &our_id(), "--medium"]).arg(path);
+    command.stdin(requests_end).stdout(replies_end);
+    Ok((start_awaited(command)?, [requests.into(), replies.into()]))
 }
 
-/// The workers of an import, for its keeper: a reader for each medium, started here, and the examiners that its supervisor
-/// provides over `pipes`. To be called before this process confines itself. `disks` were set read-only by the supervisor.
+/// The workers of an import, for its keeper, over the pipes that its supervisor passed: the examiners, and a reader for each
+/// medium. To be called before this process confines itself. `disks` were set read-only by the supervisor.
+/// Fault: there are not as many pipes.
 pub(crate) fn of_import(
     root: &Path,
     paths: &[PathBuf],
     disks: &[String],
-    pipes: Vec<OwnedFd>,
+    mut pipes: Vec<OwnedFd>,
 ) -> Result<Workers, Error> {
     let config = State::open(root)?.config()?;
-    let media = media(root, paths, &config.limits)?;
+    let mut readers = pipes.split_off(pipes.len().min(EXAMINER_PIPES)).into_iter();
+    let mut media = Vec::new();
+    for path in paths {
+        let (Some(requests), Some(replies)) = (readers.next(), readers.next()) else {
+            return Err(Fault::Internal("the supervisor of an import passed too few pipes to its keeper").into());
+        };
+        media.push((path.clone(), Mount::of(path), Medium::new(requests, replies, &config.limits)?));
+    }
     Ok(Workers { media, disks: disks.to_vec(), examiners: Box::new(SupervisedExaminers::new(pipes)?) })
 }

@@ -2,7 +2,7 @@
 //! person.
 
 use std::convert::Infallible;
-use std::net::TcpListener as StdTcp;
+use std::net::{IpAddr, TcpListener as StdTcp};
 use std::os::unix::net::UnixListener as StdUnix;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -17,7 +17,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tracing::info;
 
@@ -27,13 +26,18 @@ use super::readers::ReaderIdentity;
 use super::request::PageRequest;
 use super::response::PageResponse;
 use super::route::answer;
+use crate::seats::{Seat, Seats};
 use base::Fault;
 use sandbox::PartlyConfined;
 use serve::listener::watch_confinement;
 use serve::tls::{Tls, client_name};
 
-/// Most connections that one listener serves at a time; further ones wait.
-const CONNECTION_LIMIT: usize = 64;
+/// Most connections of readers that one listener serves at a time, and most of one reader.
+const READER_LIMIT: usize = 256;
+const EACH_READER: usize = 16;
+/// The same for strangers, who have seats of their own.
+const STRANGER_LIMIT: usize = 64;
+const EACH_STRANGER: usize = 8;
 /// Time limit for the head of a request, and for the body of a form.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time limit for a TLS handshake: until it is done, an unknown person holds one of the connections.
@@ -87,8 +91,7 @@ pub(crate) fn serve(
             let place = listener.address_text();
             info!("{place}");
             // A limit for each listener: a crowd on one must not block the others.
-            let limit = Arc::new(Semaphore::new(CONNECTION_LIMIT));
-            tokio::spawn(accept(listener, Arc::clone(context), limit));
+            tokio::spawn(accept(listener, Arc::clone(context), ReviewSeats::new()));
         }
         tokio::select! {
             _ = terminate.recv() => Ok(()),
@@ -117,30 +120,66 @@ impl ReviewListener {
     async fn next_connection(
         &self,
         context: &Arc<ReviewContext>,
+        seats: &Arc<ReviewSeats>,
     ) -> std::io::Result<Pin<Box<dyn Future<Output = ()> + Send>>> {
-        let context = Arc::clone(context);
+        let (context, seats) = (Arc::clone(context), Arc::clone(seats));
         match self {
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                let uid = stream.peer_cred()?.uid();
-                Ok(Box::pin(serve_connection(stream, ReaderIdentity::Account(uid), context, std::future::pending())))
+                let identity = ReaderIdentity::Account(stream.peer_cred()?.uid());
+                let seat = seats.take(&context, &identity);
+                Ok(Box::pin(serve_seated(seat, stream, identity, context, std::future::pending())))
             }
             Self::Tls(listener, tls) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, caller) = listener.accept().await?;
                 let (config, mut changes) = tls.accept();
                 let handshake = TlsAcceptor::from(config).accept(stream);
+                let seat = seats.strangers.take(Holder::Address(caller.ip().to_canonical()), EACH_STRANGER);
                 Ok(Box::pin(async move {
+                    let mut greeted = None;
+                    seat.hold(async { greeted = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await.ok() }).await;
                     // No certificate of the right authority, or too slow: the connection ends here.
-                    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await else { return };
+                    let Some(Ok(stream)) = greeted else { return };
                     let Some(name) =
                         stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(client_name)
                     else {
                         return;
                     };
+                    drop(seat);
                     let identity = ReaderIdentity::Certificate(name);
-                    serve_connection(stream, identity, context, async move { _ = changes.changed().await }).await;
+                    let seat = seats.take(&context, &identity);
+                    serve_seated(seat, stream, identity, context, async move { _ = changes.changed().await }).await;
                 }))
             }
+        }
+    }
+}
+
+/// Seats of one listener: whoever is no reader, or has not shown yet who they are, takes none of a reader.
+struct ReviewSeats {
+    readers: Arc<Seats<Holder>>,
+    strangers: Arc<Seats<Holder>>,
+}
+
+/// Holder of a seat.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Holder {
+    Person(ReaderIdentity),
+    /// Address of somebody who has not shown a certificate yet.
+    Address(IpAddr),
+}
+
+impl ReviewSeats {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { readers: Seats::new(READER_LIMIT), strangers: Seats::new(STRANGER_LIMIT) })
+    }
+
+    /// Takes a seat for the person at the other end.
+    fn take(&self, context: &ReviewContext, identity: &ReaderIdentity) -> Seat<Holder> {
+        let holder = Holder::Person(identity.clone());
+        match context.readers.find(identity) {
+            Some(_) => self.readers.take(holder, EACH_READER),
+            None => self.strangers.take(holder, EACH_STRANGER),
         }
     }
 }
@@ -155,28 +194,37 @@ async fn follow_revocations(tls: Arc<Tls>) {
     }
 }
 
-async fn accept(listener: ReviewListener, context: Arc<ReviewContext>, limit: Arc<Semaphore>) {
+async fn accept(listener: ReviewListener, context: Arc<ReviewContext>, seats: Arc<ReviewSeats>) {
     loop {
-        let Ok(permit) = Arc::clone(&limit).acquire_owned().await else { return };
-        let Ok(connection) = listener.next_connection(&context).await else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        tokio::spawn(async move {
-            connection.await;
-            drop(permit);
-        });
+        match listener.next_connection(&context, &seats).await {
+            Ok(connection) => drop(tokio::spawn(connection)),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
     }
+}
+
+/// Answers on one connection until it ends, or another one gets its seat.
+async fn serve_seated<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    seat: Seat<Holder>,
+    stream: S,
+    sender: ReaderIdentity,
+    context: Arc<ReviewContext>,
+    close: impl Future<Output = ()>,
+) {
+    let seat = Arc::new(seat);
+    seat.hold(serve_connection(Arc::clone(&seat), stream, sender, context, close)).await;
 }
 
 /// Answers on one connection until it ends. When `close` is done, the answer under way is finished first.
 async fn serve_connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    seat: Arc<Seat<Holder>>,
     stream: S,
     sender: ReaderIdentity,
     context: Arc<ReviewContext>,
     close: impl Future<Output = ()>,
 ) {
     let service = service_fn(move |request| {
+        seat.note_use();
         let (context, sender) = (Arc::clone(&context), sender.clone());
         async move { Ok::<_, Infallible>(respond(request, sender, context).await.into_http()) }
     });

@@ -7,7 +7,7 @@ use base::{Fault, quoted};
 use config::review::{ReaderRole, ReviewConfig};
 
 /// Identity at the other end of a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ReaderIdentity {
     /// User id of an account of this host.
     Account(u32),

@@ -14,17 +14,18 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
 use tracing::info;
 
 use super::{No, WitnessState};
+use crate::seats::Seats;
 use base::{Fault, clock};
 use sandbox::PartlyConfined;
 use serve::listener::watch_confinement;
 use tlog::receipt::LONGEST;
 
-/// Connections at one time; more wait.
-const ROOM: usize = 16;
+/// Most connections at a time, and most from one address.
+const CONNECTION_LIMIT: usize = 64;
+const ADDRESS_LIMIT: usize = 8;
 /// Time limit for a request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -42,15 +43,15 @@ pub(crate) fn open(memory: WitnessState, listener: StdListener, confined: Partly
         info!(role = "witness", "{held}");
         let address = listener.local_addr().map_err(failed)?;
         info!(%address, "serving on http://{address}");
-        let room = Arc::new(Semaphore::new(ROOM));
+        let seats = Seats::new(CONNECTION_LIMIT);
         let accept = async {
             loop {
-                let Ok(seat) = Arc::clone(&room).acquire_owned().await else { return };
-                let Ok((stream, _)) = listener.accept().await else {
+                let Ok((stream, caller)) = listener.accept().await else {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 };
                 let memory = Arc::clone(&memory);
+                let seat = seats.take(caller.ip().to_canonical(), ADDRESS_LIMIT);
                 tokio::spawn(async move {
                     let service = service_fn(move |request| {
                         let memory = Arc::clone(&memory);
@@ -59,8 +60,8 @@ pub(crate) fn open(memory: WitnessState, listener: StdListener, confined: Partly
                     let mut builder = http1::Builder::new();
                     builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false);
                     // However a connection ends, there is nobody to tell.
-                    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
-                    drop(seat);
+                    let answered = builder.serve_connection(TokioIo::new(stream), service);
+                    seat.hold(async { _ = answered.await }).await;
                 });
             }
         };

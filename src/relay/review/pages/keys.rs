@@ -256,6 +256,10 @@ fn limits(config: &Config) -> Markup {
             "unpacked",
             html! { "at most " (human(limits.unpacked.0)) ", and at most " (limits.ratio) " times the size of the payload" },
         ),
+        (
+            "time",
+            html! { "at most " (String::from(limits.inspection)) " of processor time for looking into a bundle, and a second more for each MiB that it brings" },
+        ),
         ("paths", html! { "at most " (limits.path) " bytes long and " (limits.depth) " folders deep" }),
         (
             "medium",
