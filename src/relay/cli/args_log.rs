@@ -149,7 +149,7 @@ pub(crate) struct LogVerify {
 /// Arguments of `log rebuild`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Only hashes are made anew: they follow from the entries. Files that do not belong to the log are
+Only what follows from the entries is made anew: hashes, and the files of officers' statements. Files that do not belong to the log are
 removed from its folder tile/, and named. Entries, the checkpoint and the keys are never changed:
 if the entries are not those of the signed head, nothing is done. Copy the folder of the log
 first if the damage is to be investigated.")]

@@ -9,7 +9,7 @@ use crate::log::search::first_since;
 use crate::log::writer::each_from;
 use crate::report;
 use crate::report::receipts::of_import;
-use crate::state::State;
+use crate::state::{State, Trust};
 use base::quoted::{printable, quoted_os};
 use base::{Error, Fault, Reason};
 use terminal::Ended;
@@ -59,20 +59,28 @@ pub(crate) fn line(number: u64, entry: &Entry) -> String {
     format!("{number:>6}  {}  {}", entry.time, printable(&report::event_text(&entry.event)))
 }
 
-/// Makes the stored hashes of the logs anew from their entries.
+/// Makes the stored hashes of the logs anew from their entries, and the files of officers' statements.
 pub(crate) fn rebuild(state: &State, args: &LogRebuild) -> Result<Ended, Error> {
     let _lock = state.lock(super::wait)?;
     let wanted = |which: &WhichLog| args.log.is_none_or(|log| log == *which);
     let mut outcome = Ok(Ended::Well);
     for which in [WhichLog::Import, WhichLog::Access].into_iter().filter(wanted) {
         // A log that cannot be mended does not keep the other one from it.
-        if let Err(fault) = rebuild_one(&folder(state, which))
+        let statements = |()| if which == WhichLog::Import { rebuild_statements(state) } else { Ok(()) };
+        if let Err(fault) = rebuild_one(&folder(state, which)).and_then(statements)
             && let Err(former) = std::mem::replace(&mut outcome, Err(Error::from(fault)))
         {
             terminal::note(former);
         }
     }
     outcome
+}
+
+fn rebuild_statements(state: &State) -> Result<(), Fault> {
+    for id in state.rebuild_statements(&Trust::load(state)?)? {
+        terminal::say(format_args!("made anew: the statements on release {id}"));
+    }
+    Ok(())
 }
 
 fn rebuild_one(folder: &Path) -> Result<(), Fault> {

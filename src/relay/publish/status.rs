@@ -15,6 +15,7 @@ use bundle::officer::{count_officers, signed_by};
 use bundle::statement::{Decision, Statement};
 use bundle::{Keyring, ReleaseId, Right};
 use config::Feed;
+use tlog::check::{LogFinding, check};
 
 /// A statement that was verified and counts: a file in the release's `statements/`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -235,6 +236,30 @@ impl State {
             (!is_known).then(|| Fault::damaged(folder.join(name).to_string_lossy(), what))
         };
         Ok(self.stored_statements(id)?.iter().filter_map(stray).collect())
+    }
+
+    /// Writes the files of statements anew that are missing or were changed, from the entries of the import log, every one
+    /// hashed again. Gives the releases whose statements they are. Fault: the log is damaged.
+    pub fn rebuild_statements(&self, trust: &Trust) -> Result<Vec<ReleaseId>, Fault> {
+        let mut damaged = trust.kept_releases();
+        damaged.retain(|id| self.statements(trust, id).is_err());
+        if damaged.is_empty() {
+            return Ok(damaged);
+        }
+        let folder = self.import_log();
+        let mut found = Vec::new();
+        let finding = check(&folder, self.log_key()?, |_, bytes, _| {
+            let record = serde_json::from_slice(bytes).ok().and_then(|entry| StatementRecord::of(&entry));
+            found.extend(record.filter(|(id, _)| damaged.contains(id)));
+        })?;
+        if let LogFinding::Bad { detail, .. } = finding {
+            return Err(Fault::damaged(folder.to_string_lossy(), detail));
+        }
+        for (id, record) in &found {
+            durable::create_dir(&self.release_path(id).join("statements"))?;
+            self.store_statement(id, record)?;
+        }
+        Ok(damaged)
     }
 
     fn stored_statements(&self, id: &ReleaseId) -> Result<Vec<(String, StatementRecord)>, Fault> {
