@@ -33,6 +33,16 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
+/// Length, in characters of the escaped form, that a text which [`quoted`] gave would have if it had not been cut. What was
+/// left out counts as it came; nobody can write the mark of the cut, since it is escaped.
+pub fn uncut_length(shown: &str) -> usize {
+    let cut = shown.rsplit_once("… (").and_then(|(before, rest)| Some((before, rest.strip_suffix(" more)")?)));
+    match cut.and_then(|(before, left)| Some(before.len().saturating_add(left.parse().ok()?))) {
+        Some(length) => length,
+        None => shown.len(),
+    }
+}
+
 /// A path or other operating-system text, made safe the same way; bytes that are no UTF-8 show as
 /// the replacement character's number.
 pub fn quoted_os(text: impl AsRef<std::ffi::OsStr>) -> String {
@@ -73,5 +83,14 @@ mod tests {
         assert_eq!(printable(&shown), shown);
         assert_eq!(printable("a\x1b\u{202e}"), "a\\u{1b}\\u{202e}");
         assert!(quoted(&"x".repeat(300)).to_string().ends_with("… (100 more)"));
+    }
+
+    #[test]
+    fn what_was_cut_counts() {
+        for length in [0, 5, 200, 201, 1234] {
+            assert_eq!(uncut_length(&quoted(&"x".repeat(length)).to_string()), length);
+        }
+        let made_up = quoted("x… (99999 more)").to_string();
+        assert_eq!(uncut_length(&made_up), made_up.len());
     }
 }

@@ -80,6 +80,15 @@ pub fn unshare(flags: UnshareFlags) -> io::Result<()> {
     unsafe { rustix::thread::unshare_unsafe(flags) }.map_err(Into::into)
 }
 
+/// Has a write beyond this process's limit on a file's length fail (`EFBIG`) instead of ending the process (`SIGXFSZ`).
+pub fn fail_beyond_limit() -> io::Result<()> {
+    // SAFETY: no handler of ours is installed or replaced: the signal is ignored.
+    if unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) } == libc::SIG_ERR {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// True if the kernel refuses to write to this block device, as it was set for it (`BLKROGET`).
 pub fn is_read_only(device: &File) -> io::Result<bool> {
     let mut set: libc::c_int = 0;

@@ -170,12 +170,13 @@ fn drop_privileges() -> rustix::io::Result<()> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
 }
 
-fn limit(rights: &Rights) -> rustix::io::Result<()> {
+fn limit(rights: &Rights) -> std::io::Result<()> {
     let at_most = |most| Rlimit { current: Some(most), maximum: Some(most) };
     setrlimit(Resource::Core, at_most(0))?;
     setrlimit(Resource::Data, at_most(rights.memory))?;
     if let Some(longest) = rights.longest_file {
-        // Pipes and connections are no files.
+        // Pipes and connections are no files. Standard error may be one, and a long one: what cannot be said is not said.
+        raw::fail_beyond_limit()?;
         setrlimit(Resource::Fsize, at_most(longest))?;
     }
     Ok(())

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::journal::Attempt;
+use base::quoted::uncut_length;
 use guard::FOREIGN_LOOK_UP;
 
 /// Agents told apart within a minute; the attempts of more are counted together.
@@ -131,8 +132,8 @@ impl Repeats {
 
 /// Length of what was asked for: what carries more is kept. Of names that show nothing the newest is.
 fn length(attempt: &Attempt) -> usize {
-    let name = attempt.host.as_ref().map_or(0, String::len);
-    if attempt.label == FOREIGN_LOOK_UP { 0 } else { attempt.target.len() + name }
+    let name = attempt.host.as_deref().map_or(0, uncut_length);
+    if attempt.label == FOREIGN_LOOK_UP { 0 } else { uncut_length(&attempt.target) + name }
 }
 
 /// Key of an agent: the name of its certificate, else its address; of IPv6 the network, within which addresses are

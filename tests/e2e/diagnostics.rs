@@ -1,9 +1,10 @@
 //! Diagnostics of the services on standard error: JSON, priorities for the journal, levels.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -24,6 +25,29 @@ fn reports(world: &World, prepare: impl FnOnce(&mut Command, &File)) -> String {
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     fs::read_to_string(path).unwrap()
+}
+
+/// A file of diagnostics that is longer than a process may write ends none: what it cannot say it does not say.
+#[test]
+fn a_long_file_of_diagnostics_ends_no_service() {
+    let user = rustix::process::getuid().as_raw();
+    let reader =
+        format!("[review]\nsocket = \"review.sock\"\n[[review.reader]]\nuser = \"{user}\"\nrole = \"officer\"\n");
+    let world = World::with_config(&CONFIG.replace("[serve]\n", &format!("{reader}[serve]\n")));
+    let mut file = File::create(world.path("stderr")).unwrap();
+    file.seek(SeekFrom::Start(2 << 30)).unwrap();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = world.command(&["up", "--listen", &address.to_string()]);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().unwrap();
+    until("agents are answered", || answers(address).is_ok_and(|length| length > 0));
+    until("the pages answer", || {
+        let Ok(mut stream) = UnixStream::connect(world.state().join("review.sock")) else { return false };
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let asked = stream.write_all(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n");
+        asked.and_then(|()| stream.read(&mut [0; 64])).is_ok_and(|length| length > 0)
+    });
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 /// The first bytes of an answer to a request for the index, counted.

@@ -176,7 +176,6 @@ fn words(tried: Tried) -> String {
     match tried {
         Tried::Done => "succeeds".into(),
         Tried::Signal(31) => "SIGSYS".into(),
-        Tried::Signal(25) => "SIGXFSZ".into(),
         Tried::Signal(number) => format!("signal {number}"),
         Tried::Errno(number) => NAMES
             .iter()
@@ -198,6 +197,7 @@ const NAMES: &[(i32, &str)] = &[
     (libc::EBUSY, "EBUSY"),
     (libc::EEXIST, "EEXIST"),
     (libc::EXDEV, "EXDEV"),
+    (libc::EFBIG, "EFBIG"),
     (libc::ENODEV, "ENODEV"),
     (libc::EINVAL, "EINVAL"),
     (libc::ENOSPC, "ENOSPC"),

@@ -2,7 +2,7 @@
 //! not a log: it proves nothing, it is only the server's word, and its oldest part is dropped. Attempts to send
 //! something are recorded elsewhere ([`Attempt`](serve::journal::Attempt)).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,15 @@ pub(crate) struct Agent {
     pub program: String,
     /// Downloads, by feed.
     pub feeds: BTreeMap<String, Pulled>,
+}
+
+/// Address, certificate and program: what tells an agent from others.
+type AgentKey = (String, Option<String>, String);
+
+impl Agent {
+    fn key(&self) -> AgentKey {
+        (self.address.clone(), self.certificate.clone(), self.program.clone())
+    }
 }
 
 /// Downloads of a feed by an agent.
@@ -98,8 +107,10 @@ impl Agents {
         if pulls.is_empty() {
             return Ok(());
         }
+        let mut places: HashMap<_, _> =
+            agents.agents.iter().enumerate().map(|(place, agent)| (agent.key(), place)).collect();
         for pull in pulls {
-            agents.add(pull);
+            agents.add(&mut places, pull);
         }
         agents.forget_oldest();
         let bytes = serde_json::to_vec(&agents)
@@ -107,17 +118,13 @@ impl Agents {
         durable::replace_derived(&folder.join(NAME), &bytes)
     }
 
-    fn add(&mut self, pull: Pull) {
+    /// Adds a line; `places` are those of the agents by their keys.
+    fn add(&mut self, places: &mut HashMap<AgentKey, usize>, pull: Pull) {
         self.newest = pull.id;
-        let same =
-            |a: &Agent| a.address == pull.agent && a.program == pull.program && a.certificate == pull.certificate;
-        let place = self.agents.iter().position(same).unwrap_or_else(|| {
-            self.agents.push(Agent {
-                address: pull.agent.clone(),
-                certificate: pull.certificate.clone(),
-                program: pull.program.clone(),
-                feeds: BTreeMap::new(),
-            });
+        let agent =
+            Agent { address: pull.agent, certificate: pull.certificate, program: pull.program, feeds: BTreeMap::new() };
+        let place = *places.entry(agent.key()).or_insert_with(|| {
+            self.agents.push(agent);
             self.agents.len() - 1
         });
         let Some(agent) = self.agents.get_mut(place) else { return };
