@@ -65,6 +65,11 @@ impl Published {
         self.root.join("tuf").join(name)
     }
 
+    /// Takes this key for the import log's, whatever lies in the folder. Fault: another was read already.
+    pub fn expect_log_key(&self, key: Verifier) -> Result<(), Fault> {
+        self.log_key.set(key).map_err(|_| Fault::Internal("the log's key was read before the expected one was given"))
+    }
+
     /// The import log's public key.
     pub fn log_key(&self) -> Result<&Verifier, Fault> {
         if let Some(key) = self.log_key.get() {

@@ -229,6 +229,22 @@ fn statements_are_made_anew_from_the_log() {
     assert!(world.relay(&["show", "feed/3"]).out.contains("withdrawn"));
 }
 
+/// A server that was given the log's key shows nothing of a log that somebody made with another.
+#[test]
+fn a_server_with_the_logs_key_shows_no_other_log() {
+    let world = world();
+    let key = fs::read_to_string(world.state().join("log/import/vkey")).unwrap();
+    let other = World::new();
+    other.publish("feed", 1, ONE);
+    let start = |world: &World| {
+        Server::launch(&mut world.command(&["serve", "--listen", "127.0.0.1:0", "--log-key", key.trim()]))
+    };
+    assert!(start(&world).get("/c/a.hdb", "").body.contains("Other"));
+    assert_eq!(start(&other).get("/c/a.hdb", "").status, 404);
+    let ran = other.relay(&["serve", "--log-key", "nothing"]).expect(2);
+    assert!(ran.err.contains("--log-key"), "{}", ran.err);
+}
+
 /// A server that runs never goes back to what was withdrawn, and keeps what it has when the pointer is taken away.
 #[test]
 fn a_running_server_does_not_go_back() {

@@ -298,9 +298,22 @@ pub(crate) struct Serve {
     /// Address and port to listen on. May be given several times. Default: serve.listen of the config.
     #[arg(long, value_name = "IP:PORT")]
     pub listen: Vec<SocketAddr>,
+    /// Public key of the import log, or the file that holds it (log/import/vkey), kept outside of the state folder: then
+    /// nobody who can write there shows a set by a key of their own. Default: the key in the state folder.
+    #[arg(long, value_name = "VKEY")]
+    pub log_key: Option<String>,
     /// Process id of the supervisor; this process ends with it. `up` starts its server so.
     #[arg(long, hide = true, value_name = "PID")]
     pub supervised: Option<i32>,
+}
+
+impl Serve {
+    /// The same options as arguments of a command line.
+    pub(crate) fn to_args(&self) -> Vec<String> {
+        let listen = self.listen.iter().flat_map(|address| ["--listen".to_owned(), address.to_string()]);
+        let key = self.log_key.iter().flat_map(|key| ["--log-key".to_owned(), key.clone()]);
+        listen.chain(key).collect()
+    }
 }
 
 /// Arguments of `up`.

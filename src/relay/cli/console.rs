@@ -42,7 +42,8 @@ pub(crate) fn up(root: &Path, args: &Up, log: LogArgs) -> Result<Ended, Error> {
     if args.kiosk {
         return kiosk(root, &config, args, log);
     }
-    Supervisor { root, log, listen: &args.serve.listen, selftest_every: args.prove.0 }.run(&config, || {
+    let server = args.serve.to_args();
+    Supervisor { root, log, server: &server, selftest_every: args.prove.0 }.run(&config, || {
         super::serve::check_addresses(&config, &args.serve)?;
         super::sinkhole::check_addresses(&config)?;
         super::review::check_addresses(root, &config)
@@ -57,7 +58,7 @@ fn kiosk(root: &Path, config: &Config, args: &Up, log: LogArgs) -> Result<Ended,
         return Err(Fault::usage(wrong, next).into());
     }
     let mut up = vec!["--prove".to_owned(), String::from(args.prove)];
-    up.extend(args.serve.listen.iter().flat_map(|address| ["--listen".to_owned(), address.to_string()]));
+    up.extend(args.serve.to_args());
     up.extend(log.to_args());
     show(&State::open(root)?, config, String::new(), Some(up))?;
     Ok(Ended::Well)

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use rustix::process::Signal;
 
 use super::args::Serve;
-use super::selftest;
+use super::{selftest, verify};
 use crate::processes::sockets::Sockets;
 use crate::rights::ProcessRole;
 use crate::state::{State, progress};
@@ -25,6 +25,7 @@ pub(crate) fn run(state: &State, args: &Serve, sockets: Sockets) -> Result<Ended
         end_with(supervisor, Signal::KILL)?;
     }
     let config = state.config()?;
+    let log_key = args.log_key.as_deref().map(verify::read_key).transpose()?;
     // If the isolation self-test does not pass, nothing is served.
     let proof = selftest::before(state.root(), &[ProcessRole::Server], &config)?;
     let tls = Tls::load(&state.tls(), &config.serve)?;
@@ -38,6 +39,9 @@ pub(crate) fn run(state: &State, args: &Serve, sockets: Sockets) -> Result<Ended
     // Opened from inside, so that the permissions of the folders above do not matter.
     std::env::set_current_dir(state.root()).during("enter", state.root())?;
     let inside = State::open(std::path::Path::new("."))?;
+    if let Some(key) = log_key {
+        inside.published().expect_log_key(key)?;
+    }
     let (journal, shown) = (inside.access_journal(), inside.clone());
     let import = Box::new(move |now| {
         let running = progress::read(&shown).ok().flatten().filter(|progress| progress.is_running(now))?;

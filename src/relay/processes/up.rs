@@ -3,7 +3,6 @@
 //! again. The supervisor itself reads no byte from the network or a medium.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::pin;
 use std::process::{Command, ExitStatus, Stdio};
@@ -35,8 +34,8 @@ pub(crate) struct Supervisor<'a> {
     pub root: &'a Path,
     /// Diagnostics of the services.
     pub log: LogArgs,
-    /// Addresses that the server listens on; those of the config if there is none.
-    pub listen: &'a [SocketAddr],
+    /// Options of the server.
+    pub server: &'a [String],
     /// Time between two self-tests.
     pub selftest_every: Duration,
 }
@@ -146,10 +145,7 @@ impl Supervisor<'_> {
         let mut command = self.command();
         match service {
             Service::Keeper => command.arg("settle"),
-            Service::Server => {
-                let addresses = self.listen.iter().flat_map(|address| ["--listen".to_owned(), address.to_string()]);
-                command.arg("serve").args(addresses)
-            }
+            Service::Server => command.arg("serve").args(self.server),
             Service::Sinkhole => command.arg("sinkhole"),
             Service::Review => command.arg("review"),
             Service::Export => command.args(["log", "export", "--configured"]),
