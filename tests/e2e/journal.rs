@@ -49,10 +49,13 @@ fn a_number_that_is_used_again_hides_nothing() {
     world.relay(&["settle"]).expect(0);
     write(&journal(&world), &format!("{}{}{}", line(8, "upload"), line(7, "two"), line(u64::MAX, "three")));
     world.relay(&["settle"]).expect(0);
-    write(&journal(&world), &line(1, "four"));
+    // Nor does a date from which on nothing else would be the newest.
+    write(&journal(&world), &line(1, "four").replace("2026-01-01", "9999-01-01"));
     world.relay(&["settle"]).expect(0);
     assert_eq!(labels(&world), ["one", "upload", "two", "three", "four"]);
     assert_eq!(world.attempts().iter().map(|a| a["id"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    let last = world.attempts().pop().unwrap();
+    assert!(!last["at"].as_str().unwrap().starts_with("9999"), "{last}");
 }
 
 /// A lock that is held stops no command: what stands in the journal is taken, each line once, and others are not kept

@@ -9,7 +9,7 @@ use crate::log::writer::Log;
 use crate::rights::ProcessRole;
 use base::{Fault, Timestamp};
 use sandbox::report::SelfTest;
-use serve::journal::{Attempt, JournalLine, LONGEST_LINE, NAME};
+use serve::journal::{Attempt, JournalLine, LONGEST_LINE, NAME, Pull};
 
 /// Bytes of the journal that are taken at once.
 const PIECE: usize = 1 << 20;
@@ -25,7 +25,7 @@ pub fn drain(folder: &Path, log: &mut Log, now: Timestamp, full: u64) -> Result<
     journal.take(|lines, first| {
         let (mut events, mut pulls) = (Vec::new(), Vec::new());
         for (line, number) in lines.iter().zip(first..) {
-            match read_line(line, number) {
+            match read_line(line, number, now) {
                 JournalLine::Attempt(attempt) => events.push(Event::Attempt(*attempt)),
                 JournalLine::SelfTest(result) => events.push(Event::SelfTest(*result)),
                 JournalLine::Pull(pull) => pulls.push(*pull),
@@ -49,12 +49,17 @@ fn number_of(event: &Event) -> u64 {
     }
 }
 
-/// Reads a line as the server wrote it, under the keeper's number; a line that cannot be read is evidence too.
-fn read_line(line: &[u8], number: u64) -> JournalLine {
+/// Reads a line as the server wrote it, under the keeper's number, and not dated ahead of `now`; a line that cannot be read
+/// is evidence too.
+fn read_line(line: &[u8], number: u64, now: Timestamp) -> JournalLine {
     let read = if line.len() <= LONGEST_LINE { serde_json::from_slice(line).ok() } else { None };
     match read {
-        Some(JournalLine::Attempt(attempt)) => JournalLine::Attempt(Box::new(Attempt { id: number, ..*attempt })),
-        Some(JournalLine::Pull(pull)) => JournalLine::Pull(Box::new(serve::journal::Pull { id: number, ..*pull })),
+        Some(JournalLine::Attempt(attempt)) => {
+            JournalLine::Attempt(Box::new(Attempt { id: number, at: attempt.at.min(now), ..*attempt }))
+        }
+        Some(JournalLine::Pull(pull)) => {
+            JournalLine::Pull(Box::new(Pull { id: number, pulled: pull.pulled.min(now), ..*pull }))
+        }
         Some(JournalLine::SelfTest(result)) if writer_of(&result).is_some() => {
             let by = writer_of(&result).map(|role| role.rights().name.to_owned());
             JournalLine::SelfTest(Box::new(SelfTest { id: Some(number), by, ..*result }))
@@ -62,6 +67,7 @@ fn read_line(line: &[u8], number: u64) -> JournalLine {
         // A self-test of another process was not written by one that says what it proved of itself.
         Some(JournalLine::SelfTest(_)) | None => JournalLine::Attempt(Box::new(Attempt {
             id: number,
+            at: now,
             count: 1,
             label: "journal-damaged".into(),
             target: base::quoted(&String::from_utf8_lossy(line)).to_string(),

@@ -8,6 +8,17 @@ use base::Timestamp;
 use guard::Guard;
 use serve::journal::Attempt;
 
+/// Most groups of a tally. Of days the oldest is left out for a new one; agents and labels beyond that are one group.
+const GROUPS: usize = 10_000;
+/// Most labels of a day; more are one.
+const LABELS: usize = 200;
+/// Most agents that a tally tells apart, over all its groups.
+const AGENTS: usize = 200_000;
+/// Longest text of an attempt that a tally keeps, in characters.
+const LONGEST: usize = 300;
+/// Name and label of the group of those that are not told apart.
+const OTHERS: (&str, &str) = ("(others)", "flood");
+
 /// Row of `refusals --json`: the most attempts first; with `--by day` the newest day first.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -24,7 +35,7 @@ pub(crate) struct RefusalRow {
     pub submission: bool,
     /// Number of attempts.
     pub count: u64,
-    /// Number of agents that made them.
+    /// Number of agents that made them; at least so many, where a tally has more agents than it tells apart.
     pub agents: u64,
     /// Time of the first attempt.
     pub first: Timestamp,
@@ -67,22 +78,37 @@ struct AttemptGroup {
 pub(crate) struct Tally {
     by: GroupBy,
     groups: BTreeMap<(String, String), AttemptGroup>,
+    /// Agents in all groups.
+    agents: usize,
 }
 
 impl Tally {
     /// Tally without attempts.
     pub(crate) fn new(by: GroupBy) -> Self {
-        Self { by, groups: BTreeMap::new() }
+        Self { by, groups: BTreeMap::new(), agents: 0 }
     }
 
-    /// Counts an attempt.
+    /// Counts an attempt. What a tally keeps is bounded, however many agents there seem to be, and whatever a server that
+    /// was taken over wrote of them.
     pub(crate) fn add(&mut self, attempt: Attempt) {
+        let mut attempt = clipped(attempt);
         let group = match self.by {
             GroupBy::Agent => attempt.agent.clone(),
             GroupBy::Product => String::new(),
             GroupBy::Day => day(attempt.at),
         };
-        let attempts = self.groups.entry((group, attempt.label.clone())).or_insert_with(|| AttemptGroup {
+        let mut key = (group, attempt.label.clone());
+        if !self.groups.contains_key(&key) && self.is_full_for(&key.0) {
+            if self.by != GroupBy::Day {
+                OTHERS.0.clone_into(&mut key.0);
+            }
+            OTHERS.1.clone_into(&mut key.1);
+            OTHERS.1.clone_into(&mut attempt.label);
+        }
+        if self.by == GroupBy::Day && self.groups.len() > GROUPS {
+            self.groups.pop_first();
+        }
+        let attempts = self.groups.entry(key).or_insert_with(|| AttemptGroup {
             first: attempt.at,
             count: 0,
             agents: BTreeSet::new(),
@@ -90,9 +116,22 @@ impl Tally {
         });
         attempts.count += attempt.count;
         attempts.first = attempts.first.min(attempt.at);
-        attempts.agents.insert(attempt.agent.clone());
+        if self.agents < AGENTS && attempts.agents.insert(attempt.agent.clone()) {
+            self.agents += 1;
+        }
         if attempt.at >= attempts.newest.at {
             attempts.newest = attempt;
+        }
+    }
+
+    /// True if there is no room for another label of this group, or for another group.
+    fn is_full_for(&self, group: &str) -> bool {
+        match self.by {
+            GroupBy::Agent | GroupBy::Product => self.groups.len() >= GROUPS,
+            GroupBy::Day => {
+                let of_day = self.groups.range((group.to_owned(), String::new())..);
+                of_day.take_while(|((day, _), _)| day == group).count() >= LABELS
+            }
         }
     }
 
@@ -124,6 +163,24 @@ impl Tally {
     }
 }
 
+/// The parts of an attempt that a row shows, none of them longer than an honest one is.
+fn clipped(attempt: Attempt) -> Attempt {
+    let clip = |text: String| if text.len() <= LONGEST { text } else { text.chars().take(LONGEST).collect() };
+    Attempt {
+        label: clip(attempt.label),
+        agent: clip(attempt.agent),
+        method: clip(attempt.method),
+        target: clip(attempt.target),
+        host: attempt.host.map(clip),
+        sni: attempt.sni.map(clip),
+        user_agent: attempt.user_agent.map(clip),
+        at: attempt.at,
+        count: attempt.count,
+        submission: attempt.submission,
+        ..Attempt::default()
+    }
+}
+
 /// Day in UTC, such as `2026-01-01`.
 fn day(at: Timestamp) -> String {
     at.to_string().chars().take("2026-01-01".len()).collect()
@@ -147,5 +204,49 @@ fn row(by: GroupBy, group: String, attempts: &AttemptGroup, guard: &Guard) -> Re
         meaning: about.map_or(unknown, |e| &e.meaning).to_owned(),
         remedy: about.map_or("Read the entry: gaprelay log show --log access.", |e| &e.remedy).to_owned(),
         label: newest.label,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(agent: String, label: &str, day: u64) -> Attempt {
+        let at = Timestamp::from_secs(day * 86_400);
+        Attempt { at, count: 1, agent, label: label.into(), submission: true, ..Attempt::default() }
+    }
+
+    /// Forged addresses and labels do not fill the memory of whoever counts them, and hide nobody who was there before.
+    #[test]
+    fn a_tally_is_bounded() {
+        let (mut agents, mut products, mut days) =
+            (Tally::new(GroupBy::Agent), Tally::new(GroupBy::Product), Tally::new(GroupBy::Day));
+        agents.add(attempt("10.0.0.1".into(), "upload", 1));
+        for number in 0..GROUPS as u64 + 500 {
+            agents.add(attempt(format!("agent {number}"), "upload", 1));
+            products.add(attempt("10.0.0.1".into(), &format!("label {number}"), 1));
+            days.add(attempt("10.0.0.1".into(), "upload", number));
+        }
+        agents.add(attempt("10.0.0.1".into(), "upload", 2));
+        let long = Attempt { target: "x".repeat(100_000), ..attempt("10.0.0.1".into(), "upload", 2) };
+        agents.add(long);
+        let guard = Guard::shipped().unwrap();
+        let rows = agents.rows(&guard);
+        assert_eq!(rows.len(), GROUPS + 1);
+        assert_eq!((rows[0].agent.as_deref(), rows[0].count, rows[0].label.as_str()), (Some("(others)"), 501, "flood"));
+        let known = rows.iter().find(|row| row.agent.as_deref() == Some("10.0.0.1")).unwrap();
+        assert_eq!((known.count, known.request.len()), (3, LONGEST));
+        assert_eq!(products.rows(&guard).iter().map(|row| row.count).sum::<u64>(), GROUPS as u64 + 500);
+        let rows = days.rows(&guard);
+        assert_eq!(rows.len(), GROUPS + 1);
+        assert_eq!(rows[0].day, Some(day(Timestamp::from_secs((GROUPS as u64 + 499) * 86_400))), "the newest are kept");
+        // Labels of one day do not push out the days before.
+        let mut days = Tally::new(GroupBy::Day);
+        days.add(attempt("10.0.0.1".into(), "upload", 1));
+        for number in 0..GROUPS as u64 + 500 {
+            days.add(attempt("10.0.0.1".into(), &format!("label {number}"), 2));
+        }
+        let rows = days.rows(&guard);
+        assert_eq!((rows.len(), rows.last().unwrap().label.as_str()), (LABELS + 2, "upload"));
     }
 }
