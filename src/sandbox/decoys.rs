@@ -110,8 +110,13 @@ impl Decoys {
             source: e,
         };
         let sockets = plant_files(&folder).map_err(failed)?;
-        let victim =
-            start(ourselves(Path::new("/")).args(["worker", "wait"]).stdin(Stdio::piped()).stdout(Stdio::null()))?;
+        let victim = start(
+            ourselves(Path::new("/"))
+                .args(["worker", "wait"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null()),
+        )?;
         let port = |listener: &TcpListener| listener.local_addr().map(|a| a.port());
         let targets = AttemptTargets {
             tcp: port(&self.tcp).map_err(failed)?,

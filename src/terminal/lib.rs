@@ -11,6 +11,7 @@ pub mod help;
 pub(crate) mod kinds;
 pub mod manual;
 pub mod offline;
+pub mod relayed;
 pub mod verdicts;
 
 use std::fmt::Display;

@@ -45,8 +45,8 @@ fn outcomes(ran: &Ran) -> Vec<String> {
 
 /// Processes that answered, in their order.
 fn answered(ran: &Ran) -> Vec<String> {
-    let line =
-        |line: &str| line.strip_prefix("hostile examiner: process ")?.strip_suffix(" answers").map(str::to_owned);
+    let begin = "gaprelay: the examiner says: hostile examiner: process ";
+    let line = |line: &str| line.strip_prefix(begin)?.strip_suffix(" answers").map(str::to_owned);
     ran.err.lines().filter_map(line).collect()
 }
 
@@ -192,4 +192,46 @@ fn no_service_outlives_its_supervisor() {
     server.daemon.signal(Signal::KILL);
     server.daemon.wait();
     until("nobody is left", || running(&world).is_empty());
+}
+
+/// What a worker writes to standard error reaches the operator as its words, printable, and so much of it; and no worker
+/// holds what may be the operator's terminal.
+#[test]
+fn no_worker_holds_the_terminal() {
+    for role in ["reader", "examiner"] {
+        let world = World::with_config(STRIPS);
+        let library = shim(world.dir.path(), "hostile");
+        world.bundle("auto", 1, ONE);
+        let start = |how: &str, name: &str| {
+            let file = fs::File::create(world.path(name)).unwrap();
+            let mut command = world.command(&["import", "--json", "--operator", "operator"]);
+            command.arg(world.path("stick")).env("LD_PRELOAD", &library).env("HOSTILE", how).env("HOSTILE_ROLE", role);
+            command.stdin(file.try_clone().unwrap()).stdout(Stdio::null()).stderr(file).spawn().unwrap()
+        };
+        assert!(start("speaks", "terminal").wait().unwrap().success());
+        let told = fs::read(world.path("terminal")).unwrap();
+        assert!(!told.contains(&0x1b) && told.len() < 64 << 10, "{role}: {} bytes", told.len());
+        let words = format!("the {role} says: \\u{{1b}}]0;owned\\u{{7}}");
+        assert!(String::from_utf8_lossy(&told).contains(&words), "{role}: {}", String::from_utf8_lossy(&told));
+
+        world.bundle("auto", 2, ONE);
+        let mut import = start("waits", "terminal");
+        let find = || {
+            let state = world.state().to_str().unwrap().to_owned();
+            let is = |line: &str| line.contains(&format!("worker {role} ")) && line.contains(&state);
+            running(&world).into_iter().find(|(_, line)| is(line)).map(|(id, _)| id)
+        };
+        let links = |id: i32| -> Vec<String> {
+            let fds = fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten().flatten();
+            fds.filter_map(|fd| Some(fs::read_link(fd.path()).ok()?.to_string_lossy().into_owned())).collect()
+        };
+        until("the worker runs", || find().is_some_and(|id| links(id).len() >= 3));
+        let held = links(find().unwrap());
+        assert!(
+            held.iter().all(|link| !link.ends_with("terminal") && !link.starts_with("/dev/pts")),
+            "{role}: {held:?}"
+        );
+        kill_process(Pid::from_child(&import), Signal::TERM).unwrap();
+        import.wait().unwrap();
+    }
 }

@@ -12,6 +12,7 @@
  *   HOSTILE=waits        the same, and they are waited for
  *   HOSTILE=drips        they answer without end, and say nothing
  *   HOSTILE=leaves       they leave more in their pipes than was asked for, and other flags
+ *   HOSTILE=speaks       they write to standard error what would move a cursor, and much of it
  *   HOSTILE=tells        they tell which process answers
  *   HOSTILE_ONCE=PATH    only the first process of the role, which makes this file
  *   HOSTILE_ROLE=NAME    which of them: reader, examiner, keeper, server, sinkhole, post, review, exporter
@@ -176,6 +177,10 @@ ssize_t write(int fd, const void *bytes, size_t size) {
         for (int i = 0; i < 5000; i++) (REAL(write))(fd, more, sizeof more);
         for (int end = 0; end < 2; end++) fcntl(end, F_SETFL, O_NONBLOCK | O_DIRECT);
         return done;
+    }
+    if (answer && mine("speaks") && !tried++) {
+        static const char words[] = "\033]0;owned\007\033[2J\033[1;1Hgaprelay: imported, all is well\n";
+        for (int i = 0; i < 20000; i++) syscall(SYS_write, 2, words, sizeof words - 1);
     }
     if (answer && mine("tells") && !tried++) {
         char line[100];

@@ -2,7 +2,8 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use rustix::process::Signal;
@@ -15,6 +16,7 @@ use crate::import::{ImportOutcome, JudgedBundle, ProgressEvent, import};
 use crate::keeper::Keeper;
 use crate::processes::examiners::ExaminerSupervisor;
 use crate::processes::sockets::Sockets;
+use crate::processes::stderr::StderrRelay;
 use crate::processes::worker;
 use crate::publish::ReleaseStatus;
 use crate::settle::{SettleReport, has_inbox_items, settle, settle_between};
@@ -125,32 +127,44 @@ fn supervise(root: &Path, args: &Import) -> Result<Ended, Error> {
 fn wait_for(root: &Path, mut command: Command, media: &[PathBuf]) -> Result<ExitStatus, Fault> {
     let keeper = Path::new("the keeper");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().during("wait for", keeper)?;
-    runtime.block_on(async {
+    let stderr = Arc::new(StderrRelay::default());
+    let ended = runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).during("wait for", keeper)?;
         let mut terminate = signal(SignalKind::terminate()).during("wait for", keeper)?;
         let mut hangup = signal(SignalKind::hangup()).during("wait for", keeper)?;
-        let (mut examiners, mut ends) = ExaminerSupervisor::start(root)?;
+        let (mut examiners, mut ends) = ExaminerSupervisor::start(root, &stderr)?;
         // They end with this process, or where it stops waiting for the keeper.
         let mut readers = Vec::new();
         for path in media {
-            let (reader, pipes) = worker::start_reader(root, path)?;
+            let (reader, pipes) = worker::start_reader(root, path, &stderr)?;
             readers.push(reader);
             ends.add(pipes);
         }
         ends.pass_to(&mut command)?;
-        command.arg("--").args(media);
+        command.arg("--").args(media).stdin(Stdio::null());
         let mut child = start_awaited(command)?;
         drop(ends);
-        loop {
+        let ended = loop {
             tokio::select! {
-                ended = child.wait() => return ended.during("wait for", keeper),
+                ended = child.wait() => break ended.during("wait for", keeper),
                 order = examiners.next_order() => examiners.carry_out(order).await,
                 _ = interrupt.recv() => stop(&child),
                 _ = terminate.recv() => stop(&child),
                 _ = hangup.recv() => stop(&child),
             }
+        };
+        // One that cannot be ended now ends with this process.
+        let _ = examiners.end().await;
+        for reader in &mut readers {
+            let _ = reader.kill().await;
         }
-    })
+        ended
+    });
+    if ended.is_ok() {
+        // All of them are gone, and what they said last is shown.
+        stderr.finish();
+    }
+    ended
 }
 
 /// Operator of an import: the person behind `sudo`, else the user; under another name if one is given.

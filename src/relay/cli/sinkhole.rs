@@ -1,5 +1,6 @@
 //! `gaprelay sinkhole`: DNS server for the names in the config.
 
+use std::io::PipeReader;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -35,9 +36,12 @@ pub(crate) fn run(state: &State, args: &args::SinkholeArgs, sockets: Sockets) ->
     let zones = Zones::load(&config.dns, state.root())?;
     let proof = selftest::before(state.root(), &[ProcessRole::Sinkhole, ProcessRole::UdpForwarder], &config)?;
     let (packets, listeners) = if sockets.is_empty() { bind_all(&config)? } else { sockets.look_ups()? };
-    let start = |(address, socket)| Ok((address, start_forwarder(state.root(), socket)?));
-    let forwarders = packets.into_iter().map(start).collect::<Result<_, Fault>>()?;
-    let sockets = QuerySockets { forwarders, listeners };
+    let mut sockets = QuerySockets { forwarders: Vec::new(), said: Vec::new(), listeners };
+    for (address, socket) in packets {
+        let (forwarder, said) = start_forwarder(state.root(), socket)?;
+        sockets.forwarders.push((address, forwarder));
+        sockets.said.push(said);
+    }
     std::env::set_current_dir(state.root()).during("enter", state.root())?;
     let inside = State::open(Path::new("."))?;
     answer(&inside, &config, zones, sockets, proof)?;
@@ -75,11 +79,13 @@ fn bind(address: SocketAddr) -> Result<(OwnedFd, TcpListener), Fault> {
     }
 }
 
-/// Starts a UDP forwarder with the socket; returns our end of the pair of sockets. The forwarder ends with this process.
-fn start_forwarder(root: &Path, socket: OwnedFd) -> Result<OwnedFd, Fault> {
+/// Starts a UDP forwarder with the socket; returns our end of the pair of sockets, and of the pipe that is its standard
+/// error. The forwarder ends with this process.
+fn start_forwarder(root: &Path, socket: OwnedFd) -> Result<(OwnedFd, PipeReader), Fault> {
+    let (said, says) = std::io::pipe().during("open", Path::new("a pipe for standard error"))?;
     let (ours, theirs) = forwarder::pair().during("make", Path::new("a pair of sockets"))?;
     let mut command = ourselves(root);
     command.args(["worker", "post", "--supervisor", &our_id()]);
-    start(command.stdin(Stdio::from(socket)).stdout(Stdio::from(theirs)))?;
-    Ok(ours)
+    start(command.stdin(Stdio::from(socket)).stdout(Stdio::from(theirs)).stderr(says))?;
+    Ok((ours, said))
 }

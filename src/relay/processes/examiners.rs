@@ -19,6 +19,7 @@ use std::io::{self, PipeWriter, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, fcntl_setfl, open};
@@ -28,12 +29,14 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 
 use super::pipes::{PIPE_SIZE, start_piped};
+use super::stderr::StderrRelay;
 use base::Fault;
 use base::error::IoContext as _;
 use base::ipc::channel::RequestChannel;
 use base::ipc::timed_pipe::TimedPipe;
 use inspect::Examiners;
 use sandbox::worker::{our_id, ourselves, start_awaited};
+use terminal::relayed::Speaker;
 
 /// Time limit for starting or ending an examiner, as the keeper waits for it.
 const TIME_LIMIT: Duration = Duration::from_mins(1);
@@ -51,6 +54,7 @@ pub(crate) struct ExaminerSupervisor {
     orders: pipe::Receiver,
     reports: PipeWriter,
     newest: Option<tokio::process::Child>,
+    stderr: Arc<StderrRelay>,
 }
 
 /// Keeper's ends of the four pipes (requests, replies, orders, reports), and of two (requests, replies) for each reader,
@@ -81,7 +85,7 @@ impl KeeperEnds {
 
 impl ExaminerSupervisor {
     /// Starts the first examiner, which confines itself while the keeper does. Needs the runtime that waits for the keeper.
-    pub(crate) fn start(root: &Path) -> Result<(Self, KeeperEnds), Fault> {
+    pub(crate) fn start(root: &Path, stderr: &Arc<StderrRelay>) -> Result<(Self, KeeperEnds), Fault> {
         let opened = || -> io::Result<_> {
             let ((requests_end, requests), (replies, replies_end)) = (io::pipe()?, io::pipe()?);
             let ((ordered, orders), (reports, report_to)) = (io::pipe()?, io::pipe()?);
@@ -98,6 +102,7 @@ impl ExaminerSupervisor {
                 orders: pipe::Receiver::from_owned_fd(ordered.into())?,
                 reports: report_to,
                 newest: None,
+                stderr: Arc::clone(stderr),
             };
             Ok((supervisor, KeeperEnds(vec![requests.into(), replies.into(), orders.into(), reports.into()])))
         };
@@ -129,7 +134,7 @@ impl ExaminerSupervisor {
 
     /// Ends the examiner, if there is one. It could start no process and pass on no descriptor, so its ends of the pipes
     /// are closed with it.
-    async fn end(&mut self) -> Result<(), Fault> {
+    pub(crate) async fn end(&mut self) -> Result<(), Fault> {
         if let Some(newest) = &mut self.newest {
             newest.kill().await.during("end", Path::new("the examiner"))?;
         }
@@ -147,6 +152,7 @@ impl ExaminerSupervisor {
         let (requests, replies) = ends.during("open", path)?;
         let mut command = examiner_on(&self.root);
         command.stdin(requests).stdout(replies);
+        self.stderr.attach(&mut command, Speaker::Worker("examiner"))?;
         self.newest = Some(start_awaited(command)?);
         Ok(())
     }
@@ -276,19 +282,22 @@ impl Examiners for SupervisedExaminers {
 pub(crate) struct OwnExaminers {
     root: PathBuf,
     newest: Option<Child>,
+    stderr: StderrRelay,
 }
 
 impl OwnExaminers {
     /// Starts none yet.
     pub(crate) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), newest: None }
+        Self { root: root.to_owned(), newest: None, stderr: StderrRelay::default() }
     }
 }
 
 impl Examiners for OwnExaminers {
     fn fresh(&mut self) -> Result<RequestChannel, Fault> {
         self.end();
-        let (child, requests, replies) = start_piped(&mut examiner_on(&self.root))?;
+        let mut command = examiner_on(&self.root);
+        self.stderr.attach(&mut command, Speaker::Worker("examiner"))?;
+        let (child, requests, replies) = start_piped(&mut command)?;
         self.newest = Some(child);
         RequestChannel::new(requests, replies)
     }
@@ -298,6 +307,7 @@ impl Examiners for OwnExaminers {
             // It may have ended by itself.
             let _ = newest.kill();
             let _ = newest.wait();
+            self.stderr.finish();
         }
     }
 }

@@ -13,5 +13,6 @@
 pub(crate) mod examiners;
 pub(crate) mod pipes;
 pub(crate) mod sockets;
+pub(crate) mod stderr;
 pub(crate) mod up;
 pub(crate) mod worker;

@@ -13,6 +13,7 @@ use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
+use super::stderr::StderrRelay;
 use base::error::IoContext as _;
 use base::lock::Lock;
 use base::{Error, Fault};
@@ -20,6 +21,7 @@ use config::Config;
 use sandbox::worker::{our_id, ourselves, start_awaited, stop};
 use terminal::Ended;
 use terminal::diagnostics::LogArgs;
+use terminal::relayed::Speaker;
 
 /// Shortest time between two self-tests.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -84,52 +86,59 @@ impl Supervisor<'_> {
         let _only = self.lock()?;
         // A service that cannot listen would be started again for ever.
         free()?;
-        runtime.block_on(async {
-            let (mut terminate, mut interrupt) =
-                (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
-            passed(self.start_selftest()?.wait().await.map_err(failed)?)?;
-            self.settle_once().await?;
-            let pause = self.selftest_every.max(SHORTEST);
-            let mut timer = tokio::time::interval_at(tokio::time::Instant::now() + pause, pause);
-            let mut selftest: Option<Child> = None;
-            let start = |service| Ok((service, self.start(service)?));
-            let mut services = Service::configured(config).into_iter().map(start).collect::<Result<Vec<_>, Fault>>()?;
-            loop {
-                tokio::select! {
-                    _ = terminate.recv() => break,
-                    _ = interrupt.recv() => break,
-                    _ = timer.tick(), if selftest.is_none() => selftest = Some(self.start_selftest()?),
-                    ended = end_of(&mut selftest) => {
-                        selftest = None;
-                        passed(ended.map_err(failed)?)?;
-                    }
-                    (place, ended) = first_end(&mut services) => {
-                        let Some((service, child)) = services.get_mut(place) else { continue };
-                        let (service_name, status) = (service.name(), ended.map_err(failed)?);
-                        warn!(
-                            service = service_name,
-                            status = %status,
-                            "the {service_name} process ended ({status}); it is started again"
-                        );
-                        tokio::time::sleep(RESTART_PAUSE).await;
-                        *child = self.start(*service)?;
-                    }
+        let stderr = StderrRelay::default();
+        let ended = runtime.block_on(self.keep_running(config, &stderr));
+        // Whatever still ran was killed; what it said last comes before this process's own last line.
+        stderr.finish();
+        ended
+    }
+
+    async fn keep_running(&self, config: &Config, stderr: &StderrRelay) -> Result<Ended, Error> {
+        let failed = |source| Fault::Io { operation: "supervise the services of", path: self.root.to_owned(), source };
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
+        passed(self.start_selftest(stderr)?.wait().await.map_err(failed)?)?;
+        self.settle_once(stderr).await?;
+        let pause = self.selftest_every.max(SHORTEST);
+        let mut timer = tokio::time::interval_at(tokio::time::Instant::now() + pause, pause);
+        let mut selftest: Option<Child> = None;
+        let start = |service| Ok((service, self.start(service, stderr)?));
+        let mut services = Service::configured(config).into_iter().map(start).collect::<Result<Vec<_>, Fault>>()?;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = timer.tick(), if selftest.is_none() => selftest = Some(self.start_selftest(stderr)?),
+                ended = end_of(&mut selftest) => {
+                    selftest = None;
+                    passed(ended.map_err(failed)?)?;
+                }
+                (place, ended) = first_end(&mut services) => {
+                    let Some((service, child)) = services.get_mut(place) else { continue };
+                    let (service_name, status) = (service.name(), ended.map_err(failed)?);
+                    warn!(
+                        service = service_name,
+                        status = %status,
+                        "the {service_name} process ended ({status}); it is started again"
+                    );
+                    tokio::time::sleep(RESTART_PAUSE).await;
+                    *child = self.start(*service, stderr)?;
                 }
             }
-            info!("stopping: downloads under way may finish");
-            let (keepers, others): (Vec<_>, Vec<_>) =
-                services.into_iter().partition(|(service, _)| *service == Service::Keeper);
-            for (_, mut child) in others {
-                stop(&child);
-                child.wait().await.map_err(failed)?;
-            }
-            for (_, mut child) in keepers {
-                child.kill().await.map_err(failed)?;
-            }
-            // So that what the server recorded last is in the log before this process ends.
-            self.settle_once().await?;
-            Ok(Ended::Well)
-        })
+        }
+        info!("stopping: downloads under way may finish");
+        let (keepers, others): (Vec<_>, Vec<_>) =
+            services.into_iter().partition(|(service, _)| *service == Service::Keeper);
+        for (_, mut child) in others {
+            stop(&child);
+            child.wait().await.map_err(failed)?;
+        }
+        for (_, mut child) in keepers {
+            child.kill().await.map_err(failed)?;
+        }
+        // So that what the server recorded last is in the log before this process ends.
+        self.settle_once(stderr).await?;
+        Ok(Ended::Well)
     }
 
     /// Takes the state for this supervisor alone. Fault: another one has it.
@@ -141,8 +150,8 @@ impl Supervisor<'_> {
         })
     }
 
-    fn start(&self, service: Service) -> Result<Child, Fault> {
-        let mut command = self.command();
+    fn start(&self, service: Service, stderr: &StderrRelay) -> Result<Child, Fault> {
+        let mut command = self.command(stderr)?;
         match service {
             Service::Keeper => command.arg("settle"),
             Service::Server => command.arg("serve").args(self.server),
@@ -150,30 +159,35 @@ impl Supervisor<'_> {
             Service::Review => command.arg("review"),
             Service::Export => command.args(["log", "export", "--configured"]),
         };
+        if service != Service::Export {
+            command.stdout(Stdio::null());
+        }
         command.args(["--supervised", &our_id()]);
         start_awaited(command)
     }
 
     /// Starts the self-test of every role in its short form, which records its own result.
-    fn start_selftest(&self) -> Result<Child, Fault> {
-        let mut command = self.command();
+    fn start_selftest(&self, stderr: &StderrRelay) -> Result<Child, Fault> {
+        let mut command = self.command(stderr)?;
         command.args(["selftest", "--short"]).stdout(Stdio::null());
         start_awaited(command)
     }
 
     /// Settles once: before agents are served, so that what is due is published, and at the end, so that what the server
     /// recorded is in the log.
-    async fn settle_once(&self) -> Result<(), Fault> {
-        let mut command = self.command();
+    async fn settle_once(&self, stderr: &StderrRelay) -> Result<(), Fault> {
+        let mut command = self.command(stderr)?;
         command.arg("settle").stdout(Stdio::null());
         // It has reported its own fault, and the next settle tries again.
         start_awaited(command)?.wait().await.map(drop).during("wait for", self.root)
     }
 
-    fn command(&self) -> Command {
+    /// Command line of a process of ours, which gets nothing of the terminal but, for an export to it, standard output.
+    fn command(&self, stderr: &StderrRelay) -> Result<Command, Fault> {
         let mut command = ourselves(self.root);
         command.args(self.log.to_args()).stdin(Stdio::null());
-        command
+        stderr.attach(&mut command, Speaker::Service)?;
+        Ok(command)
     }
 }
 

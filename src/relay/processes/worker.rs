@@ -11,6 +11,7 @@ use rustix::process::Signal;
 
 use super::examiners::{EXAMINER_PIPES, SupervisedExaminers};
 use super::pipes::PIPE_SIZE;
+use super::stderr::StderrRelay;
 use crate::import::Workers;
 use crate::rights::ProcessRole;
 use crate::sinkhole::forwarder;
@@ -23,6 +24,7 @@ use sandbox::Grants;
 use sandbox::trial::{self, Layers};
 use sandbox::worker::{end_with, our_id, ourselves, start_awaited};
 use terminal::Ended;
+use terminal::relayed::Speaker;
 
 /// Command line of a worker.
 #[derive(Debug, clap::Subcommand)]
@@ -130,7 +132,11 @@ fn pipes() -> Result<(File, File), Fault> {
 /// Starts a reader for the medium at this path, on two pipes whose other ends the keeper gets. It is started by the keeper's
 /// supervisor, which is not confined: the kernel lets nobody end a process of another user, or outside of their own cage, not
 /// even by their own end, and a reader must not outlive either of the two. From root each becomes its own user.
-pub(crate) fn start_reader(root: &Path, path: &Path) -> Result<(tokio::process::Child, [OwnedFd; 2]), Fault> {
+pub(crate) fn start_reader(
+    root: &Path,
+    path: &Path,
+    stderr: &StderrRelay,
+) -> Result<(tokio::process::Child, [OwnedFd; 2]), Fault> {
     let pipe = || io::pipe().during("open", Path::new("a pipe to the reader"));
     let ((requests_end, requests), (replies, replies_end)) = (pipe()?, pipe()?);
     for pipe in [requests.as_fd(), replies.as_fd()] {
@@ -140,6 +146,7 @@ pub(crate) fn start_reader(root: &Path, path: &Path) -> Result<(tokio::process::
     let mut command = ourselves(root);
     command.args(["worker", "reader", "--supervisor", &our_id(), "--medium"]).arg(path);
     command.stdin(requests_end).stdout(replies_end);
+    stderr.attach(&mut command, Speaker::Worker("reader"))?;
     Ok((start_awaited(command)?, [requests.into(), replies.into()]))
 }
 

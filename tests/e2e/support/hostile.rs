@@ -12,7 +12,9 @@ pub(crate) fn hostile<'a>(command: &'a mut Command, library: &Path, role: &str, 
 #[track_caller]
 pub(crate) fn got_through(told: &str, role: &str) -> Vec<String> {
     let begin = format!("hostile {role}: ");
-    let mut tried: Vec<String> = told.lines().filter_map(|l| l.strip_prefix(&begin)).map(str::to_owned).collect();
+    // Of a worker, the process that started it says so.
+    let words = |line: &str| line.split_once(&begin).map(|(_, words)| words.to_owned());
+    let mut tried: Vec<String> = told.lines().filter_map(words).collect();
     assert!(tried.len() >= 10 && tried.iter().any(|line| line.starts_with("end:")), "{role} did not try: {told}");
     tried.retain(|line| !line.contains("not permitted") && !line.contains("denied"));
     tried
