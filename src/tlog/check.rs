@@ -104,7 +104,8 @@ pub fn read_vkey(folder: &Path) -> Result<Verifier, Fault> {
 /// with the edge of the tree that ends with it. A log that grows meanwhile is checked up to its newest head.
 /// Damage is a finding; a fault is that we could not look.
 pub fn check(folder: &Path, verifier: &Verifier, mut each: impl FnMut(u64, &[u8], &Edge)) -> Result<LogFinding, Fault> {
-    let mut pass = Pass { folder, edge: Edge::default(), suspect: None, replaced: false, files: Vec::new(), count: 0 };
+    let mut pass =
+        Pass { folder, verifier, edge: Edge::default(), suspect: None, replaced: false, files: Vec::new(), count: 0 };
     loop {
         let head = match read_checkpoint(folder, verifier) {
             Ok(head) => head,
@@ -135,6 +136,7 @@ fn has_key(folder: &Path, verifier: &Verifier) -> Result<bool, Fault> {
 /// One pass over a log.
 struct Pass<'a> {
     folder: &'a Path,
+    verifier: &'a Verifier,
     edge: Edge,
     /// First entry that is not what its stored hash says.
     suspect: Option<u64>,
@@ -160,7 +162,7 @@ impl Pass<'_> {
             };
             return Ok(LogFinding::bad(self.suspect, detail));
         }
-        let mut rest = crate::files::StoredFiles::new(self.folder, &self.edge);
+        let mut rest = crate::files::StoredFiles::new(self.folder, self.verifier, &self.edge);
         let bad = rest.compare()?;
         if self.replaced {
             let first = head.size - head.size % WIDTH as u64;

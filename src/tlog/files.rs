@@ -5,7 +5,7 @@
 //! ```text
 //! up to the head's size     full tiles and bundles, and the partial ones at the edge     must be there
 //!                           narrower partial ones, which later ones replaced             may be there
-//! beyond                    bundles that go on where the head ends: a cut append          may be there
+//! beyond                    announced bundles that go on where it ends: a cut append      may be there
 //!                           tiles over those entries                                     may be there
 //! ```
 //!
@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 use super::check::{FileFault, FileFinding, LogFinding, MOST};
 use super::nodes;
+use super::note::Verifier;
+use super::pending;
 use super::tiles::{self, LONGEST, Place};
 use super::tree::{self, Edge, WIDTH};
 use crate::stored::{read_bundle, wider};
@@ -45,6 +47,7 @@ pub(crate) fn is_link(path: &Path) -> bool {
 /// Comparison of all files but the full tiles below the head's size, which the pass over the entries compares.
 pub(crate) struct StoredFiles<'a> {
     folder: &'a Path,
+    verifier: &'a Verifier,
     edge: &'a Edge,
     /// Files and folders beyond the head's size: a cut append may have left them.
     beyond: Vec<(Place, PathBuf, NameKind)>,
@@ -62,8 +65,8 @@ enum NameKind {
 
 impl<'a> StoredFiles<'a> {
     /// Files of the log in `folder`, whose entries up to the head end with `edge`.
-    pub(crate) fn new(folder: &'a Path, edge: &'a Edge) -> Self {
-        Self { folder, edge, beyond: Vec::new(), found: Vec::new(), count: 0 }
+    pub(crate) fn new(folder: &'a Path, verifier: &'a Verifier, edge: &'a Edge) -> Self {
+        Self { folder, verifier, edge, beyond: Vec::new(), found: Vec::new(), count: 0 }
     }
 
     /// Compares them. Gives what no tile made anew would mend: a fault in the entries.
@@ -85,6 +88,11 @@ impl<'a> StoredFiles<'a> {
             Ok(end) => end,
             Err(bad) => return Ok(Some(bad)),
         };
+        if std::fs::symlink_metadata(self.folder.join(pending::NAME)).is_ok()
+            && pending::read(self.folder, self.verifier)?.is_none()
+        {
+            self.add(pending::NAME.into(), FileFault::Foreign);
+        }
         if end.size() > self.edge.size() && self.found.iter().any(|finding| self.is_overtaken(finding)) {
             let detail = "hashes that the signed head needs are missing, and those of more entries are there: the checkpoint is an old one, or this copy was made while the log grew";
             return Ok(Some(LogFinding::bad(None, detail)));
@@ -237,7 +245,24 @@ impl<'a> StoredFiles<'a> {
     }
 
     /// Reads the entries that go on where the head ends, as a cut append leaves them: gives the edge that ends with them.
+    /// They are those that the log's key announced, or the append was cut before all of them were there.
     fn unpromised(&self) -> Result<Result<Edge, LogFinding>, Fault> {
+        let end = match self.beyond_head()? {
+            Ok(end) if end.size() > self.edge.size() => end,
+            other => return Ok(other),
+        };
+        let announced = pending::read(self.folder, self.verifier)?;
+        let is_announced = announced
+            .is_some_and(|head| end.size() < head.size || (end.size() == head.size && end.root() == head.root));
+        if is_announced {
+            return Ok(Ok(end));
+        }
+        let detail =
+            "entries stand beyond the signed head that the log's key did not announce: somebody else put them there";
+        Ok(Err(LogFinding::bad(self.edge.size(), detail)))
+    }
+
+    fn beyond_head(&self) -> Result<Result<Edge, LogFinding>, Fault> {
         let mut edge = self.edge.clone();
         loop {
             let (index, have) = (edge.size() / WIDTH as u64, edge.unfinished(0).len());

@@ -13,14 +13,14 @@ use super::rebuild::rebuild;
 use super::tiles;
 use super::tree::{Edge, WIDTH, leaf};
 
-const SIZE: u64 = 600;
+pub(crate) const SIZE: u64 = 600;
 
 fn entry(number: u64) -> Vec<u8> {
     format!("{{\"number\":{number}}}").into_bytes()
 }
 
 /// Files of a log of `size` entries, by their path, made without the code that is tested.
-fn files(signer: &NoteSigner, size: u64) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn files(signer: &NoteSigner, size: u64) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let (mut edge, mut full, mut bundle) = (Edge::default(), Vec::new(), Vec::new());
     for number in 0..size {
@@ -41,14 +41,19 @@ fn files(signer: &NoteSigner, size: u64) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-struct Tampered {
+pub(crate) fn head_of(signer: &NoteSigner, size: u64) -> Checkpoint {
+    let note = files(signer, size).remove(Path::new("checkpoint")).unwrap();
+    signer.verifier().head(str::from_utf8(&note).unwrap()).unwrap()
+}
+
+pub(crate) struct Tampered {
     dir: tempfile::TempDir,
-    signer: NoteSigner,
+    pub(crate) signer: NoteSigner,
     good: BTreeMap<PathBuf, Vec<u8>>,
 }
 
 impl Tampered {
-    fn new(size: u64) -> Self {
+    pub(crate) fn new(size: u64) -> Self {
         // In memory where there is such a place: what is made anew is synced each time.
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
@@ -59,15 +64,15 @@ impl Tampered {
         tampered
     }
 
-    fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         self.dir.path().join("log")
     }
 
-    fn path(&self, file: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn path(&self, file: impl AsRef<Path>) -> PathBuf {
         self.folder().join(file)
     }
 
-    fn write(&self, file: impl AsRef<Path>, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, file: impl AsRef<Path>, bytes: impl AsRef<[u8]>) {
         let path = self.path(file);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
@@ -98,16 +103,16 @@ impl Tampered {
         tree
     }
 
-    fn verifier(&self) -> Verifier {
+    pub(crate) fn verifier(&self) -> Verifier {
         self.signer.verifier()
     }
 
-    fn finding(&self) -> LogFinding {
+    pub(crate) fn finding(&self) -> LogFinding {
         check(&self.folder(), &self.verifier(), |_, _, _| {}).unwrap()
     }
 
     /// Holds that what was done is found; it is mended if it `follows` from entries, head and key, and else nothing is changed.
-    fn expect(&self, follows: bool, what: &str) {
+    pub(crate) fn expect(&self, follows: bool, what: &str) {
         let (finding, before) = (self.finding(), self.tree());
         assert!(!matches!(finding, LogFinding::Whole { .. }), "not found: {what}");
         assert_eq!(matches!(finding, LogFinding::Files { .. }), follows, "{what}: {finding:?}");
@@ -125,7 +130,7 @@ impl Tampered {
     }
 
     /// Holds that what was done is as a cut leaves it, and no finding.
-    fn expect_well(&self, what: &str) {
+    pub(crate) fn expect_well(&self, what: &str) {
         let finding = self.finding();
         assert!(matches!(finding, LogFinding::Whole { size, .. } if size == SIZE), "{what}: {finding:?}");
         self.restore();
@@ -289,42 +294,6 @@ fn what_does_not_belong_to_the_log_is_found() {
         log.write(file, bytes);
         log.expect(false, file);
     }
-}
-
-/// Remains of a cut are no finding: partial files that longer ones replaced, entries without a head, files in the
-/// making.
-#[test]
-fn what_a_cut_leaves_is_well() {
-    let log = Tampered::new(SIZE);
-    for older in [1, 88, 255, 256, 257, 300, 512, 513, 599] {
-        for (file, bytes) in files(&log.signer, older).into_iter().filter(|(file, _)| file.starts_with("tile")) {
-            log.write(file, bytes);
-        }
-        log.expect_well(&format!("what {older} entries left"));
-    }
-    // An append to 601, to 768, to 1600 entries, cut after each of its files: bundles, full tiles, partial tiles.
-    for newer in [601, 767, 768, 769, 1_600] {
-        let mut left: Vec<_> =
-            files(&log.signer, newer).into_iter().filter(|(file, _)| file.starts_with("tile")).collect();
-        left.sort_by_key(|(file, _)| (!file.starts_with("tile/entries"), file.to_string_lossy().contains(".p/")));
-        for cut in 0..=left.len() {
-            for (file, bytes) in &left[..cut] {
-                log.write(file, bytes);
-            }
-            log.expect_well(&format!("{cut} files of an append to {newer}"));
-        }
-    }
-    for (file, bytes) in [("tile/0/.new-003", "x"), ("tile/entries/002.p/.new-89", ""), ("tile/1/.new-000", "")] {
-        log.write(file, bytes);
-    }
-    for folder in ["tile/0/002.p", "tile/entries/000.p", "tile/0/000.p"] {
-        fs::create_dir_all(log.path(folder)).unwrap();
-    }
-    log.expect_well("files in the making");
-    let empty = Tampered::new(0);
-    assert!(matches!(empty.finding(), LogFinding::Whole { size: 0, .. }));
-    empty.write("tile/0/000.p/1", "x");
-    assert!(matches!(empty.finding(), LogFinding::Files { count: 1, .. }));
 }
 
 /// Three levels, more findings than one finding names, and a log that grows while it is checked.

@@ -266,6 +266,78 @@ fn content(folder: &Path) -> Vec<(String, Option<String>)> {
     tree(folder).into_iter().map(|(path, what)| (path, what.split(' ').nth(2).map(str::to_owned))).collect()
 }
 
+/// An append that was cut between its bundles: no head over any of its entries was signed, and they are gone; the next
+/// append takes their numbers. Beside an old checkpoint that was put back nothing is removed.
+#[test]
+fn an_append_cut_between_its_bundles_never_happened() {
+    let dir = tempfile::tempdir().unwrap();
+    let (kept, folder) = (dir.path().join("kept"), dir.path().join("log"));
+    make(&kept, 250);
+    let fresh = || {
+        let _ = fs::remove_dir_all(&folder);
+        copy(&kept, &folder);
+        fs::copy(kept.with_extension("key"), folder.with_extension("key")).unwrap();
+    };
+    fresh();
+    let mut log = Log::open(&folder).unwrap();
+    log.append(Timestamp::from_secs(9_999), (1_000..2_000).map(event).collect()).unwrap();
+    let after = dir.path().join("after");
+    copy(&folder, &after);
+    for last in 0..=3 {
+        fresh();
+        fs::copy(after.join("pending"), folder.join("pending")).unwrap();
+        for index in 0..=last {
+            let name = format!("tile/entries/00{index}");
+            fs::copy(after.join(&name), folder.join(name)).unwrap();
+        }
+        assert_eq!(whole(&folder), 250, "a cut is no finding");
+        let mut log = Log::open(&folder).unwrap();
+        assert_eq!(log.size(), 250);
+        log.append(Timestamp::from_secs(9_999), vec![event(1)]).unwrap();
+        assert_eq!(whole(&folder), 251);
+        assert_eq!(Log::open(&folder).unwrap().size(), 251);
+    }
+    // All bundles: the append is finished.
+    fresh();
+    fs::copy(after.join("pending"), folder.join("pending")).unwrap();
+    copy(&after.join("tile/entries"), &folder.join("tile/entries"));
+    fs::create_dir(folder.join("tile/entries/000.p")).unwrap();
+    fs::copy(kept.join("tile/entries/000.p/250"), folder.join("tile/entries/000.p/250")).unwrap();
+    assert_eq!(Log::open(&folder).unwrap().size(), 1_250);
+    assert_eq!(fs::read(folder.join("checkpoint")).unwrap(), fs::read(after.join("checkpoint")).unwrap());
+    // An old checkpoint, and the newest bundle gone.
+    copy(&after, &folder);
+    fs::copy(kept.join("checkpoint"), folder.join("checkpoint")).unwrap();
+    fs::remove_dir_all(folder.join("tile/entries/004.p")).unwrap();
+    let before = tree(&folder);
+    assert!(matches!(Log::open(&folder), Err(Fault::Damaged { .. })));
+    assert_eq!(tree(&folder), before);
+}
+
+/// Somebody who can write to the state folder, and has no key, adds an entry as a cut append would leave it: nothing signs
+/// it, and every command that looks says so.
+#[test]
+fn entries_that_somebody_else_added_are_not_signed() {
+    let world = World::new();
+    let size = world.log("import").len();
+    let folder = world.state().join("log/import");
+    let bundles = folder.join("tile/entries/000.p");
+    let mut bytes = fs::read(bundles.join(size.to_string())).unwrap();
+    let made_up = gaprelay::log::Entry { time: Timestamp::from_secs(1), event: event(4_711) };
+    tlog::tiles::push(&mut bytes, &serde_json::to_vec(&made_up).unwrap()).unwrap();
+    fs::write(bundles.join((size + 1).to_string()), &bytes).unwrap();
+    let before = content(&folder);
+    for args in [&["log", "verify"][..], &["fsck"], &["settle"], &["log", "rebuild"]] {
+        let ran = world.relay(args).expect(4);
+        assert!(ran.err.contains("did not announce"), "{args:?}: {}", ran.err);
+    }
+    assert_eq!(content(&folder), before);
+    assert_eq!(world.log("import").len(), size);
+    fs::remove_file(bundles.join((size + 1).to_string())).unwrap();
+    world.relay(&["settle"]).expect(0);
+    world.relay(&["log", "verify"]).expect(0);
+}
+
 /// Hashes of a relay's logs that were changed: both commands that look say so and name the one that helps; it makes them
 /// anew, and programs of other people agree. Where an entry was changed it does nothing.
 #[test]

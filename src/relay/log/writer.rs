@@ -1,12 +1,16 @@
 //! Writer of a log: appends so that no cut loses or doubles an entry:
 //!
-//! 1. the entry bundle is replaced by a longer one, durably: the entries exist;
-//! 2. full tiles are written durably, tiles at the edge plainly: they can be derived from 1;
-//! 3. the head is signed, and the checkpoint replaced durably: the entries are promised.
+//! 1. the head to come is announced, durably, under the log's signature ([`tlog::pending`]): entries beyond the signed head
+//!    are known to be ours;
+//! 2. entry bundles are replaced by longer ones, durably: the entries exist;
+//! 3. full tiles are written durably, tiles at the edge plainly: they can be derived from 2;
+//! 4. the head is signed, and the checkpoint replaced durably: the entries are promised.
 //!
-//! Stopping is safe at each step. A cut before 1 leaves the old log. A cut after 1 leaves entries without a head: the
-//! next opening finds them and goes on with 2, so that there are never two heads of one size. A bundle shorter than the
-//! head promises, or a head that does not match, is damage: the log is not opened and imports stop.
+//! Stopping is safe at each step. A cut before the end of 2 leaves the old log, and perhaps some of the entries: no head over
+//! them was signed, and they are removed. A cut after 2 leaves entries without a head: the next opening finds them and goes on
+//! with 3, so that there are never two heads of one size. A bundle shorter than the head promises, or a head that does not
+//! match, is damage: the log is not opened and imports stop. So are entries that were not announced: whoever can write here
+//! and has no key would else have them signed.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +21,7 @@ use tlog::stored::{read_bundle, read_checkpoint, wider};
 use tlog::tail::{read_edge, stored_edge};
 use tlog::tiles::{self, LONGEST};
 use tlog::tree::{self, Edge, Tile, WIDTH};
-use tlog::{nodes, signed, stored};
+use tlog::{nodes, pending, signed, stored};
 
 /// Log open for appending. Its holder has the state's lock.
 pub struct Log {
@@ -26,6 +30,9 @@ pub struct Log {
     edge: Edge,
     /// Bytes of the unfinished bundle.
     bundle: Vec<u8>,
+    /// Full bundles and tiles that no durable head promises yet.
+    full: Vec<Tile>,
+    full_bundles: Vec<(u64, Vec<u8>)>,
     last: Option<Entry>,
     /// Earliest time of the next entry.
     floor: Timestamp,
@@ -61,6 +68,8 @@ impl Log {
             signer,
             edge,
             bundle: Vec::new(),
+            full: Vec::new(),
+            full_bundles: Vec::new(),
             last: None,
             floor: Timestamp::default(),
         };
@@ -112,49 +121,46 @@ impl Log {
     /// Appends events in one step; when it returns they are promised by a durable, signed head. Time goes back in a log
     /// only by [`Self::turn_back`]: where the clock goes back, events get the time of the entry before.
     ///
-    /// Stopping is safe: on a fault the entries are either not on the disk, or the next opening promises them.
+    /// Stopping is safe: on a fault the entries are either not on the disk, or the next opening or append promises them.
     pub fn append(&mut self, time: Timestamp, events: Vec<Event>) -> Result<(), Fault> {
         if events.is_empty() {
             return Ok(());
         }
         let time = time.max(self.floor);
         self.floor = time;
-        let mut tiles = Vec::new();
         for event in events {
             let entry = Entry { time, event };
             let bytes =
                 serde_json::to_vec(&entry).map_err(|_| Fault::Internal("a log entry cannot be turned into JSON"))?;
-            self.push(&bytes, &mut tiles)?;
+            self.push(&bytes)?;
             self.last = Some(entry);
         }
-        if !self.bundle.is_empty() {
-            self.write_bundle(self.edge.size())?;
-        }
-        self.write_head(&tiles)
+        self.promise()
     }
 
-    /// Adds one entry in memory, and writes the bundle if it is full now.
-    fn push(&mut self, entry: &[u8], tiles: &mut Vec<Tile>) -> Result<(), Fault> {
+    /// Adds one entry in memory.
+    fn push(&mut self, entry: &[u8]) -> Result<(), Fault> {
         tiles::push(&mut self.bundle, entry).ok_or(Fault::Internal("a log entry is longer than 65535 bytes"))?;
-        self.edge.push(tree::leaf(entry), tiles);
+        self.edge.push(tree::leaf(entry), &mut self.full);
         if self.edge.size().is_multiple_of(WIDTH as u64) {
-            self.write_bundle(self.edge.size())?;
-            self.bundle.clear();
+            let (index, _) = bundle_position(self.edge.size());
+            self.full_bundles.push((index, std::mem::take(&mut self.bundle)));
         }
         Ok(())
     }
 
-    /// Step 1. Stopping is safe: the file is replaced as a whole, or the former bundle stays.
-    fn write_bundle(&self, size: u64) -> Result<(), Fault> {
-        let (index, width) = bundle_position(size);
-        let path = self.folder.join(tiles::bundle_path(index, width));
-        create_parent(&path)?;
-        durable::replace(&path, &self.bundle)
-    }
-
-    /// Steps 2 and 3. Stopping is safe: until the checkpoint is replaced the former head is in force, and the next opening goes on from the entries of step 1.
-    fn write_head(&self, full: &[Tile]) -> Result<(), Fault> {
-        for tile in full {
+    /// Steps 1 to 4. Stopping is safe: until the checkpoint is replaced the former head is in force, and the next opening
+    /// goes on from the entries of step 2 if all of them are there; if not, nobody has seen a head over any of them.
+    fn promise(&mut self) -> Result<(), Fault> {
+        pending::write(&self.folder, &self.signer, &self.head())?;
+        for (index, bytes) in &self.full_bundles {
+            write_bundle(&self.folder.join(tiles::bundle_path(*index, WIDTH)), bytes)?;
+        }
+        if !self.bundle.is_empty() {
+            let (index, width) = bundle_position(self.edge.size());
+            write_bundle(&self.folder.join(tiles::bundle_path(index, width)), &self.bundle)?;
+        }
+        for tile in &self.full {
             let path = self.folder.join(tiles::tile_path(tile.level, tile.index, WIDTH));
             create_parent(&path)?;
             durable::replace(&path, tile.hashes.as_flattened())?;
@@ -162,7 +168,9 @@ impl Log {
         self.write_edge()?;
         let head = self.signer.sign(&self.head().to_text());
         durable::replace(&self.folder.join("checkpoint"), head.as_bytes())?;
-        self.remove_former(full)
+        self.full_bundles.clear();
+        let full = std::mem::take(&mut self.full);
+        self.remove_former(&full)
     }
 
     /// Writes the partial tiles. Stopping is safe: one that a cut takes is derived, and written, by the next opening.
@@ -235,41 +243,75 @@ impl Log {
         Ok(())
     }
 
-    /// Finishes an append that a cut interrupted: promises entries that are on the disk but under no signed head yet.
+    /// Finishes an append that a cut interrupted: promises entries that are on the disk but under no signed head yet, if they
+    /// are all of those that were announced. If some are missing, no head over them was ever signed: they are removed.
     fn finish_cut_append(&mut self) -> Result<(), Fault> {
-        let before = self.edge.size();
-        let mut full = Vec::new();
-        let damaged = |folder: &Path| {
+        let damaged = || {
             Fault::damaged(
-                folder.to_string_lossy(),
-                "its newest entries, which have no signed head yet, cannot be read, or do not go on where the signed head ends. Restore the log from a backup: gaprelay help backup",
+                self.folder.to_string_lossy(),
+                "entries stand beyond its signed head that this relay did not announce there, or that cannot be read: somebody else put them there, or they were changed. Nothing was changed. Restore the log from a backup: gaprelay help backup",
             )
         };
-        while let Some((width, bytes)) = self.longer_bundle()? {
-            let promised = self.edge.unfinished(0);
+        let (mut edge, mut entries, mut paths) = (self.edge.clone(), Vec::new(), Vec::new());
+        while let Some((width, path)) = longer_bundle(&self.folder, &edge)? {
+            let (bytes, promised) = (durable::read(&path, LONGEST)?, edge.unfinished(0));
             let have = promised.len();
-            let entries = tiles::entries(&bytes).filter(|entries| {
-                entries.len() == width && entries.iter().zip(promised).all(|(entry, hash)| tree::leaf(entry) == *hash)
+            let bundle = tiles::entries(&bytes).filter(|bundle| {
+                bundle.len() == width && bundle.iter().zip(promised).all(|(entry, hash)| tree::leaf(entry) == *hash)
             });
-            for entry in entries.ok_or_else(|| damaged(&self.folder))?.iter().skip(have) {
-                self.last = Some(serde_json::from_slice(entry).map_err(|_| damaged(&self.folder))?);
-                self.push(entry, &mut full)?;
+            for entry in bundle.ok_or_else(damaged)?.into_iter().skip(have) {
+                edge.push(tree::leaf(entry), &mut Vec::new());
+                entries.push(entry.to_vec());
             }
+            paths.push(path);
         }
-        if self.edge.size() == before { Ok(()) } else { self.write_head(&full) }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let announced = pending::read(&self.folder, &self.signer.verifier())?.ok_or_else(damaged)?;
+        if edge.size() < announced.size && is_before_tiles(&self.folder, &self.edge) {
+            // The last one first: what is left goes on where the head ends.
+            for path in paths.iter().rev() {
+                durable::remove(path)?;
+                durable::sync_dir(&partial_folder(path))?;
+            }
+            return Ok(());
+        }
+        if (edge.size(), edge.root()) != (announced.size, announced.root) {
+            return Err(damaged());
+        }
+        let newest = entries.last().and_then(|entry| serde_json::from_slice(entry).ok());
+        self.last = Some(newest.ok_or_else(damaged)?);
+        for entry in &entries {
+            self.push(entry)?;
+        }
+        self.promise()
     }
+}
 
-    /// Reads a bundle at the edge that has more entries than the head promises, with the width that its name promises.
-    fn longer_bundle(&self) -> Result<Option<(usize, Vec<u8>)>, Fault> {
-        let (index, have) = (self.edge.size() / WIDTH as u64, self.edge.unfinished(0).len());
-        let of = |width| self.folder.join(tiles::bundle_path(index, width));
-        let folder = partial_folder(&of(1));
-        if folder.exists() {
-            durable::sweep(&folder)?;
-        }
-        let Some(width) = wider(&of, have) else { return Ok(None) };
-        Ok(Some((width, durable::read(&of(width), LONGEST)?)))
+/// True if nothing stands beyond this head but bundles, and what the head needs has not been replaced: so an append leaves
+/// it that was cut before the last of its bundles. Beside an old checkpoint that was put back more is there, or less.
+fn is_before_tiles(folder: &Path, edge: &Edge) -> bool {
+    let (index, have) = (edge.size() / WIDTH as u64, edge.unfinished(0).len());
+    let is_there = have == 0 || folder.join(tiles::bundle_path(index, have)).exists();
+    is_there && wider(&|width| folder.join(tiles::tile_path(0, index, width)), have).is_none()
+}
+
+/// Finds a bundle at the edge that has more entries than the edge, with the width that its name promises.
+fn longer_bundle(folder: &Path, edge: &Edge) -> Result<Option<(usize, PathBuf)>, Fault> {
+    let (index, have) = (edge.size() / WIDTH as u64, edge.unfinished(0).len());
+    let of = |width| folder.join(tiles::bundle_path(index, width));
+    let partial = partial_folder(&of(1));
+    if partial.exists() {
+        durable::sweep(&partial)?;
     }
+    Ok(wider(&of, have).map(|width| (width, of(width))))
+}
+
+/// Writes a bundle. Stopping is safe: the file is replaced as a whole, or the former bundle stays.
+fn write_bundle(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    create_parent(path)?;
+    durable::replace(path, bytes)
 }
 
 /// True if the entries of the last full bundle, where a log ends with one, are those that its tree ends with.
