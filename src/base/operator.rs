@@ -42,7 +42,7 @@ fn in_one_form(name: &str) -> String {
     name.nfkc().collect::<String>().trim().to_owned()
 }
 
-/// What is left of a name for the eye: letters and digits that look alike are one (UTS #39, skeleton), whatever else stands
+/// Looks of a name: letters and digits that look alike are one (UTS #39, skeleton), whatever else stands
 /// between them.
 fn looks(name: &str) -> String {
     let plain: String = skeleton(&name.to_lowercase()).filter(|c| c.is_alphanumeric()).collect();

@@ -127,7 +127,7 @@ pub fn is_key_id(text: &str) -> bool {
 /// Content of a directive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directive {
-    /// Where and when it may be handed in; of one in the former format the relay alone is known.
+    /// Scope: relay and time; of a directive in the former format the relay alone is known.
     pub scope: Scope,
     /// Order.
     pub order: Order,

@@ -1,4 +1,4 @@
-//! What officers' signed texts have in common: lines of a key and a value in one form only, and a scope, which is the relay
+//! Scope and lines of officers' signed texts: lines of a key and a value in one form only, and a scope, which is the relay
 //! where a text counts and the time in which it may be handed in.
 
 use std::fmt;
@@ -8,7 +8,7 @@ use base::{Digest, Reason, Refusal, Timestamp, quoted};
 
 use crate::statement::{check_who_and_why, edited};
 
-/// How long a text may be handed in, unless another time is asked for.
+/// Time in which a text may be handed in, unless another is asked for.
 pub const USUAL: Duration = Duration::from_hours(48);
 /// The longest that may be asked for.
 pub const LONGEST: Duration = Duration::from_hours(31 * 24);

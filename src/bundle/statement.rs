@@ -82,14 +82,14 @@ pub struct Subject {
     pub verdicts: Digest,
     /// Digest of what it changes against what is served when it is signed.
     pub changes: Digest,
-    /// What an approval would take from agents, in words, where that is more than the feed lets pass unseen.
+    /// Loss for agents by an approval, in words, where that is more than the feed lets pass unseen.
     pub effect: Option<String>,
 }
 
 /// Content of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// Where and when it may be handed in; none in the former format, in which no statement is taken any more.
+    /// Scope: relay and time; none in the former format, in which no statement is taken any more.
     pub scope: Option<Scope>,
     /// Releases that are decided about, at least one, each once.
     pub subjects: Vec<Subject>,
@@ -171,7 +171,7 @@ impl Statement {
         Ok(statement)
     }
 
-    /// What it says of a release, if it decides about it.
+    /// Part of the statement about a release, if it decides about that.
     pub fn subject(&self, release: &ReleaseId) -> Option<&Subject> {
         self.subjects.iter().find(|subject| subject.release == *release)
     }
@@ -310,7 +310,7 @@ mod tests {
         }
     }
 
-    /// What was taken in the former format can be read, and is not taken any more.
+    /// Statements of the former format can be read, and are not taken any more.
     #[test]
     fn the_former_form_is_read_and_not_taken() {
         let former = format!(

@@ -249,7 +249,7 @@ fn a_file_grows_with_the_log_and_loses_nothing_at_a_restart() {
         until("the file grows", || distinct(&read()).len() == wanted);
         // Killed, not stopped, at the worst of times.
         drop(following);
-        world.relay(&["approve", &format!("auto/{version}"), "--officer", "x", "--reason", "y"]).expect(0);
+        world.relay(&["approve", &format!("auto/{version}"), "--officer", "officer", "--reason", "y"]).expect(0);
     }
     export(&world, &args);
     // Killed between a line and its place in the cursor, some come twice; none is lost.

@@ -133,8 +133,8 @@ impl Repository {
     }
 
     fn tree(&self) -> Tree {
-        let current = fs::read_to_string(self.world.state().join("tuf/current")).unwrap();
-        let version = current.split(' ').next().unwrap().to_owned();
+        let trust = fs::read(self.world.state().join("trust/trust.json")).unwrap();
+        let version = &serde_json::from_slice::<Value>(&trust).unwrap()["channels"]["-/tuf"]["generation"];
         serde_json::from_slice(&fs::read(self.world.state().join(format!("tuf/{version}.json"))).unwrap()).unwrap()
     }
 
@@ -204,7 +204,7 @@ fn sha256(bytes: &[u8]) -> String {
 fn python_tuf_pulls_follows_a_rotation_and_is_told_what_is_withheld() {
     let Some(repository) = Repository::new() else { return };
     let world = &repository.world;
-    assert!(!world.state().join("tuf/current").exists());
+    assert!(!world.state().join("tuf/pointer").exists());
     repository.bring("trust", 1, &[]).expect(0);
     fs::write(repository.path("site/tool.hdb"), b"#!/bin/sh\necho no\n").unwrap();
     let report = repository.bring("site", 1, &["--tuf-sign", "site.pem", "--keep-unrecognised"]).expect(0).json();

@@ -260,7 +260,7 @@ pub(crate) struct ApproveArgs {
     /// Reason for the decision, one line; written into the statement.
     #[arg(long, value_name = "TEXT", required_unless_present = "signature")]
     pub reason: Option<String>,
-    /// How long the statement may be handed in, for example 12h or 7d; at most 31d. Default: 48h.
+    /// Time in which the statement may be handed in, for example 12h or 7d; at most 31d. Default: 48h.
     #[arg(long, value_name = "TIME", value_parser = span, conflicts_with = "signature")]
     pub valid_for: Option<Duration>,
     /// Signature file that `minisign -S` made. With this option the statement is handed in.

@@ -105,7 +105,7 @@ pub(crate) struct OfficerArgs {
     /// Reason, one line.
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
-    /// How long the directive may be handed in, for example 12h or 7d; at most 31d. Default: 48h.
+    /// Time in which the directive may be handed in, for example 12h or 7d; at most 31d. Default: 48h.
     #[arg(long, value_name = "TIME", value_parser = super::args::span)]
     pub valid_for: Option<Duration>,
 }
@@ -119,7 +119,7 @@ pub(crate) struct RepairArgs {
     /// Reason for the repair, one line; written into the statement.
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
-    /// How long the statement may be used, for example 12h or 7d; at most 31d. Default: 48h.
+    /// Time in which the statement may be used, for example 12h or 7d; at most 31d. Default: 48h.
     #[arg(long, value_name = "TIME", value_parser = super::args::span, conflicts_with = "signature")]
     pub valid_for: Option<Duration>,
     /// Signature file of an officer; the statement must lie beside it under the same name without .minisig. Give this

@@ -135,7 +135,7 @@ pub(crate) struct TakenNow {
     pub decision: &'static str,
     /// Name of the officer.
     pub officer: String,
-    /// What an approval takes from agents, where its statement says so.
+    /// Loss for agents by an approval, where its statement says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effect: Option<String>,
 }

@@ -18,6 +18,7 @@ pub(crate) mod json;
 pub(crate) mod keyring;
 pub(crate) mod log;
 pub(crate) mod maintain;
+pub(crate) mod operator;
 pub(crate) mod policy;
 pub(crate) mod policy_explain;
 pub(crate) mod receipt;

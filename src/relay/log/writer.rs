@@ -39,15 +39,16 @@ pub struct Log {
 }
 
 impl Log {
-    /// Makes an empty log with a new key of this name. Only `init` calls it.
-    pub fn create(folder: &Path, origin: &str) -> Result<(), Fault> {
+    /// Makes an empty log with a new key of this name, and opens it. Only `init` calls it.
+    pub fn create(folder: &Path, origin: &str) -> Result<Self, Fault> {
         durable::create_dir(&folder.join("tile/entries"))?;
         durable::create_dir(&folder.join("tile/0"))?;
         let signer = NoteSigner::generate(origin)?;
         durable::replace_secret(&folder.with_extension("key"), format!("{}\n", signer.to_text()).as_bytes())?;
         durable::replace(&folder.join("vkey"), format!("{}\n", signer.verifier().to_text()).as_bytes())?;
         let empty = Checkpoint { origin: origin.to_owned(), size: 0, root: tree::root_of(&[]) };
-        durable::replace(&folder.join("checkpoint"), signer.sign(&empty.to_text()).as_bytes())
+        durable::replace(&folder.join("checkpoint"), signer.sign(&empty.to_text()).as_bytes())?;
+        Self::open(folder)
     }
 
     /// Opens a log at its signed head, in a time that does not depend on its length, and finishes an

@@ -71,7 +71,7 @@ impl ItemChanges {
         Ok(Digest::of(&bytes))
     }
 
-    /// What an approval of the release would take from agents, in a line of plain text, where that is everything, or more
+    /// Loss for agents by an approval of the release, in a line of plain text, where that is everything, or more
     /// than the feed's brake lets pass.
     pub(crate) fn effect(&self, release: &Release, feed: &Feed) -> Option<String> {
         let (brake, of) = (*feed.brake.get_ref(), self.before);

@@ -41,7 +41,7 @@ pub(crate) fn scope(
     Ok(Scope::new(state.log_key()?.name(), now, valid_for))
 }
 
-/// What a statement with this decision says of a release now. Refused: agents have a newer one, so that an approval would
+/// Drafts the part of a statement about a release, as it is now. Refused: agents have a newer one, so that an approval would
 /// change nothing.
 pub(crate) fn subject(
     (state, trust): (&State, &Trust),

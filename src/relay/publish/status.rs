@@ -54,7 +54,7 @@ pub(crate) enum ReleaseStatus {
     },
     /// Waits no longer: agents have a newer release of the feed.
     Overtaken {
-        /// Its version.
+        /// Version of that release.
         by: u64,
     },
     /// May be published.

@@ -74,7 +74,7 @@ pub struct TakenDecision {
     pub decision: Decision,
     /// The officer.
     pub officer: String,
-    /// What an approval takes from agents, where the statement says so.
+    /// Loss for agents by an approval, where the statement says so.
     pub effect: Option<String>,
 }
 

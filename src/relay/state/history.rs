@@ -1,4 +1,4 @@
-//! What the import log tells of each release and channel, kept at hand in the trust file: the record of a release, the
+//! Histories of releases and channels, as the import log tells them and the trust file keeps at hand: the record of a release, the
 //! statements that count, the set that a channel was switched to. What lies in `releases/` and `channels/` is evidence, which
 //! is compared with this whenever a decision rests on it.
 

@@ -116,9 +116,8 @@ impl State {
             durable::create_dir(&root.join(part))?;
         }
         durable::replace(&state.lock_path(), b"")?;
-        Log::create(&state.import_log(), &format!("{}/import/1", parsed.relay.get_ref()))?;
+        let log = Log::create(&state.import_log(), &format!("{}/import/1", parsed.relay.get_ref()))?;
         Log::create(&state.access_log(), &format!("{}/access/1", parsed.relay.get_ref()))?;
-        let log = Log::open(&state.import_log())?;
         // Made now, so that owner and mode can be set before a server needs them.
         durable::open_append(&state.access_journal())?;
         durable::open_append(&state.slot())?;
