@@ -4,6 +4,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use rustix::process::Signal;
@@ -30,6 +31,9 @@ use media::mount::Guarded;
 use sandbox::worker::{end_with, our_id, ourselves, start_awaited, stop};
 use terminal::Ended;
 use tlog::receipt::paper;
+
+/// Time for a reader to end by itself.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Imports, settles, and prints the result for each bundle.
 pub(crate) fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) -> Result<Ended, Error> {
@@ -155,7 +159,10 @@ fn wait_for(root: &Path, mut command: Command, media: &[PathBuf]) -> Result<Exit
         // One that cannot be ended now ends with this process.
         let _ = examiners.end().await;
         for reader in &mut readers {
-            let _ = reader.kill().await;
+            // It ends by itself, since its pipes have ended with the keeper; one that does not is ended.
+            if tokio::time::timeout(GRACE, reader.wait()).await.is_err() {
+                let _ = reader.kill().await;
+            }
         }
         ended
     });
