@@ -437,3 +437,22 @@ fn going_back_needs_a_downgrade_ticket() {
     }
     world.fsck();
 }
+
+/// A feed that brings an id which another feed of its channel has with another content waits for officers, who are told
+/// which; the same rule in both is no question.
+#[test]
+fn a_feed_takes_no_id_of_another_unseen() {
+    let world = World::new();
+    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes"), ("a.rules", RULES, "suricata-rules")]);
+    world.import(&world.bundle("auto", 1, &[("same.rules", RULES, "suricata-rules")])).expect(0);
+    assert!(world.relay(&["show", "auto/1"]).out.contains("published in c"));
+    let taken = b"alert tcp any any -> any 4445 (msg:\"nothing\"; sid:1; rev:9;)\n";
+    let other = b"44d88612fea8a8f36de82e1278abb02e:68:Eicar-Test\n";
+    let files: &[File<'_>] = &[("b.hdb", other, "clamav-hashes"), ("same.rules", taken, "suricata-rules")];
+    world.import(&world.bundle("auto", 2, files)).expect(0);
+    let shown = world.relay(&["show", "auto/2", "--diff"]).expect(0).out;
+    assert!(shown.contains("held (0 of 1 approvals)"), "{shown}");
+    assert!(shown.contains("rules or signatures have an id that feed feed has too"), "{shown}");
+    world.decide("auto/2", "officer", &world.officer, "approve").expect(0);
+    assert!(world.relay(&["show", "auto/2"]).out.contains("published in c"));
+}

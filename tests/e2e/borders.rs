@@ -24,6 +24,7 @@ const USES: &str = r"
     use media::{MediumBundle, Medium, Spooled, Surveyed};
     use gaprelay::state::{Release, Staging, State};
     use bundle::{Envelope, Verified};
+    type Log<'a> = (&'a gaprelay::state::Trust, &'a [bundle::ReleaseId]);
     fn any<T>() -> T { todo!() }
 ";
 
@@ -35,8 +36,8 @@ const MEANT: &str = r"
         let envelope = surveyed.envelope(&bundle)?;
         Ok((surveyed, envelope))
     }
-    pub fn store(examined: Examined<Staging>, operator: &Operator, now: Timestamp) -> Result<Release, Fault> {
-        Staging::commit(examined, operator, now)
+    pub fn store(examined: Examined<Staging>, log: Log<'_>, operator: &Operator, now: Timestamp) -> Result<Release, Fault> {
+        Staging::commit(examined, log, operator, now)
     }
     pub fn read_verdict(verdict: &Verdict) -> (VerdictKind, Digest) { (verdict.decision, verdict.sha256) }
 ";
@@ -47,19 +48,19 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "a list of verdicts from elsewhere is stored",
         "E0308",
         "mismatched types",
-        "fn f(verdicts: Vec<Verdict>, o: &Operator, t: Timestamp) { Staging::commit(verdicts, o, t); }",
+        "fn f(verdicts: Vec<Verdict>, l: Log<'_>, o: &Operator, t: Timestamp) { Staging::commit(verdicts, l, o, t); }",
     ),
     (
         "a list of verdicts is stored beside what was examined",
         "E0061",
-        "this function takes 3 arguments",
-        "fn f(e: Examined<Staging>, v: Vec<Verdict>, o: &Operator, t: Timestamp) { Staging::commit(e, v, o, t); }",
+        "this function takes 4 arguments",
+        "fn f(e: Examined<Staging>, v: Vec<Verdict>, l: Log<'_>, o: &Operator, t: Timestamp) { Staging::commit(e, v, l, o, t); }",
     ),
     (
         "what another keep has kept is stored",
         "E0308",
         "mismatched types",
-        "fn f<K: Keep>(e: Examined<K>, o: &Operator, t: Timestamp) { Staging::commit(e, o, t); }",
+        "fn f<K: Keep>(e: Examined<K>, l: Log<'_>, o: &Operator, t: Timestamp) { Staging::commit(e, l, o, t); }",
     ),
     (
         "what was examined is put together by hand",
@@ -77,7 +78,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "what was examined is stored twice",
         "E0382",
         "use of moved value",
-        "fn f(e: Examined<Staging>, o: &Operator, t: Timestamp) { Staging::commit(e, o, t); Staging::commit(e, o, t); }",
+        "fn f(e: Examined<Staging>, l: Log<'_>, o: &Operator, t: Timestamp) { Staging::commit(e, l, o, t); Staging::commit(e, l, o, t); }",
     ),
     (
         "a verdict is made",
@@ -114,8 +115,8 @@ const CASES: &[(&str, &str, &str, &str)] = &[
     (
         "a release is made",
         "E0451",
-        "field `_made` of struct",
-        "fn f(old: Release) { let r = Release { feed: any(), _made: (), ..old }; }",
+        "fields `record` and `digests` of struct",
+        "fn f(old: Release) { let r = Release { feed: any(), digests: any(), ..old }; }",
     ),
     (
         "a payload is called spooled",
@@ -256,10 +257,10 @@ fn what_was_kept_of_one_bundle_is_not_stored_as_another() {
     let (one, two) = (spooled(&world, 1), spooled(&world, 2));
     let before = tree(&world.state().join("releases"));
     let staging = Staging::new(&state, two.verified()).unwrap();
-    let mixed = Staging::commit(examined(one, staging), &trust, &operator, now);
+    let mixed = Staging::commit(examined(one, staging), (&trust, &[]), &operator, now);
     assert!(matches!(&mixed, Err(Fault::Internal(what)) if what.contains("different bundles")), "{mixed:?}");
     assert_eq!(tree(&world.state().join("releases")), before, "something was stored");
     let staging = Staging::new(&state, two.verified()).unwrap();
-    let release = Staging::commit(examined(two, staging), &trust, &operator, now).unwrap();
+    let release = Staging::commit(examined(two, staging), (&trust, &[]), &operator, now).unwrap();
     assert_eq!((release.version, release.counts.cleared), (2, 1));
 }

@@ -240,7 +240,7 @@ fn a_server_with_the_logs_key_shows_no_other_log() {
         Server::launch(&mut world.command(&["serve", "--listen", "127.0.0.1:0", "--log-key", key.trim()]))
     };
     assert!(start(&world).get("/c/a.hdb", "").body.contains("Other"));
-    assert_eq!(start(&other).get("/c/a.hdb", "").status, 404);
+    assert_eq!(start(&other).get("/c/a.hdb", "").status, 503);
     let ran = other.relay(&["serve", "--log-key", "nothing"]).expect(2);
     assert!(ran.err.contains("--log-key"), "{}", ran.err);
 }

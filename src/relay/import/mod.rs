@@ -30,7 +30,7 @@ use media::{Document, Medium, MediumBundle, Mount, Spooled, Surveyed};
 use outcome::{copy_event, outcome_event};
 use rotation::KeyringOutcome;
 
-use bundle::{Envelope, Manifest, Novelty, Rules, Verified, trust};
+use bundle::{Envelope, Manifest, Novelty, ReleaseId, Rules, Verified, trust};
 
 /// Free space that an import leaves unused, in bytes.
 const RESERVE: u64 = 16 << 20;
@@ -362,7 +362,7 @@ fn admit(
 
     // 5. Everything is on the disk, and nobody sees it yet. Stopping is safe: a release that the trust file does not name
     //    does not exist, and the next import of the same bundle removes what a cut left of it.
-    let release = Staging::commit(examined, &keeper.trust, operator, keeper.now)?;
+    let release = Staging::commit(examined, (&keeper.trust, &beside(keeper, &name)?), operator, keeper.now)?;
 
     // 6. From this step on it counts. Stopping is safe: the trust file is replaced as a whole, or not.
     let mut trust = keeper.trust.clone();
@@ -374,6 +374,16 @@ fn admit(
     trust.floor = trust.floor.max(release.issued.min(keeper.now));
     keeper.replace_trust(trust)?;
     Ok(Some(release))
+}
+
+/// Releases of other feeds that a channel of this feed shows.
+fn beside(keeper: &Keeper, feed: &str) -> Result<Vec<ReleaseId>, Fault> {
+    let mut found = BTreeSet::new();
+    for channel in keeper.config.channels_of(feed) {
+        let members = keeper.state.members(&keeper.trust, channel.name.get_ref())?.into_iter();
+        found.extend(members.map(|member| ReleaseId { feed: member.feed, version: member.version }));
+    }
+    Ok(found.into_iter().filter(|id| id.feed != feed && keeper.trust.history(id).is_some()).collect())
 }
 
 /// Versions of a feed that its channels show.

@@ -93,7 +93,8 @@ fn release_status(release: &Release, taken: &[TakenStatement], feed: &Feed) -> R
         most if is_empty => most.max(usual),
         _ => usual,
     };
-    let braked = suppresses || is_empty || release.loss.is_above(*feed.brake.get_ref());
+    let braked =
+        suppresses || is_empty || !release.shared_names.is_empty() || release.loss.is_above(*feed.brake.get_ref());
     let officers = |decision| count_decisions(taken, decision);
     let approvals = officers(if goes_back { Decision::Downgrade } else { Decision::Approve });
     if let Some(closed) = closed_status(taken, feed) {

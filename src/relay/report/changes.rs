@@ -63,6 +63,12 @@ pub(crate) fn file_changes(
             if count == 1 { "1 rule is".to_owned() } else { format!("{} rules are", thousands(count)) }
         ));
     }
+    for (feed, count) in &release.shared_names {
+        changes.weaker.push(format!(
+            "{} rules or signatures have an id that feed {feed} has too, with another content: an engine that loads both uses one of them and ignores the other",
+            thousands(*count)
+        ));
+    }
     if let Some(again) = release.loss.again {
         changes.weaker.push(format!(
             "this release goes back to the content of {}/{again}: officers can let it in only with a downgrade ticket",

@@ -224,6 +224,31 @@ pub(crate) fn count_duplicates(side: &ReleaseItems<'_>) -> Result<u64, Fault> {
     Ok(twice)
 }
 
+/// Counts the names of rules and signatures in `new` that `other`, which agents load together with it, has with another
+/// content: an engine takes one of the two, and nothing says which. Faults: a file of items is damaged.
+pub(crate) fn count_shared_names(other: &ReleaseItems<'_>, new: &ReleaseItems<'_>) -> Result<u64, Fault> {
+    let (others, news) = (other.parts(None), new.parts(None));
+    let count = |parts: &[RecordRange]| parts.iter().map(|part| part.count).sum::<u64>();
+    let portions = (count(&others) + count(&news)).div_ceil(PORTION).clamp(1, 1 << 16);
+    // An indicator that stands in two lists is one value.
+    let is_named = |placed: &PlacedItem| placed.item.effect != Effect::Off && placed.item.key != placed.item.content;
+    let mut shared = 0;
+    for portion in 0..portions {
+        let others = other.portion(&others, (portion, portions), &mut |_| {})?;
+        let mut news = new.portion(&news, (portion, portions), &mut |_| shared += 1)?;
+        news.retain(is_named);
+        for these in news.chunk_by(|one, other| one.item.key == other.item.key) {
+            let Some(key) = these.first().map(|placed| placed.item.key) else { continue };
+            let begin = others.partition_point(|placed| placed.item.key < key);
+            let known = others.iter().skip(begin).take_while(|placed| placed.item.key == key).filter(|it| is_named(it));
+            let known: Vec<_> = known.map(|placed| placed.item.content).collect();
+            let is_new = |placed: &PlacedItem| !known.contains(&placed.item.content);
+            shared += u64::from(!known.is_empty() && these.iter().any(is_new));
+        }
+    }
+    Ok(shared)
+}
+
 /// Reports the changes of one portion. Both lists are in the order of their keys.
 fn merge(mut olds: &[PlacedItem], mut news: &[PlacedItem], tell: &mut dyn FnMut(Change, ItemPair)) {
     while let Some(key) = [olds.first(), news.first()].into_iter().flatten().map(|placed| placed.item.key).min() {

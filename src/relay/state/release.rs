@@ -56,6 +56,9 @@ pub struct Release {
     pub loss: Loss,
     /// Number of items that keep something else from detecting.
     pub suppressions: u64,
+    /// Number of names of rules and signatures that a feed which agents load too has with another content, by feed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shared_names: BTreeMap<String, u64>,
     /// Signers of the bundle.
     pub signers: Vec<Signer>,
     /// Names of the signature files kept.
@@ -156,6 +159,7 @@ impl Release {
             counts,
             loss,
             suppressions,
+            shared_names: BTreeMap::new(),
             signers: verified.signers().to_vec(),
             signatures: verified.envelope().signatures.iter().map(|(name, _)| name.clone()).collect(),
             operator,

@@ -3,6 +3,7 @@
 //! until the trust file names the release it does not exist for anyone, and a cut leaves nothing but what the next start
 //! sweeps.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -89,6 +90,30 @@ impl Staging {
         Ok(Loss { lost, of: old.count(), twice, older, again: self.find_same_content(trust, verdicts, &former, id)? })
     }
 
+    /// Counts, for each of these releases that agents load too, the names that it has with another content.
+    fn shared_names(
+        &self,
+        trust: &Trust,
+        verdicts: &[Verdict],
+        beside: &[ReleaseId],
+        items: &StoredItems,
+    ) -> Result<BTreeMap<String, u64>, Fault> {
+        let mut shared = BTreeMap::new();
+        for id in beside {
+            let other = self.state.release(trust, id)?;
+            let theirs = self.state.verdicts(&other)?;
+            let (sections, file) = self.state.items(&other)?;
+            let other = ReleaseItems { verdicts: &theirs, sections, file };
+            let file = items.file.try_clone().during("open", &self.folder)?;
+            let new = ReleaseItems { verdicts, sections: items.sections.clone(), file };
+            let count = compare::count_shared_names(&other, &new)?;
+            if count > 0 {
+                shared.insert(id.feed.clone(), count);
+            }
+        }
+        Ok(shared)
+    }
+
     /// Finds the earlier release of the feed with exactly this content, where that is not the served one.
     fn find_same_content(
         &self,
@@ -116,13 +141,14 @@ impl Staging {
     }
 
     /// Puts everything in place, durably; the release counts once the trust file names it. The stored content is that of
-    /// one examination of exactly this bundle: no caller can pass anything else.
+    /// one examination of exactly this bundle: no caller can pass anything else. `beside`: releases of other feeds that agents
+    /// load together with it.
     ///
     /// Stopping is safe: nobody reads the release before the trust file names it, so that the order of the writes does
     /// not matter; but all of it must be on the disk when this returns.
     pub fn commit(
         examined: Examined<Self>,
-        trust: &Trust,
+        (trust, beside): (&Trust, &[ReleaseId]),
         operator: &Operator,
         now: Timestamp,
     ) -> Result<Release, Fault> {
@@ -136,6 +162,7 @@ impl Staging {
         staging.pack.get_ref().sync_all().during("sync", &pack)?;
         let items = staging.items.finish()?;
         let mut digests = Digests::from([("items".to_owned(), items.records), ("items.json".to_owned(), items.index)]);
+        let shared_names = staging.shared_names(trust, &verdicts, beside, &items)?;
         let loss = staging.loss(trust, &verdicts, &release_id(verified), items)?;
         for path in std::mem::take(&mut staging.waiting) {
             durable::remove(&path)?;
@@ -148,7 +175,8 @@ impl Staging {
         }
         let stored = durable::replace_json(&staging.folder.join("verdicts.json"), &verdicts)?;
         let (counts, suppressions) = (Counts::of(&verdicts), staging.items.suppressions());
-        let release = Release::new(verified, stored, counts, loss, suppressions, operator.clone(), now);
+        let mut release = Release::new(verified, stored, counts, loss, suppressions, operator.clone(), now);
+        release.shared_names = shared_names;
         durable::create_dir(&staging.folder.join("statements"))?;
         for (name, bytes) in &verified.envelope().signatures {
             durable::replace(&staging.folder.join(name), bytes)?;
