@@ -1,5 +1,5 @@
 //! The record of what was refused. The first attempt of a kind by an agent is a line at once; repeats are counted and
-//! become one line a minute ([`crate::minute`]), so that a flood can neither fill the disk nor hide a needle. What is
+//! become one line a minute (module `minute`), so that a flood can neither fill the disk nor hide a needle. What is
 //! to be counted is counted where it happens: no queue can be filled by one agent. Lines go into the journal on a
 //! thread of its own: no request waits for the disk.
 

@@ -101,7 +101,7 @@ pub(crate) fn fsck(state: &State, as_json: bool) -> Ended {
     ));
     if ended == Ended::Damaged {
         terminal::hint(
-            "published content is still served. A named file of a release: restore the file from a backup, or import the bundle again. Trust state or keyring: gaprelay repair. A log: gaprelay help backup",
+            "published content is still served. A pointer: gaprelay settle. Statements, or hashes of a log: gaprelay log rebuild. Trust state or keyring: gaprelay repair. Another file of a release: restore it from a backup. Anything else: gaprelay help backup",
         );
     }
     ended
