@@ -68,18 +68,26 @@ struct LineReader<'a> {
 impl LineReader<'_> {
     /// The next bytes, wherever they are cut.
     fn take(&mut self, bytes: &[u8], notes: &mut Notes<'_>) {
-        let mut rest = bytes;
-        while let Some(at) = memchr::memchr(b'\n', rest) {
-            let (line, after) = rest.split_at_checked(at + 1).unwrap_or_default();
+        let whole = memchr::memrchr(b'\n', bytes).map_or(0, |at| at + 1);
+        let (whole, rest) = bytes.split_at_checked(whole).unwrap_or_default();
+        // Looked at once for all of its lines, which are many and short.
+        let text = simdutf8::basic::from_utf8(whole).ok();
+        let has_return = memchr::memchr(b'\r', whole).is_some();
+        let mut begin = 0;
+        for at in memchr::memchr_iter(b'\n', whole) {
+            let line = whole.get(begin..=at).unwrap_or_default();
             if self.size == 0 {
                 self.size = line.len() as u64;
-                self.end(line, notes);
+                match text.and_then(|text| text.get(begin..at)) {
+                    Some(text) => self.end(text, has_return, notes),
+                    None => self.end_bytes(line, notes),
+                }
             } else {
                 self.keep(line);
                 let cut = std::mem::take(&mut self.cut);
-                self.end(&cut, notes);
+                self.end_bytes(&cut, notes);
             }
-            rest = after;
+            begin = at + 1;
         }
         self.keep(rest);
     }
@@ -88,7 +96,7 @@ impl LineReader<'_> {
     fn finish(&mut self, notes: &mut Notes<'_>) {
         if self.size > 0 {
             let cut = std::mem::take(&mut self.cut);
-            self.end(&cut, notes);
+            self.end_bytes(&cut, notes);
         }
     }
 
@@ -98,19 +106,22 @@ impl LineReader<'_> {
         self.cut.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
     }
 
-    fn end(&mut self, bytes: &[u8], notes: &mut Notes<'_>) {
+    /// Ends a line of these bytes.
+    fn end_bytes(&mut self, bytes: &[u8], notes: &mut Notes<'_>) {
+        let whole = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        // What is no UTF-8 has been told of as such, for the artifact as a whole.
+        self.end(simdutf8::basic::from_utf8(whole).unwrap_or_default(), true, notes);
+    }
+
+    /// Ends a line of this text, without its line feed; with `has_return` there may be a carriage return in it.
+    fn end(&mut self, text: &str, has_return: bool, notes: &mut Notes<'_>) {
         self.number += 1;
         let span = ByteSpan { from: self.offset, size: std::mem::take(&mut self.size) };
         self.offset = span.end();
         if notes.is_over(self.number) {
             return;
         }
-        let mut whole = bytes;
-        while let [before @ .., b'\r' | b'\n'] = whole {
-            whole = before;
-        }
-        // What is no UTF-8 has been told of as such, for the artifact as a whole.
-        let whole = simdutf8::basic::from_utf8(whole).unwrap_or_default();
+        let whole = if has_return { text.trim_end_matches('\r') } else { text };
         // Hardly any line has blanks around it: it is not looked through for them.
         let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t' | b'\r'));
         let is_padded = is_blank(whole.as_bytes().first()) || is_blank(whole.as_bytes().last());
@@ -118,7 +129,7 @@ impl LineReader<'_> {
         let line = TextLine { text, is_padded, number: self.number, span };
         if span.size > self.grammar.longest() as u64 {
             line.flaw(Reason::RuleTooLong, notes);
-        } else if memchr::memchr(b'\r', text.as_bytes()).is_some() {
+        } else if has_return && memchr::memchr(b'\r', text.as_bytes()).is_some() {
             // Some readers take it for the end of a line, and what follows for another one.
             line.flaw(Reason::RuleSyntax, notes);
         } else if !text.is_empty() {
