@@ -153,6 +153,10 @@ impl Statement {
             return Err(malformed("the statement names a release twice, or more than 32 releases"));
         }
         let (decision, ticket) = decided(&mut fields)?;
+        let lets_pass = matches!(decision, Decision::Approve | Decision::Downgrade);
+        if !lets_pass && subjects.iter().any(|subject| subject.effect.is_some()) {
+            return Err(malformed("a line \"effect\" is one of an approval or a downgrade"));
+        }
         let (scope, officer, reason) = fields.end(relay)?;
         let statement = Self { scope: Some(scope), subjects, decision, ticket, officer, reason };
         Fields::check_text(bytes, &statement.to_string())?;

@@ -46,6 +46,8 @@ struct Repeats {
     count: u64,
     /// The longest, and of those the newest.
     kept: Option<Box<Attempt>>,
+    /// The largest length that one of them declared.
+    declared: Option<String>,
 }
 
 impl Minute {
@@ -116,6 +118,9 @@ impl AgentMinute {
 impl Repeats {
     fn add(&mut self, attempt: Attempt) {
         self.count += 1;
+        if declared(attempt.declared_length.as_ref()) > declared(self.declared.as_ref()) {
+            self.declared.clone_from(&attempt.declared_length);
+        }
         if self.kept.as_ref().is_none_or(|kept| length(&attempt) >= length(kept)) {
             self.kept = Some(Box::new(attempt));
         }
@@ -125,9 +130,15 @@ impl Repeats {
     fn tell(&mut self, due: &mut Vec<Attempt>) -> bool {
         let kept = self.kept.take();
         let Some(attempt) = kept else { return false };
-        due.push(Attempt { count: std::mem::take(&mut self.count), ..*attempt });
+        let (count, declared_length) = (std::mem::take(&mut self.count), self.declared.take());
+        due.push(Attempt { count, declared_length, ..*attempt });
         true
     }
+}
+
+/// Length that was declared; one that is no number, such as of chunks without an end, is above all numbers.
+fn declared(length: Option<&String>) -> Option<u64> {
+    length.map(|length| length.parse().unwrap_or(u64::MAX))
 }
 
 /// Length of what was asked for: what carries more is kept. Of names that show nothing the newest is.
@@ -227,5 +238,21 @@ mod tests {
         minute.end(Instant::now());
         assert!(minute.due.iter().any(|line| (line.label.as_str(), line.count) == ("flood", 1)));
         assert!(minute.due.iter().any(|line| line.count == 4999));
+    }
+
+    /// Of what is only counted, the largest declared length is told, whatever is longest in words.
+    #[test]
+    fn a_large_upload_is_not_hidden_by_long_words() {
+        let now = Instant::now();
+        let mut minute = Minute::new(now);
+        for number in 0..=VARIANTS {
+            minute.add(attempt("10.0.0.7", "upload", &format!("/noise{number}{}", "y".repeat(150))));
+        }
+        let large = Attempt { declared_length: Some("5000000000".into()), ..attempt("10.0.0.7", "upload", "/n") };
+        minute.add(large);
+        minute.add(attempt("10.0.0.7", "upload", &format!("/last{}", "y".repeat(180))));
+        minute.end(now);
+        let told = minute.due.iter().filter_map(|line| line.declared_length.clone()).collect::<Vec<_>>();
+        assert_eq!(told, ["5000000000"]);
     }
 }

@@ -184,3 +184,64 @@ fn an_operator_passes_for_no_officer() {
     let ran = hand_in(world.command(&["approve", "feed/1"]), world.dir.path(), &world.officer, &printed);
     assert_eq!(refused_for(&ran), "statement-own-import");
 }
+
+/// What one officer has looked at is not what another has, once something else was published between the two: they are no
+/// quorum together.
+#[test]
+fn approvals_of_different_changes_are_no_quorum() {
+    let world = World::new();
+    let approve = |version: u64, name: &str, key: &Key| {
+        world.decide(&format!("two/{version}"), name, key, "approve").expect(0);
+    };
+    let lines = |count: u32| -> Vec<u8> {
+        (0..count).flat_map(|n| format!("44d88612fea8a8f36de82e1278ab{n:04x}:68:T{n}\n").into_bytes()).collect()
+    };
+    for (version, count) in [(1, 10), (2, 1000), (3, 11)] {
+        world.import(&world.bundle("two", version, &[("a.hdb", &lines(count), "clamav-hashes")])).expect(0);
+        if version == 1 {
+            approve(1, "officer", &world.officer);
+            approve(1, "second", &world.second);
+        }
+    }
+    approve(3, "officer", &world.officer);
+    approve(2, "officer", &world.officer);
+    approve(2, "second", &world.second);
+    approve(3, "second", &world.second);
+    assert!(world.relay(&["show", "two/3"]).out.contains("held (1 of 2 approvals)"));
+    assert!(world.relay(&["show", "two/2"]).out.contains("published in two"));
+}
+
+/// A release that did not go back when it was imported does so once another was published after it: an approval alone does
+/// not let it pass.
+#[test]
+fn content_goes_back_by_no_order_of_imports_without_a_ticket() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    world.import(&world.bundle("feed", 2, OTHER)).expect(0);
+    world.import(&world.bundle("feed", 3, ONE)).expect(0);
+    world.decide("feed/2", "officer", &world.officer, "approve").expect(0);
+    let args = ["approve", "feed/3", "--officer", "officer", "--reason", "x"];
+    let ran = world.relay(&args).expect(3);
+    assert!(ran.err.contains("[statement-ticket]"), "{}", ran.err);
+    assert!(world.relay(&["show", "feed/2"]).out.contains("published in c"));
+}
+
+/// Of a denial of several releases what is closed already is passed over: it keeps nothing that is shown.
+#[test]
+fn a_closed_release_keeps_no_other_from_being_withdrawn() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    world.import(&world.bundle("auto", 1, &[("b.hdb", HASHES, "clamav-hashes")])).expect(0);
+    let both = ["approve", "feed/1", "auto/1"];
+    let args = [&both[..], &["--officer", "second", "--reason", "x", "--decision", "withdraw"]].concat();
+    let text = world.relay(&args).expect(0).out;
+    world.decide("feed/1", "officer", &world.officer, "withdraw").expect(0);
+    let taken = hand_in(world.command(&both), world.dir.path(), &world.second, &text).expect(0).json()["taken"].clone();
+    assert_eq!((taken.as_array().unwrap().len(), &taken[0]["release"]), (1, &"auto/1".into()));
+    // And nothing is said in a denial but what it denies.
+    world.import(&world.bundle("feed", 2, OTHER)).expect(0);
+    let args = ["approve", "feed/2", "--officer", "officer", "--reason", "x", "--decision", "withdraw"];
+    let text = world.relay(&args).expect(0).out.replace("decision ", "effect is safe\ndecision ");
+    let ran = hand_in(world.command(&["approve", "feed/2"]), world.dir.path(), &world.officer, &text);
+    assert_eq!(refused_for(&ran), "statement-malformed");
+}

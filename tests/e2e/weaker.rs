@@ -149,8 +149,8 @@ fn an_approval_is_of_what_would_change_now() {
     let first = rule("alert", 1, "");
     world.publish("rules", 1, &[("a.rules", first.as_bytes(), "suricata-rules")]);
     let second = rule("alert", 1, "") + &rule("alert", 2, "");
-    for version in [2, 3] {
-        let text = if version == 2 { &second } else { &first };
+    let third = rule("alert", 1, "") + &rule("alert", 3, "");
+    for (version, text) in [(2, &second), (3, &third)] {
         world.import(&world.bundle("rules", version, &[("a.rules", text.as_bytes(), "suricata-rules")])).expect(0);
     }
     let printed = world
@@ -162,7 +162,7 @@ fn an_approval_is_of_what_would_change_now() {
     let signature = world.officer.sign(printed.as_bytes(), "statement");
     let ran = world.hand_in("rules/3", &printed, &signature).expect(3);
     assert!(ran.out.contains("statement-changes") || ran.err.contains("statement-changes"), "{}{}", ran.out, ran.err);
-    assert_eq!(counts(&items(&world, "rules/3", &[])), [("removed", 1)]);
+    assert_eq!(counts(&items(&world, "rules/3", &[])), [("removed", 1), ("added", 1)]);
     world.decide("rules/3", "officer", &world.officer, "approve").expect(0);
 }
 

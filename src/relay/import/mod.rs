@@ -20,6 +20,7 @@ pub(crate) use outcome::{ImportOutcome, JudgedBundle, ProgressEvent, ProgressWat
 use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::publish::set::check_paths;
+use crate::publish::status::closed_status;
 use crate::state::{Release, Staging};
 use base::error::IoContext as _;
 use base::quoted::quoted_os;
@@ -376,9 +377,15 @@ fn admit(
     Ok(Some(release))
 }
 
-/// Releases of other feeds that a channel of this feed shows.
+/// Releases of other feeds that agents load together with this one, or may: what a channel of this feed shows, and of each of
+/// its feeds the newest that is not refused or withdrawn.
 fn beside(keeper: &Keeper, feed: &str) -> Result<Vec<ReleaseId>, Fault> {
-    let mut found = BTreeSet::new();
+    let (mut found, kept) = (BTreeSet::new(), keeper.trust.kept_releases());
+    for other in keeper.config.channels_of(feed).iter().flat_map(|channel| &channel.feeds) {
+        let Some(config) = keeper.config.feed(other.get_ref()) else { continue };
+        let is_open = |id: &&ReleaseId| closed_status(keeper.trust.statements(id), config).is_none();
+        found.extend(kept.iter().rev().filter(|id| id.feed == *other.get_ref()).find(is_open).cloned());
+    }
     for channel in keeper.config.channels_of(feed) {
         let members = keeper.state.members(&keeper.trust, channel.name.get_ref())?.into_iter();
         found.extend(members.map(|member| ReleaseId { feed: member.feed, version: member.version }));

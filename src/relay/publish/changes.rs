@@ -100,6 +100,31 @@ pub(crate) enum Examples {
     All,
 }
 
+/// True if agents would go back by this release to older content than they have now: to an older database, or to exactly
+/// what an earlier release had. At its import they may have had something else.
+pub(crate) fn goes_back_now((state, trust): (&State, &Trust), release: &Release) -> Result<bool, Fault> {
+    let Some(served) = state.served_release(trust, &release.id())? else { return Ok(false) };
+    let (now, new) = (state.verdicts(&state.release(trust, &served)?)?, state.verdicts(release)?);
+    let is_older = |new: &Verdict| now.iter().any(|now| now.path == new.path && new.goes_back(now));
+    if new.iter().filter(|verdict| verdict.database.is_some()).any(is_older) {
+        return Ok(true);
+    }
+    let is_same = |other: &[Verdict]| {
+        other.len() == new.len()
+            && other.iter().zip(&new).all(|(one, other)| (&one.path, one.sha256) == (&other.path, other.sha256))
+    };
+    if is_same(&now) {
+        return Ok(false);
+    }
+    let earlier = |id: &ReleaseId| id.feed == release.feed && id.version < release.version && *id != served;
+    for id in trust.kept_releases().into_iter().filter(earlier) {
+        if is_same(&state.verdicts(&state.release(trust, &id)?)?) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// A release whose items can be looked up.
 struct ReleaseReader<'a> {
     state: &'a State,

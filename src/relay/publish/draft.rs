@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Examples, ReleaseStatus, item_changes};
+use super::{Examples, ReleaseStatus, goes_back_now, item_changes};
 use crate::state::{Release, State, Trust};
-use base::{Error, Fault, Reason, Timestamp};
-use bundle::Keyring;
+use base::{Error, Fault, Reason, Refusal, Timestamp};
 use bundle::keyring::Role;
 use bundle::scope::{LONGEST, Scope, USUAL};
 use bundle::statement::{Decision, Subject};
+use bundle::{Keyring, ReleaseId};
 use config::Config;
 
 /// Scope of a text that is printed now for this officer. Fault: the keyring in force knows no such officer, or the time is
@@ -56,5 +56,17 @@ pub(crate) fn subject(
         let detail = format!("agents have {feed}/{by} already, so that release {id} would not be shown");
         return Err(Error::refused(Reason::StatementClosed, detail));
     }
+    let is_open = feed.is_some_and(|feed| matches!(trust.status(release, feed), ReleaseStatus::Held { .. }));
+    if is_open && !release.loss.goes_back() && goes_back_now((state, trust), release)? {
+        return Err(went_back(&release.id()).into());
+    }
     Ok(release.subject(changes.digest()?, feed.and_then(|feed| changes.effect(release, feed))))
+}
+
+/// Refusal of a release that did not go back when it was imported, and would now.
+pub(crate) fn went_back(id: &ReleaseId) -> Refusal {
+    let detail = format!(
+        "release {id} would now take agents back to older content, since something else was published after its import: bring the content again under a new version, and sign a downgrade ticket for that"
+    );
+    Refusal::new(Reason::StatementTicket, detail)
 }

@@ -8,5 +8,5 @@ pub(crate) mod set;
 pub(crate) mod status;
 pub(crate) mod tuf;
 
-pub(crate) use changes::{Examples, ItemChanges, item_changes};
+pub(crate) use changes::{Examples, ItemChanges, goes_back_now, item_changes};
 pub(crate) use status::ReleaseStatus;

@@ -95,8 +95,7 @@ fn release_status(release: &Release, taken: &[TakenStatement], feed: &Feed) -> R
     };
     let braked =
         suppresses || is_empty || !release.shared_names.is_empty() || release.loss.is_above(*feed.brake.get_ref());
-    let officers = |decision| count_decisions(taken, decision);
-    let approvals = officers(if goes_back { Decision::Downgrade } else { Decision::Approve });
+    let approvals = count_approvals(taken, if goes_back { Decision::Downgrade } else { Decision::Approve });
     if let Some(closed) = closed_status(taken, feed) {
         closed
     } else if approvals >= needed || (feed.clean_without_approval && release.counts.is_clean() && !braked) {
@@ -114,6 +113,17 @@ pub(crate) fn closed_status(taken: &[TakenStatement], feed: &Feed) -> Option<Rel
     } else {
         (count_decisions(taken, Decision::Refuse) > 0).then_some(ReleaseStatus::Refused)
     }
+}
+
+/// Number of officers who let the release pass with the same changes for agents: what one has looked at is not what
+/// another has, once something else was published between the two.
+fn count_approvals(taken: &[TakenStatement], decision: Decision) -> u64 {
+    let such: Vec<&TakenStatement> = taken.iter().filter(|t| t.decision == decision).collect();
+    let with = |changes: Option<Digest>| {
+        let those = such.iter().filter(|t| t.changes.is_none() || t.changes == changes);
+        count_officers(those.map(|t| (t.officer.as_str(), t.key.as_str())))
+    };
+    such.iter().map(|t| with(t.changes)).max().unwrap_or_default()
 }
 
 /// Number of officers who decided so.

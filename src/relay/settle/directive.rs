@@ -40,7 +40,7 @@ pub(super) fn accept(
     }
     let clock = match directive.order {
         Order::Clock(time) => {
-            check_time(time, keeper.ahead.unwrap_or(keeper.now))?;
+            check_time(time, keeper.ahead.unwrap_or(keeper.now), keeper.config.clock.tolerance.0)?;
             None
         }
         Order::TurnBack { to, from } => turn_back(keeper, (&given, &directive.officer), to, from)?,
@@ -71,12 +71,13 @@ pub(super) fn accept(
 }
 
 /// Checks that the officer's time is the clock's. Refusal: `statement-clock`.
-fn check_time(time: Timestamp, now: Timestamp) -> Result<(), Refusal> {
-    if time.age(now) <= NEAR && now.age(time) <= NEAR {
+fn check_time(time: Timestamp, now: Timestamp, tolerance: Duration) -> Result<(), Refusal> {
+    // Nothing is dated ahead of the clock: the newest time on record would stop imports until then.
+    if time.age(now) <= NEAR && time <= now.plus(tolerance) {
         return Ok(());
     }
     let detail = format!(
-        "the directive names the time {time}, and this relay's clock says {now}: they may differ by at most 24 hours"
+        "the directive names the time {time}, and this relay's clock says {now}: it may be at most 24 hours before that, and not after it"
     );
     Err(Refusal::new(Reason::StatementClock, detail))
 }
@@ -107,7 +108,7 @@ fn turn_back(
     if to > now {
         return wrong(format!("the directive says that {to} has passed, and the clock says {now}, which is earlier"));
     }
-    check_time(to, now)?;
+    check_time(to, now, keeper.config.clock.tolerance.0)?;
     let agreed = keeper.trust.directives.iter().filter_map(|other| match other.directive()? {
         Directive { order: Order::TurnBack { to, from: same }, officer, .. } if same == from => {
             let is_another = other.key != given.key && officer != by;

@@ -4,32 +4,45 @@ use super::TakenDecision;
 use super::submission::SubmittedStatement;
 use crate::keeper::Keeper;
 use crate::log::Event;
+use crate::publish::draft::went_back;
 use crate::publish::status::closed_status;
-use crate::publish::{Examples, ReleaseStatus, item_changes};
+use crate::publish::{Examples, ReleaseStatus, goes_back_now, item_changes};
 use crate::state::Release;
 use base::{Error, Fault, Reason, Refusal, Timestamp};
 use bundle::statement::{Decision, Statement, Subject};
 use bundle::{ReleaseId, keyring};
 use config::Feed;
 
-/// Judges one statement: form, scope, releases, signer, digests, and only then whether it adds anything. It counts for all
-/// of its releases, or for none. Gives for each of them what an approval takes from agents, where it says so.
+/// Judges one statement: form, scope, releases, signer, digests, and only then whether it adds anything. An approval counts
+/// for all of its releases, or for none; a denial for those that are not closed yet. Gives for each of them what an approval takes from agents, where it says so.
 pub(super) fn accept(keeper: &mut Keeper, submitted: &SubmittedStatement) -> Result<Vec<TakenDecision>, Error> {
     let statement = Statement::parse(&submitted.text)?;
     if let Some(scope) = &statement.scope {
         keeper.check_scope(scope)?;
     }
-    for subject in &statement.subjects {
-        check_kept(keeper, &subject.release)?;
+    let denies = matches!(statement.decision, Decision::Refuse | Decision::Withdraw);
+    if let Some(refusal) = statement.subjects.iter().find_map(|it| check_kept(keeper, &it.release).err())
+        && !(denies && statement.subjects.iter().any(|it| check_kept(keeper, &it.release).is_ok()))
+    {
+        return Err(refusal.into());
     }
     let raw = statement.verify(&submitted.text, &submitted.signature, &keeper.keyring, keeper.now)?;
     let (key, decision) = (data_encoding::HEXLOWER.encode(&raw.key), statement.decision);
     let text = String::from_utf8(submitted.text.clone())
         .map_err(|_| Fault::Internal("a statement that was read as text is not text"))?;
-    let (mut events, mut taken) = (Vec::new(), Vec::new());
+    let (mut events, mut taken, mut passed_over) = (Vec::new(), Vec::new(), None);
     for subject in &statement.subjects {
         let id = &subject.release;
-        let feed = check_subject(keeper, &statement, subject, &key)?;
+        let checked = check_kept(keeper, id).map_err(Error::from);
+        let feed = match checked.and_then(|()| check_subject(keeper, &statement, subject, &key)) {
+            Ok(feed) => feed,
+            // Of a denial the rest counts: what is closed or gone already must not keep what is still shown.
+            Err(Error::Refused(refusal)) if denies && is_done(refusal.reason) => {
+                passed_over = Some(refusal);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         events.push(Event::Statement {
             feed: id.feed.clone(),
             version: id.version,
@@ -44,9 +57,17 @@ pub(super) fn accept(keeper: &mut Keeper, submitted: &SubmittedStatement) -> Res
         let (officer, effect) = (statement.officer.clone(), subject.effect.clone());
         taken.push(TakenDecision { release: id.clone(), decision, officer, effect });
     }
+    if let Some(refusal) = passed_over.filter(|_| events.is_empty()) {
+        return Err(refusal.into());
+    }
     // A cut keeps some of them from being applied: the next opening does that.
     keeper.record(events)?;
     Ok(taken)
+}
+
+/// True if there is nothing left to deny of a release.
+fn is_done(reason: Reason) -> bool {
+    matches!(reason, Reason::StatementClosed | Reason::StatementRepeated | Reason::StatementUnknownRelease)
 }
 
 /// Checks that a release is kept here, of a feed that somebody can decide on. Refusal: `statement-unknown-release`.
@@ -119,6 +140,9 @@ fn check_approval(
         return Err(Error::refused(Reason::StatementClosed, detail));
     }
     if matches!(stands, ReleaseStatus::Held { .. }) {
+        if !release.loss.goes_back() && goes_back_now((&keeper.state, &keeper.trust), release)? {
+            return Err(went_back(id).into());
+        }
         let changes = item_changes((&keeper.state, &keeper.trust), release, Examples::Few)?;
         if subject.changes != changes.digest()? || subject.effect != changes.effect(release, feed) {
             let detail = format!("the statement names other changes than release {id} would now make for agents");

@@ -11,7 +11,7 @@ use super::trust::KeyringPin;
 use crate::log::{Entry, Event};
 use base::{Digest, Timestamp};
 use bundle::ReleaseId;
-use bundle::statement::Decision;
+use bundle::statement::{Decision, Statement};
 use serve::published::TUF;
 use serve::set::CurrentSet;
 
@@ -36,6 +36,9 @@ pub struct TakenStatement {
     pub text: Digest,
     /// Digest of the signature file.
     pub signature: Digest,
+    /// Digest of the changes that it approves; none in a statement of the former format, or in an order about a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Digest>,
     /// Number of officers whom the feed asked for when it was taken; of a withdrawal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needed: Option<u64>,
@@ -205,9 +208,12 @@ impl Trust {
 impl TakenStatement {
     /// Statement of an entry `statement`, taken while the keyring of this version was in force.
     fn of(entry: &Entry, keyring: u64) -> Option<Self> {
-        let Event::Statement { decision, officer, key_id, key, needed, text, signature, .. } = &entry.event else {
+        let Event::Statement { feed, version, decision, officer, key_id, key, needed, text, signature } = &entry.event
+        else {
             return None;
         };
+        let id = ReleaseId { feed: feed.clone(), version: *version };
+        let statement = Statement::parse(text.as_bytes()).ok();
         Some(Self {
             taken: entry.time,
             decision: Decision::parse(decision)?,
@@ -217,6 +223,7 @@ impl TakenStatement {
             keyring,
             text: Digest::of(text.as_bytes()),
             signature: Digest::of(signature.as_bytes()),
+            changes: statement.and_then(|statement| Some(statement.subject(&id)?.changes)),
             needed: *needed,
         })
     }
