@@ -7,6 +7,7 @@
 //! the former state. Where a step fails, a comment says why it is safe to stop there, or to go on.
 
 mod outcome;
+mod shown;
 
 pub(crate) mod progress_writer;
 pub(crate) mod rotation;
@@ -20,7 +21,6 @@ pub(crate) use outcome::{ImportOutcome, JudgedBundle, ProgressEvent, ProgressWat
 use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::publish::set::check_paths;
-use crate::publish::status::closed_status;
 use crate::state::{Release, Staging};
 use base::error::IoContext as _;
 use base::quoted::quoted_os;
@@ -30,8 +30,9 @@ use inspect::{Demands, Examiners, OriginDemand, examine};
 use media::{Document, Medium, MediumBundle, Mount, Spooled, Surveyed};
 use outcome::{copy_event, outcome_event};
 use rotation::KeyringOutcome;
+use shown::{beside, shown_versions};
 
-use bundle::{Envelope, Manifest, Novelty, ReleaseId, Rules, Verified, trust};
+use bundle::{Envelope, Manifest, Novelty, Rules, Verified, trust};
 
 /// Free space that an import leaves unused, in bytes.
 const RESERVE: u64 = 16 << 20;
@@ -375,30 +376,4 @@ fn admit(
     trust.floor = trust.floor.max(release.issued.min(keeper.now));
     keeper.replace_trust(trust)?;
     Ok(Some(release))
-}
-
-/// Releases of other feeds that agents load together with this one, or may: what a channel of this feed shows, and of each of
-/// its feeds the newest that is not refused or withdrawn.
-fn beside(keeper: &Keeper, feed: &str) -> Result<Vec<ReleaseId>, Fault> {
-    let (mut found, kept) = (BTreeSet::new(), keeper.trust.kept_releases());
-    for other in keeper.config.channels_of(feed).iter().flat_map(|channel| &channel.feeds) {
-        let Some(config) = keeper.config.feed(other.get_ref()) else { continue };
-        let is_open = |id: &&ReleaseId| closed_status(keeper.trust.statements(id), config).is_none();
-        found.extend(kept.iter().rev().filter(|id| id.feed == *other.get_ref()).find(is_open).cloned());
-    }
-    for channel in keeper.config.channels_of(feed) {
-        let members = keeper.state.members(&keeper.trust, channel.name.get_ref())?.into_iter();
-        found.extend(members.map(|member| ReleaseId { feed: member.feed, version: member.version }));
-    }
-    Ok(found.into_iter().filter(|id| id.feed != feed && keeper.trust.history(id).is_some()).collect())
-}
-
-/// Versions of a feed that its channels show.
-fn shown_versions(keeper: &Keeper, feed: &str) -> Result<BTreeSet<u64>, Fault> {
-    let mut shown = BTreeSet::new();
-    for channel in keeper.config.channels_of(feed) {
-        let members = keeper.state.members(&keeper.trust, channel.name.get_ref())?;
-        shown.extend(members.iter().filter(|member| member.feed == feed).map(|member| member.version));
-    }
-    Ok(shown)
 }

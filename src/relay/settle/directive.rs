@@ -31,8 +31,8 @@ pub(super) fn accept(
         .map_err(|_| Fault::Internal("a directive that was read as text is not text"))?;
     let signature = String::from_utf8_lossy(&submitted.signature).into_owned();
     let given = TakenDirective { taken: keeper.now, key: HEXLOWER.encode(&raw.key), text, signature };
-    if keeper.trust.has_directive(&given) {
-        let detail = format!("exactly this directive by {} already counts", directive.officer);
+    if keeper.trust.has_directive(&given) || is_in_force(keeper, &given.key, &directive.order) {
+        let detail = format!("this order by {} already counts", directive.officer);
         return Err(Error::refused(Reason::StatementRepeated, detail));
     }
     if let Order::WithdrawKey { key, .. } = &directive.order {
@@ -68,6 +68,17 @@ pub(super) fn accept(
     }
     report.directives.push(AcceptedDirective { order: directive.order, officer: directive.officer, clock });
     Ok(())
+}
+
+/// True if a denial or a waiver like this one by the same key counts already, whenever it was printed.
+fn is_in_force(keeper: &Keeper, key: &str, order: &Order) -> bool {
+    let lasts = matches!(order, Order::DenyKey(_) | Order::DenyFeed(_) | Order::DenyOrigin(_) | Order::Waive { .. });
+    let is_same = |other: &TakenDirective| {
+        other.key == key
+            && !keeper.keyring.lifted.contains(&other.digest())
+            && other.directive().is_some_and(|other| other.order == *order)
+    };
+    lasts && keeper.trust.directives.iter().any(is_same)
 }
 
 /// Checks that the officer's time is the clock's. Refusal: `statement-clock`.
