@@ -246,7 +246,7 @@ async fn respond(request: Request<Incoming>, sender: ReaderIdentity, context: Ar
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(_)) => {
                 let text = "The form is longer than 64 KiB, or the connection ended before the form was complete. \
-                            Nothing was handed in. A statement has at most 4,096 bytes and a signature file four \
+                            Nothing was handed in. A statement has at most 16,384 bytes and a signature file four \
                             lines: check that you chose the right file.";
                 return notice(413, "The form is too long or incomplete", text, NoticeLink::Back);
             }

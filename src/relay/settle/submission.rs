@@ -60,7 +60,10 @@ pub(super) fn store(state: &State, item: &InboxItem) -> Result<(), Fault> {
     let bytes =
         serde_json::to_vec(item).map_err(|_| Fault::Internal("an item of the inbox cannot be turned into JSON"))?;
     let name = match item {
-        InboxItem::Statement(statement) => Digest::of(&[statement.text.as_slice(), &statement.signature].concat()),
+        // With the length, so that no other split of the same bytes has the same name.
+        InboxItem::Statement(SubmittedStatement { text, signature, .. }) => {
+            Digest::of(&[&text.len().to_be_bytes(), text.as_slice(), signature].concat())
+        }
         InboxItem::Cosigned(cosigned) => Digest::of(cosigned.cosigned.as_bytes()),
         InboxItem::Proof(_) => Digest::of(&bytes),
     };
