@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 use std::thread::ThreadId;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use time::format_description::BorrowedFormatItem;
@@ -34,39 +34,33 @@ pub fn process_time() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
-/// Processor time of this thread, in whole seconds. Work that moves to another thread begins anew.
-pub struct Stopwatch {
+/// Limit of the processor time that a piece of work takes, in whole seconds of its thread's. Work that moves to another
+/// thread begins anew.
+pub struct WorkTimer {
+    most: u64,
+    began: Instant,
     thread: ThreadId,
-    since: i64,
+    /// Seconds that the thread had worked then.
+    worked: u64,
 }
 
-impl Stopwatch {
+impl WorkTimer {
     /// From now on.
-    pub fn new() -> Self {
-        Self { thread: std::thread::current().id(), since: Self::now() }
+    pub fn new(most: u64) -> Self {
+        Self { most, began: Instant::now(), thread: std::thread::current().id(), worked: Self::worked() }
     }
 
-    /// As if so many seconds of work had been done already: for tests of what happens when time is up.
-    pub fn after(seconds: i64) -> Self {
-        Self { since: Self::now() - seconds, ..Self::new() }
-    }
-
-    /// Seconds of the calling thread's work since.
-    pub fn seconds(&mut self) -> u64 {
+    /// True if all of it was used.
+    pub fn is_up(&mut self) -> bool {
         if self.thread != std::thread::current().id() {
-            *self = Self::new();
+            *self = Self::new(self.most);
         }
-        u64::try_from(Self::now() - self.since).unwrap_or_default()
+        // No thread works longer than time passes, and that clock costs no call of the kernel.
+        self.began.elapsed().as_secs() >= self.most && Self::worked().saturating_sub(self.worked) >= self.most
     }
 
-    fn now() -> i64 {
-        rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime).tv_sec
-    }
-}
-
-impl Default for Stopwatch {
-    fn default() -> Self {
-        Self::new()
+    fn worked() -> u64 {
+        u64::try_from(rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime).tv_sec).unwrap_or_default()
     }
 }
 

@@ -10,15 +10,18 @@ const PIECE: usize = 256 << 10;
 /// Pieces that wait.
 const IN_FLIGHT: usize = 2;
 
-/// Reads all of `source` here, while `work` looks at it beside. Whatever work leaves unread is read too. Errors: the
-/// source's, and then those of the work.
+/// Reads all of `source`, which has `size` bytes if that is known, here, while `work` looks at it beside. Whatever work leaves unread is
+/// read too. Errors: the source's, and then those of the work.
 pub(crate) fn beside<T: Send>(
     source: &mut dyn Read,
+    size: Option<u64>,
     work: impl FnOnce(&mut dyn BufRead) -> io::Result<T> + Send,
 ) -> io::Result<T> {
-    let mut first = Vec::with_capacity(PIECE);
-    fill(source, &mut first)?;
-    if first.len() < PIECE {
+    // One byte more, which shows that there is none.
+    let most = size.and_then(|size| usize::try_from(size).ok()).map_or(PIECE, |size| PIECE.min(size.saturating_add(1)));
+    let mut first = Vec::new();
+    fill(source, &mut first, most)?;
+    if first.len() < most {
         return work(&mut first.as_slice());
     }
     let (full, filled) = sync_channel(IN_FLIGHT);
@@ -32,10 +35,10 @@ pub(crate) fn beside<T: Send>(
     })
 }
 
-/// Reads until the piece is full, or there is no more.
-fn fill(source: &mut dyn Read, piece: &mut Vec<u8>) -> io::Result<()> {
+/// Reads until the piece has that many bytes, or there is no more.
+fn fill(source: &mut dyn Read, piece: &mut Vec<u8>, most: usize) -> io::Result<()> {
     // One that was used before is as long as that: nothing is written twice.
-    piece.resize(PIECE, 0);
+    piece.resize(most, 0);
     let mut filled = 0;
     while let Some(room) = piece.get_mut(filled..).filter(|room| !room.is_empty()) {
         match source.read(room) {
@@ -62,8 +65,8 @@ fn pump(source: &mut dyn Read, first: Vec<u8>, full: SyncSender<Vec<u8>>, empty:
         if left.is_some() {
             full = None;
         }
-        piece = left.or_else(|| empty.try_recv().ok()).unwrap_or_else(|| Vec::with_capacity(PIECE));
-        fill(source, &mut piece)?;
+        piece = left.or_else(|| empty.try_recv().ok()).unwrap_or_default();
+        fill(source, &mut piece, PIECE)?;
     }
     Ok(())
 }
@@ -110,7 +113,7 @@ mod tests {
         for size in [0, 1, PIECE - 1, PIECE, PIECE + 1, 9 * PIECE + 7] {
             let bytes: Vec<u8> = (0..size).map(|n| u8::try_from(n % 251).unwrap()).collect();
             let mut source = bytes.as_slice();
-            let (kept, there) = beside(&mut source, |from| {
+            let (kept, there) = beside(&mut source, Some(size as u64), |from| {
                 let mut kept = Vec::new();
                 from.read_to_end(&mut kept)?;
                 Ok((kept, thread::current().id()))
@@ -120,9 +123,15 @@ mod tests {
             assert_eq!(there == here, size < PIECE, "a thread only for what is long");
             // All of it is read, whatever is looked at.
             let mut source = bytes.as_slice();
-            beside(&mut source, |from| from.read(&mut [0; 1])).unwrap();
+            beside(&mut source, Some(size as u64), |from| from.read(&mut [0; 1])).unwrap();
             assert_eq!(source, b"", "{size}");
         }
+        // One that is longer than was said is read all the same.
+        let bytes = vec![7; 9 * PIECE];
+        assert_eq!(
+            beside(&mut bytes.as_slice(), Some(5), |from| from.read_to_end(&mut Vec::new())).unwrap(),
+            bytes.len()
+        );
     }
 
     #[test]
@@ -135,8 +144,10 @@ mod tests {
             }
         }
         for reads in [0, 1, 100] {
-            let told = beside(&mut Fails(reads), |from| from.read_to_end(&mut Vec::new()));
-            assert_eq!(told.unwrap_err().kind(), ErrorKind::BrokenPipe);
+            for size in [Some(0), None] {
+                let told = beside(&mut Fails(reads), size, |from| from.read_to_end(&mut Vec::new()));
+                assert_eq!(told.unwrap_err().kind(), ErrorKind::BrokenPipe);
+            }
         }
     }
 }

@@ -166,7 +166,7 @@ impl<W: Write + Send> PayloadSink for ReplyWriter<'_, W> {
     fn artifact(&mut self, artifact: &Artifact, bytes: &mut dyn Read) -> Result<(), Error> {
         let out = &*self;
         let mut tee = BudgetReader::new(Tee { from: bytes, out }, Some(self.budget));
-        let found = beside(&mut tee, |from| {
+        let found = beside(&mut tee, Some(artifact.size), |from| {
             let mut outcome = Ok(());
             let found = inspect_within(out.budget, &artifact.path, from, &mut |records| {
                 let send = |to: &mut Sender<W>| {

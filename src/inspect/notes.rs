@@ -8,7 +8,7 @@ use super::finding::DatabaseHeader;
 use super::flaw::{Flaw, FlawPart, Flaws};
 use super::item::{Item, MOST, RECORD};
 use base::Reason;
-use base::clock::Stopwatch;
+use base::clock::WorkTimer;
 use base::ipc::wire::LONGEST_BYTES;
 
 /// Time limit for the inspection of one artifact, in seconds of its own: far above what honest content takes.
@@ -33,7 +33,8 @@ pub struct Notes<'a> {
     to: Option<Items<'a>>,
     /// Number of items.
     count: u64,
-    watch: Stopwatch,
+    /// Time limit of the artifact, from the first look at the time.
+    timer: Option<WorkTimer>,
     /// Time budget of the artifact's bundle, if it is of one.
     budget: Option<TimeBudget>,
     steps: u64,
@@ -126,7 +127,8 @@ impl<'a> Notes<'a> {
     }
 
     fn is_time_up(&mut self) -> bool {
-        self.watch.seconds() >= MOST_SECONDS || self.budget.is_some_and(|budget| budget.is_used_up())
+        self.timer.get_or_insert_with(|| WorkTimer::new(MOST_SECONDS)).is_up()
+            || self.budget.is_some_and(|budget| budget.is_used_up())
     }
 
     /// True if it was over at the last check.
@@ -167,8 +169,8 @@ mod tests {
             [("a.rules", &rules), ("a.yar", &yara), ("a.txt", &hashes), ("a.yml", &sigma), ("a.json", &event)]
         {
             let bytes = text.as_bytes();
-            let decided = |seconds: i64| {
-                let mut notes = Notes { watch: Stopwatch::after(seconds), ..Notes::default() };
+            let decided = |most: u64| {
+                let mut notes = Notes { timer: Some(WorkTimer::new(most)), ..Notes::default() };
                 let finding = look(path, &mut { bytes }, &mut notes).unwrap();
                 let kind = finding.kind.map_or("?", Kind::name).to_owned();
                 let size = bytes.len() as u64;
@@ -178,8 +180,8 @@ mod tests {
                 (judged.verdict().decision, judged.verdict().reason)
             };
             let limit = (VerdictKind::Withheld, Some(Reason::InspectionLimit));
-            assert_eq!(decided(i64::try_from(MOST_SECONDS).unwrap()), limit, "{path}");
-            assert_eq!(decided(0), (VerdictKind::Cleared, None), "{path}");
+            assert_eq!(decided(0), limit, "{path}");
+            assert_eq!(decided(MOST_SECONDS), (VerdictKind::Cleared, None), "{path}");
         }
     }
 

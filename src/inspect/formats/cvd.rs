@@ -91,7 +91,7 @@ impl DatabaseContents {
             None => Ok(Err("the database is cut short: nothing follows its header")),
             Some(0x1f) => {
                 let mut inflating = BudgetReader::new(Inflate::gzip(body), notes.budget());
-                let tar = beside(&mut inflating, |unpacked| self.read_tar(unpacked, notes))?;
+                let tar = beside(&mut inflating, None, |unpacked| self.read_tar(unpacked, notes))?;
                 Ok(inflating.into_inner().finish()?.and(tar))
             }
             Some(_) => self.read_tar(body, notes),

@@ -64,7 +64,7 @@ pub fn read(source: &mut dyn BufRead, inspect: Inspect, notes: &mut Notes<'_>) -
         }
     } else {
         let mut inflating = BudgetReader::new(Inflate::gzip(source), notes.budget());
-        let tar = beside(&mut inflating, |unpacked| contents.read_tar(unpacked, notes))?;
+        let tar = beside(&mut inflating, None, |unpacked| contents.read_tar(unpacked, notes))?;
         inflating.into_inner().finish()?.and(tar)
     };
     let is_empty = contents.kinds.is_empty();
