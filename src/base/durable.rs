@@ -54,10 +54,7 @@ pub fn replace_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<Dig
 /// are never in memory as a whole. Fault: damage.
 pub fn read_json<T: DeserializeOwned>(path: &Path, digest: Digest) -> Result<T, Fault> {
     let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
-    let mut file = match File::open(path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Err(damaged("the file is missing")),
-        opened => opened.during("open", path)?,
-    };
+    let mut file = open(path)?;
     let (mut hasher, mut buffer) = (Hasher::new(), vec![0; PIECE]);
     loop {
         let got = file.read(&mut buffer).during("read", path)?;
@@ -261,26 +258,31 @@ fn all_names(path: &Path) -> Result<Vec<String>, Fault> {
     Ok(names)
 }
 
+/// A file of ours, to be read; that it is missing or no regular file is damage. A pipe at its place is not waited for.
+pub fn open(path: &Path) -> Result<File, Fault> {
+    let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(rustix::fs::CWD, path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT | Errno::NOTDIR) => return Err(damaged("the file is missing")),
+        // A socket.
+        Err(Errno::NXIO) => return Err(damaged("it is not a regular file")),
+        Err(e) => return Err(e.into()).during("open", path),
+    };
+    let is_file = file.metadata().during("read", path)?.is_file();
+    if is_file { Ok(file) } else { Err(damaged("it is not a regular file")) }
+}
+
 /// A whole file of ours; that it is missing, no regular file, or longer than `longest` bytes is damage. A pipe at its place
 /// is not waited for.
 pub fn read(path: &Path, longest: u64) -> Result<Vec<u8>, Fault> {
     let damaged = |detail: String| Fault::damaged(path.to_string_lossy(), detail);
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::openat(rustix::fs::CWD, path, flags, Mode::empty()) {
-        Ok(file) => File::from(file),
-        Err(Errno::NOENT | Errno::NOTDIR) => return Err(damaged("the file is missing".into())),
-        // A socket.
-        Err(Errno::NXIO) => return Err(damaged("it is not a regular file".into())),
-        Err(e) => return Err(e.into()).during("read", path),
-    };
-    let meta = file.metadata().during("read", path)?;
-    if !meta.is_file() {
-        return Err(damaged("it is not a regular file".into()));
+    let file = open(path)?;
+    let length = file.metadata().during("read", path)?.len();
+    if length > longest {
+        return Err(damaged(format!("the file has {length} bytes, and at most {longest} are expected")));
     }
-    if meta.len() > longest {
-        return Err(damaged(format!("the file has {} bytes, and at most {longest} are expected", meta.len())));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or_default());
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
     file.take(longest + 1).read_to_end(&mut bytes).during("read", path)?;
     if bytes.len() as u64 > longest {
         return Err(damaged(format!("the file grew beyond the {longest} bytes that are expected")));

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
 
 use super::error::{Fault, IoContext as _};
 
@@ -19,12 +19,18 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock on `path` if nobody holds it.
     pub fn try_take(path: &Path) -> Result<Option<Self>, Fault> {
-        let file = File::open(path).during("open", path)?;
+        let file = Self::open(path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(None),
             Err(e) => Err(e.into()).during("lock", path),
         }
+    }
+
+    /// A file or a folder; a pipe at its place is not waited for.
+    fn open(path: &Path) -> Result<File, Fault> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        openat(CWD, path, flags, Mode::empty()).map(File::from).map_err(Into::into).during("open", path)
     }
 
     /// Process that holds a lock on `path`, as the kernel lists it (proc(5), `/proc/locks`); `None` where it cannot be seen.
@@ -46,7 +52,7 @@ impl Lock {
             return Ok(lock);
         }
         wait();
-        let file = File::open(path).during("open", path)?;
+        let file = Self::open(path)?;
         flock(&file, FlockOperation::LockExclusive).map_err(Into::into).during("lock", path)?;
         Ok(Self { _file: file })
     }

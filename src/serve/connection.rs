@@ -2,7 +2,7 @@
 //! recorded with what came, and the end made so that the other side can read the answer.
 
 use std::convert::Infallible;
-use std::future::{Ready, poll_fn, ready};
+use std::future::{poll_fn, ready};
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
@@ -20,14 +20,14 @@ use tracing::error;
 
 use super::Server;
 use super::checked_stream::AnsweredItems;
+use super::content::Proof;
 use super::first_bytes::{FirstBytesTap, Watched};
-use super::index::Index;
+use super::index::{Index, ServedItem};
 use super::peer::{Peer, attempt, sni_of};
 use super::pulls::Answered;
 use super::request::{LocalNames, RequestDecision, decide, missing};
 use super::response::{self, Body};
-use base::clock;
-use base::raw::mapped;
+use base::{Timestamp, clock};
 use guard::Label;
 
 /// Limits in time and bytes on a refused body that is let run out, so that the other side gets to
@@ -83,9 +83,7 @@ pub(crate) async fn run<S>(
     let place = LocalNames { names: Arc::clone(&service.names), local: peer.listener.ip() };
     let io = TokioIo::new(FirstBytesTap::new(stream, Arc::clone(&watched)));
     let answerer = Answerer { service: &service, peer: &peer, place: &place, watched: &watched, items: &items };
-    let answer = service_fn(move |request: Request<Incoming>| -> Ready<Result<Response<Body>, Infallible>> {
-        ready(Ok(answerer.answer(&request)))
-    });
+    let answer = service_fn(move |request: Request<Incoming>| answerer.answer(request));
     let mut connection = http1::Builder::new().half_close(true).max_buf_size(16 << 10).serve_connection(io, answer);
     let mut stopping = *stop.server.borrow();
     if stopping {
@@ -163,6 +161,9 @@ fn record_broken(service: &Server, peer: &Peer, watched: &Watched, broken: bool)
     service.evidence.record(attempt);
 }
 
+/// Answer in the making.
+type Answering<'a> = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send + 'a>>;
+
 /// Answers the requests of one connection.
 #[derive(Clone, Copy)]
 struct Answerer<'a> {
@@ -173,64 +174,120 @@ struct Answerer<'a> {
     items: &'a AnsweredItems,
 }
 
-impl Answerer<'_> {
-    fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
+impl<'a> Answerer<'a> {
+    fn answer(self, request: Request<Incoming>) -> Answering<'a> {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
         self.service.counts.requests.fetch_add(1, Relaxed);
         // One set from beginning to end, whatever is published meanwhile.
         let index = self.service.index.load();
-        match decide(request, self.place, &index.guard) {
+        let response = match decide(&request, self.place, &index.guard) {
             RequestDecision::Refuse(status, label) => self.refuse(status, &label, method, uri, headers),
             RequestDecision::Serve(path, label) => {
                 if let Some(label) = label {
                     let target = uri.to_string();
                     self.service.evidence.record(attempt(self.peer, &label, method.as_str(), &target, headers, 200));
                 }
-                self.serve(&index, &path, method, uri, headers)
+                match self.find(&index, &path, &request) {
+                    Some(item) => match self.quickly(&item, &path, &request) {
+                        Some(response) => response,
+                        None => {
+                            let path = path.into_owned();
+                            return Box::pin(async move { Ok(self.slowly(&item, &path, &request).await) });
+                        }
+                    },
+                    None => self.no_file(&index, &path, method, uri, headers),
+                }
             }
-        }
+        };
+        Box::pin(ready(Ok(response)))
     }
 
-    fn serve(&self, index: &Index, path: &str, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
+    /// File at the path, if it is for this agent.
+    fn find(&self, index: &Index, path: &str, request: &Request<Incoming>) -> Option<Arc<ServedItem>> {
+        let item = index.get(path)?;
+        if !item.audience.has(self.peer.certificate.as_deref()) {
+            let (label, target) = (Label::new("foreign-channel", false), request.uri().to_string());
+            let method = request.method().as_str();
+            self.service.evidence.record(attempt(self.peer, &label, method, &target, request.headers(), 404));
+            return None;
+        }
+        Some(item)
+    }
+
+    /// Answer with a file whose proof needs no time; `None` if it does.
+    fn quickly(&self, item: &Arc<ServedItem>, path: &str, request: &Request<Incoming>) -> Option<Response<Body>> {
+        let now = clock::now();
+        let proof = item.stored.as_ref().map_or(Some(Proof::Holds), |stored| stored.quick_proof(now))?;
+        Some(self.proven(proof, item, path, request, now))
+    }
+
+    /// Answer with a file that is proven first, while others are answered.
+    async fn slowly(&self, item: &Arc<ServedItem>, path: &str, request: &Request<Incoming>) -> Response<Body> {
+        let now = clock::now();
+        let proof = match &item.stored {
+            Some(stored) => stored.proof(now).await,
+            None => Proof::Holds,
+        };
+        self.proven(proof, item, path, request, now)
+    }
+
+    /// Sends a file if its bytes are those that were published; where they are not, it is told.
+    fn proven(
+        &self,
+        proof: Proof,
+        item: &Arc<ServedItem>,
+        path: &str,
+        request: &Request<Incoming>,
+        now: Timestamp,
+    ) -> Response<Body> {
+        match proof {
+            Proof::Holds => return self.file(item, path, request, now),
+            Proof::Gone => self.service.is_outdated.store(true, Relaxed),
+            Proof::Refuted => error!(
+                digest = %item.digest(),
+                agent = %self.peer.agent.ip(),
+                "the file with SHA-256 {} is on the disk no longer as it was published, so it was not sent to {}. Run \
+                 gaprelay fsck, which says what is damaged",
+                item.digest(),
+                self.peer.agent.ip()
+            ),
+        }
+        self.service.counts.unreadable.fetch_add(1, Relaxed);
+        let mut response = response::text(StatusCode::SERVICE_UNAVAILABLE, "This file cannot be read now.\n");
+        if request.method() == Method::HEAD {
+            *response.body_mut() = Body::default();
+        }
+        response
+    }
+
+    fn file(&self, item: &Arc<ServedItem>, path: &str, request: &Request<Incoming>, now: Timestamp) -> Response<Body> {
+        let (method, headers) = (request.method(), request.headers());
+        self.items.note(item);
+        let response = response::file(item, headers, *method == Method::HEAD, now);
+        let bytes = response.body().size_hint().exact().unwrap_or_default();
+        self.service.counts.bytes.fetch_add(bytes, Relaxed);
+        if let Some(feed) = &item.feed {
+            let whole = bytes == item.bytes.len() as u64;
+            let status = response.status();
+            let (peer, is_side_file) = (self.peer, item.is_side_file);
+            self.service.pulls.record(&Answered {
+                peer,
+                headers,
+                method,
+                path,
+                feed,
+                status,
+                whole,
+                is_side_file,
+                now,
+            });
+        }
+        response
+    }
+
+    /// Answer where no file is for this agent: a page of the relay itself, or that there is nothing.
+    fn no_file(&self, index: &Index, path: &str, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
         let head = *method == Method::HEAD;
-        let found = index.get(path);
-        let is_for_others = found.as_ref().is_some_and(|item| !item.audience.has(self.peer.certificate.as_deref()));
-        if is_for_others {
-            let (label, target) = (Label::new("foreign-channel", false), uri.to_string());
-            self.service.evidence.record(attempt(self.peer, &label, method.as_str(), &target, headers, 404));
-        }
-        if let Some(item) = found.filter(|_| !is_for_others) {
-            if mapped::is_broken(&item.bytes) {
-                self.service.counts.unreadable.fetch_add(1, Relaxed);
-                let mut response = response::text(StatusCode::SERVICE_UNAVAILABLE, "This file cannot be read now.\n");
-                if head {
-                    *response.body_mut() = Body::default();
-                }
-                return response;
-            }
-            self.items.note(&item);
-            let now = clock::now();
-            let response = response::file(&item, headers, head, now);
-            let bytes = response.body().size_hint().exact().unwrap_or_default();
-            self.service.counts.bytes.fetch_add(bytes, Relaxed);
-            if let Some(feed) = &item.feed {
-                let whole = bytes == item.bytes.len() as u64;
-                let status = response.status();
-                let (peer, is_side_file) = (self.peer, item.is_side_file);
-                self.service.pulls.record(&Answered {
-                    peer,
-                    headers,
-                    method,
-                    path,
-                    feed,
-                    status,
-                    whole,
-                    is_side_file,
-                    now,
-                });
-            }
-            return response;
-        }
         if let Some(mut response) = crate::own::answer(self.service, path, self.peer.certificate.as_deref()) {
             if head {
                 *response.body_mut() = Body::default();

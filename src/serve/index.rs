@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
 use std::path::Path;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,13 +14,14 @@ use hyper::header::HeaderValue;
 
 use super::Server;
 use super::audience::Audience;
+use super::content::{Contents, Proof, StoredContent};
 use super::freshness::FeedState;
 use super::plan::ServePlan;
 use super::published::{Published, TUF};
 use super::tls::Tls;
 use crate::set::{BytesPlace, CurrentSet, SetMember, sums};
 use base::error::IoContext as _;
-use base::raw::mapped::{self, map};
+use base::raw::mapped;
 use base::{Digest, Fault, Timestamp, clock};
 use bundle::ReleaseId;
 use guard::Guard;
@@ -41,6 +41,8 @@ pub struct Index {
     pub channels: Vec<(String, CurrentSet)>,
     /// The repository for TUF clients that is served.
     pub tree: Option<CurrentSet>,
+    /// Contents of the store in it.
+    contents: HashMap<Digest, Arc<StoredContent>>,
     /// For whom what is added next is there.
     audience: Audience,
     /// Knows submission clients; replaced with the sets, since a set may hold its list.
@@ -50,8 +52,10 @@ pub struct Index {
 /// One file, ready to be handed out.
 #[derive(Clone)]
 pub struct ServedItem {
-    /// Bytes.
+    /// Bytes; those of the store, if they are from there.
     pub bytes: Bytes,
+    /// Content of the store that they are, which has to be proven before they are handed out.
+    pub(crate) stored: Option<Arc<StoredContent>>,
     /// Strong validator: the digest in quotes.
     pub etag: HeaderValue,
     /// When it was published here.
@@ -85,6 +89,7 @@ impl Index {
             feeds: Vec::new(),
             channels: Vec::new(),
             tree: None,
+            contents: HashMap::new(),
             audience: Audience::default(),
             guard: Arc::new(Guard::shipped()?),
         })
@@ -100,8 +105,9 @@ impl Index {
         former: Option<&Self>,
     ) -> Result<(Self, Vec<(Fault, String)>), Fault> {
         let (mut index, mut faults) = (Self::empty()?, Vec::new());
+        let mut contents = Contents::new(published, former.map(|former| &former.contents), now);
         for channel in &plan.channels {
-            let loaded = Self::load_channel(published, plan, &channel.name, now);
+            let loaded = Self::load_channel(&mut contents, plan, &channel.name, now);
             match loaded.and_then(|part| part.checked(published, &channel.name, former)) {
                 Ok(part) => {
                     part.paths.into_iter().for_each(|(path, item)| join(&mut index.paths, path, item));
@@ -114,11 +120,12 @@ impl Index {
                 }
             }
         }
-        let tree = if plan.has_tuf { index.add_tree(published, former) } else { Ok(()) };
+        let tree = if plan.has_tuf { index.add_tree(&mut contents, former) } else { Ok(()) };
         if let Err(fault) = tree {
             faults.push((fault, "the repository for TUF clients is not served, the channels are".to_owned()));
         }
-        match index.published_guard(plan) {
+        index.contents = contents.into_known();
+        match index.published_guard(plan, now) {
             Ok(guard) => index.guard = Arc::new(guard),
             // What is published must not depend on the record: the list that ships does for now.
             Err(fault) => {
@@ -142,23 +149,31 @@ impl Index {
     }
 
     /// Recogniser of submission clients, by the list that ships and the published one.
-    pub fn published_guard(&self, plan: &ServePlan) -> Result<Guard, Fault> {
+    pub fn published_guard(&self, plan: &ServePlan, now: Timestamp) -> Result<Guard, Fault> {
         let item = plan.settings.endpoints.as_ref().and_then(|path| self.get(&format!("/{path}")));
-        item.map_or_else(Guard::shipped, |item| Guard::with(&item.bytes))
+        let Some(item) = item else { return Guard::shipped() };
+        if item.stored.as_ref().is_some_and(|stored| stored.proof_at_once(now) != Proof::Holds) {
+            return Err(Fault::damaged(item.digest(), "the bytes of this published file were changed"));
+        }
+        Guard::with(&item.bytes)
     }
 
     /// Only the channel that holds the list of endpoints, for whoever shows the record.
     pub fn guard_of(published: &Published, plan: &ServePlan, now: Timestamp) -> Result<Guard, Fault> {
         let channel = plan.settings.endpoints.as_ref().and_then(|path| Some(path.split_once('/')?.0));
         let Some(channel) = channel else { return Guard::shipped() };
-        Self::load_channel(published, plan, channel, now)?.published_guard(plan)
+        Self::load_channel(&mut Contents::new(published, None, now), plan, channel, now)?.published_guard(plan, now)
     }
 
-    fn load_channel(published: &Published, plan: &ServePlan, channel: &str, now: Timestamp) -> Result<Self, Fault> {
-        let mut index = Self::empty()?;
+    fn load_channel(
+        contents: &mut Contents<'_>,
+        plan: &ServePlan,
+        channel: &str,
+        now: Timestamp,
+    ) -> Result<Self, Fault> {
+        let (mut index, published) = (Self::empty()?, contents.published);
         let Some(current) = published.newest(channel)? else { return Ok(index) };
         let (bytes, set) = published.set(channel, current)?;
-        let mut packs: HashMap<String, Bytes> = HashMap::new();
         let mut dates: HashMap<Timestamp, HeaderValue> = HashMap::new();
         let known = plan.channels.iter().find(|it| it.name == channel);
         let Some(known) = known else { return Ok(index) };
@@ -172,11 +187,13 @@ impl Index {
             })
             .collect();
         for file in &set.files {
+            let (bytes, stored) = match &file.place {
+                BytesPlace::Sums => (Bytes::from(sums(&set.files)), None),
+                _ => contents.find(file.sha256, file.size, &file.place)?,
+            };
             let item = Arc::new(ServedItem {
-                bytes: match file.place {
-                    BytesPlace::Sums => Bytes::from(sums(&set.files)),
-                    _ => content(published, file.sha256, file.size, &file.place, &mut packs)?,
-                },
+                bytes,
+                stored,
                 etag: etag(file.sha256),
                 modified: file.modified,
                 last_modified: dates.entry(file.modified).or_insert_with(|| http_date(file.modified)).clone(),
@@ -192,31 +209,38 @@ impl Index {
             join(&mut index.blobs, file.sha256, Arc::clone(&item));
             index.paths.insert(format!("/{channel}/{}", file.path), item);
         }
-        index.add(format!("/-/channels/{channel}/release.json"), bytes.into(), set.published);
+        index.add(format!("/-/channels/{channel}/release.json"), (bytes.into(), None), set.published);
         for member in &set.releases {
-            index.add_evidence(published, member, set.published)?;
+            index.add_evidence(contents, member, set.published)?;
         }
         index.channels.push((channel.to_owned(), current));
         Ok(index)
     }
 
     /// The manifest and its signatures, as they came: an agent can check any artifact end to end.
-    fn add_evidence(&mut self, published: &Published, member: &SetMember, modified: Timestamp) -> Result<(), Fault> {
+    fn add_evidence(
+        &mut self,
+        contents: &mut Contents<'_>,
+        member: &SetMember,
+        modified: Timestamp,
+    ) -> Result<(), Fault> {
         let id = ReleaseId { feed: member.feed.clone(), version: member.version };
-        let folder = published.release_path(&id);
+        let folder = contents.published.release_path(&id);
         for name in member.signatures.iter().map(String::as_str).chain(["manifest.json"]) {
-            let bytes = map(&folder.join(name), None)?;
-            if name == "manifest.json" && Digest::of(&bytes) != member.manifest {
-                let path = folder.join(name);
-                return Err(Fault::damaged(path.to_string_lossy(), "it is not the manifest of the published release"));
+            let path = folder.join(name);
+            let is_manifest = name == "manifest.json";
+            let (bytes, stored) = contents.open(&path, is_manifest.then_some(member.manifest))?;
+            if stored.proof_at_once(contents.now) != Proof::Holds {
+                return Err(Fault::damaged(path.to_string_lossy(), "it is not the file of the published release"));
             }
-            self.add(format!("/-/feeds/{}/{name}", member.feed), bytes, modified);
+            self.add(format!("/-/feeds/{}/{name}", member.feed), (bytes, Some(stored)), modified);
         }
         Ok(())
     }
 
     /// The repository for TUF clients.
-    fn add_tree(&mut self, published: &Published, former: Option<&Self>) -> Result<(), Fault> {
+    fn add_tree(&mut self, contents: &mut Contents<'_>, former: Option<&Self>) -> Result<(), Fault> {
+        let published = contents.published;
         let current = published.newest(TUF)?;
         let generation = |tree: Option<CurrentSet>| tree.map_or(0, |tree| tree.generation);
         if generation(current) < generation(former.and_then(|former| former.tree)) {
@@ -224,16 +248,15 @@ impl Index {
         }
         let Some(current) = current else { return Ok(()) };
         let tree = published.tree_of(current)?;
-        let mut packs = HashMap::new();
         for (name, kept) in &tree.targets {
             let Some(audience) = self.audience_of(name, kept.sha256) else { continue };
-            let bytes = content(published, kept.sha256, kept.size, &kept.place, &mut packs)?;
+            let found = contents.find(kept.sha256, kept.size, &kept.place)?;
             self.audience = audience;
-            self.add(format!("/-/tuf/targets/{name}"), bytes, tree.made);
+            self.add(format!("/-/tuf/targets/{name}"), found, tree.made);
         }
         self.audience = Audience::default();
         for (name, text) in tree.metadata {
-            self.add(format!("/-/tuf/{name}"), Bytes::from(text), tree.made);
+            self.add(format!("/-/tuf/{name}"), (Bytes::from(text), None), tree.made);
         }
         self.tree = Some(current);
         Ok(())
@@ -254,10 +277,11 @@ impl Index {
         feeds.max_by_key(|feed| (feed.name.len(), feed.audience.is_everybody())).map(|feed| feed.audience.clone())
     }
 
-    fn add(&mut self, path: String, bytes: Bytes, modified: Timestamp) {
+    fn add(&mut self, path: String, (bytes, stored): (Bytes, Option<Arc<StoredContent>>), modified: Timestamp) {
         let item = ServedItem {
-            etag: etag(Digest::of(&bytes)),
+            etag: etag(stored.as_ref().map_or_else(|| Digest::of(&bytes), |stored| stored.sha256())),
             bytes,
+            stored,
             modified,
             last_modified: http_date(modified),
             content_type: HeaderValue::from_static(if path.ends_with("json") {
@@ -297,33 +321,6 @@ fn set_back(published: &Published, channel: &str) -> Fault {
     Fault::damaged(path.to_string_lossy(), what)
 }
 
-fn content(
-    published: &Published,
-    sha256: Digest,
-    size: u64,
-    place: &BytesPlace,
-    packs: &mut HashMap<String, Bytes>,
-) -> Result<Bytes, Fault> {
-    match place {
-        BytesPlace::Inline(text) => Ok(Bytes::from(text.clone())),
-        BytesPlace::Sums => Err(Fault::Internal("a list of a set's files stands in no set")),
-        BytesPlace::Blob => map(&published.blob_path(sha256), Some(size)),
-        BytesPlace::Pack { release, offset } => {
-            if !packs.contains_key(release) {
-                let id: ReleaseId = release.parse().map_err(|e: &str| Fault::damaged(release, e))?;
-                let path: PathBuf = published.release_path(&id).join("pack");
-                packs.insert(release.clone(), map(&path, None)?);
-            }
-            let pack = packs.get(release).ok_or(Fault::Internal("a pack is gone"))?;
-            let range = usize::try_from(*offset).ok().zip(usize::try_from(offset + size).ok());
-            let (begin, end) = range
-                .filter(|(_, end)| *end <= pack.len())
-                .ok_or_else(|| Fault::damaged(release, "its pack is shorter than it should be"))?;
-            Ok(pack.slice(begin..end))
-        }
-    }
-}
-
 fn etag(digest: Digest) -> HeaderValue {
     HeaderValue::try_from(format!("\"{digest}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
@@ -348,8 +345,9 @@ pub fn follow(service: Arc<Server>, plan: ServePlan, tls: Option<Arc<Tls>>) -> R
             }
             // Where a file could not be read it is mapped anew: the disk may give it now, or somebody has repaired it.
             let broken = mapped::breaks();
+            let is_outdated = service.is_outdated.swap(false, Ordering::Relaxed);
             pause = match is_current(&service.published, &plan, &index) {
-                Ok(true) if broken == breaks => LOOK,
+                Ok(true) if broken == breaks && !is_outdated => LOOK,
                 Ok(_) => match Index::load(&service.published, &plan, now, Some(&index)) {
                     Ok((index, faults)) if faults.is_empty() => {
                         service.index.store(Arc::new(index));
@@ -405,7 +403,7 @@ mod tests {
     fn item(text: &'static str, names: &[&str]) -> Arc<ServedItem> {
         let mut index = Index::empty().unwrap();
         index.audience = Audience::of(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
-        index.add("/a".into(), Bytes::from(text), Timestamp::default());
+        index.add("/a".into(), (Bytes::from(text), None), Timestamp::default());
         index.get("/a").unwrap()
     }
 

@@ -9,6 +9,7 @@
 
 // What is published, and to whom it is served.
 pub(crate) mod audience;
+pub(crate) mod content;
 pub mod freshness;
 pub mod index;
 pub mod plan;
@@ -44,7 +45,7 @@ pub(crate) mod pulls;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use arc_swap::ArcSwap;
 
@@ -79,6 +80,8 @@ pub struct Server {
     pub published: Published,
     /// Tells how far an import is, where one runs.
     pub import: ImportProgress,
+    /// True if a file of the index was removed or replaced, so that it has to be loaded anew.
+    pub is_outdated: AtomicBool,
     /// Limit on connections.
     pub limit: Arc<ConnectionLimit>,
     /// Counters.
@@ -165,6 +168,7 @@ pub fn serve(
         pulls: Pulls::new(pulls),
         published: published.clone(),
         import: given.import,
+        is_outdated: AtomicBool::new(false),
         limit: ConnectionLimit::new(settings.connections, settings.connections_per_address),
         counts: ServerCounts::default(),
     });

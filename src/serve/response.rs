@@ -180,6 +180,7 @@ mod tests {
 
     fn item() -> Arc<ServedItem> {
         Arc::new(ServedItem {
+            stored: None,
             bytes: Bytes::from_static(b"0123456789"),
             etag: HeaderValue::try_from(format!("\"{}\"", Digest::of(b"x"))).unwrap(),
             modified: Timestamp::from_secs(1_000_000_000),

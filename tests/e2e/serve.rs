@@ -603,6 +603,66 @@ fn cut(path: &Path, length: u64) {
     fs::File::options().write(true).open(path).unwrap().set_len(length).unwrap();
 }
 
+/// Whoever can write to the store takes files away from agents, and gives them no others: before the server starts, while it
+/// runs, in place or by another file, in a blob or in a pack with others.
+#[test]
+fn a_file_that_was_changed_on_the_disk_is_not_sent() {
+    let world = World::new();
+    let large = digests(20_000);
+    let name = base::Digest::of(&large).to_string();
+    let files: &[File<'_>] = &[("a.hdb", HASHES, "clamav-hashes"), ("b.txt", &large, "sha256-list")];
+    world.publish("feed", 1, files);
+    world.publish("auto", 1, &[("c.rules", RULES, "suricata-rules")]);
+    let blob = world.state().join("blobs/sha256").join(&name[..2]).join(&name);
+    let pack = world.state().join("releases/feed/1/pack");
+    assert_eq!((blob.metadata().unwrap().len(), pack.metadata().unwrap().len()), (1_300_000, HASHES.len() as u64));
+    let change = |path: &Path, text: &[u8]| {
+        fs::OpenOptions::new().write(true).open(path).unwrap().write_all(text).unwrap();
+    };
+    change(&blob, b"00");
+    let server = Server::start(&world, "serve");
+    let until_it_is = |path: &str, bytes: Option<&[u8]>, what: &str| {
+        until(what, || {
+            let got = server.get(path, "");
+            let is_whole = got.status == 200;
+            let published: &[u8] = if path.ends_with("a.hdb") { HASHES } else { &large };
+            assert!(if is_whole { got.body == published } else { got.status == 503 }, "{what}: other bytes came");
+            is_whole == bytes.is_some()
+        });
+    };
+    let blob_path = format!("/-/blobs/sha256/{name}");
+    for path in ["/c/b.txt", &blob_path] {
+        assert_eq!(server.get(path, "").status, 503, "{path}");
+        assert_eq!(server.get(path, "Range: bytes=70-80\r\n").status, 503, "{path}");
+    }
+    assert_eq!(server.get("/c/a.hdb", "").body, HASHES);
+    change(&blob, &large[..2]);
+    until_it_is("/c/b.txt", Some(&large), "put right");
+    until_it_is(&blob_path, Some(&large), "put right, by digest");
+    change(&blob, b"00");
+    until_it_is("/c/b.txt", None, "changed while it is served");
+    fs::write(world.path("whole"), &large).unwrap();
+    fs::rename(world.path("whole"), &blob).unwrap();
+    until_it_is("/c/b.txt", Some(&large), "repaired with a copy");
+    fs::write(world.path("other"), digests(19_999)).unwrap();
+    fs::rename(world.path("other"), &blob).unwrap();
+    until_it_is("/c/b.txt", None, "replaced by another file");
+    fs::remove_file(&blob).unwrap();
+    assert!(Command::new("mkfifo").arg(&blob).status().unwrap().success());
+    until_it_is("/c/b.txt", None, "replaced by a pipe");
+    change(&pack, &vec![b'0'; 4]);
+    until_it_is("/c/a.hdb", None, "changed in a pack");
+    change(&pack, &HASHES[..4]);
+    until_it_is("/c/a.hdb", Some(HASHES), "put right in a pack");
+    assert_eq!(server.get("/c/c.rules", "").body, RULES, "all others are served");
+    let (code, said) = server.daemon.stop_telling();
+    assert!(code == Some(0) && said.contains(&name) && said.contains("gaprelay fsck"), "{said}");
+    // One that starts now does not wait for a pipe, and serves what is whole.
+    let server = Server::start(&world, "serve");
+    assert_ne!(server.get("/c/b.txt", "").status, 200);
+    server.stop();
+}
+
 /// What is served from a file that was cut ends, by HTTP and by TLS, whether the kernel reads the file or this program; the
 /// server lives, tells it, and goes on with every other file.
 #[test]

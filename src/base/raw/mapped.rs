@@ -6,7 +6,7 @@
 //! The handler takes no lock and no memory: it walks a list whose entries are only ever added, and used again.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::Metadata;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -15,19 +15,20 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use bytes::Bytes;
 use memmap2::Mmap;
 
-use crate::Fault;
 use crate::error::IoContext as _;
+use crate::{Fault, durable};
 
-/// Bytes of a file of ours that never changes: a blob, a pack. Slices of them share the mapping, which stays readable when
+/// Bytes of a file of ours that never changes, a blob or a pack, and what the file system says of it. Slices of them share the mapping, which stays readable when
 /// the file is removed. Where the file is cut, or the disk fails, [`is_broken`] tells.
-pub fn map(path: &Path, size: Option<u64>) -> Result<Bytes, Fault> {
-    let file = File::open(path).during("open", path)?;
-    let length = file.metadata().during("read", path)?.len();
+pub fn map(path: &Path, size: Option<u64>) -> Result<(Bytes, Metadata), Fault> {
+    let file = durable::open(path)?;
+    let metadata = file.metadata().during("read", path)?;
+    let length = metadata.len();
     if let Some(size) = size.filter(|size| *size != length) {
         return Err(Fault::damaged(path.to_string_lossy(), format!("the file has {length} bytes instead of {size}")));
     }
     if length == 0 {
-        return Ok(Bytes::new());
+        return Ok((Bytes::new(), metadata));
     }
     HANDLER.get_or_init(|| handle_faults().map_err(|e| e.raw_os_error()));
     if let Some(Err(code)) = HANDLER.get() {
@@ -38,7 +39,7 @@ pub fn map(path: &Path, size: Option<u64>) -> Result<Bytes, Fault> {
     // and never changed or cut by us after it got its final one: `base::durable` only renames and removes. Where somebody
     // else cuts it, or the disk fails, the handler puts zeros in the place of the page.
     let mapped = unsafe { Mmap::map(&file) }.during("map", path)?;
-    Ok(Bytes::from_owner(Mapping::new(mapped)))
+    Ok((Bytes::from_owner(Mapping::new(mapped)), metadata))
 }
 
 /// Number of pages that could not be read, in all mappings since the start.
@@ -208,11 +209,11 @@ mod tests {
     fn a_file_that_shrinks_ends_nobody() {
         let folder = tempfile::tempdir().unwrap();
         let paths = ["a", "b"].map(|name| folder.path().join(name));
-        let mut files = paths.each_ref().map(|path| crate::durable::create(path, 0o644).unwrap());
+        let mut files = paths.each_ref().map(|path| durable::create(path, 0o644).unwrap());
         for file in &mut files {
             file.write_all(&vec![7; 64 << 10]).unwrap();
         }
-        let [cut, whole] = paths.each_ref().map(|path| map(path, Some(64 << 10)).unwrap());
+        let [cut, whole] = paths.each_ref().map(|path| map(path, Some(64 << 10)).unwrap().0);
         files[0].set_len(16 << 10).unwrap();
         assert!(!is_broken(&cut) && !is_broken(&whole), "not known before it is read");
         touch(&cut.slice(..16 << 10));
@@ -224,7 +225,7 @@ mod tests {
         assert!(kept.iter().chain(&whole).all(|byte| *byte == 7));
         // The entry of one that is gone is another's later, which is whole.
         drop((cut, kept, gone));
-        let again = map(&paths[1], None).unwrap();
+        let (again, _) = map(&paths[1], None).unwrap();
         touch(&again);
         assert!(!is_broken(&again));
         assert!(map(&paths[0], Some(64 << 10)).is_err());

@@ -132,7 +132,7 @@ impl<'a> Examination<'a> {
             verdicts.push(match judged.remains() {
                 None => Ok(judged.into_verdict()),
                 Some(artifact) => {
-                    let file = File::open(judged.at()).during("open", judged.at())?;
+                    let file = durable::open(judged.at())?;
                     match self.look_at(&artifact, &file) {
                         Ok(remains) => Ok(judged.settle(&remains)),
                         Err(Error::Refused(refusal)) => Err(refusal),
@@ -166,7 +166,7 @@ impl<'a> Examination<'a> {
         let path = judged.at().to_owned();
         let cuts = serde_json::to_vec(judged.cuts())
             .map_err(|_| Fault::Internal("the list of parts to leave out does not become JSON"))?;
-        let old = File::open(&path).during("open", &path)?;
+        let old = durable::open(&path)?;
         let made = path.with_extension("made");
         let mut new = durable::create(&made, 0o644)?;
         let size = judged.verdict().size;

@@ -48,7 +48,7 @@ impl Keep for Scratch {
         if proven.verdict().stripped.is_some() {
             let path = self.whole();
             let to = self.folder.join(format!("stripped-{}", self.number));
-            proven.strip(File::open(&path).during("open", &path)?, &to)?;
+            proven.strip(durable::open(&path)?, &to)?;
             self.number += 1;
         }
         Ok(())

@@ -9,7 +9,7 @@ use crate::keeper::Keeper;
 use crate::publish::ReleaseStatus;
 use crate::state::SMALL;
 use base::error::IoContext as _;
-use base::{Digest, Error, Fault, Reason, Refusal, quoted};
+use base::{Digest, Error, Fault, Reason, Refusal, durable, quoted};
 use bundle::{Artifact, Verified};
 use config::{Channel, Config};
 use inspect::VerdictKind;
@@ -85,7 +85,7 @@ impl HeldArtifacts {
             Refusal::new(Reason::BlobMissing, detail)
         };
         let (path, offset) = self.find(artifact).ok_or_else(missing)?;
-        let mut file = File::open(path).during("open", path)?;
+        let mut file = durable::open(path)?;
         file.seek(SeekFrom::Start(*offset)).during("read", path)?;
         Ok(file)
     }

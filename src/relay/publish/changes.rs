@@ -1,7 +1,6 @@
 //! Changes of a release against the one that agents have now, item by item: counts, and examples to look at.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +9,7 @@ use crate::state::compare::{Change, ItemPair, PlacedItem, ReleaseItems, compare}
 use crate::state::release::Packed;
 use crate::state::{Release, SMALL, State, Trust};
 use base::error::IoContext as _;
-use base::{Digest, Fault};
+use base::{Digest, Fault, durable};
 use bundle::ReleaseId;
 use config::Feed;
 use inspect::{Kind, Verdict};
@@ -208,7 +207,7 @@ impl ReleaseReader<'_> {
         } else {
             (self.state.blob_path(sha256), 0)
         };
-        let mut file = File::open(&path).during("open", &path)?;
+        let mut file = durable::open(&path)?;
         file.seek(SeekFrom::Start(begin.saturating_add(placed.item.offset))).during("read", &path)?;
         let mut bytes = Vec::new();
         let left = size.saturating_sub(placed.item.offset);

@@ -4,7 +4,6 @@
 //! snapshot and its notices, with a key that can sign no content.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
@@ -174,7 +173,7 @@ pub(crate) fn read_metadata(state: &State, trust: &Trust, member: &SetMember) ->
         } else {
             (state.blob_path(sha256), 0)
         };
-        let mut file = fs::File::open(&path).during("open", &path)?;
+        let mut file = durable::open(&path)?;
         file.seek(SeekFrom::Start(offset)).during("read", &path)?;
         let mut text = Vec::new();
         file.take(size).read_to_end(&mut text).during("read", &path)?;

@@ -2,7 +2,6 @@
 //! that names it, every pointer, both logs. Changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
@@ -300,7 +299,7 @@ fn check_release(
 
 /// Hashes `size` bytes of a file from `offset` on, or as many as there are.
 pub(crate) fn digest_of(path: &Path, offset: u64, size: u64) -> Result<Digest, Fault> {
-    let mut file = File::open(path).during("open", path)?;
+    let mut file = durable::open(path)?;
     file.seek(SeekFrom::Start(offset)).during("read", path)?;
     let mut reader = file.take(size);
     let (mut hasher, mut buffer) = (Hasher::new(), vec![0; 256 << 10]);

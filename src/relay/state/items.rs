@@ -103,7 +103,7 @@ impl ItemWriter {
         self.records.flush().during("write", &path)?;
         self.records.get_ref().sync_all().during("sync", &path)?;
         let index = durable::replace_json(&self.folder.join("items.json"), &self.sections)?;
-        let file = File::open(&path).during("open", &path)?;
+        let file = durable::open(&path)?;
         let records = self.hashed.0.clone().finish();
         Ok(StoredItems { sections: self.sections.clone(), file, records, index })
     }
@@ -132,7 +132,7 @@ impl State {
                 "the bytes of the file differ from those that were written",
             ));
         }
-        let file = File::open(&path).during("open", &path)?;
+        let file = durable::open(&path)?;
         Ok((durable::read_json(&folder.join("items.json"), release.digest_of("items.json")?)?, file))
     }
 }

@@ -168,7 +168,7 @@ impl Staging {
             durable::remove(&path)?;
         }
         for (from, digest) in std::mem::take(&mut staging.blobs) {
-            File::open(&from).during("open", &from)?.sync_all().during("sync", &from)?;
+            durable::open(&from)?.sync_all().during("sync", &from)?;
             let to = staging.state.blob_path(digest);
             durable::create_dir(to.parent().unwrap_or(&to))?;
             durable::settle(&from, &to)?;
@@ -239,7 +239,7 @@ impl Keep for Staging {
         let current = std::mem::replace(&mut self.current, ArtifactSink::Small);
         if proven.verdict().decision == VerdictKind::Stripped {
             let to = self.folder.join(format!("stripped-{}", self.waiting.len()));
-            let open = |path: &Path| File::open(path).during("open", path);
+            let open = |path: &Path| durable::open(path);
             match &current {
                 ArtifactSink::Small => proven.strip(self.small.as_slice(), &to)?,
                 ArtifactSink::Large(_, path) => proven.strip(open(path)?, &to)?,

@@ -1,0 +1,340 @@
+//! Bytes of published files, mapped from the store, and the proof that they are those which were published: hashed before
+//! they are first handed out, and again when the file system says that their file has changed since. So whoever can write to
+//! the store can take a file away from agents, and give them no other.
+
+use std::collections::HashMap;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base::raw::mapped::{is_broken, map};
+use base::{Digest, Fault, Timestamp};
+use bundle::ReleaseId;
+use bytes::Bytes;
+
+use super::published::Published;
+use super::set::BytesPlace;
+
+/// Bytes that are hashed where they are asked for: a fraction of a millisecond. More are hashed on another thread.
+const AT_ONCE: usize = 256 << 10;
+
+/// File of the store, mapped.
+#[derive(Debug)]
+pub(crate) struct StoredFile {
+    path: PathBuf,
+    bytes: Bytes,
+    /// Second of the last look at the file, and its version then; 0 if it was there no more.
+    looked: AtomicU64,
+    version: AtomicU64,
+    look: Mutex<FileLook>,
+    /// Held while a long content of the file is hashed: who asks meanwhile waits.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// Last look at a file.
+#[derive(Debug)]
+struct FileLook {
+    stamp: FileStamp,
+    /// Number of times that the file was found changed, and one.
+    version: u64,
+}
+
+/// What a file system says of a file. No write leaves all of it as it was, but for one through a mapping whose page was
+/// written to before and is not on the disk yet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct FileStamp {
+    file: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl FileStamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            file: (metadata.dev(), metadata.ino()),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+impl StoredFile {
+    /// Maps the file at `path`, which must have this length, if one is given.
+    pub(crate) fn open(path: PathBuf, size: Option<u64>) -> Result<Arc<Self>, Fault> {
+        let (bytes, metadata) = map(&path, size)?;
+        Ok(Arc::new(Self {
+            path,
+            bytes,
+            looked: AtomicU64::new(0),
+            version: AtomicU64::new(1),
+            look: Mutex::new(FileLook { stamp: FileStamp::of(&metadata), version: 1 }),
+            turn: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    /// Looks at the file at its path, at most once in a second: its version; `None` if it is there no more.
+    fn version(&self, now: Timestamp) -> Option<u64> {
+        if self.looked.load(Relaxed) != now.secs() {
+            let mut look = self.look.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = self.path.symlink_metadata().map(|metadata| FileStamp::of(&metadata));
+            let ours = found.ok().filter(|found| found.file == look.stamp.file);
+            if let Some(found) = ours.filter(|found| *found != look.stamp) {
+                *look = FileLook { stamp: found, version: look.version + 1 };
+            }
+            self.version.store(ours.map_or(0, |_| look.version), Relaxed);
+            self.looked.store(now.secs(), Relaxed);
+        }
+        Some(self.version.load(Relaxed)).filter(|version| *version != 0)
+    }
+}
+
+/// Bytes of the store, all of a file or a part of one, that have to have a digest.
+#[derive(Debug)]
+pub(crate) struct StoredContent {
+    file: Arc<StoredFile>,
+    /// Part of the file's mapping.
+    bytes: Bytes,
+    sha256: Digest,
+    /// Version of the file in which they had the digest, and one in which they had not; 0 is none.
+    proven: AtomicU64,
+    refuted: AtomicU64,
+}
+
+/// Result of a look at a content of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Its bytes are those that were published.
+    Holds,
+    /// They are others, or cannot be read.
+    Refuted,
+    /// Its file was removed or replaced: it has to be mapped anew.
+    Gone,
+}
+
+impl StoredContent {
+    /// `size` bytes of the file from `offset` on. Nothing if the file is shorter.
+    pub(crate) fn new(file: &Arc<StoredFile>, offset: u64, size: u64, sha256: Digest) -> Option<Arc<Self>> {
+        let (begin, end) = (usize::try_from(offset).ok()?, usize::try_from(offset.checked_add(size)?).ok()?);
+        let bytes = (begin <= end && end <= file.bytes.len()).then(|| file.bytes.slice(begin..end))?;
+        let (file, proven, refuted) = (Arc::clone(file), AtomicU64::new(0), AtomicU64::new(0));
+        Some(Arc::new(Self { file, bytes, sha256, proven, refuted }))
+    }
+
+    /// Digest that the bytes have to have.
+    pub(crate) fn sha256(&self) -> Digest {
+        self.sha256
+    }
+
+    /// True if it is this part of the file at `path`, is whole, and was proven: there is nothing to do anew.
+    pub(crate) fn is_still(&self, path: &Path, offset: u64, size: u64, now: Timestamp) -> bool {
+        let at = usize::try_from(offset).ok().and_then(|offset| self.file.bytes.get(offset..));
+        self.file.path == path
+            && self.bytes.len() as u64 == size
+            && at.is_some_and(|at| at.as_ptr() == self.bytes.as_ptr())
+            && self.known(now) == Ok(Proof::Holds)
+    }
+
+    /// What is known of it; else the version of the file that has to be hashed.
+    fn known(&self, now: Timestamp) -> Result<Proof, u64> {
+        match self.file.version(now) {
+            None => Ok(Proof::Gone),
+            Some(_) if is_broken(&self.bytes) => Ok(Proof::Refuted),
+            Some(version) if self.proven.load(Relaxed) == version => Ok(Proof::Holds),
+            Some(version) if self.refuted.load(Relaxed) == version => Ok(Proof::Refuted),
+            Some(version) => Err(version),
+        }
+    }
+
+    fn hash(&self, version: u64) -> Proof {
+        let holds = Digest::of(&self.bytes) == self.sha256 && !is_broken(&self.bytes);
+        if holds { &self.proven } else { &self.refuted }.store(version, Relaxed);
+        if holds { Proof::Holds } else { Proof::Refuted }
+    }
+
+    /// Proves it now, however long it is.
+    pub(crate) fn proof_at_once(&self, now: Timestamp) -> Proof {
+        self.known(now).unwrap_or_else(|version| self.hash(version))
+    }
+
+    /// Proof of a content that is short, or known; `None` of one that is better waited for.
+    pub(crate) fn quick_proof(&self, now: Timestamp) -> Option<Proof> {
+        if self.bytes.len() <= AT_ONCE { Some(self.proof_at_once(now)) } else { self.known(now).ok() }
+    }
+
+    /// Proves it on another thread, if it is not known.
+    pub(crate) async fn proof(self: &Arc<Self>, now: Timestamp) -> Proof {
+        let _turn = self.file.turn.lock().await;
+        match self.known(now) {
+            Ok(proof) => proof,
+            Err(version) => {
+                let content = Arc::clone(self);
+                tokio::task::spawn_blocking(move || content.hash(version)).await.unwrap_or(Proof::Refuted)
+            }
+        }
+    }
+}
+
+/// Contents of the store for a new index: each is mapped once, and what was proven for the former index stays so.
+pub(crate) struct Contents<'a> {
+    /// Folder of the published sets.
+    pub published: &'a Published,
+    former: Option<&'a HashMap<Digest, Arc<StoredContent>>>,
+    /// Time of this load.
+    pub now: Timestamp,
+    files: HashMap<PathBuf, Arc<StoredFile>>,
+    known: HashMap<Digest, Arc<StoredContent>>,
+}
+
+impl<'a> Contents<'a> {
+    /// None yet; `former` has those of the former index.
+    pub(crate) fn new(
+        published: &'a Published,
+        former: Option<&'a HashMap<Digest, Arc<StoredContent>>>,
+        now: Timestamp,
+    ) -> Self {
+        Self { published, former, now, files: HashMap::new(), known: HashMap::new() }
+    }
+
+    /// Bytes of a published file; with the content of the store that they are, where they come from there.
+    pub(crate) fn find(
+        &mut self,
+        sha256: Digest,
+        size: u64,
+        place: &BytesPlace,
+    ) -> Result<(Bytes, Option<Arc<StoredContent>>), Fault> {
+        let (path, offset) = match place {
+            BytesPlace::Inline(text) => return Ok((Bytes::from(text.clone()), None)),
+            BytesPlace::Sums => return Err(Fault::Internal("a list of a set's files stands in no set")),
+            BytesPlace::Blob => (self.published.blob_path(sha256), 0),
+            BytesPlace::Pack { release, offset } => {
+                let id: ReleaseId = release.parse().map_err(|e: &str| Fault::damaged(release, e))?;
+                (self.published.release_path(&id).join("pack"), *offset)
+            }
+        };
+        if let Some(known) = self.known.get(&sha256) {
+            return Ok((known.bytes.clone(), Some(Arc::clone(known))));
+        }
+        let proven = self.former.and_then(|former| former.get(&sha256));
+        let content = match proven.filter(|content| content.is_still(&path, offset, size, self.now)) {
+            Some(content) => Arc::clone(content),
+            None => {
+                let file = self.file(&path, matches!(place, BytesPlace::Blob).then_some(size))?;
+                StoredContent::new(&file, offset, size, sha256)
+                    .ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it is shorter than it should be"))?
+            }
+        };
+        self.known.insert(sha256, Arc::clone(&content));
+        Ok((content.bytes.clone(), Some(content)))
+    }
+
+    /// A whole file of the store, that has to have this digest; without one, the one that it has now.
+    pub(crate) fn open(&mut self, path: &Path, sha256: Option<Digest>) -> Result<(Bytes, Arc<StoredContent>), Fault> {
+        let file = self.file(path, None)?;
+        let size = file.bytes.len() as u64;
+        let sha256 = sha256.unwrap_or_else(|| Digest::of(&file.bytes));
+        let content = StoredContent::new(&file, 0, size, sha256).ok_or(Fault::Internal("a whole file is too long"))?;
+        Ok((content.bytes.clone(), content))
+    }
+
+    fn file(&mut self, path: &Path, size: Option<u64>) -> Result<Arc<StoredFile>, Fault> {
+        if let Some(file) = self.files.get(path) {
+            return Ok(Arc::clone(file));
+        }
+        let file = StoredFile::open(path.to_owned(), size)?;
+        self.files.insert(path.to_owned(), Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// All that was found, by digest, for the next index.
+    pub(crate) fn into_known(self) -> HashMap<Digest, Arc<StoredContent>> {
+        self.known
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, OpenOptions};
+    use std::os::unix::fs::FileExt as _;
+
+    fn second(number: u64) -> Timestamp {
+        Timestamp::from_secs(1_800_000_000 + number)
+    }
+
+    /// Time of a file as fine as its file system keeps it.
+    fn wait() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+
+    #[test]
+    fn what_is_changed_is_refuted_and_what_is_put_back_is_proven() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, b"one two").unwrap();
+        let file = StoredFile::open(path.clone(), Some(7)).unwrap();
+        let [one, two] = [(0, b"one"), (4, b"two")]
+            .map(|(offset, text)| StoredContent::new(&file, offset, 3, Digest::of(text)).unwrap());
+        assert_eq!((one.proof_at_once(second(1)), two.proof_at_once(second(1))), (Proof::Holds, Proof::Holds));
+        wait();
+        let change = |text: &[u8]| OpenOptions::new().write(true).open(&path).unwrap().write_at(text, 4).unwrap();
+        change(b"six");
+        assert_eq!((one.proof_at_once(second(2)), two.proof_at_once(second(2))), (Proof::Holds, Proof::Refuted));
+        assert!(one.is_still(&path, 0, 3, second(2)) && !two.is_still(&path, 4, 3, second(2)));
+        wait();
+        change(b"two");
+        assert_eq!((one.proof_at_once(second(3)), two.proof_at_once(second(3))), (Proof::Holds, Proof::Holds));
+        assert!(one.is_still(&path, 0, 3, second(3)) && !one.is_still(&path, 1, 3, second(3)));
+    }
+
+    #[test]
+    fn what_was_changed_before_it_was_mapped_is_refuted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, b"six").unwrap();
+        let file = StoredFile::open(path, Some(3)).unwrap();
+        assert_eq!(
+            StoredContent::new(&file, 0, 3, Digest::of(b"two")).unwrap().proof_at_once(second(1)),
+            Proof::Refuted
+        );
+        assert!(StoredContent::new(&file, 1, 3, Digest::of(b"two")).is_none());
+        assert!(StoredContent::new(&file, u64::MAX, 3, Digest::of(b"two")).is_none());
+    }
+
+    #[test]
+    fn what_is_replaced_removed_or_cut_is_not_handed_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        for change in [
+            |path: &Path| {
+                fs::write(path.with_extension("new"), b"two").unwrap();
+                fs::rename(path.with_extension("new"), path).unwrap();
+            },
+            |path: &Path| fs::remove_file(path).unwrap(),
+            |path: &Path| {
+                fs::remove_file(path).unwrap();
+                std::os::unix::fs::symlink(path.with_extension("new"), path).unwrap();
+            },
+        ] {
+            let _ = fs::remove_file(&path);
+            fs::write(&path, b"two").unwrap();
+            let file = StoredFile::open(path.clone(), None).unwrap();
+            let content = StoredContent::new(&file, 0, 3, Digest::of(b"two")).unwrap();
+            assert_eq!(content.proof_at_once(second(1)), Proof::Holds);
+            change(&path);
+            assert_eq!(content.proof_at_once(second(2)), Proof::Gone);
+        }
+        let _ = fs::remove_file(&path);
+        fs::write(&path, vec![7; 3 * AT_ONCE]).unwrap();
+        let file = StoredFile::open(path.clone(), None).unwrap();
+        let content = StoredContent::new(&file, 0, 3 * AT_ONCE as u64, Digest::of(&vec![7; 3 * AT_ONCE])).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        assert_eq!(runtime.block_on(content.proof(second(1))), Proof::Holds);
+        wait();
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(9).unwrap();
+        assert_eq!(runtime.block_on(content.proof(second(2))), Proof::Refuted);
+    }
+}
