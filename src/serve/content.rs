@@ -8,9 +8,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use base::raw::mapped::{is_broken, map};
-use base::{Digest, Fault, Timestamp};
+use base::{Digest, Fault};
 use bundle::ReleaseId;
 use bytes::Bytes;
 
@@ -19,15 +20,19 @@ use super::set::BytesPlace;
 
 /// Bytes that are hashed where they are asked for: a fraction of a millisecond. More are hashed on another thread.
 const AT_ONCE: usize = 256 << 10;
+/// Shortest time between two looks at a file.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// File of the store, mapped.
 #[derive(Debug)]
 pub(crate) struct StoredFile {
     path: PathBuf,
     bytes: Bytes,
-    /// Second of the last look at the file, and its version then; 0 if it was there no more.
-    looked: AtomicU64,
+    /// Version of the file at the last look; 0 if it was there no more.
     version: AtomicU64,
+    /// When the next look is due, in milliseconds since it was mapped.
+    due: AtomicU64,
+    mapped: Instant,
     look: Mutex<FileLook>,
     /// Held while a long content of the file is hashed: who asks meanwhile waits.
     turn: tokio::sync::Mutex<()>,
@@ -69,16 +74,18 @@ impl StoredFile {
         Ok(Arc::new(Self {
             path,
             bytes,
-            looked: AtomicU64::new(0),
             version: AtomicU64::new(1),
+            due: AtomicU64::new(0),
+            mapped: Instant::now(),
             look: Mutex::new(FileLook { stamp: FileStamp::of(&metadata), version: 1 }),
             turn: tokio::sync::Mutex::default(),
         }))
     }
 
-    /// Looks at the file at its path, at most once in a second: its version; `None` if it is there no more.
-    fn version(&self, now: Timestamp) -> Option<u64> {
-        if self.looked.load(Relaxed) != now.secs() {
+    /// Looks at the file at its path, if that is due: its version; `None` if it is there no more.
+    fn version(&self) -> Option<u64> {
+        let now = self.mapped.elapsed();
+        if self.due.load(Relaxed) <= milliseconds(now) {
             let mut look = self.look.lock().unwrap_or_else(PoisonError::into_inner);
             let found = self.path.symlink_metadata().map(|metadata| FileStamp::of(&metadata));
             let ours = found.ok().filter(|found| found.file == look.stamp.file);
@@ -86,10 +93,14 @@ impl StoredFile {
                 *look = FileLook { stamp: found, version: look.version + 1 };
             }
             self.version.store(ours.map_or(0, |_| look.version), Relaxed);
-            self.looked.store(now.secs(), Relaxed);
+            self.due.store(milliseconds(now + LOOK), Relaxed);
         }
         Some(self.version.load(Relaxed)).filter(|version| *version != 0)
     }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Bytes of the store, all of a file or a part of one, that have to have a digest.
@@ -130,17 +141,17 @@ impl StoredContent {
     }
 
     /// True if it is this part of the file at `path`, is whole, and was proven: there is nothing to do anew.
-    pub(crate) fn is_still(&self, path: &Path, offset: u64, size: u64, now: Timestamp) -> bool {
+    fn is_still(&self, path: &Path, offset: u64, size: u64) -> bool {
         let at = usize::try_from(offset).ok().and_then(|offset| self.file.bytes.get(offset..));
         self.file.path == path
             && self.bytes.len() as u64 == size
             && at.is_some_and(|at| at.as_ptr() == self.bytes.as_ptr())
-            && self.known(now) == Ok(Proof::Holds)
+            && self.known() == Ok(Proof::Holds)
     }
 
     /// What is known of it; else the version of the file that has to be hashed.
-    fn known(&self, now: Timestamp) -> Result<Proof, u64> {
-        match self.file.version(now) {
+    fn known(&self) -> Result<Proof, u64> {
+        match self.file.version() {
             None => Ok(Proof::Gone),
             Some(_) if is_broken(&self.bytes) => Ok(Proof::Refuted),
             Some(version) if self.proven.load(Relaxed) == version => Ok(Proof::Holds),
@@ -156,19 +167,19 @@ impl StoredContent {
     }
 
     /// Proves it now, however long it is.
-    pub(crate) fn proof_at_once(&self, now: Timestamp) -> Proof {
-        self.known(now).unwrap_or_else(|version| self.hash(version))
+    pub(crate) fn proof_at_once(&self) -> Proof {
+        self.known().unwrap_or_else(|version| self.hash(version))
     }
 
     /// Proof of a content that is short, or known; `None` of one that is better waited for.
-    pub(crate) fn quick_proof(&self, now: Timestamp) -> Option<Proof> {
-        if self.bytes.len() <= AT_ONCE { Some(self.proof_at_once(now)) } else { self.known(now).ok() }
+    pub(crate) fn quick_proof(&self) -> Option<Proof> {
+        if self.bytes.len() <= AT_ONCE { Some(self.proof_at_once()) } else { self.known().ok() }
     }
 
     /// Proves it on another thread, if it is not known.
-    pub(crate) async fn proof(self: &Arc<Self>, now: Timestamp) -> Proof {
+    pub(crate) async fn proof(self: &Arc<Self>) -> Proof {
         let _turn = self.file.turn.lock().await;
-        match self.known(now) {
+        match self.known() {
             Ok(proof) => proof,
             Err(version) => {
                 let content = Arc::clone(self);
@@ -183,20 +194,14 @@ pub(crate) struct Contents<'a> {
     /// Folder of the published sets.
     pub published: &'a Published,
     former: Option<&'a HashMap<Digest, Arc<StoredContent>>>,
-    /// Time of this load.
-    pub now: Timestamp,
     files: HashMap<PathBuf, Arc<StoredFile>>,
     known: HashMap<Digest, Arc<StoredContent>>,
 }
 
 impl<'a> Contents<'a> {
     /// None yet; `former` has those of the former index.
-    pub(crate) fn new(
-        published: &'a Published,
-        former: Option<&'a HashMap<Digest, Arc<StoredContent>>>,
-        now: Timestamp,
-    ) -> Self {
-        Self { published, former, now, files: HashMap::new(), known: HashMap::new() }
+    pub(crate) fn new(published: &'a Published, former: Option<&'a HashMap<Digest, Arc<StoredContent>>>) -> Self {
+        Self { published, former, files: HashMap::new(), known: HashMap::new() }
     }
 
     /// Bytes of a published file; with the content of the store that they are, where they come from there.
@@ -219,7 +224,7 @@ impl<'a> Contents<'a> {
             return Ok((known.bytes.clone(), Some(Arc::clone(known))));
         }
         let proven = self.former.and_then(|former| former.get(&sha256));
-        let content = match proven.filter(|content| content.is_still(&path, offset, size, self.now)) {
+        let content = match proven.filter(|content| content.is_still(&path, offset, size)) {
             Some(content) => Arc::clone(content),
             None => {
                 let file = self.file(&path, matches!(place, BytesPlace::Blob).then_some(size))?;
@@ -261,13 +266,9 @@ mod tests {
     use std::fs::{self, OpenOptions};
     use std::os::unix::fs::FileExt as _;
 
-    fn second(number: u64) -> Timestamp {
-        Timestamp::from_secs(1_800_000_000 + number)
-    }
-
-    /// Time of a file as fine as its file system keeps it.
+    /// Until the next look is due.
     fn wait() {
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(2 * LOOK);
     }
 
     #[test]
@@ -278,16 +279,16 @@ mod tests {
         let file = StoredFile::open(path.clone(), Some(7)).unwrap();
         let [one, two] = [(0, b"one"), (4, b"two")]
             .map(|(offset, text)| StoredContent::new(&file, offset, 3, Digest::of(text)).unwrap());
-        assert_eq!((one.proof_at_once(second(1)), two.proof_at_once(second(1))), (Proof::Holds, Proof::Holds));
-        wait();
+        assert_eq!((one.proof_at_once(), two.proof_at_once()), (Proof::Holds, Proof::Holds));
         let change = |text: &[u8]| OpenOptions::new().write(true).open(&path).unwrap().write_at(text, 4).unwrap();
         change(b"six");
-        assert_eq!((one.proof_at_once(second(2)), two.proof_at_once(second(2))), (Proof::Holds, Proof::Refuted));
-        assert!(one.is_still(&path, 0, 3, second(2)) && !two.is_still(&path, 4, 3, second(2)));
         wait();
+        assert_eq!((one.proof_at_once(), two.proof_at_once()), (Proof::Holds, Proof::Refuted));
+        assert!(one.is_still(&path, 0, 3) && !two.is_still(&path, 4, 3));
         change(b"two");
-        assert_eq!((one.proof_at_once(second(3)), two.proof_at_once(second(3))), (Proof::Holds, Proof::Holds));
-        assert!(one.is_still(&path, 0, 3, second(3)) && !one.is_still(&path, 1, 3, second(3)));
+        wait();
+        assert_eq!((one.proof_at_once(), two.proof_at_once()), (Proof::Holds, Proof::Holds));
+        assert!(one.is_still(&path, 0, 3) && !one.is_still(&path, 1, 3));
     }
 
     #[test]
@@ -296,10 +297,7 @@ mod tests {
         let path = folder.path().join("a");
         fs::write(&path, b"six").unwrap();
         let file = StoredFile::open(path, Some(3)).unwrap();
-        assert_eq!(
-            StoredContent::new(&file, 0, 3, Digest::of(b"two")).unwrap().proof_at_once(second(1)),
-            Proof::Refuted
-        );
+        assert_eq!(StoredContent::new(&file, 0, 3, Digest::of(b"two")).unwrap().proof_at_once(), Proof::Refuted);
         assert!(StoredContent::new(&file, 1, 3, Digest::of(b"two")).is_none());
         assert!(StoredContent::new(&file, u64::MAX, 3, Digest::of(b"two")).is_none());
     }
@@ -323,18 +321,19 @@ mod tests {
             fs::write(&path, b"two").unwrap();
             let file = StoredFile::open(path.clone(), None).unwrap();
             let content = StoredContent::new(&file, 0, 3, Digest::of(b"two")).unwrap();
-            assert_eq!(content.proof_at_once(second(1)), Proof::Holds);
+            assert_eq!(content.proof_at_once(), Proof::Holds);
             change(&path);
-            assert_eq!(content.proof_at_once(second(2)), Proof::Gone);
+            wait();
+            assert_eq!(content.proof_at_once(), Proof::Gone);
         }
         let _ = fs::remove_file(&path);
         fs::write(&path, vec![7; 3 * AT_ONCE]).unwrap();
         let file = StoredFile::open(path.clone(), None).unwrap();
         let content = StoredContent::new(&file, 0, 3 * AT_ONCE as u64, Digest::of(&vec![7; 3 * AT_ONCE])).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
-        assert_eq!(runtime.block_on(content.proof(second(1))), Proof::Holds);
-        wait();
+        assert_eq!(runtime.block_on(content.proof()), Proof::Holds);
         OpenOptions::new().write(true).open(&path).unwrap().set_len(9).unwrap();
-        assert_eq!(runtime.block_on(content.proof(second(2))), Proof::Refuted);
+        wait();
+        assert_eq!(runtime.block_on(content.proof()), Proof::Refuted);
     }
 }

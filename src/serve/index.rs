@@ -105,7 +105,7 @@ impl Index {
         former: Option<&Self>,
     ) -> Result<(Self, Vec<(Fault, String)>), Fault> {
         let (mut index, mut faults) = (Self::empty()?, Vec::new());
-        let mut contents = Contents::new(published, former.map(|former| &former.contents), now);
+        let mut contents = Contents::new(published, former.map(|former| &former.contents));
         for channel in &plan.channels {
             let loaded = Self::load_channel(&mut contents, plan, &channel.name, now);
             match loaded.and_then(|part| part.checked(published, &channel.name, former)) {
@@ -125,7 +125,7 @@ impl Index {
             faults.push((fault, "the repository for TUF clients is not served, the channels are".to_owned()));
         }
         index.contents = contents.into_known();
-        match index.published_guard(plan, now) {
+        match index.published_guard(plan) {
             Ok(guard) => index.guard = Arc::new(guard),
             // What is published must not depend on the record: the list that ships does for now.
             Err(fault) => {
@@ -149,10 +149,10 @@ impl Index {
     }
 
     /// Recogniser of submission clients, by the list that ships and the published one.
-    pub fn published_guard(&self, plan: &ServePlan, now: Timestamp) -> Result<Guard, Fault> {
+    pub fn published_guard(&self, plan: &ServePlan) -> Result<Guard, Fault> {
         let item = plan.settings.endpoints.as_ref().and_then(|path| self.get(&format!("/{path}")));
         let Some(item) = item else { return Guard::shipped() };
-        if item.stored.as_ref().is_some_and(|stored| stored.proof_at_once(now) != Proof::Holds) {
+        if item.stored.as_ref().is_some_and(|stored| stored.proof_at_once() != Proof::Holds) {
             return Err(Fault::damaged(item.digest(), "the bytes of this published file were changed"));
         }
         Guard::with(&item.bytes)
@@ -162,7 +162,7 @@ impl Index {
     pub fn guard_of(published: &Published, plan: &ServePlan, now: Timestamp) -> Result<Guard, Fault> {
         let channel = plan.settings.endpoints.as_ref().and_then(|path| Some(path.split_once('/')?.0));
         let Some(channel) = channel else { return Guard::shipped() };
-        Self::load_channel(&mut Contents::new(published, None, now), plan, channel, now)?.published_guard(plan, now)
+        Self::load_channel(&mut Contents::new(published, None), plan, channel, now)?.published_guard(plan)
     }
 
     fn load_channel(
@@ -230,7 +230,7 @@ impl Index {
             let path = folder.join(name);
             let is_manifest = name == "manifest.json";
             let (bytes, stored) = contents.open(&path, is_manifest.then_some(member.manifest))?;
-            if stored.proof_at_once(contents.now) != Proof::Holds {
+            if stored.proof_at_once() != Proof::Holds {
                 return Err(Fault::damaged(path.to_string_lossy(), "it is not the file of the published release"));
             }
             self.add(format!("/-/feeds/{}/{name}", member.feed), (bytes, Some(stored)), modified);
