@@ -23,6 +23,7 @@ pub use tempfile::TempDir;
 use super::Digest;
 use super::digest::Hasher;
 use super::error::{Fault, IoContext as _};
+use super::proven::DigestReader;
 
 /// Temporary files begin with this; nothing else of ours does.
 const TEMPORARY: &str = ".new-";
@@ -50,23 +51,22 @@ pub fn replace_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<Dig
     Ok(hasher.finish())
 }
 
-/// Reads the JSON at `path`, whose bytes must have this digest: they are read twice, first to show that they have, and
-/// are never in memory as a whole. Fault: damage.
+/// Reads the JSON at `path`, whose bytes must have this digest: they are read twice, first to show that they have, so that
+/// nothing else is parsed, and are never in memory as a whole. What was parsed counts if it has the digest too: somebody may
+/// have written to the file between. Fault: damage.
 pub fn read_json<T: DeserializeOwned>(path: &Path, digest: Digest) -> Result<T, Fault> {
     let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
     let mut file = open(path)?;
-    let (mut hasher, mut buffer) = (Hasher::new(), vec![0; PIECE]);
-    loop {
-        let got = file.read(&mut buffer).during("read", path)?;
-        let Some(bytes) = buffer.get(..got).filter(|bytes| !bytes.is_empty()) else { break };
-        hasher.update(bytes);
-    }
-    if hasher.finish() != digest {
+    if !DigestReader::new(BufReader::with_capacity(PIECE, &file)).ends_as(digest).during("read", path)? {
         return Err(damaged("the bytes of the file differ from those that were written"));
     }
     file.rewind().during("read", path)?;
-    serde_json::from_reader(BufReader::with_capacity(PIECE, file))
-        .map_err(|_| damaged("the JSON in the file is not of the form that this version of gaprelay reads"))
+    let mut reader = BufReader::with_capacity(PIECE, DigestReader::new(file));
+    let value = serde_json::from_reader(&mut reader);
+    if !reader.into_inner().ends_as(digest).during("read", path)? {
+        return Err(damaged("the bytes of the file differ from those that were written"));
+    }
+    value.map_err(|_| damaged("the JSON in the file is not of the form that this version of gaprelay reads"))
 }
 
 /// Hashes what is written.
