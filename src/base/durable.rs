@@ -306,3 +306,38 @@ pub fn final_name(name: &str) -> Option<&str> {
 pub fn beside(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{TEMPORARY}{name}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::FileExt as _;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// Somebody writes to the file all the time: what is given has the digest, or is damage.
+    #[test]
+    fn json_that_changes_between_two_reads_is_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let text = serde_json::to_vec(&vec![1_u64; 50_000]).unwrap();
+        fs::write(&path, &text).unwrap();
+        let (digest, is_over) = (Digest::of(&text), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let file = open_again(&path).unwrap();
+                while !is_over.load(Ordering::Relaxed) {
+                    for byte in [b"9", b"1"] {
+                        file.write_all_at(byte, 1).unwrap();
+                        std::thread::sleep(std::time::Duration::from_micros(300));
+                    }
+                }
+            });
+            for _ in 0..300 {
+                if let Ok(found) = read_json::<Vec<u64>>(&path, digest) {
+                    assert_eq!(found[0], 1);
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(read_json::<Vec<u64>>(&path, digest).unwrap().len(), 50_000);
+    }
+}

@@ -136,3 +136,38 @@ impl<'a> ProvenContent<'a> {
         self.0.strip(from, to)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Action, ContentPolicy, Demands, InspectionTerms, Opaque};
+
+    /// Lines to leave out were found in the signed bytes: in others they are nothing.
+    #[test]
+    fn nothing_is_left_out_of_other_bytes() {
+        let text = b"alert tcp any any -> any any (sid:1;)\ndrop tcp any any -> any any (sid:2;)\n";
+        let artifact = Artifact {
+            path: "a.rules".into(),
+            size: text.len() as u64,
+            sha256: Digest::of(text),
+            kind: "suricata-rules".into(),
+            carried: true,
+        };
+        let policy =
+            ContentPolicy { name: "p".into(), about: String::new(), rules: Vec::new(), otherwise: Action::Strip };
+        let (kinds, opaque) = (Kind::ALL, Opaque::default());
+        let terms = InspectionTerms { kinds, policy: &policy, may_suppress: true, opaque, demands: Demands::default() };
+        let judged = || {
+            let finding = crate::formats::inspect("a.rules", &mut &text[..], &mut |_| {}).unwrap();
+            finding.judge(&artifact, terms).unwrap()
+        };
+        let folder = durable::temporary_folder().unwrap();
+        let to = folder.path().join("left");
+        let mut judgement = judged();
+        assert_eq!(judgement.cuts().len(), 1, "one line is to be left out");
+        judgement.strip(&text[..], &to).unwrap();
+        assert_eq!(std::fs::read(&to).unwrap(), text[..38]);
+        let other = String::from_utf8_lossy(text).replace("sid:1", "sid:9");
+        assert!(matches!(judged().strip(other.as_bytes(), &to), Err(Fault::Damaged { .. })));
+    }
+}
