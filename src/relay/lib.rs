@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Modules use those below them: cli, then processes, then console, doctor, review, export, report, then settle and import,
-//! then publish, then keeper, then log and state. `rights`, `seats`, `sinkhole` and `witness` stand
+//! then publish, then keeper, then log and state. `rights`, `sinkhole` and `witness` stand
 //! beside them.
 
 #![forbid(unsafe_code)]
@@ -32,7 +32,6 @@ pub(crate) mod rights;
 
 // Processes: who starts which, and those beside the keeper: look-ups, the witness of other relays' logs.
 pub(crate) mod processes;
-pub(crate) mod seats;
 pub mod sinkhole;
 pub(crate) mod witness;
 

@@ -4,8 +4,9 @@
 use std::convert::Infallible;
 use std::future::{poll_fn, ready};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use hyper::body::{Body as _, Incoming};
@@ -14,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::watch;
 use tracing::error;
 
@@ -23,10 +24,13 @@ use super::checked_stream::AnsweredItems;
 use super::content::Proof;
 use super::first_bytes::{FirstBytesTap, Watched};
 use super::index::{Index, ServedItem};
-use super::peer::{Peer, attempt, sni_of};
+use super::peer::{Peer, attempt};
 use super::pulls::Answered;
+use super::recognition::{Ending, Recorder};
 use super::request::{LocalNames, RequestDecision, decide, missing};
 use super::response::{self, Body};
+use super::seats::SeatUse;
+use super::unserved::listen_on;
 use base::clock;
 use guard::Label;
 
@@ -76,10 +80,14 @@ pub(crate) async fn run<S>(
     (peer, items): (Peer, Arc<AnsweredItems>),
     limits: TimeLimits,
     mut stop: Stop,
+    usage: &Arc<SeatUse>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let watched = Arc::new(Watched::begin());
+    let watched = Arc::new(Watched::begin(Arc::clone(usage)));
+    // Whatever ends this connection, the loss of its seat included: what was not answered is recorded then.
+    let mut recorder =
+        Recorder { service: &service, peer: &peer, watched: &watched, ending: Ending::Unanswered, is_tls: false };
     let place = LocalNames { names: Arc::clone(&service.names), local: peer.listener.ip() };
     let io = TokioIo::new(FirstBytesTap::new(stream, Arc::clone(&watched)));
     let answerer = Answerer { service: &service, peer: &peer, place: &place, watched: &watched, items: &items };
@@ -115,16 +123,22 @@ pub(crate) async fn run<S>(
             peer.agent.ip()
         );
     }
-    let broken = ended.is_err_and(|e| e.is_parse());
-    record_broken(&service, &peer, &watched, broken);
+    if let Err(e) = &ended
+        && e.is_parse()
+    {
+        recorder.ending = Ending::Malformed(if e.is_parse_too_large() { 431 } else { 400 });
+    }
     let mut stream = connection.into_parts().io.into_inner();
     // The other side may be gone; there is nobody to tell.
     let _ = stream.shutdown().await;
-    let refused = watched.refused.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(mut attempt) = refused {
+    if watched.has_refused() {
         linger(&mut stream).await;
-        attempt.bytes_received = watched.received();
-        service.evidence.record(*attempt);
+    } else if watched.shows(|bytes| !bytes.is_empty()) {
+        listen_on(&mut stream, &watched).await;
+    } else {
+        // What came behind the last answer, without waiting for it.
+        poll_fn(|cx| Poll::Ready(Pin::new(&mut stream).poll_read(cx, &mut ReadBuf::new(&mut [0; 4096])).is_ready()))
+            .await;
     }
 }
 
@@ -144,23 +158,6 @@ async fn linger<S: AsyncRead + Unpin>(stream: &mut S) {
     let _ = tokio::time::timeout(LINGER, run_out).await;
 }
 
-/// A connection that did not speak HTTP, or a request that could not be read, is evidence too.
-fn record_broken(service: &Server, peer: &Peer, watched: &Watched, broken: bool) {
-    let (label, status) = match watched.alien() {
-        Some(protocol) => (Label::new(protocol, true), 0),
-        None if broken => (Label::new("malformed-request", false), 400),
-        None => return,
-    };
-    service.counts.refused.fetch_add(1, Relaxed);
-    let beginning = watched.beginning();
-    let sni = sni_of(&beginning);
-    let first = if label.name == "malformed-request" { beginning.as_slice() } else { &[] };
-    let mut attempt = attempt(peer, &label, "", &String::from_utf8_lossy(first), &HeaderMap::new(), status);
-    attempt.sni = attempt.sni.or(sni);
-    attempt.bytes_received = watched.received();
-    service.evidence.record(attempt);
-}
-
 /// Answer in the making.
 type Answering<'a> = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send + 'a>>;
 
@@ -178,6 +175,7 @@ impl<'a> Answerer<'a> {
     fn answer(self, request: Request<Incoming>) -> Answering<'a> {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
         self.service.counts.requests.fetch_add(1, Relaxed);
+        self.watched.answer();
         // One set from beginning to end, whatever is published meanwhile.
         let index = self.service.index.load();
         let response = match decide(&request, self.place, &index.guard) {
@@ -312,7 +310,7 @@ impl<'a> Answerer<'a> {
         self.service.counts.refused.fetch_add(1, Relaxed);
         let attempt = attempt(self.peer, label, method.as_str(), &uri.to_string(), headers, status.as_u16());
         // Recorded when the connection has ended, with the bytes that came; it ends with this answer.
-        *self.watched.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(attempt));
+        self.watched.refuse(attempt);
         response::refusal(status)
     }
 }

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 
-use base::{Fault, Timestamp, durable};
+use base::{Digest, Fault, Timestamp, durable};
 use rustix::fs::{FlockOperation, flock};
 use sandbox::report::SelfTest;
 use serde::{Deserialize, Serialize};
@@ -93,6 +93,17 @@ pub struct Pull {
     pub whole: bool,
 }
 
+/// Certificate that was shown, of which neither the chain nor the possession of its key is proven.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ClaimedCertificate {
+    /// Name in it, which anybody can write into one.
+    pub name: String,
+    /// SHA-256 of its bytes.
+    pub sha256: Digest,
+}
+
 /// An attempt to send something out, or to use the relay for it. Never a byte of what was sent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -112,9 +123,12 @@ pub struct Attempt {
     pub agent: String,
     /// Port of the first attempt.
     pub port: u16,
-    /// Name in the agent's certificate.
+    /// Name in the agent's certificate, which was verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
+    /// Certificate that the agent showed and that was not verified: it proves nothing of who it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_certificate: Option<ClaimedCertificate>,
     /// The address it came to.
     pub listener: String,
     /// Server name asked for in TLS.

@@ -22,12 +22,12 @@ pub mod tree;
 // Connections: who may come in, and how.
 pub(crate) mod checked_stream;
 pub(crate) mod connection;
-pub mod connection_limit;
 pub mod first_bytes;
 pub mod listener;
 pub mod peer;
+pub mod seats;
 pub mod tls;
-pub(crate) mod tripwire;
+pub(crate) mod unserved;
 
 // Requests and answers.
 pub(crate) mod metrics;
@@ -41,6 +41,7 @@ pub mod evidence;
 pub mod journal;
 pub(crate) mod minute;
 pub(crate) mod pulls;
+pub(crate) mod recognition;
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -56,12 +57,12 @@ use sandbox::report::SelfTest;
 pub use plan::ServePlan;
 pub use settings::Settings;
 
-use connection_limit::ConnectionLimit;
 use evidence::Evidence;
 use index::Index;
 use journal::Journal;
 use published::Published;
 use pulls::Pulls;
+use seats::{Holder, Seats};
 use tls::Tls;
 
 /// All that a request is answered from.
@@ -80,8 +81,12 @@ pub struct Server {
     pub import: ImportProgress,
     /// True if a file of the index was removed or replaced, so that it has to be loaded anew.
     pub is_outdated: AtomicBool,
-    /// Limit on connections.
-    pub limit: Arc<ConnectionLimit>,
+    /// Seats of the connections that are served.
+    pub seats: Arc<Seats<Holder>>,
+    /// Most of them that one agent may have.
+    pub seats_each: usize,
+    /// Seats of the connections that are not: on tripwires, and beyond the limits.
+    pub unserved: Arc<Seats<Holder>>,
     /// Counters.
     pub counts: ServerCounts,
 }
@@ -149,6 +154,7 @@ pub fn serve(
     confine: impl FnOnce() -> Result<PartlyConfined, Fault>,
 ) -> Result<(), Fault> {
     let settings = &plan.settings;
+    let count = |most| usize::try_from(most).unwrap_or(usize::MAX);
     // What only this process may still open: the journal, to append to it. Who pulls what must leave room for who tries
     // to send something.
     let open = |most| Journal::open(journal, most);
@@ -165,7 +171,9 @@ pub fn serve(
         published: published.clone(),
         import: given.import,
         is_outdated: AtomicBool::new(false),
-        limit: ConnectionLimit::new(settings.connections, settings.connections_per_address),
+        seats: Seats::new(count(settings.connections)),
+        seats_each: count(settings.connections_per_address),
+        unserved: Seats::new(unserved::SEATS),
         counts: ServerCounts::default(),
     });
     index::follow(Arc::clone(&service), plan.clone(), given.tls.clone())?;

@@ -8,28 +8,27 @@ use std::time::Duration;
 
 use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_nodelay};
 use rustls::server::Acceptor;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 use tracing::{debug, info};
 
 use super::checked_stream::{AnsweredItems, CheckedStream};
 use super::connection::{self, Stop, TimeLimits};
+use super::first_bytes::{FirstBytesTap, Watched};
 use super::peer::{Peer, attempt};
+use super::recognition::{Ending, Recorder};
 use super::request::{LocalNames, is_own};
+use super::seats::{Holder, Seat};
 use super::settings::Settings;
-use super::tls::{REFUSED, Tls, client_name};
-use super::tripwire::trip;
+use super::tls::{SHOWN, Tls, client_name};
+use super::unserved::{self, listen_on};
 use super::{Listeners, Server};
 use base::{Fault, quoted};
 use guard::Label;
 use sandbox::{PartlyConfined, probe};
-
-/// Answer to one connection too many: not 429, which makes freshclam sleep.
-const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 35\r\n\
-    Retry-After: 30\r\nConnection: close\r\n\r\nToo many connections, try later on\n";
 
 /// Bytes of an answer that the kernel holds for one connection; it takes twice as much for its own
 /// needs. Small enough to stay in the processor's cache between being written and being read, large
@@ -95,7 +94,7 @@ pub fn run(
         // Receivers live in the tasks; if none is left there is nothing to stop.
         let _ = stop.send(true);
         let end = tokio::time::Instant::now() + settings.grace.0;
-        while service.limit.open() > 0 && tokio::time::Instant::now() < end {
+        while service.seats.count() > 0 && tokio::time::Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
@@ -135,45 +134,44 @@ async fn accept(listener: TcpListener, mut entrance: ListenerContext) {
             continue;
         };
         entrance.service.counts.connections.fetch_add(1, Relaxed);
-        let Some(permit) = entrance.service.limit.admit(agent.ip()) else {
-            entrance.service.counts.turned_away.fetch_add(1, Relaxed);
-            debug!(agent = %agent.ip(), "a connection from {} was closed: too many connections are open", agent.ip());
-            turn_away(stream, entrance.tls.is_some() || entrance.tripwire);
-            continue;
-        };
-        let entrance = entrance.clone();
-        tokio::spawn(async move {
-            if entrance.tripwire {
-                let names = Arc::clone(&entrance.service.names);
-                Box::pin(trip(entrance.service, stream, agent, names)).await;
-            } else {
-                greet(stream, agent, entrance).await;
-            }
-            drop(permit);
-        });
+        tokio::spawn(admit(stream, agent, entrance.clone()));
     }
 }
 
-/// Answers that there are too many connections, without waiting for anything.
-fn turn_away(mut stream: TcpStream, tls: bool) {
-    if !tls {
-        tokio::spawn(async move {
-            let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(BUSY)).await;
-        });
-    }
+/// Serves a connection on a seat of its agent; where none is free, or nothing is served, what comes is recorded.
+async fn admit(stream: TcpStream, agent: SocketAddr, entrance: ListenerContext) {
+    let (service, holder) = (Arc::clone(&entrance.service), Holder::at(agent.ip()));
+    let is_tls = entrance.tls.is_some();
+    let ending = if entrance.tripwire {
+        Ending::Tripwire
+    } else {
+        if let Some(seat) = service.seats.take(holder.clone(), service.seats_each) {
+            // Boxed: held beside the wait for the seat's end, it would take its room twice.
+            return seat.hold(Box::pin(greet(stream, agent, entrance, &seat))).await;
+        }
+        service.counts.turned_away.fetch_add(1, Relaxed);
+        debug!(agent = %agent.ip(), "a connection from {} was turned away: too many are open", agent.ip());
+        Ending::TurnedAway
+    };
+    // None of these seats is ever at work: one can always be given up.
+    let Some(seat) = service.unserved.take(holder, unserved::SEATS_EACH) else { return };
+    seat.hold(Box::pin(unserved::run(service, stream, agent, (ending, is_tls)))).await;
 }
 
 /// Speaks TLS if the listener does, and hands the stream on.
-async fn greet(stream: TcpStream, agent: SocketAddr, entrance: ListenerContext) {
+async fn greet(stream: TcpStream, agent: SocketAddr, entrance: ListenerContext, seat: &Seat<Holder>) {
     let Ok(listener) = stream.local_addr() else { return };
-    let peer = Peer { agent, listener, sni: None, certificate: None };
+    let peer = Peer { agent, listener, sni: None, certificate: None, claimed: None };
     let answered = AnsweredItems::new();
     let stream = CheckedStream::new(stream, Arc::clone(&answered));
     let ListenerContext { service, tls, limits, stop, .. } = entrance;
     match tls {
-        None => connection::run(service, stream, (peer, answered), limits, Stop { server: stop, accepted: None }).await,
+        None => {
+            let stop = Stop { server: stop, accepted: None };
+            connection::run(service, stream, (peer, answered), limits, stop, &seat.usage).await;
+        }
         // Boxed: the larger half would make every plain connection as large.
-        Some(tls) => Box::pin(greet_tls(service, stream, (peer, answered), tls, limits, stop)).await,
+        Some(tls) => Box::pin(greet_tls(service, stream, (peer, answered), tls, (limits, stop), seat)).await,
     }
 }
 
@@ -182,50 +180,75 @@ async fn greet_tls(
     stream: CheckedStream<TcpStream>,
     (mut peer, answered): (Peer, Arc<AnsweredItems>),
     tls: Arc<Tls>,
-    limits: TimeLimits,
-    stop: watch::Receiver<bool>,
+    (limits, stop): (TimeLimits, watch::Receiver<bool>),
+    seat: &Seat<Holder>,
 ) {
     let agent = peer.agent;
-    let hello = tokio::time::timeout(limits.head, LazyConfigAcceptor::new(Acceptor::default(), stream)).await;
-    let start = match hello {
-        Ok(Ok(start)) => start,
-        Ok(Err(_)) => {
-            let label = Label::new("not-tls", false);
-            return service.evidence.record(attempt(&peer, &label, "", "", &hyper::HeaderMap::new(), 0));
-        }
-        Err(_) => {
-            debug!(agent = %agent.ip(), "a connection from {} was closed: no TLS greeting came in time", agent.ip());
-            return;
-        }
-    };
+    let watched = Arc::new(Watched::begin(Arc::clone(&seat.usage)));
+    let stream = FirstBytesTap::taking_all(stream, Arc::clone(&watched));
+    let recorder =
+        Recorder { service: &service, peer: &peer, watched: &watched, ending: Ending::Unanswered, is_tls: true };
+    let Some(start) = hello(stream, recorder, limits.head).await else { return };
     // The name is recorded here, where it is all that will ever be seen of a client that aborts on
     // our certificate.
     peer.sni = start.client_hello().server_name().map(|name| quoted(name).to_string());
-    let place = LocalNames { names: Arc::clone(&service.names), local: peer.listener.ip() };
-    if let Some(foreign) = peer.sni.clone().filter(|name| !is_own(name, &place)) {
-        let label = service.index.load().guard.host(&foreign).unwrap_or_else(|| Label::new("foreign-name", false));
+    let refuse = |peer: &Peer, label: &Label| {
         service.counts.refused.fetch_add(1, Relaxed);
-        return service.evidence.record(attempt(&peer, &label, "", "", &hyper::HeaderMap::new(), 0));
+        service.evidence.record(attempt(peer, label, "", "", &hyper::HeaderMap::new(), 0));
+    };
+    let place = LocalNames { names: Arc::clone(&service.names), local: peer.listener.ip() };
+    if let Some(foreign) = peer.sni.as_deref().filter(|name| !is_own(name, &place)) {
+        let label = service.index.load().guard.host(foreign).unwrap_or_else(|| Label::new("foreign-name", false));
+        return refuse(&peer, &label);
     }
     let (config, changes) = tls.accept();
     let handshake = tokio::time::timeout(limits.head, start.into_stream(config));
-    let (handshake, refused) = REFUSED
+    let (handshake, shown) = SHOWN
         .scope(RefCell::default(), async {
             let handshake = handshake.await;
-            (handshake, REFUSED.with(RefCell::take))
+            (handshake, SHOWN.with(RefCell::take))
         })
         .await;
     let Ok(Ok(stream)) = handshake else {
-        if refused.is_some() {
-            peer.certificate = refused;
-            service.counts.refused.fetch_add(1, Relaxed);
-            let label = Label::new("certificate-refused", false);
-            service.evidence.record(attempt(&peer, &label, "", "", &hyper::HeaderMap::new(), 0));
+        peer.claimed = shown;
+        if peer.claimed.is_some() {
+            refuse(&peer, &Label::new("certificate-refused", false));
         }
         debug!(agent = %agent.ip(), "a connection from {} was closed: its TLS handshake failed", agent.ip());
         return;
     };
     peer.certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(client_name);
+    let holder = peer.certificate.clone().map(Holder::Certificate);
+    if holder.is_some_and(|holder| !seat.pass_to(holder, service.seats_each)) {
+        service.counts.turned_away.fetch_add(1, Relaxed);
+        return;
+    }
     let stop = Stop { server: stop, accepted: Some(changes) };
-    Box::pin(connection::run(service, stream, (peer, answered), limits, stop)).await;
+    Box::pin(connection::run(Arc::clone(&service), stream, (peer, answered), limits, stop, &seat.usage)).await;
+}
+
+/// Greeting of TLS, if one comes in time; what comes instead is recorded.
+async fn hello<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: FirstBytesTap<S>,
+    mut recorder: Recorder<'_>,
+    limit: Duration,
+) -> Option<StartHandshake<FirstBytesTap<S>>> {
+    let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), stream);
+    match tokio::time::timeout(limit, &mut acceptor).await {
+        Ok(Ok(start)) => {
+            recorder.watched.forget();
+            return Some(start);
+        }
+        Ok(Err(_)) => {
+            recorder.ending = Ending::NotTls;
+            if let Some(mut stream) = acceptor.take_io() {
+                listen_on(&mut stream, recorder.watched).await;
+            }
+        }
+        Err(_) => {
+            let agent = recorder.peer.agent.ip();
+            debug!(%agent, "a connection from {agent} was closed: no TLS greeting came in time");
+        }
+    }
+    None
 }

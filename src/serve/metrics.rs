@@ -43,7 +43,7 @@ impl Numbers {
     fn of(service: &Server, certificate: Option<&str>) -> Self {
         let (mut all, counts, now) = (Self(Vec::new()), &service.counts, clock::now());
         all.counter("connections", "Connections accepted.", counts.connections.load(Relaxed));
-        all.gauge("connections_open", "Connections open now.", service.limit.open());
+        all.gauge("connections_open", "Connections open now.", service.seats.count() as u64);
         all.counter("connections_turned_away", "Connections closed at a limit.", counts.turned_away.load(Relaxed));
         all.counter("requests", "Requests answered.", counts.requests.load(Relaxed));
         all.counter("requests_refused", "Requests refused and recorded.", counts.refused.load(Relaxed));

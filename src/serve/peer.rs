@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use hyper::header::{self, HeaderMap, HeaderName};
 use rustls::server::Acceptor;
 
-use crate::journal::Attempt;
+use crate::journal::{Attempt, ClaimedCertificate};
 use base::{clock, quoted};
 use guard::Label;
 
@@ -18,8 +18,10 @@ pub struct Peer {
     pub listener: SocketAddr,
     /// Server name asked for in TLS.
     pub sni: Option<String>,
-    /// Name of its certificate.
+    /// Name of its certificate, which was verified.
     pub certificate: Option<String>,
+    /// Certificate that it showed, which was not.
+    pub claimed: Option<ClaimedCertificate>,
 }
 
 /// Server name in the first bytes of a TLS client hello, if they are one.
@@ -48,6 +50,7 @@ pub fn attempt(peer: &Peer, label: &Label, method: &str, target: &str, headers: 
         agent: peer.agent.ip().to_canonical().to_string(),
         port: peer.agent.port(),
         certificate: peer.certificate.clone(),
+        claimed_certificate: peer.claimed.clone(),
         listener: peer.listener.to_string(),
         sni: peer.sni.as_deref().map(|sni| quoted(sni).to_string()),
         method: quoted(method).to_string(),

@@ -70,8 +70,8 @@ pub fn decide<'a, B>(request: &'a Request<B>, place: &LocalNames, guard: &Guard)
     if !headers.contains_key(header::HOST) && request.version() >= Version::HTTP_11 {
         return RequestDecision::Refuse(StatusCode::BAD_REQUEST, Label::new("no-host", false));
     }
-    // R9, R10: the query does not choose the file; the path is decoded once.
-    let Some(path) = decode(uri.path()) else {
+    // R9, R10: the query does not choose the file; the path is decoded once. Several slashes are one.
+    let Some(path) = lookup_path(uri.path()) else {
         return RequestDecision::Refuse(StatusCode::BAD_REQUEST, Label::new("path-encoding", false));
     };
     // R22: files are served whatever headers come along; only what is not there is looked at for
@@ -104,6 +104,19 @@ pub fn is_own(name: &str, place: &LocalNames) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical() == place.local.to_canonical())
         || place.names.iter().any(|own| own.eq_ignore_ascii_case(name))
+}
+
+/// The path that is looked up: decoded once, and with one slash where several stand. Stock clients join a base that ends in
+/// a slash with a path that begins with one. `None` if it cannot be decoded.
+fn lookup_path(path: &str) -> Option<Cow<'_, str>> {
+    let path = decode(path)?;
+    if !path.contains("//") {
+        return Some(path);
+    }
+    let mut single = path.into_owned();
+    let mut before = None;
+    single.retain(|character| before.replace(character) != Some('/') || character != '/');
+    Some(Cow::Owned(single))
 }
 
 /// Percent-decodes a path once (RFC 3986, section 2.1); `None` if it is not UTF-8 then, or broken.
@@ -162,6 +175,8 @@ mod tests {
             ("/c/a.cvd", vec![], "/c/a.cvd"),
             ("http://RELAY.example/c/a.cvd", vec![("host", "other")], "/c/a.cvd"),
             ("/c/a%20b+c%25.cvd?version=7", vec![], "/c/a b+c%.cvd"),
+            ("//c///a%2f/b.cvd", vec![], "/c/a/b.cvd"),
+            ("/c//../%2e%2e//a", vec![], "/c/../../a"),
             ("/c/a.cvd", vec![("content-length", "0")], "/c/a.cvd"),
             ("/c/a.cvd", vec![("upgrade", "h2c"), ("connection", "Upgrade")], "/c/a.cvd"),
         ] {

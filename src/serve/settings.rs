@@ -35,9 +35,10 @@ pub struct Settings {
     /// Path of a list of vendors' endpoints (kind `gaprelay-endpoints`) in the channels, as
     /// `CHANNEL/PATH`: it is added to the one that ships with the program. Only that one, if left out.
     pub endpoints: Option<String>,
-    /// Most connections at one time. Default 4096; more get 503.
+    /// Most connections at one time. Default 4096; who has most gives way to who has fewer, others get 503.
     pub connections: u64,
-    /// Most connections at one time from one address. Default 256; more get 503.
+    /// Most connections at one time of one agent: by the name in its certificate, else by its address, of IPv6 the
+    /// network (/64). Default 256; beyond, its own idle ones end, and if none is idle it gets 503.
     pub connections_per_address: u64,
     /// Time limit for a request's head, and for an idle connection. Default 30 s.
     pub header_timeout: Span,

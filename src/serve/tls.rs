@@ -19,6 +19,7 @@ use base::quoted::quoted_os;
 use base::{Digest, Fault, quoted};
 
 use super::settings::Settings;
+use crate::journal::ClaimedCertificate;
 
 /// Rule for certificates of agents, by these authorities.
 #[derive(Clone, Copy)]
@@ -146,11 +147,11 @@ fn make(
 }
 
 tokio::task_local! {
-    /// The name in the certificate that the handshake of this task was refused for.
-    pub static REFUSED: RefCell<Option<String>>;
+    /// The certificate that was shown in the handshake of this task. Until the handshake is done, it proves nothing.
+    pub(crate) static SHOWN: RefCell<Option<ClaimedCertificate>>;
 }
 
-/// Remembers whose certificate was refused: the handshake's error does not say.
+/// Remembers which certificate was shown: the error of a handshake that fails for it does not say.
 #[derive(Debug)]
 struct Naming {
     inner: Arc<dyn ClientCertVerifier>,
@@ -175,10 +176,10 @@ impl ClientCertVerifier for Naming {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        self.inner.verify_client_cert(end_entity, intermediates, now).inspect_err(|_| {
-            // Where nobody asks, nobody is told.
-            let _ = REFUSED.try_with(|name| *name.borrow_mut() = Some(client_name(end_entity)));
-        })
+        let shown = ClaimedCertificate { name: client_name(end_entity), sha256: Digest::of(end_entity) };
+        // Where nobody asks, nobody is told.
+        let _ = SHOWN.try_with(|it| *it.borrow_mut() = Some(shown));
+        self.inner.verify_client_cert(end_entity, intermediates, now)
     }
 
     fn verify_tls12_signature(
@@ -230,7 +231,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
     if chain.is_empty() { Err(wrong(pem::Error::NoItemsFound)) } else { Ok(chain) }
 }
 
-/// A name for the record out of a client's verified certificate: its first DNS name, or its digest
+/// A name for the record out of a client's certificate: its first DNS name, or its digest
 /// where it has none.
 pub fn client_name(certificate: &CertificateDer<'_>) -> String {
     let parsed = webpki::EndEntityCert::try_from(certificate).ok();

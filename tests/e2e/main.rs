@@ -27,6 +27,7 @@ mod deployment;
 mod diagnostics;
 mod examiners;
 mod export;
+mod hidden;
 mod import;
 mod inspect;
 mod journal;

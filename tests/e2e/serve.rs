@@ -63,13 +63,18 @@ fn files_are_served_as_clients_need_them() {
         "/c/../c/a.hdb",
         "/c/%2e%2e/c/a.hdb",
         "/C/a.hdb",
-        "//c/a.hdb",
-        "/c//a.hdb",
         "/c/a.hdb/",
+        "/c//../c/a.hdb",
+        "/c/%2e%2e//c/a.hdb",
+        "/c//%00/a.hdb",
         "/etc/passwd",
         "/c/%00",
     ] {
         assert_eq!(server.get(path, "").status, 404, "{path}");
+    }
+    // Clients join a base that ends in a slash with a path that begins with one.
+    for path in ["//c/a.hdb", "/c//a.hdb", "//c//a.hdb", "/c/%2fa.hdb"] {
+        assert_eq!(server.get(path, "").body.as_bytes(), HASHES, "{path}");
     }
     // R6: ranges.
     let part = server.get("/c/z.txt", "Range: bytes=0-511\r\n");
@@ -408,18 +413,20 @@ fn limits_hold_and_a_stop_lets_downloads_finish() {
     let list: Vec<u8> = digests(200_000);
     world.publish("feed", 1, &[("l.txt", &list, "sha256-list")]);
     let server = Server::start(&world, "serve");
-    // A fourth connection gets 503, and a slow head is closed.
+    // A slow head is closed; so is the oldest of an agent's connections without a request under way when a fourth comes.
     let mut held: Vec<TcpStream> = (0..3).map(|_| server.connect()).collect();
     for stream in &mut held {
         stream.write_all(b"GET /c/l").unwrap();
+        std::thread::sleep(Duration::from_millis(100));
     }
-    until("it is full", || Answer::of(&server.raw(b"GET / HTTP/1.0\r\n\r\n")).status == 503);
-    let began = Instant::now();
-    let mut rest = Vec::new();
-    let _ = held[0].read_to_end(&mut rest);
-    assert!(rest.is_empty() && began.elapsed() < Duration::from_secs(5));
+    assert_eq!(server.get("/-/health", "").status, 200);
+    for stream in &mut held {
+        let began = Instant::now();
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest);
+        assert!(rest.is_empty() && began.elapsed() < Duration::from_secs(5));
+    }
     drop(held);
-    until("there is room again", || server.get("/-/health", "").status == 200);
     // A download under way ends whole after a stop was asked for.
     let mut slow = server.connect();
     write!(slow, "GET /c/l.txt HTTP/1.1\r\nHost: {}\r\n\r\n", server.address).unwrap();

@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use rcgen::{CertificateParams, KeyPair};
+use serde_json::Value;
 
 use super::support::*;
 
@@ -59,12 +60,50 @@ fn both_versions_and_optional_certificates() {
     assert_ne!(curl(&world, &server, "www.virustotal.com", &[]).code, Some(0));
     // Plain HTTP on the TLS port.
     assert_ne!(run(Command::new("curl").args(["-sS", &server.url("/c/a.hdb")])).code, Some(0));
+    let upload = ["-sS", "-d", "x=y", "-H", "Host: www.virustotal.com", &server.url("/plain-upload")];
+    assert_ne!(run(Command::new("curl").args(upload)).code, Some(0));
     server.stop();
     world.relay(&["settle"]).expect(0);
     let log = world.attempts();
     assert!(log.iter().any(|a| a["label"] == "upload" && a["certificate"] == "agent-7.example"), "{log:#?}");
     assert!(log.iter().any(|a| a["label"] == "virustotal" && a["sni"] == "www.virustotal.com"), "{log:#?}");
-    assert!(log.iter().any(|a| a["label"] == "not-tls"), "{log:#?}");
+    let plain = |label: &str, target: &str| log.iter().find(|a| a["label"] == label && a["target"] == target);
+    assert!(plain("not-tls", "/c/a.hdb").is_some_and(|a| a["submission"] == false), "{log:#?}");
+    let sent = plain("virustotal", "/plain-upload").unwrap_or_else(|| panic!("{log:#?}"));
+    assert!(sent["submission"] == true && sent["method"] == "POST" && sent["host"] == "www.virustotal.com", "{sent:#}");
+    // Whose certificate was not verified is told as what it is: a claim.
+    let refused = log.iter().find(|a| a["label"] == "certificate-refused").unwrap_or_else(|| panic!("{log:#?}"));
+    assert!(refused["certificate"].is_null(), "{refused:#}");
+    assert_eq!(refused["claimed_certificate"]["name"], "stranger.example", "{refused:#}");
+    assert_eq!(refused["claimed_certificate"]["sha256"].as_str().map(str::len), Some(64), "{refused:#}");
+}
+
+/// A certificate that anybody can make with another agent's name in it is no evidence against that agent.
+#[test]
+fn a_certificate_that_is_not_proven_is_a_claim() {
+    if !has("curl") {
+        return;
+    }
+    let world = world(false);
+    Certificates::new().issue(&world, "fake", &["agent-7.example"]);
+    let server = Server::start(&world, "serve");
+    let show = |name: &str, args: &[&str]| {
+        let (cert, key) = (world.path(&format!("{name}.pem")), world.path(&format!("{name}.key")));
+        let shown = ["--cert", cert.to_str().unwrap(), "--key", key.to_str().unwrap()];
+        curl(&world, &server, "localhost", &[&shown[..], args].concat())
+    };
+    assert_ne!(show("fake", &[]).code, Some(0));
+    show("agent", &["-X", "POST"]).expect(0);
+    server.stop();
+    world.relay(&["settle"]).expect(0);
+    let log = world.attempts();
+    let named: Vec<_> = log.iter().filter(|a| a["certificate"] == "agent-7.example").map(|a| &a["label"]).collect();
+    assert_eq!(named, ["upload"], "{log:#?}");
+    let claim = log.iter().find(|a| a["label"] == "certificate-refused").unwrap_or_else(|| panic!("{log:#?}"));
+    assert_eq!(claim["claimed_certificate"]["name"], "agent-7.example", "{claim:#}");
+    assert_eq!(claim["claimed_certificate"]["sha256"].as_str().map(str::len), Some(64), "{claim:#}");
+    let told = world.relay(&["log", "show", "--log", "access"]).expect(0).out;
+    assert!(told.contains("claimed to be agent-7.example by an unverified certificate"), "{told}");
 }
 
 #[test]
@@ -91,10 +130,14 @@ fn tls_on_a_plain_port_shows_its_name() {
     let server = Server::start(&world, "serve");
     fs::write(world.path("ca.pem"), Certificates::new().ca.pem()).unwrap();
     assert_ne!(curl(&world, &server, "www.clamav.net", &[]).code, Some(0));
+    assert_ne!(curl(&world, &server, "localhost", &[]).code, Some(0));
     server.stop();
     world.relay(&["settle"]).expect(0);
     let log = world.attempts();
-    assert!(log.iter().any(|a| a["label"] == "tls-on-plain-port" && a["sni"] == "www.clamav.net"), "{log:#?}");
+    let is_told = |label: &str, name: &str| {
+        log.iter().any(|a| a["label"] == label && a["sni"] == name && a["method"] == "TLS" && a["submission"] == true)
+    };
+    assert!(is_told("clamav-submit", "www.clamav.net") && is_told("tls-on-plain-port", "localhost"), "{log:#?}");
 }
 
 /// Certificates decide which channels an agent sees; an agent whose certificate was revoked is turned away as soon as the
@@ -207,7 +250,9 @@ fn certificates_open_channels_and_are_revoked_while_the_server_runs() {
     server.stop();
     world.relay(&["settle"]).expect(0);
     let log = world.attempts();
-    assert!(log.iter().any(|a| a["label"] == "certificate-refused" && a["certificate"] == "lab.example"), "{log:#?}");
+    let is_refused =
+        |a: &Value| a["label"] == "certificate-refused" && a["claimed_certificate"]["name"] == "lab.example";
+    assert!(log.iter().any(is_refused), "{log:#?}");
     assert!(log.iter().any(|a| a["label"] == "foreign-channel" && a["certificate"] == "office.example"), "{log:#?}");
     // The agents' page knows them by name.
     let agents = world.relay(&["agents", "--json"]).expect(0).json();

@@ -349,11 +349,14 @@ fn evidence(attempt: &Attempt) -> Value {
     if let (Some(certificate), Some(agent)) = (&attempt.certificate, agent.as_object_mut()) {
         agent.insert("uid".into(), certificate.clone().into());
     }
-    let asked = json!({
+    let mut asked = json!({
         "label": attempt.label, "method": attempt.method, "target": attempt.target, "host": attempt.host, "sni": attempt.sni,
         "user_agent": attempt.user_agent, "declared_length": attempt.declared_length,
         "declared_type": attempt.declared_type, "status": attempt.status, "bytes_received": attempt.bytes_received,
     });
+    if let (Some(claimed), Some(asked)) = (&attempt.claimed_certificate, asked.as_object_mut()) {
+        asked.insert("claimed_certificate".into(), json!(claimed));
+    }
     let listener = attempt.listener.parse::<std::net::SocketAddr>();
     let mut evidence = json!({ "src_endpoint": agent, "data": asked });
     if let (Ok(listener), Some(evidence)) = (listener, evidence.as_object_mut()) {

@@ -91,7 +91,12 @@ pub(crate) fn event_text(event: &Event) -> String {
             let what = if a.submission { "tried to send" } else { "asked" };
             let host = a.host.as_ref().or(a.sni.as_ref()).map_or(String::new(), |host| format!(" at {host}"));
             let times = if a.count > 1 { format!(", {} times", a.count) } else { String::new() };
-            format!("{} {what} [{}]: {} {}{host}, answered {}{times}", a.agent, a.label, a.method, a.target, a.status)
+            let claimed = a
+                .claimed_certificate
+                .as_ref()
+                .map_or(String::new(), |it| format!(", claimed to be {} by an unverified certificate", it.name));
+            let serve::journal::Attempt { agent, label, method, target, status, .. } = a;
+            format!("{agent} {what} [{label}]: {method} {target}{host}, answered {status}{times}{claimed}")
         }
     }
 }

@@ -2,6 +2,7 @@
 //! person.
 
 use std::convert::Infallible;
+use std::io::ErrorKind;
 use std::net::{IpAddr, TcpListener as StdTcp};
 use std::os::unix::net::UnixListener as StdUnix;
 use std::pin::{Pin, pin};
@@ -26,10 +27,10 @@ use super::readers::ReaderIdentity;
 use super::request::PageRequest;
 use super::response::PageResponse;
 use super::route::answer;
-use crate::seats::{Seat, Seats};
 use base::Fault;
 use sandbox::PartlyConfined;
 use serve::listener::watch_confinement;
+use serve::seats::{Seat, Seats, network};
 use serve::tls::{Tls, client_name};
 
 /// Most connections of readers that one listener serves at a time, and most of one reader.
@@ -127,14 +128,15 @@ impl ReviewListener {
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
                 let identity = ReaderIdentity::Account(stream.peer_cred()?.uid());
-                let seat = seats.take(&context, &identity);
+                let seat = seats.take(&context, &identity).ok_or(ErrorKind::ResourceBusy)?;
                 Ok(Box::pin(serve_seated(seat, stream, identity, context, std::future::pending())))
             }
             Self::Tls(listener, tls) => {
                 let (stream, caller) = listener.accept().await?;
                 let (config, mut changes) = tls.accept();
                 let handshake = TlsAcceptor::from(config).accept(stream);
-                let seat = seats.strangers.take(Holder::Address(caller.ip().to_canonical()), EACH_STRANGER);
+                let seat = seats.strangers.take(Holder::Network(network(caller.ip())), EACH_STRANGER);
+                let seat = seat.ok_or(ErrorKind::ResourceBusy)?;
                 Ok(Box::pin(async move {
                     let mut greeted = None;
                     seat.hold(async { greeted = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await.ok() }).await;
@@ -147,7 +149,7 @@ impl ReviewListener {
                     };
                     drop(seat);
                     let identity = ReaderIdentity::Certificate(name);
-                    let seat = seats.take(&context, &identity);
+                    let Some(seat) = seats.take(&context, &identity) else { return };
                     serve_seated(seat, stream, identity, context, async move { _ = changes.changed().await }).await;
                 }))
             }
@@ -165,8 +167,8 @@ struct ReviewSeats {
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Holder {
     Person(ReaderIdentity),
-    /// Address of somebody who has not shown a certificate yet.
-    Address(IpAddr),
+    /// Network of somebody who has not shown a certificate yet.
+    Network(IpAddr),
 }
 
 impl ReviewSeats {
@@ -174,8 +176,8 @@ impl ReviewSeats {
         Arc::new(Self { readers: Seats::new(READER_LIMIT), strangers: Seats::new(STRANGER_LIMIT) })
     }
 
-    /// Takes a seat for the person at the other end.
-    fn take(&self, context: &ReviewContext, identity: &ReaderIdentity) -> Seat<Holder> {
+    /// Takes a seat for the person at the other end: there is always one that can be given up.
+    fn take(&self, context: &ReviewContext, identity: &ReaderIdentity) -> Option<Seat<Holder>> {
         let holder = Holder::Person(identity.clone());
         match context.readers.find(identity) {
             Some(_) => self.readers.take(holder, EACH_READER),

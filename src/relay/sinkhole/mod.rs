@@ -32,11 +32,11 @@ use config::dns::Dns;
 use guard::Guard;
 use sandbox::Grants;
 use sandbox::report::SelfTest;
-use serve::connection_limit::ConnectionLimit;
 use serve::evidence::Evidence;
 use serve::index::Index;
 use serve::journal::{Attempt, Journal};
 use serve::listener::watch_confinement;
+use serve::seats::{Holder, Seats};
 use terminal::relayed::{Speaker, relay_lines};
 use zones::Zones;
 
@@ -44,10 +44,10 @@ use zones::Zones;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Time limit for a connection.
 const LONGEST: Duration = Duration::from_mins(1);
-/// Most connections at one time; more are closed.
-const CONNECTIONS: u64 = 1024;
-/// Most at one time from one address.
-const CONNECTIONS_EACH: u64 = 16;
+/// Most connections at one time; beyond, one of who has most ends.
+const CONNECTIONS: usize = 1024;
+/// Most at one time from one address, of IPv6 the network; beyond, the one that was used longest ago ends.
+const CONNECTIONS_EACH: usize = 16;
 /// Time for the forwarders' last words at the end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Interval at which the list of endpoints is looked at.
@@ -192,19 +192,19 @@ async fn correspond(resolver: &Resolver, pair: &UnixDatagram, address: SocketAdd
 }
 
 async fn accept(resolver: Arc<Resolver>, listener: TcpListener, address: SocketAddr) {
-    let limit = ConnectionLimit::new(CONNECTIONS, CONNECTIONS_EACH);
+    let seats = Seats::new(CONNECTIONS);
     loop {
         let Ok((stream, from)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        // One connection too many is closed; the client will ask again.
-        let Some(permit) = limit.admit(from.ip()) else { continue };
+        // No connection here is at work for long: a seat can always be given up, and who lost one will ask again.
+        let Some(seat) = seats.take(Holder::at(from.ip()), CONNECTIONS_EACH) else { continue };
         let resolver = Arc::clone(&resolver);
         tokio::spawn(async move {
             // A connection that breaks off has nothing to tell.
-            let _ = tokio::time::timeout(LONGEST, converse(&resolver, stream, from, address)).await;
-            drop(permit);
+            let conversation = Box::pin(converse(&resolver, stream, from, address));
+            seat.hold(async { _ = tokio::time::timeout(LONGEST, conversation).await }).await;
         });
     }
 }

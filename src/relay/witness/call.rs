@@ -17,10 +17,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use super::{No, WitnessState};
-use crate::seats::Seats;
 use base::{Fault, clock};
 use sandbox::PartlyConfined;
 use serve::listener::watch_confinement;
+use serve::seats::{Holder, Seats};
 use tlog::receipt::LONGEST;
 
 /// Most connections at a time, and most from one address.
@@ -51,7 +51,8 @@ pub(crate) fn open(memory: WitnessState, listener: StdListener, confined: Partly
                     continue;
                 };
                 let memory = Arc::clone(&memory);
-                let seat = seats.take(caller.ip().to_canonical(), ADDRESS_LIMIT);
+                // Nobody here is at work for long: a seat can always be given up.
+                let Some(seat) = seats.take(Holder::at(caller.ip()), ADDRESS_LIMIT) else { continue };
                 tokio::spawn(async move {
                     let service = service_fn(move |request| {
                         let memory = Arc::clone(&memory);
