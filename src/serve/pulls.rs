@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,12 +15,15 @@ use hyper::{Method, StatusCode};
 use super::Server;
 use super::freshness::FeedState;
 use super::peer::Peer;
+use super::seats::network;
 use crate::journal::{Journal, Pull};
 use base::error::IoContext as _;
 use base::{Fault, Timestamp, quoted};
 
 /// Agents, programs and feeds told apart within a minute; more are not recorded.
 const KINDS: usize = 4096;
+/// The same of one network: whatever addresses it has, it leaves room for others.
+const KINDS_EACH: usize = KINDS / 4;
 /// From so many on, programs are not told apart any more: their names are the agents' to choose.
 const CROWD: usize = KINDS / 2;
 const SECOND: Duration = Duration::from_secs(1);
@@ -30,14 +34,22 @@ const PROGRAM: usize = 40;
 /// The pulls of this minute, and where they are told.
 pub struct Pulls {
     hasher: RandomState,
-    seen: Mutex<HashMap<u64, SeenPulls>>,
+    seen: Mutex<Seen>,
     out: Mutex<Journal>,
     /// Pulls that were not recorded, since too many agents came within a minute.
     pub dropped: AtomicU64,
 }
 
+/// Pulls by agent, program and feed, and how many kinds of them each network has.
+#[derive(Default)]
+struct Seen {
+    pulls: HashMap<u64, SeenPulls>,
+    networks: HashMap<IpAddr, usize>,
+}
+
 /// Pulls of one agent and feed.
 struct SeenPulls {
+    network: IpAddr,
     pull: Pull,
     told: Option<Instant>,
 }
@@ -84,28 +96,35 @@ impl Pulls {
         let key = |program| self.hasher.hash_one((peer.agent.ip(), &peer.certificate, program, &feed.name));
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut program, mut key) = (program, key(program));
-        if seen.len() >= CROWD && !seen.contains_key(&key) {
+        let network = network(peer.agent.ip());
+        let Seen { pulls, networks } = &mut *seen;
+        let kinds = networks.get(&network).copied().unwrap_or_default();
+        if (pulls.len() >= CROWD || kinds >= KINDS_EACH / 2) && !pulls.contains_key(&key) {
             program = b"(many)";
             key = self.hasher.hash_one((peer.agent.ip(), &peer.certificate, program, &feed.name));
         }
-        if seen.len() >= KINDS && !seen.contains_key(&key) {
+        if (pulls.len() >= KINDS || kinds >= KINDS_EACH) && !pulls.contains_key(&key) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let SeenPulls { pull, .. } = seen.entry(key).or_insert_with(|| SeenPulls {
-            pull: Pull {
-                id: 0,
-                pulled: answered.now,
-                count: 0,
-                agent: peer.agent.ip().to_canonical().to_string(),
-                certificate: peer.certificate.clone(),
-                program: quoted(&String::from_utf8_lossy(program)).to_string().chars().take(PROGRAM).collect(),
-                feed: feed.name.clone(),
-                version: feed.version,
-                path: String::new(),
-                whole: false,
-            },
-            told: None,
+        let SeenPulls { pull, .. } = pulls.entry(key).or_insert_with(|| {
+            networks.insert(network, kinds + 1);
+            SeenPulls {
+                network,
+                pull: Pull {
+                    id: 0,
+                    pulled: answered.now,
+                    count: 0,
+                    agent: peer.agent.ip().to_canonical().to_string(),
+                    certificate: peer.certificate.clone(),
+                    program: quoted(&String::from_utf8_lossy(program)).to_string().chars().take(PROGRAM).collect(),
+                    feed: feed.name.clone(),
+                    version: feed.version,
+                    path: String::new(),
+                    whole: false,
+                },
+                told: None,
+            }
         });
         pull.count += 1;
         pull.pulled = answered.now;
@@ -121,16 +140,20 @@ impl Pulls {
     fn due(&self, all: bool) -> Vec<Pull> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut due = Vec::new();
-        seen.retain(|_, SeenPulls { pull, told }| {
+        let Seen { pulls, networks } = &mut *seen;
+        networks.clear();
+        pulls.retain(|_, SeenPulls { network, pull, told }| {
             let rested = told.is_none_or(|told| told.elapsed() >= MINUTE);
             if pull.count > 0 && (rested || all) {
                 due.push(pull.clone());
                 pull.count = 0;
                 *told = Some(Instant::now());
-                return true;
+            } else if rested {
+                // Whoever did not come for a minute is told at once when they come again.
+                return false;
             }
-            // Whoever did not come for a minute is told at once when they come again.
-            !rested
+            *networks.entry(*network).or_default() += 1;
+            true
         });
         due
     }

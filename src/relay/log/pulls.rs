@@ -3,6 +3,7 @@
 //! something are recorded elsewhere ([`Attempt`](serve::journal::Attempt)).
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,8 @@ const AGENTS: usize = 10_000;
 const FEEDS: usize = 64;
 /// Longest file that is read, in bytes.
 const LONGEST: u64 = 256 << 20;
+/// Longest file that is written, in bytes: several times what 10,000 agents need that are honest.
+const LARGEST: usize = 32 << 20;
 /// Longest text of a download that is recorded, in bytes.
 const LONGEST_TEXT: usize = 1024;
 
@@ -106,9 +109,7 @@ impl Agents {
         if agents.newest <= highest {
             pulls.retain(|pull| pull.id > agents.newest);
         }
-        // A server that was taken over writes what it likes: texts that no agent's are as long as are left out.
-        let is_long = |text: &str| text.len() > LONGEST_TEXT;
-        pulls.retain(|pull| !is_long(&pull.path) && !is_long(&pull.program) && !is_long(&pull.agent));
+        pulls.retain(is_believable);
         if pulls.is_empty() {
             return Ok(());
         }
@@ -117,10 +118,16 @@ impl Agents {
         for pull in pulls {
             agents.add(&mut places, pull);
         }
-        agents.forget_oldest();
-        let bytes = serde_json::to_vec(&agents)
-            .map_err(|_| Fault::Internal("the record of agents' downloads cannot be written"))?;
-        durable::replace_derived(&folder.join(NAME), &bytes)
+        let mut most = AGENTS;
+        loop {
+            agents.forget_oldest(most);
+            let bytes = serde_json::to_vec(&agents)
+                .map_err(|_| Fault::Internal("the record of agents' downloads cannot be written"))?;
+            if bytes.len() <= LARGEST || agents.agents.is_empty() {
+                return durable::replace_derived(&folder.join(NAME), &bytes);
+            }
+            most = agents.agents.len() / 2;
+        }
     }
 
     /// Adds a line; `places` are those of the agents by their keys.
@@ -147,14 +154,54 @@ impl Agents {
         }
     }
 
-    /// Drops the agents whose last download is the oldest.
-    fn forget_oldest(&mut self) {
-        if self.agents.len() > AGENTS {
-            let last = |agent: &Agent| agent.feeds.values().map(|pulled| pulled.last).max();
-            self.agents.sort_by_key(|agent| std::cmp::Reverse(last(agent)));
-            self.agents.truncate(AGENTS);
+    /// Drops agents until so many are left: those whose last download is the oldest, of the network with the most. So no
+    /// network, whatever addresses it has, makes the agents of others forgotten.
+    fn forget_oldest(&mut self, most: usize) {
+        if self.agents.len() <= most {
+            return;
+        }
+        let last = |agent: &Agent| agent.feeds.values().map(|pulled| pulled.last).max();
+        self.agents.sort_by_key(|agent| std::cmp::Reverse(last(agent)));
+        let mut counts: HashMap<Network, usize> = HashMap::new();
+        let mut rank = |agent: &Agent| {
+            let newer = counts.entry(Network::of(agent)).or_default();
+            *newer += 1;
+            *newer
+        };
+        let mut ranked: Vec<_> = self.agents.drain(..).map(|agent| (rank(&agent), agent)).collect();
+        ranked.sort_by_key(|(rank, _)| *rank);
+        ranked.truncate(most);
+        self.agents = ranked.into_iter().map(|(_, agent)| agent).collect();
+    }
+}
+
+/// Network of agents, none of whom can be told from the others with certainty.
+#[derive(PartialEq, Eq, Hash)]
+enum Network {
+    /// Name in a verified certificate: an agent of its own.
+    Certificate(String),
+    /// The first bits of an address: 24 of IPv4, 64 of IPv6.
+    V4(u32),
+    V6(u128),
+    /// Something that is no address.
+    None,
+}
+
+impl Network {
+    fn of(agent: &Agent) -> Self {
+        match (&agent.certificate, agent.address.parse()) {
+            (Some(name), _) => Self::Certificate(name.clone()),
+            (None, Ok(IpAddr::V4(address))) => Self::V4(address.to_bits() >> 8),
+            (None, Ok(IpAddr::V6(address))) => Self::V6(address.to_bits() >> 64),
+            (None, Err(_)) => Self::None,
         }
     }
+}
+
+/// True if no text of the line is longer than those of agents are: a server that was taken over writes what it likes.
+fn is_believable(pull: &Pull) -> bool {
+    let Pull { agent, certificate, program, feed, path, .. } = pull;
+    [agent, certificate.as_ref().unwrap_or(agent), program, feed, path].into_iter().all(|it| it.len() <= LONGEST_TEXT)
 }
 
 #[cfg(test)]
@@ -201,5 +248,59 @@ mod tests {
             !agents.agents.iter().any(|agent| agent.address == "a1")
                 && agents.agents.iter().any(|a| a.address == "a51")
         );
+    }
+
+    /// A server that was taken over writes texts as long as are believed; the file stays within bounds.
+    #[test]
+    fn the_record_is_bounded_in_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = "x".repeat(1000);
+        let pulls = (1..=AGENTS as u64).map(|id| Pull {
+            program: long.clone(),
+            path: long.clone(),
+            feed: format!("{long}{id}"),
+            ..pull(id, &format!("{long}{id}"), 1, true)
+        });
+        Agents::record(folder.path(), pulls.collect()).unwrap();
+        let length = std::fs::metadata(folder.path().join(NAME)).unwrap().len();
+        assert!((1 << 20..=LARGEST as u64).contains(&length), "{length}");
+        let agents = Agents::load(folder.path()).unwrap();
+        assert!(agents.agents.iter().any(|agent| agent.address.ends_with("x10000")), "the newest stay");
+    }
+
+    /// A host that comes from ever new addresses has its own agents forgotten, and nobody else's.
+    #[test]
+    fn many_addresses_of_one_network_push_out_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut lines = vec![pull(1, "10.0.0.9", 1, true), pull(2, "2001:db8:1::9", 1, true)];
+        lines.push(Pull { certificate: Some("lab.example".into()), ..pull(3, "2001:db8::9", 1, true) });
+        lines.extend((4..8000).map(|id| pull(id, &format!("2001:db8::{id:x}"), 1, true)));
+        lines.extend((8000..16_000).map(|id| pull(id, &format!("10.1.{}.{}", id % 32, id / 32 % 256), 1, true)));
+        Agents::record(folder.path(), lines).unwrap();
+        let agents = Agents::load(folder.path()).unwrap().agents;
+        assert_eq!(agents.len(), AGENTS);
+        for address in ["10.0.0.9", "2001:db8:1::9", "2001:db8::9"] {
+            assert!(agents.iter().any(|agent| agent.address == address), "{address}");
+        }
+        let of = |begin: &str| agents.iter().filter(|agent| agent.address.starts_with(begin)).count();
+        assert!(of("2001:db8::") < 2100 && of("10.1.") > 7900, "{} {}", of("2001:db8::"), of("10.1."));
+    }
+
+    /// Each text of a line is bounded, whichever a server that was taken over chooses.
+    #[test]
+    fn no_text_of_a_line_is_longer_than_those_of_agents() {
+        let folder = tempfile::tempdir().unwrap();
+        let (long, good) = ("x".repeat(LONGEST_TEXT + 1), pull(9, "10.0.0.9", 1, true));
+        let lines = vec![
+            Pull { certificate: Some(long.clone()), ..pull(1, "10.0.0.1", 1, true) },
+            Pull { feed: long.clone(), ..pull(2, "10.0.0.2", 1, true) },
+            Pull { path: long.clone(), ..pull(3, "10.0.0.3", 1, true) },
+            Pull { program: long.clone(), ..pull(4, "10.0.0.4", 1, true) },
+            pull(5, &long, 1, true),
+            good,
+        ];
+        Agents::record(folder.path(), lines).unwrap();
+        let agents = Agents::load(folder.path()).unwrap().agents;
+        assert_eq!(agents.iter().map(|agent| agent.address.as_str()).collect::<Vec<_>>(), ["10.0.0.9"]);
     }
 }
