@@ -5,6 +5,7 @@ mod channels;
 mod directive;
 mod evidence;
 mod inbox;
+mod pages;
 pub mod repair;
 mod statement;
 mod submission;
