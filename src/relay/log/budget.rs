@@ -132,9 +132,10 @@ impl SpentFile {
         Self { path, saved: spent.clone(), spent }
     }
 
-    /// Writes the record, if it has changed. Stopping before is safe: so much may be spent once more.
+    /// Writes the record, if anything was spent or counted since. Stopping before is safe: so much may be spent once more.
     pub(crate) fn save(&mut self) -> Result<(), Fault> {
-        if self.spent != self.saved {
+        let is_used = self.spent.in_all > 0 || self.spent.beyond > 0;
+        if is_used && self.spent != self.saved {
             durable::replace_json(&self.path, &self.spent)?;
             self.saved.clone_from(&self.spent);
         }
