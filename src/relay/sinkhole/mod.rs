@@ -7,7 +7,7 @@ pub mod answer;
 pub mod forwarder;
 pub mod zones;
 
-use std::io::{self, PipeReader};
+use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram as StdDatagram;
@@ -37,7 +37,6 @@ use serve::index::Index;
 use serve::journal::{Attempt, Journal};
 use serve::listener::watch_confinement;
 use serve::seats::{Holder, Seats};
-use terminal::relayed::{Speaker, relay_lines};
 use zones::Zones;
 
 /// Time limit for a silent connection, and for an answer to be taken.
@@ -48,8 +47,6 @@ const LONGEST: Duration = Duration::from_mins(1);
 const CONNECTIONS: usize = 1024;
 /// Most at one time from one address, of IPv6 the network; beyond, the one that was used longest ago ends.
 const CONNECTIONS_EACH: usize = 16;
-/// Time for the forwarders' last words at the end.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Interval at which the list of endpoints is looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -57,8 +54,6 @@ const LOOK: Duration = Duration::from_secs(5);
 pub struct QuerySockets {
     /// Our ends of the pairs to the forwarders, each with the UDP address it stands at.
     pub forwarders: Vec<(SocketAddr, OwnedFd)>,
-    /// Our ends of the pipes that are the forwarders' standard error.
-    pub said: Vec<PipeReader>,
     /// For look-ups by TCP.
     pub listeners: Vec<StdListener>,
 }
@@ -112,16 +107,6 @@ pub fn run(state: &State, config: &Config, zones: Zones, sockets: QuerySockets, 
         dns: config.dns.clone(),
     });
     follow(Arc::clone(&resolver), state.clone(), config.clone())?;
-    let (says, said) = std::sync::mpsc::channel::<()>();
-    for pipe in sockets.said {
-        let says = says.clone();
-        let show = move || {
-            relay_lines(pipe, Speaker::Worker("UDP forwarder"));
-            drop(says);
-        };
-        std::thread::Builder::new().name("stderr".into()).spawn(show).map_err(failed)?;
-    }
-    drop(says);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let ended = runtime.block_on(async {
         let (mut terminate, mut interrupt) =
@@ -161,9 +146,6 @@ pub fn run(state: &State, config: &Config, zones: Zones, sockets: QuerySockets, 
         }
     });
     resolver.evidence.flush();
-    // The forwarders end with their sockets, and what they said last is shown; one that stays is not waited for.
-    drop(runtime);
-    let _ = said.recv_timeout(LAST_WORDS);
     ended
 }
 
