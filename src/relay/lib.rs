@@ -11,8 +11,7 @@
 //! ```
 //!
 //! Modules use those below them: cli, then processes, then console, doctor, review, export, report, then settle and import,
-//! then publish, then keeper, then log and state. `rights`, `sinkhole` and `witness` stand
-//! beside them.
+//! then publish, then keeper, then log and state. `rights`, `sinkhole` and `witness` stand beside them.
 
 #![forbid(unsafe_code)]
 

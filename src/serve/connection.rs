@@ -26,7 +26,7 @@ use super::first_bytes::{FirstBytesTap, Watched};
 use super::index::{Index, ServedItem};
 use super::peer::{Peer, attempt};
 use super::pulls::Answered;
-use super::recognition::{Ending, Recorder};
+use super::recognition::{Ending, UnansweredRecorder};
 use super::request::{LocalNames, RequestDecision, decide, missing};
 use super::response::{self, Body};
 use super::seats::SeatUse;
@@ -86,8 +86,13 @@ pub(crate) async fn run<S>(
 {
     let watched = Arc::new(Watched::begin(Arc::clone(usage)));
     // Whatever ends this connection, the loss of its seat included: what was not answered is recorded then.
-    let mut recorder =
-        Recorder { service: &service, peer: &peer, watched: &watched, ending: Ending::Unanswered, is_tls: false };
+    let mut recorder = UnansweredRecorder {
+        service: &service,
+        peer: &peer,
+        watched: &watched,
+        ending: Ending::Unanswered,
+        is_tls: false,
+    };
     let place = LocalNames { names: Arc::clone(&service.names), local: peer.listener.ip() };
     let io = TokioIo::new(FirstBytesTap::new(stream, Arc::clone(&watched)));
     let answerer = Answerer { service: &service, peer: &peer, place: &place, watched: &watched, items: &items };

@@ -29,7 +29,7 @@ pub struct Watched {
     blocked: AtomicBool,
     /// False once a request was refused: what follows is its body.
     remembers: AtomicBool,
-    /// What came and was not answered yet.
+    /// Bytes that came and were not answered yet.
     unanswered: Mutex<Vec<u8>>,
     seat: Arc<SeatUse>,
     /// The request that was refused; recorded when the connection has ended.
@@ -62,7 +62,7 @@ impl Watched {
         self.started + Duration::from_millis(self.moved.load(Ordering::Relaxed)) + patience
     }
 
-    /// What came and was not answered.
+    /// Bytes that came and were not answered.
     pub fn unanswered(&self) -> Vec<u8> {
         self.remembered().clone()
     }
@@ -198,10 +198,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for FirstBytesTap<S> {
             return read;
         }
         self.watched.seat.work();
-        if self.watched.note(bytes) && !self.takes_all {
-            if let Some(protocol) = alien(bytes) {
-                return Poll::Ready(Err(io::Error::other(protocol)));
-            }
+        let begins = self.watched.note(bytes) && !self.takes_all;
+        if let Some(protocol) = alien(bytes).filter(|_| begins) {
+            return Poll::Ready(Err(io::Error::other(protocol)));
         }
         read
     }
@@ -241,7 +240,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for FirstBytesTap<S> {
 mod tests {
     use super::*;
 
-    /// What was answered is forgotten, and nothing of what came behind it.
+    /// Answered heads are forgotten, and nothing of what came behind them.
     #[test]
     fn each_request_that_was_not_answered_is_remembered() {
         let watched = Watched::begin(Arc::default());

@@ -62,7 +62,7 @@ use index::Index;
 use journal::Journal;
 use published::Published;
 use pulls::Pulls;
-use seats::{Holder, Seats};
+use seats::{SeatHolder, Seats};
 use tls::Tls;
 
 /// All that a request is answered from.
@@ -82,11 +82,11 @@ pub struct Server {
     /// True if a file of the index was removed or replaced, so that it has to be loaded anew.
     pub is_outdated: AtomicBool,
     /// Seats of the connections that are served.
-    pub seats: Arc<Seats<Holder>>,
+    pub seats: Arc<Seats<SeatHolder>>,
     /// Most of them that one agent may have.
     pub seats_each: usize,
     /// Seats of the connections that are not: on tripwires, and beyond the limits.
-    pub unserved: Arc<Seats<Holder>>,
+    pub unserved: Arc<Seats<SeatHolder>>,
     /// Counters.
     pub counts: ServerCounts,
 }

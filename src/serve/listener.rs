@@ -19,9 +19,9 @@ use super::checked_stream::{AnsweredItems, CheckedStream};
 use super::connection::{self, Stop, TimeLimits};
 use super::first_bytes::{FirstBytesTap, Watched};
 use super::peer::{Peer, attempt};
-use super::recognition::{Ending, Recorder};
+use super::recognition::{Ending, UnansweredRecorder};
 use super::request::{LocalNames, is_own};
-use super::seats::{Holder, Seat};
+use super::seats::{Seat, SeatHolder};
 use super::settings::Settings;
 use super::tls::{SHOWN, Tls, client_name};
 use super::unserved::{self, listen_on};
@@ -134,20 +134,23 @@ async fn accept(listener: TcpListener, mut entrance: ListenerContext) {
             continue;
         };
         entrance.service.counts.connections.fetch_add(1, Relaxed);
-        tokio::spawn(admit(stream, agent, entrance.clone()));
+        admit(stream, agent, entrance.clone());
     }
 }
 
 /// Serves a connection on a seat of its agent; where none is free, or nothing is served, what comes is recorded.
-async fn admit(stream: TcpStream, agent: SocketAddr, entrance: ListenerContext) {
-    let (service, holder) = (Arc::clone(&entrance.service), Holder::at(agent.ip()));
+fn admit(stream: TcpStream, agent: SocketAddr, entrance: ListenerContext) {
+    let (service, holder) = (Arc::clone(&entrance.service), SeatHolder::at(agent.ip()));
     let is_tls = entrance.tls.is_some();
     let ending = if entrance.tripwire {
         Ending::Tripwire
     } else {
         if let Some(seat) = service.seats.take(holder.clone(), service.seats_each) {
+            let seat = Arc::new(seat);
             // Boxed: held beside the wait for the seat's end, it would take its room twice.
-            return seat.hold(Box::pin(greet(stream, agent, entrance, &seat))).await;
+            let work = Box::pin(greet(stream, agent, entrance, Arc::clone(&seat)));
+            drop(tokio::spawn(async move { seat.hold(work).await }));
+            return;
         }
         service.counts.turned_away.fetch_add(1, Relaxed);
         debug!(agent = %agent.ip(), "a connection from {} was turned away: too many are open", agent.ip());
@@ -155,11 +158,12 @@ async fn admit(stream: TcpStream, agent: SocketAddr, entrance: ListenerContext) 
     };
     // None of these seats is ever at work: one can always be given up.
     let Some(seat) = service.unserved.take(holder, unserved::SEATS_EACH) else { return };
-    seat.hold(Box::pin(unserved::run(service, stream, agent, (ending, is_tls)))).await;
+    let work = Box::pin(unserved::run(service, stream, agent, (ending, is_tls)));
+    tokio::spawn(async move { seat.hold(work).await });
 }
 
 /// Speaks TLS if the listener does, and hands the stream on.
-async fn greet(stream: TcpStream, agent: SocketAddr, entrance: ListenerContext, seat: &Seat<Holder>) {
+async fn greet(stream: TcpStream, agent: SocketAddr, entrance: ListenerContext, seat: Arc<Seat<SeatHolder>>) {
     let Ok(listener) = stream.local_addr() else { return };
     let peer = Peer { agent, listener, sni: None, certificate: None, claimed: None };
     let answered = AnsweredItems::new();
@@ -171,7 +175,7 @@ async fn greet(stream: TcpStream, agent: SocketAddr, entrance: ListenerContext, 
             connection::run(service, stream, (peer, answered), limits, stop, &seat.usage).await;
         }
         // Boxed: the larger half would make every plain connection as large.
-        Some(tls) => Box::pin(greet_tls(service, stream, (peer, answered), tls, (limits, stop), seat)).await,
+        Some(tls) => Box::pin(greet_tls(service, stream, (peer, answered), tls, (limits, stop), &seat)).await,
     }
 }
 
@@ -181,13 +185,18 @@ async fn greet_tls(
     (mut peer, answered): (Peer, Arc<AnsweredItems>),
     tls: Arc<Tls>,
     (limits, stop): (TimeLimits, watch::Receiver<bool>),
-    seat: &Seat<Holder>,
+    seat: &Seat<SeatHolder>,
 ) {
     let agent = peer.agent;
     let watched = Arc::new(Watched::begin(Arc::clone(&seat.usage)));
     let stream = FirstBytesTap::taking_all(stream, Arc::clone(&watched));
-    let recorder =
-        Recorder { service: &service, peer: &peer, watched: &watched, ending: Ending::Unanswered, is_tls: true };
+    let recorder = UnansweredRecorder {
+        service: &service,
+        peer: &peer,
+        watched: &watched,
+        ending: Ending::Unanswered,
+        is_tls: true,
+    };
     let Some(start) = hello(stream, recorder, limits.head).await else { return };
     // The name is recorded here, where it is all that will ever be seen of a client that aborts on
     // our certificate.
@@ -218,7 +227,7 @@ async fn greet_tls(
         return;
     };
     peer.certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(client_name);
-    let holder = peer.certificate.clone().map(Holder::Certificate);
+    let holder = peer.certificate.clone().map(SeatHolder::Certificate);
     if holder.is_some_and(|holder| !seat.pass_to(holder, service.seats_each)) {
         service.counts.turned_away.fetch_add(1, Relaxed);
         return;
@@ -230,7 +239,7 @@ async fn greet_tls(
 /// Greeting of TLS, if one comes in time; what comes instead is recorded.
 async fn hello<S: AsyncRead + AsyncWrite + Unpin>(
     stream: FirstBytesTap<S>,
-    mut recorder: Recorder<'_>,
+    mut recorder: UnansweredRecorder<'_>,
     limit: Duration,
 ) -> Option<StartHandshake<FirstBytesTap<S>>> {
     let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), stream);

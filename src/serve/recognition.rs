@@ -24,11 +24,11 @@ const METHODS: &[&str] =
 /// End of a connection of which something was not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// It came to a port on which nothing is served.
+    /// Connection to a port on which nothing is served.
     Tripwire,
     /// A request could not be read: the status of the answer.
     Malformed(u16),
-    /// It ended, or lost its seat, before its request was whole or answered.
+    /// End, or loss of the seat, before a request was whole or answered.
     Unanswered,
     /// No seat was free.
     TurnedAway,
@@ -56,19 +56,19 @@ impl Ending {
     }
 }
 
-/// Recorder of a connection's evidence: when the connection ends, in whatever way, the request that was refused is
+/// UnansweredRecorder of a connection's evidence: when the connection ends, in whatever way, the request that was refused is
 /// recorded, and what was not answered.
-pub(crate) struct Recorder<'a> {
+pub(crate) struct UnansweredRecorder<'a> {
     pub service: &'a Server,
     pub peer: &'a Peer,
     pub watched: &'a Watched,
-    /// How the connection ends, as far as is known yet.
+    /// Ending, as far as is known yet.
     pub ending: Ending,
     /// True where the bytes are those of a port with TLS.
     pub is_tls: bool,
 }
 
-impl Drop for Recorder<'_> {
+impl Drop for UnansweredRecorder<'_> {
     fn drop(&mut self) {
         let attempt = self.watched.take_refused().or_else(|| {
             let place = LocalNames { names: Arc::clone(&self.service.names), local: self.peer.listener.ip() };

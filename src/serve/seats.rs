@@ -11,17 +11,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Holder of seats of a server for agents.
+/// SeatHolder of seats of a server for agents.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Holder {
+pub enum SeatHolder {
     /// Agent by the name in its certificate, which was verified.
     Certificate(String),
     /// Network of an agent without one.
     Network(IpAddr),
 }
 
-impl Holder {
-    /// Holder of what comes from an address.
+impl SeatHolder {
+    /// SeatHolder of what comes from an address.
     pub fn at(address: IpAddr) -> Self {
         Self::Network(network(address))
     }
@@ -228,7 +228,7 @@ mod tests {
         assert!(seats.count() == 0 && seats.taken().holders.is_empty());
     }
 
-    /// What is in use gives way to a holder with fewer, and to nobody else; an idle one goes first.
+    /// A seat in use gives way to a holder with fewer, and to nobody else; an idle one goes first.
     #[test]
     fn a_seat_in_use_gives_way_to_who_has_fewer_only() {
         let seats = Seats::new(3);
@@ -253,12 +253,12 @@ mod tests {
     /// A network is one holder, and who has shown a certificate is known by that.
     #[test]
     fn a_seat_passes_to_the_holder_of_the_certificate() {
-        let at = |text: &str| Holder::at(text.parse().unwrap());
+        let at = |text: &str| SeatHolder::at(text.parse().unwrap());
         assert_eq!(at("2001:db8::1"), at("2001:db8::ffff:1"));
         assert!(at("2001:db8:0:1::1") != at("2001:db8::1") && at("10.0.0.1") != at("10.0.0.2"));
         assert_eq!(at("::ffff:10.0.0.1"), at("10.0.0.1"));
         let seats = Seats::new(2);
-        let agent = Holder::Certificate("agent".into());
+        let agent = SeatHolder::Certificate("agent".into());
         let first = seats.take(at("10.0.0.1"), 1).unwrap();
         assert!(first.pass_to(agent.clone(), 1) && !is_lost(&first) && seats.count() == 1);
         // The address is free for another agent behind it; this certificate has its seat.

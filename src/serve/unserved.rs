@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use super::Server;
 use super::first_bytes::{FirstBytesTap, Watched};
 use super::peer::Peer;
-use super::recognition::{Ending, Recorder, is_enough};
+use super::recognition::{Ending, UnansweredRecorder, is_enough};
 
 /// Connections of this kind at one time, in all and of one holder.
 pub(crate) const SEATS: usize = 512;
@@ -34,7 +34,7 @@ pub(crate) async fn run(service: Arc<Server>, stream: TcpStream, agent: SocketAd
     // The seat is not at work, whatever comes: it can be given up at any time.
     let watched = Arc::new(Watched::begin(Arc::default()));
     let mut stream = FirstBytesTap::taking_all(stream, Arc::clone(&watched));
-    let recorder = Recorder { service: &service, peer: &peer, watched: &watched, ending, is_tls };
+    let recorder = UnansweredRecorder { service: &service, peer: &peer, watched: &watched, ending, is_tls };
     let limit = if ending == Ending::Tripwire { TIME_LIMIT } else { SHORT_TIME_LIMIT };
     // Whoever says nothing has knocked all the same.
     listen(&mut stream, &watched, limit).await;

@@ -36,7 +36,7 @@ use serve::evidence::Evidence;
 use serve::index::Index;
 use serve::journal::{Attempt, Journal};
 use serve::listener::watch_confinement;
-use serve::seats::{Holder, Seats};
+use serve::seats::{SeatHolder, Seats};
 use zones::Zones;
 
 /// Time limit for a silent connection, and for an answer to be taken.
@@ -181,7 +181,7 @@ async fn accept(resolver: Arc<Resolver>, listener: TcpListener, address: SocketA
             continue;
         };
         // No connection here is at work for long: a seat can always be given up, and who lost one will ask again.
-        let Some(seat) = seats.take(Holder::at(from.ip()), CONNECTIONS_EACH) else { continue };
+        let Some(seat) = seats.take(SeatHolder::at(from.ip()), CONNECTIONS_EACH) else { continue };
         let resolver = Arc::clone(&resolver);
         tokio::spawn(async move {
             // A connection that breaks off has nothing to tell.

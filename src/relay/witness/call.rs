@@ -20,7 +20,7 @@ use super::{No, WitnessState};
 use base::{Fault, clock};
 use sandbox::PartlyConfined;
 use serve::listener::watch_confinement;
-use serve::seats::{Holder, Seats};
+use serve::seats::{SeatHolder, Seats};
 use tlog::receipt::LONGEST;
 
 /// Most connections at a time, and most from one address.
@@ -52,7 +52,7 @@ pub(crate) fn open(memory: WitnessState, listener: StdListener, confined: Partly
                 };
                 let memory = Arc::clone(&memory);
                 // Nobody here is at work for long: a seat can always be given up.
-                let Some(seat) = seats.take(Holder::at(caller.ip()), ADDRESS_LIMIT) else { continue };
+                let Some(seat) = seats.take(SeatHolder::at(caller.ip()), ADDRESS_LIMIT) else { continue };
                 tokio::spawn(async move {
                     let service = service_fn(move |request| {
                         let memory = Arc::clone(&memory);
