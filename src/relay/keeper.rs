@@ -18,8 +18,6 @@ use bundle::scope::Scope;
 use bundle::{Keyring, ReleaseId};
 use config::Config;
 use serve::set::CurrentSet;
-use tlog::note::Checkpoint;
-use tlog::tail::each_after;
 
 /// State, open for changes.
 pub struct Keeper {
@@ -144,14 +142,7 @@ impl Keeper {
                 "it is newer than the import log: the log was replaced by an older copy or cut short. Nothing was changed. Restore the newest copy of the log: gaprelay help backup",
             ));
         }
-        let known = Checkpoint { origin: head.origin.clone(), size: self.trust.entries, root: self.trust.root.0 };
-        let folder = self.state.import_log();
-        let mut since = Vec::new();
-        each_after(&folder, &known, &head, |number, bytes| {
-            let unreadable = |_| Fault::damaged(folder.to_string_lossy(), format!("entry {number} cannot be read"));
-            since.push((number, serde_json::from_slice::<Entry>(bytes).map_err(unreadable)?));
-            Ok(())
-        })?;
+        let since = self.trust.entries_since(&self.state.import_log(), &head)?;
         let missing = self.trust.not_applied(since, head.size).ok_or_else(|| damaged(OLDER))?;
         if missing.is_empty() { Ok(()) } else { self.apply(missing) }
     }

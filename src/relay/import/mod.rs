@@ -30,7 +30,7 @@ use inspect::{Demands, Examiners, OriginDemand, examine};
 use media::{Document, Medium, MediumBundle, Mount, Spooled, Surveyed};
 use outcome::{copy_event, outcome_event};
 use rotation::KeyringOutcome;
-use shown::{beside, shown_versions};
+use shown::beside;
 
 use bundle::{Envelope, Manifest, Novelty, Rules, Verified, trust};
 
@@ -369,7 +369,7 @@ fn admit(
     // 6. From this step on it counts. Stopping is safe: the trust file is replaced as a whole, or not.
     let mut trust = keeper.trust.clone();
     let mut known = trust.feed(&release.feed);
-    let shown = shown_versions(keeper, &release.feed)?;
+    let shown = trust.shown_versions(&release.feed);
     known.accept(release.version, release.manifest, &shown);
     trust.feeds.insert(release.feed.clone(), known);
     trust.keep(&release.id(), Some(release.record()?));

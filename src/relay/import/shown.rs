@@ -22,13 +22,3 @@ pub(super) fn beside(keeper: &Keeper, feed: &str) -> Result<Vec<ReleaseId>, Faul
     }
     Ok(found.into_iter().filter(|id| id.feed != feed && keeper.trust.history(id).is_some()).collect())
 }
-
-/// Versions of a feed that its channels show.
-pub(super) fn shown_versions(keeper: &Keeper, feed: &str) -> Result<BTreeSet<u64>, Fault> {
-    let mut shown = BTreeSet::new();
-    for channel in keeper.config.channels_of(feed) {
-        let members = keeper.state.members(&keeper.trust, channel.name.get_ref())?;
-        shown.extend(members.iter().filter(|member| member.feed == feed).map(|member| member.version));
-    }
-    Ok(shown)
-}

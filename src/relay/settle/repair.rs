@@ -73,6 +73,8 @@ pub struct Rebuilt {
     pub trust: Trust,
     /// The number of entries that it is made from, and the root of their tree. What stands behind them adds nothing.
     pub log: (u64, Digest),
+    /// True unless the trust file and the log say different things.
+    agrees: bool,
 }
 
 impl Rebuilt {
@@ -94,15 +96,15 @@ pub fn rebuild(state: &State) -> Result<Rebuilt, Fault> {
     let _lock = state.lock(|| {})?;
     // What a cut left in it without a head is promised first: it may tell something.
     Log::open(&state.import_log())?;
-    replay_log(state)
+    replay_log(state, None)
 }
 
 /// Reads the whole log, every entry hashed again, and makes the trust state from it.
-fn replay_log(state: &State) -> Result<Rebuilt, Fault> {
+fn replay_log(state: &State, known: Option<Trust>) -> Result<Rebuilt, Fault> {
     let folder = state.import_log();
     let damaged = |detail: String| Fault::damaged(folder.to_string_lossy(), detail);
     let vkey = read_vkey(&folder)?;
-    let mut replay = TrustReplay::default();
+    let mut replay = TrustReplay::beside(known);
     // Hashes that are wrong are no obstacle: trust follows from the entries.
     if let LogFinding::Bad { detail, .. } =
         check(&folder, &vkey, |number, bytes, edge| replay.replay(number, bytes, edge))?
@@ -116,8 +118,9 @@ fn replay_log(state: &State) -> Result<Rebuilt, Fault> {
     }
     let none =
         "it has no entry `initialised`, which names the first keyring, so the trust state cannot be made from it";
+    let (agrees, log) = (replay.agrees(), (replay.head.0, Digest(replay.head.1)));
     let trust = replay.trust.ok_or_else(|| damaged(none.into()))?;
-    Ok(Rebuilt { relay: vkey.name().to_owned(), trust, log: (replay.head.0, Digest(replay.head.1)) })
+    Ok(Rebuilt { relay: vkey.name().to_owned(), trust, log, agrees })
 }
 
 /// Makes the trust state anew. `signed`: statements and their signatures; `keyring`: the keyring in force, where the
@@ -134,8 +137,9 @@ pub fn repair(
 
     // 1. There is something to repair.
     let loaded = Trust::load(state).and_then(|trust| state.keyring(&trust).map(|_| trust));
-    let rebuilt = replay_log(state)?;
-    if loaded.is_ok_and(|trust| trust.agrees_with(&rebuilt.trust)) {
+    let is_loaded = loaded.is_ok();
+    let rebuilt = replay_log(state, loaded.ok())?;
+    if is_loaded && rebuilt.agrees {
         return Err(Error::refused(
             Reason::RepairNotNeeded,
             "the trust state is whole and agrees with the log: there is nothing to repair",
@@ -194,8 +198,8 @@ pub fn repair(
     let repaired = Event::Repaired { trust: Digest::of(&rebuilt.trust.to_bytes()?), officers };
     log.append(now.max(log.floor()), interrupted.chain([repaired]).collect())?;
     durable::replace(&path, &bytes)?;
-    if !matches!(Trust::read(state), Ok(Stored::Present(_))) && migration::is_needed(state, &rebuilt.trust) {
-        return Ok(migration::complete(state, &mut log, rebuilt.trust, now)?);
+    if !matches!(Trust::read(state), Ok(Stored::Present(_))) && migration::is_needed(state, &log)? {
+        return Ok(migration::complete(state, &mut log, now)?);
     }
     rebuilt.trust.save(state, &log)?;
     Ok(rebuilt.trust)
