@@ -96,8 +96,8 @@ impl Index {
     }
 
     /// Loads what the pointers of the config's channels name: one that was taken out of it is served to nobody. One that
-    /// is damaged is left out, and its fault given, with the effect in words: the others keep being served. No channel goes
-    /// back behind what `former`, the index until now, shows of it.
+    /// is damaged is left out, and its fault given, with the effect in words: the others keep being served. No pointer
+    /// that `former`, the index until now, shows a set by may be gone.
     pub fn load(
         published: &Published,
         plan: &ServePlan,
@@ -136,14 +136,12 @@ impl Index {
         Ok((index, faults))
     }
 
-    /// The same, if the channel does not go back behind what the former index shows of it.
+    /// The same, unless the channel's pointer is gone that the former index shows. What a pointer names is newer or older by the
+    /// log alone, which [`Published::newest`] has asked.
     fn checked(self, published: &Published, channel: &str, former: Option<&Self>) -> Result<Self, Fault> {
-        let generation = |index: &Self| {
-            let shown = index.channels.iter().find(|(name, _)| name == channel);
-            shown.map_or(0, |(_, current)| current.generation)
-        };
-        if former.is_some_and(|former| generation(&self) < generation(former)) {
-            return Err(set_back(published, channel));
+        let shows = |index: &Self| index.channels.iter().any(|(name, _)| name == channel);
+        if !shows(&self) && former.is_some_and(shows) {
+            return Err(removed(published, channel));
         }
         Ok(self)
     }
@@ -242,9 +240,8 @@ impl Index {
     fn add_tree(&mut self, contents: &mut Contents<'_>, former: Option<&Self>) -> Result<(), Fault> {
         let published = contents.published;
         let current = published.newest(TUF)?;
-        let generation = |tree: Option<CurrentSet>| tree.map_or(0, |tree| tree.generation);
-        if generation(current) < generation(former.and_then(|former| former.tree)) {
-            return Err(set_back(published, TUF));
+        if current.is_none() && former.is_some_and(|former| former.tree.is_some()) {
+            return Err(removed(published, TUF));
         }
         let Some(current) = current else { return Ok(()) };
         let tree = published.tree_of(current)?;
@@ -314,10 +311,10 @@ impl Index {
     }
 }
 
-/// Fault of a pointer that would lead agents back.
-fn set_back(published: &Published, channel: &str) -> Fault {
+/// Fault of a pointer that is gone.
+fn removed(published: &Published, channel: &str) -> Fault {
     let path = published.pointer_path(channel);
-    let what = "it was removed or set back to an older set than the one that is served. `gaprelay settle` puts it right; after a restore from a backup, start the server again";
+    let what = "it was removed, and the set that it named is served. `gaprelay settle` puts it right; after a restore from a backup, start the server again";
     Fault::damaged(path.to_string_lossy(), what)
 }
 

@@ -368,3 +368,92 @@ fn readers_prove_what_the_log_tells_behind_the_trust_file() {
         assert!(ran.err.contains("do not match the signed head"), "{args:?}: {}{}", ran.out, ran.err);
     }
 }
+
+/// Hands in `officer`'s decision, killed at the first step after which `is_it` says so of the state; the state before stays
+/// where it is not so at any step.
+fn cut_when(world: &World, release: &str, decision: &str, is_it: impl Fn(&World) -> bool) {
+    let args = ["approve", release, "--officer", "officer", "--reason", "test", "--decision", decision];
+    let printed = world.relay(&args).expect(0).out;
+    let statement = world.path("statement.txt");
+    fs::write(&statement, &printed).unwrap();
+    let signature = world.path("statement.txt.minisig");
+    fs::write(&signature, world.officer.sign(printed.as_bytes(), "x")).unwrap();
+    let (library, saved) = (shim(world.dir.path(), "cuts"), world.path("before-the-cut"));
+    copy(&world.state(), &saved);
+    for at in 1.. {
+        copy(&saved, &world.state());
+        let mut command = world.command(&["approve", release, "--signature", signature.to_str().unwrap()]);
+        command.env("LD_PRELOAD", &library).env("CUT_AT", at.to_string()).env("CUT_HOW", "kill");
+        assert_ne!(run(&mut command).code, Some(0), "no such step among {at}");
+        if is_it(world) {
+            return;
+        }
+    }
+}
+
+/// A switch that was announced and never happened is one that no pointer proves; and a server goes to what the log says now,
+/// whatever it showed before.
+#[test]
+fn an_interrupted_publication_is_not_put_in_force() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    world.import(&world.bundle("feed", 2, OTHER)).expect(0);
+    let (pointer, set) = (world.state().join("channels/c/pointer"), world.state().join("channels/c/2.json"));
+    let right = fs::read(&pointer).unwrap();
+    cut_when(&world, "feed/2", "approve", |world| {
+        let is_announced = world.log("import").last().unwrap()["type"] == "publish-started";
+        is_announced && fs::read(&pointer).unwrap() == right
+    });
+    let number = world.log("import").len() - 1;
+    let announced = fs::read(&set).unwrap();
+    let server = Server::start(&world, "serve");
+    // The officer withdraws what was about to be shown.
+    world.decide("feed/2", "officer", &world.officer, "withdraw").expect(0);
+    assert_eq!(world.log("import")[number + 1], json!({ "type": "interrupted", "intent": number }));
+    world.fsck();
+    let receipt = world.relay(&["log", "prove", &number.to_string()]).expect(0).out;
+    let put = || {
+        fs::write(&set, &announced).unwrap();
+        fs::write(&pointer, &receipt).unwrap();
+    };
+    put();
+    for args in ["status", "fsck"] {
+        let ran = world.relay(&[args]).expect(4);
+        assert!(ran.err.contains("pointer"), "{args}: {}", ran.err);
+    }
+    let started = Server::start(&world, "serve");
+    assert_eq!(started.get("/c/a.hdb", "").status, 503);
+    until("the server looks at the pointer", || {
+        let numbers = server.get("/-/metrics", "").body;
+        numbers.lines().any(|line| line.starts_with("gaprelay_load_faults") && !line.ends_with(" 0"))
+    });
+    assert_eq!(server.get("/c/a.hdb", "").body.as_bytes(), HASHES);
+    world.relay(&["settle"]).expect(0);
+    until("the right set is served", || started.get("/c/a.hdb", "").body.as_bytes() == HASHES);
+    world.relay(&["status"]).expect(0);
+    // What is published next is shown by both.
+    world.publish("feed", 3, THIRD);
+    for server in [&server, &started] {
+        until("the next set is served", || server.get("/c/a.hdb", "").body.contains("Third"));
+    }
+}
+
+/// Where what was withdrawn is still shown, each command says both.
+#[test]
+fn what_is_withdrawn_and_still_shown_is_a_fault() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    world.publish("feed", 2, OTHER);
+    cut_when(&world, "feed/2", "withdraw", |world| {
+        let rows = world.relay(&["releases", "--json"]).expect(0).json();
+        rows.as_array().unwrap().iter().any(|row| row["standing"]["standing"] == "withdrawn")
+    });
+    let ran = world.relay(&["status"]).expect(4);
+    assert!(ran.err.contains("still shows release feed/2, which is withdrawn"), "{}", ran.err);
+    let out = world.relay(&["releases"]).expect(0).out;
+    assert!(out.contains("withdrawn, and still published in c"), "{out}");
+    // The statement that was cut off counts already.
+    world.relay(&["settle"]).expect(3);
+    world.relay(&["status"]).expect(0);
+    assert!(!world.relay(&["releases"]).expect(0).out.contains("still"));
+}

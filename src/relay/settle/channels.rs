@@ -12,6 +12,7 @@ use crate::state::Release;
 use base::{Digest, Fault, Refusal, durable};
 use bundle::ReleaseId;
 use config::Channel;
+use serve::pointer::Pointer;
 use serve::set::{CurrentSet, Set, SetMember};
 
 /// Brings every channel up to date. What no longer stands leaves at once; a newcomer that cannot be shown is left out, and
@@ -36,8 +37,10 @@ pub(super) fn update_channels(keeper: &mut Keeper, settled: &mut SettleReport) -
 /// Puts every pointer right that is missing, was changed or set back: which set a channel shows is what the import log says.
 pub(super) fn mend_pointers(keeper: &Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
     for (channel, shown) in &keeper.trust.channels {
-        let is_right = |current: Option<CurrentSet>| current == Some(shown.current());
-        if !keeper.state.current(channel).is_ok_and(is_right) {
+        // The same set may have been announced before, by an entry that was interrupted.
+        let is_right =
+            |found: Option<Pointer>| found.is_some_and(|it| (it.entry, it.current) == (shown.entry, shown.current()));
+        if !keeper.state.pointer(channel).is_ok_and(is_right) {
             switch(&keeper.state, channel, shown.entry)?;
             settled.mended.push(channel.clone());
         }
