@@ -27,7 +27,7 @@ use super::peer::{Peer, attempt, sni_of};
 use super::pulls::Answered;
 use super::request::{LocalNames, RequestDecision, decide, missing};
 use super::response::{self, Body};
-use base::{Timestamp, clock};
+use base::clock;
 use guard::Label;
 
 /// Limits in time and bytes on a refused body that is let run out, so that the other side gets to
@@ -216,32 +216,23 @@ impl<'a> Answerer<'a> {
 
     /// Answer with a file whose proof needs no time; `None` if it does.
     fn quickly(&self, item: &Arc<ServedItem>, path: &str, request: &Request<Incoming>) -> Option<Response<Body>> {
-        let now = clock::now();
-        let proof = item.stored.as_ref().map_or(Some(Proof::Holds), |stored| stored.quick_proof(now))?;
-        Some(self.proven(proof, item, path, request, now))
+        let proof = item.stored.as_ref().map_or(Some(Proof::Holds), |stored| stored.quick_proof())?;
+        Some(self.proven(proof, item, path, request))
     }
 
     /// Answer with a file that is proven first, while others are answered.
     async fn slowly(&self, item: &Arc<ServedItem>, path: &str, request: &Request<Incoming>) -> Response<Body> {
-        let now = clock::now();
         let proof = match &item.stored {
-            Some(stored) => stored.proof(now).await,
+            Some(stored) => stored.proof().await,
             None => Proof::Holds,
         };
-        self.proven(proof, item, path, request, now)
+        self.proven(proof, item, path, request)
     }
 
     /// Sends a file if its bytes are those that were published; where they are not, it is told.
-    fn proven(
-        &self,
-        proof: Proof,
-        item: &Arc<ServedItem>,
-        path: &str,
-        request: &Request<Incoming>,
-        now: Timestamp,
-    ) -> Response<Body> {
+    fn proven(&self, proof: Proof, item: &Arc<ServedItem>, path: &str, request: &Request<Incoming>) -> Response<Body> {
         match proof {
-            Proof::Holds => return self.file(item, path, request, now),
+            Proof::Holds => return self.file(item, path, request),
             Proof::Gone => self.service.is_outdated.store(true, Relaxed),
             Proof::Refuted => error!(
                 digest = %item.digest(),
@@ -260,7 +251,8 @@ impl<'a> Answerer<'a> {
         response
     }
 
-    fn file(&self, item: &Arc<ServedItem>, path: &str, request: &Request<Incoming>, now: Timestamp) -> Response<Body> {
+    fn file(&self, item: &Arc<ServedItem>, path: &str, request: &Request<Incoming>) -> Response<Body> {
+        let now = clock::now();
         let (method, headers) = (request.method(), request.headers());
         self.items.note(item);
         let response = response::file(item, headers, *method == Method::HEAD, now);

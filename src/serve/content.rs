@@ -8,9 +8,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use base::raw::mapped::{is_broken, map};
-use base::{Digest, Fault, Timestamp};
+use base::{Digest, Fault};
 use bundle::ReleaseId;
 use bytes::Bytes;
 
@@ -19,15 +20,19 @@ use super::set::BytesPlace;
 
 /// Bytes that are hashed where they are asked for: a fraction of a millisecond. More are hashed on another thread.
 const AT_ONCE: usize = 256 << 10;
+/// Shortest time between two looks at a file.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// File of the store, mapped.
 #[derive(Debug)]
 pub(crate) struct StoredFile {
     path: PathBuf,
     bytes: Bytes,
-    /// Second of the last look at the file, and its version then; 0 if it was there no more.
-    looked: AtomicU64,
+    /// Version of the file at the last look; 0 if it was there no more.
     version: AtomicU64,
+    /// When the next look is due, in milliseconds since it was mapped.
+    due: AtomicU64,
+    mapped: Instant,
     look: Mutex<FileLook>,
     /// Held while a long content of the file is hashed: who asks meanwhile waits.
     turn: tokio::sync::Mutex<()>,
@@ -36,7 +41,8 @@ pub(crate) struct StoredFile {
 /// Last look at a file.
 #[derive(Debug)]
 struct FileLook {
-    stamp: FileStamp,
+    /// What the file system said; nothing of a file that could not be mapped.
+    stamp: Option<FileStamp>,
     /// Number of times that the file was found changed, and one.
     version: u64,
 }
@@ -66,30 +72,45 @@ impl StoredFile {
     /// Maps the file at `path`, which must have this length, if one is given.
     pub(crate) fn open(path: PathBuf, size: Option<u64>) -> Result<Arc<Self>, Fault> {
         let (bytes, metadata) = map(&path, size)?;
-        Ok(Arc::new(Self {
-            path,
-            bytes,
-            looked: AtomicU64::new(0),
-            version: AtomicU64::new(1),
-            look: Mutex::new(FileLook { stamp: FileStamp::of(&metadata), version: 1 }),
-            turn: tokio::sync::Mutex::default(),
-        }))
+        Ok(Arc::new(Self::with(path, bytes, Some(FileStamp::of(&metadata)))))
     }
 
-    /// Looks at the file at its path, at most once in a second: its version; `None` if it is there no more.
-    fn version(&self, now: Timestamp) -> Option<u64> {
-        if self.looked.load(Relaxed) != now.secs() {
+    /// File that could not be mapped.
+    fn lost(path: &Path) -> Arc<Self> {
+        Arc::new(Self::with(path.to_owned(), Bytes::new(), None))
+    }
+
+    fn with(path: PathBuf, bytes: Bytes, stamp: Option<FileStamp>) -> Self {
+        Self {
+            path,
+            bytes,
+            version: AtomicU64::new(u64::from(stamp.is_some())),
+            due: AtomicU64::new(0),
+            mapped: Instant::now(),
+            look: Mutex::new(FileLook { stamp, version: 1 }),
+            turn: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Looks at the file at its path, if that is due: its version; `None` if it is there no more.
+    fn version(&self) -> Option<u64> {
+        let now = self.mapped.elapsed();
+        if self.due.load(Relaxed) <= milliseconds(now) {
             let mut look = self.look.lock().unwrap_or_else(PoisonError::into_inner);
             let found = self.path.symlink_metadata().map(|metadata| FileStamp::of(&metadata));
-            let ours = found.ok().filter(|found| found.file == look.stamp.file);
-            if let Some(found) = ours.filter(|found| *found != look.stamp) {
-                *look = FileLook { stamp: found, version: look.version + 1 };
+            let ours = found.ok().filter(|found| look.stamp.is_some_and(|stamp| stamp.file == found.file));
+            if ours.is_some() && ours != look.stamp {
+                *look = FileLook { stamp: ours, version: look.version + 1 };
             }
             self.version.store(ours.map_or(0, |_| look.version), Relaxed);
-            self.looked.store(now.secs(), Relaxed);
+            self.due.store(milliseconds(now + LOOK), Relaxed);
         }
         Some(self.version.load(Relaxed)).filter(|version| *version != 0)
     }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Bytes of the store, all of a file or a part of one, that have to have a digest.
@@ -124,23 +145,29 @@ impl StoredContent {
         Some(Arc::new(Self { file, bytes, sha256, proven, refuted }))
     }
 
+    /// Content that cannot be had now: its file is missing, say.
+    fn lost(path: &Path, sha256: Digest) -> Arc<Self> {
+        let (file, proven, refuted) = (StoredFile::lost(path), AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(Self { file, bytes: Bytes::new(), sha256, proven, refuted })
+    }
+
     /// Digest that the bytes have to have.
     pub(crate) fn sha256(&self) -> Digest {
         self.sha256
     }
 
     /// True if it is this part of the file at `path`, is whole, and was proven: there is nothing to do anew.
-    pub(crate) fn is_still(&self, path: &Path, offset: u64, size: u64, now: Timestamp) -> bool {
+    fn is_still(&self, path: &Path, offset: u64, size: u64) -> bool {
         let at = usize::try_from(offset).ok().and_then(|offset| self.file.bytes.get(offset..));
         self.file.path == path
             && self.bytes.len() as u64 == size
             && at.is_some_and(|at| at.as_ptr() == self.bytes.as_ptr())
-            && self.known(now) == Ok(Proof::Holds)
+            && self.known() == Ok(Proof::Holds)
     }
 
     /// What is known of it; else the version of the file that has to be hashed.
-    fn known(&self, now: Timestamp) -> Result<Proof, u64> {
-        match self.file.version(now) {
+    fn known(&self) -> Result<Proof, u64> {
+        match self.file.version() {
             None => Ok(Proof::Gone),
             Some(_) if is_broken(&self.bytes) => Ok(Proof::Refuted),
             Some(version) if self.proven.load(Relaxed) == version => Ok(Proof::Holds),
@@ -156,19 +183,19 @@ impl StoredContent {
     }
 
     /// Proves it now, however long it is.
-    pub(crate) fn proof_at_once(&self, now: Timestamp) -> Proof {
-        self.known(now).unwrap_or_else(|version| self.hash(version))
+    pub(crate) fn proof_at_once(&self) -> Proof {
+        self.known().unwrap_or_else(|version| self.hash(version))
     }
 
     /// Proof of a content that is short, or known; `None` of one that is better waited for.
-    pub(crate) fn quick_proof(&self, now: Timestamp) -> Option<Proof> {
-        if self.bytes.len() <= AT_ONCE { Some(self.proof_at_once(now)) } else { self.known(now).ok() }
+    pub(crate) fn quick_proof(&self) -> Option<Proof> {
+        if self.bytes.len() <= AT_ONCE { Some(self.proof_at_once()) } else { self.known().ok() }
     }
 
     /// Proves it on another thread, if it is not known.
-    pub(crate) async fn proof(self: &Arc<Self>, now: Timestamp) -> Proof {
+    pub(crate) async fn proof(self: &Arc<Self>) -> Proof {
         let _turn = self.file.turn.lock().await;
-        match self.known(now) {
+        match self.known() {
             Ok(proof) => proof,
             Err(version) => {
                 let content = Arc::clone(self);
@@ -183,23 +210,19 @@ pub(crate) struct Contents<'a> {
     /// Folder of the published sets.
     pub published: &'a Published,
     former: Option<&'a HashMap<Digest, Arc<StoredContent>>>,
-    /// Time of this load.
-    pub now: Timestamp,
     files: HashMap<PathBuf, Arc<StoredFile>>,
     known: HashMap<Digest, Arc<StoredContent>>,
+    faults: Vec<Fault>,
 }
 
 impl<'a> Contents<'a> {
     /// None yet; `former` has those of the former index.
-    pub(crate) fn new(
-        published: &'a Published,
-        former: Option<&'a HashMap<Digest, Arc<StoredContent>>>,
-        now: Timestamp,
-    ) -> Self {
-        Self { published, former, now, files: HashMap::new(), known: HashMap::new() }
+    pub(crate) fn new(published: &'a Published, former: Option<&'a HashMap<Digest, Arc<StoredContent>>>) -> Self {
+        Self { published, former, files: HashMap::new(), known: HashMap::new(), faults: Vec::new() }
     }
 
-    /// Bytes of a published file; with the content of the store that they are, where they come from there.
+    /// Bytes of a published file; with the content of the store that they are, where they come from there. One that cannot be
+    /// read has none, and its fault is kept.
     pub(crate) fn find(
         &mut self,
         sha256: Digest,
@@ -219,25 +242,43 @@ impl<'a> Contents<'a> {
             return Ok((known.bytes.clone(), Some(Arc::clone(known))));
         }
         let proven = self.former.and_then(|former| former.get(&sha256));
-        let content = match proven.filter(|content| content.is_still(&path, offset, size, self.now)) {
+        let content = match proven.filter(|content| content.is_still(&path, offset, size)) {
             Some(content) => Arc::clone(content),
             None => {
-                let file = self.file(&path, matches!(place, BytesPlace::Blob).then_some(size))?;
-                StoredContent::new(&file, offset, size, sha256)
-                    .ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it is shorter than it should be"))?
+                self.map(&path, (offset, size), matches!(place, BytesPlace::Blob), sha256).unwrap_or_else(|fault| {
+                    self.faults.push(fault);
+                    StoredContent::lost(&path, sha256)
+                })
             }
         };
         self.known.insert(sha256, Arc::clone(&content));
         Ok((content.bytes.clone(), Some(content)))
     }
 
-    /// A whole file of the store, that has to have this digest; without one, the one that it has now.
-    pub(crate) fn open(&mut self, path: &Path, sha256: Option<Digest>) -> Result<(Bytes, Arc<StoredContent>), Fault> {
-        let file = self.file(path, None)?;
-        let size = file.bytes.len() as u64;
-        let sha256 = sha256.unwrap_or_else(|| Digest::of(&file.bytes));
-        let content = StoredContent::new(&file, 0, size, sha256).ok_or(Fault::Internal("a whole file is too long"))?;
-        Ok((content.bytes.clone(), content))
+    fn map(
+        &mut self,
+        path: &Path,
+        (offset, size): (u64, u64),
+        is_whole: bool,
+        sha256: Digest,
+    ) -> Result<Arc<StoredContent>, Fault> {
+        let file = self.file(path, is_whole.then_some(size))?;
+        let short = || Fault::damaged(path.to_string_lossy(), "it is shorter than it should be");
+        StoredContent::new(&file, offset, size, sha256).ok_or_else(short)
+    }
+
+    /// A whole file of the store, that has to have this digest; without one, the one that it has now. `None` where it cannot be
+    /// read; its fault is kept.
+    pub(crate) fn open(&mut self, path: &Path, sha256: Option<Digest>) -> Option<(Bytes, Option<Arc<StoredContent>>)> {
+        let mapped = self.file(path, None).and_then(|file| {
+            let (size, sha256) = (file.bytes.len() as u64, sha256.unwrap_or_else(|| Digest::of(&file.bytes)));
+            let content =
+                StoredContent::new(&file, 0, size, sha256).ok_or(Fault::Internal("a whole file is too long"))?;
+            let differs = || Fault::damaged(path.to_string_lossy(), "it is not the file of the published release");
+            if content.proof_at_once() == Proof::Holds { Ok(content) } else { Err(differs()) }
+        });
+        let content = mapped.map_err(|fault| self.faults.push(fault)).ok()?;
+        Some((content.bytes.clone(), Some(content)))
     }
 
     fn file(&mut self, path: &Path, size: Option<u64>) -> Result<Arc<StoredFile>, Fault> {
@@ -249,9 +290,9 @@ impl<'a> Contents<'a> {
         Ok(file)
     }
 
-    /// All that was found, by digest, for the next index.
-    pub(crate) fn into_known(self) -> HashMap<Digest, Arc<StoredContent>> {
-        self.known
+    /// All that was found, by digest, for the next index; and what could not be read.
+    pub(crate) fn into_parts(self) -> (HashMap<Digest, Arc<StoredContent>>, Vec<Fault>) {
+        (self.known, self.faults)
     }
 }
 
@@ -261,13 +302,9 @@ mod tests {
     use std::fs::{self, OpenOptions};
     use std::os::unix::fs::FileExt as _;
 
-    fn second(number: u64) -> Timestamp {
-        Timestamp::from_secs(1_800_000_000 + number)
-    }
-
-    /// Time of a file as fine as its file system keeps it.
+    /// Until the next look is due.
     fn wait() {
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(2 * LOOK);
     }
 
     #[test]
@@ -278,16 +315,16 @@ mod tests {
         let file = StoredFile::open(path.clone(), Some(7)).unwrap();
         let [one, two] = [(0, b"one"), (4, b"two")]
             .map(|(offset, text)| StoredContent::new(&file, offset, 3, Digest::of(text)).unwrap());
-        assert_eq!((one.proof_at_once(second(1)), two.proof_at_once(second(1))), (Proof::Holds, Proof::Holds));
-        wait();
+        assert_eq!((one.proof_at_once(), two.proof_at_once()), (Proof::Holds, Proof::Holds));
         let change = |text: &[u8]| OpenOptions::new().write(true).open(&path).unwrap().write_at(text, 4).unwrap();
         change(b"six");
-        assert_eq!((one.proof_at_once(second(2)), two.proof_at_once(second(2))), (Proof::Holds, Proof::Refuted));
-        assert!(one.is_still(&path, 0, 3, second(2)) && !two.is_still(&path, 4, 3, second(2)));
         wait();
+        assert_eq!((one.proof_at_once(), two.proof_at_once()), (Proof::Holds, Proof::Refuted));
+        assert!(one.is_still(&path, 0, 3) && !two.is_still(&path, 4, 3));
         change(b"two");
-        assert_eq!((one.proof_at_once(second(3)), two.proof_at_once(second(3))), (Proof::Holds, Proof::Holds));
-        assert!(one.is_still(&path, 0, 3, second(3)) && !one.is_still(&path, 1, 3, second(3)));
+        wait();
+        assert_eq!((one.proof_at_once(), two.proof_at_once()), (Proof::Holds, Proof::Holds));
+        assert!(one.is_still(&path, 0, 3) && !one.is_still(&path, 1, 3));
     }
 
     #[test]
@@ -296,10 +333,7 @@ mod tests {
         let path = folder.path().join("a");
         fs::write(&path, b"six").unwrap();
         let file = StoredFile::open(path, Some(3)).unwrap();
-        assert_eq!(
-            StoredContent::new(&file, 0, 3, Digest::of(b"two")).unwrap().proof_at_once(second(1)),
-            Proof::Refuted
-        );
+        assert_eq!(StoredContent::new(&file, 0, 3, Digest::of(b"two")).unwrap().proof_at_once(), Proof::Refuted);
         assert!(StoredContent::new(&file, 1, 3, Digest::of(b"two")).is_none());
         assert!(StoredContent::new(&file, u64::MAX, 3, Digest::of(b"two")).is_none());
     }
@@ -323,18 +357,19 @@ mod tests {
             fs::write(&path, b"two").unwrap();
             let file = StoredFile::open(path.clone(), None).unwrap();
             let content = StoredContent::new(&file, 0, 3, Digest::of(b"two")).unwrap();
-            assert_eq!(content.proof_at_once(second(1)), Proof::Holds);
+            assert_eq!(content.proof_at_once(), Proof::Holds);
             change(&path);
-            assert_eq!(content.proof_at_once(second(2)), Proof::Gone);
+            wait();
+            assert_eq!(content.proof_at_once(), Proof::Gone);
         }
         let _ = fs::remove_file(&path);
         fs::write(&path, vec![7; 3 * AT_ONCE]).unwrap();
         let file = StoredFile::open(path.clone(), None).unwrap();
         let content = StoredContent::new(&file, 0, 3 * AT_ONCE as u64, Digest::of(&vec![7; 3 * AT_ONCE])).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
-        assert_eq!(runtime.block_on(content.proof(second(1))), Proof::Holds);
-        wait();
+        assert_eq!(runtime.block_on(content.proof()), Proof::Holds);
         OpenOptions::new().write(true).open(&path).unwrap().set_len(9).unwrap();
-        assert_eq!(runtime.block_on(content.proof(second(2))), Proof::Refuted);
+        wait();
+        assert_eq!(runtime.block_on(content.proof()), Proof::Refuted);
     }
 }

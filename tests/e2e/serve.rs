@@ -616,8 +616,11 @@ fn a_file_that_was_changed_on_the_disk_is_not_sent() {
     let blob = world.state().join("blobs/sha256").join(&name[..2]).join(&name);
     let pack = world.state().join("releases/feed/1/pack");
     assert_eq!((blob.metadata().unwrap().len(), pack.metadata().unwrap().len()), (1_300_000, HASHES.len() as u64));
+    // The server looks at a file at most fifty times in a second.
+    let pause = || std::thread::sleep(Duration::from_millis(100));
     let change = |path: &Path, text: &[u8]| {
         fs::OpenOptions::new().write(true).open(path).unwrap().write_all(text).unwrap();
+        pause();
     };
     change(&blob, b"00");
     let server = Server::start(&world, "serve");
@@ -626,7 +629,10 @@ fn a_file_that_was_changed_on_the_disk_is_not_sent() {
             let got = server.get(path, "");
             let is_whole = got.status == 200;
             let published: &[u8] = if path.ends_with("a.hdb") { HASHES } else { &large };
-            assert!(if is_whole { got.body == published } else { got.status == 503 }, "{what}: other bytes came");
+            assert!(
+                if is_whole { got.body.as_bytes() == published } else { got.status == 503 },
+                "{what}: other bytes came"
+            );
             is_whole == bytes.is_some()
         });
     };
@@ -635,7 +641,7 @@ fn a_file_that_was_changed_on_the_disk_is_not_sent() {
         assert_eq!(server.get(path, "").status, 503, "{path}");
         assert_eq!(server.get(path, "Range: bytes=70-80\r\n").status, 503, "{path}");
     }
-    assert_eq!(server.get("/c/a.hdb", "").body, HASHES);
+    assert_eq!(server.get("/c/a.hdb", "").body.as_bytes(), HASHES);
     change(&blob, &large[..2]);
     until_it_is("/c/b.txt", Some(&large), "put right");
     until_it_is(&blob_path, Some(&large), "put right, by digest");
@@ -646,21 +652,48 @@ fn a_file_that_was_changed_on_the_disk_is_not_sent() {
     until_it_is("/c/b.txt", Some(&large), "repaired with a copy");
     fs::write(world.path("other"), digests(19_999)).unwrap();
     fs::rename(world.path("other"), &blob).unwrap();
+    pause();
     until_it_is("/c/b.txt", None, "replaced by another file");
     fs::remove_file(&blob).unwrap();
     assert!(Command::new("mkfifo").arg(&blob).status().unwrap().success());
+    pause();
     until_it_is("/c/b.txt", None, "replaced by a pipe");
     change(&pack, &vec![b'0'; 4]);
     until_it_is("/c/a.hdb", None, "changed in a pack");
     change(&pack, &HASHES[..4]);
     until_it_is("/c/a.hdb", Some(HASHES), "put right in a pack");
-    assert_eq!(server.get("/c/c.rules", "").body, RULES, "all others are served");
+    assert_eq!(server.get("/c/c.rules", "").body.as_bytes(), RULES, "all others are served");
     let (code, said) = server.daemon.stop_telling();
     assert!(code == Some(0) && said.contains(&name) && said.contains("gaprelay fsck"), "{said}");
     // One that starts now does not wait for a pipe, and serves what is whole.
     let server = Server::start(&world, "serve");
     assert_ne!(server.get("/c/b.txt", "").status, 200);
     server.stop();
+}
+
+/// What is withdrawn leaves a running server at once, whatever else on the disk is damaged: a file of another release, another
+/// channel's pointer, the list of endpoints.
+#[test]
+fn what_is_withdrawn_leaves_whatever_else_is_damaged() {
+    let world = World::new();
+    let large = digests(20_000);
+    let name = base::Digest::of(&large).to_string();
+    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
+    world.publish("auto", 1, &[("b.txt", &large, "sha256-list"), ("c.rules", RULES, "suricata-rules")]);
+    let server = Server::start(&world, "serve");
+    assert_eq!(server.get("/c/a.hdb", "").status, 200);
+    fs::remove_file(world.state().join("blobs/sha256").join(&name[..2]).join(&name)).unwrap();
+    fs::remove_file(world.state().join("releases/auto/1/manifest.json")).unwrap();
+    fs::create_dir_all(world.state().join("channels/two")).unwrap();
+    fs::write(world.state().join("channels/two/pointer"), "junk").unwrap();
+    world.decide("feed/1", "j.doe", &world.officer, "withdraw");
+    until("it has left", || server.get("/c/a.hdb", "").status == 404);
+    assert_eq!(server.get("/c/c.rules", "").body.as_bytes(), RULES, "all others are served");
+    assert_eq!(server.get("/c/b.txt", "").status, 503);
+    assert_eq!(server.get("/-/feeds/auto/manifest.json", "").status, 404);
+    let (code, said) = server.daemon.stop_telling();
+    assert!(code == Some(0) && said.contains(&name) && said.contains("manifest.json"), "{said}");
+    assert!(said.matches("channels/two/pointer").count() == 1, "told once: {said}");
 }
 
 /// What is served from a file that was cut ends, by HTTP and by TLS, whether the kernel reads the file or this program; the

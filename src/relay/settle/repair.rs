@@ -11,7 +11,7 @@ use crate::log::{Event, Log};
 use crate::state::{State, Stored, Trust, TrustReplay, migration};
 use base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable};
 use bundle::keyring::LONGEST;
-use bundle::officer::{count_officers, signed_by};
+use bundle::officer::{check_officer, count_officers, keys_of, signed_by};
 use bundle::scope::{Fields, Scope};
 use bundle::{Keyring, Right, directive};
 use tlog::check::{LogFinding, check, read_vkey};
@@ -73,8 +73,8 @@ pub struct Rebuilt {
     pub trust: Trust,
     /// The number of entries that it is made from, and the root of their tree. What stands behind them adds nothing.
     pub log: (u64, Digest),
-    /// True unless the trust file and the log say different things.
-    agrees: bool,
+    /// True if the trust file and the keyring that it names are whole, and say what the log does.
+    is_stored: bool,
 }
 
 impl Rebuilt {
@@ -96,14 +96,16 @@ pub fn rebuild(state: &State) -> Result<Rebuilt, Fault> {
     let _lock = state.lock(|| {})?;
     // What a cut left in it without a head is promised first: it may tell something.
     Log::open(&state.import_log())?;
-    replay_log(state, None)
+    replay_log(state)
 }
 
 /// Reads the whole log, every entry hashed again, and makes the trust state from it.
-fn replay_log(state: &State, known: Option<Trust>) -> Result<Rebuilt, Fault> {
+fn replay_log(state: &State) -> Result<Rebuilt, Fault> {
     let folder = state.import_log();
     let damaged = |detail: String| Fault::damaged(folder.to_string_lossy(), detail);
     let vkey = read_vkey(&folder)?;
+    let known = Trust::load(state).and_then(|trust| state.keyring(&trust).map(|_| trust)).ok();
+    let is_whole = known.is_some();
     let mut replay = TrustReplay::beside(known);
     // Hashes that are wrong are no obstacle: trust follows from the entries.
     if let LogFinding::Bad { detail, .. } =
@@ -118,9 +120,24 @@ fn replay_log(state: &State, known: Option<Trust>) -> Result<Rebuilt, Fault> {
     }
     let none =
         "it has no entry `initialised`, which names the first keyring, so the trust state cannot be made from it";
-    let (agrees, log) = (replay.agrees(), (replay.head.0, Digest(replay.head.1)));
+    let (is_stored, log) = (is_whole && replay.agrees(), (replay.head.0, Digest(replay.head.1)));
     let trust = replay.trust.ok_or_else(|| damaged(none.into()))?;
-    Ok(Rebuilt { relay: vkey.name().to_owned(), trust, log, agrees })
+    Ok(Rebuilt { relay: vkey.name().to_owned(), trust, log, is_stored })
+}
+
+/// Checks that there is something to repair. Refusal: `repair-not-needed`.
+pub(crate) fn check_needed(rebuilt: &Rebuilt) -> Result<(), Refusal> {
+    if rebuilt.is_stored {
+        let detail = "the trust state is whole and agrees with the log: there is nothing to repair";
+        return Err(Refusal::new(Reason::RepairNotNeeded, detail));
+    }
+    Ok(())
+}
+
+/// Checks that the officer of this name has a key that may sign a repair. Refusals: `key-*`, `statement-right`.
+pub(crate) fn check_signer(officer: &str, keyring: &Keyring, now: Timestamp) -> Result<(), Refusal> {
+    let checked = keys_of(officer, keyring).map(|key| check_officer(officer, Right::Repair, key, keyring, now));
+    checked.reduce(|one, other| if one.is_ok() { one } else { other }).unwrap_or(Ok(()))
 }
 
 /// Makes the trust state anew. `signed`: statements and their signatures; `keyring`: the keyring in force, where the
@@ -136,15 +153,8 @@ pub fn repair(
     let mut log = Log::open(&state.import_log())?;
 
     // 1. There is something to repair.
-    let loaded = Trust::load(state).and_then(|trust| state.keyring(&trust).map(|_| trust));
-    let is_loaded = loaded.is_ok();
-    let rebuilt = replay_log(state, loaded.ok())?;
-    if is_loaded && rebuilt.agrees {
-        return Err(Error::refused(
-            Reason::RepairNotNeeded,
-            "the trust state is whole and agrees with the log: there is nothing to repair",
-        ));
-    }
+    let rebuilt = replay_log(state)?;
+    check_needed(&rebuilt)?;
 
     // 2. The keyring is the one that the log names.
     let pin = rebuilt.trust.keyring.clone();

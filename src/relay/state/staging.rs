@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::compare::{self, ReleaseItems, compare};
 use super::items::StoredItems;
@@ -104,7 +105,7 @@ impl Staging {
             let theirs = self.state.verdicts(&other)?;
             let (sections, file) = self.state.items(&other)?;
             let other = ReleaseItems { verdicts: &theirs, sections, file };
-            let file = items.file.try_clone().during("open", &self.folder)?;
+            let file = Rc::clone(&items.file);
             let new = ReleaseItems { verdicts, sections: items.sections.clone(), file };
             let count = compare::count_shared_names(&other, &new)?;
             if count > 0 {

@@ -248,7 +248,7 @@ impl Trust {
                 if let Some(directive) = given.directive() {
                     trust.apply_time_order(&directive.order, *clock);
                 }
-                if !trust.has_directive(&given) {
+                if !trust.has_directive(key, text) {
                     trust.directives.push(given);
                 }
             }
@@ -346,9 +346,9 @@ impl Trust {
         with
     }
 
-    /// True when the officer has given exactly this directive before.
-    pub fn has_directive(&self, given: &TakenDirective) -> bool {
-        self.directives.iter().any(|other| other.key == given.key && other.text == given.text)
+    /// True when exactly this directive was given before with this key: its raw public key, hex.
+    pub fn has_directive(&self, key: &str, text: &str) -> bool {
+        self.directives.iter().any(|other| other.key == key && other.text == text)
     }
 
     /// Puts the next keyring in force.
