@@ -299,9 +299,11 @@ fn what_was_closed_and_collected_does_not_come_back() {
     world.decide("two/1", "officer", &world.officer, "refuse").expect(0);
     let saved = world.path("saved");
     copy(&world.state().join("releases"), &saved);
-    for (feed, files) in [("auto", &[("b.txt", &*list(2), "sha256-list")][..]), ("two", OTHER)] {
+    for (feed, files, decision) in
+        [("auto", &[("b.txt", &*list(2), "sha256-list")][..], "withdraw"), ("two", OTHER, "refuse")]
+    {
         world.import(&world.bundle(feed, 2, files)).expect(0);
-        world.decide(&format!("{feed}/2"), "officer", &world.officer, "refuse").expect(0);
+        world.decide(&format!("{feed}/2"), "officer", &world.officer, decision).expect(0);
     }
     for version in 1..5 {
         let text = format!("44d88612fea8a8f36de82e1278abb0{version:02x}:68:Name\n");

@@ -32,7 +32,7 @@ struct FormerImport {
     times: (Timestamp, Timestamp),
 }
 
-/// What the log tells of the state's format, and of releases of the former one.
+/// Format of the state by the log, and its releases of the former one.
 #[derive(Default)]
 struct FormerLog {
     imports: BTreeMap<ReleaseId, FormerImport>,
