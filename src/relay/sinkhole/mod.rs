@@ -32,7 +32,7 @@ use config::dns::Dns;
 use guard::Guard;
 use sandbox::Grants;
 use sandbox::report::SelfTest;
-use serve::connection_limit::ConnectionLimit;
+use serve::connection_limit::{ConnectionLimit, ConnectionPlace};
 use serve::evidence::Evidence;
 use serve::index::Index;
 use serve::journal::{Attempt, Journal};
@@ -184,15 +184,24 @@ async fn accept(resolver: Arc<Resolver>, listener: TcpListener, address: SocketA
         let Some(permit) = limit.admit(from.ip()) else { continue };
         let resolver = Arc::clone(&resolver);
         tokio::spawn(async move {
+            let place = &permit.place;
             // A connection that breaks off has nothing to tell.
-            let _ = tokio::time::timeout(LONGEST, converse(&resolver, stream, from, address)).await;
+            tokio::select! {
+                _ = tokio::time::timeout(LONGEST, converse(&resolver, stream, (from, address), place)) => {}
+                () = place.lost() => {}
+            }
             drop(permit);
         });
     }
 }
 
 /// Look-ups with their lengths before them (RFC 1035, section 4.2.2).
-async fn converse(resolver: &Resolver, mut stream: TcpStream, from: SocketAddr, address: SocketAddr) -> io::Result<()> {
+async fn converse(
+    resolver: &Resolver,
+    mut stream: TcpStream,
+    (from, address): (SocketAddr, SocketAddr),
+    place: &ConnectionPlace,
+) -> io::Result<()> {
     let mut packet = Vec::new();
     loop {
         let read = async {
@@ -201,6 +210,7 @@ async fn converse(resolver: &Resolver, mut stream: TcpStream, from: SocketAddr, 
             stream.read_exact(&mut packet).await
         };
         tokio::time::timeout(PATIENCE, read).await??;
+        place.note_request();
         let Some(answer) = resolver.look_up(&packet, Way::Tcp, from, address) else { return Ok(()) };
         if !resolver.dns.is_agent(from.ip()) {
             return Ok(());
