@@ -69,7 +69,8 @@ pub(super) fn drop_fallen(keeper: &mut Keeper, settled: &mut SettleReport) -> Re
 
 fn drop_fallen_of(keeper: &mut Keeper, channel: &Channel, settled: &mut SettleReport) -> Result<(), Fault> {
     let shown = keeper.state.members(&keeper.trust, channel.name.get_ref())?;
-    let stands: Vec<&SetMember> = shown.iter().filter(|member| !has_fallen(keeper, &id_of(member), member.manifest)).collect();
+    let stands: Vec<&SetMember> =
+        shown.iter().filter(|member| !has_fallen(keeper, &id_of(member), member.manifest)).collect();
     if stands.len() == shown.len() {
         return Ok(());
     }
