@@ -8,8 +8,10 @@
 //!                      └─ examiners, one a bundle
 //! sinkhole ── a UDP forwarder for each address
 //! selftest ── a process for each role and layer, which tries to get out
+//! serve, sinkhole, review, settle --watch, log witness serve, in a terminal ── the same as a process without one
 //! ```
 
+pub(crate) mod attended;
 pub(crate) mod examiners;
 pub(crate) mod pipes;
 pub(crate) mod sockets;
