@@ -64,7 +64,7 @@ impl ServiceLines {
             self.tell_left_out(&mut spent);
         }
         if spent.has_room_for(line) {
-            let priority = level_of(line).map(priority).unwrap_or_default();
+            let priority = level_of(name, line).map(priority).unwrap_or_default();
             // In one piece; nobody may be reading, and the work goes on.
             let _ = std::io::stderr().write_all(format!("{priority}{}\n", labelled(name, line)).as_bytes());
         } else if spent.left_out == 1 {
@@ -144,12 +144,20 @@ fn labelled(name: &str, line: &str) -> String {
         fields.insert("service".into(), name.into());
         return ascii(&Value::from(fields).to_string());
     }
-    format!("gaprelay: {name}: {}", line.strip_prefix("gaprelay: ").unwrap_or(line).trim_start())
+    format!("gaprelay: {name}: {}", words(name, line))
+}
+
+/// Words of a plain line, without the names of the program and of the service, which a supervisor below this one may have
+/// put into it.
+fn words<'a>(name: &str, line: &'a str) -> &'a str {
+    let words = line.strip_prefix("gaprelay: ").unwrap_or(line).trim_start();
+    words.strip_prefix(name).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(words)
 }
 
 /// Level of a plain line of a service, by the word that it begins with; none of another line, JSON say.
-fn level_of(line: &str) -> Option<Level> {
-    Some(match line.strip_prefix("gaprelay: ")? {
+fn level_of(name: &str, line: &str) -> Option<Level> {
+    line.strip_prefix("gaprelay: ")?;
+    Some(match words(name, line) {
         text if text.starts_with("fault: ") || text.starts_with("refused: ") => Level::ERROR,
         text if text.starts_with("warning: ") => Level::WARN,
         _ => Level::INFO,
@@ -166,11 +174,12 @@ mod tests {
             ("gaprelay: fault: no", Some(Level::ERROR)),
             ("gaprelay: refused: no", Some(Level::ERROR)),
             ("gaprelay: warning: look", Some(Level::WARN)),
+            ("gaprelay: server: fault: no", Some(Level::ERROR)),
             ("gaprelay: serving on http://127.0.0.1:1", Some(Level::INFO)),
             ("  next: do it", None),
             ("{\"message\":\"gaprelay: fault: \"}", None),
         ] {
-            assert_eq!(level_of(line), level, "{line}");
+            assert_eq!(level_of("server", line), level, "{line}");
         }
     }
 
@@ -183,6 +192,7 @@ mod tests {
             ),
             ("gaprelay: gaprelay: keeper: done", "gaprelay: server: gaprelay: keeper: done"),
             ("  next: do it", "gaprelay: server: next: do it"),
+            ("gaprelay: server: fault: no", "gaprelay: server: fault: no"),
             ("", "gaprelay: server: "),
             (r#"{"service":"keeper","message":"\u202e"}"#, r#"{"message":"\u202e","service":"server"}"#),
             (r#"{"service":"keeper"} x"#, r#"gaprelay: server: {"service":"keeper"} x"#),

@@ -94,6 +94,7 @@ pub fn relay() -> ExitCode {
 /// The descriptors that a command expects of the process that started it.
 fn expected(command: &Command) -> Expected<'_> {
     match command {
+        Command::Sinkhole(args) if !args.pipes.is_empty() => Expected::Pipes(&args.pipes),
         Command::Serve(_) | Command::Sinkhole(_) | Command::Review(_) => Expected::Sockets,
         Command::Up(_) => Expected::NoSockets,
         Command::Import(import) if import.keeper.supervised.is_some() => Expected::Pipes(&import.keeper.pipes),
@@ -125,7 +126,7 @@ fn run(relay: RelayArgs, sockets: Sockets) -> Result<Ended, Error> {
         Command::Policy { command } => policy::run(root, &command),
         Command::Serve(serve) => serve::run(&State::open(root)?, &serve, sockets),
         Command::Review(args) => review::run(&State::open(root)?, &args, sockets),
-        Command::Sinkhole(args) => sinkhole::run(&State::open(root)?, &args, sockets),
+        Command::Sinkhole(args) => sinkhole::run(&State::open(root)?, &args, relay.log, sockets),
         Command::Up(args) => console::up(root, &args, relay.log),
         Command::Log { command } => match command {
             LogCommand::Show(show) => log::show(&State::open(root)?, &show),
@@ -153,11 +154,10 @@ fn run(relay: RelayArgs, sockets: Sockets) -> Result<Ended, Error> {
     }
 }
 
-/// Name of the service that this command is, where no supervisor started it.
+/// Name of the service that this command is, where no supervisor started it. The sinkhole has a supervisor of its own.
 fn started_by_hand(command: &Command) -> Option<&'static str> {
     match command {
         Command::Serve(serve) => serve.supervised.is_none().then_some("server"),
-        Command::Sinkhole(sinkhole) => sinkhole.supervised.is_none().then_some("sinkhole"),
         Command::Review(review) => review.supervised.is_none().then_some("review"),
         Command::Settle(settle) => (settle.watch && settle.supervised.is_none()).then_some("keeper"),
         Command::Log { command: LogCommand::Witness { command: WitnessCommand::Serve { supervised, .. } } } => {

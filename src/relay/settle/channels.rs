@@ -69,7 +69,7 @@ pub(super) fn drop_fallen(keeper: &mut Keeper, settled: &mut SettleReport) -> Re
 
 fn drop_fallen_of(keeper: &mut Keeper, channel: &Channel, settled: &mut SettleReport) -> Result<(), Fault> {
     let shown = keeper.state.members(&keeper.trust, channel.name.get_ref())?;
-    let stands: Vec<&SetMember> = shown.iter().filter(|member| !has_fallen(keeper, member)).collect();
+    let stands: Vec<&SetMember> = shown.iter().filter(|it| !has_fallen(keeper, &id_of(it), it.manifest)).collect();
     if stands.len() < shown.len() {
         let left = stands.into_iter().map(|member| standing(keeper, member)).filter_map(Result::transpose);
         let left: Vec<Release> = left.collect::<Result<_, _>>()?;
@@ -78,12 +78,11 @@ fn drop_fallen_of(keeper: &mut Keeper, channel: &Channel, settled: &mut SettleRe
     Ok(())
 }
 
-/// True if the import log says that a member must not be shown any more: its files need not be read for that.
-fn has_fallen(keeper: &Keeper, member: &SetMember) -> bool {
-    let id = id_of(member);
-    let is_accepted = keeper.trust.accepted_manifest(&id.feed, id.version) == Some(member.manifest);
+/// True if the import log says that a release must not be shown any more: its files need not be read for that.
+pub(super) fn has_fallen(keeper: &Keeper, id: &ReleaseId, manifest: Digest) -> bool {
+    let is_accepted = keeper.trust.accepted_manifest(&id.feed, id.version) == Some(manifest);
     let feed = keeper.config.feed(&id.feed).filter(|_| is_accepted);
-    feed.is_none_or(|feed| closed_status(keeper.trust.statements(&id), feed).is_some())
+    feed.is_none_or(|feed| closed_status(keeper.trust.statements(id), feed).is_some())
 }
 
 fn id_of(member: &SetMember) -> ReleaseId {
@@ -226,7 +225,9 @@ fn make_without_clashes(
 /// The release of a set's member, if it may still be shown.
 fn standing(keeper: &Keeper, member: &SetMember) -> Result<Option<Release>, Fault> {
     let id = id_of(member);
-    let Some(feed) = keeper.config.feed(&id.feed).filter(|_| !has_fallen(keeper, member)) else { return Ok(None) };
+    let Some(feed) = keeper.config.feed(&id.feed).filter(|_| !has_fallen(keeper, &id, member.manifest)) else {
+        return Ok(None);
+    };
     let release = keeper.state.release(&keeper.trust, &id)?;
     let stands = keeper.trust.status(&release, feed);
     Ok((stands == ReleaseStatus::Approved).then_some(release))

@@ -12,7 +12,7 @@
 //!
 //! What a decision rests on is read by its digest: that of the record is in the log, and at hand in the trust file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -221,18 +221,6 @@ impl State {
     pub fn verdicts(&self, release: &Release) -> Result<Vec<Verdict>, Fault> {
         let path = self.release_path(&release.id()).join("verdicts.json");
         durable::read_json(&path, release.verdicts)
-    }
-
-    /// Digests of all artifacts that publishers other than this one have signed, in the releases that are kept.
-    pub fn signed_by_others(&self, trust: &Trust, publisher: &str) -> Result<BTreeSet<Digest>, Fault> {
-        let mut signed = BTreeSet::new();
-        for id in trust.kept_releases() {
-            let release = self.release(trust, &id)?;
-            if release.publisher != publisher {
-                signed.extend(self.verdicts(&release)?.iter().map(|verdict| verdict.sha256));
-            }
-        }
-        Ok(signed)
     }
 
     /// Reads the places of the small artifacts in the pack of a release.
