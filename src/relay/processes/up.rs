@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use super::stderr::StderrRelay;
+use crate::state::State;
 use base::error::IoContext as _;
 use base::lock::Lock;
 use base::{Error, Fault};
@@ -143,8 +144,9 @@ impl Supervisor<'_> {
 
     /// Takes the state for this supervisor alone. Fault: another one has it.
     fn lock(&self) -> Result<Lock, Fault> {
-        Lock::try_take(self.root)?.ok_or_else(|| {
-            let holder = Lock::holder(self.root).map_or(String::new(), |process| format!(" (process {process})"));
+        let place = State::open(self.root)?.supervisor_lock();
+        Lock::try_take(&place)?.ok_or_else(|| {
+            let holder = Lock::holder(&place).map_or(String::new(), |process| format!(" (process {process})"));
             let detail = format!("another `gaprelay up`{holder} runs on {}", self.root.display());
             Fault::usage(detail, "Use that one, or stop it first; a relay needs a single supervisor.")
         })

@@ -13,15 +13,16 @@
 //! inbox/                       statements handed in
 //! progress/                    how far an import is; nothing is decided by it
 //! log/import/ log/access/      the transparency logs
-//! lock
 //! ```
 
 pub(crate) mod compare;
+mod foreign;
 pub(crate) mod fsck;
 pub(crate) mod gc;
 pub(crate) mod history;
 pub(crate) mod items;
 pub(crate) mod keyrings;
+pub(crate) mod logged;
 pub(crate) mod migration;
 pub(crate) mod progress;
 pub(crate) mod readers;
@@ -36,7 +37,7 @@ use std::path::{Path, PathBuf};
 pub use bundle::ReleaseId;
 pub use serve::published::{LONGEST, Published};
 
-pub use history::{ReleaseHistory, TakenStatement};
+pub use history::{ReleaseHistory, ShownSet, TakenStatement};
 pub use release::Release;
 pub use serve::set::BytesPlace;
 pub use staging::Staging;
@@ -71,7 +72,7 @@ impl Deref for State {
 pub const SLOT: &str = "slot";
 
 impl State {
-    /// Opens the state at `root`. Fault: a part of it is missing.
+    /// Opens the state at `root`. Fault: a part of it is missing, or a link stands in its place.
     pub fn open(root: &Path) -> Result<Self, Fault> {
         let state = Self { published: Published::new(root) };
         if !state.config_path().is_file() {
@@ -85,12 +86,7 @@ impl State {
             });
         }
         for part in FOLDERS {
-            if !root.join(part).is_dir() {
-                return Err(Fault::damaged(
-                    root.join(part).to_string_lossy(),
-                    "this folder of the state is missing; nothing was changed. Restore it from a backup: gaprelay help backup",
-                ));
-            }
+            check_folder(root, part)?;
         }
         Ok(state)
     }
@@ -115,7 +111,6 @@ impl State {
         for part in FOLDERS {
             durable::create_dir(&root.join(part))?;
         }
-        durable::replace(&state.lock_path(), b"")?;
         let log = Log::create(&state.import_log(), &format!("{}/import/1", parsed.relay.get_ref()))?;
         Log::create(&state.access_log(), &format!("{}/access/1", parsed.relay.get_ref()))?;
         // Made now, so that owner and mode can be set before a server needs them.
@@ -198,18 +193,20 @@ impl State {
         self.root().join("progress/import.json")
     }
 
-    fn lock_path(&self) -> PathBuf {
-        self.root().join("lock")
-    }
-
-    /// Locks the state for the one keeper, calling `wait` once if another keeper must finish first.
+    /// Locks the state for the one keeper, calling `wait` once if another keeper must finish first. The lock is on the folder
+    /// itself: whoever can write in it can put another file or folder in the place of any below it, and not of this one.
     pub fn lock(&self, wait: impl FnOnce()) -> Result<Lock, Fault> {
-        Lock::take(&self.lock_path(), wait)
+        Lock::take(self.root(), wait)
     }
 
     /// Locks the state if no other keeper has it.
     pub fn try_lock(&self) -> Result<Option<Lock>, Fault> {
-        Lock::try_take(&self.lock_path())
+        Lock::try_take(self.root())
+    }
+
+    /// Folder that a supervisor locks, so that there is one: two of them disturb each other, and harm nothing.
+    pub fn supervisor_lock(&self) -> PathBuf {
+        self.root().join("progress")
     }
 
     /// Reads the config.
@@ -219,6 +216,26 @@ impl State {
         let text = String::from_utf8(bytes).map_err(|_| Fault::usage("config.toml is not UTF-8 text", next))?;
         Config::parse_file(&text, Path::new("config.toml"))
     }
+}
+
+/// Checks that a folder of the state is there. A link in its place, or above it, would lead what is written or removed there to
+/// somewhere else: whoever can write to the state could so reach what they cannot.
+fn check_folder(root: &Path, part: &str) -> Result<(), Fault> {
+    let mut path = root.to_owned();
+    for name in Path::new(part) {
+        path.push(name);
+        let what = match std::fs::symlink_metadata(&path) {
+            Ok(meta) if meta.is_dir() => continue,
+            Ok(meta) if meta.is_symlink() => {
+                "a link stands in the place of this folder of the state; nothing was changed. Find out who put it there, and put the folder back. To have it on another disk, mount that here"
+            }
+            _ => {
+                "this folder of the state is missing; nothing was changed. Restore it from a backup: gaprelay help backup"
+            }
+        };
+        return Err(Fault::damaged(path.to_string_lossy(), what));
+    }
+    Ok(())
 }
 
 const FOLDERS: [&str; 12] = [
