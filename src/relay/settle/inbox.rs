@@ -9,37 +9,69 @@ use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::log::taken::{FileLimits, TakenFile};
 use crate::rights::{ProcessRole, SLOT};
-use crate::state::release::read_json;
-use base::{Digest, Error, Fault, Reason, Refusal, durable};
+use base::error::IoContext as _;
+use base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable, quoted};
 use bundle::directive::Directive;
 use sandbox::report::SelfTest;
 use tlog::check::read_vkey;
 use tlog::cosigned;
 
+/// Longest item that is read, in bytes: as long as all that the pages may submit.
+const LONGEST_ITEM: u64 = SLOT;
+
 /// Judges all that was submitted: an item lies in the inbox before it is out of the slot, and is in the log before it is
 /// out of the inbox. A cut anywhere leaves it there, and the next run takes it; what is in the log already is not
 /// appended again.
 pub(super) fn judge_items(keeper: &mut Keeper, report: &mut SettleReport) -> Result<(), Fault> {
-    // Stopping is safe: lines leave the slot only after all of them are in the inbox, where the same line is one item.
+    report.note(take_slot(keeper));
+    for name in durable::names(&keeper.state.inbox())?.into_iter().filter(|name| is_item(name)) {
+        if keeper.has_failed() {
+            break;
+        }
+        // Going on is safe: an item that caused a fault of ours stays in the inbox, and changed nothing.
+        let judged = judge_item(keeper, &name, report);
+        report.note(judged);
+    }
+    Ok(())
+}
+
+/// Moves the lines of the slot into the inbox. Stopping is safe: lines leave the slot only after all of them are in the inbox,
+/// where the same line is one item.
+fn take_slot(keeper: &Keeper) -> Result<(), Fault> {
     let limits = FileLimits { piece: usize::try_from(SLOT).unwrap_or(usize::MAX), full: SLOT };
     TakenFile::open(&keeper.state.slot(), limits, 0)?.take(|lines, _| {
         lines.iter().try_for_each(|line| store(&keeper.state, &read_line(line, keeper.now))).map(|()| 0)
-    })?;
-    let mut first = Ok(());
-    for name in durable::names(&keeper.state.inbox())?.into_iter().filter(|name| is_item(name)) {
-        // Going on is safe: an item that caused a fault of ours stays in the inbox, and changed nothing.
-        first = first.and(judge_item(keeper, &keeper.state.inbox().join(&name), report));
-    }
-    first
+    })
 }
 
-fn judge_item(keeper: &mut Keeper, path: &Path, report: &mut SettleReport) -> Result<(), Fault> {
-    match read_json(path)? {
-        InboxItem::Statement(statement) => judge_statement(keeper, &statement, report)?,
-        InboxItem::Cosigned(cosigned) => judge_cosigned(keeper, &cosigned, report)?,
-        InboxItem::Proof(proof) => judge_self_test(keeper, *proof, report)?,
+fn judge_item(keeper: &mut Keeper, name: &str, report: &mut SettleReport) -> Result<(), Fault> {
+    let path = keeper.state.inbox().join(name);
+    match read_item(&path, name, keeper.now) {
+        Ok(InboxItem::Statement(statement)) => judge_statement(keeper, &statement, report)?,
+        Ok(InboxItem::Cosigned(cosigned)) => judge_cosigned(keeper, &cosigned, report)?,
+        Ok(InboxItem::Proof(proof)) => judge_self_test(keeper, *proof, report)?,
+        Err(error) => {
+            let statement = Digest::of(name.as_bytes());
+            let event = |reason, detail| Event::StatementRefused { reason, detail, statement };
+            record_refused_item(keeper, Err(error), report, event)?;
+        }
     }
-    durable::remove(path)
+    durable::remove(&path)
+}
+
+/// Reads an item. What nobody of ours wrote is judged as a line of the slot would be. Refusal: `statement-malformed`, where it
+/// is no file, or longer than an item can be.
+fn read_item(path: &Path, name: &str, now: Timestamp) -> Result<InboxItem, Error> {
+    let meta = std::fs::symlink_metadata(path).during("read", path)?;
+    let wrong = if !meta.is_file() {
+        "is not a regular file".to_owned()
+    } else if meta.len() > LONGEST_ITEM {
+        format!("has {} bytes, and at most {LONGEST_ITEM} are read", meta.len())
+    } else {
+        return Ok(read_line(&durable::read(path, LONGEST_ITEM)?, now));
+    };
+    let detail = format!("\"{}\" in the inbox {wrong}, so the relay did not put it there", quoted(name));
+    Err(Error::refused(Reason::StatementMalformed, detail))
 }
 
 /// Judges a statement or a directive. A refusal is reported and logged once.
