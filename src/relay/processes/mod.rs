@@ -6,10 +6,13 @@
 //! import (supervisor) ─┬─ keeper
 //!                      ├─ a reader for each medium
 //!                      └─ examiners, one a bundle
-//! sinkhole ── a UDP forwarder for each address
+//! sinkhole (supervisor) ─┬─ a UDP forwarder for each address
+//!                        └─ resolver
 //! selftest ── a process for each role and layer, which tries to get out
+//! serve, review, settle --watch, log witness serve, in a terminal ── the same as a process without one
 //! ```
 
+pub(crate) mod attended;
 pub(crate) mod examiners;
 pub(crate) mod pipes;
 pub(crate) mod sockets;

@@ -102,6 +102,11 @@ impl ShownSet {
     pub fn current(&self) -> CurrentSet {
         CurrentSet { generation: self.generation, set: self.set }
     }
+
+    /// Releases in it. Trees of the repository for TUF clients name other things as well, which are left out.
+    pub fn ids(&self) -> Vec<ReleaseId> {
+        self.releases.iter().filter_map(|id| id.parse().ok()).collect()
+    }
 }
 
 impl Trust {
