@@ -74,7 +74,7 @@ impl Keeper {
         }
         let trust = match Trust::read(&state)? {
             Stored::Present(trust) => *trust,
-            Stored::Former(former) => migration::migrate(&state, &mut log, *former, now)?,
+            Stored::Former(former) => migration::migrate(&state, &mut log, &former, now)?,
         };
         let keyring = state.keyring(&trust)?;
         let (ahead, put_off, failed) = (None, Vec::new(), false);

@@ -73,7 +73,7 @@ impl FormerLog {
 }
 
 /// Brings the state to the present format; gives its trust state. Fault: something of it is damaged; then it stays as it is.
-pub(crate) fn migrate(state: &State, log: &mut Log, former: Trust, now: Timestamp) -> Result<Trust, Fault> {
+pub(crate) fn migrate(state: &State, log: &mut Log, former: &Trust, now: Timestamp) -> Result<Trust, Fault> {
     // 1. The log is of the former format too: in the present one nobody can vouch for a trust file without a signature.
     let damaged = |what: &str| Fault::damaged(state.trust_path().to_string_lossy(), what);
     let (replay, told) = read_log(state, log, Some(former.clone()))?;
@@ -147,7 +147,9 @@ fn read_log(state: &State, log: &Log, known: Option<Trust>) -> Result<(TrustRepl
     let (mut replay, mut told) = (TrustReplay::beside(known), FormerLog::default());
     let finding = check(&folder, &log.verifier(), |number, bytes, edge| {
         replay.replay(number, bytes, edge);
-        serde_json::from_slice(bytes).into_iter().for_each(|entry| told.take(entry));
+        if let Ok(entry) = serde_json::from_slice(bytes) {
+            told.take(entry);
+        }
     })?;
     match (finding, replay.unread) {
         (LogFinding::Bad { detail, .. }, _) => Err(damaged(detail)),
