@@ -37,7 +37,7 @@ pub struct Keeper {
     pub now: Timestamp,
     /// Time of the clock, where that is too far ahead.
     pub ahead: Option<Timestamp>,
-    /// What could not be done and stops nothing; whoever settles tells it.
+    /// Faults that stop nothing; whoever settles tells them.
     pub put_off: Vec<Fault>,
     /// True once the log or the trust file could not be written: nothing more is, by this process.
     failed: bool,

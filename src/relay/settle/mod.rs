@@ -44,7 +44,7 @@ pub struct SettleReport {
     pub cosigned: Vec<(u64, Vec<String>, bool)>,
     /// Lines of evidence taken from the server's journal.
     pub evidence: usize,
-    /// What could not be done. Each stopped nothing else, and is met again by the next run until it is mended.
+    /// Faults. Each stopped nothing else, and is met again by the next run until it is mended.
     pub faults: Vec<Fault>,
 }
 
