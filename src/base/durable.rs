@@ -394,7 +394,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         let text = serde_json::to_vec(&vec![1_u64; 50_000]).unwrap();
-        fs::write(&path, &text).unwrap();
+        replace_derived(&path, &text).unwrap();
         let (digest, is_over) = (Digest::of(&text), AtomicBool::new(false));
         std::thread::scope(|scope| {
             scope.spawn(|| {

@@ -19,7 +19,7 @@ use serve::set::{CurrentSet, Set, SetMember};
 const LONGEST_TOLD: u64 = 64 << 10;
 
 /// Brings every channel up to date. A newcomer that cannot be shown is left out, and told at each run.
-pub(super) fn update_channels(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
+pub(super) fn update_channels(keeper: &mut Keeper, settled: &mut SettleReport) {
     each_channel(keeper, settled, |keeper, channel, settled| {
         let due = due_releases(keeper, channel)?;
         for release in &due {
@@ -32,11 +32,10 @@ pub(super) fn update_channels(keeper: &mut Keeper, settled: &mut SettleReport) -
         }
         Ok(())
     });
-    Ok(())
 }
 
 /// Puts every pointer right that is missing, was changed or set back: which set a channel shows is what the import log says.
-pub(super) fn mend_pointers(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
+pub(super) fn mend_pointers(keeper: &mut Keeper, settled: &mut SettleReport) {
     for (channel, shown) in &keeper.trust.channels {
         if !is_pointer_right(keeper, channel) {
             match switch(&keeper.state, channel, shown.entry) {
@@ -45,7 +44,6 @@ pub(super) fn mend_pointers(keeper: &mut Keeper, settled: &mut SettleReport) -> 
             }
         }
     }
-    Ok(())
 }
 
 /// True if a channel's pointer names the set that the import log says it shows, or it never showed one.
@@ -78,7 +76,7 @@ fn refused_path(keeper: &Keeper, channel: &Channel) -> PathBuf {
 
 /// Takes out of each channel what no longer stands, and shows nothing new. For that nothing but the log, the trust file and the
 /// keyring need be readable: making less visible never fails.
-pub(super) fn drop_fallen(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
+pub(super) fn drop_fallen(keeper: &mut Keeper, settled: &mut SettleReport) {
     each_channel(keeper, settled, |keeper, channel, settled| {
         let name = channel.name.get_ref();
         let Some(shown) = keeper.trust.channels.get(name).cloned() else { return Ok(()) };
@@ -97,9 +95,8 @@ pub(super) fn drop_fallen(keeper: &mut Keeper, settled: &mut SettleReport) -> Re
                 readable_set(keeper, channel, &shown, settled)
             }
         };
-        publish_set(keeper, set, settled)
+        publish_set(keeper, &set, settled)
     });
-    Ok(())
 }
 
 /// The former set without what has fallen: made anew from the releases that stand, or, where one of them cannot be read, by
@@ -222,7 +219,7 @@ fn update_channel(
     if clash.is_some() && shows(&shown, set.releases.iter().map(|it| (&*it.feed, it.manifest))) {
         return Ok(true);
     }
-    publish_set(keeper, with_dates_back(keeper, set)?, settled)?;
+    publish_set(keeper, &with_dates_back(keeper, set)?, settled)?;
     Ok(clash.is_some())
 }
 
@@ -235,11 +232,11 @@ fn with_dates_back(keeper: &Keeper, mut set: Set) -> Result<Set, Fault> {
 }
 
 /// Switches a channel to its next set: that is on the disk before the intent, the intent before the switch, the outcome after.
-fn publish_set(keeper: &mut Keeper, set: Set, settled: &mut SettleReport) -> Result<(), Fault> {
+fn publish_set(keeper: &mut Keeper, set: &Set, settled: &mut SettleReport) -> Result<(), Fault> {
     let (name, generation) = (set.channel.clone(), set.generation);
     durable::create_dir(&keeper.state.channel_path(&name))?;
     durable::sweep(&keeper.state.channel_path(&name))?;
-    let written = durable::replace_json(&keeper.state.set_path(&name, generation), &set)?;
+    let written = durable::replace_json(&keeper.state.set_path(&name, generation), set)?;
     let releases = set.releases.iter().map(|m| format!("{}/{}", m.feed, m.version)).collect();
     keeper.publish(&name, CurrentSet { generation, set: written }, releases)?;
     settled.published.push((name, generation));

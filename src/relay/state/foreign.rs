@@ -111,12 +111,15 @@ impl StateWalk<'_> {
                 ExpectedPlace::Folder
             }
             // `current` is the pointer of the first format.
-            ["channels", _, "pointer" | "refused" | "current"] => ExpectedPlace::File,
+            ["channels", _, "pointer" | "refused" | "current"] | ["log", _, "checkpoint" | "vkey" | "pending"] => {
+                ExpectedPlace::File
+            }
             ["channels", channel, name] => file(self.is_set(channel, name)),
-            ["inbox", name] => file(["slot", "slot.taken", "slot.spent"].contains(name) || name.ends_with(".json")),
+            ["inbox", name] => {
+                file(["slot", "slot.taken", "slot.spent"].contains(name) || name.strip_suffix(".json").is_some())
+            }
             ["log", name] => file(["import.key", "access.key", "tuf.key"].contains(name)),
             ["log", _, "tile"] | ["log", "import", "cosigned"] => ExpectedPlace::Elsewhere,
-            ["log", _, "checkpoint" | "vkey" | "pending"] => ExpectedPlace::File,
             ["log", "access", name] => {
                 file(["journal", "journal.taken", "journal.spent", "agents.json"].contains(name))
             }
