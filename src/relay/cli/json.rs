@@ -111,6 +111,9 @@ pub(crate) struct SettleJson {
     pub receipt: String,
     /// Number of refused attempts of agents added to the access log.
     pub evidence: usize,
+    /// Faults, one sentence each; each stopped nothing else.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
 }
 
 /// Head of the log that witnesses cosigned.

@@ -20,6 +20,7 @@ pub(crate) use outcome::{ImportOutcome, JudgedBundle, ProgressEvent, ProgressWat
 
 use crate::keeper::Keeper;
 use crate::log::Event;
+use crate::publish::beside::beside;
 use crate::publish::set::check_paths;
 use crate::state::{Release, Staging};
 use base::error::IoContext as _;
@@ -30,7 +31,7 @@ use inspect::{Demands, Examiners, OriginDemand, examine};
 use media::{Document, Medium, MediumBundle, Mount, Spooled, Surveyed};
 use outcome::{copy_event, outcome_event};
 use rotation::KeyringOutcome;
-use shown::{beside, shown_versions};
+use shown::signed_by_others;
 
 use bundle::{Envelope, Manifest, Novelty, Rules, Verified, trust};
 
@@ -343,8 +344,7 @@ fn admit(
     let policy = keeper.config.policy_of(&wanted)?;
     let demands = keeper.config.demands(manifest, verified.signers())?;
     let asks = demands.iter().any(|demand| demand.asked == OriginDemand::Agreement);
-    let by_others = || keeper.state.signed_by_others(&keeper.trust, &manifest.publisher);
-    let agreed = if asks { by_others()? } else { BTreeSet::new() };
+    let agreed = if asks { signed_by_others(keeper, &manifest.publisher)? } else { BTreeSet::new() };
     let demands = Demands { rules: &demands, agreed: Some(&agreed) };
     let terms = policy::terms(&wanted, &policy, verified.signers(), demands);
 
@@ -364,12 +364,13 @@ fn admit(
 
     // 5. Everything is on the disk, and nobody sees it yet. Stopping is safe: a release that the trust file does not name
     //    does not exist, and the next import of the same bundle removes what a cut left of it.
-    let release = Staging::commit(examined, (&keeper.trust, &beside(keeper, &name)?), operator, keeper.now)?;
+    let beside = beside((&keeper.state, &keeper.trust), &keeper.config, &name)?;
+    let release = Staging::commit(examined, (&keeper.trust, &beside), operator, keeper.now)?;
 
     // 6. From this step on it counts. Stopping is safe: the trust file is replaced as a whole, or not.
     let mut trust = keeper.trust.clone();
     let mut known = trust.feed(&release.feed);
-    let shown = shown_versions(keeper, &release.feed)?;
+    let shown = trust.shown_versions(&release.feed);
     known.accept(release.version, release.manifest, &shown);
     trust.feeds.insert(release.feed.clone(), known);
     trust.keep(&release.id(), Some(release.record()?));

@@ -1,34 +1,27 @@
-//! Releases that a bundle's release stands beside: what the channels of its feed show, or may show.
+//! Releases that a bundle's release stands beside: what the channels of its feed show, and what other publishers signed.
 
 use std::collections::BTreeSet;
 
 use crate::keeper::Keeper;
 use crate::publish::status::closed_status;
-use base::Fault;
-use bundle::ReleaseId;
+use base::{Digest, Fault};
 
-/// Releases of other feeds that agents load together with this one, or may: what a channel of this feed shows, and of each of
-/// its feeds the newest that is not refused or withdrawn.
-pub(super) fn beside(keeper: &Keeper, feed: &str) -> Result<Vec<ReleaseId>, Fault> {
-    let (mut found, kept) = (BTreeSet::new(), keeper.trust.kept_releases());
-    for other in keeper.config.channels_of(feed).iter().flat_map(|channel| &channel.feeds) {
-        let Some(config) = keeper.config.feed(other.get_ref()) else { continue };
-        let is_open = |id: &&ReleaseId| closed_status(keeper.trust.statements(id), config).is_none();
-        found.extend(kept.iter().rev().filter(|id| id.feed == *other.get_ref()).find(is_open).cloned());
+/// Digests of all artifacts that publishers other than this one have signed, in the releases that are kept and stand: what
+/// officers refused, withdrew or deny agrees with nothing.
+pub(super) fn signed_by_others(keeper: &Keeper, publisher: &str) -> Result<BTreeSet<Digest>, Fault> {
+    let mut signed = BTreeSet::new();
+    for id in keeper.trust.kept_releases() {
+        let feed = keeper.config.feed(&id.feed);
+        // Of what is closed nothing need be read: it may be damaged.
+        if feed.is_none_or(|feed| closed_status(keeper.trust.statements(&id), feed).is_some()) {
+            continue;
+        }
+        let release = keeper.state.release(&keeper.trust, &id)?;
+        let denied = &keeper.keyring.denied;
+        let is_denied = denied.check_release(&release.feed, &release.origin, &release.signers).is_err();
+        if release.publisher != publisher && !is_denied {
+            signed.extend(keeper.state.verdicts(&release)?.iter().map(|verdict| verdict.sha256));
+        }
     }
-    for channel in keeper.config.channels_of(feed) {
-        let members = keeper.state.members(&keeper.trust, channel.name.get_ref())?.into_iter();
-        found.extend(members.map(|member| ReleaseId { feed: member.feed, version: member.version }));
-    }
-    Ok(found.into_iter().filter(|id| id.feed != feed && keeper.trust.history(id).is_some()).collect())
-}
-
-/// Versions of a feed that its channels show.
-pub(super) fn shown_versions(keeper: &Keeper, feed: &str) -> Result<BTreeSet<u64>, Fault> {
-    let mut shown = BTreeSet::new();
-    for channel in keeper.config.channels_of(feed) {
-        let members = keeper.state.members(&keeper.trust, channel.name.get_ref())?;
-        shown.extend(members.iter().filter(|member| member.feed == feed).map(|member| member.version));
-    }
-    Ok(shown)
+    Ok(signed)
 }

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::beside::beside;
 use crate::state::compare::{Change, ItemPair, PlacedItem, ReleaseItems, compare};
+use crate::state::names::NamesInCommon;
 use crate::state::release::Packed;
 use crate::state::{Release, SMALL, State, Trust};
 use base::proven::ProvenFile;
 use base::{Digest, Fault};
 use bundle::ReleaseId;
-use config::Feed;
+use config::{Config, Feed};
 use inspect::{Kind, Verdict};
 
 /// Most examples of one change, unless all are wanted.
@@ -32,6 +34,22 @@ pub(crate) struct ItemChanges {
     pub after: u64,
     /// Changes, those that make detection weaker first; a change that does not occur is left out.
     pub changes: Vec<ChangeGroup>,
+    /// Names that another feed of a channel has first, with another content, by feed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared: Vec<SharedNames>,
+}
+
+/// Names of rules and signatures that a feed which agents load too has first, with another content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SharedNames {
+    /// Feed that has them.
+    pub feed: String,
+    /// Number of names.
+    pub count: u64,
+    /// The first of them: the line of that feed as the old one, the line of this release as the new one.
+    pub examples: Vec<Example>,
 }
 
 /// One kind of change.
@@ -70,18 +88,23 @@ impl ItemChanges {
         Ok(Digest::of(&bytes))
     }
 
-    /// Loss for agents by an approval of the release, in a line of plain text, where that is everything, or more
-    /// than the feed's brake lets pass.
+    /// Effect of an approval of the release in a line of plain text, where agents would lose everything, or more than the feed's
+    /// brake lets pass, or would have an id twice.
     pub(crate) fn effect(&self, release: &Release, feed: &Feed) -> Option<String> {
         let (brake, of) = (*feed.brake.get_ref(), self.before);
         let lost: u64 = self.changes.iter().filter(|it| it.change.is_loss()).map(|it| it.count).sum();
+        let mut effects = Vec::new();
         if release.counts.cleared + release.counts.stripped == 0 {
-            Some(format!("publishes nothing: agents lose every file of feed {}", release.feed))
+            effects.push(format!("publishes nothing: agents lose every file of feed {}", release.feed));
         } else if lost.saturating_mul(100) > of.saturating_mul(brake) {
-            Some(format!("removes {lost} of {of} rules, signatures and indicators; the brake of the feed is {brake} %"))
-        } else {
-            None
+            let of = format!("{lost} of {of} rules, signatures and indicators");
+            effects.push(format!("removes {of}; the brake of the feed is {brake} %"));
         }
+        for SharedNames { feed, count, .. } in &self.shared {
+            let names = if *count == 1 { "rule or signature" } else { "rules or signatures" };
+            effects.push(format!("brings {count} {names} by an id that feed {feed} has with another content"));
+        }
+        (!effects.is_empty()).then(|| effects.join("; and "))
     }
 
     /// The kinds of change that make detection weaker.
@@ -134,31 +157,33 @@ struct ReleaseReader<'a> {
     last: RefCell<Option<(Digest, ProvenFile)>>,
 }
 
-/// Compares `release` with what is served of its feed now.
+/// Compares `release` with what is served of its feed now, and its names with those of other feeds that agents load too.
 pub(crate) fn item_changes(
     (state, trust): (&State, &Trust),
+    config: &Config,
     release: &Release,
     wanted: Examples,
 ) -> Result<ItemChanges, Fault> {
     let (id, verdicts) = (release.id(), state.verdicts(release)?);
     let (sections, file) = state.items(release)?;
     let new = ReleaseItems { verdicts: &verdicts, sections, file };
+    let news = ReleaseReader::new(state, release, &verdicts)?;
+    let most = if wanted == Examples::All { usize::MAX } else { MOST };
+    let shared = shared_names((state, trust), config, (&id, &new), &news, most)?;
     let Some(served) = state.served_release(trust, &id)? else {
-        return Ok(ItemChanges { after: new.count(), ..ItemChanges::default() });
+        return Ok(ItemChanges { after: new.count(), shared, ..ItemChanges::default() });
     };
     let served = state.release(trust, &served)?;
     let former = state.verdicts(&served)?;
     let (sections, file) = state.items(&served)?;
     let old = ReleaseItems { verdicts: &former, sections, file };
     let mut found: BTreeMap<Change, (u64, FirstExamples)> = BTreeMap::new();
-    let most = if wanted == Examples::All { usize::MAX } else { MOST };
     compare(&old, &new, &mut |change, pair| {
         let (count, few) = found.entry(change).or_default();
         *count += 1;
         few.put(pair, most);
     })?;
     let olds = ReleaseReader::new(state, &served, &former)?;
-    let news = ReleaseReader::new(state, release, &verdicts)?;
     let changes = found
         .into_iter()
         .map(|(change, (count, FirstExamples(pairs)))| {
@@ -166,7 +191,33 @@ pub(crate) fn item_changes(
             Ok(ChangeGroup { change, count, examples })
         })
         .collect::<Result<_, Fault>>()?;
-    Ok(ItemChanges { served: Some(served.id().to_string()), before: old.count(), after: new.count(), changes })
+    let (before, after) = (old.count(), new.count());
+    Ok(ItemChanges { served: Some(served.id().to_string()), before, after, changes, shared })
+}
+
+/// Names that other feeds of its channels have first, with another content.
+fn shared_names(
+    (state, trust): (&State, &Trust),
+    config: &Config,
+    (id, new): (&ReleaseId, &ReleaseItems<'_>),
+    news: &ReleaseReader<'_>,
+    most: usize,
+) -> Result<Vec<SharedNames>, Fault> {
+    let (found, _) = state.names_beside(trust, (id, new), &beside((state, trust), config, &id.feed)?)?;
+    let mut shared: Vec<SharedNames> = Vec::new();
+    for (other, NamesInCommon { count, pairs }) in found.into_iter().filter(|(_, common)| common.count > 0) {
+        let verdicts = state.verdicts(&other)?;
+        let theirs = ReleaseReader::new(state, &other, &verdicts)?;
+        let pairs = pairs.into_iter().take(most).map(|(old, new)| example((Some(old), Some(new)), &theirs, news));
+        let examples = pairs.collect::<Result<_, _>>()?;
+        // Of what is shown and what is shown next one answer for both.
+        match shared.iter_mut().find(|it| it.feed == other.feed) {
+            Some(known) if known.count >= count => {}
+            Some(known) => (known.count, known.examples) = (count, examples),
+            None => shared.push(SharedNames { feed: other.feed, count, examples }),
+        }
+    }
+    Ok(shared)
 }
 
 /// The first pairs by artifact and place, so that the same releases always give the same examples.

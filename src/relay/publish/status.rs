@@ -82,9 +82,10 @@ impl std::fmt::Display for ReleaseStatus {
 /// Status of `release` under the feed's rules: as many distinct officers as the feed asks for
 /// approve or withdraw; a single one refuses. What is clean may go without, where the feed says so; but what keeps
 /// something else from detecting needs its own number of officers, what takes too much away needs one always, and what goes
-/// back to older content needs as many downgrade tickets as suppressing content needs officers.
-fn release_status(release: &Release, taken: &[TakenStatement], feed: &Feed) -> ReleaseStatus {
-    let (suppresses, goes_back) = (release.suppressions > 0, release.loss.goes_back());
+/// back to older content needs as many downgrade tickets as suppressing content needs officers. What nobody can prove of an
+/// `unproven` one is taken to be the worst.
+fn release_status(release: &Release, (taken, unproven): (&[TakenStatement], bool), feed: &Feed) -> ReleaseStatus {
+    let (suppresses, goes_back) = (release.suppressions > 0 || unproven, release.loss.goes_back());
     let usual = *feed.officers.get_ref();
     // Nothing in it: agents would lose all that they have of the feed.
     let is_empty = release.counts.cleared + release.counts.stripped == 0;
@@ -155,7 +156,9 @@ pub(crate) fn back_until(taken: &[StatementRecord]) -> Option<Timestamp> {
 impl Trust {
     /// Status of a release by what the import log has on it. What waits for officers is overtaken once agents have a newer one.
     pub(crate) fn status(&self, release: &Release, feed: &Feed) -> ReleaseStatus {
-        let status = release_status(release, self.statements(&release.id()), feed);
+        let id = release.id();
+        let unproven = self.history(&id).is_none_or(|history| history.unproven);
+        let status = release_status(release, (self.statements(&id), unproven), feed);
         let newer = self.shown_version(&release.feed).filter(|shown| *shown > release.version);
         match (status, newer) {
             (ReleaseStatus::Held { .. }, Some(by)) if !release.loss.goes_back() => ReleaseStatus::Overtaken { by },
@@ -267,7 +270,6 @@ impl State {
             return Err(Fault::damaged(folder.to_string_lossy(), detail));
         }
         for (id, record) in &found {
-            durable::create_dir(&self.release_path(id).join("statements"))?;
             self.store_statement(id, record)?;
         }
         Ok(damaged)
@@ -285,6 +287,8 @@ impl State {
     pub fn store_statement(&self, id: &ReleaseId, taken: &StatementRecord) -> Result<(), Fault> {
         let name = Digest::of(format!("{}\n{}", taken.key, taken.text).as_bytes());
         let bytes = serde_json::to_vec(taken).map_err(|_| Fault::Internal("a statement cannot be written as JSON"))?;
-        durable::replace(&self.release_path(id).join("statements").join(format!("{name}.json")), &bytes)
+        let folder = self.release_path(id).join("statements");
+        durable::create_dir(&folder)?;
+        durable::replace(&folder.join(format!("{name}.json")), &bytes)
     }
 }

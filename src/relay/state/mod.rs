@@ -13,16 +13,20 @@
 //! inbox/                       statements handed in
 //! progress/                    how far an import is; nothing is decided by it
 //! log/import/ log/access/      the transparency logs
-//! lock
+//! lock                         held by the one process that changes anything
+//! supervisor                   held by the one `up`
 //! ```
 
 pub(crate) mod compare;
+mod foreign;
 pub(crate) mod fsck;
 pub(crate) mod gc;
 pub(crate) mod history;
 pub(crate) mod items;
 pub(crate) mod keyrings;
+pub(crate) mod logged;
 pub(crate) mod migration;
+pub(crate) mod names;
 pub(crate) mod progress;
 pub(crate) mod readers;
 pub(crate) mod release;
@@ -36,7 +40,7 @@ use std::path::{Path, PathBuf};
 pub use bundle::ReleaseId;
 pub use serve::published::{LONGEST, Published};
 
-pub use history::{ReleaseHistory, TakenStatement};
+pub use history::{ReleaseHistory, ShownSet, TakenStatement};
 pub use release::Release;
 pub use serve::set::BytesPlace;
 pub use staging::Staging;
@@ -71,7 +75,7 @@ impl Deref for State {
 pub const SLOT: &str = "slot";
 
 impl State {
-    /// Opens the state at `root`. Fault: a part of it is missing.
+    /// Opens the state at `root`. Fault: a part of it is missing, or a link stands in its place.
     pub fn open(root: &Path) -> Result<Self, Fault> {
         let state = Self { published: Published::new(root) };
         if !state.config_path().is_file() {
@@ -85,12 +89,7 @@ impl State {
             });
         }
         for part in FOLDERS {
-            if !root.join(part).is_dir() {
-                return Err(Fault::damaged(
-                    root.join(part).to_string_lossy(),
-                    "this folder of the state is missing; nothing was changed. Restore it from a backup: gaprelay help backup",
-                ));
-            }
+            check_folder(root, part)?;
         }
         Ok(state)
     }
@@ -115,12 +114,12 @@ impl State {
         for part in FOLDERS {
             durable::create_dir(&root.join(part))?;
         }
-        durable::replace(&state.lock_path(), b"")?;
+        durable::make_private(&state.lock_path())?;
         let log = Log::create(&state.import_log(), &format!("{}/import/1", parsed.relay.get_ref()))?;
         Log::create(&state.access_log(), &format!("{}/access/1", parsed.relay.get_ref()))?;
         // Made now, so that owner and mode can be set before a server needs them.
-        durable::open_append(&state.access_journal())?;
-        durable::open_append(&state.slot())?;
+        durable::make_private(&state.access_journal())?;
+        durable::make_private(&state.slot())?;
         durable::replace(&state.keyring_path(ring.version), keyring)?;
         Trust::first(ring.version, Digest::of(keyring)).save(&state, &log)?;
         // Last: a state whose making was interrupted has no config and is not taken for a state.
@@ -202,6 +201,23 @@ impl State {
         self.root().join("lock")
     }
 
+    /// Closes the files that processes lock to all other accounts, where an earlier version made them; makes the one of the
+    /// supervisor, so that it is there when the disk is full.
+    pub(crate) fn close_locks(&self) {
+        // Where it cannot be made now, the supervisor says so.
+        let _ = self.supervisor_lock();
+        for path in [self.lock_path(), self.access_journal(), self.slot()] {
+            readers::close_locked(self.root(), &path);
+        }
+    }
+
+    /// Path of the file that the supervisor locks, which is made if it is not there.
+    pub(crate) fn supervisor_lock(&self) -> Result<PathBuf, Fault> {
+        let path = self.root().join("supervisor");
+        readers::make_lock(self.root(), &path)?;
+        Ok(path)
+    }
+
     /// Locks the state for the one keeper, calling `wait` once if another keeper must finish first.
     pub fn lock(&self, wait: impl FnOnce()) -> Result<Lock, Fault> {
         Lock::take(&self.lock_path(), wait)
@@ -219,6 +235,26 @@ impl State {
         let text = String::from_utf8(bytes).map_err(|_| Fault::usage("config.toml is not UTF-8 text", next))?;
         Config::parse_file(&text, Path::new("config.toml"))
     }
+}
+
+/// Checks that a folder of the state is there. A link in its place, or above it, would lead what is written or removed there to
+/// somewhere else: whoever can write to the state could so reach what they cannot.
+fn check_folder(root: &Path, part: &str) -> Result<(), Fault> {
+    let mut path = root.to_owned();
+    for name in Path::new(part) {
+        path.push(name);
+        let what = match std::fs::symlink_metadata(&path) {
+            Ok(meta) if meta.is_dir() => continue,
+            Ok(meta) if meta.is_symlink() => {
+                "a link stands in the place of this folder of the state; nothing was changed. Find out who put it there, and put the folder back. To have it on another disk, mount that here"
+            }
+            _ => {
+                "this folder of the state is missing; nothing was changed. Restore it from a backup: gaprelay help backup"
+            }
+        };
+        return Err(Fault::damaged(path.to_string_lossy(), what));
+    }
+    Ok(())
 }
 
 const FOLDERS: [&str; 12] = [

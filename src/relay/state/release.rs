@@ -6,13 +6,14 @@
 //! release.json                            operator, signers, decisions
 //! pack, pack.json                         the small artifacts, and the offset of each
 //! items, items.json                       a record of each rule, signature and indicator, for comparison
+//! names.json                              the names of rules that another feed had first; only where there are some
 //! digests.json                            digest of each of these but the pack: the release's record, by which the log names it
 //! statements/                             officers' statements that count
 //! ```
 //!
 //! What a decision rests on is read by its digest: that of the record is in the log, and at hand in the trust file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +57,8 @@ pub struct Release {
     pub loss: Loss,
     /// Number of items that keep something else from detecting.
     pub suppressions: u64,
-    /// Number of names of rules and signatures that a feed which agents load too has with another content, by feed.
+    /// Number of names of rules and signatures that a feed which agents load too had first, with another content, by feed:
+    /// at the time of import.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub shared_names: BTreeMap<String, u64>,
     /// Signers of the bundle.
@@ -221,18 +223,6 @@ impl State {
     pub fn verdicts(&self, release: &Release) -> Result<Vec<Verdict>, Fault> {
         let path = self.release_path(&release.id()).join("verdicts.json");
         durable::read_json(&path, release.verdicts)
-    }
-
-    /// Digests of all artifacts that publishers other than this one have signed, in the releases that are kept.
-    pub fn signed_by_others(&self, trust: &Trust, publisher: &str) -> Result<BTreeSet<Digest>, Fault> {
-        let mut signed = BTreeSet::new();
-        for id in trust.kept_releases() {
-            let release = self.release(trust, &id)?;
-            if release.publisher != publisher {
-                signed.extend(self.verdicts(&release)?.iter().map(|verdict| verdict.sha256));
-            }
-        }
-        Ok(signed)
     }
 
     /// Reads the places of the small artifacts in the pack of a release.

@@ -20,7 +20,8 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts a command, and gives the line of its standard error in which these words stand.
     pub(crate) fn start(command: &mut Command, words: &str) -> (Self, String) {
-        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        // No terminal, which the service would leave to a process in between.
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let line = lines.find_map(|line| line.ok().filter(|line| line.contains(words)));
         let told = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>().join("\n"));
@@ -142,6 +143,16 @@ impl Answer {
             found.eq_ignore_ascii_case(name).then_some(value)
         })
     }
+}
+
+/// Child processes of a process whose command lines have this word.
+pub(crate) fn children(pid: u32, word: &str) -> Vec<u32> {
+    let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let has_word = |child: &u32| {
+        let line = std::fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        line.split('\0').any(|part| part == word)
+    };
+    list.split_whitespace().filter_map(|child| child.parse().ok()).filter(has_word).collect()
 }
 
 /// The officers' pages, on a Unix socket.
