@@ -41,13 +41,13 @@ pub(crate) struct StoredFile {
 /// Last look at a file.
 #[derive(Debug)]
 struct FileLook {
-    /// What the file system said; nothing of a file that could not be mapped.
+    /// Stamp of the file; nothing of one that could not be mapped.
     stamp: Option<FileStamp>,
     /// Number of times that the file was found changed, and one.
     version: u64,
 }
 
-/// What a file system says of a file. No write leaves all of it as it was, but for one through a mapping whose page was
+/// Identity, length and times that a file system states of a file. No write leaves all of it as it was, but for one through a mapping whose page was
 /// written to before and is not on the disk yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct FileStamp {
@@ -128,11 +128,11 @@ pub(crate) struct StoredContent {
 /// Result of a look at a content of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// Its bytes are those that were published.
+    /// Proof that the bytes are those that were published.
     Holds,
-    /// They are others, or cannot be read.
+    /// Proof that they are others, or cannot be read.
     Refuted,
-    /// Its file was removed or replaced: it has to be mapped anew.
+    /// No proof: its file was removed or replaced, and has to be mapped anew.
     Gone,
 }
 
@@ -165,7 +165,7 @@ impl StoredContent {
             && self.known() == Ok(Proof::Holds)
     }
 
-    /// What is known of it; else the version of the file that has to be hashed.
+    /// Proof that is known; else the version of the file that has to be hashed.
     fn known(&self) -> Result<Proof, u64> {
         match self.file.version() {
             None => Ok(Proof::Gone),

@@ -4,33 +4,20 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::HeaderValue;
 
-use super::Server;
 use super::audience::Audience;
 use super::content::{Contents, Proof, StoredContent};
 use super::freshness::FeedState;
 use super::plan::ServePlan;
 use super::published::{Published, TUF};
-use super::tls::Tls;
 use crate::set::{BytesPlace, CurrentSet, SetMember, sums};
-use base::error::IoContext as _;
-use base::raw::mapped;
-use base::{Digest, Fault, Timestamp, clock};
+use base::{Digest, Fault, Timestamp};
 use bundle::ReleaseId;
 use guard::Guard;
-use tracing::error;
-
-/// Interval at which the pointers are looked at.
-const LOOK: Duration = Duration::from_millis(200);
-/// Interval after something could not be loaded.
-const AGAIN: Duration = Duration::from_secs(5);
 
 /// Index of the paths that agents can get.
 pub struct Index {
@@ -147,7 +134,7 @@ impl Index {
     }
 
     /// Set of a channel that the index shows.
-    fn shown(&self, channel: &str) -> Option<CurrentSet> {
+    pub(crate) fn shown(&self, channel: &str) -> Option<CurrentSet> {
         self.channels.iter().find(|(name, _)| name == channel).map(|(_, current)| *current)
     }
 
@@ -332,45 +319,6 @@ fn http_date(at: Timestamp) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// Follows the pointers on a thread of its own: a publish reaches agents within a fraction of a
-/// second. While something cannot be loaded the former sets stay, and it is tried again.
-pub fn follow(service: Arc<Server>, plan: ServePlan, tls: Option<Arc<Tls>>) -> Result<(), Fault> {
-    let run = move || {
-        let (mut pause, mut breaks, mut told) = (LOOK, mapped::breaks(), Vec::new());
-        loop {
-            std::thread::sleep(pause);
-            let now = clock::now();
-            let index = service.index.load();
-            index.feeds.iter().for_each(|feed| feed.look(now));
-            if tls.as_ref().is_some_and(|tls| tls.follow().is_err()) {
-                service.counts.load_faults.fetch_add(1, Ordering::Relaxed);
-            }
-            // Where a file could not be read it is mapped anew: the disk may give it now, or somebody has repaired it.
-            let broken = mapped::breaks();
-            let is_outdated = service.is_outdated.swap(false, Ordering::Relaxed);
-            let (is_current, is_whole) = look(&service.published, &plan, &index);
-            if is_current && is_whole && broken == breaks && !is_outdated {
-                (pause, told) = (LOOK, Vec::new());
-                continue;
-            }
-            breaks = broken;
-            // What could be loaded is shown at once: what left a set does not wait for what is damaged.
-            let faults = match Index::load(&service.published, &plan, now, Some(&index)) {
-                Ok((index, faults)) => {
-                    service.index.store(Arc::new(index));
-                    faults
-                }
-                Err(fault) => vec![(fault, "all is served that was".to_owned())],
-            };
-            pause = if faults.is_empty() { LOOK } else { AGAIN };
-            service.counts.load_faults.fetch_add(u64::from(pause == AGAIN), Ordering::Relaxed);
-            told = tell(&faults, &told);
-        }
-    };
-    let started = std::thread::Builder::new().name("follow".into()).spawn(run);
-    started.map(drop).during("start", Path::new("a thread"))
-}
-
 /// Puts an item in its place. What another channel has there too is for whoever either is for: what one shows, the other
 /// may not keep from anybody. Where they show two versions, what is for everybody stays.
 fn join<K: Eq + Hash>(items: &mut HashMap<K, Arc<ServedItem>>, place: K, item: Arc<ServedItem>) {
@@ -386,35 +334,6 @@ fn join<K: Eq + Hash>(items: &mut HashMap<K, Arc<ServedItem>>, place: K, item: A
             known.insert(if is_same { Arc::new(ServedItem { audience, ..ServedItem::clone(&ours) }) } else { item });
         }
     }
-}
-
-/// Tells each fault that was not told at the last load; gives those of this one.
-pub(crate) fn tell(faults: &[(Fault, String)], told: &[String]) -> Vec<String> {
-    let mut texts = Vec::new();
-    for (fault, effect) in faults {
-        let text = format!("{fault}; {effect}");
-        if !told.contains(&text) {
-            error!(fault = %fault, "{text}");
-        }
-        texts.push(text);
-    }
-    texts
-}
-
-/// True if the pointers still name what is served, as far as they can be read; and true if all can.
-fn look(published: &Published, plan: &ServePlan, index: &Index) -> (bool, bool) {
-    let (mut is_current, mut is_whole) = (true, true);
-    let mut compare = |found: Result<Option<CurrentSet>, Fault>, shown: Option<CurrentSet>| match found {
-        Ok(found) => is_current &= found == shown,
-        Err(_) => is_whole = false,
-    };
-    for channel in &plan.channels {
-        compare(published.current(&channel.name), index.shown(&channel.name));
-    }
-    if plan.has_tuf {
-        compare(published.current(TUF), index.tree);
-    }
-    (is_current, is_whole)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 // What is published, and to whom it is served.
 pub(crate) mod audience;
 pub(crate) mod content;
+pub(crate) mod follow;
 pub mod freshness;
 pub mod index;
 pub mod plan;
@@ -162,7 +163,7 @@ pub fn serve(
     // From here on nothing but the published sets can be opened, and no thread can shed the confinement.
     let confined = confine()?;
     let (index, faults) = Index::load(published, plan, base::clock::now(), None)?;
-    index::tell(&faults, &[]);
+    follow::tell(&faults, &[]);
     let service = Arc::new(Server {
         index: ArcSwap::from_pointee(index),
         names: settings.names.iter().map(|name| name.to_ascii_lowercase()).collect(),
@@ -176,7 +177,7 @@ pub fn serve(
         unserved: Seats::new(unserved::SEATS),
         counts: ServerCounts::default(),
     });
-    index::follow(Arc::clone(&service), plan.clone(), given.tls.clone())?;
+    follow::follow(Arc::clone(&service), plan.clone(), given.tls.clone())?;
     pulls::follow(Arc::clone(&service))?;
     listener::run(&service, settings, given.tls.as_ref(), given.listeners, confined)?;
     service.evidence.flush();
