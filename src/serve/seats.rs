@@ -233,7 +233,9 @@ mod tests {
     fn a_seat_in_use_gives_way_to_who_has_fewer_only() {
         let seats = Seats::new(3);
         let busy: Vec<_> = (0..3).map(|_| seats.take("a", 3).unwrap()).collect();
-        busy.iter().for_each(|seat| seat.usage.work());
+        for seat in &busy {
+            seat.usage.work();
+        }
         assert!(seats.take("a", 3).is_none(), "its own downloads go on");
         busy[1].usage.rest();
         let own = seats.take("a", 3).unwrap();

@@ -98,13 +98,15 @@ fn an_upload_that_is_no_whole_request_is_recorded_as_one() {
     say(server.connect(), format!("{GOOD}POST /pipelined-many {SEND}{many}\r\n").as_bytes());
     say(server.connect(), format!("POST /long/{long} {SEND}\r\n").as_bytes());
     say(server.connect(), format!("POST /length {SEND}Content-Length: 5\r\nContent-Length: 6\r\n\r\n").as_bytes());
-    say(server.connect(), format!("POST /space HTTP/1.1\r\nX : y\r\nHost:\twww.virustotal.com\r\n\r\n").as_bytes());
+    say(server.connect(), b"POST /space HTTP/1.1\r\nX : y\r\nHost:\twww.virustotal.com\r\n\r\n");
     say(after_a_good_one(&server), &client_hello("www.clamav.net"));
     say(after_a_good_one(&server), b"\x05\x01\x00");
     // What is broken and sends nothing is told as that.
     say(server.connect(), format!("GET /broken HTTP/1.1\r\nHost: localhost\r\n{many}\r\n").as_bytes());
     cut(server.connect(), "GET /left HTTP/1.1\r\nHost: localhost\r\n".into());
-    open.into_iter().for_each(|stream| say(stream, b""));
+    for stream in open {
+        say(stream, b"");
+    }
     let attempts = recorded(&world, server);
     let find = |target: &str| {
         let found = attempts.iter().find(|a| a["target"].as_str().unwrap().starts_with(target));
@@ -210,7 +212,7 @@ fn who_has_most_connections_gives_way_to_who_has_none() {
             assert_eq!(Answer::of(&text).body.as_bytes(), HASHES, "{from} while others hold {request}");
         }
         say(ask("127.0.0.6", &format!("POST /needle {SEND}Content-Length: 1\r\n\r\n")), b"x");
-        drop(held);
+        drop(taken);
     }
     let attempts = recorded(&world, server);
     let needles = attempts.iter().filter(|a| a["agent"] == "127.0.0.6" && a["label"] == "virustotal");
