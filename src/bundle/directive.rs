@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::officer::signed_by;
+use super::officer::{check_officer, signer};
 use super::scope::{Fields, Scope};
 use super::statement::check_who_and_why;
 use crate::keyring::{Key, RawKey, is_country};
@@ -34,7 +34,8 @@ pub enum Order {
     WithdrawKey {
         /// The key's id.
         key: String,
-        /// Digest of the list of releases and their manifests, as it was printed.
+        /// Digest of the list of releases and their manifests that the officer saw when it was printed: evidence. What came
+        /// since is withdrawn as well.
         releases: Digest,
     },
     /// The bundle with this manifest is taken although it is expired, stale, or runs far ahead.
@@ -182,7 +183,15 @@ impl Directive {
     /// Proves who signed `bytes`, and that this officer may order this; gives the raw key.
     /// Refusals: `signature-*`, `key-*`, `statement-signer`, `statement-right`.
     pub fn verify(&self, bytes: &[u8], signature: &[u8], keyring: &Keyring, now: Timestamp) -> Result<RawKey, Refusal> {
-        let (key, raw) = signed_by(&self.officer, self.order.right(), (bytes, signature), keyring, now)?;
+        let signer = signer((bytes, signature), keyring)?;
+        self.check_signer(signer, keyring, now)?;
+        Ok(signer.1)
+    }
+
+    /// Checks that the officer may order this with this key now. Refusals: `key-*`, `statement-signer`, `statement-right`.
+    pub fn check_signer(&self, signer: (&Key, RawKey), keyring: &Keyring, now: Timestamp) -> Result<(), Refusal> {
+        check_officer(&self.officer, self.order.right(), signer, keyring, now)?;
+        let (key, _) = signer;
         let name = &key.name;
         let beyond = match &self.order {
             Order::DenyFeed(feed) if !key.is_for(feed) => format!("the key of {name} may not decide on feed {feed}"),
@@ -193,7 +202,7 @@ impl Directive {
             Order::DenyKey(id) if !covers(key, id, keyring) => {
                 format!("the key of {name} is for some feeds only, and key {id} is for others as well")
             }
-            _ => return Ok(raw),
+            _ => return Ok(()),
         };
         Err(Refusal::new(Reason::StatementSigner, beyond))
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minisign_verify::PublicKey;
 
-use crate::keyring::{Key, RawKey, id_text};
+use crate::keyring::{Algorithm, Key, RawKey, id_text};
 use crate::{Keyring, Right, Role, SignatureFile};
 use base::{Reason, Refusal, Timestamp};
 
@@ -13,21 +13,40 @@ use base::{Reason, Refusal, Timestamp};
 pub fn signed_by<'a>(
     name: &str,
     right: Right,
-    (bytes, signature): (&[u8], &[u8]),
+    signed: (&[u8], &[u8]),
     keyring: &'a Keyring,
     now: Timestamp,
 ) -> Result<(&'a Key, RawKey), Refusal> {
+    let found = signer(signed, keyring)?;
+    check_officer(name, right, found, keyring, now)?;
+    Ok(found)
+}
+
+/// Proves by which key of the keyring `bytes` are signed, whatever the state of that key. Refusals: `signature-*`.
+pub fn signer<'a>((bytes, signature): (&[u8], &[u8]), keyring: &'a Keyring) -> Result<(&'a Key, RawKey), Refusal> {
     let file = SignatureFile::parse(signature)?;
     let (key, raw) = keyring.by_id(file.key_id()).ok_or_else(|| {
         let detail =
             format!("the signature is by key {}, which has no [[key]] entry in the keyring", id_text(file.key_id()));
         Refusal::new(Reason::SignatureUnknownKey, detail)
     })?;
-    keyring.check_usable(key, raw, now)?;
     let public = PublicKey::from_base64(&key.public).map_err(|_| {
         Refusal::new(Reason::KeyringMalformed, format!("the keyring's public key of {} cannot be read", key.name))
     })?;
     file.verify(bytes, &public)?;
+    Ok((key, raw))
+}
+
+/// Checks that this key is one of the officer called `name`, and has this right now. Refusals: `key-*`, `statement-signer`,
+/// `statement-right`.
+pub fn check_officer(
+    name: &str,
+    right: Right,
+    (key, raw): (&Key, RawKey),
+    keyring: &Keyring,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    keyring.check_usable(key, raw, now)?;
     let refuse = |reason, detail: String| Err(Refusal::new(reason, detail));
     if key.role != Role::Officer {
         return refuse(
@@ -44,7 +63,13 @@ pub fn signed_by<'a>(
     if !key.has_right(right) {
         return refuse(Reason::StatementRight, format!("the key of {name} does not have the right to {right}"));
     }
-    Ok((key, raw))
+    Ok(())
+}
+
+/// Keys of the officer called `name`, whatever their state. A person may have several.
+pub fn keys_of<'a>(name: &str, keyring: &'a Keyring) -> impl Iterator<Item = (&'a Key, RawKey)> {
+    let keys = keyring.of(Algorithm::MinisignEd25519);
+    keys.filter(move |(key, _)| key.role == Role::Officer && key.name == name)
 }
 
 /// Number of officers who signed, of these names and raw keys in hex: persons and keys, both distinct. A person with two

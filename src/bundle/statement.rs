@@ -6,9 +6,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::officer::signed_by;
+use super::officer::{check_officer, signer};
 use super::scope::{Fields, Scope};
-use crate::keyring::RawKey;
+use crate::keyring::{Key, RawKey};
 use crate::paths::is_invisible;
 use crate::{Keyring, ReleaseId, Right};
 use base::name::{self, is_name};
@@ -180,17 +180,25 @@ impl Statement {
         self.subjects.iter().find(|subject| subject.release == *release)
     }
 
-    /// Proves who signed `bytes`, and that this officer may decide on this release; gives the raw
+    /// Proves who signed `bytes`, and that this officer may decide on these releases; gives the raw
     /// key. Refusals: `signature-*`, `key-*`, `statement-signer`, `statement-right`.
     pub fn verify(&self, bytes: &[u8], signature: &[u8], keyring: &Keyring, now: Timestamp) -> Result<RawKey, Refusal> {
+        let signer = signer((bytes, signature), keyring)?;
+        self.check_signer(signer, keyring, now)?;
+        Ok(signer.1)
+    }
+
+    /// Checks that the officer may decide so with this key now. Refusals: `key-*`, `statement-signer`, `statement-right`.
+    pub fn check_signer(&self, signer: (&Key, RawKey), keyring: &Keyring, now: Timestamp) -> Result<(), Refusal> {
         let right = match self.decision {
             Decision::Approve => Right::Approve,
             Decision::Refuse | Decision::Withdraw => Right::Deny,
             Decision::Downgrade => Right::Waive,
         };
-        let (key, raw) = signed_by(&self.officer, right, (bytes, signature), keyring, now)?;
+        check_officer(&self.officer, right, signer, keyring, now)?;
+        let (key, _) = signer;
         match self.subjects.iter().find(|subject| !key.is_for(&subject.release.feed)) {
-            None => Ok(raw),
+            None => Ok(()),
             Some(subject) => {
                 let detail = format!("the key of {} may not decide on feed {}", key.name, subject.release.feed);
                 Err(Refusal::new(Reason::StatementSigner, detail))

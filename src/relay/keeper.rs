@@ -10,11 +10,10 @@ use crate::publish::status::StatementRecord;
 use crate::state::trust::OLDER;
 use crate::state::{State, Stored, Trust, migration};
 use base::lock::Lock;
-use base::{Digest, Fault, Operator, Refusal, Timestamp, clock, durable};
+use base::{Digest, Fault, Operator, Timestamp, clock, durable};
 use bundle::directive::{Directive, Order, TakenDirective};
 use bundle::keyring::{Key, RawKey, Revoked};
-use bundle::officer::count_officers;
-use bundle::scope::Scope;
+use bundle::officer::{count_officers, keys_of};
 use bundle::{Keyring, ReleaseId};
 use config::Config;
 use serve::set::CurrentSet;
@@ -187,29 +186,12 @@ impl Keeper {
             let Directive { order: Order::Waive { manifest: waived, until }, officer, .. } = given.directive()? else {
                 return None;
             };
-            let is_theirs = self.officer_of(given, &officer).is_some_and(|key| key.is_for(feed));
+            let is_theirs = officer_of((&self.keyring, self.now), given, &officer).is_some_and(|key| key.is_for(feed));
             let counts = waived == manifest && self.now <= until && is_theirs && !operator.is(&officer);
             counts.then(|| (officer, given.key.clone()))
         };
         let waived: Vec<(String, String)> = self.trust.directives.iter().filter_map(waived_by).collect();
         count_officers(waived.iter().map(|(officer, key)| (officer.as_str(), key.as_str()))) >= needed
-    }
-
-    /// Checks that a signed text is for this relay, and may be handed in now: by the clock, however far that is ahead, since it
-    /// dated the text. Refusals: `statement-foreign`, `statement-clock`, `statement-expired`.
-    pub fn check_scope(&self, scope: &Scope) -> Result<(), Refusal> {
-        let now = self.ahead.unwrap_or(self.now);
-        scope.check(self.log.verifier().name(), now, self.config.clock.tolerance.0)
-    }
-
-    /// Finds the officer's key, if the directive was signed with it, and it is theirs today.
-    pub fn officer_of(&self, given: &TakenDirective, officer: &str) -> Option<&Key> {
-        // A person may have several keys.
-        self.keyring.keys.iter().filter(|key| key.name == officer).find(|key| {
-            RawKey::parse(&key.public).is_ok_and(|raw| {
-                HEXLOWER.encode(&raw.key) == given.key && self.keyring.check_usable(key, raw, self.now).is_ok()
-            })
-        })
     }
 
     /// Makes the log entry for the keyring in force.
@@ -279,4 +261,18 @@ impl Keeper {
         let medium = medium.filter(|intent| outcome != Event::Interrupted { intent: *intent });
         self.record(std::iter::once(outcome).chain(medium.map(|intent| Event::Interrupted { intent })).collect())
     }
+}
+
+/// Finds the officer's key, if the directive was signed with it, and it is theirs at `now`.
+pub(crate) fn officer_of<'a>(
+    (keyring, now): (&'a Keyring, Timestamp),
+    given: &TakenDirective,
+    officer: &str,
+) -> Option<&'a Key> {
+    // A person may have several keys.
+    let mut keys = keys_of(officer, keyring);
+    let is_it = |(key, raw): &(&Key, RawKey)| {
+        HEXLOWER.encode(&raw.key) == given.key && keyring.check_usable(key, *raw, now).is_ok()
+    };
+    keys.find(is_it).map(|(key, _)| key)
 }

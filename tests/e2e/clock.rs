@@ -26,8 +26,11 @@ fn a_clock_years_ahead_needs_an_officers_word() {
     world.import(&folder).expect(0);
 
     let hand_in = |time: &str, when: &str| {
-        let order = ["directive", "clock", time, "--officer", "officer", "--reason", "battery"];
-        let printed = at(&world, when, &order).expect(0).out;
+        let print =
+            |time: &str| at(&world, when, &["directive", "clock", time, "--officer", "officer", "--reason", "battery"]);
+        let good = "2031-05-01T10:00:00Z";
+        let printed = print(good).expect(0).out.replace(good, time);
+        assert_eq!(print(time).code, Some(if time == good { 0 } else { 3 }), "printed and refused");
         fs::write(world.path("c.txt"), &printed).unwrap();
         fs::write(world.path("c.txt.minisig"), world.officer.sign(printed.as_bytes(), "x")).unwrap();
         at(&world, when, &["directive", "hand-in", "--json", world.path("c.txt.minisig").to_str().unwrap()])
@@ -163,4 +166,31 @@ fn a_denied_officer_does_not_turn_the_clock_back() {
     direct(&world, "second", &world.second, &["deny-key", &id(&world.officer)]).expect(0);
     direct(&world, "second", &world.second, &["clock-back", &time]).expect(0);
     world.import(&world.bundle("feed", 3, ONE)).expect(1);
+}
+
+/// Two officers say within a day what time it is: an order of one that was left over answers no second one of a later day.
+#[test]
+fn an_old_order_turns_no_clock_back() {
+    if !has("faketime") {
+        return;
+    }
+    let world = ran_ahead();
+    let time = now().to_string();
+    direct(&world, "officer", &world.officer, &["clock-back", &time]).expect(0);
+    let when = in_days(3);
+    let later = format!("{}Z", when.replace(' ', "T"));
+    let by = |officer: &str, key: &Key, reason: &str| {
+        let order = ["directive", "clock-back", &later, "--officer", officer, "--reason", reason];
+        let printed = at(&world, &when, &order).expect(0).out;
+        let path = world.path("c.txt");
+        fs::write(&path, &printed).unwrap();
+        fs::write(world.path("c.txt.minisig"), key.sign(printed.as_bytes(), "x")).unwrap();
+        let signature = world.path("c.txt.minisig");
+        at(&world, &when, &["directive", "hand-in", "--json", signature.to_str().unwrap()]).expect(0).json()
+    };
+    let turned = by("second", &world.second, "battery");
+    assert!(turned["directives"][0]["clock"].is_null(), "{turned}");
+    // Said again today, it counts.
+    let turned = by("officer", &world.officer, "battery, again");
+    assert!(turned["directives"][0]["clock"].is_string(), "{turned}");
 }

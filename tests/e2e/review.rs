@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use base::clock::now;
+
 use super::support::*;
 
 const FEED: &str = r#"
@@ -74,6 +76,8 @@ fn busy(role: &str) -> World {
 fn pages_say_what_came_in_what_was_kept_back_and_who_tried_to_send() {
     let world = busy("officer");
     let pages = Pages::start(&world);
+    let issued = format!("issued {}", now());
+    let current = format!("/imports/feed/2?decision=approve&officer=officer&reason=ok&{}", issued.replace(' ', "="));
     for (path, words) in [
         ("/", vec!["feed/2", "No fault found", "feed/1", "fresh", "isolation self-test passed", "Refused, by day"]),
         ("/imports", vec!["feed/1", "feed/2", "held (0 of 1 approvals)"]),
@@ -89,8 +93,17 @@ fn pages_say_what_came_in_what_was_kept_back_and_who_tried_to_send() {
             ],
         ),
         (
+            current.as_str(),
+            vec!["gaprelay-approval/2\nrelay test/import/1\nrelease feed/2\n", issued.as_str(), "Hand in"],
+        ),
+        // What would not count is not shown: the time in the address is over, or is to come.
+        (
             "/imports/feed/2?decision=approve&officer=officer&reason=ok&issued=2026-01-01T00:00:00Z",
-            vec!["gaprelay-approval/2\nrelay test/import/1\nrelease feed/2\n", "until 2026-01-03T00:00:00Z", "Hand in"],
+            vec!["no statement was made", "[statement-expired]"],
+        ),
+        (
+            "/imports/feed/2?decision=approve&officer=officer&reason=ok&issued=2098-01-01T00:00:00Z",
+            vec!["no statement was made", "[statement-clock]"],
         ),
         (
             "/refusals",
@@ -253,7 +266,9 @@ fn a_statement_handed_in_counts_only_by_its_signature() {
     // An officer who imported it is not to approve it, here either.
     let own = world.bundle("feed", 3, ONE);
     world.relay(&["import", "--operator", "officer", own.to_str().unwrap()]).expect(0);
-    let text = world.relay(&["approve", "feed/3", "--officer", "officer", "--reason", "mine"]).expect(0).out;
+    let drafted = pages.get("/imports/feed/3?decision=approve&officer=officer&reason=mine");
+    assert!(drafted.contains("[statement-own-import]") && !drafted.contains("gaprelay-approval/2"), "{drafted}");
+    let text = world.statement("feed/3", "officer", "approve");
     let page = hand_in(&pages, &world, "feed/3", &text, &sign(&text, &world.officer));
     assert!(
         page.contains("Refused: the signed text does not count") && page.contains("statement-own-import"),

@@ -237,11 +237,7 @@ fn what_a_revoked_key_brought_in_is_withdrawn_in_one_step() {
     world.import(&put_keyring(&world, &fourth, &[&world.root])).expect(0);
     let shown = forced(&world);
     assert_eq!((&shown["parts"][0]["release"], &shown["parts"][0]["part"]), (&"feed/1".into(), &"approved".into()));
-    let printed = world
-        .relay(&["approve", "feed/1", "--officer", "officer", "--reason", "x", "--decision", "withdraw"])
-        .expect(0);
-    let ran = world.hand_in("feed/1", &printed.out, &world.officer.sign(printed.out.as_bytes(), "x"));
-    assert_eq!(statement_refused(ran), "key-revoked");
+    assert_eq!(statement_refused(world.decide("feed/1", "officer", &world.officer, "withdraw")), "key-revoked");
 }
 
 /// Officers tighten and never loosen: a denial counts at once, and only a keyring lifts it.
@@ -280,9 +276,7 @@ fn officers_deny_and_only_the_root_lifts() {
 
     // Denied officers decide nothing more; those who denied them are the root's to judge.
     direct(&world, "second", &world.second, &["deny-key", &id(officer)]).expect(0);
-    let printed =
-        world.relay(&["directive", "deny-origin", "FR", "--officer", "officer", "--reason", "x"]).expect(0).out;
-    assert_eq!(statement_refused(hand_in_directive(&world, &printed, officer)), "key-denied");
+    assert_eq!(statement_refused(direct(&world, "officer", officer, &["deny-origin", "FR"])), "key-denied");
     let log = world.log("import");
     assert_eq!(log.iter().filter(|event| event["type"] == "directive").count(), 4);
     world.fsck();
@@ -320,15 +314,9 @@ fn a_directive_counts_by_whom_where_and_for_what_it_was_signed() {
     }
     ring.version += 1;
     world.import(&put_keyring(&world, &ring, &[&world.root])).expect(0);
-    let feed = world.relay(&["directive", "deny-feed", "feed", "--officer", "officer", "--reason", "x"]).expect(0).out;
-    assert_eq!(statement_refused(hand_in_directive(&world, &feed, &world.officer)), "statement-signer");
-    let key = id(&world.custodian);
-    let all = world.relay(&["directive", "withdraw-key", &key, "--officer", "officer", "--reason", "x"]).expect(0).out;
-    assert_eq!(
-        statement_refused(hand_in_directive(&world, &all, &world.officer)),
-        "statement-signer",
-        "feed/1 is not theirs"
-    );
+    let by_officer = |order: &[&str]| statement_refused(direct(&world, "officer", &world.officer, order));
+    assert_eq!(by_officer(&["deny-feed", "feed"]), "statement-signer");
+    assert_eq!(by_officer(&["withdraw-key", &id(&world.custodian)]), "statement-signer", "feed/1 is not theirs");
     let denied = statement_refused(hand_in_directive(&world, &printed, &world.officer));
     assert_eq!(denied, "statement-signer", "the key is for feeds that are not theirs");
     for bad in [

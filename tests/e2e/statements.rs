@@ -180,9 +180,7 @@ fn an_operator_passes_for_no_officer() {
     }
     assert!(!world.state().join("releases/feed").exists());
     import(" Officer ").expect(0);
-    let printed = world.relay(&["approve", "feed/1", "--officer", "officer", "--reason", "x"]).expect(0).out;
-    let ran = hand_in(world.command(&["approve", "feed/1"]), world.dir.path(), &world.officer, &printed);
-    assert_eq!(refused_for(&ran), "statement-own-import");
+    assert_eq!(statement_refused(world.decide("feed/1", "officer", &world.officer, "approve")), "statement-own-import");
 }
 
 /// What one officer has looked at is not what another has, once something else was published between the two: they are no
@@ -244,4 +242,156 @@ fn a_closed_release_keeps_no_other_from_being_withdrawn() {
     let text = world.relay(&args).expect(0).out.replace("decision ", "effect is safe\ndecision ");
     let ran = hand_in(world.command(&["approve", "feed/2"]), world.dir.path(), &world.officer, &text);
     assert_eq!(refused_for(&ran), "statement-malformed");
+}
+
+/// What would not count is not printed: the command says so, with the reason for which it is refused when it is handed in.
+/// `decide` and `direct` compare the two.
+#[test]
+fn nothing_is_printed_that_would_be_refused() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    for decision in ["refuse", "approve"] {
+        world.import(&world.bundle("feed", 2, OTHER)).expect(0);
+        let refused = statement_refused(world.decide("feed/1", "officer", &world.officer, decision));
+        assert_eq!(refused, if decision == "refuse" { "statement-published" } else { "statement-repeated" });
+    }
+    // Of content that does not go back there is no downgrade ticket.
+    let ticket = "downgrade incident 7 until 2098-01-01T00:00:00Z";
+    let text = world.statement("feed/2", "officer", ticket);
+    let refused = hand_in(world.command(&["approve", "feed/2"]), world.dir.path(), &world.officer, &text);
+    let args = ["approve", "feed/2", "--officer", "officer", "--reason", "x", "--decision", "downgrade"];
+    let printed = world.relay(&[&args[..], &["--incident", "7", "--until", "2098-01-01T00:00:00Z"]].concat());
+    same_refusal(&printed, &refused);
+    assert_eq!(refused_for(&refused), "statement-ticket");
+    world.decide("feed/2", "officer", &world.officer, "refuse").expect(0);
+    for decision in ["approve", "refuse"] {
+        let refused = statement_refused(world.decide("feed/2", "second", &world.second, decision));
+        assert_eq!(refused, "statement-closed", "{decision}");
+    }
+    // An officer who imported, one with no right, one of other feeds, one who is denied.
+    let third = world.bundle("feed", 3, &[("c.hdb", HASHES, "clamav-hashes")]);
+    world.relay(&["import", "--operator", "officer", third.to_str().unwrap()]).expect(0);
+    let refused = statement_refused(world.decide("feed/3", "officer", &world.officer, "approve"));
+    assert_eq!(refused, "statement-own-import");
+    let mut ring = successor(&keyring(&world));
+    for key in ring.keys.iter_mut().filter(|key| key.name == "second") {
+        key.feeds = vec!["auto".into()];
+    }
+    world.import(&put_keyring(&world, &ring, &[&world.root])).expect(0);
+    assert_eq!(statement_refused(world.decide("feed/3", "second", &world.second, "approve")), "statement-signer");
+    let deny = |order: &[&str]| statement_refused(direct(&world, "second", &world.second, order));
+    assert_eq!(deny(&["deny-feed", "feed"]), "statement-signer");
+    assert_eq!(deny(&["deny-key", &id(&world.custodian)]), "statement-signer");
+    assert_eq!(deny(&["withdraw-key", &id(&world.custodian)]), "statement-signer");
+    ring.version += 1;
+    for key in ring.keys.iter_mut().filter(|key| key.name == "second") {
+        (key.feeds, key.may) = (vec!["*".into()], Some(vec![bundle::Right::Deny]));
+    }
+    world.import(&put_keyring(&world, &ring, &[&world.root])).expect(0);
+    assert_eq!(statement_refused(world.decide("feed/3", "second", &world.second, "approve")), "statement-right");
+    let clock = base::clock::now().to_string();
+    let refused = direct(&world, "second", &world.second, &["clock", &clock]);
+    assert_eq!(statement_refused(refused), "statement-right");
+    world.relay(&["repair", "--officer", "second", "--reason", "x"]).expect(3);
+    let ran = world.relay(&["repair", "--officer", "officer", "--reason", "x"]).expect(3);
+    assert!(ran.err.contains("[repair-not-needed]"), "{}", ran.err);
+    let refused = direct(&world, "officer", &world.officer, &["clock", "2026-01-01T00:00:00Z"]);
+    assert_eq!(statement_refused(refused), "statement-clock");
+    direct(&world, "officer", &world.officer, &["deny-feed", "two"]).expect(0);
+    let again = direct(&world, "officer", &world.officer, &["deny-feed", "two"]);
+    assert_eq!(statement_refused(again), "statement-repeated");
+    direct(&world, "second", &world.second, &["deny-key", &id(&world.officer)]).expect(0);
+    world.import(&world.bundle("auto", 1, &[("d.rules", RULES, "suricata-rules")])).expect(0);
+    let refused = statement_refused(world.decide("auto/1", "officer", &world.officer, "approve"));
+    assert_eq!(refused, "key-denied");
+}
+
+/// What was approved already is taken back by a withdrawal, with as many officers as that takes; one who refuses it alone, or
+/// signed that while it waited, is told so, and what waits is refused all the same.
+#[test]
+fn what_is_published_is_withdrawn_and_not_refused() {
+    let world = World::new();
+    world.import(&world.bundle("two", 1, &[("a.hdb", HASHES, "clamav-hashes")])).expect(0);
+    world.import(&world.bundle("feed", 1, &[("b.hdb", HASHES, "clamav-hashes")])).expect(0);
+    let both = ["approve", "two/1", "feed/1"];
+    let args = [&both[..], &["--officer", "second", "--reason", "x", "--decision", "refuse"]].concat();
+    let text = world.relay(&args).expect(0).out;
+    for (name, key) in [("officer", &world.officer), ("second", &world.second)] {
+        world.decide("two/1", name, key, "approve").expect(0);
+    }
+    let ran = hand_in(world.command(&both), world.dir.path(), &world.second, &text).expect(3);
+    assert_eq!(refused_for(&ran), "statement-published");
+    assert_eq!(ran.json()["taken"][0]["release"], "feed/1");
+    assert!(world.relay(&["show", "two/1"]).out.contains("published in two"));
+    assert!(world.relay(&["show", "feed/1"]).out.contains("refused"));
+    assert_eq!(world.log("import").last().unwrap()["reason"], "statement-published");
+    let told = world.relay(&["explain", "statement-published"]).expect(0).out;
+    assert!(told.contains("--decision withdraw"), "{told}");
+    world.fsck();
+}
+
+/// A withdrawal of all that a key did is of what it did by now, whatever was there when the text was printed.
+#[test]
+fn a_withdrawal_by_key_is_of_what_came_since_it_was_printed() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    let key = id(&world.officer);
+    let print = || {
+        let args = ["directive", "withdraw-key", &key, "--officer", "second", "--reason", "stolen"];
+        world.relay(&args).expect(0).out
+    };
+    let text = print();
+    // Approved by the thief meanwhile, so that the list is another.
+    world.publish("feed", 2, OTHER);
+    let done = hand_in_directive(&world, &text, &world.second).expect(0).json();
+    let taken: Vec<_> = done["taken"].as_array().unwrap().iter().map(|it| it["release"].as_str().unwrap()).collect();
+    assert_eq!(taken, ["feed/1", "feed/2"]);
+    assert_eq!(world.relay(&["status", "--json"]).json()["channels"][0]["releases"], serde_json::json!([]));
+    world.fsck();
+}
+
+/// Nor does a release with damaged files keep the others, itself least of all: who signed and approved it is in the log.
+#[test]
+fn a_damaged_release_keeps_nothing_from_being_withdrawn() {
+    for hurt in ["release.json", "digests.json", "verdicts.json", "items"] {
+        for by in ["key of the officer", "key of the custodian", "statement"] {
+            let world = World::new();
+            world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
+            world.publish("auto", 1, &[("b.rules", RULES, "suricata-rules")]);
+            fs::write(world.state().join("releases/feed/1").join(hurt), b"{}").unwrap();
+            let key = if by.ends_with("officer") { id(&world.officer) } else { id(&world.custodian) };
+            let printed = if by == "statement" {
+                let args = ["approve", "feed/1", "--officer", "second", "--reason", "x", "--decision", "withdraw"];
+                world.relay(&args).expect(0).out
+            } else {
+                world.relay(&["directive", "withdraw-key", &key, "--officer", "second", "--reason", "x"]).expect(0).out
+            };
+            let ran = match by {
+                "statement" => world.hand_in("feed/1", &printed, &world.second.sign(printed.as_bytes(), "x")),
+                _ => hand_in_directive(&world, &printed, &world.second),
+            };
+            assert!(ran.expect(0).json()["taken"][0]["release"].is_string(), "{hurt} {by}");
+            let shown = world.relay(&["status", "--json"]).json()["channels"][0]["releases"].clone();
+            let left: Vec<_> = shown.as_array().unwrap().iter().map(|it| it["feed"].as_str().unwrap()).collect();
+            assert!(!left.contains(&"feed"), "{hurt} {by}: {shown}");
+            assert!(by != "statement" || left == ["auto"], "{hurt}: {shown}");
+        }
+    }
+}
+
+/// The files of one release are damaged: another one of the channel, which is whole, is withdrawn all the same.
+#[test]
+fn a_damaged_neighbour_keeps_nothing_in_the_channel() {
+    for hurt in ["release.json", "digests.json", "verdicts.json", "pack.json"] {
+        let world = World::new();
+        world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
+        world.publish("auto", 1, &[("b.rules", RULES, "suricata-rules")]);
+        let args = ["approve", "feed/1", "--officer", "second", "--reason", "x", "--decision", "withdraw"];
+        let text = world.relay(&args).expect(0).out;
+        fs::write(world.state().join("releases/auto/1").join(hurt), b"{}").unwrap();
+        world.hand_in("feed/1", &text, &world.second.sign(text.as_bytes(), "x"));
+        let shown = world.relay(&["status", "--json"]).json()["channels"][0]["releases"].clone();
+        let left: Vec<_> = shown.as_array().unwrap().iter().map(|it| it["feed"].as_str().unwrap()).collect();
+        assert_eq!(left, ["auto"], "{hurt}: {shown}");
+    }
 }

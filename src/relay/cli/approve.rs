@@ -12,9 +12,9 @@ use tracing::{error, info, warn};
 use super::args::{ApproveArgs, Decide, SettleArgs};
 use super::{json, receipt};
 use crate::keeper::Keeper;
-use crate::publish::draft::{scope, subject};
+use crate::settle::draft::{self, DraftBy, DraftedDecision, DraftedStatement};
 use crate::settle::{self, AcceptedDirective, SettleReport, SubmittedStatement, TakenDecision};
-use crate::state::{State, Trust};
+use crate::state::State;
 use base::error::IoContext as _;
 use base::quoted::quoted_os;
 use base::{Error, Fault, Reason, Refusal, Timestamp, clock};
@@ -110,7 +110,7 @@ fn read_at_most(file: File, most: u64) -> Result<Vec<u8>, Fault> {
 }
 
 fn print(state: &State, now: Timestamp, args: &ApproveArgs) -> Result<Ended, Error> {
-    let (trust, config) = (Trust::load(state)?, state.config()?);
+    let config = state.config()?;
     let decision = match args.decision {
         Decide::Approve => Decision::Approve,
         Decide::Refuse => Decision::Refuse,
@@ -119,16 +119,13 @@ fn print(state: &State, now: Timestamp, args: &ApproveArgs) -> Result<Ended, Err
     };
     let ticket = args.incident.clone().zip(args.until).map(|(incident, until)| Ticket { incident, until });
     let (officer, reason) = (args.officer.clone().unwrap_or_default(), args.reason.clone().unwrap_or_default());
-    let scope = scope(state, Some(&state.keyring(&trust)?), &officer, (now, args.valid_for))?;
-    let mut subjects = Vec::new();
-    for id in &args.releases {
-        if trust.history(id).is_none() {
-            return Err(Error::refused(Reason::StatementUnknownRelease, format!("this relay has no release {id}")));
-        }
-        subjects.push(subject((state, &trust), &config, &state.release(&trust, id)?, decision)?);
-    }
-    let statement = Statement { scope: Some(scope), subjects, decision, ticket, officer, reason }.checked()?;
+    let by = DraftBy { officer, reason, issued: now, valid_for: args.valid_for };
+    let drafted = DraftedDecision { releases: &args.releases, decision, ticket };
+    let DraftedStatement { statement, passed_over } = draft::statement((state, &config), now, drafted, by)?;
     terminal::say(statement.to_string().trim_end());
+    for refusal in passed_over {
+        terminal::note(format_args!("the statement counts for the other releases alone: {refusal}"));
+    }
     for subject in &statement.subjects {
         if let Some(effect) = &subject.effect {
             terminal::note(format_args!("ATTENTION: the approval of {} {effect}", subject.release));

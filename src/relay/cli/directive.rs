@@ -4,8 +4,7 @@ use std::path::Path;
 
 use super::approve;
 use super::args_keyring::{DirectiveCommand, OfficerArgs};
-use crate::publish::affected::{affected_releases, listing_digest};
-use crate::publish::draft::scope;
+use crate::settle::draft::{self, DraftBy};
 use crate::state::{State, Trust};
 use base::{Error, Reason, Timestamp};
 use bundle::directive::{Directive, Order};
@@ -20,26 +19,37 @@ pub(crate) fn run(root: &Path, now: Timestamp, command: &DirectiveCommand) -> Re
         DirectiveCommand::DenyKey { key, by } => (Order::DenyKey(key.clone()), by),
         DirectiveCommand::DenyFeed { feed, by } => (Order::DenyFeed(feed.clone()), by),
         DirectiveCommand::DenyOrigin { origin, by } => (Order::DenyOrigin(origin.clone()), by),
-        DirectiveCommand::WithdrawKey { key, by } => (withdraw(&State::open(root)?, key)?, by),
+        DirectiveCommand::WithdrawKey { key, by } => return withdraw(&State::open(root)?, key, now, by),
         DirectiveCommand::Waive { manifest, until, by } => (Order::Waive { manifest: *manifest, until: *until }, by),
         DirectiveCommand::Clock { time, by } => (Order::Clock(*time), by),
         DirectiveCommand::ClockBack { time, by } => (turn_back(&State::open(root)?, *time, now)?, by),
     };
-    print(&State::open(root)?, now, order, by)
+    let state = State::open(root)?;
+    print(&draft::directive((&state, &state.config()?), now, order, signed_by(by, now))?);
+    Ok(Ended::Well)
 }
 
-/// Order to withdraw all releases of a key; prints each of them on standard error.
-fn withdraw(state: &State, key: &str) -> Result<Order, Error> {
-    let releases = affected_releases(state, &state.config()?, &Trust::load(state)?, (key, None))?;
-    if releases.is_empty() {
-        let detail = format!("no release here was signed or approved with key {}", base::quoted(key));
-        return Err(Error::refused(Reason::StatementListing, detail));
-    }
+/// Officer who signs the directive.
+fn signed_by(by: &OfficerArgs, now: Timestamp) -> DraftBy {
+    let OfficerArgs { officer, reason, valid_for } = by;
+    DraftBy { officer: officer.clone(), reason: reason.clone(), issued: now, valid_for: *valid_for }
+}
+
+/// Prints an order to withdraw all releases of a key; and each of them on standard error.
+fn withdraw(state: &State, key: &str, now: Timestamp, by: &OfficerArgs) -> Result<Ended, Error> {
+    let config = state.config()?;
+    let (directive, releases) = draft::withdrawal_of_key((state, &config), now, key, signed_by(by, now))?;
     for it in &releases {
         let part = if it.signed { "signed" } else { "approved" };
-        terminal::note(format_args!("the order withdraws {} ({}), which was {part} with this key", it.id, it.standing));
+        terminal::note(format_args!(
+            "the order withdraws {} ({}), which was {part} with this key",
+            it.id,
+            it.standing()
+        ));
     }
-    Ok(Order::WithdrawKey { key: key.to_owned(), releases: listing_digest(&releases) })
+    terminal::note("and what else was signed or approved with this key by the time when it is handed in");
+    print(&directive);
+    Ok(Ended::Well)
 }
 
 /// Order to turn the clock back from the newest time on record.
@@ -58,16 +68,10 @@ fn turn_back(state: &State, to: Timestamp, now: Timestamp) -> Result<Order, Erro
     Ok(Order::TurnBack { to, from })
 }
 
-fn print(state: &State, now: Timestamp, order: Order, by: &OfficerArgs) -> Result<Ended, Error> {
-    let keyring = state.keyring(&Trust::load(state)?)?;
-    let scope = scope(state, Some(&keyring), &by.officer, (now, by.valid_for))?;
-    let directive = Directive { scope, order, officer: by.officer.clone(), reason: by.reason.clone() };
-    // The printed text must be one that hand-in accepts.
-    let directive = Directive::parse(directive.to_string().as_bytes())?;
+fn print(directive: &Directive) {
     terminal::say(directive.to_string().trim_end());
     terminal::hint(
         "save these lines as a file, for example directive.txt, and sign it: minisign -S -s YOUR.key -m directive.txt",
     );
     terminal::hint("hand in the signed directive: gaprelay directive hand-in directive.txt.minisig");
-    Ok(Ended::Well)
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::approve;
 use super::args_keyring::RepairArgs;
-use crate::publish::draft::scope;
-use crate::settle::repair::{rebuild, repair};
+use crate::settle::draft::{DraftBy, scope};
+use crate::settle::repair::{check_needed, check_signer, rebuild, repair};
 use crate::state::State;
 use base::{Error, Timestamp};
 use terminal::Ended;
@@ -17,7 +17,12 @@ pub(crate) fn run(root: &Path, now: Timestamp, args: &RepairArgs) -> Result<Ende
         let rebuilt = rebuild(&state)?;
         // The keyring may be what is damaged.
         let keyring = state.keyring(&rebuilt.trust).ok();
-        let scope = scope(&state, keyring.as_ref(), officer, (now, args.valid_for))?;
+        let by = DraftBy { officer: officer.clone(), reason: reason.clone(), issued: now, valid_for: args.valid_for };
+        let scope = scope(&state, keyring.as_ref(), &by)?;
+        if let Some(keyring) = &keyring {
+            check_signer(officer, keyring, now)?;
+        }
+        check_needed(&state, &rebuilt)?;
         for (feed, known) in &rebuilt.trust.feeds {
             terminal::note(format_args!("found in the log: {feed} up to version {}", known.highest));
         }

@@ -3,7 +3,6 @@
 
 pub(crate) mod affected;
 pub(crate) mod changes;
-pub(crate) mod draft;
 pub(crate) mod set;
 pub(crate) mod status;
 pub(crate) mod tuf;

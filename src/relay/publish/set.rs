@@ -138,6 +138,21 @@ pub(crate) fn make_set(
     Ok(set)
 }
 
+/// The next set of a channel: the former one without the members that fell, and nothing else. No file of a release is read for
+/// that, so that damage in what stays keeps nothing that must leave.
+pub(crate) fn without(former: &Set, has_fallen: impl Fn(&SetMember) -> bool, now: Timestamp) -> Set {
+    let mut set = Set { generation: former.generation + 1, published: now, ..former.clone() };
+    set.releases.retain(|member| !has_fallen(member));
+    let feeds: BTreeSet<&str> = set.releases.iter().map(|member| member.feed.as_str()).collect();
+    set.files.retain(|file| feeds.contains(&*file.feed));
+    let listing = sums_file(&set.files, now);
+    if let Err(at) = set.files.binary_search_by(|other| other.path.cmp(&listing.path)) {
+        set.files.insert(at, listing);
+    }
+    carry_dates(&mut set, former);
+    set
+}
+
 /// List of the digests of all files, as a file of its own.
 fn sums_file(files: &[SetFile], now: Timestamp) -> SetFile {
     let (mut hasher, mut size) = (Hasher::new(), 0);

@@ -70,12 +70,7 @@ pub(crate) fn key_involvements(
     for key in keys {
         for it in affected_releases(state, config, trust, (&key, None))? {
             let part = if it.signed { "signed" } else { "approved" };
-            parts.push(KeyInvolvement {
-                release: it.id.to_string(),
-                key: key.clone(),
-                part,
-                standing: it.standing.to_string(),
-            });
+            parts.push(KeyInvolvement { release: it.id.to_string(), key: key.clone(), part, standing: it.standing() });
         }
     }
     Ok(parts)

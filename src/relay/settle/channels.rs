@@ -6,7 +6,7 @@ use super::SettleReport;
 use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::publish::ReleaseStatus;
-use crate::publish::set::{SetInput, make_set, switch};
+use crate::publish::set::{SetInput, make_set, switch, without};
 use crate::publish::status::{back_until, closed_status};
 use crate::state::Release;
 use base::{Digest, Fault, Refusal, durable};
@@ -70,10 +70,28 @@ pub(super) fn drop_fallen(keeper: &mut Keeper, settled: &mut SettleReport) -> Re
 fn drop_fallen_of(keeper: &mut Keeper, channel: &Channel, settled: &mut SettleReport) -> Result<(), Fault> {
     let shown = keeper.state.members(&keeper.trust, channel.name.get_ref())?;
     let stands: Vec<&SetMember> = shown.iter().filter(|member| !has_fallen(keeper, member)).collect();
-    if stands.len() < shown.len() {
-        let left = stands.into_iter().map(|member| standing(keeper, member)).filter_map(Result::transpose);
-        let left: Vec<Release> = left.collect::<Result<_, _>>()?;
-        update_channel(keeper, channel, left, settled)?;
+    if stands.len() == shown.len() {
+        return Ok(());
+    }
+    let left = stands.into_iter().map(|member| standing(keeper, member)).filter_map(Result::transpose);
+    let left: Result<Vec<Release>, Fault> = left.collect();
+    match left {
+        Ok(left) if left.iter().all(|release| SetInput::read(&keeper.state, release.clone()).is_ok()) => {
+            update_channel(keeper, channel, left, settled).map(drop)
+        }
+        // Going on is safe: what stays is shown as it was, and its damage is told by whoever looks for what is due.
+        _ => shrink_channel(keeper, channel, settled),
+    }
+}
+
+/// Switches a channel to what it shows without the members that fell, where a release that stays cannot be read.
+fn shrink_channel(keeper: &mut Keeper, channel: &Channel, settled: &mut SettleReport) -> Result<(), Fault> {
+    let name = channel.name.get_ref();
+    let Some(current) = keeper.trust.shown(name) else { return Ok(()) };
+    let (_, former) = keeper.state.set(name, current)?;
+    if former.releases.iter().any(|member| has_fallen(keeper, member)) {
+        let set = without(&former, |member| has_fallen(keeper, member), keeper.now);
+        switch_channel(keeper, &set, settled)?;
     }
     Ok(())
 }
@@ -151,15 +169,20 @@ fn update_channel(
         member.back_until = back_until(&keeper.state.statements(&keeper.trust, &id_of(member))?);
     }
 
-    // The set is on the disk before the intent, the intent before the switch, the outcome after.
-    let generation = set.generation;
+    switch_channel(keeper, &set, settled)?;
+    Ok(clash.is_some())
+}
+
+/// Switches a channel to a set: that is on the disk before the intent, the intent before the switch, the outcome after.
+fn switch_channel(keeper: &mut Keeper, set: &Set, settled: &mut SettleReport) -> Result<(), Fault> {
+    let (name, generation) = (set.channel.clone(), set.generation);
     durable::create_dir(&keeper.state.channel_path(&name))?;
     durable::sweep(&keeper.state.channel_path(&name))?;
-    let written = durable::replace_json(&keeper.state.set_path(&name, generation), &set)?;
+    let written = durable::replace_json(&keeper.state.set_path(&name, generation), set)?;
     let releases = set.releases.iter().map(|m| format!("{}/{}", m.feed, m.version)).collect();
     keeper.publish(&name, CurrentSet { generation, set: written }, releases)?;
     settled.published.push((name, generation));
-    Ok(clash.is_some())
+    Ok(())
 }
 
 /// Makes the next set of a channel from the releases that are due. Where two of them claim one path, what is shown already

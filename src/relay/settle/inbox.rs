@@ -10,7 +10,7 @@ use crate::log::Event;
 use crate::log::taken::{FileLimits, TakenFile};
 use crate::rights::{ProcessRole, SLOT};
 use crate::state::release::read_json;
-use base::{Digest, Error, Fault, Reason, durable};
+use base::{Digest, Error, Fault, Reason, Refusal, durable};
 use bundle::directive::Directive;
 use sandbox::report::SelfTest;
 use tlog::check::read_vkey;
@@ -51,10 +51,22 @@ fn judge_statement(
     let taken = if Directive::is_one(&submitted.text) {
         directive::accept(keeper, submitted, report)
     } else {
-        statement::accept(keeper, submitted).map(|taken| report.taken.extend(taken))
+        statement::accept(keeper, submitted, report)
     };
     let statement = Digest::of(&submitted.text);
     record_refused_item(keeper, taken, report, |reason, detail| Event::StatementRefused { reason, detail, statement })
+}
+
+/// Logs and reports that a statement does not count for one of its releases.
+pub(super) fn record_refusal(
+    keeper: &mut Keeper,
+    refusal: Refusal,
+    text: &[u8],
+    report: &mut SettleReport,
+) -> Result<(), Fault> {
+    let statement = Digest::of(text);
+    let event = |reason, detail| Event::StatementRefused { reason, detail, statement };
+    record_refused_item(keeper, Err(refusal.into()), report, event)
 }
 
 /// Judges the self-test that the pages wrote of themselves: it is their word, and of no other role.

@@ -3,7 +3,9 @@
 
 mod channels;
 mod directive;
+pub(crate) mod draft;
 mod evidence;
+mod grounds;
 mod inbox;
 pub mod repair;
 mod statement;

@@ -11,7 +11,7 @@ use crate::log::{Event, Log};
 use crate::state::{State, Stored, Trust, TrustReplay, migration};
 use base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable};
 use bundle::keyring::LONGEST;
-use bundle::officer::{count_officers, signed_by};
+use bundle::officer::{check_officer, count_officers, keys_of, signed_by};
 use bundle::scope::{Fields, Scope};
 use bundle::{Keyring, Right, directive};
 use tlog::check::{LogFinding, check, read_vkey};
@@ -120,6 +120,22 @@ fn replay_log(state: &State) -> Result<Rebuilt, Fault> {
     Ok(Rebuilt { relay: vkey.name().to_owned(), trust, log: (replay.head.0, Digest(replay.head.1)) })
 }
 
+/// Checks that there is something to repair. Refusal: `repair-not-needed`.
+pub(crate) fn check_needed(state: &State, rebuilt: &Rebuilt) -> Result<(), Refusal> {
+    let loaded = Trust::load(state).and_then(|trust| state.keyring(&trust).map(|_| trust));
+    if loaded.is_ok_and(|trust| trust.agrees_with(&rebuilt.trust)) {
+        let detail = "the trust state is whole and agrees with the log: there is nothing to repair";
+        return Err(Refusal::new(Reason::RepairNotNeeded, detail));
+    }
+    Ok(())
+}
+
+/// Checks that the officer of this name has a key that may sign a repair. Refusals: `key-*`, `statement-right`.
+pub(crate) fn check_signer(officer: &str, keyring: &Keyring, now: Timestamp) -> Result<(), Refusal> {
+    let checked = keys_of(officer, keyring).map(|key| check_officer(officer, Right::Repair, key, keyring, now));
+    checked.reduce(|one, other| if one.is_ok() { one } else { other }).unwrap_or(Ok(()))
+}
+
 /// Makes the trust state anew. `signed`: statements and their signatures; `keyring`: the keyring in force, where the
 /// state's own copy is damaged. The log has it before it is done.
 /// Refusals: `repair-not-needed`, `repair-keyring`, `repair-officers`, `statement-*`, `signature-*`, `key-*`.
@@ -133,14 +149,8 @@ pub fn repair(
     let mut log = Log::open(&state.import_log())?;
 
     // 1. There is something to repair.
-    let loaded = Trust::load(state).and_then(|trust| state.keyring(&trust).map(|_| trust));
     let rebuilt = replay_log(state)?;
-    if loaded.is_ok_and(|trust| trust.agrees_with(&rebuilt.trust)) {
-        return Err(Error::refused(
-            Reason::RepairNotNeeded,
-            "the trust state is whole and agrees with the log: there is nothing to repair",
-        ));
-    }
+    check_needed(state, &rebuilt)?;
 
     // 2. The keyring is the one that the log names.
     let pin = rebuilt.trust.keyring.clone();

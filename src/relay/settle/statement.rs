@@ -1,82 +1,144 @@
-//! Officers' statements: whether one counts.
+//! Officers' statements: whether one counts. The same judgement, without the signature, decides whether one is printed.
 
-use super::TakenDecision;
+use super::grounds::{Grounds, SigningKey};
+use super::inbox::record_refusal;
 use super::submission::SubmittedStatement;
+use super::{SettleReport, TakenDecision};
 use crate::keeper::Keeper;
 use crate::log::Event;
-use crate::publish::draft::went_back;
 use crate::publish::status::closed_status;
 use crate::publish::{Examples, ReleaseStatus, goes_back_now, item_changes};
 use crate::state::Release;
 use base::{Error, Fault, Reason, Refusal, Timestamp};
+use bundle::officer::signer;
 use bundle::statement::{Decision, Statement, Subject};
 use bundle::{ReleaseId, keyring};
 use config::Feed;
 
-/// Judges one statement: form, scope, releases, signer, digests, and only then whether it adds anything. An approval counts
-/// for all of its releases, or for none; a denial for those that are not closed yet. Gives for each of them what an approval takes from agents, where it says so.
-pub(super) fn accept(keeper: &mut Keeper, submitted: &SubmittedStatement) -> Result<Vec<TakenDecision>, Error> {
+/// Statement of which only the digests are left to compare.
+pub(super) struct JudgedStatement<'a> {
+    /// Releases for which it counts.
+    counts: Vec<JudgedSubject<'a>>,
+    /// Causes why it does not count for the others.
+    pub passed_over: Vec<Refusal>,
+}
+
+/// Release for which a statement counts.
+struct JudgedSubject<'a> {
+    subject: &'a Subject,
+    feed: &'a Feed,
+    /// The release as it is kept; none where its files are damaged.
+    release: Option<Release>,
+    /// True if the release waits for officers, and the statement lets it pass.
+    lets_pass: bool,
+}
+
+/// Judges one statement that was handed in: form, scope, releases, signer, and only then whether it adds anything. An approval
+/// counts for all of its releases, or for none; a denial for those of which there is something left to deny.
+pub(super) fn accept(
+    keeper: &mut Keeper,
+    submitted: &SubmittedStatement,
+    report: &mut SettleReport,
+) -> Result<(), Error> {
     let statement = Statement::parse(&submitted.text)?;
-    if let Some(scope) = &statement.scope {
-        keeper.check_scope(scope)?;
-    }
-    let denies = matches!(statement.decision, Decision::Refuse | Decision::Withdraw);
-    if let Some(refusal) = statement.subjects.iter().find_map(|it| check_kept(keeper, &it.release).err())
-        && !(denies && statement.subjects.iter().any(|it| check_kept(keeper, &it.release).is_ok()))
-    {
-        return Err(refusal.into());
-    }
-    let raw = statement.verify(&submitted.text, &submitted.signature, &keeper.keyring, keeper.now)?;
-    let (key, decision) = (data_encoding::HEXLOWER.encode(&raw.key), statement.decision);
     let text = String::from_utf8(submitted.text.clone())
         .map_err(|_| Fault::Internal("a statement that was read as text is not text"))?;
-    let (mut events, mut taken, mut passed_over) = (Vec::new(), Vec::new(), None);
-    for subject in &statement.subjects {
-        let id = &subject.release;
-        let checked = check_kept(keeper, id).map_err(Error::from);
-        let feed = match checked.and_then(|()| check_subject(keeper, &statement, subject, &key)) {
-            Ok(feed) => feed,
-            // Of a denial the rest counts: what is closed or gone already must not keep what is still shown.
-            Err(Error::Refused(refusal)) if denies && is_done(refusal.reason) => {
-                passed_over = Some(refusal);
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
+    let grounds = Grounds::of(keeper);
+    check_place(&grounds, &statement)?;
+    let (key, raw) = signer((&submitted.text, &submitted.signature), grounds.keyring)?;
+    let judged = judge(&grounds, &statement, (key, raw))?;
+    let (mut events, mut taken) = (Vec::new(), Vec::new());
+    for it in &judged.counts {
+        check_digests(&grounds, it)?;
+        let (id, decision) = (&it.subject.release, statement.decision);
         events.push(Event::Statement {
             feed: id.feed.clone(),
             version: id.version,
             decision: decision.word().into(),
             officer: statement.officer.clone(),
             key_id: keyring::id_text(raw.id),
-            key: Some(key.clone()),
-            needed: (decision == Decision::Withdraw).then_some(*feed.officers.get_ref()),
+            key: Some(data_encoding::HEXLOWER.encode(&raw.key)),
+            needed: (decision == Decision::Withdraw).then_some(*it.feed.officers.get_ref()),
             text: text.clone(),
             signature: String::from_utf8_lossy(&submitted.signature).into_owned(),
         });
-        let (officer, effect) = (statement.officer.clone(), subject.effect.clone());
+        let (officer, effect) = (statement.officer.clone(), it.subject.effect.clone());
         taken.push(TakenDecision { release: id.clone(), decision, officer, effect });
     }
-    if let Some(refusal) = passed_over.filter(|_| events.is_empty()) {
-        return Err(refusal.into());
-    }
+    let left = judged.passed_over.into_iter().filter(|refusal| refusal.reason == Reason::StatementPublished);
+    let left: Vec<Refusal> = left.collect();
     // A cut keeps some of them from being applied: the next opening does that.
     keeper.record(events)?;
-    Ok(taken)
+    report.taken.extend(taken);
+    // What agents go on getting although the officer refused it is told.
+    left.into_iter().try_for_each(|refusal| Ok(record_refusal(keeper, refusal, &submitted.text, report)?))
 }
 
-/// True if there is nothing left to deny of a release.
-fn is_done(reason: Reason) -> bool {
-    matches!(reason, Reason::StatementClosed | Reason::StatementRepeated | Reason::StatementUnknownRelease)
+/// Judges a statement by all but its digests and the signature itself, which is by this key, or would be.
+/// Refusals: `statement-*`, `key-*`.
+pub(super) fn judge<'a>(
+    grounds: &Grounds<'a>,
+    statement: &'a Statement,
+    signer: SigningKey<'_>,
+) -> Result<JudgedStatement<'a>, Error> {
+    check_place(grounds, statement)?;
+    statement.check_signer(signer, grounds.keyring, grounds.now)?;
+    let (mut counts, mut passed_over) = (Vec::new(), Vec::new());
+    for subject in &statement.subjects {
+        let kept = check_kept(grounds, &subject.release).map_err(Error::from);
+        match kept.and_then(|()| judge_subject(grounds, statement, subject, signer)) {
+            Ok(judged) => counts.push(judged),
+            // Of a denial the rest counts: what is closed or gone already must not keep what is still shown.
+            Err(Error::Refused(refusal)) if denies(statement) && is_passed_over(refusal.reason) => {
+                passed_over.push(refusal);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if counts.is_empty() {
+        let place = passed_over.iter().position(|it| it.reason == Reason::StatementPublished).unwrap_or_default();
+        let nothing = Fault::Internal("a statement counts for no release and is not refused");
+        let refusal = passed_over.into_iter().nth(place);
+        return Err(refusal.map_or(nothing.into(), Error::from));
+    }
+    Ok(JudgedStatement { counts, passed_over })
+}
+
+/// Checks that the statement is for this relay and for now, and about releases that are kept; of a denial one is enough.
+fn check_place(grounds: &Grounds<'_>, statement: &Statement) -> Result<(), Error> {
+    if let Some(scope) = &statement.scope {
+        grounds.check_scope(scope)?;
+    }
+    let kept = || statement.subjects.iter().map(|it| check_kept(grounds, &it.release));
+    match kept().find_map(Result::err) {
+        Some(refusal) if !denies(statement) || kept().all(|it| it.is_err()) => Err(refusal.into()),
+        _ => Ok(()),
+    }
+}
+
+/// True if the statement makes less visible.
+fn denies(statement: &Statement) -> bool {
+    matches!(statement.decision, Decision::Refuse | Decision::Withdraw)
+}
+
+/// True if a denial passes over a release for this reason: there is nothing left to deny, or that takes a withdrawal.
+fn is_passed_over(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::StatementClosed
+            | Reason::StatementRepeated
+            | Reason::StatementUnknownRelease
+            | Reason::StatementPublished
+    )
 }
 
 /// Checks that a release is kept here, of a feed that somebody can decide on. Refusal: `statement-unknown-release`.
-fn check_kept(keeper: &Keeper, id: &ReleaseId) -> Result<(), Refusal> {
-    let detail = if keeper.trust.accepted_manifest(&id.feed, id.version).is_none() {
+pub(super) fn check_kept(grounds: &Grounds<'_>, id: &ReleaseId) -> Result<(), Refusal> {
+    let detail = if grounds.trust.accepted_manifest(&id.feed, id.version).is_none() {
         format!("this relay holds no release {id}")
-    } else if keeper.trust.history(id).is_none() {
+    } else if grounds.trust.history(id).is_none() {
         format!("release {id} was accepted, but is no longer kept here: `gaprelay gc` removes old releases")
-    } else if keeper.config.feed(&id.feed).is_none() {
+    } else if grounds.config.feed(&id.feed).is_none() {
         format!("config.toml has no feed {}, so nobody can decide on release {id}", id.feed)
     } else {
         return Ok(());
@@ -84,29 +146,22 @@ fn check_kept(keeper: &Keeper, id: &ReleaseId) -> Result<(), Refusal> {
     Err(Refusal::new(Reason::StatementUnknownRelease, detail))
 }
 
-/// Checks what a statement says of one release; gives its feed. Of a release that is damaged here only the log is left to
-/// compare with, so that it can still be refused and withdrawn.
-fn check_subject<'a>(
-    keeper: &'a Keeper,
+/// Judges what a statement does with one release. Of a release that is damaged here only the log is left, so that it can
+/// still be refused and withdrawn.
+fn judge_subject<'a>(
+    grounds: &Grounds<'a>,
     statement: &Statement,
-    subject: &Subject,
-    key: &str,
-) -> Result<&'a Feed, Error> {
+    subject: &'a Subject,
+    (_, raw): SigningKey<'_>,
+) -> Result<JudgedSubject<'a>, Error> {
     let (id, decision, officer) = (&subject.release, statement.decision, &statement.officer);
-    let feed = keeper.config.feed(&id.feed).ok_or(Fault::Internal("a feed of the config is gone"))?;
-    let release = keeper.state.release(&keeper.trust, id);
-    let manifest = keeper.trust.accepted_manifest(&id.feed, id.version);
-    let has_other_verdicts = release.as_ref().is_ok_and(|release| release.verdicts != subject.verdicts);
-    if Some(subject.manifest) != manifest || has_other_verdicts {
-        let what = if has_other_verdicts && Some(subject.manifest) == manifest { "verdicts" } else { "manifest" };
-        let detail = format!("the statement names another digest of the {what} than release {id} has here");
-        return Err(Error::refused(Reason::StatementDigest, detail));
-    }
+    let feed = grounds.config.feed(&id.feed).ok_or(Fault::Internal("a feed of the config is gone"))?;
+    let release = grounds.state.release(grounds.trust, id);
     if let Some(operator) = release.as_ref().ok().map(|release| &release.operator).filter(|it| it.is(officer)) {
         let detail = format!("{operator} imported release {id}, so an officer other than {officer} must decide on it");
         return Err(Error::refused(Reason::StatementOwnImport, detail));
     }
-    let before = keeper.trust.statements(id);
+    let (before, key) = (grounds.trust.statements(id), data_encoding::HEXLOWER.encode(&raw.key));
     if before.iter().any(|t| t.decision == decision && (t.key == key || t.officer == *officer)) {
         let detail = format!("the decision `{}` by {officer} on release {id} already counts", decision.word());
         return Err(Error::refused(Reason::StatementRepeated, detail));
@@ -117,39 +172,27 @@ fn check_subject<'a>(
     if let Some(closed) = closed {
         return Err(Error::refused(Reason::StatementClosed, format!("release {id} was {closed}, and that is final")));
     }
-    if matches!(decision, Decision::Approve | Decision::Downgrade) {
-        check_approval(keeper, statement, subject, &release?, feed)?;
+    let stands = release.as_ref().ok().map(|release| grounds.trust.status(release, feed));
+    if decision == Decision::Refuse && (stands == Some(ReleaseStatus::Approved) || grounds.trust.is_shown(id)) {
+        let detail = format!("release {id} was approved already, so that refusing it would take it back from agents");
+        return Err(Error::refused(Reason::StatementPublished, detail));
     }
-    Ok(feed)
-}
-
-/// Checks that what was signed is what would happen now, or nobody has looked at it. Once published it happens no more.
-/// Refusals: `statement-ticket`, `statement-closed`, `statement-changes`.
-fn check_approval(
-    keeper: &Keeper,
-    statement: &Statement,
-    subject: &Subject,
-    release: &Release,
-    feed: &Feed,
-) -> Result<(), Error> {
-    let id = &subject.release;
-    check_ticket(statement, release, keeper.now)?;
-    let stands = keeper.trust.status(release, feed);
-    if let ReleaseStatus::Overtaken { by } = stands {
+    if denies(statement) {
+        return Ok(JudgedSubject { subject, feed, release: release.ok(), lets_pass: false });
+    }
+    let (release, lets_pass) = (release?, matches!(stands, Some(ReleaseStatus::Held { .. })));
+    check_ticket(statement, &release, grounds.now)?;
+    if let Some(ReleaseStatus::Overtaken { by }) = stands {
         let detail = format!("agents have {}/{by} already, so that release {id} would not be shown", id.feed);
         return Err(Error::refused(Reason::StatementClosed, detail));
     }
-    if matches!(stands, ReleaseStatus::Held { .. }) {
-        if !release.loss.goes_back() && goes_back_now((&keeper.state, &keeper.trust), release)? {
-            return Err(went_back(id).into());
-        }
-        let changes = item_changes((&keeper.state, &keeper.trust), release, Examples::Few)?;
-        if subject.changes != changes.digest()? || subject.effect != changes.effect(release, feed) {
-            let detail = format!("the statement names other changes than release {id} would now make for agents");
-            return Err(Error::refused(Reason::StatementChanges, detail));
-        }
+    if lets_pass && !release.loss.goes_back() && goes_back_now((grounds.state, grounds.trust), &release)? {
+        let detail = format!(
+            "release {id} would now take agents back to older content, since something else was published after its import: bring the content again under a new version, and sign a downgrade ticket for that"
+        );
+        return Err(Error::refused(Reason::StatementTicket, detail));
     }
-    Ok(())
+    Ok(JudgedSubject { subject, feed, release: Some(release), lets_pass })
 }
 
 /// Checks that older content comes by a downgrade ticket, which is not over, and nothing else does. Refusal:
@@ -171,4 +214,25 @@ fn check_ticket(statement: &Statement, release: &Release, now: Timestamp) -> Res
         _ => return Ok(()),
     };
     Err(Refusal::new(Reason::StatementTicket, wrong))
+}
+
+/// Checks that what was signed is what is kept here, and of what waits for officers also what would happen now, or nobody has
+/// looked at it. Refusals: `statement-digest`, `statement-changes`.
+fn check_digests(grounds: &Grounds<'_>, judged: &JudgedSubject<'_>) -> Result<(), Error> {
+    let JudgedSubject { subject, feed, release, lets_pass } = judged;
+    let id = &subject.release;
+    let is_same_manifest = grounds.trust.accepted_manifest(&id.feed, id.version) == Some(subject.manifest);
+    if !is_same_manifest || release.as_ref().is_some_and(|release| release.verdicts != subject.verdicts) {
+        let what = if is_same_manifest { "verdicts" } else { "manifest" };
+        let detail = format!("the statement names another digest of the {what} than release {id} has here");
+        return Err(Error::refused(Reason::StatementDigest, detail));
+    }
+    if let Some(release) = release.as_ref().filter(|_| *lets_pass) {
+        let changes = item_changes((grounds.state, grounds.trust), release, Examples::Few)?;
+        if subject.changes != changes.digest()? || subject.effect != changes.effect(release, feed) {
+            let detail = format!("the statement names other changes than release {id} would now make for agents");
+            return Err(Error::refused(Reason::StatementChanges, detail));
+        }
+    }
+    Ok(())
 }

@@ -114,6 +114,12 @@ impl Trust {
         self.channels.get(channel).map(ShownSet::current)
     }
 
+    /// True if a channel shows the release.
+    pub fn is_shown(&self, id: &ReleaseId) -> bool {
+        let mut channels = self.channels.iter().filter(|(channel, _)| *channel != TUF);
+        channels.any(|(_, shown)| shown.releases.contains(&id.to_string()))
+    }
+
     /// Newest version of a feed that a channel shows.
     pub fn shown_version(&self, feed: &str) -> Option<u64> {
         // Versions of the repository for TUF clients are its own.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::log::Entry;
 use crate::publish::ItemChanges;
-use crate::publish::draft::{scope, subject};
 use crate::report::changes::{ReleaseChanges, release_changes};
 use crate::report::event_text;
 use crate::report::numbers::{percent_change, thousands};
@@ -19,6 +18,7 @@ use crate::review::layout::{fact_list, framed_page, mark, quoted_text, safe_text
 use crate::review::readers::PageReader;
 use crate::review::request::PageRequest;
 use crate::review::response::PageResponse;
+use crate::settle::draft::{self, DraftBy, DraftedDecision, DraftedStatement};
 use crate::state::Trust;
 use base::limits::human;
 use base::quoted::whole;
@@ -59,7 +59,7 @@ pub(crate) fn page(
 /// Statement as a file: byte for byte the text to be signed.
 pub(crate) fn statement(context: &ReviewContext, request: &PageRequest, id: &ReleaseId) -> Result<PageResponse, Error> {
     let details = release_details(&context.state, &context.config, id)?;
-    Ok(PageResponse::text(draft(context, request, &details)?.to_string()))
+    Ok(PageResponse::text(draft(context, request, &details)?.statement.to_string()))
 }
 
 /// Proof that the import is in the log, as a file (C2SP tlog-proof).
@@ -269,8 +269,9 @@ fn statements(details: &ReleaseDetails) -> Markup {
     }
 }
 
-/// Statement that the fields of the query make. Refused: a field is missing or malformed.
-fn draft(context: &ReviewContext, request: &PageRequest, details: &ReleaseDetails) -> Result<Statement, Error> {
+/// Statement that the fields of the query make. Refused: a field is missing or malformed, or the statement would not count if
+/// it was handed in now.
+fn draft(context: &ReviewContext, request: &PageRequest, details: &ReleaseDetails) -> Result<DraftedStatement, Error> {
     let malformed = |what: String| Refusal::new(Reason::StatementMalformed, what);
     let decision = Decision::parse(&request.field("decision"))
         .ok_or_else(|| malformed("the decision is missing: choose approve, refuse, withdraw or downgrade".into()))?;
@@ -283,14 +284,12 @@ fn draft(context: &ReviewContext, request: &PageRequest, details: &ReleaseDetail
     let days = request.field("days");
     let days = if days.is_empty() { Ok(2) } else { days.trim().parse::<u32>() };
     let days = days.map_err(|_| malformed("the number of days is not a number".into()))?;
-    let valid_for = Duration::from_hours(24).saturating_mul(days);
+    let valid_for = Some(Duration::from_hours(24).saturating_mul(days));
     let (officer, reason) = (request.field("officer").trim().to_owned(), request.field("reason").trim().to_owned());
-    let trust = Trust::load(&context.state)?;
-    let keyring = context.state.keyring(&trust)?;
-    let scope = scope(&context.state, Some(&keyring), &officer, (issued, Some(valid_for)))?;
-    let about = subject((&context.state, &trust), &context.config, &details.row.release, decision)?;
-    let statement = Statement { scope: Some(scope), subjects: vec![about], decision, ticket, officer, reason };
-    Ok(statement.checked()?)
+    let releases = &[details.row.release.id()];
+    let drafted = DraftedDecision { releases, decision, ticket };
+    let by = DraftBy { officer, reason, issued, valid_for };
+    draft::statement((&context.state, &context.config), clock::now(), drafted, by)
 }
 
 /// Decisions that the form offers: a release that goes back to older content can only be let in by a downgrade ticket.
@@ -354,7 +353,7 @@ fn form(context: &ReviewContext, reader: &PageReader, request: &PageRequest, det
             Some(Err(error)) => p role="alert" {
                 (mark("bad", "no statement was made")) " " (safe_text(&error.to_string())) ". Correct the form, then show the statement again."
             },
-            Some(Ok(statement)) => (sign(reader, &id, &statement, request.head.uri.query().unwrap_or_default())),
+            Some(Ok(drafted)) => (sign(reader, &id, &drafted.statement, request.head.uri.query().unwrap_or_default())),
         }
     }
 }
