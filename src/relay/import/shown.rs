@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::keeper::Keeper;
 use crate::publish::status::closed_status;
+use crate::state::Release;
 use base::Fault;
 use bundle::ReleaseId;
 
@@ -31,4 +32,11 @@ pub(super) fn shown_versions(keeper: &Keeper, feed: &str) -> Result<BTreeSet<u64
         shown.extend(members.iter().filter(|member| member.feed == feed).map(|member| member.version));
     }
     Ok(shown)
+}
+
+/// True if what a release brought may count for another: it was not refused or withdrawn, and nothing of it is denied.
+pub(super) fn stands(keeper: &Keeper, release: &Release) -> bool {
+    let feed = keeper.config.feed(&release.feed);
+    let is_open = |feed| closed_status(keeper.trust.statements(&release.id()), feed).is_none();
+    feed.is_some_and(is_open) && !keeper.is_denied(release)
 }

@@ -6,6 +6,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use serde::{Deserialize, Serialize};
 
 use crate::state::compare::{Change, ItemPair, PlacedItem, ReleaseItems, compare};
+use crate::state::lost_files::{kept_files, lost_files};
 use crate::state::release::Packed;
 use crate::state::{Release, SMALL, State, Trust};
 use base::error::IoContext as _;
@@ -32,6 +33,22 @@ pub(crate) struct ItemChanges {
     pub after: u64,
     /// Changes, those that make detection weaker first; a change that does not occur is left out.
     pub changes: Vec<ChangeGroup>,
+    /// Files that agents have now, and would not get any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<LostFiles>,
+}
+
+/// Files that agents have now, and that a release has not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LostFiles {
+    /// Number of files that agents have.
+    pub of: u64,
+    /// Number of files that they would not get any more.
+    pub count: u64,
+    /// The first of their paths; at most 20, unless all were asked for.
+    pub paths: Vec<String>,
 }
 
 /// One kind of change.
@@ -76,12 +93,15 @@ impl ItemChanges {
         let (brake, of) = (*feed.brake.get_ref(), self.before);
         let lost: u64 = self.changes.iter().filter(|it| it.change.is_loss()).map(|it| it.count).sum();
         if release.counts.cleared + release.counts.stripped == 0 {
-            Some(format!("publishes nothing: agents lose every file of feed {}", release.feed))
-        } else if lost.saturating_mul(100) > of.saturating_mul(brake) {
-            Some(format!("removes {lost} of {of} rules, signatures and indicators; the brake of the feed is {brake} %"))
-        } else {
-            None
+            return Some(format!("publishes nothing: agents lose every file of feed {}", release.feed));
         }
+        let is_more = |lost: u64, of: u64| lost.saturating_mul(100) > of.saturating_mul(brake);
+        let files = self.files.as_ref().filter(|files| is_more(files.count, files.of));
+        let files = files.map(|files| format!("{} of {} files", files.count, files.of));
+        let items = is_more(lost, of).then(|| format!("{lost} of {of} rules, signatures and indicators"));
+        let parts: Vec<String> = items.into_iter().chain(files).collect();
+        let brake = format!("the brake of the feed is {brake} %");
+        (!parts.is_empty()).then(|| format!("removes {}; {brake}", parts.join(", and ")))
     }
 
     /// The kinds of change that make detection weaker.
@@ -164,7 +184,10 @@ pub(crate) fn item_changes(
             Ok(ChangeGroup { change, count, examples })
         })
         .collect::<Result<_, Fault>>()?;
-    Ok(ItemChanges { served: Some(served.id().to_string()), before: old.count(), after: new.count(), changes })
+    let lost = lost_files(&former, &verdicts);
+    let paths = lost.iter().take(most).map(|path| (*path).to_owned()).collect();
+    let files = (!lost.is_empty()).then(|| LostFiles { of: kept_files(&former), count: lost.len() as u64, paths });
+    Ok(ItemChanges { served: Some(served.id().to_string()), before: old.count(), after: new.count(), changes, files })
 }
 
 /// The first pairs by artifact and place, so that the same releases always give the same examples.

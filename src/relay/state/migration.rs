@@ -78,8 +78,8 @@ pub(crate) fn complete(state: &State, log: &mut Log, former: Trust, now: Timesta
     // 4. From this step on the state is of the present format.
     let head = log.head();
     let (entries, root) = (head.size, Digest(head.root));
-    let Trust { format, keyrings, releases, channels, .. } = replay;
-    let trust = Trust { format, entries, root, keyrings, releases, channels, ..former };
+    let Trust { format, keyrings, releases, channels, was_shown, .. } = replay;
+    let trust = Trust { format, entries, root, keyrings, releases, channels, was_shown, ..former };
     trust.save(state, log)?;
 
     // Nobody reads the former pointers any more: one that a cut leaves here does no harm.

@@ -22,6 +22,7 @@ pub(crate) mod gc;
 pub(crate) mod history;
 pub(crate) mod items;
 pub(crate) mod keyrings;
+pub(crate) mod lost_files;
 pub(crate) mod migration;
 pub(crate) mod progress;
 pub(crate) mod readers;

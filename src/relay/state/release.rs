@@ -91,6 +91,12 @@ pub struct Loss {
     pub lost: u64,
     /// Number of items that were served; of those in the release itself, where no other was served.
     pub of: u64,
+    /// Number of files that were served, and that this release has not.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub files: u64,
+    /// Number of files that were served, where some are missing.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub files_of: u64,
     /// Number of rules that stand more than once, of which an engine takes one.
     #[serde(default)]
     pub twice: u64,
@@ -102,10 +108,17 @@ pub struct Loss {
     pub again: Option<u64>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde asks for")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 impl Loss {
-    /// True when an officer must see the release: more than `percent` of the items are lost, there are duplicate rules, or the content goes back.
+    /// True when an officer must see the release: more than `percent` of the items or of the files are lost, there are duplicate
+    /// rules, or the content goes back.
     pub fn is_above(self, percent: u64) -> bool {
-        self.lost.saturating_mul(100) > self.of.saturating_mul(percent) || self.twice > 0 || self.goes_back()
+        let is_more = |lost: u64, of: u64| lost.saturating_mul(100) > of.saturating_mul(percent);
+        is_more(self.lost, self.of) || is_more(self.files, self.files_of) || self.twice > 0 || self.goes_back()
     }
 
     /// True when agents would go back to older content: that needs a downgrade ticket.
@@ -223,13 +236,21 @@ impl State {
         durable::read_json(&path, release.verdicts)
     }
 
-    /// Digests of all artifacts that publishers other than this one have signed, in the releases that are kept.
-    pub fn signed_by_others(&self, trust: &Trust, publisher: &str) -> Result<BTreeSet<Digest>, Fault> {
+    /// Digests of all artifacts that publishers other than this one have signed, and that were kept, in the releases of which
+    /// `counts` is true.
+    pub fn signed_by_others(
+        &self,
+        trust: &Trust,
+        publisher: &str,
+        counts: impl Fn(&Release) -> bool,
+    ) -> Result<BTreeSet<Digest>, Fault> {
         let mut signed = BTreeSet::new();
         for id in trust.kept_releases() {
             let release = self.release(trust, &id)?;
-            if release.publisher != publisher {
-                signed.extend(self.verdicts(&release)?.iter().map(|verdict| verdict.sha256));
+            if release.publisher != publisher && counts(&release) {
+                let verdicts = self.verdicts(&release)?;
+                let kept = verdicts.iter().filter(|verdict| verdict.kept().is_some());
+                signed.extend(kept.map(|verdict| verdict.sha256));
             }
         }
         Ok(signed)

@@ -61,6 +61,9 @@ pub struct Trust {
     /// Set that each channel shows, by channel.
     #[serde(default)]
     pub channels: BTreeMap<String, ShownSet>,
+    /// Versions that channels show or have shown, by feed: the newest 256.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub was_shown: BTreeMap<String, BTreeSet<u64>>,
     /// Officers' directives that count, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub directives: Vec<TakenDirective>,
@@ -116,6 +119,7 @@ impl Trust {
             feeds: BTreeMap::new(),
             releases: BTreeMap::new(),
             channels: BTreeMap::new(),
+            was_shown: BTreeMap::new(),
             directives: Vec::new(),
         }
     }
@@ -294,7 +298,11 @@ impl Trust {
             is_forgotten || self.history(id) == replay.history(id)
         });
         let channels = replay.channels.iter().all(|(channel, shown)| self.channels.get(channel) == Some(shown));
-        self.agrees_with_former(replay) && releases && channels && self.keyrings == replay.keyrings
+        let was_shown = replay
+            .was_shown
+            .iter()
+            .all(|(feed, versions)| self.was_shown.get(feed).is_some_and(|known| known.is_superset(versions)));
+        self.agrees_with_former(replay) && releases && channels && was_shown && self.keyrings == replay.keyrings
     }
 
     /// The same of a trust state in the former format, which says nothing of releases and channels.
