@@ -350,7 +350,82 @@ fn a_feed_takes_no_id_of_another_unseen() {
     world.import(&world.bundle("auto", 2, files)).expect(0);
     let shown = world.relay(&["show", "auto/2", "--diff"]).expect(0).out;
     assert!(shown.contains("held (0 of 1 approvals)"), "{shown}");
-    assert!(shown.contains("rules or signatures have an id that feed feed has too"), "{shown}");
+    assert!(shown.contains("1 rule or signature has an id that feed feed has too"), "{shown}");
+    assert!(shown.contains("- same.rules") && shown.contains("+ same.rules"), "{shown}");
     world.decide("auto/2", "officer", &world.officer, "approve").expect(0);
     assert!(world.relay(&["show", "auto/2"]).out.contains("published in c"));
+}
+
+fn rule(sid: u32, port: u32) -> Vec<u8> {
+    format!("alert tcp any any -> any {port} (msg:\"id\"; sid:{sid}; rev:1;)\n").into_bytes()
+}
+
+/// Which ids a release has that another feed has first is in what an officer signs, as it is then, and again when it is
+/// handed in.
+#[test]
+fn an_id_of_another_feed_is_in_what_is_signed() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    let (one, other) = (rule(7, 1), rule(7, 2));
+    world.import(&world.bundle("feed", 2, &[("a.rules", &one, "suricata-rules")])).expect(0);
+    // Nobody else had it when this was imported; now somebody has. What waits itself has taken it from nobody.
+    let before = world.relay(&["approve", "feed/2", "--officer", "officer", "--reason", "x"]).expect(0).out;
+    world.import(&world.bundle("auto", 1, &[("b.rules", &other, "suricata-rules")])).expect(0);
+    assert_eq!(published(&world, "c"), ["feed/1", "auto/1"]);
+    let text = world.relay(&["approve", "feed/2", "--officer", "officer", "--reason", "x"]).expect(0).out;
+    let effect = "by an id that feed auto has with another content\n";
+    assert!(text.contains("brings 1 rule or signature") && text.contains(effect), "{text}");
+    let silent: String = text.lines().filter(|it| !it.starts_with("effect ")).map(|it| format!("{it}\n")).collect();
+    for text in [&before, &silent] {
+        let ran = world.hand_in("feed/2", text, &world.officer.sign(text.as_bytes(), "x"));
+        assert_eq!(statement_refused(ran), "statement-changes");
+    }
+    world.hand_in("feed/2", &text, &world.officer.sign(text.as_bytes(), "x")).expect(0);
+    assert_eq!(published(&world, "c"), ["feed/2", "auto/1"]);
+    world.fsck();
+}
+
+/// The feed that had an id first in what is published keeps it without a question, whoever copies it; who copied it is asked
+/// about each change of it.
+#[test]
+fn who_had_an_id_first_is_not_asked() {
+    let world = World::new();
+    let one = rule(1, 1);
+    world.import(&world.bundle("auto", 1, &[("a.rules", &one, "suricata-rules")])).expect(0);
+    world.publish("feed", 1, &[("b.rules", &one, "suricata-rules")]);
+    assert_eq!(published(&world, "c"), ["feed/1", "auto/1"]);
+    let shown = |release: &str| world.relay(&["show", release]).expect(0).out;
+    for (version, port) in [(2, 2), (3, 3)] {
+        world.import(&world.bundle("auto", version, &[("a.rules", &rule(1, port), "suricata-rules")])).expect(0);
+        assert!(shown(&format!("auto/{version}")).contains("published in c"), "{}", shown("auto/2"));
+    }
+    for (version, port) in [(2, 4), (3, 5)] {
+        world.import(&world.bundle("feed", version, &[("b.rules", &rule(1, port), "suricata-rules")])).expect(0);
+        let release = format!("feed/{version}");
+        let text = world.relay(&["approve", &release, "--officer", "officer", "--reason", "x"]).expect(0).out;
+        assert!(text.contains("effect brings 1 rule or signature by an id that feed auto has"), "{text}");
+        world.decide(&release, "officer", &world.officer, "approve").expect(0);
+    }
+    // What is as it was approved is asked about no more.
+    let files: &[File<'_>] = &[("b.rules", &rule(1, 5), "suricata-rules"), ("c.rules", &rule(8, 1), "suricata-rules")];
+    world.import(&world.bundle("feed", 4, files)).expect(0);
+    let text = world.relay(&["approve", "feed/4", "--officer", "officer", "--reason", "x"]).expect(0).out;
+    assert!(!text.contains("\neffect "), "{text}");
+    world.fsck();
+}
+
+/// An id that stands only in what waits is taken from nobody; of two that are clean and come together the second waits.
+#[test]
+fn what_waits_takes_no_id() {
+    let config = CONFIG
+        .replace("name = \"c\"\nfeeds = [\"feed\", \"auto\"]", "name = \"c\"\nfeeds = [\"feed\", \"auto\", \"more\"]")
+        + "[[feed]]\nname = \"more\"\nkinds = [\"suricata-rules\"]\nclean_without_approval = true\n";
+    let world = World::with_config(&config);
+    world.import(&world.bundle("feed", 1, &[("a.rules", &rule(9, 1), "suricata-rules")])).expect(0);
+    let stick = world.path("together");
+    good(&stick.join("auto"), &world.custodian, "auto", 1, &[("b.rules", &rule(9, 2), "suricata-rules")]);
+    good(&stick.join("more"), &world.custodian, "more", 1, &[("c.rules", &rule(9, 3), "suricata-rules")]);
+    world.import(&stick).expect(0);
+    assert_eq!(published(&world, "c"), ["auto/1"]);
+    assert!(world.relay(&["show", "more/1"]).out.contains("held (0 of 1 approvals)"));
 }

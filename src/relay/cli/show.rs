@@ -1,5 +1,6 @@
 //! `gaprelay status`, `releases` and `show`: read the state without a lock.
 
+use crate::publish::changes::Example;
 use crate::publish::{Examples, ItemChanges, item_changes};
 use crate::report::numbers::{percent_change, thousands};
 use crate::report::status::Status;
@@ -46,10 +47,10 @@ pub(crate) fn releases(state: &State, as_json: bool) -> Result<Ended, Error> {
 
 /// Prints one release with every verdict.
 pub(crate) fn show(state: &State, id: &ReleaseId, diff: Option<Examples>, as_json: bool) -> Result<Ended, Error> {
-    let trust = Trust::load(state)?;
-    let mut shown = rows::release_details(state, &state.config()?, id)?;
+    let (trust, config) = (Trust::load(state)?, state.config()?);
+    let mut shown = rows::release_details(state, &config, id)?;
     if let Some(wanted) = diff {
-        shown.items = Some(item_changes((state, &trust), &shown.row.release, wanted)?);
+        shown.items = Some(item_changes((state, &trust), &config, &shown.row.release, wanted)?);
     }
     if as_json {
         terminal::say_json(&shown);
@@ -115,6 +116,18 @@ fn numbers(before: u64, after: u64) -> String {
     format!("agents have {}; this release has {}{change}", thousands(before), thousands(after))
 }
 
+/// Prints items as they stand in their artifacts, before and after.
+fn print_examples(examples: &[Example]) {
+    for example in examples {
+        let path = quoted(&example.path);
+        for (sign, text) in [('-', &example.old), ('+', &example.new)] {
+            if let Some(text) = text {
+                terminal::say(format_args!("  {sign} {path}  {}", quoted(text)));
+            }
+        }
+    }
+}
+
 /// Prints the changes of a release, those that weaken detection first.
 fn differences(items: &ItemChanges, weaker: &[String]) {
     terminal::say("");
@@ -133,17 +146,14 @@ fn differences(items: &ItemChanges, weaker: &[String]) {
     for words in weaker {
         terminal::say(format_args!("WEAKER  {words}"));
     }
+    for shared in &items.shared {
+        terminal::say(format_args!("WEAKER  {}", changes::shared_words(shared)));
+        print_examples(&shared.examples);
+    }
     for group in &items.changes {
         let word = if group.change.is_weaker() { "WEAKER  " } else { "" };
         terminal::say(format_args!("{word}{} {}", thousands(group.count), group.change.words()));
-        for example in &group.examples {
-            let path = quoted(&example.path);
-            for (sign, text) in [('-', &example.old), ('+', &example.new)] {
-                if let Some(text) = text {
-                    terminal::say(format_args!("  {sign} {path}  {}", quoted(text)));
-                }
-            }
-        }
+        print_examples(&group.examples);
         let more = group.count.saturating_sub(group.examples.len() as u64);
         if more > 0 {
             terminal::hint(format_args!("to see {} more of these changes, add --full", thousands(more)));

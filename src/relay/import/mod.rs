@@ -20,6 +20,7 @@ pub(crate) use outcome::{ImportOutcome, JudgedBundle, ProgressEvent, ProgressWat
 
 use crate::keeper::Keeper;
 use crate::log::Event;
+use crate::publish::beside::beside;
 use crate::publish::claims::taken_names;
 use crate::state::{Release, Staging};
 use base::error::IoContext as _;
@@ -30,7 +31,7 @@ use inspect::{Demands, Examiners, OriginDemand, examine};
 use media::{Document, Medium, MediumBundle, Mount, Spooled, Surveyed};
 use outcome::{copy_event, outcome_event};
 use rotation::KeyringOutcome;
-use shown::{beside, shown_versions, stands};
+use shown::{shown_versions, stands};
 
 use bundle::{Envelope, Manifest, Novelty, Rules, Verified, trust};
 
@@ -364,7 +365,8 @@ fn admit(
 
     // 4. Everything is on the disk, and nobody sees it yet. Stopping is safe: a release that the trust file does not name
     //    does not exist, and the next import of the same bundle removes what a cut left of it.
-    let release = Staging::commit(examined, (&keeper.trust, &beside(keeper, &name)?), operator, keeper.now)?;
+    let beside = beside((&keeper.state, &keeper.trust), &keeper.config, &name)?;
+    let release = Staging::commit(examined, (&keeper.trust, &beside), operator, keeper.now)?;
 
     // 5. From this step on it counts. Stopping is safe: the trust file is replaced as a whole, or not.
     let mut trust = keeper.trust.clone();

@@ -5,14 +5,16 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 
 use serde::{Deserialize, Serialize};
 
+use super::beside::beside;
 use crate::state::compare::{Change, ItemPair, PlacedItem, ReleaseItems, compare};
 use crate::state::lost_files::{kept_files, lost_files};
+use crate::state::names::NamesInCommon;
 use crate::state::release::Packed;
 use crate::state::{Release, SMALL, State, Trust};
 use base::error::IoContext as _;
 use base::{Digest, Fault, durable};
 use bundle::ReleaseId;
-use config::Feed;
+use config::{Config, Feed};
 use inspect::{Kind, Verdict};
 
 /// Most examples of one change, unless all are wanted.
@@ -33,6 +35,9 @@ pub(crate) struct ItemChanges {
     pub after: u64,
     /// Changes, those that make detection weaker first; a change that does not occur is left out.
     pub changes: Vec<ChangeGroup>,
+    /// Names that another feed of a channel has first, with another content, by feed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared: Vec<SharedNames>,
     /// Files that agents have now, and would not get any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<LostFiles>,
@@ -49,6 +54,19 @@ pub(crate) struct LostFiles {
     pub count: u64,
     /// The first of their paths; at most 20, unless all were asked for.
     pub paths: Vec<String>,
+}
+
+/// Names of rules and signatures that a feed which agents load too has first, with another content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SharedNames {
+    /// Feed that has them.
+    pub feed: String,
+    /// Number of names.
+    pub count: u64,
+    /// The first of them: the line of that feed as the old one, the line of this release as the new one.
+    pub examples: Vec<Example>,
 }
 
 /// One kind of change.
@@ -87,21 +105,29 @@ impl ItemChanges {
         Ok(Digest::of(&bytes))
     }
 
-    /// Loss for agents by an approval of the release, in a line of plain text, where that is everything, or more
-    /// than the feed's brake lets pass.
+    /// Effect of an approval of the release in a line of plain text, where agents would lose everything, or more than the feed's
+    /// brake lets pass, or would have an id twice.
     pub(crate) fn effect(&self, release: &Release, feed: &Feed) -> Option<String> {
         let (brake, of) = (*feed.brake.get_ref(), self.before);
         let lost: u64 = self.changes.iter().filter(|it| it.change.is_loss()).map(|it| it.count).sum();
+        let mut effects = Vec::new();
         if release.counts.cleared + release.counts.stripped == 0 {
-            return Some(format!("publishes nothing: agents lose every file of feed {}", release.feed));
+            effects.push(format!("publishes nothing: agents lose every file of feed {}", release.feed));
+        } else {
+            let is_more = |lost: u64, of: u64| lost.saturating_mul(100) > of.saturating_mul(brake);
+            let files = self.files.as_ref().filter(|files| is_more(files.count, files.of));
+            let files = files.map(|files| format!("{} of {} files", files.count, files.of));
+            let items = is_more(lost, of).then(|| format!("{lost} of {of} rules, signatures and indicators"));
+            let removed: Vec<String> = items.into_iter().chain(files).collect();
+            if !removed.is_empty() {
+                effects.push(format!("removes {}; the brake of the feed is {brake} %", removed.join(", and ")));
+            }
         }
-        let is_more = |lost: u64, of: u64| lost.saturating_mul(100) > of.saturating_mul(brake);
-        let files = self.files.as_ref().filter(|files| is_more(files.count, files.of));
-        let files = files.map(|files| format!("{} of {} files", files.count, files.of));
-        let items = is_more(lost, of).then(|| format!("{lost} of {of} rules, signatures and indicators"));
-        let parts: Vec<String> = items.into_iter().chain(files).collect();
-        let brake = format!("the brake of the feed is {brake} %");
-        (!parts.is_empty()).then(|| format!("removes {}; {brake}", parts.join(", and ")))
+        for SharedNames { feed, count, .. } in &self.shared {
+            let names = if *count == 1 { "rule or signature" } else { "rules or signatures" };
+            effects.push(format!("brings {count} {names} by an id that feed {feed} has with another content"));
+        }
+        (!effects.is_empty()).then(|| effects.join("; and "))
     }
 
     /// The kinds of change that make detection weaker.
@@ -152,31 +178,33 @@ struct ReleaseReader<'a> {
     packed: BTreeMap<Digest, Packed>,
 }
 
-/// Compares `release` with what is served of its feed now.
+/// Compares `release` with what is served of its feed now, and its names with those of other feeds that agents load too.
 pub(crate) fn item_changes(
     (state, trust): (&State, &Trust),
+    config: &Config,
     release: &Release,
     wanted: Examples,
 ) -> Result<ItemChanges, Fault> {
     let (id, verdicts) = (release.id(), state.verdicts(release)?);
     let (sections, file) = state.items(release)?;
     let new = ReleaseItems { verdicts: &verdicts, sections, file };
+    let news = ReleaseReader { state, verdicts: &verdicts, packed: state.pack_index(release)?, id: id.clone() };
+    let most = if wanted == Examples::All { usize::MAX } else { MOST };
+    let shared = shared_names((state, trust), config, (&id, &new), &news, most)?;
     let Some(served) = state.served_release(trust, &id)? else {
-        return Ok(ItemChanges { after: new.count(), ..ItemChanges::default() });
+        return Ok(ItemChanges { after: new.count(), shared, ..ItemChanges::default() });
     };
     let served = state.release(trust, &served)?;
     let former = state.verdicts(&served)?;
     let (sections, file) = state.items(&served)?;
     let old = ReleaseItems { verdicts: &former, sections, file };
     let mut found: BTreeMap<Change, (u64, FirstExamples)> = BTreeMap::new();
-    let most = if wanted == Examples::All { usize::MAX } else { MOST };
     compare(&old, &new, &mut |change, pair| {
         let (count, few) = found.entry(change).or_default();
         *count += 1;
         few.put(pair, most);
     })?;
     let olds = ReleaseReader { state, verdicts: &former, packed: state.pack_index(&served)?, id: served.id() };
-    let news = ReleaseReader { state, verdicts: &verdicts, packed: state.pack_index(release)?, id };
     let changes = found
         .into_iter()
         .map(|(change, (count, FirstExamples(pairs)))| {
@@ -187,7 +215,33 @@ pub(crate) fn item_changes(
     let lost = lost_files(&former, &verdicts);
     let paths = lost.iter().take(most).map(|path| (*path).to_owned()).collect();
     let files = (!lost.is_empty()).then(|| LostFiles { of: kept_files(&former), count: lost.len() as u64, paths });
-    Ok(ItemChanges { served: Some(served.id().to_string()), before: old.count(), after: new.count(), changes, files })
+    let (before, after) = (old.count(), new.count());
+    Ok(ItemChanges { served: Some(served.id().to_string()), before, after, changes, shared, files })
+}
+
+/// Names that other feeds of its channels have first, with another content.
+fn shared_names(
+    (state, trust): (&State, &Trust),
+    config: &Config,
+    (id, new): (&ReleaseId, &ReleaseItems<'_>),
+    news: &ReleaseReader<'_>,
+    most: usize,
+) -> Result<Vec<SharedNames>, Fault> {
+    let (found, _) = state.names_beside(trust, (id, new), &beside((state, trust), config, &id.feed)?)?;
+    let mut shared: Vec<SharedNames> = Vec::new();
+    for (other, NamesInCommon { count, pairs }) in found.into_iter().filter(|(_, common)| common.count > 0) {
+        let verdicts = state.verdicts(&other)?;
+        let theirs = ReleaseReader { state, verdicts: &verdicts, packed: state.pack_index(&other)?, id: other.id() };
+        let pairs = pairs.into_iter().take(most).map(|(old, new)| example((Some(old), Some(new)), &theirs, news));
+        let examples = pairs.collect::<Result<_, _>>()?;
+        // Of what is shown and what is shown next one answer for both.
+        match shared.iter_mut().find(|it| it.feed == other.feed) {
+            Some(known) if known.count >= count => {}
+            Some(known) => (known.count, known.examples) = (count, examples),
+            None => shared.push(SharedNames { feed: other.feed, count, examples }),
+        }
+    }
+    Ok(shared)
 }
 
 /// The first pairs by artifact and place, so that the same releases always give the same examples.

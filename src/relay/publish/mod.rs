@@ -2,6 +2,7 @@
 //! a channel. It runs in the keeper.
 
 pub(crate) mod affected;
+pub(crate) mod beside;
 pub(crate) mod changes;
 pub(crate) mod claims;
 mod companions;

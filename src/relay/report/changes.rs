@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::numbers::thousands;
+use crate::publish::changes::SharedNames;
 use crate::publish::{Examples, ItemChanges, item_changes};
 use crate::state::{Release, State, Trust};
 use base::limits::human;
 use base::{Fault, quoted};
 use bundle::ReleaseId;
+use config::Config;
 use inspect::Verdict;
 
 /// Differences of a release from the one that is served.
@@ -35,17 +37,28 @@ impl ReleaseChanges {
             let count = thousands(group.count);
             format!("{count} of {of} rules, signatures and indicators: {}", group.change.words())
         });
-        self.weaker.iter().cloned().chain(items).collect()
+        let shared = self.items.shared.iter().map(shared_words);
+        self.weaker.iter().cloned().chain(shared).chain(items).collect()
     }
+}
+
+/// Sentence for the names that another feed has first.
+pub(crate) fn shared_words(SharedNames { feed, count, .. }: &SharedNames) -> String {
+    let names = if *count == 1 { "rule or signature has an id" } else { "rules or signatures have ids" };
+    format!(
+        "{} {names} that feed {feed} has too, with another content: an engine that loads both uses one of them and ignores the other",
+        thousands(*count)
+    )
 }
 
 /// Compares `release` with the release of its feed that the channels serve, file by file and item by item.
 pub(crate) fn release_changes(
     (state, trust): (&State, &Trust),
+    config: &Config,
     release: &Release,
     verdicts: &[Verdict],
 ) -> Result<ReleaseChanges, Fault> {
-    let items = item_changes((state, trust), release, Examples::Few)?;
+    let items = item_changes((state, trust), config, release, Examples::Few)?;
     Ok(ReleaseChanges { items, ..file_changes((state, trust), release, verdicts)? })
 }
 
@@ -61,12 +74,6 @@ pub(crate) fn file_changes(
         changes.weaker.push(format!(
             "{} in this release twice or more: an engine uses one copy and ignores the others",
             if count == 1 { "1 rule is".to_owned() } else { format!("{} rules are", thousands(count)) }
-        ));
-    }
-    for (feed, count) in &release.shared_names {
-        changes.weaker.push(format!(
-            "{} rules or signatures have an id that feed {feed} has too, with another content: an engine that loads both uses one of them and ignores the other",
-            thousands(*count)
         ));
     }
     if let Some(again) = release.loss.again {

@@ -134,7 +134,7 @@ fn subject(grounds: &Grounds<'_>, id: &ReleaseId, decision: Decision) -> Result<
     statement::check_kept(grounds, id)?;
     let (state, trust) = (grounds.state, grounds.trust);
     let whole = state.release(trust, id).and_then(|release| {
-        let changes = item_changes((state, trust), &release, Examples::Few)?;
+        let changes = item_changes((state, trust), grounds.config, &release, Examples::Few)?;
         Ok((release, changes))
     });
     if matches!(decision, Decision::Refuse | Decision::Withdraw) {

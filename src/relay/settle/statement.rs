@@ -234,7 +234,7 @@ fn check_digests(grounds: &Grounds<'_>, judged: &JudgedSubject<'_>) -> Result<()
         return Err(Error::refused(Reason::StatementDigest, detail));
     }
     if let Some(release) = release.as_ref().filter(|_| *lets_pass) {
-        let changes = item_changes((grounds.state, grounds.trust), release, Examples::Few)?;
+        let changes = item_changes((grounds.state, grounds.trust), grounds.config, release, Examples::Few)?;
         if subject.changes != changes.digest()? || subject.effect != changes.effect(release, feed) {
             let detail = format!("the statement names other changes than release {id} would now make for agents");
             return Err(Error::refused(Reason::StatementChanges, detail));

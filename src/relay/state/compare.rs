@@ -103,7 +103,7 @@ pub(crate) struct ReleaseItems<'a> {
 }
 
 /// Range of records to be read, and the artifact that they belong to.
-struct RecordRange {
+pub(super) struct RecordRange {
     first: u64,
     count: u64,
     artifact: u32,
@@ -112,7 +112,7 @@ struct RecordRange {
 impl ReleaseItems<'_> {
     /// Selects the sections that `other` does not have unchanged; without `other`, all. An artifact that is the same in
     /// both changes nothing.
-    fn parts(&self, other: Option<&Self>) -> Vec<RecordRange> {
+    pub(super) fn parts(&self, other: Option<&Self>) -> Vec<RecordRange> {
         let digests = |side: &Self| -> BTreeMap<Digest, usize> {
             let mut digests = BTreeMap::new();
             for (sha256, _) in side.verdicts.iter().filter_map(Verdict::kept) {
@@ -139,13 +139,26 @@ impl ReleaseItems<'_> {
     }
 
     /// Reads the items of one portion, in the order of their keys; those above the limit go to `spill`.
-    fn portion(
+    pub(super) fn portion(
         &self,
         parts: &[RecordRange],
-        (portion, portions): (u64, u64),
+        part: (u64, u64),
         spill: &mut dyn FnMut(PlacedItem),
     ) -> Result<Vec<PlacedItem>, Fault> {
         let mut found = Vec::new();
+        let mut take = |placed| if found.len() < MOST { found.push(placed) } else { spill(placed) };
+        self.each_in(parts, part, &mut take)?;
+        found.sort_unstable_by(by_key);
+        Ok(found)
+    }
+
+    /// Reads the items of one portion, in no particular order.
+    pub(super) fn each_in(
+        &self,
+        parts: &[RecordRange],
+        (portion, portions): (u64, u64),
+        tell: &mut dyn FnMut(PlacedItem),
+    ) -> Result<(), Fault> {
         for part in parts {
             let mut file = &self.file;
             let path = std::path::Path::new("the file `items` of a release");
@@ -159,15 +172,18 @@ impl ReleaseItems<'_> {
                 })?;
                 let [high, low, ..] = item.key;
                 let place = u64::from(u16::from_be_bytes([high, low]));
-                let placed = PlacedItem { item, artifact: part.artifact };
                 if (place * portions) >> 16 == portion {
-                    if found.len() < MOST { found.push(placed) } else { spill(placed) }
+                    tell(PlacedItem { item, artifact: part.artifact });
                 }
             }
         }
-        found.sort_unstable_by(by_key);
-        Ok(found)
+        Ok(())
     }
+}
+
+/// Number of portions in which these records are read.
+pub(super) fn portions_of(parts: &[RecordRange]) -> u64 {
+    parts.iter().map(|part| part.count).sum::<u64>().div_ceil(PORTION).clamp(1, 1 << 16)
 }
 
 fn by_key(one: &PlacedItem, other: &PlacedItem) -> Ordering {
@@ -210,7 +226,7 @@ pub(crate) fn count_duplicates(side: &ReleaseItems<'_>) -> Result<u64, Fault> {
     };
     let mut parts = side.parts(None);
     parts.retain(|part| loaded_with(part.artifact).is_some());
-    let portions = parts.iter().map(|part| part.count).sum::<u64>().div_ceil(PORTION).clamp(1, 1 << 16);
+    let portions = portions_of(&parts);
     let mut twice = 0;
     for portion in 0..portions {
         let items = side.portion(&parts, (portion, portions), &mut |_| twice += 1)?;
@@ -222,31 +238,6 @@ pub(crate) fn count_duplicates(side: &ReleaseItems<'_>) -> Result<u64, Fault> {
         twice += keys.chunk_by(|one, other| one == other).filter(|these| these.len() > 1).count() as u64;
     }
     Ok(twice)
-}
-
-/// Counts the names of rules and signatures in `new` that `other`, which agents load together with it, has with another
-/// content: an engine takes one of the two, and nothing says which. Faults: a file of items is damaged.
-pub(crate) fn count_shared_names(other: &ReleaseItems<'_>, new: &ReleaseItems<'_>) -> Result<u64, Fault> {
-    let (others, news) = (other.parts(None), new.parts(None));
-    let count = |parts: &[RecordRange]| parts.iter().map(|part| part.count).sum::<u64>();
-    let portions = (count(&others) + count(&news)).div_ceil(PORTION).clamp(1, 1 << 16);
-    // An indicator that stands in two lists is one value.
-    let is_named = |placed: &PlacedItem| placed.item.effect != Effect::Off && placed.item.key != placed.item.content;
-    let mut shared = 0;
-    for portion in 0..portions {
-        let others = other.portion(&others, (portion, portions), &mut |_| {})?;
-        let mut news = new.portion(&news, (portion, portions), &mut |_| shared += 1)?;
-        news.retain(is_named);
-        for these in news.chunk_by(|one, other| one.item.key == other.item.key) {
-            let Some(key) = these.first().map(|placed| placed.item.key) else { continue };
-            let begin = others.partition_point(|placed| placed.item.key < key);
-            let known = others.iter().skip(begin).take_while(|placed| placed.item.key == key).filter(|it| is_named(it));
-            let known: Vec<_> = known.map(|placed| placed.item.content).collect();
-            let is_new = |placed: &PlacedItem| !known.contains(&placed.item.content);
-            shared += u64::from(!known.is_empty() && these.iter().any(is_new));
-        }
-    }
-    Ok(shared)
 }
 
 /// Reports the changes of one portion. Both lists are in the order of their keys.

@@ -24,6 +24,7 @@ pub(crate) mod items;
 pub(crate) mod keyrings;
 pub(crate) mod lost_files;
 pub(crate) mod migration;
+pub(crate) mod names;
 pub(crate) mod progress;
 pub(crate) mod readers;
 pub(crate) mod release;

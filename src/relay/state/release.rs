@@ -6,6 +6,7 @@
 //! release.json                            operator, signers, decisions
 //! pack, pack.json                         the small artifacts, and the offset of each
 //! items, items.json                       a record of each rule, signature and indicator, for comparison
+//! names.json                              the names of rules that another feed had first; only where there are some
 //! digests.json                            digest of each of these but the pack: the release's record, by which the log names it
 //! statements/                             officers' statements that count
 //! ```
@@ -56,7 +57,8 @@ pub struct Release {
     pub loss: Loss,
     /// Number of items that keep something else from detecting.
     pub suppressions: u64,
-    /// Number of names of rules and signatures that a feed which agents load too has with another content, by feed.
+    /// Number of names of rules and signatures that a feed which agents load too had first, with another content, by feed:
+    /// at the time of import.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub shared_names: BTreeMap<String, u64>,
     /// Signers of the bundle.

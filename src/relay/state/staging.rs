@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::compare::{self, ReleaseItems, compare};
 use super::items::StoredItems;
 use super::lost_files::{kept_files, lost_files};
+use super::names::{self, FollowedNames};
 use super::release::{Digests, Loss, Packed, RECORD, Release};
 use super::{SMALL, State, Trust, items};
 use base::error::IoContext as _;
@@ -94,28 +95,20 @@ impl Staging {
         Ok(Loss { lost, of: old.count(), files, files_of, twice, older, again })
     }
 
-    /// Counts, for each of these releases that agents load too, the names that it has with another content.
+    /// Compares the names of rules and signatures with those of releases that agents load too: the number of questions by feed,
+    /// and which names another feed had first.
     fn shared_names(
         &self,
         trust: &Trust,
-        verdicts: &[Verdict],
+        (id, verdicts): (&ReleaseId, &[Verdict]),
         beside: &[ReleaseId],
         items: &StoredItems,
-    ) -> Result<BTreeMap<String, u64>, Fault> {
-        let mut shared = BTreeMap::new();
-        for id in beside {
-            let other = self.state.release(trust, id)?;
-            let theirs = self.state.verdicts(&other)?;
-            let (sections, file) = self.state.items(&other)?;
-            let other = ReleaseItems { verdicts: &theirs, sections, file };
-            let file = items.file.try_clone().during("open", &self.folder)?;
-            let new = ReleaseItems { verdicts, sections: items.sections.clone(), file };
-            let count = compare::count_shared_names(&other, &new)?;
-            if count > 0 {
-                shared.insert(id.feed.clone(), count);
-            }
-        }
-        Ok(shared)
+    ) -> Result<(BTreeMap<String, u64>, FollowedNames), Fault> {
+        let file = items.file.try_clone().during("open", &self.folder)?;
+        let new = ReleaseItems { verdicts, sections: items.sections.clone(), file };
+        let (found, followed) = self.state.names_beside(trust, (id, &new), beside)?;
+        let shared = found.into_iter().filter(|(_, common)| common.count > 0);
+        Ok((shared.map(|(other, common)| (other.feed, common.count)).collect(), followed))
     }
 
     /// Finds the earlier release of the feed with exactly this content, where that is not the served one.
@@ -166,8 +159,12 @@ impl Staging {
         staging.pack.get_ref().sync_all().during("sync", &pack)?;
         let items = staging.items.finish()?;
         let mut digests = Digests::from([("items".to_owned(), items.records), ("items.json".to_owned(), items.index)]);
-        let shared_names = staging.shared_names(trust, &verdicts, beside, &items)?;
-        let loss = staging.loss(trust, &verdicts, &release_id(verified), items)?;
+        let id = release_id(verified);
+        let (shared_names, followed) = staging.shared_names(trust, (&id, &verdicts), beside, &items)?;
+        if !followed.is_empty() {
+            digests.insert(names::FILE.to_owned(), names::write(&staging.folder, &followed)?);
+        }
+        let loss = staging.loss(trust, &verdicts, &id, items)?;
         for path in std::mem::take(&mut staging.waiting) {
             durable::remove(&path)?;
         }

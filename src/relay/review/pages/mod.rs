@@ -1,6 +1,7 @@
 //! Pages, one file for each.
 
 pub(crate) mod agents;
+mod changes;
 pub(crate) mod imports;
 pub(crate) mod keys;
 pub(crate) mod log;

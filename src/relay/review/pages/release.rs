@@ -2,14 +2,14 @@
 
 use maud::{Markup, html};
 
+use super::changes::differences;
 use super::{ROWS, standing};
 use std::time::Duration;
 
 use crate::log::Entry;
-use crate::publish::ItemChanges;
-use crate::report::changes::{ReleaseChanges, release_changes};
+use crate::report::changes::release_changes;
 use crate::report::event_text;
-use crate::report::numbers::{percent_change, thousands};
+use crate::report::numbers::thousands;
 use crate::report::receipts::{bounded, medium_of, of_import};
 use crate::report::releases::{ReleaseDetails, release_details};
 use crate::review::ReviewContext;
@@ -43,7 +43,7 @@ pub(crate) fn page(
         return Ok(PageResponse::redirect(format!("/imports/{id}?{query}&issued={}#sign", clock::now())));
     }
     let trust = Trust::load(&context.state)?;
-    let changes = release_changes((&context.state, &trust), &details.row.release, &details.verdicts)?;
+    let changes = release_changes((&context.state, &trust), &context.config, &details.row.release, &details.verdicts)?;
     let body = html! {
         (about(&details, medium_of(&context.state, id)?.as_ref()))
         section { h2 { "What it changes for agents" } (differences(&changes)) }
@@ -111,73 +111,6 @@ fn about(details: &ReleaseDetails, medium: Option<&Entry>) -> Markup {
         ("manifest", html! { code { "sha256:" (release.manifest) } }),
         ("verdicts", html! { code { "sha256:" (release.verdicts) } }),
     ])
-}
-
-fn differences(changes: &ReleaseChanges) -> Markup {
-    let weakenings = changes.weakenings();
-    html! {
-        @match &changes.served {
-            None => p { "Agents have no other release of this feed: everything in this release is new to them." },
-            Some(served) => p { "Compared with " a href={ "/imports/" (served) } { (served) } ", which agents have now." },
-        }
-        @if !weakenings.is_empty() {
-            p { (mark("bad", "this release weakens detection")) }
-            ul { @for weakening in weakenings.iter().take(ROWS) { li { (safe_text(weakening)) } } }
-            @if weakenings.len() > ROWS {
-                p { "and " (thousands((weakenings.len() - ROWS) as u64)) " more; to list all, run " code { "gaprelay show --diff --full" } }
-            }
-        } @else if changes.served.is_some() {
-            p { (mark("good", "no change that weakens detection was found")) }
-        }
-        @if changes.served.is_some() { (against_served(changes)) }
-    }
-}
-
-/// Differences from the release that is served.
-fn against_served(changes: &ReleaseChanges) -> Markup {
-    html! {
-        (item_changes(&changes.items))
-        h3 { "Files" }
-        @for (word, paths) in [("added", &changes.added), ("removed", &changes.removed), ("changed", &changes.changed)] {
-            details {
-                summary { (thousands(paths.len() as u64)) " " (word) }
-                ul { @for path in paths.iter().take(ROWS) { li { (quoted_text(path)) } } }
-                @if paths.len() > ROWS {
-                    p { "and " (thousands((paths.len() - ROWS) as u64)) " more; to list all, run " code { "gaprelay show --diff" } }
-                }
-            }
-        }
-    }
-}
-
-/// Differences by rule, signature and indicator.
-fn item_changes(items: &ItemChanges) -> Markup {
-    html! {
-        h3 { "Rules, signatures and indicators" }
-        p {
-            "Agents have " (thousands(items.before)) "; this release has " (thousands(items.after))
-            @if let Some(percent) = percent_change(items.before, items.after) { " (" (percent) ")" } "."
-        }
-        @for group in &items.changes {
-            details open[group.change.is_weaker()] {
-                summary {
-                    @if group.change.is_weaker() { (mark("bad", "weaker")) " " }
-                    (thousands(group.count)) " " (group.change.words())
-                }
-                ul { @for example in &group.examples {
-                    li {
-                        (quoted_text(&example.path))
-                        @if let Some(old) = &example.old { br; del { (whole(old)) } }
-                        @if let Some(new) = &example.new { br; ins { (whole(new)) } }
-                    }
-                } }
-                @let more = group.count.saturating_sub(group.examples.len() as u64);
-                @if more > 0 {
-                    p { "and " (thousands(more)) " more; to list all, run " code { "gaprelay show --diff --full" } }
-                }
-            }
-        }
-    }
 }
 
 /// Table of the verdicts, withheld and stripped files first, a page at a time.
