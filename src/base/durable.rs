@@ -23,6 +23,7 @@ pub use tempfile::TempDir;
 use super::Digest;
 use super::digest::Hasher;
 use super::error::{Fault, IoContext as _};
+use super::proven::DigestReader;
 
 /// Temporary files begin with this; nothing else of ours does.
 const TEMPORARY: &str = ".new-";
@@ -50,23 +51,22 @@ pub fn replace_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<Dig
     Ok(hasher.finish())
 }
 
-/// Reads the JSON at `path`, whose bytes must have this digest: they are read twice, first to show that they have, and
-/// are never in memory as a whole. Fault: damage.
+/// Reads the JSON at `path`, whose bytes must have this digest: they are read twice, first to show that they have, so that
+/// nothing else is parsed, and are never in memory as a whole. What was parsed counts if it has the digest too: somebody may
+/// have written to the file between. Fault: damage.
 pub fn read_json<T: DeserializeOwned>(path: &Path, digest: Digest) -> Result<T, Fault> {
     let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
     let mut file = open(path)?;
-    let (mut hasher, mut buffer) = (Hasher::new(), vec![0; PIECE]);
-    loop {
-        let got = file.read(&mut buffer).during("read", path)?;
-        let Some(bytes) = buffer.get(..got).filter(|bytes| !bytes.is_empty()) else { break };
-        hasher.update(bytes);
-    }
-    if hasher.finish() != digest {
+    if !DigestReader::new(BufReader::with_capacity(PIECE, &file)).ends_as(digest).during("read", path)? {
         return Err(damaged("the bytes of the file differ from those that were written"));
     }
     file.rewind().during("read", path)?;
-    serde_json::from_reader(BufReader::with_capacity(PIECE, file))
-        .map_err(|_| damaged("the JSON in the file is not of the form that this version of gaprelay reads"))
+    let mut reader = BufReader::with_capacity(PIECE, DigestReader::new(file));
+    let value = serde_json::from_reader(&mut reader);
+    if !reader.into_inner().ends_as(digest).during("read", path)? {
+        return Err(damaged("the bytes of the file differ from those that were written"));
+    }
+    value.map_err(|_| damaged("the JSON in the file is not of the form that this version of gaprelay reads"))
 }
 
 /// Hashes what is written.
@@ -305,4 +305,39 @@ pub fn final_name(name: &str) -> Option<&str> {
 /// A path beside `path` for a file in the making, swept after a cut.
 pub fn beside(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{TEMPORARY}{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::FileExt as _;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// Somebody writes to the file all the time: what is given has the digest, or is damage.
+    #[test]
+    fn json_that_changes_between_two_reads_is_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let text = serde_json::to_vec(&vec![1_u64; 50_000]).unwrap();
+        fs::write(&path, &text).unwrap();
+        let (digest, is_over) = (Digest::of(&text), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let file = open_again(&path).unwrap();
+                while !is_over.load(Ordering::Relaxed) {
+                    for byte in [b"9", b"1"] {
+                        file.write_all_at(byte, 1).unwrap();
+                        std::thread::sleep(std::time::Duration::from_micros(300));
+                    }
+                }
+            });
+            for _ in 0..300 {
+                if let Ok(found) = read_json::<Vec<u64>>(&path, digest) {
+                    assert_eq!(found[0], 1);
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(read_json::<Vec<u64>>(&path, digest).unwrap().len(), 50_000);
+    }
 }

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod lock;
 pub mod name;
 pub(crate) mod operator;
+pub mod proven;
 pub mod quoted;
 pub mod raw;
 pub(crate) mod reason;

@@ -15,7 +15,8 @@ use base::digest::Hasher;
 use base::error::IoContext as _;
 use base::ipc::channel::{self, RequestChannel};
 use base::ipc::timed_pipe::TimedPipe;
-use base::ipc::wire::{Frame, LONGEST_BYTES, Receiver};
+use base::ipc::wire::{Frame, Receiver};
+use base::proven::copy_proven;
 use base::quoted::{printable, quoted_os};
 use base::{Digest, Error, Fault, Limits, Reason, Refusal, durable};
 use bundle::{Envelope, Verified, signature};
@@ -93,17 +94,9 @@ impl Spooled {
     /// nothing more is written than it has.
     pub fn write_to(&self, to: &mut impl io::Write) -> io::Result<bool> {
         let payload = &self.verified.manifest().payload;
-        let (mut hasher, mut buffer) = (Hasher::new(), vec![0; LONGEST_BYTES]);
         let mut file = &self.file;
         file.rewind()?;
-        let mut file = file.take(payload.size);
-        loop {
-            let got = file.read(&mut buffer)?;
-            let Some(bytes) = buffer.get(..got).filter(|bytes| !bytes.is_empty()) else { break };
-            hasher.update(bytes);
-            to.write_all(bytes)?;
-        }
-        Ok(hasher.finish() == payload.sha256)
+        copy_proven(file.take(payload.size), to, payload.sha256)
     }
 }
 

@@ -41,7 +41,8 @@ pub(crate) struct StoredFile {
 /// Last look at a file.
 #[derive(Debug)]
 struct FileLook {
-    stamp: FileStamp,
+    /// What the file system said; nothing of a file that could not be mapped.
+    stamp: Option<FileStamp>,
     /// Number of times that the file was found changed, and one.
     version: u64,
 }
@@ -71,15 +72,24 @@ impl StoredFile {
     /// Maps the file at `path`, which must have this length, if one is given.
     pub(crate) fn open(path: PathBuf, size: Option<u64>) -> Result<Arc<Self>, Fault> {
         let (bytes, metadata) = map(&path, size)?;
-        Ok(Arc::new(Self {
+        Ok(Arc::new(Self::with(path, bytes, Some(FileStamp::of(&metadata)))))
+    }
+
+    /// File that could not be mapped.
+    fn lost(path: &Path) -> Arc<Self> {
+        Arc::new(Self::with(path.to_owned(), Bytes::new(), None))
+    }
+
+    fn with(path: PathBuf, bytes: Bytes, stamp: Option<FileStamp>) -> Self {
+        Self {
             path,
             bytes,
-            version: AtomicU64::new(1),
+            version: AtomicU64::new(u64::from(stamp.is_some())),
             due: AtomicU64::new(0),
             mapped: Instant::now(),
-            look: Mutex::new(FileLook { stamp: FileStamp::of(&metadata), version: 1 }),
+            look: Mutex::new(FileLook { stamp, version: 1 }),
             turn: tokio::sync::Mutex::default(),
-        }))
+        }
     }
 
     /// Looks at the file at its path, if that is due: its version; `None` if it is there no more.
@@ -88,9 +98,9 @@ impl StoredFile {
         if self.due.load(Relaxed) <= milliseconds(now) {
             let mut look = self.look.lock().unwrap_or_else(PoisonError::into_inner);
             let found = self.path.symlink_metadata().map(|metadata| FileStamp::of(&metadata));
-            let ours = found.ok().filter(|found| found.file == look.stamp.file);
-            if let Some(found) = ours.filter(|found| *found != look.stamp) {
-                *look = FileLook { stamp: found, version: look.version + 1 };
+            let ours = found.ok().filter(|found| look.stamp.is_some_and(|stamp| stamp.file == found.file));
+            if ours.is_some() && ours != look.stamp {
+                *look = FileLook { stamp: ours, version: look.version + 1 };
             }
             self.version.store(ours.map_or(0, |_| look.version), Relaxed);
             self.due.store(milliseconds(now + LOOK), Relaxed);
@@ -133,6 +143,12 @@ impl StoredContent {
         let bytes = (begin <= end && end <= file.bytes.len()).then(|| file.bytes.slice(begin..end))?;
         let (file, proven, refuted) = (Arc::clone(file), AtomicU64::new(0), AtomicU64::new(0));
         Some(Arc::new(Self { file, bytes, sha256, proven, refuted }))
+    }
+
+    /// Content that cannot be had now: its file is missing, say.
+    fn lost(path: &Path, sha256: Digest) -> Arc<Self> {
+        let (file, proven, refuted) = (StoredFile::lost(path), AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(Self { file, bytes: Bytes::new(), sha256, proven, refuted })
     }
 
     /// Digest that the bytes have to have.
@@ -196,15 +212,17 @@ pub(crate) struct Contents<'a> {
     former: Option<&'a HashMap<Digest, Arc<StoredContent>>>,
     files: HashMap<PathBuf, Arc<StoredFile>>,
     known: HashMap<Digest, Arc<StoredContent>>,
+    faults: Vec<Fault>,
 }
 
 impl<'a> Contents<'a> {
     /// None yet; `former` has those of the former index.
     pub(crate) fn new(published: &'a Published, former: Option<&'a HashMap<Digest, Arc<StoredContent>>>) -> Self {
-        Self { published, former, files: HashMap::new(), known: HashMap::new() }
+        Self { published, former, files: HashMap::new(), known: HashMap::new(), faults: Vec::new() }
     }
 
-    /// Bytes of a published file; with the content of the store that they are, where they come from there.
+    /// Bytes of a published file; with the content of the store that they are, where they come from there. One that cannot be
+    /// read has none, and its fault is kept.
     pub(crate) fn find(
         &mut self,
         sha256: Digest,
@@ -227,22 +245,40 @@ impl<'a> Contents<'a> {
         let content = match proven.filter(|content| content.is_still(&path, offset, size)) {
             Some(content) => Arc::clone(content),
             None => {
-                let file = self.file(&path, matches!(place, BytesPlace::Blob).then_some(size))?;
-                StoredContent::new(&file, offset, size, sha256)
-                    .ok_or_else(|| Fault::damaged(path.to_string_lossy(), "it is shorter than it should be"))?
+                self.map(&path, (offset, size), matches!(place, BytesPlace::Blob), sha256).unwrap_or_else(|fault| {
+                    self.faults.push(fault);
+                    StoredContent::lost(&path, sha256)
+                })
             }
         };
         self.known.insert(sha256, Arc::clone(&content));
         Ok((content.bytes.clone(), Some(content)))
     }
 
-    /// A whole file of the store, that has to have this digest; without one, the one that it has now.
-    pub(crate) fn open(&mut self, path: &Path, sha256: Option<Digest>) -> Result<(Bytes, Arc<StoredContent>), Fault> {
-        let file = self.file(path, None)?;
-        let size = file.bytes.len() as u64;
-        let sha256 = sha256.unwrap_or_else(|| Digest::of(&file.bytes));
-        let content = StoredContent::new(&file, 0, size, sha256).ok_or(Fault::Internal("a whole file is too long"))?;
-        Ok((content.bytes.clone(), content))
+    fn map(
+        &mut self,
+        path: &Path,
+        (offset, size): (u64, u64),
+        is_whole: bool,
+        sha256: Digest,
+    ) -> Result<Arc<StoredContent>, Fault> {
+        let file = self.file(path, is_whole.then_some(size))?;
+        let short = || Fault::damaged(path.to_string_lossy(), "it is shorter than it should be");
+        StoredContent::new(&file, offset, size, sha256).ok_or_else(short)
+    }
+
+    /// A whole file of the store, that has to have this digest; without one, the one that it has now. `None` where it cannot be
+    /// read; its fault is kept.
+    pub(crate) fn open(&mut self, path: &Path, sha256: Option<Digest>) -> Option<(Bytes, Option<Arc<StoredContent>>)> {
+        let mapped = self.file(path, None).and_then(|file| {
+            let (size, sha256) = (file.bytes.len() as u64, sha256.unwrap_or_else(|| Digest::of(&file.bytes)));
+            let content =
+                StoredContent::new(&file, 0, size, sha256).ok_or(Fault::Internal("a whole file is too long"))?;
+            let differs = || Fault::damaged(path.to_string_lossy(), "it is not the file of the published release");
+            if content.proof_at_once() == Proof::Holds { Ok(content) } else { Err(differs()) }
+        });
+        let content = mapped.map_err(|fault| self.faults.push(fault)).ok()?;
+        Some((content.bytes.clone(), Some(content)))
     }
 
     fn file(&mut self, path: &Path, size: Option<u64>) -> Result<Arc<StoredFile>, Fault> {
@@ -254,9 +290,9 @@ impl<'a> Contents<'a> {
         Ok(file)
     }
 
-    /// All that was found, by digest, for the next index.
-    pub(crate) fn into_known(self) -> HashMap<Digest, Arc<StoredContent>> {
-        self.known
+    /// All that was found, by digest, for the next index; and what could not be read.
+    pub(crate) fn into_parts(self) -> (HashMap<Digest, Arc<StoredContent>>, Vec<Fault>) {
+        (self.known, self.faults)
     }
 }
 

@@ -25,6 +25,7 @@ use base::raw::mapped;
 use base::{Digest, Fault, Timestamp, clock};
 use bundle::ReleaseId;
 use guard::Guard;
+use tracing::error;
 
 /// Interval at which the pointers are looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -107,8 +108,14 @@ impl Index {
         let (mut index, mut faults) = (Self::empty()?, Vec::new());
         let mut contents = Contents::new(published, former.map(|former| &former.contents));
         for channel in &plan.channels {
-            let loaded = Self::load_channel(&mut contents, plan, &channel.name, now);
-            match loaded.and_then(|part| part.checked(published, &channel.name, former)) {
+            let shown = former.and_then(|former| former.shown(&channel.name));
+            let current =
+                published.newest(&channel.name).and_then(|newest| not_back(published, &channel.name, newest, shown));
+            let current = current.unwrap_or_else(|fault| {
+                faults.push((fault, format!("the channel {} shows what it did", channel.name)));
+                shown
+            });
+            match Self::load_channel(&mut contents, plan, &channel.name, current, now) {
                 Ok(part) => {
                     part.paths.into_iter().for_each(|(path, item)| join(&mut index.paths, path, item));
                     part.blobs.into_iter().for_each(|(digest, item)| join(&mut index.blobs, digest, item));
@@ -124,7 +131,10 @@ impl Index {
         if let Err(fault) = tree {
             faults.push((fault, "the repository for TUF clients is not served, the channels are".to_owned()));
         }
-        index.contents = contents.into_known();
+        let lost = "this file is not sent, all others are";
+        let (known, unreadable) = contents.into_parts();
+        index.contents = known;
+        faults.extend(unreadable.into_iter().map(|fault| (fault, lost.to_owned())));
         match index.published_guard(plan) {
             Ok(guard) => index.guard = Arc::new(guard),
             // What is published must not depend on the record: the list that ships does for now.
@@ -136,16 +146,9 @@ impl Index {
         Ok((index, faults))
     }
 
-    /// The same, if the channel does not go back behind what the former index shows of it.
-    fn checked(self, published: &Published, channel: &str, former: Option<&Self>) -> Result<Self, Fault> {
-        let generation = |index: &Self| {
-            let shown = index.channels.iter().find(|(name, _)| name == channel);
-            shown.map_or(0, |(_, current)| current.generation)
-        };
-        if former.is_some_and(|former| generation(&self) < generation(former)) {
-            return Err(set_back(published, channel));
-        }
-        Ok(self)
+    /// Set of a channel that the index shows.
+    fn shown(&self, channel: &str) -> Option<CurrentSet> {
+        self.channels.iter().find(|(name, _)| name == channel).map(|(_, current)| *current)
     }
 
     /// Recogniser of submission clients, by the list that ships and the published one.
@@ -162,17 +165,19 @@ impl Index {
     pub fn guard_of(published: &Published, plan: &ServePlan, now: Timestamp) -> Result<Guard, Fault> {
         let channel = plan.settings.endpoints.as_ref().and_then(|path| Some(path.split_once('/')?.0));
         let Some(channel) = channel else { return Guard::shipped() };
-        Self::load_channel(&mut Contents::new(published, None), plan, channel, now)?.published_guard(plan)
+        let current = published.newest(channel)?;
+        Self::load_channel(&mut Contents::new(published, None), plan, channel, current, now)?.published_guard(plan)
     }
 
     fn load_channel(
         contents: &mut Contents<'_>,
         plan: &ServePlan,
         channel: &str,
+        current: Option<CurrentSet>,
         now: Timestamp,
     ) -> Result<Self, Fault> {
         let (mut index, published) = (Self::empty()?, contents.published);
-        let Some(current) = published.newest(channel)? else { return Ok(index) };
+        let Some(current) = current else { return Ok(index) };
         let (bytes, set) = published.set(channel, current)?;
         let mut dates: HashMap<Timestamp, HeaderValue> = HashMap::new();
         let known = plan.channels.iter().find(|it| it.name == channel);
@@ -211,41 +216,29 @@ impl Index {
         }
         index.add(format!("/-/channels/{channel}/release.json"), (bytes.into(), None), set.published);
         for member in &set.releases {
-            index.add_evidence(contents, member, set.published)?;
+            index.add_evidence(contents, member, set.published);
         }
         index.channels.push((channel.to_owned(), current));
         Ok(index)
     }
 
     /// The manifest and its signatures, as they came: an agent can check any artifact end to end.
-    fn add_evidence(
-        &mut self,
-        contents: &mut Contents<'_>,
-        member: &SetMember,
-        modified: Timestamp,
-    ) -> Result<(), Fault> {
+    fn add_evidence(&mut self, contents: &mut Contents<'_>, member: &SetMember, modified: Timestamp) {
         let id = ReleaseId { feed: member.feed.clone(), version: member.version };
         let folder = contents.published.release_path(&id);
         for name in member.signatures.iter().map(String::as_str).chain(["manifest.json"]) {
             let path = folder.join(name);
             let is_manifest = name == "manifest.json";
-            let (bytes, stored) = contents.open(&path, is_manifest.then_some(member.manifest))?;
-            if stored.proof_at_once() != Proof::Holds {
-                return Err(Fault::damaged(path.to_string_lossy(), "it is not the file of the published release"));
+            if let Some(found) = contents.open(&path, is_manifest.then_some(member.manifest)) {
+                self.add(format!("/-/feeds/{}/{name}", member.feed), found, modified);
             }
-            self.add(format!("/-/feeds/{}/{name}", member.feed), (bytes, Some(stored)), modified);
         }
-        Ok(())
     }
 
     /// The repository for TUF clients.
     fn add_tree(&mut self, contents: &mut Contents<'_>, former: Option<&Self>) -> Result<(), Fault> {
         let published = contents.published;
-        let current = published.newest(TUF)?;
-        let generation = |tree: Option<CurrentSet>| tree.map_or(0, |tree| tree.generation);
-        if generation(current) < generation(former.and_then(|former| former.tree)) {
-            return Err(set_back(published, TUF));
-        }
+        let current = not_back(published, TUF, published.newest(TUF)?, former.and_then(|former| former.tree))?;
         let Some(current) = current else { return Ok(()) };
         let tree = published.tree_of(current)?;
         for (name, kept) in &tree.targets {
@@ -314,11 +307,20 @@ impl Index {
     }
 }
 
-/// Fault of a pointer that would lead agents back.
-fn set_back(published: &Published, channel: &str) -> Fault {
+/// Set that a channel is to show, where it is not older than the one that it shows. Fault: it would lead agents back.
+fn not_back(
+    published: &Published,
+    channel: &str,
+    newest: Option<CurrentSet>,
+    shown: Option<CurrentSet>,
+) -> Result<Option<CurrentSet>, Fault> {
+    let generation = |set: Option<CurrentSet>| set.map_or(0, |set| set.generation);
+    if generation(newest) >= generation(shown) {
+        return Ok(newest);
+    }
     let path = published.pointer_path(channel);
     let what = "it was removed or set back to an older set than the one that is served. `gaprelay settle` puts it right; after a restore from a backup, start the server again";
-    Fault::damaged(path.to_string_lossy(), what)
+    Err(Fault::damaged(path.to_string_lossy(), what))
 }
 
 fn etag(digest: Digest) -> HeaderValue {
@@ -334,7 +336,7 @@ fn http_date(at: Timestamp) -> HeaderValue {
 /// second. While something cannot be loaded the former sets stay, and it is tried again.
 pub fn follow(service: Arc<Server>, plan: ServePlan, tls: Option<Arc<Tls>>) -> Result<(), Fault> {
     let run = move || {
-        let (mut pause, mut breaks) = (LOOK, mapped::breaks());
+        let (mut pause, mut breaks, mut told) = (LOOK, mapped::breaks(), Vec::new());
         loop {
             std::thread::sleep(pause);
             let now = clock::now();
@@ -346,21 +348,23 @@ pub fn follow(service: Arc<Server>, plan: ServePlan, tls: Option<Arc<Tls>>) -> R
             // Where a file could not be read it is mapped anew: the disk may give it now, or somebody has repaired it.
             let broken = mapped::breaks();
             let is_outdated = service.is_outdated.swap(false, Ordering::Relaxed);
-            pause = match is_current(&service.published, &plan, &index) {
-                Ok(true) if broken == breaks && !is_outdated => LOOK,
-                Ok(_) => match Index::load(&service.published, &plan, now, Some(&index)) {
-                    Ok((index, faults)) if faults.is_empty() => {
-                        service.index.store(Arc::new(index));
-                        breaks = broken;
-                        LOOK
-                    }
-                    _ => AGAIN,
-                },
-                Err(_) => AGAIN,
-            };
-            if pause == AGAIN {
-                service.counts.load_faults.fetch_add(1, Ordering::Relaxed);
+            let (is_current, is_whole) = look(&service.published, &plan, &index);
+            if is_current && is_whole && broken == breaks && !is_outdated {
+                (pause, told) = (LOOK, Vec::new());
+                continue;
             }
+            breaks = broken;
+            // What could be loaded is shown at once: what left a set does not wait for what is damaged.
+            let faults = match Index::load(&service.published, &plan, now, Some(&index)) {
+                Ok((index, faults)) => {
+                    service.index.store(Arc::new(index));
+                    faults
+                }
+                Err(fault) => vec![(fault, "all is served that was".to_owned())],
+            };
+            pause = if faults.is_empty() { LOOK } else { AGAIN };
+            service.counts.load_faults.fetch_add(u64::from(pause == AGAIN), Ordering::Relaxed);
+            told = tell(&faults, &told);
         }
     };
     let started = std::thread::Builder::new().name("follow".into()).spawn(run);
@@ -384,16 +388,33 @@ fn join<K: Eq + Hash>(items: &mut HashMap<K, Arc<ServedItem>>, place: K, item: A
     }
 }
 
-/// True if the pointers still name what is served.
-fn is_current(published: &Published, plan: &ServePlan, index: &Index) -> Result<bool, Fault> {
-    let mut pointers = Vec::new();
-    for channel in &plan.channels {
-        if let Some(current) = published.current(&channel.name)? {
-            pointers.push((channel.name.clone(), current));
+/// Tells each fault that was not told at the last load; gives those of this one.
+pub(crate) fn tell(faults: &[(Fault, String)], told: &[String]) -> Vec<String> {
+    let mut texts = Vec::new();
+    for (fault, effect) in faults {
+        let text = format!("{fault}; {effect}");
+        if !told.contains(&text) {
+            error!(fault = %fault, "{text}");
         }
+        texts.push(text);
     }
-    let tree = if plan.has_tuf { published.current(TUF)? } else { None };
-    Ok(pointers == index.channels && tree == index.tree)
+    texts
+}
+
+/// True if the pointers still name what is served, as far as they can be read; and true if all can.
+fn look(published: &Published, plan: &ServePlan, index: &Index) -> (bool, bool) {
+    let (mut is_current, mut is_whole) = (true, true);
+    let mut compare = |found: Result<Option<CurrentSet>, Fault>, shown: Option<CurrentSet>| match found {
+        Ok(found) => is_current &= found == shown,
+        Err(_) => is_whole = false,
+    };
+    for channel in &plan.channels {
+        compare(published.current(&channel.name), index.shown(&channel.name));
+    }
+    if plan.has_tuf {
+        compare(published.current(TUF), index.tree);
+    }
+    (is_current, is_whole)
 }
 
 #[cfg(test)]

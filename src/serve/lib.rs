@@ -49,8 +49,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use arc_swap::ArcSwap;
 
-use tracing::error;
-
 use base::{Fault, Timestamp};
 use sandbox::PartlyConfined;
 use sandbox::report::SelfTest;
@@ -158,9 +156,7 @@ pub fn serve(
     // From here on nothing but the published sets can be opened, and no thread can shed the confinement.
     let confined = confine()?;
     let (index, faults) = Index::load(published, plan, base::clock::now(), None)?;
-    for (fault, effect) in &faults {
-        error!(fault = %fault, "{fault}; {effect}");
-    }
+    index::tell(&faults, &[]);
     let service = Arc::new(Server {
         index: ArcSwap::from_pointee(index),
         names: settings.names.iter().map(|name| name.to_ascii_lowercase()).collect(),

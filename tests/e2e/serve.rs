@@ -671,6 +671,31 @@ fn a_file_that_was_changed_on_the_disk_is_not_sent() {
     server.stop();
 }
 
+/// What is withdrawn leaves a running server at once, whatever else on the disk is damaged: a file of another release, another
+/// channel's pointer, the list of endpoints.
+#[test]
+fn what_is_withdrawn_leaves_whatever_else_is_damaged() {
+    let world = World::new();
+    let large = digests(20_000);
+    let name = base::Digest::of(&large).to_string();
+    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
+    world.publish("auto", 1, &[("b.txt", &large, "sha256-list"), ("c.rules", RULES, "suricata-rules")]);
+    let server = Server::start(&world, "serve");
+    assert_eq!(server.get("/c/a.hdb", "").status, 200);
+    fs::remove_file(world.state().join("blobs/sha256").join(&name[..2]).join(&name)).unwrap();
+    fs::remove_file(world.state().join("releases/auto/1/manifest.json")).unwrap();
+    fs::create_dir_all(world.state().join("channels/two")).unwrap();
+    fs::write(world.state().join("channels/two/pointer"), "junk").unwrap();
+    world.decide("feed/1", "j.doe", &world.officer, "withdraw");
+    until("it has left", || server.get("/c/a.hdb", "").status == 404);
+    assert_eq!(server.get("/c/c.rules", "").body.as_bytes(), RULES, "all others are served");
+    assert_eq!(server.get("/c/b.txt", "").status, 503);
+    assert_eq!(server.get("/-/feeds/auto/manifest.json", "").status, 404);
+    let (code, said) = server.daemon.stop_telling();
+    assert!(code == Some(0) && said.contains(&name) && said.contains("manifest.json"), "{said}");
+    assert!(said.matches("channels/two/pointer").count() == 1, "told once: {said}");
+}
+
 /// What is served from a file that was cut ends, by HTTP and by TLS, whether the kernel reads the file or this program; the
 /// server lives, tells it, and goes on with every other file.
 #[test]

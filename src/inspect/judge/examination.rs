@@ -3,7 +3,7 @@
 //! the examiner only says what the bytes show.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::Keep;
 use super::examiners::Examiners;
-use super::judgement::{Judgement, ProvenContent};
+use super::judgement::{CHANGED, Judgement, ProvenContent};
 use super::policy::InspectionTerms;
 use super::verdict::Verdict;
 use crate::examiner::{ExaminerReply, ExaminerRequest};
@@ -23,6 +23,7 @@ use base::error::IoContext as _;
 use base::ipc::channel::{self, RequestChannel};
 use base::ipc::timed_pipe::TimedPipe;
 use base::ipc::wire::{Frame, Receiver, Sender};
+use base::proven::copy_proven;
 use base::quoted::printable;
 use base::{Digest, Error, Fault, Limits, Reason, Refusal, durable, quoted};
 use bundle::Artifact;
@@ -98,8 +99,7 @@ impl<'a> Examination<'a> {
         );
         if !intact {
             // Whatever was made of them: these were not the bytes that were verified.
-            let detail = "the private copy of the payload changed after it was verified: the disk fails, or somebody wrote to it. Nothing was stored. Import again, with another disk for the state if it happens again";
-            return Err(Fault::damaged("spool", detail).into());
+            return Err(Fault::damaged("spool", CHANGED).into());
         }
         self.judged.extend(judged?);
         Ok(())
@@ -169,14 +169,20 @@ impl<'a> Examination<'a> {
         let old = durable::open(&path)?;
         let made = path.with_extension("made");
         let mut new = durable::create(&made, 0o644)?;
-        let size = judged.verdict().size;
+        let (size, sha256) = (judged.verdict().size, judged.verdict().sha256);
+        let mut intact = true;
         let feed = |asks: &mut Sender<TimedPipe>| {
             asks.message(&ExaminerRequest::Rebuild { cuts: cuts.len() as u64, size })?;
             asks.bytes(&cuts)?;
-            asks.raw()?.write_file(&old, size)
+            intact = copy_proven(old.take(size), asks.raw()?, sha256)?;
+            if intact { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
         };
         self.add_time(size, most(size));
-        match self.ask(feed, |answers, _| take_new(answers, most(size), &mut new, &made)) {
+        let answer = self.ask(feed, |answers, _| take_new(answers, most(size), &mut new, &made));
+        if !intact {
+            return Err(Fault::damaged(path.to_string_lossy(), CHANGED));
+        }
+        match answer {
             Ok((sha256, size)) => {
                 judged.left(sha256, size);
                 durable::settle(&made, &path)?;

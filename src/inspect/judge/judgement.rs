@@ -4,7 +4,7 @@
 //! archive is the exception: the examiner makes the new one ([`rebuild`](mod@crate::rebuild)). Either way what is
 //! left is judged by itself, by an examiner that never saw the rest.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::leave_out::leave_out;
@@ -12,8 +12,12 @@ use super::verdict::{Verdict, VerdictKind};
 use crate::cut::{ByteSpan, Cut};
 use crate::kind::Kind;
 use base::error::IoContext as _;
+use base::proven::{DigestReader, copy_proven};
 use base::{Digest, Fault, durable};
 use bundle::Artifact;
+
+/// Text of the fault where the relay's own copy is not what was verified.
+pub(super) const CHANGED: &str = "the private copy changed after it was verified: the disk fails, or somebody wrote to it. Nothing was stored. Import again, with another disk for the state if it happens again";
 
 /// A verdict, and what is to be left out, in order. Made from a [`Finding`](crate::Finding) alone.
 pub struct Judgement {
@@ -43,16 +47,22 @@ impl Judgement {
         self.verdict.stripped.is_some() && self.verdict.shown == Some(Kind::RulesArchive)
     }
 
-    /// Leaves out what is to be left out: `from` without it, in a file at `to`. An archive is put there as it is: to make a
+    /// Leaves out what is to be left out: `from`, which has to be what was judged, without it, in a file at `to`. An archive is put there as it is: to make a
     /// new one, somebody has to look inside, and that is not for whoever keeps it.
-    pub fn strip(&mut self, mut from: impl Read, to: &Path) -> Result<(), Fault> {
+    pub fn strip(&mut self, from: impl Read, to: &Path) -> Result<(), Fault> {
         let mut file = durable::create(to, 0o644)?;
         to.clone_into(&mut self.at);
+        let changed = || Fault::damaged(to.to_string_lossy(), CHANGED);
         if self.is_rebuilt() {
-            return io::copy(&mut from, &mut file).map(drop).during("write", to);
+            let is_it = copy_proven(from, &mut file, self.verdict.sha256).during("write", to)?;
+            return if is_it { Ok(()) } else { Err(changed()) };
         }
         let lines: Vec<ByteSpan> = self.cuts.iter().map(|cut| cut.span).collect();
-        let left = leave_out(from, &lines, file);
+        let mut from = DigestReader::new(from);
+        let left = leave_out(&mut from, &lines, file);
+        if !from.ends_as(self.verdict.sha256).during("read", to)? {
+            return Err(changed());
+        }
         if left.as_ref().is_err_and(|e| e.kind() == ErrorKind::InvalidInput) {
             return Err(Fault::Worker {
                 role: "examiner",
@@ -124,5 +134,40 @@ impl<'a> ProvenContent<'a> {
     /// As [`Judgement::strip`].
     pub fn strip(&mut self, from: impl Read, to: &Path) -> Result<(), Fault> {
         self.0.strip(from, to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Action, ContentPolicy, Demands, InspectionTerms, Opaque};
+
+    /// Lines to leave out were found in the signed bytes: in others they are nothing.
+    #[test]
+    fn nothing_is_left_out_of_other_bytes() {
+        let text = b"alert tcp any any -> any any (sid:1;)\ndrop tcp any any -> any any (sid:2;)\n";
+        let artifact = Artifact {
+            path: "a.rules".into(),
+            size: text.len() as u64,
+            sha256: Digest::of(text),
+            kind: "suricata-rules".into(),
+            carried: true,
+        };
+        let policy =
+            ContentPolicy { name: "p".into(), about: String::new(), rules: Vec::new(), otherwise: Action::Strip };
+        let (kinds, opaque) = (Kind::ALL, Opaque::default());
+        let terms = InspectionTerms { kinds, policy: &policy, may_suppress: true, opaque, demands: Demands::default() };
+        let judged = || {
+            let finding = crate::formats::inspect("a.rules", &mut &text[..], &mut |_| {}).unwrap();
+            finding.judge(&artifact, terms).unwrap()
+        };
+        let folder = durable::temporary_folder().unwrap();
+        let to = folder.path().join("left");
+        let mut judgement = judged();
+        assert_eq!(judgement.cuts().len(), 1, "one line is to be left out");
+        judgement.strip(&text[..], &to).unwrap();
+        assert_eq!(std::fs::read(&to).unwrap(), text[..38]);
+        let other = String::from_utf8_lossy(text).replace("sid:1", "sid:9");
+        assert!(matches!(judged().strip(other.as_bytes(), &to), Err(Fault::Damaged { .. })));
     }
 }

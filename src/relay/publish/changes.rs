@@ -1,7 +1,7 @@
 //! Changes of a release against the one that agents have now, item by item: counts, and examples to look at.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::{Read as _, Seek as _, SeekFrom};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +11,8 @@ use crate::state::lost_files::{kept_files, lost_files};
 use crate::state::names::NamesInCommon;
 use crate::state::release::Packed;
 use crate::state::{Release, SMALL, State, Trust};
-use base::error::IoContext as _;
-use base::{Digest, Fault, durable};
+use base::proven::ProvenFile;
+use base::{Digest, Fault};
 use bundle::ReleaseId;
 use config::{Config, Feed};
 use inspect::{Kind, Verdict};
@@ -176,6 +176,8 @@ struct ReleaseReader<'a> {
     id: ReleaseId,
     verdicts: &'a [Verdict],
     packed: BTreeMap<Digest, Packed>,
+    /// Content of the last artifact that was read.
+    last: RefCell<Option<(Digest, ProvenFile)>>,
 }
 
 /// Compares `release` with what is served of its feed now, and its names with those of other feeds that agents load too.
@@ -188,7 +190,7 @@ pub(crate) fn item_changes(
     let (id, verdicts) = (release.id(), state.verdicts(release)?);
     let (sections, file) = state.items(release)?;
     let new = ReleaseItems { verdicts: &verdicts, sections, file };
-    let news = ReleaseReader { state, verdicts: &verdicts, packed: state.pack_index(release)?, id: id.clone() };
+    let news = ReleaseReader::new(state, release, &verdicts)?;
     let most = if wanted == Examples::All { usize::MAX } else { MOST };
     let shared = shared_names((state, trust), config, (&id, &new), &news, most)?;
     let Some(served) = state.served_release(trust, &id)? else {
@@ -204,7 +206,7 @@ pub(crate) fn item_changes(
         *count += 1;
         few.put(pair, most);
     })?;
-    let olds = ReleaseReader { state, verdicts: &former, packed: state.pack_index(&served)?, id: served.id() };
+    let olds = ReleaseReader::new(state, &served, &former)?;
     let changes = found
         .into_iter()
         .map(|(change, (count, FirstExamples(pairs)))| {
@@ -231,7 +233,7 @@ fn shared_names(
     let mut shared: Vec<SharedNames> = Vec::new();
     for (other, NamesInCommon { count, pairs }) in found.into_iter().filter(|(_, common)| common.count > 0) {
         let verdicts = state.verdicts(&other)?;
-        let theirs = ReleaseReader { state, verdicts: &verdicts, packed: state.pack_index(&other)?, id: other.id() };
+        let theirs = ReleaseReader::new(state, &other, &verdicts)?;
         let pairs = pairs.into_iter().take(most).map(|(old, new)| example((Some(old), Some(new)), &theirs, news));
         let examples = pairs.collect::<Result<_, _>>()?;
         // Of what is shown and what is shown next one answer for both.
@@ -267,7 +269,11 @@ fn example((old, new): ItemPair, olds: &ReleaseReader<'_>, news: &ReleaseReader<
     Ok(Example { path, old: old.map(|(_, text)| text), new: new.map(|(_, text)| text) })
 }
 
-impl ReleaseReader<'_> {
+impl<'a> ReleaseReader<'a> {
+    fn new(state: &'a State, release: &Release, verdicts: &'a [Verdict]) -> Result<Self, Fault> {
+        Ok(Self { state, verdicts, packed: state.pack_index(release)?, id: release.id(), last: RefCell::default() })
+    }
+
     /// The path and the beginning of an item's line.
     fn read(&self, placed: PlacedItem) -> Result<(String, String), Fault> {
         let at = usize::try_from(placed.artifact).unwrap_or(usize::MAX);
@@ -284,11 +290,15 @@ impl ReleaseReader<'_> {
         } else {
             (self.state.blob_path(sha256), 0)
         };
-        let mut file = durable::open(&path)?;
-        file.seek(SeekFrom::Start(begin.saturating_add(placed.item.offset))).during("read", &path)?;
-        let mut bytes = Vec::new();
-        let left = size.saturating_sub(placed.item.offset);
-        file.take(LONGEST.min(left)).read_to_end(&mut bytes).during("read", &path)?;
+        let length = usize::try_from(LONGEST.min(size.saturating_sub(placed.item.offset))).unwrap_or_default();
+        let mut bytes = vec![0; length];
+        let mut last = self.last.borrow_mut();
+        // The items come by artifact: each is proven once.
+        let (_, content) = match last.take().filter(|(digest, _)| *digest == sha256) {
+            Some(known) => last.insert(known),
+            None => last.insert((sha256, ProvenFile::open_part(&path, (begin, size), sha256)?)),
+        };
+        content.read_at(placed.item.offset, &mut bytes)?;
         let text = String::from_utf8_lossy(&bytes);
         // An object of JSON has its name in one of the next lines.
         let text = match verdict.shown {

@@ -4,19 +4,18 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
 use super::items::Section;
-use base::error::IoContext as _;
+use base::proven::ProvenFile;
 use base::{Digest, Fault};
 use inspect::item::{Effect, Item, RECORD};
 use inspect::{Kind, Verdict};
 
-/// Items that are held at a time, about: some 12 MB.
-const PORTION: u64 = 250_000;
+/// Items that are held at a time, about: some 24 MB.
+const PORTION: u64 = 500_000;
 
 /// Most items of one release that are held at a time. More than that in one portion have one key, which no honest
 /// content has: those are reported as removed and as added, which says too much and never too little.
@@ -99,7 +98,7 @@ pub(crate) struct ReleaseItems<'a> {
     /// Sections: the records that belong to each artifact.
     pub sections: Vec<Section>,
     /// File of the records.
-    pub file: File,
+    pub file: Rc<ProvenFile>,
 }
 
 /// Range of records to be read, and the artifact that they belong to.
@@ -160,13 +159,10 @@ impl ReleaseItems<'_> {
         tell: &mut dyn FnMut(PlacedItem),
     ) -> Result<(), Fault> {
         for part in parts {
-            let mut file = &self.file;
-            let path = std::path::Path::new("the file `items` of a release");
-            file.seek(SeekFrom::Start(part.first.saturating_mul(RECORD as u64))).during("read", path)?;
-            let mut reader = BufReader::with_capacity(1 << 20, file);
             let mut record = [0; RECORD];
-            for _ in 0..part.count {
-                reader.read_exact(&mut record).during("read", path)?;
+            for number in 0..part.count {
+                let offset = part.first.saturating_add(number).saturating_mul(RECORD as u64);
+                self.file.read_at(offset, &mut record)?;
                 let item = Item::parse(&record).ok_or_else(|| {
                     Fault::damaged("the file `items` of a release", "one of its records cannot be read")
                 })?;

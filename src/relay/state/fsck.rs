@@ -270,7 +270,7 @@ fn check_release(
     let pack = folder.join("pack");
     let (sections, items) = state.items(release)?;
     let count: u64 = sections.iter().map(|section| section.count).sum();
-    if items.metadata().during("read the length of", &folder.join("items"))?.len() != count * RECORD as u64 {
+    if items.length() != count * RECORD as u64 {
         let damaged =
             Fault::damaged(folder.join("items").to_string_lossy(), "its length is not the one that items.json states");
         report.faults.push(damaged.to_string());

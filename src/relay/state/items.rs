@@ -4,13 +4,14 @@
 use std::fs::File;
 use std::io::{BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use super::fsck::digest_of;
 use super::{Release, State};
 use base::digest::Hasher;
 use base::error::IoContext as _;
+use base::proven::ProvenFile;
 use base::{Digest, Fault, durable};
 use inspect::item::{Effect, Item, RECORD};
 
@@ -103,8 +104,8 @@ impl ItemWriter {
         self.records.flush().during("write", &path)?;
         self.records.get_ref().sync_all().during("sync", &path)?;
         let index = durable::replace_json(&self.folder.join("items.json"), &self.sections)?;
-        let file = durable::open(&path)?;
         let records = self.hashed.0.clone().finish();
+        let file = Rc::new(ProvenFile::open(&path, records)?);
         Ok(StoredItems { sections: self.sections.clone(), file, records, index })
     }
 }
@@ -114,7 +115,7 @@ pub(crate) struct StoredItems {
     /// Sections: the records that belong to each artifact.
     pub sections: Vec<Section>,
     /// File of the records.
-    pub file: File,
+    pub file: Rc<ProvenFile>,
     /// Digest of that file.
     pub records: Digest,
     /// Digest of `items.json`.
@@ -123,16 +124,9 @@ pub(crate) struct StoredItems {
 
 impl State {
     /// Opens the items of a release: the sections, and the file of the records, both proven by their digests.
-    pub fn items(&self, release: &Release) -> Result<(Vec<Section>, File), Fault> {
+    pub fn items(&self, release: &Release) -> Result<(Vec<Section>, Rc<ProvenFile>), Fault> {
         let folder = self.release_path(&release.id());
-        let path = folder.join("items");
-        if digest_of(&path, 0, u64::MAX)? != release.digest_of("items")? {
-            return Err(Fault::damaged(
-                path.to_string_lossy(),
-                "the bytes of the file differ from those that were written",
-            ));
-        }
-        let file = durable::open(&path)?;
+        let file = Rc::new(ProvenFile::open(&folder.join("items"), release.digest_of("items")?)?);
         Ok((durable::read_json(&folder.join("items.json"), release.digest_of("items.json")?)?, file))
     }
 }

@@ -5,15 +5,15 @@
 //! about each content that differs from the first one's. Which names a feed had from another stands beside its release.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::Path;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
 use super::compare::{PlacedItem, ReleaseItems, portions_of};
 use super::items::Section;
 use super::{Release, State, Trust};
-use base::error::IoContext as _;
+use base::proven::ProvenFile;
 use base::{Digest, Fault, durable};
 use bundle::ReleaseId;
 use inspect::Verdict;
@@ -61,7 +61,7 @@ impl FollowedNames {
 struct OpenRelease {
     verdicts: Vec<Verdict>,
     sections: Vec<Section>,
-    file: File,
+    file: Rc<ProvenFile>,
 }
 
 impl OpenRelease {
@@ -72,9 +72,9 @@ impl OpenRelease {
     }
 
     /// Items, to be read.
-    fn items(&self) -> Result<ReleaseItems<'_>, Fault> {
-        let file = self.file.try_clone().during("open", Path::new("the file `items` of a release"))?;
-        Ok(ReleaseItems { verdicts: &self.verdicts, sections: self.sections.clone(), file })
+    fn items(&self) -> ReleaseItems<'_> {
+        let file = Rc::clone(&self.file);
+        ReleaseItems { verdicts: &self.verdicts, sections: self.sections.clone(), file }
     }
 }
 
@@ -186,12 +186,12 @@ impl State {
         let before = served.as_ref().map(|it| self.followed_names(it)).transpose()?.unwrap_or_default();
         followed.clone_from(&before);
         let opened = served.map(|served| OpenRelease::open(self, &served)).transpose()?;
-        let items = opened.as_ref().map(OpenRelease::items).transpose()?;
+        let items = opened.as_ref().map(OpenRelease::items);
         let published = items.as_ref().map(|items| PublishedNames { items, followed: &before });
         for id in beside {
             let other = self.release(trust, id)?;
             let theirs = OpenRelease::open(self, &other)?;
-            let common = names_in_common(published.as_ref(), new, &theirs.items()?, &mut followed)?;
+            let common = names_in_common(published.as_ref(), new, &theirs.items(), &mut followed)?;
             found.push((other, common));
         }
         Ok((found, followed))

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::compare::{self, ReleaseItems, compare};
 use super::items::StoredItems;
@@ -104,7 +105,7 @@ impl Staging {
         beside: &[ReleaseId],
         items: &StoredItems,
     ) -> Result<(BTreeMap<String, u64>, FollowedNames), Fault> {
-        let file = items.file.try_clone().during("open", &self.folder)?;
+        let file = Rc::clone(&items.file);
         let new = ReleaseItems { verdicts, sections: items.sections.clone(), file };
         let (found, followed) = self.state.names_beside(trust, (id, &new), beside)?;
         let shared = found.into_iter().filter(|(_, common)| common.count > 0);
