@@ -20,6 +20,7 @@ use tracing::error;
 
 use super::Server;
 use super::checked_stream::AnsweredItems;
+use super::connection_limit::ConnectionPlace;
 use super::content::Proof;
 use super::first_bytes::{FirstBytesTap, Watched};
 use super::index::{Index, ServedItem};
@@ -51,11 +52,13 @@ pub(crate) struct Stop {
     pub server: watch::Receiver<bool>,
     /// Signal that the TLS settings which the connection was accepted with have changed.
     pub accepted: Option<watch::Receiver<()>>,
+    /// Place of the connection: it ends at once when another gets that.
+    pub place: Arc<ConnectionPlace>,
 }
 
 impl Stop {
     async fn asked(&mut self) {
-        let Self { server, accepted } = self;
+        let Self { server, accepted, .. } = self;
         let changed = async {
             match accepted {
                 Some(accepted) => _ = accepted.changed().await,
@@ -79,7 +82,7 @@ pub(crate) async fn run<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let watched = Arc::new(Watched::begin());
+    let watched = Arc::new(Watched::begin(Arc::clone(&stop.place)));
     let place = LocalNames { names: Arc::clone(&service.names), local: peer.listener.ip() };
     let io = TokioIo::new(FirstBytesTap::new(stream, Arc::clone(&watched)));
     let answerer = Answerer { service: &service, peer: &peer, place: &place, watched: &watched, items: &items };
@@ -102,6 +105,8 @@ pub(crate) async fn run<S>(
                 stopping = true;
                 Pin::new(&mut connection).graceful_shutdown();
             }
+            // What it was refused is on record all the same.
+            () = watched.place.lost() => break Ok(()),
         }
     };
     if let Some(item) = items.broken() {
@@ -122,7 +127,10 @@ pub(crate) async fn run<S>(
     let _ = stream.shutdown().await;
     let refused = watched.refused.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(mut attempt) = refused {
-        linger(&mut stream).await;
+        tokio::select! {
+            () = linger(&mut stream) => {}
+            () = watched.place.lost() => {}
+        }
         attempt.bytes_received = watched.received();
         service.evidence.record(*attempt);
     }
@@ -178,6 +186,7 @@ impl<'a> Answerer<'a> {
     fn answer(self, request: Request<Incoming>) -> Answering<'a> {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
         self.service.counts.requests.fetch_add(1, Relaxed);
+        self.watched.place.note_request();
         // One set from beginning to end, whatever is published meanwhile.
         let index = self.service.index.load();
         let response = match decide(&request, self.place, &index.guard) {

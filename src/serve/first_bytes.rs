@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use crate::connection_limit::ConnectionPlace;
 use crate::journal::Attempt;
 
 /// Most bytes that are remembered of a broken request's beginning.
@@ -22,6 +23,8 @@ const REMEMBERED_ALIEN: usize = 4096;
 /// Facts that a connection's parts share.
 pub struct Watched {
     started: Instant,
+    /// Place among all connections.
+    pub place: Arc<ConnectionPlace>,
     received: AtomicU64,
     /// Milliseconds from `started` to the last byte written, or to the beginning.
     moved: AtomicU64,
@@ -34,10 +37,11 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// A connection begins.
-    pub fn begin() -> Self {
+    /// A connection begins, in its place among all.
+    pub fn begin(place: Arc<ConnectionPlace>) -> Self {
         Self {
             started: Instant::now(),
+            place,
             received: AtomicU64::new(0),
             moved: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
@@ -72,6 +76,7 @@ impl Watched {
         if wrote.is_ready() {
             let now = self.started.elapsed().as_millis();
             self.moved.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
+            self.place.note_use();
         }
         self.blocked.store(wrote.is_pending(), Ordering::Relaxed);
     }

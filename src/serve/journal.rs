@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::path::Path;
 
 use base::{Fault, Timestamp, durable};
@@ -140,4 +141,16 @@ pub struct Attempt {
     pub status: u16,
     /// Bytes that came on the connection, the request's head included.
     pub bytes_received: u64,
+}
+
+impl Attempt {
+    /// Network of the agent, as a number: its address, or of IPv6 the network, within which addresses are the agent's to
+    /// choose.
+    pub fn network(&self) -> u128 {
+        match self.agent.parse() {
+            Ok(IpAddr::V6(address)) => address.to_bits() >> 64,
+            Ok(IpAddr::V4(address)) => u128::from(address.to_bits()) << 64,
+            Err(_) => u128::MAX,
+        }
+    }
 }

@@ -17,6 +17,7 @@ use tracing::{debug, info};
 
 use super::checked_stream::{AnsweredItems, CheckedStream};
 use super::connection::{self, Stop, TimeLimits};
+use super::connection_limit::ConnectionPlace;
 use super::peer::{Peer, attempt};
 use super::request::{LocalNames, is_own};
 use super::settings::Settings;
@@ -141,13 +142,18 @@ async fn accept(listener: TcpListener, mut entrance: ListenerContext) {
             turn_away(stream, entrance.tls.is_some() || entrance.tripwire);
             continue;
         };
+        if permit.has_ended_other {
+            entrance.service.counts.turned_away.fetch_add(1, Relaxed);
+            debug!(agent = %agent.ip(), "{} got the place of an agent with more: too many connections are open", agent.ip());
+        }
         let entrance = entrance.clone();
         tokio::spawn(async move {
+            let place = Arc::clone(&permit.place);
             if entrance.tripwire {
                 let names = Arc::clone(&entrance.service.names);
-                Box::pin(trip(entrance.service, stream, agent, names)).await;
+                Box::pin(trip(entrance.service, stream, agent, names, &place)).await;
             } else {
-                greet(stream, agent, entrance).await;
+                greet(stream, agent, entrance, place).await;
             }
             drop(permit);
         });
@@ -164,16 +170,30 @@ fn turn_away(mut stream: TcpStream, tls: bool) {
 }
 
 /// Speaks TLS if the listener does, and hands the stream on.
-async fn greet(stream: TcpStream, agent: SocketAddr, entrance: ListenerContext) {
+async fn greet(stream: TcpStream, agent: SocketAddr, entrance: ListenerContext, place: Arc<ConnectionPlace>) {
     let Ok(listener) = stream.local_addr() else { return };
     let peer = Peer { agent, listener, sni: None, certificate: None };
     let answered = AnsweredItems::new();
     let stream = CheckedStream::new(stream, Arc::clone(&answered));
     let ListenerContext { service, tls, limits, stop, .. } = entrance;
     match tls {
-        None => connection::run(service, stream, (peer, answered), limits, Stop { server: stop, accepted: None }).await,
+        None => {
+            let stop = Stop { server: stop, accepted: None, place };
+            connection::run(service, stream, (peer, answered), limits, stop).await;
+        }
         // Boxed: the larger half would make every plain connection as large.
-        Some(tls) => Box::pin(greet_tls(service, stream, (peer, answered), tls, limits, stop)).await,
+        Some(tls) => {
+            let stop = Stop { server: stop, accepted: None, place };
+            Box::pin(greet_tls(service, stream, (peer, answered), tls, limits, stop)).await;
+        }
+    }
+}
+
+/// Result of work that is done in time, and before another connection gets this one's place.
+async fn in_time<T>(limit: Duration, place: &ConnectionPlace, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = tokio::time::timeout(limit, work) => done.ok(),
+        () = place.lost() => None,
     }
 }
 
@@ -183,17 +203,17 @@ async fn greet_tls(
     (mut peer, answered): (Peer, Arc<AnsweredItems>),
     tls: Arc<Tls>,
     limits: TimeLimits,
-    stop: watch::Receiver<bool>,
+    mut stop: Stop,
 ) {
     let agent = peer.agent;
-    let hello = tokio::time::timeout(limits.head, LazyConfigAcceptor::new(Acceptor::default(), stream)).await;
+    let hello = in_time(limits.head, &stop.place, LazyConfigAcceptor::new(Acceptor::default(), stream)).await;
     let start = match hello {
-        Ok(Ok(start)) => start,
-        Ok(Err(_)) => {
+        Some(Ok(start)) => start,
+        Some(Err(_)) => {
             let label = Label::new("not-tls", false);
             return service.evidence.record(attempt(&peer, &label, "", "", &hyper::HeaderMap::new(), 0));
         }
-        Err(_) => {
+        None => {
             debug!(agent = %agent.ip(), "a connection from {} was closed: no TLS greeting came in time", agent.ip());
             return;
         }
@@ -208,14 +228,14 @@ async fn greet_tls(
         return service.evidence.record(attempt(&peer, &label, "", "", &hyper::HeaderMap::new(), 0));
     }
     let (config, changes) = tls.accept();
-    let handshake = tokio::time::timeout(limits.head, start.into_stream(config));
+    let handshake = in_time(limits.head, &stop.place, start.into_stream(config));
     let (handshake, refused) = REFUSED
         .scope(RefCell::default(), async {
             let handshake = handshake.await;
             (handshake, REFUSED.with(RefCell::take))
         })
         .await;
-    let Ok(Ok(stream)) = handshake else {
+    let Some(Ok(stream)) = handshake else {
         if refused.is_some() {
             peer.certificate = refused;
             service.counts.refused.fetch_add(1, Relaxed);
@@ -226,6 +246,6 @@ async fn greet_tls(
         return;
     };
     peer.certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()).map(client_name);
-    let stop = Stop { server: stop, accepted: Some(changes) };
+    stop.accepted = Some(changes);
     Box::pin(connection::run(service, stream, (peer, answered), limits, stop)).await;
 }

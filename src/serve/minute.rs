@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::journal::Attempt;
@@ -147,17 +146,11 @@ fn length(attempt: &Attempt) -> usize {
     if attempt.label == FOREIGN_LOOK_UP { 0 } else { uncut_length(&attempt.target) + name }
 }
 
-/// Key of an agent: the name of its certificate, else its address; of IPv6 the network, within which addresses are
-/// the agent's to choose.
+/// Key of an agent: the name of its certificate, else its network.
 fn agent_key(attempt: &Attempt, hasher: &RandomState) -> u64 {
-    let network = match attempt.agent.parse() {
-        Ok(IpAddr::V6(address)) => address.to_bits() >> 64,
-        Ok(IpAddr::V4(address)) => u128::from(address.to_bits()) << 64,
-        Err(_) => u128::MAX,
-    };
     match &attempt.certificate {
         Some(name) => hasher.hash_one((0_u8, name)),
-        None => hasher.hash_one((1_u8, network)),
+        None => hasher.hash_one((1_u8, attempt.network())),
     }
 }
 

@@ -35,7 +35,7 @@ pub struct Settings {
     /// Path of a list of vendors' endpoints (kind `gaprelay-endpoints`) in the channels, as
     /// `CHANNEL/PATH`: it is added to the one that ships with the program. Only that one, if left out.
     pub endpoints: Option<String>,
-    /// Most connections at one time. Default 4096; more get 503.
+    /// Most connections at one time. Default 4096; one more gets the place of an agent that has more, or 503.
     pub connections: u64,
     /// Most connections at one time from one address. Default 256; more get 503.
     pub connections_per_address: u64,

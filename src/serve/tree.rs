@@ -16,13 +16,14 @@ use super::set::BytesPlace;
 pub const FORMAT: &str = "gaprelay-tuf/1";
 
 /// A repository.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Tree {
     /// Always `gaprelay-tuf/1`.
     pub format: String,
-    /// The version of timestamp and snapshot: entries of the import log when it was made, so that it only rises.
+    /// Number of the tree: entries of the import log when it was made, so that it only rises. Timestamp and snapshot have it
+    /// as their version, unless targets were taken out since, which changes no metadata.
     pub version: u64,
     /// When it was made.
     pub made: Timestamp,
@@ -32,6 +33,10 @@ pub struct Tree {
     pub metadata: BTreeMap<String, String>,
     /// Targets by `<sha256>.<name>`.
     pub targets: BTreeMap<String, TreeFile>,
+    /// Releases that the targets are of, as FEED/VERSION, with the digests of their manifests; none in trees of earlier
+    /// versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub releases: BTreeMap<String, Digest>,
 }
 
 /// Sources of a repository, and their time: read where the rest does not matter.
@@ -54,4 +59,7 @@ pub struct TreeFile {
     pub sha256: Digest,
     /// Place of the bytes.
     pub place: BytesPlace,
+    /// Release that the target is of, as FEED/VERSION; none for what the relay says itself, and in trees of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
 }

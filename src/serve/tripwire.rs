@@ -13,6 +13,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 use super::Server;
+use super::connection_limit::ConnectionPlace;
 use super::first_bytes::alien;
 use super::peer::{Peer, attempt, sni_of};
 use super::request::{LocalNames, is_own, without_port};
@@ -29,7 +30,13 @@ const LINE: usize = 160;
 const HEADERS: usize = 64;
 
 /// Takes what a client says first, records it, and lets the connection end.
-pub(crate) async fn trip(service: Arc<Server>, mut stream: TcpStream, agent: SocketAddr, names: Arc<[String]>) {
+pub(crate) async fn trip(
+    service: Arc<Server>,
+    mut stream: TcpStream,
+    agent: SocketAddr,
+    names: Arc<[String]>,
+    place: &ConnectionPlace,
+) {
     let Ok(listener) = stream.local_addr() else { return };
     let mut first = Vec::with_capacity(1024);
     let listen = async {
@@ -40,8 +47,11 @@ pub(crate) async fn trip(service: Arc<Server>, mut stream: TcpStream, agent: Soc
             }
         }
     };
-    // Whoever says nothing has knocked all the same.
-    let _ = tokio::time::timeout(TIME_LIMIT, listen).await;
+    // Whoever says nothing, or loses the place to another, has knocked all the same.
+    tokio::select! {
+        _ = tokio::time::timeout(TIME_LIMIT, listen) => {}
+        () = place.lost() => {}
+    }
     let peer = Peer { agent, listener, sni: None, certificate: None };
     let place = LocalNames { names, local: listener.ip() };
     let mut attempt = describe(&first, &peer, &place, &service.index.load().guard);

@@ -59,21 +59,25 @@ static void strike(int signal) {
 
 __attribute__((constructor)) static void who(void) {
     char line[4096];
-    int fd = open("/proc/self/cmdline", O_RDONLY), supervised = 0;
+    int fd = open("/proc/self/cmdline", O_RDONLY), supervised = 0, piped = 0;
     ssize_t length = fd < 0 ? 0 : read(fd, line, sizeof line - 1);
     if (fd >= 0) close(fd);
     line[length > 0 ? length : 0] = 0;
     const char *command = "";
     for (char *word = line; word < line + length; word += strlen(word) + 1) {
         if (!strcmp(word, "reader") || !strcmp(word, "examiner")) role = word[0] == 'r' ? "reader" : "examiner";
-        if (!strcmp(word, "sinkhole") || !strcmp(word, "post")) role = word[0] == 's' ? "sinkhole" : "post";
+        if (!strcmp(word, "post")) role = "post";
+        if (!strcmp(word, "sinkhole")) command = "sinkhole";
         if (!strcmp(word, "serve")) command = "server";
         if (!strcmp(word, "review")) role = "review";
         if (!strcmp(word, "export")) role = "exporter";
         if (!strcmp(word, "import")) command = "import";
         if (!strcmp(word, "attempt") || !strcmp(word, "wait")) return;
         supervised |= !strcmp(word, "--supervised");
+        piped |= !strcmp(word, "--pipes");
     }
+    // Its supervisor has the same word, and no sockets.
+    if (!strcmp(command, "sinkhole") && piped) role = "sinkhole";
     const char *once = getenv("HOSTILE_ONCE"), *wanted = getenv("HOSTILE_ROLE");
     if (once && wanted && !strcmp(role, wanted)) {
         int first = open(once, O_CREAT | O_EXCL | O_WRONLY, 0600);

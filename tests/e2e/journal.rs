@@ -105,16 +105,143 @@ fn a_journal_of_any_length_stops_no_command() {
     let found = labels(&world);
     assert!(found.contains(&"needle".into()) && found.len() <= 7, "{found:?}");
     assert_eq!(fs::metadata(journal(&world)).unwrap().len(), 0);
-    // As many lines as fit, none of which can be read.
+    // As many lines as fit, none of which can be read: a share of them is stored, and the rest counted.
     write(&journal(&world), &"x\n".repeat(100_000));
     write(&journal(&world), &line(1, "behind"));
     let begun = Instant::now();
     in_time(&world, &["settle"]).expect(0);
     assert!(begun.elapsed() < Duration::from_secs(50));
+    assert!(labels(&world).contains(&"behind".into()));
+    let stored = labels(&world).iter().filter(|label| *label == "journal-damaged").count();
+    assert!((100..2000).contains(&stored), "{stored}");
+    assert_eq!(counted(&world, "journal-flood") + stored as u64, 100_000 + found.len() as u64 - 1);
+}
+
+/// Number of attempts that entries of this label count.
+fn counted(world: &World, label: &str) -> u64 {
+    let attempts = world.attempts().into_iter().filter(|attempt| attempt["label"] == label);
+    attempts.map(|attempt| attempt["count"].as_u64().unwrap()).sum()
+}
+
+/// Bytes of all files below a folder of the state.
+fn size_of(world: &World, folder: &str) -> u64 {
+    let (mut folders, mut bytes) = (vec![world.state().join(folder)], 0);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let meta = entry.metadata().unwrap();
+            if meta.is_dir() { folders.push(entry.path()) } else { bytes += meta.len() }
+        }
+    }
+    bytes
+}
+
+/// Runs a command at a later time.
+fn later(world: &World, by: &str, args: &[&str]) -> Ran {
+    let command = world.command(args);
+    let mut late = Command::new("faketime");
+    late.args(["-f", by]).arg(command.get_program()).args(command.get_args());
+    run(late.env("GAPRELAY_STATE", world.state()))
+}
+
+/// A server that was taken over writes as much as it can: the log takes no more than its budget and says how much there
+/// was, and what stood before, beside and after the flood is on record.
+#[test]
+fn a_taken_over_server_fills_no_disk_and_hides_nothing() {
+    let world = World::new();
+    let of = |agent: &str, label: &str| line(1, label).replace("10.0.0.1", agent);
+    write(&journal(&world), &of("10.9.0.1", "before"));
     in_time(&world, &["settle"]).expect(0);
+    // In the name of one agent: another beside it is seen.
+    write(&journal(&world), &of("10.0.0.1", "noise").repeat(20_000));
+    write(&journal(&world), &of("10.9.0.2", "beside"));
+    let ran = in_time(&world, &["settle"]).expect(0);
+    assert!(ran.err.contains("lines of the servers' journal are counted"), "{}", ran.err);
+    // In the names of as many as it likes, run after run.
+    let mut lines = 20_000;
+    for run in 0..3_u32 {
+        let flood: String = (0..60_000_u32)
+            .map(|number| of(&format!("10.{}.{}.{}", run + 1, number / 256, number % 256), "many"))
+            .collect();
+        lines += 60_000;
+        write(&journal(&world), &flood);
+        in_time(&world, &["settle"]).expect(0);
+    }
+    let size = size_of(&world, "log/access");
+    assert!(size < 6 << 20, "{size} bytes were stored");
+    if !has("faketime") {
+        skipped("another time needs faketime");
+        return;
+    }
+    write(&journal(&world), &of("10.9.0.3", "after"));
+    later(&world, "+90m", &["settle"]).expect(0);
     let found = labels(&world);
-    assert_eq!((found.last().unwrap().as_str(), found.len()), ("behind", world.attempts().len()));
-    assert!(found.iter().filter(|label| *label == "journal-damaged").count() >= 100_000);
+    for needle in ["before", "beside", "after"] {
+        assert_eq!(found.iter().filter(|label| *label == needle).count(), 1, "{needle}");
+    }
+    let stored = found.iter().filter(|label| ["noise", "many"].contains(&label.as_str())).count() as u64;
+    assert_eq!(counted(&world, "journal-flood") + stored, lines, "each line is stored or counted");
+    assert!(size_of(&world, "log/access") < 6 << 20);
+    // The record of downloads is bounded likewise.
+    let long = "x".repeat(1000);
+    let pull = |number: u32| {
+        json!({ "id": 1, "pulled": "2026-01-01T00:00:00Z", "count": 1, "agent": format!("{number}{long}"),
+            "program": long, "feed": format!("{number}{long}"), "version": 1, "path": long, "whole": true })
+    };
+    for turn in 0..4 {
+        let pulls: String = (0..4000).map(|number| format!("{}\n", pull(turn * 4000 + number))).collect();
+        write(&journal(&world), &pulls);
+        in_time(&world, &["settle"]).expect(0);
+    }
+    assert!(size_of(&world, "log/access") < (6 << 20) + (32 << 20));
+}
+
+/// Officers' pages that were taken over hand in as much as they can: what does not count fills no log, and what an officer
+/// signed counts, wherever it stands.
+#[test]
+fn taken_over_pages_fill_no_log_and_stop_no_officer() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    let slot = world.state().join("inbox/slot");
+    let item = |text: &str, signature: &str| {
+        let line = json!({ "at": "2026-01-01T00:00:00Z", "text": text.as_bytes(), "signature": signature.as_bytes() });
+        format!("{line}\n")
+    };
+    let before = size_of(&world, "log/import");
+    for run in 0..3 {
+        let flood: String = (0..20_000).map(|number| item(&format!("junk {run} {number}"), "")).collect();
+        write(&slot, &flood);
+        let begun = Instant::now();
+        let ran = in_time(&world, &["settle"]);
+        assert_eq!(ran.code, Some(3), "{}", ran.err);
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        assert!(run > 0 || ran.err.contains("[inbox-flood]"), "{}", ran.err);
+    }
+    let refused = |world: &World| world.log("import").iter().filter(|e| e["type"] == "statement-refused").count();
+    assert!(size_of(&world, "log/import") - before < 1 << 20, "{} entries", refused(&world));
+    // Behind such a flood an officer's withdrawal is handed in.
+    let args = ["approve", "feed/1", "--officer", "officer", "--reason", "bad", "--decision", "withdraw"];
+    let text = world.relay(&args).expect(0).out;
+    let signature = world.officer.sign(text.as_bytes(), "x");
+    write(&slot, &(0..20_000).map(|number| item(&format!("junk {number}"), "")).collect::<String>());
+    write(&slot, &item(&text, &signature));
+    in_time(&world, &["settle"]);
+    assert!(world.log("import").iter().any(|event| event["decision"] == "withdraw"), "the withdrawal is gone");
+    // Handed in again and again, in ever new forms: it is refused, and that is recorded within bounds.
+    let entries = refused(&world);
+    for run in 0..3 {
+        let again = |number| {
+            item(&text, &signature.replacen("untrusted comment: ", &format!("untrusted comment: {run}{number}"), 1))
+        };
+        write(&slot, &(0..600).map(again).collect::<String>());
+        in_time(&world, &["settle"]);
+    }
+    assert!(refused(&world) - entries < 300, "{} entries", refused(&world) - entries);
+    if has("faketime") {
+        later(&world, "+90m", &["settle"]);
+        let last = world.log("import").pop().unwrap();
+        assert_eq!(last["reason"], "inbox-flood", "{last}");
+    }
 }
 
 /// The taking in of the journal cut at every durable step: each line is an entry, once.

@@ -459,6 +459,43 @@ fn the_command_names_the_damage() {
     assert!(ran.err.contains("entry 0:"), "{}", ran.err);
 }
 
+/// An access log that was swapped or cut takes no evidence, which would be gone with it; and it keeps no withdrawal from
+/// being followed, nor lets anything new be shown.
+#[test]
+fn a_swapped_access_log_takes_no_evidence_and_stops_no_withdrawal() {
+    let world = World::new();
+    let attempt = |label: &str| {
+        let line = serde_json::json!({ "id": 1, "at": "2026-01-01T00:00:00Z", "count": 1, "label": label, "submission": true,
+            "agent": "10.0.0.1", "port": 1, "listener": "10.0.0.2:80", "method": "PUT", "target": "/x", "status": 405,
+            "bytes_received": 9 });
+        fs::write(world.state().join("log/access/journal"), format!("{line}\n")).unwrap();
+    };
+    let (access, saved) = (world.state().join("log/access"), world.path("access"));
+    copy(&access, &saved);
+    world.publish("feed", 1, ONE);
+    attempt("one");
+    world.relay(&["settle"]).expect(0);
+    let kept = world.path("kept");
+    copy(&access, &kept);
+    copy(&saved, &access);
+    attempt("two");
+    let ran = world.relay(&["settle"]).expect(4);
+    assert!(ran.err.contains("shorter than the import log says"), "{}", ran.err);
+    let journal = fs::read_to_string(access.join("journal")).unwrap();
+    assert!(journal.contains("\"two\""), "the evidence went into a log that is not ours: {journal}");
+    let args = ["approve", "feed/1", "--officer", "officer", "--reason", "bad", "--decision", "withdraw"];
+    let text = world.relay(&args).expect(0).out;
+    world.hand_in("feed/1", &text, &world.officer.sign(text.as_bytes(), "x"));
+    let shown = world.relay(&["status", "--json"]).json();
+    assert_eq!(shown["channels"][0]["releases"], serde_json::json!([]), "{shown}");
+    // The log restored, the evidence is there.
+    fs::copy(access.join("journal"), kept.join("journal")).unwrap();
+    copy(&kept, &access);
+    world.relay(&["settle"]).expect(0);
+    let labels: Vec<_> = world.attempts().iter().map(|it| it["label"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(labels, ["one", "two"]);
+}
+
 /// The server's journal cut at every byte: what is whole becomes an entry, what is not is evidence too, and nothing
 /// stops.
 #[test]

@@ -120,6 +120,10 @@ fn what_a_second_publisher_or_an_evaluator_signed_as_well_passes() {
     // An evaluator signs the bundle itself.
     bring(&world, &far, 3, true);
     assert_eq!(reasons(3), [Value::Null, Value::Null]);
+    // What officers took back agrees with nothing any more.
+    world.decide("auto/1", "officer", &world.officer, "withdraw").expect(0);
+    bring(&world, &far, 4, false);
+    assert_eq!(reasons(4), ["origin-not-agreed", "origin-not-agreed"]);
 }
 
 /// What officers took back, or denied, agrees with nothing.

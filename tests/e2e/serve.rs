@@ -434,6 +434,69 @@ fn limits_hold_and_a_stop_lets_downloads_finish() {
     assert!(Answer::of(&text).body.as_bytes() == list, "the download was cut");
 }
 
+/// A connection from this address of the loopback network.
+fn connect_from(server: &Server, host: u8) -> TcpStream {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&socket, &std::net::SocketAddr::from(([127, 0, 0, host], 0))).unwrap();
+    connect(&socket, &server.address.parse::<std::net::SocketAddr>().unwrap()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+/// Addresses that take all connections, idle or in the middle of downloads that they do not take, keep no other from its
+/// updates, and end no download of one that has fewer.
+#[test]
+fn some_agents_keep_no_other_from_its_updates() {
+    let config = CONFIG.replace(
+        "listen = [\"127.0.0.1:0\"]",
+        "listen = [\"127.0.0.1:0\"]\nconnections = 12\nconnections_per_address = 4",
+    );
+    let world = World::with_config(&config);
+    let list: Vec<u8> = digests(200_000);
+    world.publish("feed", 1, &[("l.txt", &list, "sha256-list")]);
+    let server = Server::start(&world, "serve");
+    // An honest agent begins a download, and is slow.
+    let mut slow = server.connect();
+    write!(slow, "GET /c/l.txt HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address).unwrap();
+    let mut first = [0; 1000];
+    slow.read_exact(&mut first).unwrap();
+    let mut crowd = Vec::new();
+    for host in [2, 3, 4] {
+        for number in 0..4 {
+            let mut stream = connect_from(&server, host);
+            if number > 0 {
+                write!(stream, "GET /c/l.txt HTTP/1.1\r\nHost: {}\r\n\r\n", server.address).unwrap();
+            }
+            crowd.push(stream);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    for host in 10..40 {
+        let mut stream = connect_from(&server, host);
+        write!(stream, "GET /-/health HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address).unwrap();
+        let mut out = String::new();
+        let _ = stream.read_to_string(&mut out);
+        assert_eq!(Answer::of(&out).status, 200, "{host}: {out}");
+    }
+    let mut rest = Vec::new();
+    slow.read_to_end(&mut rest).unwrap();
+    let text = String::from_utf8([first.as_slice(), &rest].concat()).unwrap();
+    assert!(Answer::of(&text).body.as_bytes() == list, "the download was cut");
+    // What one of them tries to send is on record, though its place was wanted.
+    let crowd: Vec<TcpStream> = (0..12).map(|number| connect_from(&server, 50 + number / 4)).collect();
+    let mut upload = connect_from(&server, 60);
+    write!(upload, "PUT /x HTTP/1.1\r\nHost: {}\r\nContent-Length: 100000\r\n\r\n", server.address).unwrap();
+    // As long as it takes to be read, which is not as long as its end is waited for.
+    std::thread::sleep(Duration::from_millis(300));
+    let others: Vec<TcpStream> = (0..12).map(|number| connect_from(&server, 70 + number)).collect();
+    drop((upload, others, crowd));
+    server.stop();
+    world.relay(&["settle"]).expect(0);
+    assert!(world.attempts().iter().any(|attempt| attempt["agent"] == "127.0.0.60"), "{:?}", world.attempts());
+}
+
 #[test]
 fn up_settles_and_serves_and_starts_the_server_again() {
     let world = World::new();

@@ -313,6 +313,45 @@ fn up_keeps_it_running() {
     assert!(told.contains("the sinkhole process ended"), "{told}");
 }
 
+/// A UDP forwarder that was taken over does not go on when the process that started it is gone, nor when the resolver is.
+#[test]
+fn no_forwarder_outlives_its_supervisor() {
+    let world = world("");
+    let children = |pid: u32| -> Vec<u32> {
+        let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        list.split_whitespace().map(|id| id.parse().unwrap()).collect()
+    };
+    let has_word = |pid: u32, word: &str| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|b| *b == 0).any(|part| part == word.as_bytes())
+    };
+    let signal = |pid: u32, signal| {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    };
+    for of in ["supervisor", "resolver"] {
+        let mut sinkhole = Sinkhole::start(&mut world.command(&["sinkhole"]));
+        let supervisor = sinkhole.daemon.id();
+        // Neither is started by a process that is confined: the kernel would let that end nobody.
+        let status = std::fs::read_to_string(format!("/proc/{supervisor}/status")).unwrap();
+        assert!(status.contains("Seccomp:\t0"), "{status}");
+        let post = children(supervisor).into_iter().find(|pid| has_word(*pid, "post")).unwrap();
+        let resolver = children(supervisor).into_iter().find(|pid| has_word(*pid, "--pipes")).unwrap();
+        // It looks at its sockets no more.
+        signal(post, rustix::process::Signal::STOP);
+        signal(if of == "supervisor" { supervisor } else { resolver }, rustix::process::Signal::KILL);
+        sinkhole.daemon.wait();
+        for _ in 0..100 {
+            if !has_word(post, "post") && !has_word(resolver, "sinkhole") {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert!(!has_word(post, "post"), "the forwarder outlives the {of}");
+        assert!(!has_word(resolver, "sinkhole"), "the resolver outlives the {of}");
+    }
+}
+
 #[test]
 fn a_config_that_cannot_be_answered_from_is_told() {
     let told = |more: &str| {

@@ -128,6 +128,15 @@ impl Repository {
         panic!("version {version} is not served");
     }
 
+    /// Waits until a server that runs shows the tree of the pointer: it looks every 200 ms, and a full second is enough.
+    fn shown_number(&self, server: &Server) {
+        let name = |tree: &Tree| tree.targets.keys().next().cloned().unwrap_or_default();
+        for _ in 0..20 {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        assert_eq!(server.get(&format!("/-/tuf/targets/{}", name(&self.tree())), "").status, 200);
+    }
+
     fn site(&self, version: u64) -> Ran {
         self.bring("site", version, &["--tuf-sign", "site.pem"])
     }
@@ -633,6 +642,58 @@ fn a_withdrawal_serves_nothing_of_it_and_the_timer_signs_anew() {
         run(&mut command).expect(0);
         assert!(repository.tree().version > tree.version);
     }
+}
+
+/// A withdrawn target is served no longer where no new tree can be made: its key is gone, another feed is damaged, the role
+/// was signed by a stranger. All else stays, and a client is told plainly.
+#[test]
+fn a_withdrawn_target_is_gone_whatever_keeps_a_new_tree_from_being_made() {
+    let Some(repository) = Repository::new() else { return };
+    let world = &repository.world;
+    repository.bring("trust", 1, &[]).expect(0);
+    repository.site(1).expect(0);
+    fs::write(repository.path("site/a.hdb"), HASHES.repeat(2)).unwrap();
+    repository.site(2).expect(0);
+    let tree = repository.tree();
+    let of = |ending: &str| tree.targets.keys().find(|name| name.ends_with(ending)).unwrap().clone();
+    let (bad, good) = (of(".site--a.hdb"), of(".site--rules--r.rules"));
+    let (key, aside) = (world.state().join("log/tuf.key"), world.path("tuf.key"));
+    fs::rename(&key, &aside).unwrap();
+    let server = Server::start(world, "serve");
+    let ask = |name: &str| server.get(&format!("/-/tuf/targets/{name}"), "").status;
+    assert_eq!((ask(&bad), ask(&good)), (200, 200));
+    // A newer release that no tree can show yet takes nothing away.
+    fs::write(repository.path("site/b.hdb"), EICAR).unwrap();
+    repository.site(3);
+    assert_eq!(repository.tree(), tree, "the former tree stays");
+    for version in [3, 2] {
+        let ran = world.decide(&format!("site/{version}"), "officer", &world.officer, "withdraw").expect(3);
+        assert!(ran.out.contains("tuf-refused"), "{}", ran.out);
+    }
+    repository.shown_number(&server);
+    assert_eq!((ask(&bad), ask(&good)), (404, 200));
+    let cut = repository.tree();
+    assert_eq!(cut.metadata, tree.metadata, "what was signed stays");
+    assert!(cut.version > tree.version && !cut.targets.contains_key(&bad) && cut.targets.contains_key(&good));
+    // What stays is of a release that stands.
+    assert!(cut.releases.keys().all(|release| release != "site/2"), "{:?}", cut.releases);
+    world.relay(&["settle"]).expect(3);
+    assert_eq!(repository.tree(), cut, "once");
+    if let Some(ran) = repository.pull(&server.url(""), "client", &["site--a.hdb"]) {
+        assert!(ran.code != Some(0) && ran.err.contains("404"), "{} {}", ran.out, ran.err);
+    }
+    // The last one of the feed: with no channel that has it, nothing of it is there.
+    world.decide("site/1", "officer", &world.officer, "withdraw").expect(3);
+    repository.shown_number(&server);
+    assert_eq!(ask(&good), 404);
+    assert!(repository.tree().targets.keys().all(|name| !name.contains(".site--")));
+    assert_eq!(server.get("/-/tuf/timestamp.json", "").status, 200);
+    // With the key a new tree is made.
+    fs::rename(&aside, &key).unwrap();
+    world.relay(&["settle"]).expect(0);
+    assert!(repository.tree().version > cut.version);
+    server.stop();
+    world.fsck();
 }
 
 /// The other stock client, `tough`, beginning with this root: a target's bytes, or what it says.

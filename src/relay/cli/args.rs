@@ -349,6 +349,12 @@ pub(crate) struct SinkholeArgs {
     /// Process id of the supervisor; this process ends with it. `up` starts its sinkhole so.
     #[arg(long, hide = true, value_name = "PID")]
     pub supervised: Option<i32>,
+    /// Numbers of the sockets that the supervisor passes; makes this process the resolver.
+    #[arg(long, hide = true, value_name = "NUMBERS", value_delimiter = ',', requires = "supervised")]
+    pub pipes: Vec<u32>,
+    /// Addresses of the UDP forwarders, whose sockets are the first of those.
+    #[arg(long, hide = true, value_name = "ADDRESSES", value_delimiter = ',', requires = "supervised")]
+    pub forwarders: Vec<SocketAddr>,
 }
 
 /// Arguments of `refusals`.

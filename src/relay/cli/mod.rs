@@ -93,6 +93,7 @@ pub fn relay() -> ExitCode {
 /// The descriptors that a command expects of the process that started it.
 fn expected(command: &Command) -> Expected<'_> {
     match command {
+        Command::Sinkhole(args) if !args.pipes.is_empty() => Expected::Pipes(&args.pipes),
         Command::Serve(_) | Command::Sinkhole(_) | Command::Review(_) => Expected::Sockets,
         Command::Up(_) => Expected::NoSockets,
         Command::Import(import) if import.keeper.supervised.is_some() => Expected::Pipes(&import.keeper.pipes),
@@ -118,7 +119,7 @@ fn run(relay: RelayArgs, sockets: Sockets) -> Result<Ended, Error> {
         Command::Policy { command } => policy::run(root, &command),
         Command::Serve(serve) => serve::run(&State::open(root)?, &serve, sockets),
         Command::Review(args) => review::run(&State::open(root)?, &args, sockets),
-        Command::Sinkhole(args) => sinkhole::run(&State::open(root)?, &args, sockets),
+        Command::Sinkhole(args) => sinkhole::run(&State::open(root)?, &args, relay.log, sockets),
         Command::Up(args) => console::up(root, &args, relay.log),
         Command::Log { command } => match command {
             LogCommand::Show(show) => log::show(&State::open(root)?, &show),

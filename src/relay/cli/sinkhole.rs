@@ -1,15 +1,21 @@
-//! `gaprelay sinkhole`: DNS server for the names in the config.
+//! `gaprelay sinkhole`: DNS server for the names in the config. This process supervises: it reads nothing from the network,
+//! and is not confined. It starts the UDP forwarders and the resolver, which end with it: the kernel lets no confined
+//! process end another, not even by its own end.
 
-use std::io::PipeReader;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::Signal;
+use tokio::process::Child;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{args, selftest};
 use crate::processes::sockets::{LookUps, Sockets};
+use crate::processes::stderr::StderrRelay;
 use crate::rights::ProcessRole;
 use crate::sinkhole::zones::Zones;
 use crate::sinkhole::{QuerySockets, forwarder, run as answer};
@@ -17,15 +23,20 @@ use crate::state::State;
 use base::error::IoContext as _;
 use base::{Error, Fault};
 use config::Config;
-use sandbox::worker::{end_with, our_id, ourselves, start};
+use sandbox::worker::{end_with, our_id, ourselves, start_awaited, stop};
 use terminal::Ended;
+use terminal::diagnostics::LogArgs;
+use terminal::relayed::Speaker;
 
-/// Answers DNS queries until the process is stopped.
-pub(crate) fn run(state: &State, args: &args::SinkholeArgs, sockets: Sockets) -> Result<Ended, Error> {
+/// Answers DNS queries until the process is stopped: as the supervisor, or, with sockets of one, as its resolver.
+pub(crate) fn run(state: &State, args: &args::SinkholeArgs, log: LogArgs, sockets: Sockets) -> Result<Ended, Error> {
     if let Some(supervisor) = args.supervised {
         end_with(supervisor, Signal::KILL)?;
     }
     let config = state.config()?;
+    if !args.pipes.is_empty() {
+        return resolve(state, &config, args, sockets);
+    }
     if sockets.is_empty() && config.dns.listen.is_empty() {
         return Err(Fault::Config(
             "the sinkhole has no address: set dns.listen in config.toml, for example dns.listen = [\"10.0.0.5:53\"]"
@@ -33,18 +44,89 @@ pub(crate) fn run(state: &State, args: &args::SinkholeArgs, sockets: Sockets) ->
         )
         .into());
     }
-    let zones = Zones::load(&config.dns, state.root())?;
-    let proof = selftest::before(state.root(), &[ProcessRole::Sinkhole, ProcessRole::UdpForwarder], &config)?;
-    let (packets, listeners) = if sockets.is_empty() { bind_all(&config)? } else { sockets.look_ups()? };
-    let mut sockets = QuerySockets { forwarders: Vec::new(), said: Vec::new(), listeners };
-    for (address, socket) in packets {
-        let (forwarder, said) = start_forwarder(state.root(), socket)?;
-        sockets.forwarders.push((address, forwarder));
-        sockets.said.push(said);
+    let look_ups = if sockets.is_empty() { bind_all(&config)? } else { sockets.look_ups()? };
+    let ended = supervise(state.root(), log, look_ups)?;
+    match (ended.code().and_then(|code| u8::try_from(code).ok()), ended.signal()) {
+        (Some(code), _) => Ok(Ended::As(code)),
+        (None, signal) => Err(Fault::Killed { role: "sinkhole", signal: signal.unwrap_or_default() }.into()),
     }
+}
+
+/// Starts a UDP forwarder for each UDP socket, and the resolver, and waits for that. A signal to this process stops the
+/// resolver in order; the forwarders end after it, however it ended.
+fn supervise(root: &Path, log: LogArgs, (packets, listeners): LookUps) -> Result<ExitStatus, Fault> {
+    let resolver = Path::new("the resolver");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().during("wait for", resolver)?;
+    let stderr = StderrRelay::default();
+    let ended = runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt()).during("wait for", resolver)?;
+        let mut terminate = signal(SignalKind::terminate()).during("wait for", resolver)?;
+        let (mut forwarders, mut addresses, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+        for (address, socket) in packets {
+            let (forwarder, end) = start_forwarder(root, socket, &stderr)?;
+            forwarders.push(forwarder);
+            addresses.push(address.to_string());
+            ends.push(end);
+        }
+        ends.extend(listeners.into_iter().map(OwnedFd::from));
+        let mut command = ourselves(root);
+        command.args(log.to_args()).args(["sinkhole", "--supervised", &our_id()]);
+        let mut numbers = Vec::new();
+        for end in &ends {
+            // No other process is started from here on that would get them too.
+            fcntl_setfd(end, FdFlags::empty()).map_err(Into::into).during("pass on", Path::new("a socket"))?;
+            numbers.push(end.as_raw_fd().to_string());
+        }
+        command.args(["--pipes", &numbers.join(",")]);
+        if !addresses.is_empty() {
+            command.args(["--forwarders", &addresses.join(",")]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        stderr.attach(&mut command, Speaker::Service)?;
+        let mut child = start_awaited(command)?;
+        drop(ends);
+        let ended = loop {
+            tokio::select! {
+                ended = child.wait() => break ended.during("wait for", resolver),
+                _ = interrupt.recv() => stop(&child),
+                _ = terminate.recv() => stop(&child),
+            }
+        };
+        for forwarder in &mut forwarders {
+            // One that cannot be ended now ends with this process.
+            let _ = forwarder.kill().await;
+        }
+        ended
+    });
+    if ended.is_ok() {
+        // All of them are gone, and what they said last is shown.
+        stderr.finish();
+    }
+    ended
+}
+
+/// Starts a UDP forwarder with the socket; returns it, and the resolver's end of the pair of sockets.
+fn start_forwarder(root: &Path, socket: OwnedFd, stderr: &StderrRelay) -> Result<(Child, OwnedFd), Fault> {
+    let (end, theirs) = forwarder::pair().during("make", Path::new("a pair of sockets"))?;
+    let mut command = ourselves(root);
+    command.args(["worker", "post", "--supervisor", &our_id()]).stdin(Stdio::from(socket)).stdout(Stdio::from(theirs));
+    stderr.attach(&mut command, Speaker::Worker("UDP forwarder"))?;
+    Ok((start_awaited(command)?, end))
+}
+
+/// Answers, on the sockets that the supervisor passed: the ends of the pairs to the UDP forwarders, then the listeners.
+fn resolve(state: &State, config: &Config, args: &args::SinkholeArgs, sockets: Sockets) -> Result<Ended, Error> {
+    let zones = Zones::load(&config.dns, state.root())?;
+    let proof = selftest::before(state.root(), &[ProcessRole::Sinkhole, ProcessRole::UdpForwarder], config)?;
+    let mut passed = sockets.pipes();
+    let listeners = passed.split_off(passed.len().min(args.forwarders.len())).into_iter().map(TcpListener::from);
+    let sockets = QuerySockets {
+        forwarders: args.forwarders.iter().copied().zip(passed).collect(),
+        listeners: listeners.collect(),
+    };
     std::env::set_current_dir(state.root()).during("enter", state.root())?;
     let inside = State::open(Path::new("."))?;
-    answer(&inside, &config, zones, sockets, proof)?;
+    answer(&inside, config, zones, sockets, proof)?;
     Ok(Ended::Well)
 }
 
@@ -77,15 +159,4 @@ fn bind(address: SocketAddr) -> Result<(OwnedFd, TcpListener), Fault> {
             return both.during("listen on", Path::new(&address.to_string()));
         }
     }
-}
-
-/// Starts a UDP forwarder with the socket; returns our end of the pair of sockets, and of the pipe that is its standard
-/// error. The forwarder ends with this process.
-fn start_forwarder(root: &Path, socket: OwnedFd) -> Result<(OwnedFd, PipeReader), Fault> {
-    let (said, says) = std::io::pipe().during("open", Path::new("a pipe for standard error"))?;
-    let (ours, theirs) = forwarder::pair().during("make", Path::new("a pair of sockets"))?;
-    let mut command = ourselves(root);
-    command.args(["worker", "post", "--supervisor", &our_id()]);
-    start(command.stdin(Stdio::from(socket)).stdout(Stdio::from(theirs)).stderr(says))?;
-    Ok((ours, said))
 }

@@ -31,7 +31,7 @@ use inspect::{Demands, Examiners, OriginDemand, examine};
 use media::{Document, Medium, MediumBundle, Mount, Spooled, Surveyed};
 use outcome::{copy_event, outcome_event};
 use rotation::KeyringOutcome;
-use shown::{shown_versions, stands};
+use shown::{shown_versions, signed_by_others};
 
 use bundle::{Envelope, Manifest, Novelty, Rules, Verified, trust};
 
@@ -345,9 +345,7 @@ fn admit(
     let policy = keeper.config.policy_of(&wanted)?;
     let demands = keeper.config.demands(manifest, verified.signers())?;
     let asks = demands.iter().any(|demand| demand.asked == OriginDemand::Agreement);
-    let by_others =
-        || keeper.state.signed_by_others(&keeper.trust, &manifest.publisher, |release| stands(keeper, release));
-    let agreed = if asks { by_others()? } else { BTreeSet::new() };
+    let agreed = if asks { signed_by_others(keeper, &manifest.publisher)? } else { BTreeSet::new() };
     let taken = taken_names(keeper, manifest)?;
     let demands = Demands { rules: &demands, agreed: Some(&agreed), taken: Some(&taken) };
     let terms = policy::terms(&wanted, &policy, verified.signers(), demands);

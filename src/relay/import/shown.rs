@@ -1,11 +1,10 @@
-//! Versions that the channels of a feed show.
+//! Versions that the channels of a feed show, and what other publishers signed.
 
 use std::collections::BTreeSet;
 
 use crate::keeper::Keeper;
 use crate::publish::status::closed_status;
-use crate::state::Release;
-use base::Fault;
+use base::{Digest, Fault};
 
 /// Versions of a feed that its channels show.
 pub(super) fn shown_versions(keeper: &Keeper, feed: &str) -> Result<BTreeSet<u64>, Fault> {
@@ -17,9 +16,22 @@ pub(super) fn shown_versions(keeper: &Keeper, feed: &str) -> Result<BTreeSet<u64
     Ok(shown)
 }
 
-/// True if what a release brought may count for another: it was not refused or withdrawn, and nothing of it is denied.
-pub(super) fn stands(keeper: &Keeper, release: &Release) -> bool {
-    let feed = keeper.config.feed(&release.feed);
-    let is_open = |feed| closed_status(keeper.trust.statements(&release.id()), feed).is_none();
-    feed.is_some_and(is_open) && !keeper.is_denied(release)
+/// Digests of all artifacts that publishers other than this one have signed, and that were kept, in the releases that stand: what
+/// officers refused, withdrew or deny agrees with nothing.
+pub(super) fn signed_by_others(keeper: &Keeper, publisher: &str) -> Result<BTreeSet<Digest>, Fault> {
+    let mut signed = BTreeSet::new();
+    for id in keeper.trust.kept_releases() {
+        let feed = keeper.config.feed(&id.feed);
+        // Of what is closed nothing need be read: it may be damaged.
+        if feed.is_none_or(|feed| closed_status(keeper.trust.statements(&id), feed).is_some()) {
+            continue;
+        }
+        let release = keeper.state.release(&keeper.trust, &id)?;
+        if release.publisher != publisher && !keeper.is_denied(&release) {
+            let verdicts = keeper.state.verdicts(&release)?;
+            let kept = verdicts.iter().filter(|verdict| verdict.kept().is_some());
+            signed.extend(kept.map(|verdict| verdict.sha256));
+        }
+    }
+    Ok(signed)
 }

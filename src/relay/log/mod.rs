@@ -2,6 +2,7 @@
 //! the server's journal into entries. Appending runs in the keeper; other processes read. Out of scope: the tree, notes
 //! and proofs (crate `tlog`), and the pages and commands that show entries.
 
+pub(crate) mod budget;
 pub(crate) mod entry;
 pub(crate) mod interrupted;
 pub mod journal;

@@ -18,6 +18,8 @@ const AGENTS: usize = 10_000;
 const FEEDS: usize = 64;
 /// Longest file that is read, in bytes.
 const LONGEST: u64 = 256 << 20;
+/// Longest file that is written, in bytes: several times what 10,000 agents need that are honest.
+const LARGEST: usize = 32 << 20;
 /// Longest text of a download that is recorded, in bytes.
 const LONGEST_TEXT: usize = 1024;
 
@@ -117,10 +119,16 @@ impl Agents {
         for pull in pulls {
             agents.add(&mut places, pull);
         }
-        agents.forget_oldest();
-        let bytes = serde_json::to_vec(&agents)
-            .map_err(|_| Fault::Internal("the record of agents' downloads cannot be written"))?;
-        durable::replace_derived(&folder.join(NAME), &bytes)
+        let mut most = AGENTS;
+        loop {
+            agents.forget_oldest(most);
+            let bytes = serde_json::to_vec(&agents)
+                .map_err(|_| Fault::Internal("the record of agents' downloads cannot be written"))?;
+            if bytes.len() <= LARGEST || agents.agents.is_empty() {
+                return durable::replace_derived(&folder.join(NAME), &bytes);
+            }
+            most = agents.agents.len() / 2;
+        }
     }
 
     /// Adds a line; `places` are those of the agents by their keys.
@@ -147,12 +155,12 @@ impl Agents {
         }
     }
 
-    /// Drops the agents whose last download is the oldest.
-    fn forget_oldest(&mut self) {
-        if self.agents.len() > AGENTS {
+    /// Drops the agents whose last download is the oldest, until so many are left.
+    fn forget_oldest(&mut self, most: usize) {
+        if self.agents.len() > most {
             let last = |agent: &Agent| agent.feeds.values().map(|pulled| pulled.last).max();
             self.agents.sort_by_key(|agent| std::cmp::Reverse(last(agent)));
-            self.agents.truncate(AGENTS);
+            self.agents.truncate(most);
         }
     }
 }
@@ -201,5 +209,23 @@ mod tests {
             !agents.agents.iter().any(|agent| agent.address == "a1")
                 && agents.agents.iter().any(|a| a.address == "a51")
         );
+    }
+
+    /// A server that was taken over writes texts as long as are believed; the file stays within bounds.
+    #[test]
+    fn the_record_is_bounded_in_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = "x".repeat(1000);
+        let pulls = (1..=AGENTS as u64).map(|id| Pull {
+            program: long.clone(),
+            path: long.clone(),
+            feed: format!("{long}{id}"),
+            ..pull(id, &format!("{long}{id}"), 1, true)
+        });
+        Agents::record(folder.path(), pulls.collect()).unwrap();
+        let length = std::fs::metadata(folder.path().join(NAME)).unwrap().len();
+        assert!((1 << 20..=LARGEST as u64).contains(&length), "{length}");
+        let agents = Agents::load(folder.path()).unwrap();
+        assert!(agents.agents.iter().any(|agent| agent.address.ends_with("x10000")), "the newest stay");
     }
 }

@@ -28,7 +28,7 @@ use serve::journal::{LARGEST, LONGEST_LINE};
 /// Most bytes that a run takes.
 const BYTES: u64 = 16 << 20;
 /// Most lines that a run takes.
-const LINES: usize = 1 << 16;
+const LINES: usize = 1 << 18;
 /// Bytes before the offset that the record knows.
 const TAIL: u64 = 4 << 10;
 /// Number of tries to get the lock, and the pause between two: who appends holds it for a moment.
@@ -98,6 +98,11 @@ impl TakenFile {
             taken.save()?;
         }
         Ok(taken)
+    }
+
+    /// Number of lines that were ever taken.
+    pub(crate) fn lines(&self) -> u64 {
+        self.record.lines
     }
 
     /// True if a cut run added entries to the log, which has so many now, and could not record it.

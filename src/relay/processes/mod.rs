@@ -6,7 +6,8 @@
 //! import (supervisor) ─┬─ keeper
 //!                      ├─ a reader for each medium
 //!                      └─ examiners, one a bundle
-//! sinkhole ── a UDP forwarder for each address
+//! sinkhole (supervisor) ─┬─ a UDP forwarder for each address
+//!                        └─ resolver
 //! selftest ── a process for each role and layer, which tries to get out
 //! ```
 

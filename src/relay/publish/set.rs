@@ -43,7 +43,7 @@ pub(crate) fn make_set(
     generation: u64,
     now: Timestamp,
 ) -> Result<(Set, Option<Refusal>), Fault> {
-    let taken = taken_names(former, inputs);
+    let taken = names_of_others(former, inputs);
     // One beside each, as a rule: of a hundred thousand files none is moved to make room for the next.
     let mut files = Vec::with_capacity(inputs.iter().map(|input| 2 * input.verdicts.len()).sum::<usize>() + 1);
     let (mut members, mut beside) = (Vec::new(), Vec::new());
@@ -128,7 +128,7 @@ pub(crate) fn make_set(
 type TakenNames<'a> = BTreeMap<(&'a str, &'a str), Arc<str>>;
 
 /// Finds the files whose names belong to another feed.
-fn taken_names<'a>(former: Option<&Set>, inputs: &[&'a SetInput]) -> TakenNames<'a> {
+fn names_of_others<'a>(former: Option<&Set>, inputs: &[&'a SetInput]) -> TakenNames<'a> {
     let mut taken = BTreeMap::new();
     if inputs.len() < 2 {
         return taken;

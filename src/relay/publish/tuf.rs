@@ -37,11 +37,21 @@ pub(crate) struct TreeParts {
     /// Set that each channel shows.
     pub sets: BTreeMap<String, Digest>,
     /// The files that channels show.
-    pub files: Vec<SetFile>,
+    pub files: Vec<ShownFile>,
     /// Artifacts that are withheld, stripped or behind, for the relay's notice.
     pub notice: Value,
     /// The import log's signed head, for agents as its outside memory.
     pub checkpoint: String,
+}
+
+/// File that a channel shows.
+pub(crate) struct ShownFile {
+    /// The file.
+    pub file: SetFile,
+    /// The release that it is of.
+    pub release: ReleaseId,
+    /// Digest of that release's manifest.
+    pub manifest: Digest,
 }
 
 /// The version that metadata says it has, before anybody has checked it: good to name it by.
@@ -65,7 +75,8 @@ pub(crate) fn make_tree(
         Ok(file(&signed, &[(public.id(), key.sign(&bytes).to_bytes())]))
     };
     let (metadata, sets) = (parts.roots.clone(), parts.sets.clone());
-    let mut tree = Tree { format: FORMAT.into(), version, made: now, sets, metadata, targets: BTreeMap::new() };
+    let (targets, releases) = (BTreeMap::new(), BTreeMap::new());
+    let mut tree = Tree { format: FORMAT.into(), version, made: now, sets, metadata, targets, releases };
     let mut snapshot = BTreeMap::new();
     let mut add = |tree: &mut Tree, role: &str, text: String, version: u64| {
         snapshot.insert(format!("{role}.json"), Meta { version });
@@ -90,7 +101,8 @@ pub(crate) fn make_tree(
         let (size, sha256) = (text.len() as u64, Digest::of(text.as_bytes()));
         let hashes = BTreeMap::from([("sha256".to_owned(), sha256.to_string())]);
         targets.insert(name.to_owned(), TufTarget { length: size, hashes });
-        tree.targets.insert(format!("{sha256}.{name}"), TreeFile { size, sha256, place: BytesPlace::Inline(text) });
+        let place = BytesPlace::Inline(text);
+        tree.targets.insert(format!("{sha256}.{name}"), TreeFile { size, sha256, place, release: None });
     }
     let notice = TufTargets { version, expires, targets, delegations: None };
     add(&mut tree, NOTICE, sign(signed_part("targets", &notice)?)?, version);
@@ -115,16 +127,56 @@ fn feed_metadata(tree: &Tree) -> BTreeMap<String, String> {
 }
 
 /// Targets that are served: files that a role has signed under the name of their feed and path, byte for byte.
-fn take_targets(tree: &mut Tree, checked: &CheckedTree, files: &[SetFile]) {
-    for served in files {
+fn take_targets(tree: &mut Tree, checked: &CheckedTree, files: &[ShownFile]) {
+    for ShownFile { file: served, release, manifest } in files {
         let name = target_name(&served.feed, &served.path);
         let signed = checked.roles.get(&*served.feed).and_then(|role| role.targets.get(&name));
         let digest = served.sha256.to_string();
         if signed.is_some_and(|it| it.length == served.size && it.hashes.get("sha256") == Some(&digest)) {
-            let kept = TreeFile { size: served.size, sha256: served.sha256, place: served.place.clone() };
+            let release = release.to_string();
+            tree.releases.insert(release.clone(), *manifest);
+            let place = served.place.clone();
+            let kept = TreeFile { size: served.size, sha256: served.sha256, place, release: Some(release) };
             tree.targets.insert(format!("{digest}.{name}"), kept);
         }
     }
+}
+
+/// Roles of feeds in a tree, with their versions, as the log has them.
+pub(crate) fn feed_roles(tree: &Tree) -> Vec<String> {
+    feed_metadata(tree).iter().map(|(feed, text)| format!("{feed}/{}", claimed_version(text))).collect()
+}
+
+/// Takes targets of these releases out of a tree, whose metadata stays as it is; of those that `shown` still has, the bytes
+/// stay. Gives whether there were any. A target of no known release is taken out if it is not shown.
+pub(crate) fn take_out(
+    tree: &mut Tree,
+    has_fallen: impl Fn(&str, Digest) -> bool,
+    shown: impl FnOnce() -> Result<Vec<ShownFile>, Fault>,
+) -> Result<bool, Fault> {
+    let fallen: Vec<&String> = tree.releases.iter().filter(|(id, it)| has_fallen(id, **it)).map(|(id, _)| id).collect();
+    let is_of_them = |target: &TreeFile| match &target.release {
+        Some(release) => fallen.contains(&release),
+        None => !matches!(target.place, BytesPlace::Inline(_)),
+    };
+    let mut out: Vec<String> =
+        tree.targets.iter().filter(|(_, target)| is_of_them(target)).map(|(name, _)| name.clone()).collect();
+    if out.is_empty() {
+        return Ok(false);
+    }
+    // What another release has under that name, too, is of that one now.
+    for ShownFile { file, release, manifest } in shown()? {
+        let name = format!("{}.{}", file.sha256, target_name(&file.feed, &file.path));
+        if let (true, Some(target)) = (out.contains(&name), tree.targets.get_mut(&name)) {
+            (target.place, target.release) = (file.place, Some(release.to_string()));
+            tree.releases.insert(release.to_string(), manifest);
+            out.retain(|it| *it != name);
+        }
+    }
+    tree.targets.retain(|name, _| !out.contains(name));
+    let used: Vec<&String> = tree.targets.values().filter_map(|target| target.release.as_ref()).collect();
+    tree.releases.retain(|id, _| used.contains(&id));
+    Ok(true)
 }
 
 impl State {

@@ -58,7 +58,8 @@ pub(super) fn drop_fallen(keeper: &mut Keeper, settled: &mut SettleReport) -> Re
 
 fn drop_fallen_of(keeper: &mut Keeper, channel: &Channel, settled: &mut SettleReport) -> Result<(), Fault> {
     let shown = keeper.state.members(&keeper.trust, channel.name.get_ref())?;
-    let stands: Vec<&SetMember> = shown.iter().filter(|member| !has_fallen(keeper, member)).collect();
+    let stands: Vec<&SetMember> =
+        shown.iter().filter(|member| !has_fallen(keeper, &id_of(member), member.manifest)).collect();
     if stands.len() == shown.len() {
         return Ok(());
     }
@@ -78,19 +79,18 @@ fn shrink_channel(keeper: &mut Keeper, channel: &Channel, settled: &mut SettleRe
     let name = channel.name.get_ref();
     let Some(current) = keeper.trust.shown(name) else { return Ok(()) };
     let (_, former) = keeper.state.set(name, current)?;
-    if former.releases.iter().any(|member| has_fallen(keeper, member)) {
-        let set = without(&former, |member| has_fallen(keeper, member), keeper.now);
+    if former.releases.iter().any(|member| has_fallen(keeper, &id_of(member), member.manifest)) {
+        let set = without(&former, |member| has_fallen(keeper, &id_of(member), member.manifest), keeper.now);
         switch_channel(keeper, &set, settled)?;
     }
     Ok(())
 }
 
-/// True if the import log says that a member must not be shown any more: its files need not be read for that.
-fn has_fallen(keeper: &Keeper, member: &SetMember) -> bool {
-    let id = id_of(member);
-    let is_accepted = keeper.trust.accepted_manifest(&id.feed, id.version) == Some(member.manifest);
+/// True if the import log says that a release must not be shown any more: its files need not be read for that.
+pub(super) fn has_fallen(keeper: &Keeper, id: &ReleaseId, manifest: Digest) -> bool {
+    let is_accepted = keeper.trust.accepted_manifest(&id.feed, id.version) == Some(manifest);
     let feed = keeper.config.feed(&id.feed).filter(|_| is_accepted);
-    feed.is_none_or(|feed| closed_status(keeper.trust.statements(&id), feed).is_some())
+    feed.is_none_or(|feed| closed_status(keeper.trust.statements(id), feed).is_some())
 }
 
 fn id_of(member: &SetMember) -> ReleaseId {
@@ -174,7 +174,9 @@ fn switch_channel(keeper: &mut Keeper, set: &Set, settled: &mut SettleReport) ->
 /// The release of a set's member, if it may still be shown.
 fn standing(keeper: &Keeper, member: &SetMember) -> Result<Option<Release>, Fault> {
     let id = id_of(member);
-    let Some(feed) = keeper.config.feed(&id.feed).filter(|_| !has_fallen(keeper, member)) else { return Ok(None) };
+    let Some(feed) = keeper.config.feed(&id.feed).filter(|_| !has_fallen(keeper, &id, member.manifest)) else {
+        return Ok(None);
+    };
     let release = keeper.state.release(&keeper.trust, &id)?;
     let stands = keeper.trust.status(&release, feed, (&keeper.config, &keeper.keyring));
     Ok((stands == ReleaseStatus::Approved).then_some(release))

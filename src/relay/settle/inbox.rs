@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use super::submission::{CosignedNote, InboxItem, SubmittedStatement, is_item, read_line, store};
+use super::pages::PagesBudget;
+use super::submission::{CosignedNote, InboxItem, SubmittedStatement, is_item, is_of_pages};
 use super::{SettleReport, append_once, directive, statement};
 use crate::keeper::Keeper;
 use crate::log::Event;
-use crate::log::taken::{FileLimits, TakenFile};
-use crate::rights::{ProcessRole, SLOT};
+use crate::rights::ProcessRole;
 use crate::state::release::read_json;
 use base::{Digest, Error, Fault, Reason, Refusal, durable};
 use bundle::directive::Directive;
@@ -20,41 +20,23 @@ use tlog::cosigned;
 /// out of the inbox. A cut anywhere leaves it there, and the next run takes it; what is in the log already is not
 /// appended again.
 pub(super) fn judge_items(keeper: &mut Keeper, report: &mut SettleReport) -> Result<(), Fault> {
-    // Stopping is safe: lines leave the slot only after all of them are in the inbox, where the same line is one item.
-    let limits = FileLimits { piece: usize::try_from(SLOT).unwrap_or(usize::MAX), full: SLOT };
-    TakenFile::open(&keeper.state.slot(), limits, 0)?.take(|lines, _| {
-        lines.iter().try_for_each(|line| store(&keeper.state, &read_line(line, keeper.now))).map(|()| 0)
-    })?;
+    let mut pages = PagesBudget::open(keeper);
+    pages.take_slot(keeper)?;
     let mut first = Ok(());
     for name in durable::names(&keeper.state.inbox())?.into_iter().filter(|name| is_item(name)) {
+        let path = keeper.state.inbox().join(&name);
+        let budget = is_of_pages(&name).then_some(&mut pages);
         // Going on is safe: an item that caused a fault of ours stays in the inbox, and changed nothing.
-        first = first.and(judge_item(keeper, &keeper.state.inbox().join(&name), report));
+        first = first.and(Judging { keeper, report, budget }.judge_item(&path));
     }
-    first
+    first.and(pages.close(keeper, report))
 }
 
-fn judge_item(keeper: &mut Keeper, path: &Path, report: &mut SettleReport) -> Result<(), Fault> {
-    match read_json(path)? {
-        InboxItem::Statement(statement) => judge_statement(keeper, &statement, report)?,
-        InboxItem::Cosigned(cosigned) => judge_cosigned(keeper, &cosigned, report)?,
-        InboxItem::Proof(proof) => judge_self_test(keeper, *proof, report)?,
-    }
-    durable::remove(path)
-}
-
-/// Judges a statement or a directive. A refusal is reported and logged once.
-fn judge_statement(
-    keeper: &mut Keeper,
-    submitted: &SubmittedStatement,
-    report: &mut SettleReport,
-) -> Result<(), Fault> {
-    let taken = if Directive::is_one(&submitted.text) {
-        directive::accept(keeper, submitted, report)
-    } else {
-        statement::accept(keeper, submitted, report)
-    };
-    let statement = Digest::of(&submitted.text);
-    record_refused_item(keeper, taken, report, |reason, detail| Event::StatementRefused { reason, detail, statement })
+/// Judging of one item: whom it changes, and what it may cause to be recorded if it came from the pages.
+struct Judging<'a> {
+    keeper: &'a mut Keeper,
+    report: &'a mut SettleReport,
+    budget: Option<&'a mut PagesBudget>,
 }
 
 /// Logs and reports that a statement does not count for one of its releases.
@@ -64,62 +46,98 @@ pub(super) fn record_refusal(
     text: &[u8],
     report: &mut SettleReport,
 ) -> Result<(), Fault> {
-    let statement = Digest::of(text);
-    let event = |reason, detail| Event::StatementRefused { reason, detail, statement };
-    record_refused_item(keeper, Err(refusal.into()), report, event)
+    let Refusal { reason, detail } = refusal.clone();
+    append_once(keeper, vec![Event::StatementRefused { reason, detail, statement: Digest::of(text) }])?;
+    report.refused.push(refusal);
+    Ok(())
 }
 
-/// Judges the self-test that the pages wrote of themselves: it is their word, and of no other role.
-fn judge_self_test(keeper: &mut Keeper, mut result: SelfTest, report: &mut SettleReport) -> Result<(), Fault> {
-    let own = ProcessRole::Review.rights().name;
-    if result.is_of(std::iter::once(own)) {
-        result.by = Some(own.to_owned());
-        return append_once(keeper, vec![Event::SelfTest(result)]);
-    }
-    let detail = format!(
-        "a self-test of {} roles came from the pages, which may say what their own process proved",
-        result.roles.len()
-    );
-    let refused = Err(Error::refused(Reason::SelfTestForeign, detail));
-    let statement = Digest::of(&serde_json::to_vec(&result).unwrap_or_default());
-    record_refused_item(keeper, refused, report, |reason, detail| Event::StatementRefused { reason, detail, statement })
-}
-
-/// Logs and reports an inbox item that is refused; returns a fault of the relay.
-fn record_refused_item(
-    keeper: &mut Keeper,
-    taken: Result<(), Error>,
-    report: &mut SettleReport,
-    event: impl FnOnce(Reason, String) -> Event,
-) -> Result<(), Fault> {
-    match taken {
-        Ok(()) => Ok(()),
-        // Going on is safe: an item that is refused changed nothing.
-        Err(Error::Refused(refusal)) => {
-            append_once(keeper, vec![event(refusal.reason, refusal.detail.clone())])?;
-            report.refused.push(refusal);
-            Ok(())
+impl Judging<'_> {
+    fn judge_item(mut self, path: &Path) -> Result<(), Fault> {
+        match read_json(path)? {
+            InboxItem::Statement(statement) => self.judge_statement(&statement)?,
+            InboxItem::Cosigned(cosigned) => self.judge_cosigned(&cosigned)?,
+            InboxItem::Proof(proof) => self.judge_self_test(*proof)?,
         }
-        Err(Error::Fault(fault)) => Err(fault),
+        durable::remove(path)
     }
-}
 
-/// Judges a cosigned head. Stopping is safe: it is in the log before it is kept, and a cut between the two makes the next
-/// run take it again.
-fn judge_cosigned(keeper: &mut Keeper, submitted: &CosignedNote, report: &mut SettleReport) -> Result<(), Fault> {
-    let folder = keeper.state.import_log();
-    let vkey = read_vkey(&folder)?;
-    let policy = keeper.config.witness.as_ref().map(|witness| witness.policy.clone()).unwrap_or_default();
-    let latest = keeper.now.plus(keeper.config.clock.tolerance.0);
-    let (head, witnesses) = match cosigned::judge(&folder, &vkey, &policy, &submitted.cosigned, latest) {
-        Ok(judged) => judged,
-        Err(error) => {
-            let event = |reason, detail| Event::CosignatureRefused { reason, detail };
-            return record_refused_item(keeper, Err(error), report, event);
+    /// True if the log takes this entry: always, but of the pages only within their budget.
+    fn allows(&mut self, source: &str, event: &Event) -> bool {
+        self.budget.as_mut().is_none_or(|budget| budget.allows(source, event))
+    }
+
+    /// Judges a statement or a directive. A refusal is reported and logged once.
+    fn judge_statement(&mut self, submitted: &SubmittedStatement) -> Result<(), Fault> {
+        let taken = if Directive::is_one(&submitted.text) {
+            directive::accept(self.keeper, submitted, self.report)
+        } else {
+            statement::accept(self.keeper, submitted, self.report)
+        };
+        let statement = Digest::of(&submitted.text);
+        self.record_refused(taken, |reason, detail| Event::StatementRefused { reason, detail, statement })
+    }
+
+    /// Judges the self-test that the pages wrote of themselves: it is their word, and of no other role.
+    fn judge_self_test(&mut self, mut result: SelfTest) -> Result<(), Fault> {
+        let own = ProcessRole::Review.rights().name;
+        if result.is_of(std::iter::once(own)) {
+            result.by = Some(own.to_owned());
+            let event = Event::SelfTest(result);
+            return if self.allows(own, &event) { append_once(self.keeper, vec![event]) } else { Ok(()) };
         }
-    };
-    let (size, quorum) = (head.head.size, head.is_met);
-    report.cosigned.push((size, witnesses.clone(), quorum));
-    append_once(keeper, vec![Event::Cosigned { size, witnesses, quorum }])?;
-    cosigned::keep(&folder, &vkey, &policy, &head)
+        let detail = format!(
+            "a self-test of {} roles came from the pages, which may say what their own process proved",
+            result.roles.len()
+        );
+        let refused = Err(Error::refused(Reason::SelfTestForeign, detail));
+        let statement = Digest::of(&serde_json::to_vec(&result).unwrap_or_default());
+        self.record_refused(refused, |reason, detail| Event::StatementRefused { reason, detail, statement })
+    }
+
+    /// Logs and reports an inbox item that is refused; returns a fault of the relay.
+    fn record_refused(
+        &mut self,
+        taken: Result<(), Error>,
+        event: impl FnOnce(Reason, String) -> Event,
+    ) -> Result<(), Fault> {
+        match taken {
+            Ok(()) => Ok(()),
+            // Going on is safe: an item that is refused changed nothing.
+            Err(Error::Refused(refusal)) => {
+                let event = event(refusal.reason, refusal.detail.clone());
+                if self.allows(refusal.reason.code(), &event) {
+                    append_once(self.keeper, vec![event])?;
+                    self.report.refused.push(refusal);
+                }
+                Ok(())
+            }
+            Err(Error::Fault(fault)) => Err(fault),
+        }
+    }
+
+    /// Judges a cosigned head. Stopping is safe: it is in the log before it is kept, and a cut between the two makes the next
+    /// run take it again.
+    fn judge_cosigned(&mut self, submitted: &CosignedNote) -> Result<(), Fault> {
+        let keeper = &*self.keeper;
+        let folder = keeper.state.import_log();
+        let vkey = read_vkey(&folder)?;
+        let policy = keeper.config.witness.as_ref().map(|witness| witness.policy.clone()).unwrap_or_default();
+        let latest = keeper.now.plus(keeper.config.clock.tolerance.0);
+        let (head, witnesses) = match cosigned::judge(&folder, &vkey, &policy, &submitted.cosigned, latest) {
+            Ok(judged) => judged,
+            Err(error) => {
+                return self.record_refused(Err(error), |reason, detail| Event::CosignatureRefused { reason, detail });
+            }
+        };
+        let (size, quorum) = (head.head.size, head.is_met);
+        let event = Event::Cosigned { size, witnesses: witnesses.clone(), quorum };
+        // A head that is not taken now is handed in again: witnesses sign it again, or a newer one.
+        if !self.allows(event.kind(), &event) {
+            return Ok(());
+        }
+        self.report.cosigned.push((size, witnesses, quorum));
+        append_once(self.keeper, vec![event])?;
+        cosigned::keep(&folder, &vkey, &policy, &head)
+    }
 }

@@ -7,6 +7,7 @@ pub(crate) mod draft;
 mod evidence;
 mod grounds;
 mod inbox;
+mod pages;
 pub mod repair;
 mod statement;
 mod submission;
@@ -95,23 +96,34 @@ pub struct AcceptedDirective {
 /// goes on.
 pub fn settle(keeper: &mut Keeper) -> Result<SettleReport, Fault> {
     let mut settled = SettleReport::default();
-    // 1. What the server saw becomes entries of the access log. A cut leaves the lines in the journal.
-    let (evidence, head) = evidence::collect(keeper)?;
-    settled.evidence = evidence;
-    // 2. The import log holds the access log's head. A cut leaves the former one there, which the log grew from.
-    evidence::anchor_access_log(keeper, &head)?;
-    // 3. Each channel shows what the log says it does. A cut leaves it for the next run.
-    channels::mend_pointers(keeper, &mut settled)?;
-    // 4. Each statement counts or does not. A cut leaves it in the inbox, and in the log at most once. One that causes a
+    // 1. What the server saw becomes entries of the access log, whose head the import log holds. A cut leaves the lines in
+    //    the journal, and the former head there, which the log grew from.
+    let opened = evidence::collect(keeper).and_then(|evidence| {
+        settled.evidence = evidence;
+        // 2. Each channel shows what the log says it does. A cut leaves it for the next run.
+        channels::mend_pointers(keeper, &mut settled)
+    });
+    if let Err(fault) = opened {
+        // Nothing new is shown beside a log or a pointer that is damaged; what no longer stands leaves all the same.
+        settle_between(keeper)?;
+        return Err(fault);
+    }
+    // 3. Each statement counts or does not. A cut leaves it in the inbox, and in the log at most once. One that causes a
     //    fault stays there, and stops neither those behind it nor what they decide.
     let judged = inbox::judge_items(keeper, &mut settled);
-    // 5. Each channel shows the newest approved release of each of its feeds. A cut leaves the former set there.
-    channels::update_channels(keeper, &mut settled)?;
-    judged?;
-    // 6. And the repository for TUF clients shows what the channels do. A cut leaves the former one there.
-    match tuf::update_tree(keeper) {
-        Ok(Some(version)) => settled.published.push((CHANNEL.to_owned(), version)),
-        Ok(None) => {}
+    // 4. Each channel shows the newest approved release of each of its feeds. A cut leaves the former set there.
+    let shown = channels::update_channels(keeper, &mut settled).and(judged);
+    // 5. And the repository for TUF clients shows what the channels do. A cut leaves the former one there.
+    let made = shown.map_err(Error::from).and_then(|()| tuf::update_tree(keeper));
+    if let Ok(Some(version)) = made {
+        settled.published.push((CHANNEL.to_owned(), version));
+        return Ok(settled);
+    }
+    // Where nothing new can be shown, whatever the reason, what no longer stands leaves all the same.
+    let cut = tuf::take_out_fallen(keeper)?;
+    settled.published.extend(cut.map(|version| (CHANNEL.to_owned(), version)));
+    match made {
+        Ok(_) => {}
         // Agents keep what they have; it is told at each run until it is mended.
         Err(Error::Refused(refusal)) => settled.stuck.push((CHANNEL.to_owned(), refusal)),
         Err(Error::Fault(fault)) => return Err(fault),
@@ -124,9 +136,12 @@ pub fn settle(keeper: &mut Keeper) -> Result<SettleReport, Fault> {
 /// before it.
 pub fn settle_between(keeper: &mut Keeper) -> Result<SettleReport, Fault> {
     let mut settled = SettleReport::default();
-    // Stopping after either is safe, as in `settle`: the next run goes on.
-    inbox::judge_items(keeper, &mut settled)?;
-    channels::drop_fallen(keeper, &mut settled)?;
+    // Stopping after any is safe, as in `settle`: the next run goes on. Nor does a fault of one keep the next from its work.
+    let judged = inbox::judge_items(keeper, &mut settled);
+    let dropped = channels::drop_fallen(keeper, &mut settled);
+    let cut = tuf::take_out_fallen(keeper);
+    judged.and(dropped)?;
+    settled.published.extend(cut?.map(|version| (CHANNEL.to_owned(), version)));
     Ok(settled)
 }
 

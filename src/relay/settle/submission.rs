@@ -56,7 +56,24 @@ pub(super) fn is_item(name: &str) -> bool {
 }
 
 /// Writes an item under its digest, so that the same item twice is one file, whenever it was submitted.
-pub(super) fn store(state: &State, item: &InboxItem) -> Result<(), Fault> {
+fn store(state: &State, item: &InboxItem) -> Result<(), Fault> {
+    store_as(state, "", item)
+}
+
+/// Beginning of the names of items that came from the pages.
+const OF_PAGES: &str = "pages-";
+
+/// Writes an item that came from the pages, under a name that says so.
+pub(super) fn store_of_pages(state: &State, item: &InboxItem) -> Result<(), Fault> {
+    store_as(state, OF_PAGES, item)
+}
+
+/// True for the name of an item that came from the pages.
+pub(super) fn is_of_pages(name: &str) -> bool {
+    name.starts_with(OF_PAGES)
+}
+
+fn store_as(state: &State, begin: &str, item: &InboxItem) -> Result<(), Fault> {
     let bytes =
         serde_json::to_vec(item).map_err(|_| Fault::Internal("an item of the inbox cannot be turned into JSON"))?;
     let name = match item {
@@ -67,7 +84,7 @@ pub(super) fn store(state: &State, item: &InboxItem) -> Result<(), Fault> {
         InboxItem::Cosigned(cosigned) => Digest::of(cosigned.cosigned.as_bytes()),
         InboxItem::Proof(_) => Digest::of(&bytes),
     };
-    durable::replace(&state.inbox().join(format!("{name}.json")), &bytes)
+    durable::replace(&state.inbox().join(format!("{begin}{name}.json")), &bytes)
 }
 
 /// Reads a line of the slot. One that the pages would not have written is judged as a statement, and refused;

@@ -7,13 +7,17 @@ use std::path::PathBuf;
 use ed25519_dalek::SigningKey;
 use serde_json::json;
 
+use super::channels::has_fallen;
 use crate::keeper::Keeper;
 use crate::log::Event;
-use crate::publish::tuf::{CHANNEL, TreeParts, claimed_version, make_tree, notice_entry, read_metadata};
+use crate::publish::tuf::{
+    CHANNEL, ShownFile, TreeParts, feed_roles, make_tree, notice_entry, read_metadata, take_out,
+};
 use crate::state::State;
 use base::{Digest, Error, Fault, Reason, Refusal, durable};
+use bundle::ReleaseId;
 use config::tuf::Tuf;
-use serve::set::{Set, SetFile as Shown, SetMember};
+use serve::set::{Set, SetMember};
 use serve::tree::Outline;
 use tlog::check::read_vkey;
 use tlog::stored::read_head;
@@ -48,13 +52,33 @@ pub(super) fn update_tree(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
     // The tree is on the disk before the intent, the intent before the switch, the outcome after. The intent is the
     // entry that its version counts.
     let next = keeper.state.keep_tree(&tree)?;
-    let releases = parts.feeds.iter().map(|(feed, text)| format!("{feed}/{}", claimed_version(text))).collect();
-    keeper.publish(CHANNEL, next, releases)?;
+    keeper.publish(CHANNEL, next, feed_roles(&tree))?;
     // The tree before it stays for downloads that began.
     let former = former.map_or(version, |former| former.version);
     keeper.state.remove_trees_but(&[version, former])?;
     durable::remove(&attempt.refused)?;
     Ok(Some(version))
+}
+
+/// Takes out of the tree that is served what no longer stands, where no new tree could be made: its metadata and all other
+/// targets stay, and a client that asks for a withdrawn target is told that there is none. Gives the number of the tree.
+pub(super) fn take_out_fallen(keeper: &mut Keeper) -> Result<Option<u64>, Fault> {
+    let (Some(_), Some(current)) = (&keeper.config.tuf, keeper.trust.shown(CHANNEL)) else { return Ok(None) };
+    // Of what channels show now, nothing has fallen.
+    if keeper.state.tree_outline(current)?.sets == current_sets(keeper) {
+        return Ok(None);
+    }
+    let mut tree = keeper.state.tree_of(current)?;
+    let has_fallen = |id: &str, manifest| id.parse().is_ok_and(|id: ReleaseId| has_fallen(keeper, &id, manifest));
+    if !take_out(&mut tree, has_fallen, || Ok(shown_files(keeper)?.0))? {
+        return Ok(None);
+    }
+    let former = std::mem::replace(&mut tree.version, keeper.log.size() + 1);
+    // As for a new tree: it is on the disk before the intent, the intent before the switch, the outcome after.
+    let next = keeper.state.keep_tree(&tree)?;
+    keeper.publish(CHANNEL, next, feed_roles(&tree))?;
+    keeper.state.remove_trees_but(&[tree.version, former])?;
+    Ok(Some(tree.version))
 }
 
 /// An attempt at a tree, which is refused for what it would be made from.
@@ -127,17 +151,28 @@ fn current_sets(keeper: &Keeper) -> BTreeMap<String, Digest> {
     sets
 }
 
-/// Offline metadata, and sets that channels show; none before the feed that brings the root is published.
-fn gather(keeper: &Keeper, root_feed: &str, sets: BTreeMap<String, Digest>) -> Result<Option<TreeParts>, Fault> {
-    let state = &keeper.state;
-    let (mut files, mut members): (Vec<Shown>, BTreeMap<String, SetMember>) = (Vec::new(), BTreeMap::new());
+/// Files that channels show, and the releases they are of, by feed.
+fn shown_files(keeper: &Keeper) -> Result<(Vec<ShownFile>, BTreeMap<String, SetMember>), Fault> {
+    let (mut files, mut members) = (Vec::new(), BTreeMap::new());
     for channel in &keeper.config.channels {
         let name = channel.name.get_ref();
         let Some(current) = keeper.trust.shown(name) else { continue };
-        let (_, Set { releases, files: shown, .. }) = state.set(name, current)?;
-        files.extend(shown);
+        let (_, Set { releases, files: shown, .. }) = keeper.state.set(name, current)?;
+        for file in shown {
+            // Lists of all files of a set are of no release, and no target.
+            let Some(member) = releases.iter().find(|member| *member.feed == *file.feed) else { continue };
+            let release = ReleaseId { feed: member.feed.clone(), version: member.version };
+            files.push(ShownFile { file, release, manifest: member.manifest });
+        }
         members.extend(releases.into_iter().map(|member| (member.feed.clone(), member)));
     }
+    Ok((files, members))
+}
+
+/// Offline metadata, and sets that channels show; none before the feed that brings the root is published.
+fn gather(keeper: &Keeper, root_feed: &str, sets: BTreeMap<String, Digest>) -> Result<Option<TreeParts>, Fault> {
+    let state = &keeper.state;
+    let (files, members) = shown_files(keeper)?;
     if !members.contains_key(root_feed) {
         return Ok(None);
     }
@@ -158,7 +193,7 @@ fn gather(keeper: &Keeper, root_feed: &str, sets: BTreeMap<String, Digest>) -> R
         member.withheld.iter().map(|(path, why)| notice_entry(&member.feed, member.version, path, why.code()))
     });
     let version = |feed: &str| members.get(feed).map_or(0, |member| member.version);
-    let stripped = files.iter().filter(|file| file.stripped.is_some());
+    let stripped = files.iter().map(|shown| &shown.file).filter(|file| file.stripped.is_some());
     let stripped = stripped.map(|file| notice_entry(&file.feed, version(&file.feed), &file.path, "stripped"));
     let served: BTreeMap<&String, u64> = members.iter().map(|(feed, member)| (feed, member.version)).collect();
     let withheld: Vec<_> = withheld.chain(stripped).collect();

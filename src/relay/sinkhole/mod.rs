@@ -7,7 +7,7 @@ pub mod answer;
 pub mod forwarder;
 pub mod zones;
 
-use std::io::{self, PipeReader};
+use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram as StdDatagram;
@@ -32,12 +32,11 @@ use config::dns::Dns;
 use guard::Guard;
 use sandbox::Grants;
 use sandbox::report::SelfTest;
-use serve::connection_limit::ConnectionLimit;
+use serve::connection_limit::{ConnectionLimit, ConnectionPlace};
 use serve::evidence::Evidence;
 use serve::index::Index;
 use serve::journal::{Attempt, Journal};
 use serve::listener::watch_confinement;
-use terminal::relayed::{Speaker, relay_lines};
 use zones::Zones;
 
 /// Time limit for a silent connection, and for an answer to be taken.
@@ -48,8 +47,6 @@ const LONGEST: Duration = Duration::from_mins(1);
 const CONNECTIONS: u64 = 1024;
 /// Most at one time from one address.
 const CONNECTIONS_EACH: u64 = 16;
-/// Time for the forwarders' last words at the end.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Interval at which the list of endpoints is looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -57,8 +54,6 @@ const LOOK: Duration = Duration::from_secs(5);
 pub struct QuerySockets {
     /// Our ends of the pairs to the forwarders, each with the UDP address it stands at.
     pub forwarders: Vec<(SocketAddr, OwnedFd)>,
-    /// Our ends of the pipes that are the forwarders' standard error.
-    pub said: Vec<PipeReader>,
     /// For look-ups by TCP.
     pub listeners: Vec<StdListener>,
 }
@@ -112,16 +107,6 @@ pub fn run(state: &State, config: &Config, zones: Zones, sockets: QuerySockets, 
         dns: config.dns.clone(),
     });
     follow(Arc::clone(&resolver), state.clone(), config.clone())?;
-    let (says, said) = std::sync::mpsc::channel::<()>();
-    for pipe in sockets.said {
-        let says = says.clone();
-        let show = move || {
-            relay_lines(pipe, Speaker::Worker("UDP forwarder"));
-            drop(says);
-        };
-        std::thread::Builder::new().name("stderr".into()).spawn(show).map_err(failed)?;
-    }
-    drop(says);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let ended = runtime.block_on(async {
         let (mut terminate, mut interrupt) =
@@ -161,9 +146,6 @@ pub fn run(state: &State, config: &Config, zones: Zones, sockets: QuerySockets, 
         }
     });
     resolver.evidence.flush();
-    // The forwarders end with their sockets, and what they said last is shown; one that stays is not waited for.
-    drop(runtime);
-    let _ = said.recv_timeout(LAST_WORDS);
     ended
 }
 
@@ -202,15 +184,24 @@ async fn accept(resolver: Arc<Resolver>, listener: TcpListener, address: SocketA
         let Some(permit) = limit.admit(from.ip()) else { continue };
         let resolver = Arc::clone(&resolver);
         tokio::spawn(async move {
+            let place = &permit.place;
             // A connection that breaks off has nothing to tell.
-            let _ = tokio::time::timeout(LONGEST, converse(&resolver, stream, from, address)).await;
+            tokio::select! {
+                _ = tokio::time::timeout(LONGEST, converse(&resolver, stream, (from, address), place)) => {}
+                () = place.lost() => {}
+            }
             drop(permit);
         });
     }
 }
 
 /// Look-ups with their lengths before them (RFC 1035, section 4.2.2).
-async fn converse(resolver: &Resolver, mut stream: TcpStream, from: SocketAddr, address: SocketAddr) -> io::Result<()> {
+async fn converse(
+    resolver: &Resolver,
+    mut stream: TcpStream,
+    (from, address): (SocketAddr, SocketAddr),
+    place: &ConnectionPlace,
+) -> io::Result<()> {
     let mut packet = Vec::new();
     loop {
         let read = async {
@@ -219,6 +210,7 @@ async fn converse(resolver: &Resolver, mut stream: TcpStream, from: SocketAddr, 
             stream.read_exact(&mut packet).await
         };
         tokio::time::timeout(PATIENCE, read).await??;
+        place.note_request();
         let Some(answer) = resolver.look_up(&packet, Way::Tcp, from, address) else { return Ok(()) };
         if !resolver.dns.is_agent(from.ip()) {
             return Ok(());

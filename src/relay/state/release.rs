@@ -13,7 +13,7 @@
 //!
 //! What a decision rests on is read by its digest: that of the record is in the log, and at hand in the trust file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -236,26 +236,6 @@ impl State {
     pub fn verdicts(&self, release: &Release) -> Result<Vec<Verdict>, Fault> {
         let path = self.release_path(&release.id()).join("verdicts.json");
         durable::read_json(&path, release.verdicts)
-    }
-
-    /// Digests of all artifacts that publishers other than this one have signed, and that were kept, in the releases of which
-    /// `counts` is true.
-    pub fn signed_by_others(
-        &self,
-        trust: &Trust,
-        publisher: &str,
-        counts: impl Fn(&Release) -> bool,
-    ) -> Result<BTreeSet<Digest>, Fault> {
-        let mut signed = BTreeSet::new();
-        for id in trust.kept_releases() {
-            let release = self.release(trust, &id)?;
-            if release.publisher != publisher && counts(&release) {
-                let verdicts = self.verdicts(&release)?;
-                let kept = verdicts.iter().filter(|verdict| verdict.kept().is_some());
-                signed.extend(kept.map(|verdict| verdict.sha256));
-            }
-        }
-        Ok(signed)
     }
 
     /// Reads the places of the small artifacts in the pack of a release.
