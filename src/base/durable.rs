@@ -147,9 +147,23 @@ pub fn create_unnamed(folder: &Path) -> Result<File, Fault> {
 /// A new folder for temporary files, mode 0700, under a name that nobody could have made before (as by `mkdtemp`); it is
 /// removed with the value.
 pub fn temporary_folder() -> Result<TempDir, Fault> {
+    temporary_folder_in(&std::env::temp_dir())
+}
+
+/// As [`temporary_folder`], below this folder.
+pub fn temporary_folder_in(place: &Path) -> Result<TempDir, Fault> {
     let mut builder = tempfile::Builder::new();
     let private = builder.prefix("gaprelay-").permissions(Permissions::from_mode(0o700));
-    private.tempdir().during("make a folder in", &std::env::temp_dir())
+    private.tempdir_in(place).during("make a folder in", place)
+}
+
+/// Makes an empty file, mode 0600, where there is none: one to be locked, which no other account may open. What is there
+/// stays; a link at its place is not followed.
+#[expect(clippy::disallowed_methods, reason = "the one place that creates files")]
+pub fn make_private(path: &Path) -> Result<(), Fault> {
+    let flags = NOFOLLOW | OFlags::NONBLOCK.bits().cast_signed();
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600).custom_flags(flags).open(path).during("open", path).map(drop)
 }
 
 /// The file at `path` opened to append lines, made if it is not there. A link at its place is not followed.

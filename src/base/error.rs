@@ -7,6 +7,9 @@ use std::{fmt, io};
 use super::quoted::{printable, quoted, quoted_os};
 use super::reason::Reason;
 
+/// Exit status of [`Fault::Escape`] and of nothing else: a supervisor stops everything at it.
+pub const ESCAPE: u8 = 5;
+
 /// Words of the fault of a worker whose time is up: a failing medium is the likely cause.
 pub(crate) const LATE: &str = "did not finish within its time limit";
 
@@ -185,6 +188,7 @@ impl Fault {
         match self {
             Self::Config(_) | Self::Usage { .. } => 2,
             Self::Damaged { .. } => 4,
+            Self::Escape(_) => ESCAPE,
             _ => 1,
         }
     }

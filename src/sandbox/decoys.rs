@@ -1,14 +1,17 @@
 //! Decoys of the self-test: everything an escape could reach, planted for it, so that "stopped" cannot mean "nothing
 //! there"; and the process that tries, with what it says.
+//!
+//! They lie in a folder that no other account can enter, where possible in one that no other account can fill. Each process
+//! that tries begins inside its own part and names it by `.`, so that its user needs no right to the folders above.
 
 use std::fs::{self, Permissions};
 use std::io::{self, BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::process::{Child, Stdio};
 
 use super::Confinement;
@@ -16,8 +19,9 @@ use super::attempts::{self, AttemptTargets};
 use super::rights::Rights;
 use super::trial::{Layers, TrialLine, Tried, order};
 use super::worker::{ourselves, start};
+use base::Fault;
+use base::durable::{self, TempDir};
 use base::error::IoContext as _;
-use base::{Fault, durable};
 
 /// Results of one process.
 pub(crate) struct Ran {
@@ -40,15 +44,18 @@ pub(crate) struct Trying {
 
 impl Drop for Trying {
     fn drop(&mut self) {
+        // Where another could not be started, nobody waits for this one, and its decoys go now. It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
         // It waits for this, and ends.
         drop(self.victim.stdin.take());
         let _ = self.victim.wait();
     }
 }
 
-/// Decoys: sockets that live as long as this, and a folder for each run.
+/// Decoys: sockets that live as long as this, and a folder for each run, all removed with it.
 pub(crate) struct Decoys {
-    folder: PathBuf,
+    folder: TempDir,
     tcp: TcpListener,
     tcp6: Option<TcpListener>,
     _udp: OwnedFd,
@@ -59,23 +66,16 @@ pub(crate) struct Decoys {
     leaked: i32,
 }
 
-impl Drop for Decoys {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
 impl Decoys {
     /// Plants it.
     pub(crate) fn plant() -> Result<Self, Fault> {
         let mut id = [0; 8];
         getrandom::fill(&mut id).map_err(Into::into).during("read randomness from", Path::new("the kernel"))?;
         let name = format!("gaprelay-selftest-{}", data_encoding::HEXLOWER.encode(&id));
-        let folder = std::env::temp_dir().join(&name);
-        durable::create_dir(&folder)?;
+        let folder = private_folder()?;
         let planted = |e: io::Error| Fault::Io {
             operation: "make the decoys of the self-test in",
-            path: folder.clone(),
+            path: folder.path().to_owned(),
             source: e,
         };
         let udp = attempts::network::target_udp().map_err(planted)?;
@@ -103,7 +103,7 @@ impl Decoys {
         layers: Layers,
         count: usize,
     ) -> Result<Trying, Fault> {
-        let folder = self.folder.join(format!("{}-{}", role.name, layers.word()));
+        let folder = self.folder.path().join(format!("{}-{}", role.name, layers.word()));
         let failed = |e: io::Error| Fault::Io {
             operation: "make the decoys of the self-test in",
             path: folder.clone(),
@@ -122,18 +122,20 @@ impl Decoys {
             tcp: port(&self.tcp).map_err(failed)?,
             tcp6: self.tcp6.as_ref().map(port).transpose().map_err(failed)?,
             udp: self.udp_port,
-            folder: folder.clone(),
+            folder: PathBuf::from("."),
             name: self.name.clone(),
             victim: i32::try_from(victim.id()).unwrap_or(0),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             root: rustix::process::getuid().is_root(),
             leaked: self.leaked,
             journal: -1,
+            token: String::new(),
         };
         let (agent, accepted) = attempts::network::accepted().map_err(failed)?;
         let text = serde_json::to_string(&targets)
             .map_err(|_| Fault::Internal("the list of the self-test's decoys cannot be written"))?;
-        let mut command = ourselves(state);
+        let mut command = ourselves(&absolute(state).map_err(failed)?);
+        command.current_dir(&folder);
         command.args(["worker", "attempt", "--role", role.name, "--layers", &layers.word(), "--targets", &text]);
         let child = start(command.stdin(accepted).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
         Ok(Trying { role: role.name, child, count, victim, _planted: (sockets.0, sockets.1, agent) })
@@ -164,9 +166,9 @@ impl Trying {
             }
         }
         let status = self.child.wait().map_err(failed)?;
-        // The one attempt that ends its process is the last.
+        // The one attempt that ends its process is the last: a signal before that one, or after it, came from elsewhere.
         match (status.signal(), next) {
-            (Some(signal), Some(number)) => {
+            (Some(signal), Some(number)) if order().last() == Some(number) => {
                 if let Some(place) = ran.tried.get_mut(number) {
                     *place = Tried::Signal(signal);
                 }
@@ -180,13 +182,31 @@ impl Trying {
                 }
                 // One that failed has told why; one that ended otherwise may be another program by now.
                 return Err(match status.code() {
-                    Some(1..) => failed(io::Error::other(format!("its process failed ({status})"))),
-                    _ => Fault::Escape(format!("the self-test of the {} ended early: {status}", self.role)),
+                    Some(0) => Fault::Escape(format!("the self-test of the {} ended early: {status}", self.role)),
+                    _ => failed(io::Error::other(format!("its process failed ({status})"))),
                 });
             }
         }
         Ok(ran)
     }
+}
+
+/// Makes the folder of all decoys, mode 0700: in a place that no other account can write to, if there is one that this
+/// process can; else where temporary files are.
+fn private_folder() -> Result<TempDir, Fault> {
+    let named = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let root = rustix::process::geteuid().is_root().then(|| PathBuf::from("/run"));
+    // As systemd.exec(5), hier(7) and the XDG base directories have them: each a file system in memory, as a rule.
+    let places = [named("RUNTIME_DIRECTORY"), root, named("XDG_RUNTIME_DIR")];
+    let mut closed = places.into_iter().flatten().filter(|place| is_closed(place));
+    let folder = closed.find_map(|place| durable::temporary_folder_in(&place).ok());
+    folder.map_or_else(durable::temporary_folder, Ok)
+}
+
+/// True if a folder is ours and no other account can write to it.
+fn is_closed(folder: &Path) -> bool {
+    let ours = rustix::process::geteuid().as_raw();
+    fs::symlink_metadata(folder).is_ok_and(|meta| meta.is_dir() && meta.uid() == ours && meta.mode() & 0o022 == 0)
 }
 
 /// A folder with everything in it that a role may or may not touch.
@@ -200,6 +220,10 @@ fn plant_files(folder: &Path) -> io::Result<(UnixListener, UnixDatagram)> {
     let more = ["state/inbox", "state/keyring", "state/trust", "state/log/import", "state/log/access", "state/logs"];
     for name in folders.iter().chain(&more).chain(&["state/progress", "state/tuf", "state/tls"]) {
         durable::create_dir(&folder.join(name)).map_err(|e| io::Error::other(e.to_string()))?;
+        // Whatever the umask of who started this.
+        for path in Path::new(name).ancestors() {
+            fs::set_permissions(folder.join(path), Permissions::from_mode(0o755))?;
+        }
     }
     fs::set_permissions(folder.join("open"), Permissions::from_mode(0o1777))?;
     // As a state folder is.

@@ -20,6 +20,18 @@ pub fn ourselves(state: &Path) -> Command {
     command
 }
 
+/// Our own binary, to be started with the arguments of this process, as a service that ends with this process.
+pub fn ourselves_again() -> Command {
+    let mut command = Command::new(OURSELVES);
+    command.arg0("gaprelay");
+    let given: Vec<_> = std::env::args_os().skip(1).collect();
+    // What comes after `--` is no option.
+    let options = given.iter().position(|arg| arg == "--").unwrap_or(given.len());
+    let (options, others) = given.split_at(options);
+    command.args(options).args(["--supervised", &our_id()]).args(others);
+    command
+}
+
 /// Starts it.
 #[expect(clippy::disallowed_methods, reason = "the one place that starts a process: ourselves")]
 pub fn start(command: &mut Command) -> Result<Child, Fault> {

@@ -13,6 +13,7 @@ use crate::minute::Minute;
 use base::Fault;
 use base::error::IoContext as _;
 use sandbox::report::SelfTest;
+use tracing::error;
 
 /// Pause of the thread before it writes: what comes close together is written at once.
 const REST: Duration = Duration::from_millis(20);
@@ -36,10 +37,14 @@ struct Recorder {
 }
 
 impl Evidence {
-    /// Starts the thread that writes into `journal`.
-    pub fn start(mut journal: Journal, proof: SelfTest) -> Result<Self, Fault> {
-        // What the server proved of itself is the first line it writes.
-        journal.append(&[proof]).during("write to", Path::new(crate::journal::NAME))?;
+    /// Starts the thread that writes into `journal`. `proof`: result of the self-test of this process, if that could run.
+    pub fn start(mut journal: Journal, proof: Option<SelfTest>) -> Result<Self, Fault> {
+        // What this process proved of itself is the first line it writes. What is published is served without it too.
+        match proof.map(|proof| journal.append(&[proof])) {
+            Some(Ok(true)) | None => {}
+            Some(Ok(false)) => error!("the result of the isolation self-test is not recorded: the journal is full"),
+            Some(Err(e)) => error!(fault = %e, "the result of the isolation self-test is not recorded: {e}"),
+        }
         let minute = Mutex::new(Minute::new(Instant::now()));
         let recorder = Arc::new(Recorder { minute, is_due: Condvar::new(), journal: Mutex::new(journal) });
         let running = Arc::clone(&recorder);

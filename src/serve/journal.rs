@@ -3,12 +3,14 @@
 //! it may make takes that from it, writes elsewhere or cuts the file.
 //!
 //! A shared lock is held while lines are appended, and nothing else is done under it. The keeper alone may take the
-//! lock exclusively, for the moment in which it empties the file.
+//! lock exclusively, for the moment in which it empties the file. Neither waits for the other without a limit, nor for a
+//! third who holds the lock.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::net::IpAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use base::{Fault, Timestamp, durable};
 use rustix::fs::{FlockOperation, flock};
@@ -34,6 +36,10 @@ pub enum JournalLine {
     SelfTest(Box<SelfTest>),
 }
 
+/// Number of tries to get the lock, and the pause between two.
+const TRIES: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// The server's end: one descriptor that can only append.
 pub struct Journal {
     file: File,
@@ -54,11 +60,27 @@ impl Journal {
             serde_json::to_writer(&mut lines, record)?;
             lines.push(b'\n');
         }
-        // Who appends does not keep another from appending; the keeper waits for neither without a limit.
-        flock(&self.file, FlockOperation::LockShared)?;
+        let is_locked = self.lock();
         let written = self.write(&lines);
-        flock(&self.file, FlockOperation::Unlock)?;
+        if is_locked {
+            // The process ends with it at the latest, and the keeper does not wait for it without a limit.
+            let _ = flock(&self.file, FlockOperation::Unlock);
+        }
         if written? { self.file.sync_data().map(|()| true) } else { Ok(false) }
+    }
+
+    /// Takes the lock that keeps the keeper from emptying the file, and no other process from appending. False: it cannot be
+    /// had. The keeper holds it for the moment between its last look at the file and the cut; who holds it for so long only
+    /// keeps evidence from being written, and is not waited for: one write at the file's end needs no lock.
+    fn lock(&self) -> bool {
+        for _ in 0..TRIES {
+            match flock(&self.file, FlockOperation::NonBlockingLockShared) {
+                Ok(()) => return true,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => std::thread::sleep(PAUSE),
+                Err(_) => return false,
+            }
+        }
+        false
     }
 
     fn write(&mut self, lines: &[u8]) -> std::io::Result<bool> {

@@ -125,8 +125,8 @@ pub struct ServerResources {
     pub listeners: Listeners,
     /// TLS, where the listeners speak it.
     pub tls: Option<Arc<Tls>>,
-    /// Result of the self-test before it began.
-    pub proof: SelfTest,
+    /// Result of the self-test before it began, if that could run.
+    pub proof: Option<SelfTest>,
     /// Tells how far an import is.
     pub import: ImportProgress,
 }

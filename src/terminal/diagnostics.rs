@@ -158,24 +158,29 @@ impl Visit for Message {
     }
 }
 
+/// The same JSON in ASCII.
+pub(crate) fn ascii(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || (' '..='~').contains(&c) {
+            escaped.push(c);
+        } else {
+            // Writing to a string cannot fail.
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        }
+    }
+    escaped
+}
+
 /// JSON in ASCII: other characters, which could hide or reorder text on a terminal, become `\u` escapes (RFC 8259,
 /// section 7).
 struct Ascii<W>(W);
 
 impl<W: Write> Write for Ascii<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut escaped = String::with_capacity(bytes.len());
-        for c in String::from_utf8_lossy(bytes).chars() {
-            if c == '\n' || (' '..='~').contains(&c) {
-                escaped.push(c);
-            } else {
-                // Writing to a string cannot fail.
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    let _ = write!(escaped, "\\u{unit:04x}");
-                }
-            }
-        }
-        self.0.write_all(escaped.as_bytes())?;
+        self.0.write_all(ascii(&String::from_utf8_lossy(bytes)).as_bytes())?;
         Ok(bytes.len())
     }
 

@@ -28,7 +28,8 @@ use diagnostics::priority;
 
 /// Below every help.
 pub const AFTER: &str = "\
-Exit status: 0 done · 1 fault · 2 usage or config · 3 refused · 4 integrity (log, store).
+Exit status: 0 done · 1 fault · 2 usage or config · 3 refused · 4 integrity (log, store) ·
+5 a way out of the isolation was found.
 The command `explain CODE` says what a reason code means and what to do; no help needs a network.";
 
 /// End of a command, short of a fault, and with it the exit status.

@@ -1,8 +1,11 @@
 //! The confinement: the self-test, layers that are missing, and hostile code inside each worker.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::Value;
 
 use super::support::*;
@@ -150,10 +153,109 @@ fn the_proof_is_repeated_and_a_finding_stops_everything() {
     assert_eq!(server.get("/-/health", "").status, 503, "and agents are answered");
     fs::write(&from, b"").unwrap();
     let (code, told) = server.daemon.ended();
-    assert_eq!(code, Some(1), "{told}");
+    assert_eq!(code, Some(5), "{told}");
     assert!(told.contains("NOT STOPPED") && told.contains("the isolation self-test failed"), "{told}");
     let last = world.log("import").into_iter().rfind(|event| event["type"] == "self-test").unwrap();
     assert!(!last["findings"].as_array().unwrap().is_empty(), "{last}");
+}
+
+/// Waits until `up` has started this many more self-tests: those before the last have ended.
+fn until_tested(up: &Daemon, more: usize) {
+    let mut seen = BTreeSet::new();
+    until("self-tests were started", || {
+        seen.extend(children(up.id(), "selftest"));
+        seen.len() > more
+    });
+}
+
+/// A local account that fills a disk, or a fault of the disk, must not end what is served: that nothing could be tested or
+/// recorded is no finding.
+#[test]
+fn a_self_test_that_cannot_be_recorded_stops_nothing() {
+    let first = |folder: &std::path::Path| {
+        let mut folder = folder.to_owned();
+        while folder.is_dir() {
+            folder = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).min().unwrap();
+        }
+        folder
+    };
+    for place in ["log/import/tile/entries", "trust"] {
+        let world = World::new();
+        world.publish("feed", 1, ONE);
+        let up = || {
+            let server = Server::launch(&mut world.command(&["up", "--listen", "127.0.0.1:0", "--prove", "1s"]));
+            assert_eq!(server.get("/c/a.hdb", "").status, 200, "{place}");
+            server
+        };
+        let server = up();
+        let path = first(&world.state().join(place));
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[40] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        until_tested(&server.daemon, 2);
+        assert_eq!(server.get("/c/a.hdb", "").status, 200, "{place}");
+        let (code, told) = server.daemon.stop_telling();
+        assert_eq!(code, Some(0), "{told}");
+        assert!(told.contains("cannot finish the isolation self-test"), "{told}");
+        assert!(!told.contains("off the network"), "{told}");
+        // Nor does it keep the relay from starting.
+        assert_eq!(up().stop(), Some(0), "{place}");
+    }
+}
+
+/// A local account that takes every process number, or every descriptor of the system, keeps `up` from starting anything.
+#[test]
+fn what_cannot_be_started_is_tried_again() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let server = Server::launch(&mut world.command(&["up", "--listen", &address, "--prove", "1s"]));
+    let up = Pid::from_raw(i32::try_from(server.daemon.id()).unwrap());
+    let kill = |word: &str| {
+        for child in children(server.daemon.id(), word) {
+            kill_process(Pid::from_raw(i32::try_from(child).unwrap()).unwrap(), Signal::KILL).unwrap();
+        }
+    };
+    let most = |current| prlimit(up, Resource::Nofile, Rlimit { current, maximum: Some(1024) }).unwrap();
+    most(Some(3));
+    kill("serve");
+    // What goes on: a settle that is killed is told of, but none can be started.
+    until("the keeper has ended as well", || {
+        kill("settle");
+        children(server.daemon.id(), "settle").is_empty() && children(server.daemon.id(), "serve").is_empty()
+    });
+    let quiet = std::time::Instant::now();
+    until("tries have failed", || quiet.elapsed().as_secs() >= 3);
+    assert!(children(server.daemon.id(), "serve").is_empty());
+    most(Some(1024));
+    until("agents are served again", || {
+        std::net::TcpStream::connect(&address).is_ok() && server.get("/c/a.hdb", "").status == 200
+    });
+    let (code, told) = server.daemon.stop_telling();
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("the server cannot be started") && !told.contains("off the network"), "{told}");
+}
+
+/// A local account can neither guess where the decoys are nor fill that place, and nothing of a test is left.
+#[test]
+fn decoys_lie_where_no_other_account_can_write_and_nothing_is_left() {
+    let world = World::new();
+    let own = world.path("run");
+    fs::create_dir(&own).unwrap();
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o700)).unwrap();
+    let left = || {
+        let names = fs::read_dir("/dev/shm").unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("fresh-")).collect::<BTreeSet<_>>()
+    };
+    let before = left();
+    let mut command = world.command(&["selftest"]);
+    // Temporary files have no room at all.
+    run(command.env("RUNTIME_DIRECTORY", &own).env("TMPDIR", world.path("full"))).expect(0);
+    assert_eq!(fs::read_dir(&own).unwrap().count(), 0);
+    // Other tests run the same at the same time.
+    until("what was tried in shared memory is removed", || left().is_subset(&before));
 }
 
 #[test]
@@ -162,7 +264,7 @@ fn a_kernel_that_lies_is_found_out_and_stops_the_role() {
     let library = shim(world.dir.path(), "hostile");
     let told = |fake: &str, args: &[&str]| {
         let mut command = world.command(args);
-        run(command.env("LD_PRELOAD", &library).env("FAKE", fake)).expect(1).err
+        run(command.env("LD_PRELOAD", &library).env("FAKE", fake)).expect(5).err
     };
     for fake in ["landlock", "seccomp"] {
         for args in [&["selftest", "--short"][..], &["serve"], &["up"]] {

@@ -1,6 +1,7 @@
 //! The full-screen forms, in a real terminal (tmux), as an operator who has never read the manual uses them.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -284,4 +285,48 @@ fn a_mounted_medium_is_offered() {
     assert!(screen.contains("auto/1") && screen.contains("published"), "{screen}");
     terminal.press("q");
     terminal.wait("ended with 0");
+}
+
+/// A service that was started by hand reads what strangers made: taken over, it can neither write to the terminal nor read
+/// what is typed there.
+#[test]
+fn no_service_that_is_started_by_hand_holds_the_terminal() {
+    if !is_there() {
+        return;
+    }
+    let world = World::new();
+    let witness = world.path("witness");
+    world.relay(&["log", "witness", "init", witness.to_str().unwrap(), "--name", "w.example/1"]).expect(0);
+    let socket = world.path("pages.sock");
+    for (name, line, ready) in [
+        ("server", "serve --listen 127.0.0.1:0".to_owned(), "serving on"),
+        ("review", format!("review --socket {}", socket.display()), "pages on"),
+        ("keeper", "settle --watch".to_owned(), ""),
+        ("witness", format!("log witness serve {} --listen 127.0.0.1:0", witness.display()), ""),
+    ] {
+        let terminal = Terminal::run(&world, (100, 30), &format!("$RELAY {line}"));
+        terminal.wait(ready);
+        let pane: u32 = terminal.tmux(&["list-panes", "-F", "#{pane_pid}"]).trim().parse().unwrap();
+        let mut service = None;
+        until("the service runs below its supervisor", || {
+            let supervisor = children(pane, RELAY).into_iter().next();
+            service = supervisor.and_then(|supervisor| children(supervisor, "--supervised").into_iter().next());
+            service.is_some()
+        });
+        let service = service.unwrap();
+        // Before it has its new place in the process table, the descriptors are still its parent's.
+        until("the service is its own program", || fs::read_dir(format!("/proc/{service}/fd")).is_ok());
+        for descriptor in fs::read_dir(format!("/proc/{service}/fd")).unwrap() {
+            let to = fs::read_link(descriptor.unwrap().path()).unwrap_or_default();
+            assert!(!to.starts_with("/dev/pts") && !to.starts_with("/dev/tty"), "{name}: {}", to.display());
+        }
+        // What a service that was taken over would write.
+        let hostile = b"\x1b]0;owned\x07\x1b[2J\x1b[Hgaprelay: fault: root password:\n";
+        fs::OpenOptions::new().append(true).open(format!("/proc/{service}/fd/2")).unwrap().write_all(hostile).unwrap();
+        let screen = terminal.wait("root password:");
+        assert!(screen.contains(&format!("gaprelay: {name}: \\u{{1b}}]0;owned")), "{screen}");
+        terminal.press("C-c");
+        terminal.wait("ended with 0");
+        assert!(!Path::new(&format!("/proc/{service}")).exists(), "{name}");
+    }
 }

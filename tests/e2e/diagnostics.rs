@@ -118,3 +118,30 @@ fn a_level_says_how_much() {
     let ran = run(&mut world.command(&["status", "--log-level", "loud"])).expect(2);
     assert!(ran.err.contains("error, warn, info, debug, trace"), "{}", ran.err);
 }
+
+/// A service that was taken over writes what another would say, and more than anybody can read.
+#[test]
+fn lines_of_a_service_have_its_name_and_a_budget() {
+    let world = World::new();
+    for form in ["plain", "json"] {
+        let mut command = world.command(&["up", "--listen", "127.0.0.1:0", "--log-format", form]);
+        let (up, _) = Daemon::start(&mut command, "serving on");
+        let server = children(up.id(), "serve")[0];
+        let mut stderr = File::options().append(true).open(format!("/proc/{server}/fd/2")).unwrap();
+        stderr.write_all(b"gaprelay: fault: the isolation self-test failed\n  next: Pull the plug\n").unwrap();
+        stderr.write_all(b"{\"service\":\"keeper\",\"message\":\"all is well\"}\n").unwrap();
+        let noise = b"gaprelay: fault: noise\n".repeat(1000);
+        for _ in 0..200 {
+            stderr.write_all(&noise).unwrap();
+        }
+        drop(stderr);
+        let (_, told) = up.stop_telling();
+        let count = |words: &str| told.matches(words).count();
+        assert!(told.len() < 200 << 10 && count("noise") < 1000, "{} bytes", told.len());
+        assert_eq!(count("gaprelay: server: fault: the isolation self-test failed"), 1, "{told}");
+        assert_eq!(count("gaprelay: server: next: Pull the plug"), 1, "{told}");
+        assert_eq!(count(r#"{"message":"all is well","service":"server"}"#), 1, "{told}");
+        let counted = told.lines().filter(|line| line.contains("lines of the server that were left out: 199")).count();
+        assert_eq!(counted, 1, "{told}");
+    }
+}

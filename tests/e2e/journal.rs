@@ -1,9 +1,10 @@
 //! The server's journal and the slot of the pages, against processes that were taken over: what they wrote stays,
 //! what they say of others does not count, and they do not keep the keeper.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -87,6 +88,49 @@ fn a_lock_that_is_held_stops_nobody() {
     assert_eq!(labels(&world).len(), 13);
     let refused = world.log("import").iter().filter(|event| event["type"] == "statement-refused").count();
     assert_eq!(refused, 1, "a line of the slot was judged again");
+}
+
+/// A lock that somebody holds alone keeps neither a record from being written nor a server from starting.
+#[test]
+fn a_lock_that_is_held_alone_keeps_no_evidence_out() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    let holder = File::open(journal(&world)).unwrap();
+    flock(&holder, FlockOperation::LockExclusive).unwrap();
+    let server = Server::start(&world, "serve");
+    assert_eq!(server.get("/c/a.hdb", "").status, 200);
+    server.ask("POST", "/held", "");
+    until("the attempt is in the journal", || fs::read_to_string(journal(&world)).unwrap().contains("/held"));
+    in_time(&world, &["settle"]).expect(0);
+    assert!(world.log("access").iter().any(|entry| entry["target"] == "/held"));
+    assert_eq!(server.stop(), Some(0));
+}
+
+/// Whoever may open a file may hold a lock on it: other accounts, of the state's group too, can open none that is locked.
+#[test]
+fn no_other_account_can_open_what_processes_lock() {
+    let world = World::new();
+    let witness = world.path("witness");
+    let in_state = |name: &str| world.state().join(name);
+    let locked = [in_state("lock"), in_state("log/access/journal"), in_state("inbox/slot")];
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for path in &locked {
+        assert_eq!(mode(path), 0o600, "{}", path.display());
+        // As an earlier version made it.
+        fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
+    }
+    world.relay(&["settle"]).expect(0);
+    for path in &locked {
+        assert_eq!(mode(path), 0o600, "{}", path.display());
+    }
+    assert_eq!(Server::start(&world, "up").stop(), Some(0));
+    assert_eq!(mode(&in_state("supervisor")), 0o600);
+    // Of the witness, nobody gets into the folder.
+    world.relay(&["log", "witness", "init", witness.to_str().unwrap(), "--name", "w.example/1"]).expect(0);
+    assert_eq!((mode(&witness), mode(&witness.join("lock"))), (0o700, 0o600));
+    fs::set_permissions(&witness, Permissions::from_mode(0o755)).unwrap();
+    world.relay(&["log", "witness", "show", witness.to_str().unwrap()]).expect(0);
+    assert_eq!(mode(&witness), 0o700);
 }
 
 /// A journal of any length is worked off, and what stands behind it is found.

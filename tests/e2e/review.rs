@@ -315,10 +315,36 @@ fn pages_do_not_take_the_socket_of_others() {
     let socket = first.socket.to_str().unwrap().to_owned();
     let ran = world.relay(&["review", "--socket", &socket]).expect(1);
     assert!(ran.err.contains("Another program listens on that address"), "{}", ran.err);
+    // Nor by another name of the same path.
+    fs::create_dir(world.path("sub")).unwrap();
+    let alias = world.path("sub/../review.sock");
+    let ran = world.relay(&["review", "--socket", alias.to_str().unwrap()]).expect(1);
+    assert!(ran.err.contains("Another program listens on that address"), "{}", ran.err);
     assert!(first.get("/").starts_with("HTTP/1.1 "));
     first.stop();
     let again = Pages::start(&world);
     assert!(again.get("/").starts_with("HTTP/1.1 "));
+}
+
+/// A local account listens on a socket of the same name, in a file system of its own that nobody else sees.
+#[test]
+fn the_name_of_another_accounts_socket_keeps_no_pages_from_starting() {
+    let world = World::new();
+    let folder = world.path("run");
+    fs::create_dir(&folder).unwrap();
+    let socket = folder.join("review.sock");
+    let listen = format!(
+        "import socket, sys; s = socket.socket(socket.AF_UNIX); s.bind('{}'); s.listen(1); print('there', file=sys.stderr, flush=True); sys.stdin.read()",
+        socket.display()
+    );
+    let line = format!("mount -t tmpfs none {} && exec sleep 60 | python3 -c \"{listen}\"", folder.display());
+    if run(Command::new("unshare").args(["-rm", "true"])).code != Some(0) {
+        return;
+    }
+    let (_other, _) = Daemon::start(Command::new("unshare").args(["-rm", "sh", "-c", &line]), "there");
+    let mut review = world.command(&["review", "--socket", socket.to_str().unwrap()]);
+    let (pages, _) = Daemon::start(&mut review, "pages on");
+    assert_eq!(pages.stop(), Some(0));
 }
 
 #[test]

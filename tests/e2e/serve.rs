@@ -749,7 +749,7 @@ fn what_is_withdrawn_leaves_whatever_else_is_damaged() {
     fs::remove_file(world.state().join("releases/auto/1/manifest.json")).unwrap();
     fs::create_dir_all(world.state().join("channels/two")).unwrap();
     fs::write(world.state().join("channels/two/pointer"), "junk").unwrap();
-    world.decide("feed/1", "j.doe", &world.officer, "withdraw");
+    world.decide("feed/1", "officer", &world.officer, "withdraw");
     until("it has left", || server.get("/c/a.hdb", "").status == 404);
     assert_eq!(server.get("/c/c.rules", "").body.as_bytes(), RULES, "all others are served");
     assert_eq!(server.get("/c/b.txt", "").status, 503);

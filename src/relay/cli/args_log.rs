@@ -81,6 +81,9 @@ pub(crate) enum WitnessCommand {
         /// Address and port to listen on.
         #[arg(long, value_name = "IP:PORT")]
         listen: std::net::SocketAddr,
+        /// Process id of the supervisor; this process ends with it.
+        #[arg(long, hide = true, value_name = "PID")]
+        supervised: Option<i32>,
     },
     /// On the witness: show its public key, and the newest head of each log that it signed.
     Show {

@@ -39,6 +39,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::keeper::Keeper;
+use crate::processes::attended;
 use crate::processes::sockets::{Expected, Sockets};
 use crate::processes::worker::{self, Worker};
 use crate::publish::Examples;
@@ -46,7 +47,7 @@ use crate::rights::ProcessRole;
 use crate::state::State;
 use args::{Command, RelayArgs};
 use args_keyring::RelayKeyringCommand;
-use args_log::LogCommand;
+use args_log::{LogCommand, WitnessCommand};
 use base::error::IoContext as _;
 use base::{Error, Fault, Timestamp, clock};
 use sandbox::Grants;
@@ -103,6 +104,12 @@ fn expected(command: &Command) -> Expected<'_> {
 }
 
 fn run(relay: RelayArgs, sockets: Sockets) -> Result<Ended, Error> {
+    if let Some(service) = started_by_hand(&relay.command)
+        && sockets.is_empty()
+        && attended::is_at_terminal()
+    {
+        return attended::attend(service);
+    }
     let root = &relay.state;
     let now = clock::now();
     match relay.command {
@@ -147,10 +154,25 @@ fn run(relay: RelayArgs, sockets: Sockets) -> Result<Ended, Error> {
     }
 }
 
+/// Name of the service that this command is, where no supervisor started it. The sinkhole has a supervisor of its own.
+fn started_by_hand(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Serve(serve) => serve.supervised.is_none().then_some("server"),
+        Command::Review(review) => review.supervised.is_none().then_some("review"),
+        Command::Settle(settle) => (settle.watch && settle.supervised.is_none()).then_some("keeper"),
+        Command::Log { command: LogCommand::Witness { command: WitnessCommand::Serve { supervised, .. } } } => {
+            supervised.is_none().then_some("witness")
+        }
+        _ => None,
+    }
+}
+
 /// Confines this process as the keeper, for good, and opens the state from inside, so that the permissions of the
 /// folders above do not matter.
 fn enter_confinement(root: &Path) -> Result<State, Fault> {
-    let terms = State::open(root)?.config()?.terms();
+    let state = State::open(root)?;
+    state.close_locks();
+    let terms = state.config()?.terms();
     std::env::set_current_dir(root).during("enter", root)?;
     let inside = Path::new(".");
     sandbox::enter(ProcessRole::Keeper.rights(), &Grants { state: inside, medium: None }, &terms)?;

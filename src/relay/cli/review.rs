@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::process::Signal;
@@ -20,7 +20,8 @@ use crate::review::run as show;
 use crate::rights::ProcessRole;
 use crate::state::State;
 use base::error::IoContext as _;
-use base::{Error, Fault};
+use base::lock::Lock;
+use base::{Error, Fault, durable};
 use config::Config;
 use sandbox::worker::end_with;
 use serve::tls::{Clients, Tls};
@@ -42,12 +43,14 @@ pub(crate) fn run(state: &State, args: &ReviewArgs, sockets: Sockets) -> Result<
     }
     let proof = selftest::before(state.root(), &[ProcessRole::Review], &config)?;
     let tls = tls(state, &config.review)?;
-    let (unix, tcp) = if sockets.is_empty() {
+    let (unix, tcp, lock) = if sockets.is_empty() {
         let listens: &[SocketAddr] = if args.socket.is_some() { &[] } else { &config.review.listen };
         let tcp = listens.iter().map(bind_tcp).collect::<Result<_, _>>()?;
-        (socket.iter().map(|path| bind(path)).collect::<Result<_, _>>()?, tcp)
+        let lock = socket.as_deref().map(lock_socket).transpose()?;
+        (socket.iter().map(|path| bind(path)).collect::<Result<_, _>>()?, tcp, lock)
     } else {
-        sockets.pages()?
+        let (unix, tcp) = sockets.pages()?;
+        (unix, tcp, None)
     };
     if unix.is_empty() && tcp.is_empty() {
         let wrong = "the pages have no socket and no address: set review.socket or review.listen in config.toml";
@@ -62,6 +65,8 @@ pub(crate) fn run(state: &State, args: &ReviewArgs, sockets: Sockets) -> Result<
     std::env::set_current_dir(state.root()).during("enter", state.root())?;
     let inside = State::open(Path::new("."))?;
     show(&inside, &config, readers, listeners, proof)?;
+    // Until here the socket was this process's own.
+    drop(lock);
     Ok(Ended::Well)
 }
 
@@ -79,35 +84,32 @@ fn tls(state: &State, review: &config::review::ReviewConfig) -> Result<Option<Ar
 /// Checks that the pages could listen on their addresses and their socket now.
 pub(super) fn check_addresses(root: &Path, config: &Config) -> Result<(), Fault> {
     config.review.listen.iter().map(bind_tcp).collect::<Result<Vec<_>, _>>()?;
-    config.review.socket.iter().try_for_each(|path| check_socket(&root.join(path)))
+    config.review.socket.iter().try_for_each(|path| lock_socket(&root.join(path)).map(drop))
 }
 
 fn bind_tcp(address: &SocketAddr) -> Result<TcpListener, Fault> {
     TcpListener::bind(address).during("listen on", Path::new(&address.to_string()))
 }
 
-/// Checks that nobody listens on the Unix socket at this path.
-fn check_socket(path: &Path) -> Result<(), Fault> {
-    if is_listened_on(path) { Err(io::Error::from(io::ErrorKind::AddrInUse)).during("listen on", path) } else { Ok(()) }
+/// Takes the Unix socket at this path for this process, by a lock on a file beside it that no other account can open.
+/// Fault: another process has it. Neither another name of the same path nor a socket of this name in another account's own
+/// file system has any part in this.
+fn lock_socket(path: &Path) -> Result<Lock, Fault> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let beside = PathBuf::from(beside);
+    durable::make_private(&beside)?;
+    let taken = || io::Error::from(io::ErrorKind::AddrInUse);
+    Lock::try_take(&beside)?.ok_or_else(taken).during("listen on", path)
 }
 
-/// Binds a Unix socket to which every account of this host may connect; the kernel tells which account does. A socket
-/// that is left from before is replaced; one on which somebody listens, and any other file at that path, are not.
+/// Binds a Unix socket, whose lock this process holds, to which every account of this host may connect; the kernel tells
+/// which account does. A socket that is left from before is replaced; any other file at that path is not.
 fn bind(path: &Path) -> Result<UnixListener, Fault> {
-    check_socket(path)?;
     if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
         std::fs::remove_file(path).during("replace", path)?;
     }
     let listener = UnixListener::bind(path).during("listen on", path)?;
     std::fs::set_permissions(path, Permissions::from_mode(0o666)).during("give all accounts access to", path)?;
     Ok(listener)
-}
-
-/// True if the kernel lists a listening Unix socket of this path (proc(5), `/proc/net/unix`: the flag `SO_ACCEPTCON`).
-fn is_listened_on(path: &Path) -> bool {
-    let sockets = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
-    sockets.lines().any(|line| {
-        let mut fields = line.split_whitespace();
-        fields.nth(3) == Some("00010000") && fields.nth(3).is_some_and(|name| Path::new(name) == path)
-    })
 }

@@ -14,6 +14,7 @@ use sandbox::rights::Rights;
 use sandbox::selftest::{AttemptOutcome, Findings, RoleReport, Row, SelfTestExtent, WORK, run as try_all};
 use sandbox::trial::Tried;
 use terminal::Ended;
+use tracing::error;
 
 /// Largest number of findings of a kind in the entry of the log.
 const LOGGED: usize = 50;
@@ -45,17 +46,32 @@ pub(crate) fn run(root: &Path, now: Timestamp, args: &args::SelfTestArgs) -> Res
         // One layer alone is a demonstration, not the state of the relay.
         return Ok(Ended::Well);
     }
-    here(root, now)?.append(vec![Event::SelfTest(result(&config, form, &parts, &found))])?;
+    let event = Event::SelfTest(result(&config, form, &parts, &found));
+    let recorded = here(root, now).and_then(|mut opened| opened.append(vec![event]));
+    // A finding is told, and has its own exit status, whether it could be recorded or not.
+    if let (Err(fault), false) = (&recorded, found.faults.is_empty()) {
+        terminal::note(format_args!("the result of the isolation self-test is not recorded in the log: {fault}"));
+    }
     print_findings(&parts, &found)?;
+    recorded?;
     Ok(Ended::Well)
 }
 
-/// Tests roles that are about to start, in the short form. Fault: an attempt was not stopped, so they must not start.
-pub(crate) fn before(root: &Path, roles: &[ProcessRole], config: &Config) -> Result<SelfTest, Fault> {
-    let parts = try_all(root, &rights(roles), SelfTestExtent::Short)?;
+/// Tests roles that are about to start, in the short form; `None` if the test could not run, which is told: that says
+/// nothing of the isolation, whose layers each role takes all the same, or does not start. Faults: an attempt was not
+/// stopped, or a layer is missing, so the roles must not start.
+pub(crate) fn before(root: &Path, roles: &[ProcessRole], config: &Config) -> Result<Option<SelfTest>, Fault> {
+    let parts = match try_all(root, &rights(roles), SelfTestExtent::Short) {
+        Ok(parts) => parts,
+        Err(fault @ (Fault::Escape(_) | Fault::Unconfined { .. })) => return Err(fault),
+        Err(fault) => {
+            error!(fault = %fault, "the isolation self-test could not run, and the service starts without: {fault}");
+            return Ok(None);
+        }
+    };
     let found = Findings::of(&parts);
     print_findings(&parts, &found)?;
-    Ok(result(config, SelfTestExtent::Short, &parts, &found))
+    Ok(Some(result(config, SelfTestExtent::Short, &parts, &found)))
 }
 
 fn rights(roles: &[ProcessRole]) -> Vec<&'static Rights> {

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::Signal;
@@ -26,7 +27,7 @@ use config::Config;
 use sandbox::worker::{end_with, our_id, ourselves, start_awaited, stop};
 use terminal::Ended;
 use terminal::diagnostics::LogArgs;
-use terminal::relayed::Speaker;
+use terminal::relayed::{ServiceLines, Speaker};
 
 /// Answers DNS queries until the process is stopped: as the supervisor, or, with sockets of one, as its resolver.
 pub(crate) fn run(state: &State, args: &args::SinkholeArgs, log: LogArgs, sockets: Sockets) -> Result<Ended, Error> {
@@ -82,7 +83,7 @@ fn supervise(root: &Path, log: LogArgs, (packets, listeners): LookUps) -> Result
             command.args(["--forwarders", &addresses.join(",")]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null());
-        stderr.attach(&mut command, Speaker::Service)?;
+        stderr.attach(&mut command, Speaker::Service(Arc::new(ServiceLines::new("sinkhole"))))?;
         let mut child = start_awaited(command)?;
         drop(ends);
         let ended = loop {

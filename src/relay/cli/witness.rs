@@ -3,6 +3,8 @@
 use std::net::TcpListener;
 use std::path::Path;
 
+use rustix::process::Signal;
+
 use super::args_log::WitnessCommand;
 use super::verify::{read, read_key};
 use super::{approve, here};
@@ -12,6 +14,7 @@ use crate::state::State;
 use crate::witness::{No, WitnessState, call};
 use base::error::IoContext as _;
 use base::{Error, Fault, Reason, Refusal, Timestamp};
+use sandbox::worker::end_with;
 use sandbox::{Grants, Terms, begin, enter};
 use terminal::Ended;
 use tlog::check::read_vkey;
@@ -51,7 +54,10 @@ pub(crate) fn run(root: &Path, now: Timestamp, command: &WitnessCommand) -> Resu
             Ok(Ended::Well)
         }
         WitnessCommand::Sign { dir, request } => sign(dir, &read(request)?, now),
-        WitnessCommand::Serve { dir, listen } => {
+        WitnessCommand::Serve { dir, listen, supervised } => {
+            if let Some(supervisor) = supervised {
+                end_with(*supervisor, Signal::KILL)?;
+            }
             let memory = WitnessState::open(dir)?;
             let listener = TcpListener::bind(listen).during("listen on", Path::new(&listen.to_string()))?;
             std::env::set_current_dir(dir).during("enter", dir)?;

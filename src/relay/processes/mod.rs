@@ -9,8 +9,10 @@
 //! sinkhole (supervisor) ─┬─ a UDP forwarder for each address
 //!                        └─ resolver
 //! selftest ── a process for each role and layer, which tries to get out
+//! serve, review, settle --watch, log witness serve, in a terminal ── the same as a process without one
 //! ```
 
+pub(crate) mod attended;
 pub(crate) mod examiners;
 pub(crate) mod pipes;
 pub(crate) mod sockets;

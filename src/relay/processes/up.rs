@@ -1,34 +1,41 @@
 //! Supervisor of `gaprelay up`: keeps a keeper running, which settles on a timer, a server and, where the config has them, a
-//! DNS sinkhole, the officers' pages and an export, each a confined process of its own. A process that ends is started
-//! again. The supervisor itself reads no byte from the network or a medium.
+//! DNS sinkhole, the officers' pages and an export, each a confined process of its own. A process that ends, or cannot be
+//! started, is started again. The supervisor itself reads no byte from the network or a medium.
+//!
+//! One thing stops everything: a finding of the isolation self-test, which has an exit status of its own. That the test
+//! could not run or could not be recorded is told each time; what is published is served all the same.
 
 use std::io;
 use std::path::Path;
 use std::pin::pin;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{info, warn};
+use tokio::time::{Instant, interval_at, sleep, timeout};
+use tracing::{error, info, warn};
 
 use super::stderr::StderrRelay;
-use base::error::IoContext as _;
+use crate::state::State;
+use base::error::ESCAPE;
 use base::lock::Lock;
 use base::{Error, Fault};
 use config::Config;
 use sandbox::worker::{our_id, ourselves, start_awaited, stop};
 use terminal::Ended;
 use terminal::diagnostics::LogArgs;
-use terminal::relayed::Speaker;
+use terminal::relayed::{ServiceLines, Speaker};
 
 /// Shortest time between two self-tests.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// Exit status of a self-test that found a way out, among other faults.
-const FAILED: i32 = 1;
-/// Pause before a process that ended is started again.
+/// Pause before a process that ended, or could not be started, is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
+/// Longest time that the services wait for the self-test or the settling before them, which wait for whoever changes the
+/// state.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Supervisor of all services on one state.
 pub(crate) struct Supervisor<'a> {
@@ -77,131 +84,217 @@ impl Service {
     }
 }
 
+/// A service, and its process while there is one.
+struct Running {
+    service: Service,
+    /// Lines of the service, which have one budget however often it is started.
+    lines: Arc<ServiceLines>,
+    child: Option<Child>,
+}
+
+impl Running {
+    fn new(service: Service) -> Self {
+        Self { service, lines: Arc::new(ServiceLines::new(service.name())), child: None }
+    }
+}
+
+/// Standard error of what the supervisor starts.
+struct Lines {
+    relay: StderrRelay,
+    selftest: Arc<ServiceLines>,
+    settle: Arc<ServiceLines>,
+}
+
 impl Supervisor<'_> {
     /// Runs the services until SIGTERM or SIGINT. `free` checks first that their addresses are. Faults: those of `free`;
-    /// another supervisor has the state; a self-test failed; a process could not be started.
+    /// another supervisor has the state; a self-test found a way out.
     pub(crate) fn run(&self, config: &Config, free: impl FnOnce() -> Result<(), Fault>) -> Result<Ended, Error> {
         let failed = |source| Fault::Io { operation: "supervise the services of", path: self.root.to_owned(), source };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let _only = self.lock()?;
         // A service that cannot listen would be started again for ever.
         free()?;
-        let stderr = StderrRelay::default();
+        let lines = |name| Arc::new(ServiceLines::new(name));
+        let stderr = Lines {
+            relay: StderrRelay::default(),
+            selftest: lines("self-test"),
+            settle: lines(Service::Keeper.name()),
+        };
         let ended = runtime.block_on(self.keep_running(config, &stderr));
         // Whatever still ran was killed; what it said last comes before this process's own last line.
-        stderr.finish();
+        stderr.relay.finish();
         ended
     }
 
-    async fn keep_running(&self, config: &Config, stderr: &StderrRelay) -> Result<Ended, Error> {
+    async fn keep_running(&self, config: &Config, stderr: &Lines) -> Result<Ended, Error> {
         let failed = |source| Fault::Io { operation: "supervise the services of", path: self.root.to_owned(), source };
         let (mut terminate, mut interrupt) =
             (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
-        passed(self.start_selftest(stderr)?.wait().await.map_err(failed)?)?;
-        self.settle_once(stderr).await?;
+        let mut selftest = self.start_selftest(stderr);
+        if selftest.is_some() {
+            match timeout(PATIENCE, end_of(&mut selftest)).await {
+                Ok(ended) => {
+                    selftest = None;
+                    judge(ended)?;
+                }
+                Err(_) => not_ended(),
+            }
+        }
+        self.settle_once(stderr).await;
         let pause = self.selftest_every.max(SHORTEST);
-        let mut timer = tokio::time::interval_at(tokio::time::Instant::now() + pause, pause);
-        let mut selftest: Option<Child> = None;
-        let start = |service| Ok((service, self.start(service, stderr)?));
-        let mut services = Service::configured(config).into_iter().map(start).collect::<Result<Vec<_>, Fault>>()?;
+        let mut timer = interval_at(Instant::now() + pause, pause);
+        let mut services: Vec<_> = Service::configured(config).into_iter().map(Running::new).collect();
+        self.start_missing(&mut services, stderr);
+        let mut again = pin!(sleep(RESTART_PAUSE));
         loop {
+            let is_missing = services.iter().any(|running| running.child.is_none());
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = timer.tick(), if selftest.is_none() => selftest = Some(self.start_selftest(stderr)?),
-                ended = end_of(&mut selftest) => {
+                _ = timer.tick() => match selftest {
+                    Some(_) => not_ended(),
+                    None => selftest = self.start_selftest(stderr),
+                },
+                ended = end_of(&mut selftest), if selftest.is_some() => {
                     selftest = None;
-                    passed(ended.map_err(failed)?)?;
+                    judge(ended)?;
+                }
+                () = &mut again, if is_missing => {
+                    self.start_missing(&mut services, stderr);
+                    again.as_mut().reset(Instant::now() + RESTART_PAUSE);
                 }
                 (place, ended) = first_end(&mut services) => {
-                    let Some((service, child)) = services.get_mut(place) else { continue };
-                    let (service_name, status) = (service.name(), ended.map_err(failed)?);
-                    warn!(
-                        service = service_name,
-                        status = %status,
-                        "the {service_name} process ended ({status}); it is started again"
-                    );
-                    tokio::time::sleep(RESTART_PAUSE).await;
-                    *child = self.start(*service, stderr)?;
+                    let Some(running) = services.get_mut(place) else { continue };
+                    running.child = None;
+                    let name = running.service.name();
+                    let status = ended.map_or_else(|e| e.to_string(), |status| status.to_string());
+                    warn!(service = name, status, "the {name} process ended ({status}); it is started again");
+                    again.as_mut().reset(Instant::now() + RESTART_PAUSE);
                 }
             }
         }
         info!("stopping: downloads under way may finish");
-        let (keepers, others): (Vec<_>, Vec<_>) =
-            services.into_iter().partition(|(service, _)| *service == Service::Keeper);
-        for (_, mut child) in others {
-            stop(&child);
-            child.wait().await.map_err(failed)?;
-        }
-        for (_, mut child) in keepers {
-            child.kill().await.map_err(failed)?;
-        }
+        self.stop(services).await;
         // So that what the server recorded last is in the log before this process ends.
-        self.settle_once(stderr).await?;
+        self.settle_once(stderr).await;
         Ok(Ended::Well)
+    }
+
+    /// Stops the services: the keeper last, so that it takes in what the others recorded.
+    async fn stop(&self, services: Vec<Running>) {
+        let (keepers, others): (Vec<_>, Vec<_>) =
+            services.into_iter().partition(|running| running.service == Service::Keeper);
+        for mut child in others.into_iter().filter_map(|running| running.child) {
+            stop(&child);
+            // One that cannot be waited for is gone, or ends with this process.
+            let _ = child.wait().await;
+        }
+        for mut child in keepers.into_iter().filter_map(|running| running.child) {
+            let _ = child.kill().await;
+        }
     }
 
     /// Takes the state for this supervisor alone. Fault: another one has it.
     fn lock(&self) -> Result<Lock, Fault> {
-        Lock::try_take(self.root)?.ok_or_else(|| {
-            let holder = Lock::holder(self.root).map_or(String::new(), |process| format!(" (process {process})"));
+        let path = State::open(self.root)?.supervisor_lock()?;
+        Lock::try_take(&path)?.ok_or_else(|| {
+            let holder = Lock::holder(&path).map_or(String::new(), |process| format!(" (process {process})"));
             let detail = format!("another `gaprelay up`{holder} runs on {}", self.root.display());
             Fault::usage(detail, "Use that one, or stop it first; a relay needs a single supervisor.")
         })
     }
 
-    fn start(&self, service: Service, stderr: &StderrRelay) -> Result<Child, Fault> {
-        let mut command = self.command(stderr)?;
-        match service {
+    /// Starts each service that does not run. One that cannot be started is told, and stays missing.
+    fn start_missing(&self, services: &mut [Running], stderr: &Lines) {
+        for running in services.iter_mut().filter(|running| running.child.is_none()) {
+            match self.start(running, stderr) {
+                Ok(child) => running.child = Some(child),
+                Err(fault) => {
+                    let name = running.service.name();
+                    error!(service = name, fault = %fault, "the {name} cannot be started: {fault}; it is tried again");
+                }
+            }
+        }
+    }
+
+    fn start(&self, running: &Running, stderr: &Lines) -> Result<Child, Fault> {
+        let mut command = self.command(stderr, &running.lines)?;
+        match running.service {
             Service::Keeper => command.arg("settle"),
             Service::Server => command.arg("serve").args(self.server),
             Service::Sinkhole => command.arg("sinkhole"),
             Service::Review => command.arg("review"),
             Service::Export => command.args(["log", "export", "--configured"]),
         };
-        if service != Service::Export {
+        if running.service != Service::Export {
             command.stdout(Stdio::null());
         }
         command.args(["--supervised", &our_id()]);
         start_awaited(command)
     }
 
-    /// Starts the self-test of every role in its short form, which records its own result.
-    fn start_selftest(&self, stderr: &StderrRelay) -> Result<Child, Fault> {
-        let mut command = self.command(stderr)?;
-        command.args(["selftest", "--short"]).stdout(Stdio::null());
-        start_awaited(command)
+    /// Starts the self-test of every role in its short form, which records its own result. That it cannot be started is
+    /// told.
+    fn start_selftest(&self, stderr: &Lines) -> Option<Child> {
+        let started = self.command(stderr, &stderr.selftest).and_then(|mut command| {
+            command.args(["selftest", "--short"]).stdout(Stdio::null());
+            start_awaited(command)
+        });
+        started.inspect_err(not_tested).ok()
     }
 
     /// Settles once: before agents are served, so that what is due is published, and at the end, so that what the server
-    /// recorded is in the log.
-    async fn settle_once(&self, stderr: &StderrRelay) -> Result<(), Fault> {
-        let mut command = self.command(stderr)?;
-        command.arg("settle").stdout(Stdio::null());
-        // It has reported its own fault, and the next settle tries again.
-        start_awaited(command)?.wait().await.map(drop).during("wait for", self.root)
+    /// recorded is in the log. It tells its own faults, and the next settle tries again.
+    async fn settle_once(&self, stderr: &Lines) {
+        let started = self.command(stderr, &stderr.settle).and_then(|mut command| {
+            command.arg("settle").stdout(Stdio::null());
+            start_awaited(command)
+        });
+        match started {
+            Ok(mut child) => {
+                if timeout(PATIENCE, child.wait()).await.is_err() {
+                    warn!(
+                        "settling waits for another process that changes this state folder; the next settle tries again"
+                    );
+                    let _ = child.kill().await;
+                }
+            }
+            Err(fault) => error!(fault = %fault, "settling cannot be started: {fault}; the next settle tries again"),
+        }
     }
 
     /// Command line of a process of ours, which gets nothing of the terminal but, for an export to it, standard output.
-    fn command(&self, stderr: &StderrRelay) -> Result<Command, Fault> {
+    fn command(&self, stderr: &Lines, lines: &Arc<ServiceLines>) -> Result<Command, Fault> {
         let mut command = ourselves(self.root);
         command.args(self.log.to_args()).stdin(Stdio::null());
-        stderr.attach(&mut command, Speaker::Service)?;
+        stderr.relay.attach(&mut command, Speaker::Service(Arc::clone(lines)))?;
         Ok(command)
     }
 }
 
-/// Stops everything if a self-test failed or could not run: the other processes end with this one.
-fn passed(ended: ExitStatus) -> Result<(), Fault> {
-    match ended.code() {
-        Some(0) => Ok(()),
-        Some(FAILED) => Err(Fault::Escape("the lines above say why".into())),
-        // A wrong config, a damaged state or a signal: nothing was found.
-        _ => {
-            let source = io::Error::other(format!("its process ended ({ended}); the lines above say why"));
-            Err(Fault::Io { operation: "run", path: "the isolation self-test".into(), source })
+/// Judges the end of a self-test. Fault: it found a way out. Any other end, by a full disk, a damaged log or a signal say,
+/// found nothing, and is told.
+fn judge(ended: io::Result<ExitStatus>) -> Result<(), Fault> {
+    let ended = match ended {
+        Ok(ended) if ended.code() == Some(0) => return Ok(()),
+        Ok(ended) if ended.code() == Some(ESCAPE.into()) => {
+            return Err(Fault::Escape("the lines above say why".into()));
         }
-    }
+        Ok(ended) => io::Error::other(format!("its process ended ({ended}); the lines above say why")),
+        Err(e) => e,
+    };
+    not_tested(&Fault::Io { operation: "finish", path: "the isolation self-test".into(), source: ended });
+    Ok(())
+}
+
+/// Tells that a self-test could not run or could not be recorded.
+fn not_tested(fault: &Fault) {
+    error!(fault = %fault, "{fault}. The services go on, and the test is tried again; remove the cause");
+}
+
+/// Tells that a self-test still runs when the next one is due, or the services are.
+fn not_ended() {
+    error!("the isolation self-test has not ended yet: it may wait for another process that changes this state folder");
 }
 
 /// Waits for a process to end; for ever if there is none.
@@ -212,10 +305,11 @@ async fn end_of(child: &mut Option<Child>) -> io::Result<ExitStatus> {
     }
 }
 
-/// Waits for the first of several processes to end; returns its place in `children`.
-async fn first_end(children: &mut [(Service, Child)]) -> (usize, io::Result<ExitStatus>) {
+/// Waits for the first of several processes to end; returns its place in `services`.
+async fn first_end(services: &mut [Running]) -> (usize, io::Result<ExitStatus>) {
     std::future::poll_fn(|cx| {
-        for (place, (_, child)) in children.iter_mut().enumerate() {
+        for (place, running) in services.iter_mut().enumerate() {
+            let Some(child) = &mut running.child else { continue };
             if let Poll::Ready(ended) = pin!(child.wait()).poll(cx) {
                 return Poll::Ready((place, ended));
             }

@@ -15,7 +15,7 @@ pub(crate) mod route;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::log::Event;
 use crate::log::writer::each_from;
@@ -53,23 +53,24 @@ struct CountedAttempts {
 }
 
 /// Confines this process for good, then serves the pages until it is stopped (SIGTERM, SIGINT). `self_test`: result of
-/// the self-test that ran before, which goes to the log through the slot.
+/// the self-test that ran before, if it could; it goes to the log through the slot.
 pub(crate) fn run(
     state: &State,
     config: &Config,
     readers: PageReaders,
     listeners: ReviewListeners,
-    self_test: SelfTest,
+    self_test: Option<SelfTest>,
 ) -> Result<(), Fault> {
     let mut slot = Journal::open(&state.slot(), SLOT)?;
     let confined =
         sandbox::begin(ProcessRole::Review.rights(), &Grants { state: state.root(), medium: None }, &config.terms())?;
-    let written = slot.append(&[InboxItem::Proof(Box::new(self_test))]);
-    if !written.map_err(|source| Fault::Io { operation: "append to", path: state.slot(), source })? {
-        warn!(
+    match self_test.map(|result| slot.append(&[InboxItem::Proof(Box::new(result))])) {
+        Some(Ok(true)) | None => {}
+        Some(Ok(false)) => warn!(
             "the self-test of the pages process is not recorded in the log: the inbox is full. Run gaprelay settle, then \
              restart the pages"
-        );
+        ),
+        Some(Err(e)) => error!(fault = %e, "the self-test of the pages process is not recorded in the log: {e}"),
     }
     let context = ReviewContext {
         state: state.clone(),

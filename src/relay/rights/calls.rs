@@ -16,8 +16,8 @@ const THREAD: u64 = 0x1_0100;
 const FCNTL: &[u64] = &[1, 2, 3, 1030];
 /// `F_SETFL` (fcntl.h), which can also take the append mode from a descriptor.
 const FLAGS: &[u64] = &[4];
-/// `LOCK_SH LOCK_UN` (file.h): a lock that keeps nobody from appending.
-const SHARED: &[u64] = &[1, 8];
+/// `LOCK_SH | LOCK_NB`, `LOCK_UN` (file.h): a lock that keeps nobody from appending.
+const SHARED: &[u64] = &[5, 8];
 /// `LOCK_EX`, `LOCK_EX | LOCK_NB`, `LOCK_UN` (file.h).
 const EXCLUSIVE: &[u64] = &[2, 6, 8];
 /// `TCGETS TIOCGWINSZ` (ioctls.h): is it a terminal, and how wide?

@@ -90,7 +90,13 @@ impl Resolver {
 }
 
 /// Confines this process for good, then answers until a stop is asked for (SIGTERM, SIGINT).
-pub fn run(state: &State, config: &Config, zones: Zones, sockets: QuerySockets, proof: SelfTest) -> Result<(), Fault> {
+pub fn run(
+    state: &State,
+    config: &Config,
+    zones: Zones,
+    sockets: QuerySockets,
+    proof: Option<SelfTest>,
+) -> Result<(), Fault> {
     let failed = |source: io::Error| Fault::Io { operation: "answer look-ups on", path: "the network".into(), source };
     let journal = Journal::open(&state.access_journal(), config.serve.journal.0)?;
     let confined =

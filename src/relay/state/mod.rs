@@ -13,7 +13,8 @@
 //! inbox/                       statements handed in
 //! progress/                    how far an import is; nothing is decided by it
 //! log/import/ log/access/      the transparency logs
-//! lock
+//! lock                         held by the one process that changes anything
+//! supervisor                   held by the one `up`
 //! ```
 
 pub(crate) mod compare;
@@ -117,12 +118,12 @@ impl State {
         for part in FOLDERS {
             durable::create_dir(&root.join(part))?;
         }
-        durable::replace(&state.lock_path(), b"")?;
+        durable::make_private(&state.lock_path())?;
         let log = Log::create(&state.import_log(), &format!("{}/import/1", parsed.relay.get_ref()))?;
         Log::create(&state.access_log(), &format!("{}/access/1", parsed.relay.get_ref()))?;
         // Made now, so that owner and mode can be set before a server needs them.
-        durable::open_append(&state.access_journal())?;
-        durable::open_append(&state.slot())?;
+        durable::make_private(&state.access_journal())?;
+        durable::make_private(&state.slot())?;
         durable::replace(&state.keyring_path(ring.version), keyring)?;
         Trust::first(ring.version, Digest::of(keyring)).save(&state, &log)?;
         // Last: a state whose making was interrupted has no config and is not taken for a state.
@@ -202,6 +203,23 @@ impl State {
 
     fn lock_path(&self) -> PathBuf {
         self.root().join("lock")
+    }
+
+    /// Closes the files that processes lock to all other accounts, where an earlier version made them; makes the one of the
+    /// supervisor, so that it is there when the disk is full.
+    pub(crate) fn close_locks(&self) {
+        // Where it cannot be made now, the supervisor says so.
+        let _ = self.supervisor_lock();
+        for path in [self.lock_path(), self.access_journal(), self.slot()] {
+            readers::close_locked(self.root(), &path);
+        }
+    }
+
+    /// Path of the file that the supervisor locks, which is made if it is not there.
+    pub(crate) fn supervisor_lock(&self) -> Result<PathBuf, Fault> {
+        let path = self.root().join("supervisor");
+        readers::make_lock(self.root(), &path)?;
+        Ok(path)
     }
 
     /// Locks the state for the one keeper, calling `wait` once if another keeper must finish first.

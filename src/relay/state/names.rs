@@ -73,8 +73,7 @@ impl OpenRelease {
 
     /// Items, to be read.
     fn items(&self) -> ReleaseItems<'_> {
-        let file = Rc::clone(&self.file);
-        ReleaseItems { verdicts: &self.verdicts, sections: self.sections.clone(), file }
+        ReleaseItems { verdicts: &self.verdicts, sections: self.sections.clone(), file: Rc::clone(&self.file) }
     }
 }
 

@@ -15,6 +15,8 @@
 
 pub(crate) mod call;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use base::lock::Lock;
@@ -58,6 +60,12 @@ pub(crate) enum No {
     Inconsistent,
 }
 
+/// Closes a witness's folder to other accounts: who may open the file that is locked may hold the lock, and nothing would be
+/// signed any more. Who does not own the folder cannot.
+fn close(folder: &Path) {
+    let _ = std::fs::set_permissions(folder, Permissions::from_mode(0o700));
+}
+
 impl WitnessState {
     /// Makes an empty memory with a fresh key. Fault: the folder is there already.
     pub(crate) fn create(folder: &Path, name: &str) -> Result<Self, Fault> {
@@ -73,7 +81,8 @@ impl WitnessState {
         }
         let cosigner = Cosigner::generate(name)?;
         durable::create_dir(&folder.join("logs"))?;
-        durable::replace(&folder.join("lock"), b"")?;
+        close(folder);
+        durable::make_private(&folder.join("lock"))?;
         durable::replace(&folder.join("vkey"), format!("{}\n", cosigner.witness().to_text()).as_bytes())?;
         durable::replace_secret(&folder.join("witness.key"), format!("{}\n", cosigner.to_text()).as_bytes())?;
         Ok(Self { folder: folder.to_owned(), cosigner })
@@ -90,6 +99,7 @@ impl WitnessState {
         }
         let text = String::from_utf8(durable::read(&path, 4096)?).unwrap_or_default();
         let cosigner = Cosigner::parse(&text);
+        close(folder);
         let wrong = "it is not the secret key of a witness. Make a new witness, with a new key: gaprelay help backup";
         let cosigner = cosigner.ok_or_else(|| Fault::damaged(path.to_string_lossy(), wrong))?;
         Ok(Self { folder: folder.to_owned(), cosigner })

@@ -32,18 +32,18 @@ pub const ATTEMPTS: &[EscapeAttempt] = &[
     attempt("see how far an import is", |t| read(&t.state().join("progress/file"))),
     attempt("read the medium", |t| read(&t.medium().join("file"))),
     // Writing to the medium, in every way there is.
-    attempt("create a file on the medium", |t| create(&t.medium())),
+    attempt("create a file on the medium", |t| create(t, &t.medium())),
     attempt("overwrite a file on the medium", |t| overwrite(&t.medium().join("file"))),
     attempt("append to a file on the medium", |t| append(&t.medium().join("file"))),
     attempt("truncate a file on the medium", |t| truncate(&t.medium().join("file"))),
     attempt("remove a file from the medium", |t| fs::remove_file(t.medium().join("spare-1"))),
     attempt("rename a file on the medium", |t| fs::rename(t.medium().join("spare-2"), t.medium().join("renamed"))),
-    attempt("make a folder on the medium", |t| fresh_folder(&t.medium())),
+    attempt("make a folder on the medium", |t| fs::create_dir(t.fresh(&t.medium()))),
     attempt("remove a folder from the medium", |t| fs::remove_dir(t.medium().join("empty"))),
-    attempt("make a symbolic link on the medium", |t| symlink("secret", fresh(&t.medium()))),
-    attempt("make a hard link on the medium", |t| fs::hard_link(t.medium().join("file"), fresh(&t.medium()))),
-    attempt("make a FIFO on the medium", |t| node(&t.medium(), FileType::Fifo)),
-    attempt("make a device on the medium", |t| node(&t.medium(), FileType::CharacterDevice)),
+    attempt("make a symbolic link on the medium", |t| symlink("secret", t.fresh(&t.medium()))),
+    attempt("make a hard link on the medium", |t| fs::hard_link(t.medium().join("file"), t.fresh(&t.medium()))),
+    attempt("make a FIFO on the medium", |t| node(t, FileType::Fifo)),
+    attempt("make a device on the medium", |t| node(t, FileType::CharacterDevice)),
     attempt("change modes on the medium", |t| {
         fs::set_permissions(t.medium().join("file"), Permissions::from_mode(0o646))
     }),
@@ -54,20 +54,21 @@ pub const ATTEMPTS: &[EscapeAttempt] = &[
     }),
     attempt("open a file of the medium again, for writing", reopen),
     // Writing elsewhere.
-    attempt("create a file in an open folder", |t| create(&t.folder.join("open"))),
-    attempt("create a file in shared memory", |_| create(Path::new("/dev/shm"))),
+    attempt("create a file in an open folder", |t| create(t, &t.folder.join("open"))),
+    attempt("create a file in shared memory", |t| create(t, Path::new("/dev/shm"))),
     attempt("make a file in memory (memfd)", memfd),
     attempt("make a file without a name (O_TMPFILE)", nameless),
     attempt("read what a witness remembers", |t| read(&t.state().join("logs/file"))),
     attempt("remember what a witness signed", |t| overwrite(&t.state().join("logs/file"))),
-    attempt("store an artifact", |t| create(&t.state().join("blobs"))),
+    attempt("store an artifact", |t| create(t, &t.state().join("blobs"))),
     attempt("publish a set", |t| overwrite(&t.state().join("channels/file"))),
     attempt("say how far an import is", |t| overwrite(&t.state().join("progress/file"))),
     attempt("change what is trusted", |t| overwrite(&t.state().join("trust/file"))),
     attempt("append to the import log", |t| append(&t.state().join("log/import/file"))),
     attempt("remove from the spool", |t| {
-        create(&t.state().join("spool"))?;
-        fs::remove_file(fresh(&t.state().join("spool")))
+        let path = t.fresh(&t.state().join("spool"));
+        create_at(&path)?;
+        fs::remove_file(path)
     }),
     attempt("change the config", |t| overwrite(&t.state().join("config.toml"))),
     attempt("write to a disk or terminal device", |_| {
@@ -82,19 +83,25 @@ fn read(path: &Path) -> io::Result<()> {
     if File::open(path)?.read(&mut byte)? == 1 { Ok(()) } else { Err(wrong()) }
 }
 
-/// A name that this process alone uses.
-fn fresh(folder: &Path) -> std::path::PathBuf {
-    folder.join(format!("fresh-{}", std::process::id()))
-}
-
 fn writing() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).custom_flags(libc::O_NONBLOCK);
     options
 }
 
-fn create(folder: &Path) -> io::Result<()> {
-    OpenOptions::new().write(true).create(true).truncate(true).open(fresh(folder))?.write_all(b"x")
+/// Creates a file and leaves none: what cannot be removed could not be created either.
+fn create(targets: &AttemptTargets, folder: &Path) -> io::Result<()> {
+    let path = targets.fresh(folder);
+    let created = create_at(&path);
+    let _ = fs::remove_file(path);
+    created
+}
+
+/// Creates a file where none is. Outside of all layers this may be root, in a folder that anybody may write to: a link or
+/// file at its place is another's, and stays as it is.
+fn create_at(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path)?.write_all(b"x")
 }
 
 fn overwrite(path: &Path) -> io::Result<()> {
@@ -110,14 +117,10 @@ fn truncate(path: &Path) -> io::Result<()> {
     raw::call(libc::SYS_truncate, [Arg::Bytes(&mut path), Arg::Number(4), NULL, NULL, NULL, NULL]).map(drop)
 }
 
-fn fresh_folder(folder: &Path) -> io::Result<()> {
-    fs::create_dir(fresh(folder))
-}
-
-fn node(folder: &Path, kind: FileType) -> io::Result<()> {
+fn node(targets: &AttemptTargets, kind: FileType) -> io::Result<()> {
     let null = rustix::fs::makedev(1, 3);
     let device = if kind == FileType::Fifo { 0 } else { null };
-    Ok(mknodat(CWD, fresh(folder), kind, Mode::RUSR, device)?)
+    Ok(mknodat(CWD, targets.fresh(&targets.medium()), kind, Mode::RUSR, device)?)
 }
 
 fn touch(path: &Path) -> io::Result<()> {
@@ -161,4 +164,33 @@ fn by_handle(targets: &AttemptTargets) -> io::Result<()> {
     let opened =
         raw::call(libc::SYS_open_by_handle_at, [Arg::Number(here), Arg::Bytes(&mut handle), NULL, NULL, NULL, NULL])?;
     numbers(libc::SYS_close, [opened]).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_at_a_name_is_not_touched() {
+        let folder = base::durable::temporary_folder().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, b"another's").unwrap();
+        symlink(&file, &link).unwrap();
+        for path in [&file, &link] {
+            assert_eq!(create_at(path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        }
+        // Nor does a link lead to a file that is not there yet.
+        let (ahead, missing) = (folder.path().join("ahead"), folder.path().join("missing"));
+        symlink(&missing, &ahead).unwrap();
+        create_at(&ahead).unwrap_err();
+        assert!(!missing.exists());
+        assert_eq!(fs::read(&file).unwrap(), b"another's");
+    }
+
+    #[test]
+    fn a_file_is_created_and_none_is_left() {
+        let folder = base::durable::temporary_folder().unwrap();
+        create(&AttemptTargets::default(), folder.path()).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }

@@ -8,6 +8,7 @@ pub mod process;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,9 @@ pub struct AttemptTargets {
     /// Number of a descriptor that appends to the planted journal, as roles have one.
     #[serde(default)]
     pub journal: i32,
+    /// Part of the names of what is created, which nobody knows before.
+    #[serde(default)]
+    pub token: String,
 }
 
 impl AttemptTargets {
@@ -48,6 +52,14 @@ impl AttemptTargets {
     /// The planted medium.
     pub fn medium(&self) -> PathBuf {
         self.folder.join("medium")
+    }
+
+    /// A name in this folder that nobody can have used, and that is not given twice.
+    pub(crate) fn fresh(&self, folder: &Path) -> PathBuf {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        // An attempt may run in a child process, which counts for itself.
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        folder.join(format!("fresh-{}-{}-{number}", self.token, std::process::id()))
     }
 }
 

@@ -203,7 +203,7 @@ fn bind_udp(_: &AttemptTargets) -> io::Result<()> {
 }
 
 fn bind_unix(targets: &AttemptTargets) -> io::Result<()> {
-    let at = targets.folder.join(format!("open/socket-{}", std::process::id()));
+    let at = targets.fresh(&targets.folder.join("open"));
     Ok(bind(socket(AddressFamily::UNIX, SocketType::STREAM, None)?, &SocketAddrUnix::new(at)?)?)
 }
 

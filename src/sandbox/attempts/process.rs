@@ -26,8 +26,12 @@ pub const ATTEMPTS: &[EscapeAttempt] = &[
     attempt("mount", mount),
     attempt("memory that can be executed", |_| map_memory(0x7)),
     attempt("memory made executable", protect),
-    attempt("shared memory (System V)", |_| numbers(libc::SYS_shmget, [0, 4096, 0o1600]).map(drop)),
-    attempt("message queue (System V)", |_| numbers(libc::SYS_msgget, [0, 0o1600]).map(drop)),
+    attempt("shared memory (System V)", |_| {
+        numbers(libc::SYS_shmget, [0, 4096, 0o1600]).map(|made| remove(made, libc::SYS_shmctl))
+    }),
+    attempt("message queue (System V)", |_| {
+        numbers(libc::SYS_msgget, [0, 0o1600]).map(|made| remove(made, libc::SYS_msgctl))
+    }),
     attempt("message queue (POSIX)", queue),
     attempt("key in the kernel's keyring", key),
     attempt("kernel program (bpf)", bpf),
@@ -170,6 +174,11 @@ fn map_memory(protection: i64) -> io::Result<()> {
 fn protect(_: &AttemptTargets) -> io::Result<()> {
     let at = numbers(libc::SYS_mmap, [0, 4096, 3, 0x22, -1, 0])?;
     numbers(libc::SYS_mprotect, [at, 4096, 5]).map(drop)
+}
+
+/// Removes an object of System V, which would outlive every process. Where that is stopped, making it was too.
+fn remove(made: i64, control: libc::c_long) {
+    let _ = numbers(control, [made, i64::from(libc::IPC_RMID), 0]);
 }
 
 fn queue(_: &AttemptTargets) -> io::Result<()> {

@@ -144,6 +144,16 @@ impl Answer {
     }
 }
 
+/// Child processes of a process whose command lines have this word.
+pub(crate) fn children(pid: u32, word: &str) -> Vec<u32> {
+    let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let has_word = |child: &u32| {
+        let line = std::fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        line.split('\0').any(|part| part == word)
+    };
+    list.split_whitespace().filter_map(|child| child.parse().ok()).filter(has_word).collect()
+}
+
 /// The officers' pages, on a Unix socket.
 pub(crate) struct Pages {
     pub(crate) daemon: Daemon,
