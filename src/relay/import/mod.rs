@@ -6,6 +6,7 @@
 //! `admit`, bundle by bundle: nothing counts before the trust file says so, and that is one step; a cut before it leaves
 //! the former state. Where a step fails, a comment says why it is safe to stop there, or to go on.
 
+mod names;
 mod outcome;
 mod shown;
 
@@ -21,7 +22,6 @@ pub(crate) use outcome::{ImportOutcome, JudgedBundle, ProgressEvent, ProgressWat
 use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::publish::beside::beside;
-use crate::publish::claims::taken_names;
 use crate::state::{Release, Staging};
 use base::error::IoContext as _;
 use base::quoted::quoted_os;
@@ -29,6 +29,7 @@ use base::{Digest, Error, Fault, Operator, Reason, Refusal, quoted};
 use config::{Feed, policy};
 use inspect::{Demands, Examiners, OriginDemand, examine};
 use media::{Document, Medium, MediumBundle, Mount, Spooled, Surveyed};
+use names::taken_names;
 use outcome::{copy_event, outcome_event};
 use rotation::KeyringOutcome;
 use shown::{shown_versions, signed_by_others};
