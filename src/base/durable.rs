@@ -8,6 +8,7 @@
 //! leaves the new file. Callers order several such writes so that each prefix of them is a state
 //! they can go on from.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -115,16 +116,30 @@ fn put(path: &Path, mode: u32, sync: Sync, content: impl FnOnce(&mut File) -> io
     if sync == Sync::Durable {
         file.sync_all().during("sync", &temporary)?;
     }
-    fs::rename(&temporary, path).during("rename", path)?;
+    match fs::rename(&temporary, path) {
+        // A folder in the place of a file of ours keeps nothing from being written: somebody put it there.
+        Err(e) if e.kind() == ErrorKind::IsADirectory => {
+            remove(path)?;
+            fs::rename(&temporary, path).during("rename", path)?;
+        }
+        other => other.during("rename", path)?,
+    }
     if sync == Sync::Durable { sync_dir(folder(path)) } else { Ok(()) }
 }
 
-/// A new empty file for writing, truncating what a cut run left there. A link at its place is not followed.
+/// A new empty file for writing. What stands in its place is removed, whatever it is: what a cut run left, or a folder, a
+/// link or a pipe that somebody put there.
 #[expect(clippy::disallowed_methods, reason = "the one place that creates files")]
 pub fn create(path: &Path, mode: u32) -> Result<File, Fault> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(true).mode(mode).custom_flags(NOFOLLOW);
-    options.open(path).during("create", path)
+    options.read(true).write(true).create_new(true).mode(mode);
+    match options.open(path) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+            remove(path)?;
+            options.open(path).during("create", path)
+        }
+        other => other.during("create", path),
+    }
 }
 
 /// A new empty file without a name in this folder, to be read and written, mode 0600; it is gone when it is closed. Only
@@ -166,10 +181,17 @@ pub fn make_private(path: &Path) -> Result<(), Fault> {
     options.append(true).create(true).mode(0o600).custom_flags(flags).open(path).during("open", path).map(drop)
 }
 
-/// The file at `path` opened to append lines, made if it is not there. A link at its place is not followed.
+/// The file at `path` opened to append lines, made if it is not there. A link at its place is not followed, a pipe not waited
+/// for. Fault: it is no regular file.
 #[expect(clippy::disallowed_methods, reason = "the one place that creates files")]
 pub fn open_append(path: &Path) -> Result<File, Fault> {
-    OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(NOFOLLOW).open(path).during("open", path)
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o644).custom_flags(NOFOLLOW | OFlags::NONBLOCK.bits().cast_signed());
+    let file = options.open(path).during("open", path)?;
+    if file.metadata().during("read", path)?.is_file() {
+        return Ok(file);
+    }
+    Err(Fault::damaged(path.to_string_lossy(), "it is not a regular file"))
 }
 
 /// As [`open_append`], for a file of lines that somebody chose, so that it may be a link: a line that a cut left without its
@@ -244,29 +266,31 @@ pub fn remove(path: &Path) -> Result<(), Fault> {
 /// lock may: another's could be in the making.
 pub fn sweep(path: &Path) -> Result<(), Fault> {
     for name in all_names(path)? {
-        if name.starts_with(TEMPORARY) {
+        if name.to_str().is_some_and(|name| name.starts_with(TEMPORARY)) {
             remove(&path.join(name))?;
         }
     }
     Ok(())
 }
 
-/// The names in a folder, sorted, without what is in the making; names that are not UTF-8 are none of
-/// ours and a fault.
+/// The names in a folder, sorted, without what is in the making. Names that are not UTF-8 are none of ours, and left out:
+/// [`foreign_names`] gives them to who looks for them.
 pub fn names(path: &Path) -> Result<Vec<String>, Fault> {
+    let names = all_names(path)?.into_iter().filter_map(|name| name.into_string().ok());
+    Ok(names.filter(|name| !name.starts_with(TEMPORARY)).collect())
+}
+
+/// The names in a folder that are not UTF-8.
+pub fn foreign_names(path: &Path) -> Result<Vec<OsString>, Fault> {
     let mut names = all_names(path)?;
-    names.retain(|name| !name.starts_with(TEMPORARY));
+    names.retain(|name| name.to_str().is_none());
     Ok(names)
 }
 
-fn all_names(path: &Path) -> Result<Vec<String>, Fault> {
+fn all_names(path: &Path) -> Result<Vec<OsString>, Fault> {
     let mut names = Vec::new();
     for entry in fs::read_dir(path).during("list", path)? {
-        let name = entry.during("list", path)?.file_name();
-        names.push(name.into_string().map_err(|name| {
-            let detail = "the file name is not UTF-8, so gaprelay did not make this file";
-            Fault::damaged(path.join(name).to_string_lossy(), detail)
-        })?);
+        names.push(entry.during("list", path)?.file_name());
     }
     names.sort_unstable();
     Ok(names)
@@ -323,9 +347,46 @@ pub fn beside(folder: &Path, name: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
     use std::os::unix::fs::FileExt as _;
     use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// Who can write to the folder can put anything in the place of a file that is to be written.
+    #[test]
+    fn nothing_stands_in_the_way_of_a_file() {
+        let folder = temporary_folder().unwrap();
+        let (path, making) = (folder.path().join("file"), folder.path().join(".new-file"));
+        let other = folder.path().join("other");
+        fs::write(&other, b"theirs").unwrap();
+        let in_the_way = |place: &Path, way: usize| match way {
+            0 => fs::create_dir_all(place.join("x/y")).unwrap(),
+            1 => symlink(&other, place).unwrap(),
+            2 => fs::hard_link(&other, place).unwrap(),
+            _ => rustix::fs::mknodat(rustix::fs::CWD, place, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+                .unwrap(),
+        };
+        for place in [&path, &making] {
+            for way in 0..4 {
+                remove(place).unwrap();
+                in_the_way(place, way);
+                replace(&path, b"ours").unwrap();
+                assert_eq!(read(&path, 4).unwrap(), b"ours", "{way}");
+                assert_eq!(fs::read(&other).unwrap(), b"theirs", "{way}");
+                assert_eq!(names(folder.path()).unwrap(), ["file", "other"], "{way}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let folder = temporary_folder().unwrap();
+        let path = folder.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        open_append(&path).unwrap_err();
+        assert!(read(&path, 4).unwrap_err().to_string().contains("not a regular file"));
+    }
 
     /// Somebody writes to the file all the time: what is given has the digest, or is damage.
     #[test]

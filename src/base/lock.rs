@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
 
@@ -13,7 +13,8 @@ use super::error::{Fault, IoContext as _};
 /// Held until dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+    path: PathBuf,
 }
 
 impl Lock {
@@ -21,7 +22,7 @@ impl Lock {
     pub fn try_take(path: &Path) -> Result<Option<Self>, Fault> {
         let file = Self::open(path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => Ok(Some(Self { file, path: path.to_owned() })),
             Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(None),
             Err(e) => Err(e.into()).during("lock", path),
         }
@@ -54,6 +55,18 @@ impl Lock {
         wait();
         let file = Self::open(path)?;
         flock(&file, FlockOperation::LockExclusive).map_err(Into::into).during("lock", path)?;
-        Ok(Self { _file: file })
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Checks that the locked file is the one at its path. Fault: another was put in its place, so that somebody else may hold
+    /// the lock on that.
+    pub fn check(&self) -> Result<(), Fault> {
+        let id = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+        let ours = self.file.metadata().map(id).during("read", &self.path)?;
+        if std::fs::symlink_metadata(&self.path).map(id).is_ok_and(|there| there == ours) {
+            return Ok(());
+        }
+        let what = "it was removed or replaced while this command held its lock, so that another command may be at work. Nothing more was written. Find out who did it; then run the command again";
+        Err(Fault::damaged(self.path.to_string_lossy(), what))
     }
 }

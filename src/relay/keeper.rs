@@ -19,6 +19,7 @@ use config::Config;
 use serve::set::CurrentSet;
 use tlog::note::Checkpoint;
 use tlog::tail::each_after;
+use tlog::tree::root_of;
 
 /// State, open for changes.
 pub struct Keeper {
@@ -36,7 +37,11 @@ pub struct Keeper {
     pub now: Timestamp,
     /// Time of the clock, where that is too far ahead.
     pub ahead: Option<Timestamp>,
-    _lock: Lock,
+    /// What could not be done and stops nothing; whoever settles tells it.
+    pub put_off: Vec<Fault>,
+    /// True once the log or the trust file could not be written: nothing more is, by this process.
+    failed: bool,
+    lock: Lock,
 }
 
 impl Keeper {
@@ -72,14 +77,16 @@ impl Keeper {
             Stored::Former(former) => migration::migrate(&state, &mut log, *former, now)?,
         };
         let keyring = state.keyring(&trust)?;
-        let mut keeper = Self { state, config, keyring, trust, log, now, ahead: None, _lock: lock };
+        let (ahead, put_off, failed) = (None, Vec::new(), false);
+        let mut keeper = Self { state, config, keyring, trust, log, now, ahead, put_off, failed, lock };
         let floor = keeper.floor();
         if floor > Timestamp::default() && now > floor.plus(keeper.config.clock.ahead.0) {
             (keeper.now, keeper.ahead) = (floor, Some(now));
         }
         keeper.check_trust()?;
         for folder in ["", "spool", "trust", "tuf", "keyring", "inbox", "log/import"] {
-            durable::sweep(&keeper.state.root().join(folder))?;
+            let swept = durable::sweep(&keeper.state.root().join(folder));
+            keeper.put_off.extend(swept.err());
         }
         keeper.finish_interrupted()?;
         Ok(keeper)
@@ -92,7 +99,28 @@ impl Keeper {
 
     /// Appends to the log.
     pub fn append(&mut self, events: Vec<Event>) -> Result<(), Fault> {
-        self.log.append(self.now, events)
+        self.check_failed()?;
+        // Two that write to one log sign two histories of it.
+        self.lock.check()?;
+        let appended = self.log.append(self.now, events);
+        // An event that is too long is none of the log's faults.
+        self.failed = matches!(&appended, Err(fault) if !matches!(fault, Fault::Internal(_)));
+        appended
+    }
+
+    /// True once the log or the trust file could not be written. They may hold what was to be written, or not: the next
+    /// opening finds out, and what this process would write behind it could hide that.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    fn check_failed(&self) -> Result<(), Fault> {
+        if self.failed {
+            return Err(Fault::Internal(
+                "the log or the trust file could not be written before, so that nothing more is",
+            ));
+        }
+        Ok(())
     }
 
     /// Appends to the log what the trust state follows from, and applies it there. Stopping is safe: the next opening
@@ -114,12 +142,14 @@ impl Keeper {
         self.record(vec![Event::Published { channel: named, generation, set, releases }])
     }
 
-    /// Applies entries of the log to the trust state. A statement's evidence is on the disk before it counts.
+    /// Applies entries of the log to the trust state. A statement's evidence is on the disk before it counts, where that can be
+    /// written: nothing is published on evidence that is missing, and what the log has can be written again from it.
     fn apply(&mut self, entries: Vec<(u64, Entry)>) -> Result<(), Fault> {
         let mut trust = self.trust.clone();
         for (number, entry) in entries {
             if let Some((id, record)) = StatementRecord::of(&entry).filter(|(id, _)| trust.history(id).is_some()) {
-                self.state.store_statement(&id, &record)?;
+                let stored = self.state.store_statement(&id, &record);
+                self.put_off.extend(stored.err());
             }
             let applied = Trust::with_entry(Some(trust), number, &entry);
             trust = applied.ok_or(Fault::Internal("an entry of the log leaves no trust state"))?;
@@ -129,10 +159,14 @@ impl Keeper {
 
     /// Replaces the trust file: the one step by which an import, a keyring or a directive counts.
     pub fn replace_trust(&mut self, mut trust: Trust) -> Result<(), Fault> {
+        self.check_failed()?;
+        self.lock.check()?;
         let head = self.log.head();
         (trust.entries, trust.root) = (head.size, Digest(head.root));
         // A fault may come after the file was replaced: then nobody could say what counts. So the save is tried again.
-        trust.save(&self.state, &self.log).or_else(|_| trust.save(&self.state, &self.log))?;
+        let saved = trust.save(&self.state, &self.log).or_else(|_| trust.save(&self.state, &self.log));
+        self.failed = saved.is_err();
+        saved?;
         self.keyring = self.state.keyring(&trust)?;
         self.trust = trust;
         Ok(())
@@ -231,11 +265,9 @@ impl Keeper {
                     Some(ReleaseId { feed: feed.clone(), version: *version })
                 });
                 match accepted {
-                    Some(id) if self.trust.history(&id).is_some() => {
-                        let release = self.state.release(&self.trust, &id)?;
-                        let record = Some(release.record()?);
-                        Event::Imported {
-                            record,
+                    Some(id) if self.trust.history(&id).is_some() => match self.state.release(&self.trust, &id) {
+                        Ok(release) => Event::Imported {
+                            record: Some(release.record()?),
                             feed: release.feed,
                             version: release.version,
                             manifest: release.manifest,
@@ -243,8 +275,14 @@ impl Keeper {
                             counts: release.counts,
                             signers: release.signers,
                             after_interruption: true,
+                        },
+                        // It was damaged since: it did not come in, and keeps nobody from withdrawing another.
+                        Err(fault) => {
+                            self.put_off.push(fault);
+                            self.trust = self.replayed()?;
+                            interrupted
                         }
-                    }
+                    },
                     _ => interrupted,
                 }
             }
@@ -265,6 +303,21 @@ impl Keeper {
         };
         let medium = medium.filter(|intent| outcome != Event::Interrupted { intent: *intent });
         self.record(std::iter::once(outcome).chain(medium.map(|intent| Event::Interrupted { intent })).collect())
+    }
+
+    /// Trust state by the import log alone, every entry proven; the newest time on record stays.
+    fn replayed(&self) -> Result<Trust, Fault> {
+        let (folder, head) = (self.state.import_log(), self.log.head());
+        let none = Checkpoint { origin: head.origin.clone(), size: 0, root: root_of(&[]) };
+        let mut trust = None;
+        each_after(&folder, &none, &head, |number, bytes| {
+            let unreadable = |_| Fault::damaged(folder.to_string_lossy(), format!("entry {number} cannot be read"));
+            trust = Trust::with_entry(trust.take(), number, &serde_json::from_slice(bytes).map_err(unreadable)?);
+            Ok(())
+        })?;
+        let mut trust = trust.ok_or(Fault::Internal("the log does not begin with the relay"))?;
+        trust.floor = trust.floor.max(self.trust.floor);
+        Ok(trust)
     }
 }
 

@@ -2,11 +2,16 @@
 //! It does not depend on the others. What it cannot say (UDP, unix sockets, changing times and
 //! modes) the two others do.
 
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
 use ::landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, LandlockStatus, PathBeneath,
     Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
 };
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{FileType, Mode, OFlags, fstat, open, openat};
+use rustix::io::Errno;
 
 use super::rights::{GrantedPath, Rights};
 use super::{Grants, Layer, is_filtered, missing};
@@ -37,10 +42,8 @@ pub(crate) fn enter(rights: &Rights, grants: &Grants<'_>) -> Result<u32, Fault> 
                 }
                 (GrantedPath::Medium, None) => return Err(Fault::Internal("a reader without a medium")),
                 (GrantedPath::State(below), _) => {
-                    let path = grants.state.join(below);
-                    let flags = OFlags::PATH | OFlags::CLOEXEC;
-                    let opened = open(&path, flags, Mode::empty()).map_err(Into::into).during("open", &path)?;
-                    ruleset = ruleset.add_rule(PathBeneath::new(opened, allowed(access, &path))).map_err(failed)?;
+                    let (opened, kind) = open_below(grants.state, below)?;
+                    ruleset = ruleset.add_rule(PathBeneath::new(opened, allowed(access, kind))).map_err(failed)?;
                 }
             }
         }
@@ -79,7 +82,29 @@ fn writing() -> BitFlags<AccessFs> {
         | AccessFs::Refer
 }
 
-/// Part of `access` that applies to a file, if `path` is one.
-fn allowed(access: BitFlags<AccessFs>, path: &std::path::Path) -> BitFlags<AccessFs> {
-    if path.is_dir() { access } else { access & AccessFs::from_file(NEWEST) }
+/// Opens a place below the state folder, with what it is. Fault: it is not there, or a link leads to it, which whoever can write
+/// to the state could make to have something else granted.
+fn open_below(state: &Path, below: &str) -> Result<(OwnedFd, FileType), Fault> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let failed = |e: Errno| -> io::Error { e.into() };
+    let mut path = state.to_owned();
+    let mut opened = open(&path, flags, Mode::empty()).map_err(failed).during("open", &path)?;
+    let mut kind = FileType::Directory;
+    for name in Path::new(below) {
+        path.push(name);
+        opened =
+            openat(&opened, name, flags | OFlags::NOFOLLOW, Mode::empty()).map_err(failed).during("open", &path)?;
+        kind = FileType::from_raw_mode(fstat(&opened).map_err(failed).during("read", &path)?.st_mode);
+        if kind == FileType::Symlink {
+            let what =
+                "it is a link, and no part of the state may be one. Nothing was changed. Put back what it stands for";
+            return Err(Fault::damaged(path.to_string_lossy(), what));
+        }
+    }
+    Ok((opened, kind))
+}
+
+/// Part of `access` that applies to a file, if the place is one.
+fn allowed(access: BitFlags<AccessFs>, kind: FileType) -> BitFlags<AccessFs> {
+    if kind == FileType::Directory { access } else { access & AccessFs::from_file(NEWEST) }
 }

@@ -165,12 +165,13 @@ pub(crate) fn settle(root: &Path, args: &SettleArgs) -> Result<Ended, Error> {
 /// again; published content keeps being served.
 fn settle_if_free(state: &State) {
     let opened = Keeper::try_open(state.clone(), clock::now());
-    let settled =
-        opened.and_then(|keeper| keeper.map_or(Ok(SettleReport::default()), |mut keeper| settle::settle(&mut keeper)));
-    match settled {
-        Ok(settled) => report(&settled),
-        Err(fault) => error!(fault = %fault, "{fault}; next: {}", fault.hint()),
-    }
+    let tell = |fault: &Fault| error!(fault = %fault, "{fault}; next: {}", fault.hint());
+    let settled = match opened {
+        Ok(keeper) => keeper.map_or_else(SettleReport::default, |mut keeper| settle::settle(&mut keeper)),
+        Err(fault) => return tell(&fault),
+    };
+    report(&settled);
+    settled.faults.iter().for_each(tell);
 }
 
 /// Reports what a service's settle changed. A channel that stays as it was is in the log since it got stuck, and is not
@@ -206,7 +207,8 @@ fn mended(channel: &str) -> String {
 
 /// Settles and prints the result.
 pub(crate) fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Error> {
-    let settled = settle::settle(keeper)?;
+    let mut settled = settle::settle(keeper);
+    let faults = std::mem::take(&mut settled.faults);
     let ended = if settled.refused.is_empty() && settled.stuck.is_empty() { Ended::Well } else { Ended::Refused };
     if as_json {
         terminal::say_json(&json::SettleJson {
@@ -240,14 +242,27 @@ pub(crate) fn settle_now(keeper: &mut Keeper, as_json: bool) -> Result<Ended, Er
                 .collect(),
             receipt: paper(&keeper.log.head()),
             evidence: settled.evidence,
+            faults: faults.iter().map(ToString::to_string).collect(),
         });
-        return Ok(ended);
+    } else {
+        print_settled(&settled);
+        if !settled.taken.is_empty() || !settled.directives.is_empty() {
+            receipt::show(&keeper.log.head());
+        }
     }
-    print_settled(&settled);
-    if !settled.taken.is_empty() || !settled.directives.is_empty() {
-        receipt::show(&keeper.log.head());
-    }
+    tell_faults(faults)?;
     Ok(ended)
+}
+
+/// Tells the faults that stopped a part of a settle, and gives the first, with which the command ends.
+pub(crate) fn tell_faults(faults: Vec<Fault>) -> Result<(), Fault> {
+    let mut faults = faults.into_iter();
+    let first = faults.next();
+    for fault in faults {
+        terminal::note(format_args!("fault: {fault}"));
+        terminal::hint(fault.hint());
+    }
+    first.map_or(Ok(()), Err)
 }
 
 /// Prints the result of a settle in words.

@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::args::Import;
 use super::operator::{check_name, operator};
 use super::{console, here, json, receipt};
+use crate::cli::approve::tell_faults;
 use crate::import::progress_writer::ProgressWriter;
 use crate::import::{ImportOutcome, JudgedBundle, ProgressEvent, import};
 use crate::keeper::Keeper;
@@ -56,16 +57,14 @@ pub(crate) fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) 
     };
     let judged = import(keeper, workers, &operator, &mut watch, &mut |keeper| {
         keeper.look_at_clock(clock::now());
-        // A fault here is met again, and told, by the settle at the end; the bundles before it come in.
-        if has_inbox_items(&keeper.state).unwrap_or(false)
-            && let Ok(between) = settle_between(keeper)
-        {
-            settled.extend(between);
+        // A fault here stops no bundle, and is told at the end.
+        if has_inbox_items(&keeper.state) {
+            settled.extend(settle_between(keeper));
         }
     })?;
     progress_writer.step(ProgressStep::Settling);
     keeper.look_at_clock(clock::now());
-    settled.extend(settle(keeper)?);
+    settled.extend(settle(keeper));
     drop(progress_writer);
     let result = result(keeper, &judged, &settled)?;
     if args.json {
@@ -74,6 +73,7 @@ pub(crate) fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) 
         table(&result);
         receipt::show(&keeper.log.head());
     }
+    tell_faults(settled.faults)?;
     if judged.is_empty() {
         let paths: Vec<_> = args.paths.iter().map(quoted_os).collect();
         return Err(Error::refused(Reason::NoBundle, format!("there is no bundle under {}", paths.join(", "))));

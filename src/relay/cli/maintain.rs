@@ -9,10 +9,10 @@ use crate::log::Event;
 use crate::publish::ReleaseStatus;
 use crate::publish::set::{SetInput, make_set};
 use crate::sinkhole::zones::Zones;
-use crate::state::{State, Trust, fsck as store_fsck, gc as store_gc};
+use crate::state::{LONGEST, State, Trust, fsck as store_fsck, gc as store_gc};
 use base::error::IoContext as _;
 use base::limits::human;
-use base::{Digest, Error, clock};
+use base::{Digest, Error, Fault, clock, durable};
 use bundle::Keyring;
 use config::{Config, EXAMPLE};
 use terminal::Ended;
@@ -47,9 +47,14 @@ pub(crate) fn init(root: &Path, args: &InitArgs) -> Result<Ended, Error> {
 
 /// Checks a config.
 pub(crate) fn check_config(root: &Path, file: Option<&Path>) -> Result<Ended, Error> {
-    let path = file.map_or_else(|| root.join("config.toml"), Path::to_owned);
-    let text = std::fs::read_to_string(&path).during("read", &path)?;
-    let config = Config::parse_file(&text, &path)?;
+    let own = root.join("config.toml");
+    let path = file.unwrap_or(&own);
+    let text = match file {
+        Some(path) => std::fs::read_to_string(path).during("read", path)?,
+        // Who can write to the state can put a pipe there, which would be waited for.
+        None => String::from_utf8(durable::read(&own, LONGEST)?).map_err(|_| not_text(&own))?,
+    };
+    let config = Config::parse_file(&text, path)?;
     Zones::load(&config.dns, root)?;
     if let Ok(state) = State::open(root) {
         check_clashes(&state, &config)?;
@@ -57,6 +62,10 @@ pub(crate) fn check_config(root: &Path, file: Option<&Path>) -> Result<Ended, Er
     let (feeds, channels) = (config.feeds.len(), config.channels.len());
     terminal::say(format_args!("{}: no mistakes found; {feeds} feeds, {channels} channels", path.display()));
     Ok(Ended::Well)
+}
+
+fn not_text(path: &Path) -> Fault {
+    Fault::usage(format!("{} is not UTF-8 text", path.display()), "Save the file as UTF-8.")
 }
 
 /// Checks that no two feeds of a channel would show the same path.

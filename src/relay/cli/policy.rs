@@ -1,6 +1,5 @@
 //! `gaprelay policy`: rules of the policies, and trials of a policy without an import.
 
-use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -235,7 +234,7 @@ fn kinds_of_undeclared(
 
 /// Has a file inspected as content of this kind.
 fn inspect(examination: &mut Examination<'_>, target: &TestedFile, kind: &str) -> Result<(), Error> {
-    let mut file = File::open(&target.file).during("open", &target.file)?;
+    let mut file = durable::open(&target.file)?;
     file.seek(SeekFrom::Start(target.offset)).during("read", &target.file)?;
     let (path, kind) = (target.path.clone(), kind.to_owned());
     let artifact = Artifact { path, size: target.size, sha256: target.sha256, kind, carried: true };

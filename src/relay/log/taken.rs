@@ -80,7 +80,7 @@ impl TakenFile {
     /// Opens the file at `path`, made if it is not there. `entries`: those of the log that the lines go to.
     pub(crate) fn open(path: &Path, limits: FileLimits, entries: u64) -> Result<Self, Fault> {
         let file = durable::open_append(path)?;
-        let reader = File::open(path).during("open", path)?;
+        let reader = durable::open(path)?;
         let none = TakenRecord { offset: 0, tail: Digest::of(b""), lines: 0, entries };
         let known = durable::read(&record_path(path), LONGEST_RECORD).ok();
         let known = known.and_then(|bytes| serde_json::from_slice(&bytes).ok());

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::log::Event;
-use crate::log::writer::each_from;
 use crate::publish::ReleaseStatus;
 use crate::publish::status::closed_status;
+use crate::state::logged::logged_signers;
 use crate::state::{State, Trust};
 use base::{Digest, Fault};
 use bundle::statement::Decision;
@@ -56,7 +55,7 @@ pub(crate) fn affected_releases(
             // Going on is safe: the log has all that counts here.
             let known = match &mut logged {
                 Some(known) => known,
-                None => logged.insert(logged_signers(state)?),
+                None => logged.insert(logged_signers(state, trust)?),
             };
             (known.get(&id).cloned().unwrap_or_default(), closed_status(statements, feed))
         };
@@ -69,17 +68,6 @@ pub(crate) fn affected_releases(
             found.push(AffectedRelease { id, manifest, signed, standing });
         }
     }
-    Ok(found)
-}
-
-/// Signers of all releases, by the import log.
-fn logged_signers(state: &State) -> Result<BTreeMap<ReleaseId, Vec<Signer>>, Fault> {
-    let mut found = BTreeMap::new();
-    each_from(&state.import_log(), state.log_key()?, 0, |_, entry| {
-        if let Event::Imported { feed, version, signers, .. } = entry.event {
-            found.insert(ReleaseId { feed, version }, signers);
-        }
-    })?;
     Ok(found)
 }
 

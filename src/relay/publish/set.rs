@@ -1,6 +1,6 @@
 //! Makes a channel's sets, and switches a channel to one. Their form is `serve::set`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,23 +105,22 @@ pub(crate) fn make_set(
     if files.array_windows().any(|[one, other]| one.path == other.path) {
         return Err(Fault::Internal("a set would have one path twice"));
     }
-    let listing = sums_file(&files, now);
-    if let Err(at) = files.binary_search_by(|other| by_path(other, &listing)) {
-        files.insert(at, listing);
-    }
-    let mut set = Set {
+    let mut set = Set { releases: members, ..empty_set(channel, generation, now) };
+    complete(&mut set, files, former);
+    Ok((set, clash(&taken)))
+}
+
+/// A set that shows nothing but its list.
+pub(crate) fn empty_set(channel: &str, generation: u64, now: Timestamp) -> Set {
+    Set {
         format: FORMAT.into(),
         channel: channel.to_owned(),
         generation,
         published: now,
-        releases: members,
-        files,
+        releases: Vec::new(),
+        files: vec![sums_file(&[], now)],
         gone: BTreeMap::new(),
-    };
-    if let Some(former) = former {
-        carry_dates(&mut set, former);
     }
-    Ok((set, clash(&taken)))
 }
 
 /// Files of these releases whose names belong to another feed: by feed and path, the owner.
@@ -172,19 +171,27 @@ fn clash(taken: &TakenNames<'_>) -> Option<Refusal> {
     Some(Refusal::new(Reason::PathClash, detail))
 }
 
-/// The next set of a channel: the former one without the members that fell, and nothing else. No file of a release is read for
-/// that, so that damage in what stays keeps nothing that must leave.
-pub(crate) fn without(former: &Set, has_fallen: impl Fn(&SetMember) -> bool, now: Timestamp) -> Set {
-    let mut set = Set { generation: former.generation + 1, published: now, ..former.clone() };
-    set.releases.retain(|member| !has_fallen(member));
-    let feeds: BTreeSet<&str> = set.releases.iter().map(|member| member.feed.as_str()).collect();
-    set.files.retain(|file| feeds.contains(&*file.feed));
-    let listing = sums_file(&set.files, now);
+/// The set after `former` that is the same without the members that go: for which no release need be read. What was left out
+/// for the sake of one of those stays left out.
+pub(crate) fn set_without(former: &Set, goes: impl Fn(&SetMember) -> bool, now: Timestamp) -> Set {
+    let releases: Vec<SetMember> = former.releases.iter().filter(|member| !goes(member)).cloned().collect();
+    let stays = |file: &&SetFile| releases.iter().any(|member| *member.feed == *file.feed);
+    let files = former.files.iter().filter(stays).cloned().collect();
+    let mut set = Set { releases, ..empty_set(&former.channel, former.generation + 1, now) };
+    complete(&mut set, files, Some(former));
+    set
+}
+
+/// Gives a set its files, which are sorted by path, the list of them, and the dates that follow from the former set.
+fn complete(set: &mut Set, files: Vec<SetFile>, former: Option<&Set>) {
+    let listing = sums_file(&files, set.published);
+    set.files = files;
     if let Err(at) = set.files.binary_search_by(|other| other.path.cmp(&listing.path)) {
         set.files.insert(at, listing);
     }
-    carry_dates(&mut set, former);
-    set
+    if let Some(former) = former {
+        carry_dates(set, former);
+    }
 }
 
 /// List of the digests of all files, as a file of its own.

@@ -287,7 +287,6 @@ impl State {
             return Err(Fault::damaged(folder.to_string_lossy(), detail));
         }
         for (id, record) in &found {
-            durable::create_dir(&self.release_path(id).join("statements"))?;
             self.store_statement(id, record)?;
         }
         Ok(damaged)
@@ -305,6 +304,8 @@ impl State {
     pub fn store_statement(&self, id: &ReleaseId, taken: &StatementRecord) -> Result<(), Fault> {
         let name = Digest::of(format!("{}\n{}", taken.key, taken.text).as_bytes());
         let bytes = serde_json::to_vec(taken).map_err(|_| Fault::Internal("a statement cannot be written as JSON"))?;
-        durable::replace(&self.release_path(id).join("statements").join(format!("{name}.json")), &bytes)
+        let folder = self.release_path(id).join("statements");
+        durable::create_dir(&folder)?;
+        durable::replace(&folder.join(format!("{name}.json")), &bytes)
     }
 }

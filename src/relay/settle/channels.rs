@@ -4,19 +4,17 @@ use super::SettleReport;
 use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::publish::ReleaseStatus;
-use crate::publish::set::{SetInput, make_set, switch, without};
+use crate::publish::set::{SetInput, empty_set, make_set, set_without, switch};
 use crate::publish::status::{back_until, closed_status};
-use crate::state::Release;
+use crate::state::{Release, ShownSet};
 use base::{Digest, Fault, durable};
 use bundle::ReleaseId;
 use config::Channel;
 use serve::set::{CurrentSet, Set, SetMember};
 
-/// Brings every channel up to date. What no longer stands leaves at once.
+/// Brings every channel up to date.
 pub(super) fn update_channels(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
-    each_channel(keeper, |keeper, channel| {
-        // What no longer stands does not wait for the evidence of what is due.
-        drop_fallen_of(keeper, channel, settled)?;
+    each_channel(keeper, settled, |keeper, channel, settled| {
         let due = due_releases(keeper, channel)?;
         for release in &due {
             let id = release.id();
@@ -24,71 +22,122 @@ pub(super) fn update_channels(keeper: &mut Keeper, settled: &mut SettleReport) -
             keeper.state.stray_statements(&keeper.trust, &id)?.into_iter().next().map_or(Ok(()), Err)?;
         }
         update_channel(keeper, channel, due, settled)
-    })
+    });
+    Ok(())
 }
 
 /// Puts every pointer right that is missing, was changed or set back: which set a channel shows is what the import log says.
-pub(super) fn mend_pointers(keeper: &Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
+pub(super) fn mend_pointers(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
     for (channel, shown) in &keeper.trust.channels {
-        let is_right = |current: Option<CurrentSet>| current == Some(shown.current());
-        if !keeper.state.current(channel).is_ok_and(is_right) {
-            switch(&keeper.state, channel, shown.entry)?;
-            settled.mended.push(channel.clone());
+        if !is_pointer_right(keeper, channel) {
+            match switch(&keeper.state, channel, shown.entry) {
+                Ok(()) => settled.mended.push(channel.clone()),
+                Err(fault) => settled.note(Err(fault)),
+            }
         }
     }
     Ok(())
 }
 
-/// Does something for every channel; gives the first fault at the end, so that what is damaged in one stops no other.
+/// True if a channel's pointer names the set that the import log says it shows, or it never showed one.
+fn is_pointer_right(keeper: &Keeper, channel: &str) -> bool {
+    let shown = keeper.trust.shown(channel);
+    shown.is_none() || keeper.state.current(channel).is_ok_and(|current| current == shown)
+}
+
+/// Does something for every channel, so that what is damaged in one stops no other. One whose pointer could not be put right,
+/// which was told, cannot be switched either.
 fn each_channel(
     keeper: &mut Keeper,
-    mut act: impl FnMut(&mut Keeper, &Channel) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    let mut first = Ok(());
+    settled: &mut SettleReport,
+    mut act: impl FnMut(&mut Keeper, &Channel, &mut SettleReport) -> Result<(), Fault>,
+) {
     for channel in keeper.config.channels.clone() {
-        first = first.and(act(keeper, &channel));
-    }
-    first
-}
-
-/// Takes out of each channel what no longer stands, and shows nothing new.
-pub(super) fn drop_fallen(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
-    each_channel(keeper, |keeper, channel| drop_fallen_of(keeper, channel, settled))
-}
-
-fn drop_fallen_of(keeper: &mut Keeper, channel: &Channel, settled: &mut SettleReport) -> Result<(), Fault> {
-    let shown = keeper.state.members(&keeper.trust, channel.name.get_ref())?;
-    let stands: Vec<&SetMember> =
-        shown.iter().filter(|member| !has_fallen(keeper, &id_of(member), member.manifest)).collect();
-    if stands.len() == shown.len() {
-        return Ok(());
-    }
-    let left = stands.into_iter().map(|member| standing(keeper, member)).filter_map(Result::transpose);
-    let left: Result<Vec<Release>, Fault> = left.collect();
-    match left {
-        Ok(left) if left.iter().all(|release| SetInput::read(&keeper.state, release.clone()).is_ok()) => {
-            update_channel(keeper, channel, left, settled)
+        if is_pointer_right(keeper, channel.name.get_ref()) && !keeper.has_failed() {
+            let acted = act(keeper, &channel, settled);
+            settled.note(acted);
         }
-        // Going on is safe: what stays is shown as it was, and its damage is told by whoever looks for what is due.
-        _ => shrink_channel(keeper, channel, settled),
     }
 }
 
-/// Switches a channel to what it shows without the members that fell, where a release that stays cannot be read.
-fn shrink_channel(keeper: &mut Keeper, channel: &Channel, settled: &mut SettleReport) -> Result<(), Fault> {
-    let name = channel.name.get_ref();
-    let Some(current) = keeper.trust.shown(name) else { return Ok(()) };
-    let (_, former) = keeper.state.set(name, current)?;
-    if former.releases.iter().any(|member| has_fallen(keeper, &id_of(member), member.manifest)) {
-        let set = without(&former, |member| has_fallen(keeper, &id_of(member), member.manifest), keeper.now);
-        switch_channel(keeper, &set, settled)?;
-    }
+/// Takes out of each channel what no longer stands, and shows nothing new. For that nothing but the log, the trust file and the
+/// keyring need be readable: making less visible never fails.
+pub(super) fn drop_fallen(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
+    each_channel(keeper, settled, |keeper, channel, settled| {
+        let name = channel.name.get_ref();
+        let Some(shown) = keeper.trust.channels.get(name).cloned() else { return Ok(()) };
+        let members = keeper.state.members_of(name, shown.current());
+        let must_go = match &members {
+            Ok(members) => members.iter().any(|member| has_fallen(keeper, &id_of(member), Some(member.manifest))),
+            Err(_) => shown.ids().iter().any(|id| has_fallen(keeper, id, None)),
+        };
+        if !must_go {
+            return members.map(drop);
+        }
+        let set = match keeper.state.set(name, shown.current()) {
+            Ok((_, former)) => smaller_set(keeper, channel, &former, settled),
+            Err(fault) => {
+                settled.note(Err(fault));
+                readable_set(keeper, channel, &shown, settled)
+            }
+        };
+        publish_set(keeper, set, settled)
+    });
     Ok(())
 }
 
-/// True if the import log says that a release must not be shown any more: its files need not be read for that.
-pub(super) fn has_fallen(keeper: &Keeper, id: &ReleaseId, manifest: Digest) -> bool {
-    let is_accepted = keeper.trust.accepted_manifest(&id.feed, id.version) == Some(manifest);
+/// The former set without what has fallen: made anew from the releases that stand, or, where one of them cannot be read, by
+/// leaving the others out of the former.
+fn smaller_set(keeper: &Keeper, channel: &Channel, former: &Set, settled: &mut SettleReport) -> Set {
+    let made = former.releases.iter().map(|member| standing(keeper, &id_of(member), Some(member.manifest)));
+    let made: Result<Vec<SetInput>, Fault> = made.filter_map(Result::transpose).collect();
+    let made = made.and_then(|inputs| {
+        let inputs: Vec<&SetInput> = inputs.iter().collect();
+        let name = channel.name.get_ref();
+        let (set, _) = make_set(name, Some(former), &inputs, former.generation + 1, keeper.now)?;
+        with_dates_back(keeper, set)
+    });
+    let without =
+        || set_without(former, |member| has_fallen(keeper, &id_of(member), Some(member.manifest)), keeper.now);
+    match made {
+        Ok(set) => set,
+        Err(fault) => {
+            settled.note(Err(fault));
+            without()
+        }
+    }
+}
+
+/// The set of those releases of a set that stand and can be read, where the set itself cannot be.
+fn readable_set(keeper: &Keeper, channel: &Channel, shown: &ShownSet, settled: &mut SettleReport) -> Set {
+    let make = |inputs: &[&SetInput]| {
+        make_set(channel.name.get_ref(), None, inputs, shown.generation + 1, keeper.now)
+            .and_then(|(set, _)| with_dates_back(keeper, set))
+    };
+    let mut inputs: Vec<SetInput> = Vec::new();
+    let mut set = None;
+    for id in shown.ids() {
+        let added = standing(keeper, &id, None).and_then(|input| {
+            let Some(input) = input else { return Ok(None) };
+            make(&inputs.iter().chain([&input]).collect::<Vec<_>>()).map(|set| Some((input, set)))
+        });
+        match added {
+            Ok(None) => {}
+            Ok(Some((input, with))) => {
+                inputs.push(input);
+                set = Some(with);
+            }
+            Err(fault) => settled.note(Err(fault)),
+        }
+    }
+    set.unwrap_or_else(|| empty_set(channel.name.get_ref(), shown.generation + 1, keeper.now))
+}
+
+/// True if the import log says that a release must not be shown any more, or not with this manifest: its files need not be read
+/// for that.
+pub(super) fn has_fallen(keeper: &Keeper, id: &ReleaseId, manifest: Option<Digest>) -> bool {
+    let accepted = keeper.trust.accepted_manifest(&id.feed, id.version);
+    let is_accepted = accepted.is_some_and(|accepted| manifest.is_none_or(|manifest| manifest == accepted));
     let feed = keeper.config.feed(&id.feed).filter(|_| is_accepted);
     feed.is_none_or(|feed| closed_status(keeper.trust.statements(id), feed).is_some())
 }
@@ -146,38 +195,42 @@ fn update_channel(
     let inputs = due.into_iter().map(|release| SetInput::read(&keeper.state, release));
     let inputs: Vec<SetInput> = inputs.collect::<Result<_, _>>()?;
     let inputs: Vec<&SetInput> = inputs.iter().collect();
-    let (mut set, clash) = make_set(&name, former.as_ref(), &inputs, generation, keeper.now)?;
+    let (set, clash) = make_set(&name, former.as_ref(), &inputs, generation, keeper.now)?;
     drop(former);
     if let Some(refusal) = clash {
         let (reason, detail) = (refusal.reason, refusal.detail.clone());
         keeper.append(vec![Event::PublishRefused { channel: name.clone(), reason, detail }])?;
         settled.stuck.push((name, refusal));
     }
+    publish_set(keeper, with_dates_back(keeper, set)?, settled)
+}
+
+/// The set with the dates by which content that went back is due to go forward, from the statements on its releases.
+fn with_dates_back(keeper: &Keeper, mut set: Set) -> Result<Set, Fault> {
     for member in &mut set.releases {
         member.back_until = back_until(&keeper.state.statements(&keeper.trust, &id_of(member))?);
     }
-    switch_channel(keeper, &set, settled)
+    Ok(set)
 }
 
-/// Switches a channel to a set: that is on the disk before the intent, the intent before the switch, the outcome after.
-fn switch_channel(keeper: &mut Keeper, set: &Set, settled: &mut SettleReport) -> Result<(), Fault> {
+/// Switches a channel to its next set: that is on the disk before the intent, the intent before the switch, the outcome after.
+fn publish_set(keeper: &mut Keeper, set: Set, settled: &mut SettleReport) -> Result<(), Fault> {
     let (name, generation) = (set.channel.clone(), set.generation);
     durable::create_dir(&keeper.state.channel_path(&name))?;
     durable::sweep(&keeper.state.channel_path(&name))?;
-    let written = durable::replace_json(&keeper.state.set_path(&name, generation), set)?;
+    let written = durable::replace_json(&keeper.state.set_path(&name, generation), &set)?;
     let releases = set.releases.iter().map(|m| format!("{}/{}", m.feed, m.version)).collect();
     keeper.publish(&name, CurrentSet { generation, set: written }, releases)?;
     settled.published.push((name, generation));
     Ok(())
 }
 
-/// The release of a set's member, if it may still be shown.
-fn standing(keeper: &Keeper, member: &SetMember) -> Result<Option<Release>, Fault> {
-    let id = id_of(member);
-    let Some(feed) = keeper.config.feed(&id.feed).filter(|_| !has_fallen(keeper, &id, member.manifest)) else {
+/// A release that a set shows, if it may still be shown.
+fn standing(keeper: &Keeper, id: &ReleaseId, manifest: Option<Digest>) -> Result<Option<SetInput>, Fault> {
+    let Some(feed) = keeper.config.feed(&id.feed).filter(|_| !has_fallen(keeper, id, manifest)) else {
         return Ok(None);
     };
-    let release = keeper.state.release(&keeper.trust, &id)?;
+    let release = keeper.state.release(&keeper.trust, id)?;
     let stands = keeper.trust.status(&release, feed, (&keeper.config, &keeper.keyring));
-    Ok((stands == ReleaseStatus::Approved).then_some(release))
+    (stands == ReleaseStatus::Approved).then(|| SetInput::read(&keeper.state, release)).transpose()
 }

@@ -4,32 +4,37 @@
 use std::path::Path;
 
 use super::pages::PagesBudget;
-use super::submission::{CosignedNote, InboxItem, SubmittedStatement, is_item, is_of_pages};
+use super::submission::{CosignedNote, InboxItem, SubmittedStatement, is_item, is_of_pages, read_line};
 use super::{SettleReport, append_once, directive, statement};
 use crate::keeper::Keeper;
 use crate::log::Event;
-use crate::rights::ProcessRole;
-use crate::state::release::read_json;
-use base::{Digest, Error, Fault, Reason, Refusal, durable};
+use crate::rights::{ProcessRole, SLOT};
+use base::error::IoContext as _;
+use base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable, quoted};
 use bundle::directive::Directive;
 use sandbox::report::SelfTest;
 use tlog::check::read_vkey;
 use tlog::cosigned;
+
+/// Longest item that is read, in bytes: as long as all that the pages may submit.
+const LONGEST_ITEM: u64 = SLOT;
 
 /// Judges all that was submitted: an item lies in the inbox before it is out of the slot, and is in the log before it is
 /// out of the inbox. A cut anywhere leaves it there, and the next run takes it; what is in the log already is not
 /// appended again.
 pub(super) fn judge_items(keeper: &mut Keeper, report: &mut SettleReport) -> Result<(), Fault> {
     let mut pages = PagesBudget::open(keeper);
-    pages.take_slot(keeper)?;
-    let mut first = Ok(());
+    report.note(pages.take_slot(keeper));
     for name in durable::names(&keeper.state.inbox())?.into_iter().filter(|name| is_item(name)) {
-        let path = keeper.state.inbox().join(&name);
+        if keeper.has_failed() {
+            break;
+        }
         let budget = is_of_pages(&name).then_some(&mut pages);
         // Going on is safe: an item that caused a fault of ours stays in the inbox, and changed nothing.
-        first = first.and(Judging { keeper, report, budget }.judge_item(&path));
+        let judged = Judging { keeper, report, budget }.judge_item(&name);
+        report.note(judged);
     }
-    first.and(pages.close(keeper, report))
+    pages.close(keeper, report)
 }
 
 /// Judging of one item: whom it changes, and what it may cause to be recorded if it came from the pages.
@@ -37,6 +42,21 @@ struct Judging<'a> {
     keeper: &'a mut Keeper,
     report: &'a mut SettleReport,
     budget: Option<&'a mut PagesBudget>,
+}
+
+/// Reads an item. What nobody of ours wrote is judged as a line of the slot would be. Refusal: `statement-malformed`, where it
+/// is no file, or longer than an item can be.
+fn read_item(path: &Path, name: &str, now: Timestamp) -> Result<InboxItem, Error> {
+    let meta = std::fs::symlink_metadata(path).during("read", path)?;
+    let wrong = if !meta.is_file() {
+        "is not a regular file".to_owned()
+    } else if meta.len() > LONGEST_ITEM {
+        format!("has {} bytes, and at most {LONGEST_ITEM} are read", meta.len())
+    } else {
+        return Ok(read_line(&durable::read(path, LONGEST_ITEM)?, now));
+    };
+    let detail = format!("\"{}\" in the inbox {wrong}, so the relay did not put it there", quoted(name));
+    Err(Error::refused(Reason::StatementMalformed, detail))
 }
 
 /// Logs and reports that a statement does not count for one of its releases.
@@ -53,13 +73,19 @@ pub(super) fn record_refusal(
 }
 
 impl Judging<'_> {
-    fn judge_item(mut self, path: &Path) -> Result<(), Fault> {
-        match read_json(path)? {
-            InboxItem::Statement(statement) => self.judge_statement(&statement)?,
-            InboxItem::Cosigned(cosigned) => self.judge_cosigned(&cosigned)?,
-            InboxItem::Proof(proof) => self.judge_self_test(*proof)?,
+    fn judge_item(mut self, name: &str) -> Result<(), Fault> {
+        let path = self.keeper.state.inbox().join(name);
+        match read_item(&path, name, self.keeper.now) {
+            Ok(InboxItem::Statement(statement)) => self.judge_statement(&statement)?,
+            Ok(InboxItem::Cosigned(cosigned)) => self.judge_cosigned(&cosigned)?,
+            Ok(InboxItem::Proof(proof)) => self.judge_self_test(*proof)?,
+            Err(error) => {
+                let statement = Digest::of(name.as_bytes());
+                let event = |reason, detail| Event::StatementRefused { reason, detail, statement };
+                self.record_refused(Err(error), event)?;
+            }
         }
-        durable::remove(path)
+        durable::remove(&path)
     }
 
     /// True if the log takes this entry: always, but of the pages only within their budget.

@@ -17,7 +17,6 @@ use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::publish::tuf::CHANNEL;
 use crate::state::State;
-use base::error::IoContext as _;
 use base::{Error, Fault, Refusal, Timestamp, durable};
 use bundle::ReleaseId;
 use bundle::directive::Order;
@@ -45,6 +44,8 @@ pub struct SettleReport {
     pub cosigned: Vec<(u64, Vec<String>, bool)>,
     /// Lines of evidence taken from the server's journal.
     pub evidence: usize,
+    /// What could not be done. Each stopped nothing else, and is met again by the next run until it is mended.
+    pub faults: Vec<Fault>,
 }
 
 impl SettleReport {
@@ -58,14 +59,22 @@ impl SettleReport {
         self.mended.extend(later.mended);
         self.evidence += later.evidence;
         self.stuck = later.stuck;
+        later.faults.into_iter().for_each(|fault| self.note(Err(fault)));
+    }
+
+    /// Keeps a fault that stops nothing else, once.
+    fn note(&mut self, outcome: Result<(), Fault>) {
+        let Err(fault) = outcome else { return };
+        if self.faults.iter().all(|other| other.to_string() != fault.to_string()) {
+            self.faults.push(fault);
+        }
     }
 }
 
 /// True if something was handed in and not judged yet.
-pub fn has_inbox_items(state: &State) -> Result<bool, Fault> {
-    let slot = state.slot();
-    let submitted = std::fs::metadata(&slot).during("read", &slot)?.len() > 0;
-    Ok(submitted || durable::names(&state.inbox())?.iter().any(|name| submission::is_item(name)))
+pub fn has_inbox_items(state: &State) -> bool {
+    let submitted = std::fs::metadata(state.slot()).is_ok_and(|slot| slot.len() > 0);
+    submitted || durable::names(&state.inbox()).is_ok_and(|names| names.iter().any(|name| submission::is_item(name)))
 }
 
 /// An officer's decision on a release that counts from now on.
@@ -92,57 +101,88 @@ pub struct AcceptedDirective {
     pub clock: Option<Timestamp>,
 }
 
+/// Step of a settle.
+#[derive(Clone, Copy)]
+enum SettleStep {
+    /// Takes in what came, or takes out what must not be shown: waits for nothing.
+    Always(fn(&mut Keeper, &mut SettleReport) -> Result<(), Fault>),
+    /// The same; nothing new is shown beside what it found damaged.
+    Checks(fn(&mut Keeper, &mut SettleReport) -> Result<(), Fault>),
+    /// Shows something new.
+    ShowsNew(fn(&mut Keeper, &mut SettleReport) -> Result<(), Fault>),
+}
+use SettleStep::{Always, Checks, ShowsNew};
+
 /// Brings what is published in line with the statements, step by step; each step leaves a state from which the next run
-/// goes on.
-pub fn settle(keeper: &mut Keeper) -> Result<SettleReport, Fault> {
-    let mut settled = SettleReport::default();
-    // 1. What the server saw becomes entries of the access log, whose head the import log holds. A cut leaves the lines in
-    //    the journal, and the former head there, which the log grew from.
-    let opened = evidence::collect(keeper).and_then(|evidence| {
-        settled.evidence = evidence;
-        // 2. Each channel shows what the log says it does. A cut leaves it for the next run.
-        channels::mend_pointers(keeper, &mut settled)
-    });
-    if let Err(fault) = opened {
-        // Nothing new is shown beside a log or a pointer that is damaged; what no longer stands leaves all the same.
-        settle_between(keeper)?;
-        return Err(fault);
-    }
-    // 3. Each statement counts or does not. A cut leaves it in the inbox, and in the log at most once. One that causes a
-    //    fault stays there, and stops neither those behind it nor what they decide.
-    let judged = inbox::judge_items(keeper, &mut settled);
-    // 4. Each channel shows the newest approved release of each of its feeds. A cut leaves the former set there.
-    let shown = channels::update_channels(keeper, &mut settled).and(judged);
-    // 5. And the repository for TUF clients shows what the channels do. A cut leaves the former one there.
-    let made = shown.map_err(Error::from).and_then(|()| tuf::update_tree(keeper));
-    if let Ok(Some(version)) = made {
-        settled.published.push((CHANNEL.to_owned(), version));
-        return Ok(settled);
-    }
-    // Where nothing new can be shown, whatever the reason, what no longer stands leaves all the same.
-    let cut = tuf::take_out_fallen(keeper)?;
-    settled.published.extend(cut.map(|version| (CHANNEL.to_owned(), version)));
-    match made {
-        Ok(_) => {}
-        // Agents keep what they have; it is told at each run until it is mended.
-        Err(Error::Refused(refusal)) => settled.stuck.push((CHANNEL.to_owned(), refusal)),
-        Err(Error::Fault(fault)) => return Err(fault),
-    }
-    Ok(settled)
+/// goes on. A fault in one stops none behind it: what takes something out of the channels comes first, and waits for nothing.
+pub fn settle(keeper: &mut Keeper) -> SettleReport {
+    run(
+        keeper,
+        &[
+            // 1. Each statement counts or does not. A cut leaves it in the inbox, and in the log at most once. One that
+            //    causes a fault stays there.
+            Always(inbox::judge_items),
+            // 2. Each channel shows what the log says it does. A cut leaves it for the next run.
+            Checks(channels::mend_pointers),
+            // 3. What must not be shown any more leaves. A cut leaves the former set there.
+            Always(channels::drop_fallen),
+            // 4. What the server saw becomes entries of the access log, whose head the import log holds. A cut leaves the
+            //    lines in the journal, and the former head, which the log grew from.
+            Checks(take_evidence),
+            // 5. Each channel shows the newest approved release of each of its feeds. A cut leaves the former set there.
+            ShowsNew(channels::update_channels),
+            // 6. And the repository for TUF clients shows what the channels do. A cut leaves the former one there.
+            ShowsNew(update_tree),
+            // 7. Where it cannot, what no longer stands leaves it all the same.
+            Always(cut_tree),
+        ],
+    )
 }
 
 /// Does between the bundles of an import what cannot wait for its end: judges what officers handed in, and takes out of the
 /// channels what no longer stands. It shows nothing new, so that each bundle of the import is compared with what agents had
 /// before it.
-pub fn settle_between(keeper: &mut Keeper) -> Result<SettleReport, Fault> {
-    let mut settled = SettleReport::default();
-    // Stopping after any is safe, as in `settle`: the next run goes on. Nor does a fault of one keep the next from its work.
-    let judged = inbox::judge_items(keeper, &mut settled);
-    let dropped = channels::drop_fallen(keeper, &mut settled);
-    let cut = tuf::take_out_fallen(keeper);
-    judged.and(dropped)?;
-    settled.published.extend(cut?.map(|version| (CHANNEL.to_owned(), version)));
-    Ok(settled)
+pub fn settle_between(keeper: &mut Keeper) -> SettleReport {
+    run(keeper, &[Always(inbox::judge_items), Always(channels::drop_fallen), Always(cut_tree)])
+}
+
+fn run(keeper: &mut Keeper, steps: &[SettleStep]) -> SettleReport {
+    let (mut settled, mut is_damaged) = (SettleReport::default(), false);
+    for step in steps {
+        // What could not be written to the log or the trust file may stand there all the same: the next opening finds out.
+        if keeper.has_failed() {
+            break;
+        }
+        let outcome = match step {
+            ShowsNew(_) if is_damaged => continue,
+            Always(step) | Checks(step) | ShowsNew(step) => step(keeper, &mut settled),
+        };
+        is_damaged |= matches!(step, Checks(_)) && outcome.is_err();
+        settled.note(outcome);
+    }
+    std::mem::take(&mut keeper.put_off).into_iter().for_each(|fault| settled.note(Err(fault)));
+    settled
+}
+
+fn take_evidence(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
+    settled.evidence = evidence::collect(keeper)?;
+    Ok(())
+}
+
+fn cut_tree(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
+    settled.published.extend(tuf::take_out_fallen(keeper)?.map(|version| (CHANNEL.to_owned(), version)));
+    Ok(())
+}
+
+fn update_tree(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
+    match tuf::update_tree(keeper) {
+        Ok(Some(version)) => settled.published.push((CHANNEL.to_owned(), version)),
+        Ok(None) => {}
+        // Agents keep what they have; it is told at each run until it is mended.
+        Err(Error::Refused(refusal)) => settled.stuck.push((CHANNEL.to_owned(), refusal)),
+        Err(Error::Fault(fault)) => return Err(fault),
+    }
+    Ok(())
 }
 
 /// Appends, unless a cut run appended exactly these as its last act.

@@ -69,7 +69,7 @@ pub(super) fn take_out_fallen(keeper: &mut Keeper) -> Result<Option<u64>, Fault>
         return Ok(None);
     }
     let mut tree = keeper.state.tree_of(current)?;
-    let has_fallen = |id: &str, manifest| id.parse().is_ok_and(|id: ReleaseId| has_fallen(keeper, &id, manifest));
+    let has_fallen = |id: &str, manifest| id.parse().is_ok_and(|id: ReleaseId| has_fallen(keeper, &id, Some(manifest)));
     if !take_out(&mut tree, has_fallen, || Ok(shown_files(keeper)?.0))? {
         return Ok(None);
     }

@@ -1,13 +1,14 @@
 //! Checks the whole state: every blob and pack against its digests, every record against the one
 //! that names it, every pointer, both logs. Changes nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::log::{Entry, anchored_head, published_set};
+use crate::log::{Entry, Event, anchored_head, published_set};
 
+use super::foreign::{LoggedFiles, foreign, foreign_in_release};
 use super::{LONGEST, Release, SMALL, State, Trust, TrustReplay};
 use crate::settle::tuf::read_key;
 use base::digest::Hasher;
@@ -23,9 +24,6 @@ use tlog::compare::began_with;
 use tlog::cosigned;
 use tlog::note::{Checkpoint, NoteSigner};
 use tlog::stored::read_checkpoint;
-
-/// Digests of the sets that were published, by channel and number.
-type PublishedSets = BTreeMap<(String, u64), Digest>;
 
 /// Result of a check of the state.
 #[derive(Debug, Default)]
@@ -52,7 +50,7 @@ impl FsckReport {
 pub(crate) fn fsck(state: &State) -> FsckReport {
     let mut report = FsckReport::default();
     let mut seen = BTreeSet::new();
-    let (mut replay, mut anchor, mut sets) = (TrustReplay::default(), None, PublishedSets::new());
+    let (mut replay, mut anchor, mut logged) = (TrustReplay::default(), None, LoggedFiles::default());
     let trust = report.note(Trust::load(state));
     let entries = trust.as_ref().map_or(0, |trust| trust.entries);
     let mut root = None;
@@ -61,13 +59,17 @@ pub(crate) fn fsck(state: &State) -> FsckReport {
         let mut unread = None;
         let found = check::read_vkey(&folder).and_then(|vkey| {
             check::check(&folder, &vkey, |number, bytes, edge| {
-                if unread.is_none() && serde_json::from_slice::<Entry>(bytes).is_err() {
-                    unread = Some(number);
+                match serde_json::from_slice::<Entry>(bytes) {
+                    Ok(Entry { event: Event::ImportStarted { manifest: Some(manifest), .. }, .. }) => {
+                        logged.started.insert(manifest);
+                    }
+                    Ok(_) => {}
+                    Err(_) => unread = unread.or(Some(number)),
                 }
                 if is_import {
                     replay.replay(number, bytes, edge);
                     anchor = anchored_head(bytes).or(anchor.take());
-                    sets.extend(published_set(bytes));
+                    logged.sets.extend(published_set(bytes));
                     root = root.or((edge.size() == entries).then(|| Digest(edge.root())));
                 }
             })
@@ -118,9 +120,12 @@ pub(crate) fn fsck(state: &State) -> FsckReport {
             }
         }
     }
+    if let Some(trust) = &trust {
+        report.faults.extend(foreign(state, trust, &logged).iter().map(ToString::to_string));
+    }
     check_keys(state, &mut report);
     for channel in report.note(state.channels()).unwrap_or_default() {
-        report.note(check_sets(state, &channel, &sets));
+        report.note(check_sets(state, &channel, &logged));
         let Some(Some(current)) = report.note(state.newest(&channel)) else { continue };
         let Some((_, set)) = report.note(state.set(&channel, current)) else { continue };
         for file in &set.files {
@@ -171,7 +176,7 @@ fn check_trust(state: &State, trust: &Trust, replay: Option<&Trust>, report: &mu
     }
     for version in trust.keyrings.keys() {
         report.note(state.keyring_of(trust, *version));
-        report.note(state.keyring_signers(*version));
+        report.note(state.check_keyring_signatures(trust, *version));
     }
     for (channel, shown) in &trust.channels {
         let path = state.pointer_path(channel);
@@ -188,11 +193,11 @@ fn check_trust(state: &State, trust: &Trust, replay: Option<&Trust>, report: &mu
 }
 
 /// Checks that every set of a channel that is kept is the one that was published under its number.
-fn check_sets(state: &State, channel: &str, published: &PublishedSets) -> Result<(), Fault> {
+fn check_sets(state: &State, channel: &str, logged: &LoggedFiles) -> Result<(), Fault> {
     for name in durable::names(&state.channel_path(channel))? {
         let number = name.strip_suffix(".json").and_then(|name| name.parse::<u64>().ok());
         // One that was never published is what a cut left.
-        let Some(digest) = number.and_then(|number| published.get(&(channel.to_owned(), number))) else { continue };
+        let Some(digest) = number.and_then(|number| logged.sets.get(&(channel.to_owned(), number))) else { continue };
         let path = state.channel_path(channel).join(&name);
         if digest_of(&path, 0, u64::MAX)? != *digest {
             let what = "it is not the set that was published under this number";
@@ -204,10 +209,11 @@ fn check_sets(state: &State, channel: &str, published: &PublishedSets) -> Result
 
 /// Checks that the keys which only the keeper reads are those that belong here.
 fn check_keys(state: &State, report: &mut FsckReport) {
-    for folder in [state.import_log(), state.access_log()] {
-        // A copy of the state for an auditor has no secret keys.
-        if folder.with_extension("key").exists() {
-            report.note(check_log_key(&folder));
+    let folders = [state.import_log(), state.access_log()];
+    // A copy of the state for an auditor has no secret keys: neither of the two.
+    if folders.iter().any(|folder| folder.with_extension("key").exists()) {
+        for folder in &folders {
+            report.note(check_log_key(folder));
         }
     }
     report.note(read_key(state));
@@ -266,6 +272,7 @@ fn check_release(
     check_signatures(state, trust, release)?;
     state.statements(trust, &id)?;
     report.faults.extend(state.stray_statements(trust, &id)?.iter().map(ToString::to_string));
+    report.faults.extend(foreign_in_release(state, release)?.iter().map(ToString::to_string));
     let index = state.pack_index(release)?;
     let pack = folder.join("pack");
     let (sections, items) = state.items(release)?;

@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::logged::published_sets;
 use super::{SMALL, State, Trust};
 use crate::keeper::Keeper;
 use crate::log::Event;
-use crate::state::release::read_json;
 use base::{Digest, Fault, durable};
 use bundle::ReleaseId;
 use inspect::Verdict;
 use serve::published::TUF;
-use serve::set::BytesPlace;
+use serve::set::{BytesPlace, CurrentSet};
 
 /// Plan of what would be removed.
 #[derive(Debug, Default)]
@@ -28,7 +28,8 @@ pub(crate) struct RemovalPlan {
 }
 
 /// Plans the removal of what is not needed, keeping `keep_sets` sets of each channel. `waiting`
-/// is true for a release that still waits for officers.
+/// is true for a release that still waits for officers. What is needed is told by sets that are proven by the import log. Fault:
+/// one of them is missing, or is not as it was published.
 pub(crate) fn plan(
     state: &State,
     trust: &Trust,
@@ -38,9 +39,11 @@ pub(crate) fn plan(
     let mut plan = RemovalPlan::default();
     let mut needed: BTreeSet<String> = BTreeSet::new();
     let mut blobs: BTreeSet<Digest> = BTreeSet::new();
-    for channel in state.channels()? {
-        let folder = state.channel_path(&channel);
-        let Some(current) = trust.shown(&channel) else { continue };
+    let published = published_sets(state)?;
+    for (channel, shown) in trust.channels.iter().filter(|(channel, _)| *channel != TUF) {
+        let (folder, current) = (state.channel_path(channel), shown.current());
+        needed.extend(shown.releases.iter().cloned());
+        let mut kept = BTreeSet::from([current.generation]);
         for name in durable::names(&folder)? {
             let Some(generation) = name.strip_suffix(".json").and_then(|n| n.parse::<u64>().ok()) else {
                 continue;
@@ -50,9 +53,18 @@ pub(crate) fn plan(
             if generation > current.generation || generation + keep_sets <= current.generation {
                 plan.bytes += path.metadata().map_or(0, |meta| meta.len());
                 plan.sets.push(path);
-                continue;
+            } else {
+                kept.insert(generation);
             }
-            let set: serve::set::Set = read_json(&path)?;
+        }
+        for generation in kept {
+            let digest = published.get(&(channel.clone(), generation));
+            let unknown = || {
+                let path = state.set_path(channel, generation);
+                Fault::damaged(path.to_string_lossy(), "the import log tells of no set with this number")
+            };
+            let set = CurrentSet { generation, set: *digest.ok_or_else(unknown)? };
+            let (_, set) = state.set(channel, set)?;
             needed.extend(set.releases.iter().map(|m| format!("{}/{}", m.feed, m.version)));
             for file in set.files {
                 match file.place {

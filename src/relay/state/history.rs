@@ -93,6 +93,11 @@ impl ShownSet {
     pub fn has(&self, id: &ReleaseId) -> bool {
         self.releases.contains(&id.to_string())
     }
+
+    /// Releases in it. Trees of the repository for TUF clients name other things as well, which are left out.
+    pub fn ids(&self) -> Vec<ReleaseId> {
+        self.releases.iter().filter_map(|id| id.parse().ok()).collect()
+    }
 }
 
 impl Trust {

@@ -9,10 +9,10 @@
 use std::path::PathBuf;
 
 use super::{State, Trust};
-use base::{Digest, Fault, Refusal, durable};
+use base::{Digest, Fault, Limits, Refusal, durable};
 use bundle::keyring::{self, Keyring, id_text};
-use bundle::succession::Successor;
-use bundle::{SignatureFile, directive, signature};
+use bundle::succession::{Successor, root_signers};
+use bundle::{Envelope, SignatureFile, directive, signature};
 
 impl State {
     /// Path of a keyring.
@@ -69,6 +69,28 @@ impl State {
             durable::replace(&self.root().join(format!("keyring/{version}{}", signature_suffix(name))), bytes)?;
         }
         durable::replace(&self.keyring_path(version), &envelope.document)
+    }
+
+    /// Checks that the signatures kept with a keyring are by root keys of it, or of the one before. Fault: one is not.
+    pub fn check_keyring_signatures(&self, trust: &Trust, version: u64) -> Result<(), Fault> {
+        let (folder, prefix) = (self.root().join("keyring"), format!("{version}.toml."));
+        let document = durable::read(&self.keyring_path(version), keyring::LONGEST)?;
+        let before = version.checked_sub(1).filter(|before| trust.keyrings.contains_key(before));
+        let rings = [Some(version), before].into_iter().flatten().map(|version| self.keyring_of(trust, version));
+        let rings: Vec<Keyring> = rings.collect::<Result<_, _>>()?;
+        for name in durable::names(&folder)?.into_iter().filter(|name| name.starts_with(&prefix)) {
+            let path = folder.join(&name);
+            let bytes = durable::read(&path, signature::LONGEST as u64)?;
+            let envelope = Envelope { document: document.clone(), signatures: vec![(name, bytes)] };
+            let is_by_root = |ring: &Keyring| {
+                root_signers(&envelope, ring, &Limits::default()).is_ok_and(|signers| !signers.is_empty())
+            };
+            if !rings.iter().any(is_by_root) {
+                let what = "it is no signature on this keyring by a root key: somebody put it there, or changed it. Keep a copy for the inquiry, then remove it";
+                return Err(Fault::damaged(path.to_string_lossy(), what));
+            }
+        }
+        Ok(())
     }
 
     /// Reads the ids of the root keys whose signatures on a keyring are kept.

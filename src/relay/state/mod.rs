@@ -18,11 +18,13 @@
 //! ```
 
 pub(crate) mod compare;
+mod foreign;
 pub(crate) mod fsck;
 pub(crate) mod gc;
 pub(crate) mod history;
 pub(crate) mod items;
 pub(crate) mod keyrings;
+pub(crate) mod logged;
 pub(crate) mod lost_files;
 pub(crate) mod migration;
 pub(crate) mod names;
@@ -39,7 +41,7 @@ use std::path::{Path, PathBuf};
 pub use bundle::ReleaseId;
 pub use serve::published::{LONGEST, Published};
 
-pub use history::{ReleaseHistory, TakenStatement};
+pub use history::{ReleaseHistory, ShownSet, TakenStatement};
 pub use release::Release;
 pub use serve::set::BytesPlace;
 pub use staging::Staging;
@@ -74,7 +76,7 @@ impl Deref for State {
 pub const SLOT: &str = "slot";
 
 impl State {
-    /// Opens the state at `root`. Fault: a part of it is missing.
+    /// Opens the state at `root`. Fault: a part of it is missing, or a link stands in its place.
     pub fn open(root: &Path) -> Result<Self, Fault> {
         let state = Self { published: Published::new(root) };
         if !state.config_path().is_file() {
@@ -88,12 +90,7 @@ impl State {
             });
         }
         for part in FOLDERS {
-            if !root.join(part).is_dir() {
-                return Err(Fault::damaged(
-                    root.join(part).to_string_lossy(),
-                    "this folder of the state is missing; nothing was changed. Restore it from a backup: gaprelay help backup",
-                ));
-            }
+            check_folder(root, part)?;
         }
         Ok(state)
     }
@@ -239,6 +236,26 @@ impl State {
         let text = String::from_utf8(bytes).map_err(|_| Fault::usage("config.toml is not UTF-8 text", next))?;
         Config::parse_file(&text, Path::new("config.toml"))
     }
+}
+
+/// Checks that a folder of the state is there. A link in its place, or above it, would lead what is written or removed there to
+/// somewhere else: whoever can write to the state could so reach what they cannot.
+fn check_folder(root: &Path, part: &str) -> Result<(), Fault> {
+    let mut path = root.to_owned();
+    for name in Path::new(part) {
+        path.push(name);
+        let what = match std::fs::symlink_metadata(&path) {
+            Ok(meta) if meta.is_dir() => continue,
+            Ok(meta) if meta.is_symlink() => {
+                "a link stands in the place of this folder of the state; nothing was changed. Find out who put it there, and put the folder back. To have it on another disk, mount that here"
+            }
+            _ => {
+                "this folder of the state is missing; nothing was changed. Restore it from a backup: gaprelay help backup"
+            }
+        };
+        return Err(Fault::damaged(path.to_string_lossy(), what));
+    }
+    Ok(())
 }
 
 const FOLDERS: [&str; 12] = [
