@@ -353,15 +353,15 @@ mod tests {
     use std::os::unix::fs::FileExt as _;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    /// Who can write to the folder can put anything in the place of a file that is to be written.
+    /// Anything may have been put in the place of a file that is to be written.
     #[test]
     fn nothing_stands_in_the_way_of_a_file() {
         let folder = temporary_folder().unwrap();
         let (path, making) = (folder.path().join("file"), folder.path().join(".new-file"));
         let other = folder.path().join("other");
-        fs::write(&other, b"theirs").unwrap();
+        replace(&other, b"theirs").unwrap();
         let in_the_way = |place: &Path, way: usize| match way {
-            0 => fs::create_dir_all(place.join("x/y")).unwrap(),
+            0 => create_dir(&place.join("x/y")).unwrap(),
             1 => symlink(&other, place).unwrap(),
             2 => fs::hard_link(&other, place).unwrap(),
             _ => rustix::fs::mknodat(rustix::fs::CWD, place, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
@@ -394,7 +394,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         let text = serde_json::to_vec(&vec![1_u64; 50_000]).unwrap();
-        fs::write(&path, &text).unwrap();
+        replace_derived(&path, &text).unwrap();
         let (digest, is_over) = (Digest::of(&text), AtomicBool::new(false));
         std::thread::scope(|scope| {
             scope.spawn(|| {

@@ -64,12 +64,12 @@ pub struct ProvenFile {
     key: RandomState,
     hashes: Vec<u64>,
     length: u64,
-    memory: RefCell<Piece>,
+    memory: RefCell<PieceInMemory>,
 }
 
 /// Piece in memory, and its number.
 #[derive(Default)]
-struct Piece {
+struct PieceInMemory {
     bytes: Vec<u8>,
     at: Option<usize>,
 }
@@ -83,15 +83,16 @@ impl ProvenFile {
     /// Opens a part of the file at `path`: so many bytes from an offset on, or as many as there are. Fault: damage, if it has
     /// not this digest.
     pub fn open_part(path: &Path, (begin, most): (u64, u64), digest: Digest) -> Result<Self, Fault> {
-        let (mut file, key, mut hashes, mut length) = (durable::open(path)?, RandomState::new(), Vec::new(), 0);
+        let (mut file, key, mut pieces, mut length) = (durable::open(path)?, RandomState::new(), Vec::new(), 0);
         let (mut hasher, mut piece) = (Hasher::new(), Vec::new());
         file.seek(SeekFrom::Start(begin)).during("read", path)?;
         while read_piece(&file, most - length, &mut piece).during("read", path)? {
             hasher.update(&piece);
-            hashes.push(key.hash_one(&piece));
+            pieces.push(key.hash_one(&piece));
             length += piece.len() as u64;
         }
-        let proven = Self { path: path.to_owned(), file, begin, key, hashes, length, memory: RefCell::default() };
+        let proven =
+            Self { path: path.to_owned(), file, begin, key, hashes: pieces, length, memory: RefCell::default() };
         if hasher.finish() == digest { Ok(proven) } else { Err(proven.differs()) }
     }
 
@@ -103,7 +104,7 @@ impl ProvenFile {
     /// Fills `to` with the bytes from `offset` on. Fault: damage, if the file has changed, or is shorter.
     pub fn read_at(&self, mut offset: u64, mut to: &mut [u8]) -> Result<(), Fault> {
         let Ok(mut memory) = self.memory.try_borrow_mut() else { return Err(Fault::Internal("a read within a read")) };
-        let Piece { bytes: piece, at } = &mut *memory;
+        let PieceInMemory { bytes: piece, at } = &mut *memory;
         while !to.is_empty() {
             let number = usize::try_from(offset / PIECE as u64).unwrap_or(usize::MAX);
             let begin = usize::try_from(offset % PIECE as u64).unwrap_or(usize::MAX);
@@ -143,7 +144,6 @@ fn read_piece(from: &File, most: u64, piece: &mut Vec<u8>) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
     use std::os::unix::fs::FileExt as _;
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         let bytes: Vec<u8> = (0..3 * PIECE + 5).map(|n| u8::try_from(n % 251).unwrap()).collect();
-        fs::write(&path, &bytes).unwrap();
+        durable::replace_derived(&path, &bytes).unwrap();
         assert!(ProvenFile::open(&path, Digest::of(b"x")).is_err());
         let proven = ProvenFile::open(&path, Digest::of(&bytes)).unwrap();
         assert_eq!(proven.length(), bytes.len() as u64);
@@ -170,7 +170,7 @@ mod tests {
         }
         assert!(part.read_at(PIECE as u64 + 11, &mut got).is_err(), "beyond its end");
         proven.read_at(0, &mut got).unwrap();
-        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        let file = durable::open_again(&path).unwrap();
         file.write_at(b"!", PIECE as u64 + 3).unwrap();
         proven.read_at(0, &mut got).unwrap();
         assert!(proven.read_at(PIECE as u64, &mut got).is_err(), "changed since");

@@ -37,7 +37,7 @@ pub struct Keeper {
     pub now: Timestamp,
     /// Time of the clock, where that is too far ahead.
     pub ahead: Option<Timestamp>,
-    /// What could not be done and stops nothing; whoever settles tells it.
+    /// Faults that stop nothing; whoever settles tells them.
     pub put_off: Vec<Fault>,
     /// True once the log or the trust file could not be written: nothing more is, by this process.
     failed: bool,
@@ -74,7 +74,7 @@ impl Keeper {
         }
         let trust = match Trust::read(&state)? {
             Stored::Present(trust) => *trust,
-            Stored::Former(former) => migration::migrate(&state, &mut log, *former, now)?,
+            Stored::Former(former) => migration::migrate(&state, &mut log, &former, now)?,
         };
         let keyring = state.keyring(&trust)?;
         let (ahead, put_off, failed) = (None, Vec::new(), false);
@@ -182,14 +182,7 @@ impl Keeper {
                 "it is newer than the import log: the log was replaced by an older copy or cut short. Nothing was changed. Restore the newest copy of the log: gaprelay help backup",
             ));
         }
-        let known = Checkpoint { origin: head.origin.clone(), size: self.trust.entries, root: self.trust.root.0 };
-        let folder = self.state.import_log();
-        let mut since = Vec::new();
-        each_after(&folder, &known, &head, |number, bytes| {
-            let unreadable = |_| Fault::damaged(folder.to_string_lossy(), format!("entry {number} cannot be read"));
-            since.push((number, serde_json::from_slice::<Entry>(bytes).map_err(unreadable)?));
-            Ok(())
-        })?;
+        let since = self.trust.entries_since(&self.state.import_log(), &head)?;
         let missing = self.trust.not_applied(since, head.size).ok_or_else(|| damaged(OLDER))?;
         if missing.is_empty() { Ok(()) } else { self.apply(missing) }
     }

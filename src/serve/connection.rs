@@ -197,13 +197,14 @@ impl<'a> Answerer<'a> {
                     self.service.evidence.record(attempt(self.peer, &label, method.as_str(), &target, headers, 200));
                 }
                 match self.find(&index, &path, &request) {
-                    Some(item) => match self.quickly(&item, &path, &request) {
-                        Some(response) => response,
-                        None => {
+                    Some(item) => {
+                        if let Some(response) = self.quickly(&item, &path, &request) {
+                            response
+                        } else {
                             let path = path.into_owned();
                             return Box::pin(async move { Ok(self.slowly(&item, &path, &request).await) });
                         }
-                    },
+                    }
                     None => self.no_file(&index, &path, method, uri, headers),
                 }
             }

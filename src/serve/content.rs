@@ -299,7 +299,8 @@ impl<'a> Contents<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::{self, OpenOptions};
+    use base::durable;
+    use std::fs;
     use std::os::unix::fs::FileExt as _;
 
     /// Until the next look is due.
@@ -311,12 +312,12 @@ mod tests {
     fn what_is_changed_is_refuted_and_what_is_put_back_is_proven() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
-        fs::write(&path, b"one two").unwrap();
+        durable::replace_derived(&path, b"one two").unwrap();
         let file = StoredFile::open(path.clone(), Some(7)).unwrap();
         let [one, two] = [(0, b"one"), (4, b"two")]
             .map(|(offset, text)| StoredContent::new(&file, offset, 3, Digest::of(text)).unwrap());
         assert_eq!((one.proof_at_once(), two.proof_at_once()), (Proof::Holds, Proof::Holds));
-        let change = |text: &[u8]| OpenOptions::new().write(true).open(&path).unwrap().write_at(text, 4).unwrap();
+        let change = |text: &[u8]| durable::open_again(&path).unwrap().write_at(text, 4).unwrap();
         change(b"six");
         wait();
         assert_eq!((one.proof_at_once(), two.proof_at_once()), (Proof::Holds, Proof::Refuted));
@@ -331,7 +332,7 @@ mod tests {
     fn what_was_changed_before_it_was_mapped_is_refuted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
-        fs::write(&path, b"six").unwrap();
+        durable::replace_derived(&path, b"six").unwrap();
         let file = StoredFile::open(path, Some(3)).unwrap();
         assert_eq!(StoredContent::new(&file, 0, 3, Digest::of(b"two")).unwrap().proof_at_once(), Proof::Refuted);
         assert!(StoredContent::new(&file, 1, 3, Digest::of(b"two")).is_none());
@@ -344,7 +345,7 @@ mod tests {
         let path = folder.path().join("a");
         for change in [
             |path: &Path| {
-                fs::write(path.with_extension("new"), b"two").unwrap();
+                durable::replace_derived(&path.with_extension("new"), b"two").unwrap();
                 fs::rename(path.with_extension("new"), path).unwrap();
             },
             |path: &Path| fs::remove_file(path).unwrap(),
@@ -354,7 +355,7 @@ mod tests {
             },
         ] {
             let _ = fs::remove_file(&path);
-            fs::write(&path, b"two").unwrap();
+            durable::replace_derived(&path, b"two").unwrap();
             let file = StoredFile::open(path.clone(), None).unwrap();
             let content = StoredContent::new(&file, 0, 3, Digest::of(b"two")).unwrap();
             assert_eq!(content.proof_at_once(), Proof::Holds);
@@ -363,12 +364,12 @@ mod tests {
             assert_eq!(content.proof_at_once(), Proof::Gone);
         }
         let _ = fs::remove_file(&path);
-        fs::write(&path, vec![7; 3 * AT_ONCE]).unwrap();
+        durable::replace_derived(&path, &vec![7; 3 * AT_ONCE]).unwrap();
         let file = StoredFile::open(path.clone(), None).unwrap();
         let content = StoredContent::new(&file, 0, 3 * AT_ONCE as u64, Digest::of(&vec![7; 3 * AT_ONCE])).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
         assert_eq!(runtime.block_on(content.proof()), Proof::Holds);
-        OpenOptions::new().write(true).open(&path).unwrap().set_len(9).unwrap();
+        durable::open_again(&path).unwrap().set_len(9).unwrap();
         wait();
         assert_eq!(runtime.block_on(content.proof()), Proof::Refuted);
     }

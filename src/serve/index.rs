@@ -97,8 +97,8 @@ impl Index {
     }
 
     /// Loads what the pointers of the config's channels name: one that was taken out of it is served to nobody. One that
-    /// is damaged is left out, and its fault given, with the effect in words: the others keep being served. No channel goes
-    /// back behind what `former`, the index until now, shows of it.
+    /// is damaged is left out, and its fault given, with the effect in words: the others keep being served. No pointer
+    /// that `former`, the index until now, shows a set by may be gone.
     pub fn load(
         published: &Published,
         plan: &ServePlan,
@@ -307,19 +307,19 @@ impl Index {
     }
 }
 
-/// Set that a channel is to show, where it is not older than the one that it shows. Fault: it would lead agents back.
+/// Set that a channel is to show, unless its pointer is gone while it shows one: what a pointer names is older or newer by the log
+/// alone, which [`Published::newest`] has asked. Fault: the pointer is gone.
 fn not_back(
     published: &Published,
     channel: &str,
     newest: Option<CurrentSet>,
     shown: Option<CurrentSet>,
 ) -> Result<Option<CurrentSet>, Fault> {
-    let generation = |set: Option<CurrentSet>| set.map_or(0, |set| set.generation);
-    if generation(newest) >= generation(shown) {
+    if newest.is_some() || shown.is_none() {
         return Ok(newest);
     }
     let path = published.pointer_path(channel);
-    let what = "it was removed or set back to an older set than the one that is served. `gaprelay settle` puts it right; after a restore from a backup, start the server again";
+    let what = "it was removed, and the set that it named is served. `gaprelay settle` puts it right; after a restore from a backup, start the server again";
     Err(Fault::damaged(path.to_string_lossy(), what))
 }
 

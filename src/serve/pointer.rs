@@ -10,7 +10,6 @@ use serde::Deserialize;
 use base::{Fault, durable};
 use tlog::note::{Checkpoint, Verifier};
 use tlog::receipt::{LONGEST, Receipt};
-use tlog::stored::read_checkpoint;
 use tlog::tail::each_after;
 
 use crate::set::CurrentSet;
@@ -37,6 +36,7 @@ enum LogEvent {
     Published {
         channel: String,
         generation: u64,
+        set: base::Digest,
     },
     #[serde(other)]
     Other,
@@ -47,8 +47,12 @@ enum LogEvent {
 pub struct Pointer {
     /// Set that it names.
     pub current: CurrentSet,
+    /// Number of its entry.
+    pub entry: u64,
     /// Head of the import log under which its entry is.
     head: Checkpoint,
+    /// Head that the log had before its entry.
+    before: Checkpoint,
 }
 
 impl Pointer {
@@ -74,25 +78,35 @@ impl Pointer {
         let head = receipt.verify(verifier).ok_or_else(damaged)?;
         match serde_json::from_slice(&receipt.entry).map(|entry: LogEntry| entry.event) {
             Ok(LogEvent::PublishStarted { channel: of, generation, set }) if of == channel => {
-                Ok(Some(Self { current: CurrentSet { generation, set }, head }))
+                let (current, before) = (CurrentSet { generation, set }, receipt.before(&head));
+                Ok(Some(Self { current, entry: receipt.index, head, before }))
             }
             _ => Err(damaged()),
         }
     }
 
-    /// True if the import log in `folder` tells of no later switch of this channel. Every entry since the pointer's own is
-    /// read, and proven to be under the log's newest head. Fault: the log is damaged, or older than the pointer.
-    pub fn is_newest(&self, channel: &str, folder: &Path, verifier: &Verifier) -> Result<bool, Fault> {
-        let newest = read_checkpoint(folder, verifier)?;
-        let mut is_newest = true;
-        each_after(folder, &self.head, &newest, |_, entry| {
-            if let Ok(LogEntry { event: LogEvent::Published { channel: of, generation } }) =
-                serde_json::from_slice(entry)
-            {
-                is_newest &= of != channel || generation <= self.current.generation;
+    /// True if the import log in `folder`, whose head is `newest`, says that this is what agents see: the switch that it announces
+    /// happened, or is under way, and there was no later one. An announced switch that was interrupted counts nothing: its
+    /// receipt can be made by whoever reads the log. Every entry since the pointer's own is read, and proven to be under the
+    /// head. Fault: the log is damaged, or older than the pointer.
+    pub fn is_newest(&self, channel: &str, folder: &Path, newest: &Checkpoint) -> Result<bool, Fault> {
+        let mut counts = true;
+        let mut look = |number: u64, entry: &[u8]| {
+            let published = match serde_json::from_slice(entry) {
+                Ok(LogEntry { event: LogEvent::Published { channel: of, generation, set } }) if of == channel => {
+                    Some(CurrentSet { generation, set })
+                }
+                _ => None,
+            };
+            if number == self.entry + 1 {
+                counts = published == Some(self.current);
+            } else if number > self.entry {
+                counts &= published.is_none();
             }
             Ok(())
-        })?;
-        Ok(is_newest)
+        };
+        each_after(folder, &self.before, &self.head, &mut look)?;
+        each_after(folder, &self.head, newest, &mut look)?;
+        Ok(counts)
     }
 }

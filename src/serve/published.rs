@@ -2,6 +2,7 @@
 //! blobs, the repository for TUF clients, the import log's public part. Nothing here writes.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use base::{Digest, Fault, durable};
@@ -13,6 +14,7 @@ use super::set::{CurrentSet, FORMAT, Set, SetMember};
 use super::tree::{self, Outline, Tree};
 use tlog::check::read_vkey;
 use tlog::note::Verifier;
+use tlog::stored::read_checkpoint;
 
 /// Longest file that is read whole, in bytes.
 pub const LONGEST: u64 = 1 << 30;
@@ -25,12 +27,14 @@ pub struct Published {
     root: PathBuf,
     /// The import log's key, once it was read: a process that lives long takes no other for it.
     log_key: Arc<OnceLock<Verifier>>,
+    /// Most entries that the import log was seen to have: a process that lives long takes no older log for it.
+    seen: Arc<AtomicU64>,
 }
 
 impl Published {
     /// Published sets in the folder `root`; nothing is read yet.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), log_key: Arc::default() }
+        Self { root: root.to_owned(), log_key: Arc::default(), seen: Arc::default() }
     }
 
     /// The folder itself.
@@ -87,24 +91,34 @@ impl Published {
     /// Set that a channel serves by its pointer, or the tree of the repository for TUF clients; `None` before the first
     /// publication. Fault: the pointer is none that the relay's log vouches for.
     pub fn current(&self, channel: &str) -> Result<Option<CurrentSet>, Fault> {
-        let pointer = Pointer::read(&self.pointer_path(channel), channel, self.log_key()?)?;
-        Ok(pointer.map(|pointer| pointer.current))
+        Ok(self.pointer(channel)?.map(|pointer| pointer.current))
     }
 
-    /// The same, and the import log has no later one: for whoever shows it. Fault: it was set back.
+    /// The pointer itself.
+    pub fn pointer(&self, channel: &str) -> Result<Option<Pointer>, Fault> {
+        Pointer::read(&self.pointer_path(channel), channel, self.log_key()?)
+    }
+
+    /// The same, where the import log says that it is what agents see: for whoever shows it. Fault: it is not, or the log is an
+    /// older one than this process has seen.
     pub fn newest(&self, channel: &str) -> Result<Option<CurrentSet>, Fault> {
-        let path = self.pointer_path(channel);
+        let folder = self.import_log();
+        let mut fault = Fault::damaged(
+            self.pointer_path(channel).to_string_lossy(),
+            "it names another set than the one that the import log says agents see: an old copy was put back, or one of a switch that never happened. `gaprelay settle` puts it right",
+        );
         // A switch between the two looks makes it seem old once.
         for _ in 0..3 {
-            let Some(pointer) = Pointer::read(&path, channel, self.log_key()?)? else { return Ok(None) };
-            if pointer.is_newest(channel, &self.import_log(), self.log_key()?)? {
+            let Some(pointer) = self.pointer(channel)? else { return Ok(None) };
+            let newest = read_checkpoint(&folder, self.log_key()?)?;
+            if self.seen.fetch_max(newest.size, Ordering::Relaxed) > newest.size {
+                let what = "it is shorter than it was: an older copy was put back. Restore the newest copy; after a restore from a backup, start the server again";
+                fault = Fault::damaged(folder.to_string_lossy(), what);
+            } else if pointer.is_newest(channel, &folder, &newest)? {
                 return Ok(Some(pointer.current));
             }
         }
-        Err(Fault::damaged(
-            path.to_string_lossy(),
-            "it names an older set than the one that the import log says agents see: an old copy was put back. `gaprelay settle` puts it right",
-        ))
+        Err(fault)
     }
 
     /// Path of a set.

@@ -38,12 +38,12 @@ pub enum Speaker {
 #[derive(Debug)]
 pub struct ServiceLines {
     name: &'static str,
-    spent: Mutex<Spent>,
+    spent: Mutex<MinuteBudget>,
 }
 
 /// Lines and bytes of a service since the minute began.
 #[derive(Debug)]
-struct Spent {
+struct MinuteBudget {
     since: Instant,
     lines: usize,
     bytes: usize,
@@ -53,7 +53,7 @@ struct Spent {
 impl ServiceLines {
     /// Begins the first minute of a service.
     pub fn new(name: &'static str) -> Self {
-        Self { name, spent: Mutex::new(Spent { since: Instant::now(), lines: 0, bytes: 0, left_out: 0 }) }
+        Self { name, spent: Mutex::new(MinuteBudget { since: Instant::now(), lines: 0, bytes: 0, left_out: 0 }) }
     }
 
     /// Shows a line, if the budget has room for it.
@@ -73,19 +73,19 @@ impl ServiceLines {
     }
 
     /// Tells how many lines were left out, if any were.
-    fn tell_left_out(&self, spent: &mut Spent) {
+    fn tell_left_out(&self, spent: &mut MinuteBudget) {
         let (name, left_out) = (self.name, std::mem::take(&mut spent.left_out));
         if left_out > 0 {
             warn!(service = name, left_out, "lines of the {name} that were left out: {left_out}");
         }
     }
 
-    fn spent(&self) -> MutexGuard<'_, Spent> {
+    fn spent(&self) -> MutexGuard<'_, MinuteBudget> {
         self.spent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Spent {
+impl MinuteBudget {
     /// Begins the next minute if this one is over.
     fn begin_minute(&mut self, now: Instant) -> bool {
         let is_over = now.duration_since(self.since) >= MINUTE;
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn a_service_has_a_budget_for_each_minute() {
         let start = Instant::now();
-        let mut spent = Spent { since: start, lines: 0, bytes: 0, left_out: 0 };
+        let mut spent = MinuteBudget { since: start, lines: 0, bytes: 0, left_out: 0 };
         let shown = (0..10 * LINES).filter(|_| spent.has_room_for("gaprelay: fault: noise")).count();
         assert_eq!((shown, spent.left_out), (LINES, 9 * LINES as u64));
         assert!(!spent.begin_minute(start + MINUTE / 2) && !spent.has_room_for(""));

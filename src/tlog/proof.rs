@@ -96,6 +96,24 @@ pub fn includes(leaf: Hash, index: u64, size: u64, proof: &[Hash], root: &Hash) 
     last == 0 && hash == *root
 }
 
+/// Root over the first `index` entries, by a proof that [`includes`] entry `index` of a tree of this size: its hashes on the left
+/// are those of the whole subtrees that the first `index` entries fall into, the smallest first.
+pub fn root_before(index: u64, size: u64, proof: &[Hash]) -> Hash {
+    let (mut number, mut last, mut root) = (index, size.saturating_sub(1), None);
+    for sibling in proof {
+        if number & 1 == 1 || number == last {
+            root = Some(root.map_or(*sibling, |root| node(sibling, &root)));
+            while number & 1 == 0 && number != 0 {
+                number >>= 1;
+                last >>= 1;
+            }
+        }
+        number >>= 1;
+        last >>= 1;
+    }
+    root.unwrap_or_else(|| crate::tree::root_of(&[]))
+}
+
 /// Verifies that `proof` shows the tree of `size` and `root` to begin with the one of `old` and `old_root` (RFC
 /// 9162, section 2.1.4.2). Every tree grew out of the empty one; that needs no proof.
 pub fn grew(old: u64, old_root: &Hash, size: u64, root: &Hash, proof: &[Hash]) -> bool {

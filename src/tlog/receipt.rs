@@ -54,6 +54,12 @@ impl Receipt {
         let head = verifier.head(&self.note)?;
         proof::includes(tree::leaf(&self.entry), self.index, head.size, &self.proof, &head.root).then_some(head)
     }
+
+    /// The head that the log had before this entry, of a receipt that was verified under `head`: the proof holds it.
+    pub fn before(&self, head: &Checkpoint) -> Checkpoint {
+        let root = proof::root_before(self.index, head.size, &self.proof);
+        Checkpoint { origin: head.origin.clone(), size: self.index, root }
+    }
 }
 
 /// A signed head, and the proof that it grew from a smaller one.

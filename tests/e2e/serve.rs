@@ -721,7 +721,7 @@ fn a_file_that_was_changed_on_the_disk_is_not_sent() {
     assert!(Command::new("mkfifo").arg(&blob).status().unwrap().success());
     pause();
     until_it_is("/c/b.txt", None, "replaced by a pipe");
-    change(&pack, &vec![b'0'; 4]);
+    change(&pack, &[b'0'; 4]);
     until_it_is("/c/a.hdb", None, "changed in a pack");
     change(&pack, &HASHES[..4]);
     until_it_is("/c/a.hdb", Some(HASHES), "put right in a pack");

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::support::*;
 
@@ -274,4 +274,188 @@ fn a_running_server_does_not_go_back() {
     let fifth: &[File<'_>] = &[("a.hdb", b"44d88612fea8a8f36de82e1278abb02a:68:Fifth\n", "clamav-hashes")];
     world.publish("feed", 5, fifth);
     until("the next set is served", || server.get("/c/a.hdb", "").body.contains("Fifth"));
+}
+
+/// The trust file in the former format, which nobody had to sign.
+fn make_former(world: &World, change: impl FnOnce(&mut Value)) {
+    edit(&world.state().join("trust/trust.json"), |it| {
+        for key in ["signature", "keyrings", "releases", "channels"] {
+            it.as_object_mut().unwrap().remove(key);
+        }
+        it["format"] = "gaprelay-trust/1".into();
+        change(it);
+    });
+}
+
+/// A release that was withdrawn or refused stays so, also once it was removed as no longer needed; and no trust file in the
+/// former format is taken by a relay whose log is of the present one.
+#[test]
+fn what_was_closed_and_collected_does_not_come_back() {
+    let world = World::with_config(&format!("{CONFIG}\n[publish]\nkeep_sets = 2\n"));
+    let list = |count| digests(count);
+    world.import(&world.bundle("auto", 1, &[("b.txt", &list(1), "sha256-list")])).expect(0);
+    world.decide("auto/1", "officer", &world.officer, "withdraw").expect(0);
+    world.import(&world.bundle("two", 1, ONE)).expect(0);
+    world.decide("two/1", "officer", &world.officer, "refuse").expect(0);
+    let saved = world.path("saved");
+    copy(&world.state().join("releases"), &saved);
+    for (feed, files, decision) in
+        [("auto", &[("b.txt", &*list(2), "sha256-list")][..], "withdraw"), ("two", OTHER, "refuse")]
+    {
+        world.import(&world.bundle(feed, 2, files)).expect(0);
+        world.decide(&format!("{feed}/2"), "officer", &world.officer, decision).expect(0);
+    }
+    for version in 1..5 {
+        let text = format!("44d88612fea8a8f36de82e1278abb0{version:02x}:68:Name\n");
+        world.publish("feed", version, &[("a.hdb", text.as_bytes(), "clamav-hashes")]);
+    }
+    world.relay(&["gc", "--yes"]).expect(0);
+    world.fsck();
+    let before = served(&world);
+    for id in ["auto/1", "two/1"] {
+        assert!(!world.state().join("releases").join(id).exists(), "{id} is no longer needed");
+        copy(&saved.join(id), &world.state().join("releases").join(id));
+    }
+    let right = world.path("trust.json");
+    fs::copy(world.state().join("trust/trust.json"), &right).unwrap();
+    make_former(&world, |_| {});
+    let ran = world.relay(&["settle"]).expect(4);
+    assert!(ran.err.contains("somebody put it there"), "{}", ran.err);
+    assert_ne!(world.relay(&["fsck"]).code, Some(0));
+    assert_eq!(served(&world), before);
+    // Two officers who have the trust state made again bring neither back.
+    fs::remove_file(world.state().join("trust/trust.json")).unwrap();
+    repair(&world, &[("officer", &world.officer), ("second", &world.second)], &[]).expect(0);
+    world.relay(&["settle"]).expect(0);
+    assert_eq!(served(&world), before);
+    let trust: Value = serde_json::from_slice(&fs::read(world.state().join("trust/trust.json")).unwrap()).unwrap();
+    for (feed, decision) in [("auto", "withdraw"), ("two", "refuse")] {
+        let history = &trust["releases"][feed]["1"];
+        assert_eq!(history["collected"], true, "{feed}");
+        assert_eq!(history["statements"][0]["decision"], decision);
+    }
+    assert_eq!(world.log("import").iter().filter(|event| event["type"] == "recorded").count(), 0);
+    world.fsck();
+}
+
+/// A former copy of the trust file beside a log whose newest entries were overwritten tells no reader what is no longer so.
+#[test]
+fn readers_prove_what_the_log_tells_behind_the_trust_file() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    world.publish("feed", 2, OTHER);
+    let trust = world.state().join("trust/trust.json");
+    let former = fs::read(&trust).unwrap();
+    let known = serde_json::from_slice::<Value>(&former).unwrap()["entries"].as_u64().unwrap();
+    world.decide("feed/2", "officer", &world.officer, "withdraw").expect(0);
+    let bundle = names(&world.state().join("log/import/tile/entries/000.p")).pop().unwrap();
+    let (bytes, mut rest, mut harmless) = (fs::read(&bundle).unwrap(), 0, Vec::new());
+    for number in 0.. {
+        let Some(length) = bytes.get(rest..rest + 2) else { break };
+        let end = rest + 2 + usize::from(u16::from_be_bytes([length[0], length[1]]));
+        let entry: Value = serde_json::from_slice(&bytes[rest + 2..end]).unwrap();
+        let event = json!({ "type": "interrupted", "intent": 0 });
+        let made_up = serde_json::to_vec(&json!({ "time": entry["time"], "event": event })).unwrap();
+        let text = if number < known { &bytes[rest + 2..end] } else { &made_up };
+        harmless.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
+        harmless.extend_from_slice(text);
+        rest = end;
+    }
+    fs::write(bundle, harmless).unwrap();
+    fs::write(&trust, former).unwrap();
+    let args: &[&[&str]] = &[&["status"], &["releases"], &["show", "feed/2"], &["agents"], &["keyring", "show"]];
+    for args in args {
+        let ran = world.relay(args);
+        assert_ne!(ran.code, Some(0), "{args:?}: {}", ran.out);
+        assert!(ran.err.contains("do not match the signed head"), "{args:?}: {}{}", ran.out, ran.err);
+    }
+}
+
+/// Hands in `officer`'s decision, killed at the first step after which `is_it` says so of the state; the state before stays
+/// where it is not so at any step.
+fn cut_when(world: &World, release: &str, decision: &str, is_it: impl Fn(&World) -> bool) {
+    let args = ["approve", release, "--officer", "officer", "--reason", "test", "--decision", decision];
+    let printed = world.relay(&args).expect(0).out;
+    let statement = world.path("statement.txt");
+    fs::write(&statement, &printed).unwrap();
+    let signature = world.path("statement.txt.minisig");
+    fs::write(&signature, world.officer.sign(printed.as_bytes(), "x")).unwrap();
+    let (library, saved) = (shim(world.dir.path(), "cuts"), world.path("before-the-cut"));
+    copy(&world.state(), &saved);
+    for at in 1.. {
+        copy(&saved, &world.state());
+        let mut command = world.command(&["approve", release, "--signature", signature.to_str().unwrap()]);
+        command.env("LD_PRELOAD", &library).env("CUT_AT", at.to_string()).env("CUT_HOW", "kill");
+        assert_ne!(run(&mut command).code, Some(0), "no such step among {at}");
+        if is_it(world) {
+            return;
+        }
+    }
+}
+
+/// A switch that was announced and never happened is one that no pointer proves; and a server goes to what the log says now,
+/// whatever it showed before.
+#[test]
+fn an_interrupted_publication_is_not_put_in_force() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    world.import(&world.bundle("feed", 2, OTHER)).expect(0);
+    let (pointer, set) = (world.state().join("channels/c/pointer"), world.state().join("channels/c/2.json"));
+    let right = fs::read(&pointer).unwrap();
+    cut_when(&world, "feed/2", "approve", |world| {
+        let is_announced = world.log("import").last().unwrap()["type"] == "publish-started";
+        is_announced && fs::read(&pointer).unwrap() == right
+    });
+    let number = world.log("import").len() - 1;
+    let announced = fs::read(&set).unwrap();
+    let server = Server::start(&world, "serve");
+    // The officer withdraws what was about to be shown.
+    world.decide("feed/2", "officer", &world.officer, "withdraw").expect(0);
+    assert_eq!(world.log("import")[number + 1], json!({ "type": "interrupted", "intent": number }));
+    world.fsck();
+    let receipt = world.relay(&["log", "prove", &number.to_string()]).expect(0).out;
+    let put = || {
+        fs::write(&set, &announced).unwrap();
+        fs::write(&pointer, &receipt).unwrap();
+    };
+    put();
+    for args in ["status", "fsck"] {
+        let ran = world.relay(&[args]).expect(4);
+        assert!(ran.err.contains("pointer"), "{args}: {}", ran.err);
+    }
+    let started = Server::start(&world, "serve");
+    assert_eq!(started.get("/c/a.hdb", "").status, 503);
+    until("the server looks at the pointer", || {
+        let numbers = server.get("/-/metrics", "").body;
+        numbers.lines().any(|line| line.starts_with("gaprelay_load_faults") && !line.ends_with(" 0"))
+    });
+    assert_eq!(server.get("/c/a.hdb", "").body.as_bytes(), HASHES);
+    world.relay(&["settle"]).expect(0);
+    until("the right set is served", || started.get("/c/a.hdb", "").body.as_bytes() == HASHES);
+    world.relay(&["status"]).expect(0);
+    // What is published next is shown by both.
+    world.publish("feed", 3, THIRD);
+    for server in [&server, &started] {
+        until("the next set is served", || server.get("/c/a.hdb", "").body.contains("Third"));
+    }
+}
+
+/// Where what was withdrawn is still shown, each command says both.
+#[test]
+fn what_is_withdrawn_and_still_shown_is_a_fault() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    world.publish("feed", 2, OTHER);
+    cut_when(&world, "feed/2", "withdraw", |world| {
+        let rows = world.relay(&["releases", "--json"]).expect(0).json();
+        rows.as_array().unwrap().iter().any(|row| row["standing"]["standing"] == "withdrawn")
+    });
+    let ran = world.relay(&["status"]).expect(4);
+    assert!(ran.err.contains("still shows release feed/2, which is withdrawn"), "{}", ran.err);
+    let out = world.relay(&["releases"]).expect(0).out;
+    assert!(out.contains("withdrawn, and still published in c"), "{out}");
+    // The statement that was cut off counts already.
+    world.relay(&["settle"]).expect(3);
+    world.relay(&["status"]).expect(0);
+    assert!(!world.relay(&["releases"]).expect(0).out.contains("still"));
 }

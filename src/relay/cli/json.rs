@@ -111,7 +111,7 @@ pub(crate) struct SettleJson {
     pub receipt: String,
     /// Number of refused attempts of agents added to the access log.
     pub evidence: usize,
-    /// What could not be done, one sentence each; it stopped nothing else.
+    /// Faults, one sentence each; each stopped nothing else.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<String>,
 }

@@ -22,7 +22,7 @@ pub(crate) fn run(root: &Path, now: Timestamp, args: &RepairArgs) -> Result<Ende
         if let Some(keyring) = &keyring {
             check_signer(officer, keyring, now)?;
         }
-        check_needed(&state, &rebuilt)?;
+        check_needed(&rebuilt)?;
         for (feed, known) in &rebuilt.trust.feeds {
             terminal::note(format_args!("found in the log: {feed} up to version {}", known.highest));
         }

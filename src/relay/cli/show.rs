@@ -72,6 +72,7 @@ pub(crate) fn show(state: &State, id: &ReleaseId, diff: Option<Examples>, as_jso
     ] {
         terminal::say(format_args!("  {name:<10} {value}"));
     }
+    row.warning().into_iter().for_each(terminal::note);
     for taken in &statements {
         let reason = taken.text.lines().last().unwrap_or_default();
         terminal::say(format_args!(

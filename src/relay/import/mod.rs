@@ -32,7 +32,7 @@ use media::{Document, Medium, MediumBundle, Mount, Spooled, Surveyed};
 use names::taken_names;
 use outcome::{copy_event, outcome_event};
 use rotation::KeyringOutcome;
-use shown::{shown_versions, signed_by_others};
+use shown::signed_by_others;
 
 use bundle::{Envelope, Manifest, Novelty, Rules, Verified, trust};
 
@@ -370,7 +370,7 @@ fn admit(
     // 5. From this step on it counts. Stopping is safe: the trust file is replaced as a whole, or not.
     let mut trust = keeper.trust.clone();
     let mut known = trust.feed(&release.feed);
-    let shown = shown_versions(keeper, &release.feed)?;
+    let shown = trust.shown_versions(&release.feed);
     known.accept(release.version, release.manifest, &shown);
     trust.feeds.insert(release.feed.clone(), known);
     trust.keep(&release.id(), Some(release.record()?));

@@ -1,4 +1,4 @@
-//! Versions that the channels of a feed show, and what other publishers signed.
+//! What other publishers signed.
 
 use std::collections::BTreeSet;
 
@@ -6,18 +6,8 @@ use crate::keeper::Keeper;
 use crate::publish::status::closed_status;
 use base::{Digest, Fault};
 
-/// Versions of a feed that its channels show.
-pub(super) fn shown_versions(keeper: &Keeper, feed: &str) -> Result<BTreeSet<u64>, Fault> {
-    let mut shown = BTreeSet::new();
-    for channel in keeper.config.channels_of(feed) {
-        let members = keeper.state.members(&keeper.trust, channel.name.get_ref())?;
-        shown.extend(members.iter().filter(|member| member.feed == feed).map(|member| member.version));
-    }
-    Ok(shown)
-}
-
-/// Digests of all artifacts that publishers other than this one have signed, and that were kept, in the releases that stand: what
-/// officers refused, withdrew or deny agrees with nothing.
+/// Digests of all artifacts that publishers other than this one have signed, and that were kept, in the releases that are kept
+/// and stand: what officers refused, withdrew or deny agrees with nothing.
 pub(super) fn signed_by_others(keeper: &Keeper, publisher: &str) -> Result<BTreeSet<Digest>, Fault> {
     let mut signed = BTreeSet::new();
     for id in keeper.trust.kept_releases() {

@@ -108,6 +108,9 @@ pub enum Event {
         version: u64,
         /// Digest of the release's record.
         record: Digest,
+        /// True if the log tells that agents had it before.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        shown: bool,
     },
     /// Releases that are needed no longer will be removed from the state folder.
     Collected {

@@ -5,7 +5,7 @@ use sha2::Sha256;
 use tlog::check::{check, read_vkey};
 use tlog::compare::{began_with, growth, receipt};
 use tlog::nodes::Nodes;
-use tlog::proof::{consistency, grew, includes, inclusion, root};
+use tlog::proof::{consistency, grew, includes, inclusion, root, root_before};
 use tlog::stored::read_checkpoint;
 use tlog::tree;
 use tlog_tiles::tlog as ported_tlog;
@@ -40,6 +40,7 @@ fn proofs_are_those_of_another_implementation() {
             assert_eq!(proof.as_flattened(), other.prove_inclusion(at).as_bytes(), "{index} of {size}");
             let leaf = tree::leaf(&leaves[at]);
             assert!(includes(leaf, index, size, &proof, &whole));
+            assert_eq!(root_before(index, size, &proof), root(&nodes, index).unwrap(), "{index} of {size}");
             let ported = proof.iter().map(|hash| ported_tlog::Hash(*hash)).collect::<Vec<_>>();
             ported_tlog::check_record(&ported, size, ported_tlog::Hash(whole), index, ported_tlog::Hash(leaf)).unwrap();
             assert!(!includes(tree::leaf(b"other"), index, size, &proof, &whole));

@@ -88,9 +88,10 @@ impl std::fmt::Display for ReleaseStatus {
 /// Status of `release` under the feed's rules: as many distinct officers as the feed asks for
 /// approve or withdraw; a single one refuses. What is clean may go without, where the feed says so; but what keeps
 /// something else from detecting needs its own number of officers, what takes too much away needs one always, and what goes
-/// back to older content needs as many downgrade tickets as suppressing content needs officers.
-fn release_status(release: &Release, taken: &[&TakenStatement], feed: &Feed) -> ReleaseStatus {
-    let (suppresses, goes_back) = (release.suppressions > 0, release.loss.goes_back());
+/// back to older content needs as many downgrade tickets as suppressing content needs officers. What nobody can prove of an
+/// `unproven` one is taken to be the worst.
+fn release_status(release: &Release, (taken, unproven): (&[&TakenStatement], bool), feed: &Feed) -> ReleaseStatus {
+    let (suppresses, goes_back) = (release.suppressions > 0 || unproven, release.loss.goes_back());
     let usual = *feed.officers.get_ref();
     // Nothing in it: agents would lose all that they have of the feed.
     let is_empty = release.counts.cleared + release.counts.stripped == 0;
@@ -171,7 +172,9 @@ impl Trust {
             return ReleaseStatus::Denied { why: refusal.detail };
         }
         let counts = |taken: &&TakenStatement| is_shown || !keyring.has_lost(&taken.key_id);
-        let status = release_status(release, &taken.iter().filter(counts).collect::<Vec<_>>(), feed);
+        let counting: Vec<&TakenStatement> = taken.iter().filter(counts).collect();
+        let unproven = self.history(&id).is_none_or(|history| history.unproven);
+        let status = release_status(release, (&counting, unproven), feed);
         let newer = match &status {
             ReleaseStatus::Held { .. } if !release.loss.goes_back() => self.shown_version(config, &release.feed),
             ReleaseStatus::Approved if !self.was_shown(&id) => self.highest_shown(&release.feed),

@@ -34,7 +34,7 @@ pub(crate) fn event_text(event: &Event) -> String {
             let after = after_interruption_text(*after_interruption);
             format!("imported {feed}/{version}: {cleared} cleared, {stripped} stripped, {withheld} withheld{after}")
         }
-        Event::Recorded { feed, version, record } => {
+        Event::Recorded { feed, version, record, .. } => {
             format!("record of {feed}/{version}, imported by an earlier version of gaprelay: sha256:{record}")
         }
         Event::Collected { releases } => format!("removed as no longer needed: {}", releases.join(", ")),

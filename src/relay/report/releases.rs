@@ -20,6 +20,9 @@ pub(crate) struct ReleaseRow {
     pub standing: Option<ReleaseStatus>,
     /// Channels that show it.
     pub channels: Vec<String>,
+    /// True if an earlier version of gaprelay imported it, whose log has no digest of what it contains.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub migrated: bool,
 }
 
 /// Output of `show --json`.
@@ -54,16 +57,27 @@ pub(crate) fn row(
 ) -> Result<ReleaseRow, Fault> {
     let release = state.release(trust, id)?;
     let standing = rules.0.feed(&id.feed).map(|feed| trust.status(&release, feed, rules));
-    Ok(ReleaseRow { release, standing, channels: channels_of(trust, rules.0, id) })
+    let migrated = trust.history(id).is_some_and(|history| history.migrated);
+    Ok(ReleaseRow { release, standing, channels: channels_of(trust, rules.0, id), migrated })
 }
 
 impl ReleaseRow {
+    /// Warning that what is told of the release's rules may not be so.
+    pub(crate) fn warning(&self) -> Option<&'static str> {
+        self.migrated.then_some(
+            "an earlier version of gaprelay imported this release, and nothing proves the numbers of its rules, or what it changes: whoever could write to the state folder then could change them. Publisher, signers, operator, files and verdicts are proven",
+        )
+    }
+
     /// Words for the standing.
     pub(crate) fn outcome(&self) -> String {
         match (&self.standing, self.channels.as_slice()) {
             (Some(ReleaseStatus::Approved), []) => "superseded".into(),
             (Some(ReleaseStatus::Approved) | None, [_, ..]) => {
                 format!("published in {}", self.channels.join(", "))
+            }
+            (Some(standing @ (ReleaseStatus::Withdrawn | ReleaseStatus::Refused)), [_, ..]) => {
+                format!("{standing}, and still published in {}", self.channels.join(", "))
             }
             (Some(standing), _) => standing.to_string(),
             (None, []) => "feed not in config.toml".into(),

@@ -6,11 +6,14 @@ use serde::Serialize;
 
 use super::releases;
 use crate::publish::ReleaseStatus;
+use crate::publish::status::closed_status;
 use crate::state::{State, Trust};
 use base::{Fault, Timestamp};
+use bundle::ReleaseId;
 use config::Config;
 use sandbox::Waiver;
 use serve::freshness::freshness_word;
+use serve::set::CurrentSet;
 use tlog::stored::read_checkpoint;
 use tlog::{check, cosigned};
 
@@ -133,7 +136,7 @@ pub(crate) fn status(state: &State, config: &Config, now: Timestamp) -> Status {
         next: BTreeSet::new(),
     };
     let mut faults: Vec<Fault> = Vec::new();
-    match Trust::load(state) {
+    let trust = match Trust::load(state) {
         Ok(trust) => {
             // A log that cannot be read is a fault further below.
             let floor = trust.latest_known_time(state).unwrap_or(trust.floor);
@@ -155,9 +158,13 @@ pub(crate) fn status(state: &State, config: &Config, now: Timestamp) -> Status {
                 }
             }
             faults.extend(keyring.err());
+            Some(trust)
         }
-        Err(fault) => faults.push(fault),
-    }
+        Err(fault) => {
+            faults.push(fault);
+            None
+        }
+    };
     let mut size =
         |folder: std::path::PathBuf| match check::read_vkey(&folder).and_then(|vkey| read_checkpoint(&folder, &vkey)) {
             Ok(head) => head.size,
@@ -173,20 +180,50 @@ pub(crate) fn status(state: &State, config: &Config, now: Timestamp) -> Status {
         Err(fault) => faults.push(fault),
     }
     for channel in &config.channels {
-        match channel_status(state, config, channel.name.get_ref(), now) {
+        let name = channel.name.get_ref();
+        let newest = state.newest(name);
+        // Agents see what the pointer names, if the log says so too; without a trust state that is all there is to say.
+        let shown = trust.as_ref().map_or_else(|| newest.as_ref().ok().copied().flatten(), |trust| trust.shown(name));
+        match channel_status(state, config, (name, shown), now) {
             Ok(channel) => status.channels.push(channel),
             Err(fault) => faults.push(fault),
         }
+        match newest {
+            Ok(newest) if newest == shown => {}
+            Ok(_) => faults.push(Fault::damaged(state.pointer_path(name).to_string_lossy(), NOT_SHOWN)),
+            Err(fault) => faults.push(fault),
+        }
+        faults.extend(trust.iter().flat_map(|trust| still_shown(trust, config, name)));
     }
     status.faults = faults.iter().map(ToString::to_string).collect();
     status.next = faults.iter().map(|fault| fault.hint().to_owned()).collect();
     status
 }
 
-fn channel_status(state: &State, config: &Config, channel: &str, now: Timestamp) -> Result<ChannelStatus, Fault> {
+/// Detail of the fault that a channel's pointer is not what the log says.
+const NOT_SHOWN: &str = "it is missing, or names another set than the one that the import log says agents see. `gaprelay settle` puts it right";
+
+/// Faults of a channel that shows what was withdrawn or refused.
+fn still_shown(trust: &Trust, config: &Config, channel: &str) -> Vec<Fault> {
+    let members = trust.channels.get(channel).into_iter().flat_map(|shown| &shown.releases);
+    let ids = members.filter_map(|id| id.parse::<ReleaseId>().ok());
+    let fault = |id: ReleaseId| {
+        let closed = closed_status(trust.statements(&id), config.feed(&id.feed)?)?;
+        let what = format!("it still shows release {id}, which is {closed}. Take it out: gaprelay settle");
+        Some(Fault::damaged(format!("channel {channel}"), what))
+    };
+    ids.filter_map(fault).collect()
+}
+
+fn channel_status(
+    state: &State,
+    config: &Config,
+    (channel, shown): (&str, Option<CurrentSet>),
+    now: Timestamp,
+) -> Result<ChannelStatus, Fault> {
     let mut status =
         ChannelStatus { channel: channel.to_owned(), generation: 0, published: None, files: 0, releases: Vec::new() };
-    let Some(current) = state.current(channel)? else { return Ok(status) };
+    let Some(current) = shown else { return Ok(status) };
     let (_, set) = state.set(channel, current)?;
     status.generation = current.generation;
     status.published = Some(set.published);

@@ -10,10 +10,11 @@ use crate::state::{Release, ShownSet};
 use base::{Digest, Fault, durable};
 use bundle::ReleaseId;
 use config::Channel;
+use serve::pointer::Pointer;
 use serve::set::{CurrentSet, Set, SetMember};
 
 /// Brings every channel up to date.
-pub(super) fn update_channels(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
+pub(super) fn update_channels(keeper: &mut Keeper, settled: &mut SettleReport) {
     each_channel(keeper, settled, |keeper, channel, settled| {
         let due = due_releases(keeper, channel)?;
         for release in &due {
@@ -23,11 +24,10 @@ pub(super) fn update_channels(keeper: &mut Keeper, settled: &mut SettleReport) -
         }
         update_channel(keeper, channel, due, settled)
     });
-    Ok(())
 }
 
 /// Puts every pointer right that is missing, was changed or set back: which set a channel shows is what the import log says.
-pub(super) fn mend_pointers(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
+pub(super) fn mend_pointers(keeper: &mut Keeper, settled: &mut SettleReport) {
     for (channel, shown) in &keeper.trust.channels {
         if !is_pointer_right(keeper, channel) {
             match switch(&keeper.state, channel, shown.entry) {
@@ -36,13 +36,14 @@ pub(super) fn mend_pointers(keeper: &mut Keeper, settled: &mut SettleReport) -> 
             }
         }
     }
-    Ok(())
 }
 
 /// True if a channel's pointer names the set that the import log says it shows, or it never showed one.
 fn is_pointer_right(keeper: &Keeper, channel: &str) -> bool {
-    let shown = keeper.trust.shown(channel);
-    shown.is_none() || keeper.state.current(channel).is_ok_and(|current| current == shown)
+    let Some(shown) = keeper.trust.channels.get(channel) else { return true };
+    // The same set may have been announced before, by an entry that was interrupted.
+    let names = |found: &Pointer| (found.entry, found.current) == (shown.entry, shown.current());
+    keeper.state.pointer(channel).is_ok_and(|found| found.is_some_and(|found| names(&found)))
 }
 
 /// Does something for every channel, so that what is damaged in one stops no other. One whose pointer could not be put right,
@@ -62,7 +63,7 @@ fn each_channel(
 
 /// Takes out of each channel what no longer stands, and shows nothing new. For that nothing but the log, the trust file and the
 /// keyring need be readable: making less visible never fails.
-pub(super) fn drop_fallen(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
+pub(super) fn drop_fallen(keeper: &mut Keeper, settled: &mut SettleReport) {
     each_channel(keeper, settled, |keeper, channel, settled| {
         let name = channel.name.get_ref();
         let Some(shown) = keeper.trust.channels.get(name).cloned() else { return Ok(()) };
@@ -81,9 +82,8 @@ pub(super) fn drop_fallen(keeper: &mut Keeper, settled: &mut SettleReport) -> Re
                 readable_set(keeper, channel, &shown, settled)
             }
         };
-        publish_set(keeper, set, settled)
+        publish_set(keeper, &set, settled)
     });
-    Ok(())
 }
 
 /// The former set without what has fallen: made anew from the releases that stand, or, where one of them cannot be read, by
@@ -202,7 +202,7 @@ fn update_channel(
         keeper.append(vec![Event::PublishRefused { channel: name.clone(), reason, detail }])?;
         settled.stuck.push((name, refusal));
     }
-    publish_set(keeper, with_dates_back(keeper, set)?, settled)
+    publish_set(keeper, &with_dates_back(keeper, set)?, settled)
 }
 
 /// The set with the dates by which content that went back is due to go forward, from the statements on its releases.
@@ -214,11 +214,11 @@ fn with_dates_back(keeper: &Keeper, mut set: Set) -> Result<Set, Fault> {
 }
 
 /// Switches a channel to its next set: that is on the disk before the intent, the intent before the switch, the outcome after.
-fn publish_set(keeper: &mut Keeper, set: Set, settled: &mut SettleReport) -> Result<(), Fault> {
+fn publish_set(keeper: &mut Keeper, set: &Set, settled: &mut SettleReport) -> Result<(), Fault> {
     let (name, generation) = (set.channel.clone(), set.generation);
     durable::create_dir(&keeper.state.channel_path(&name))?;
     durable::sweep(&keeper.state.channel_path(&name))?;
-    let written = durable::replace_json(&keeper.state.set_path(&name, generation), &set)?;
+    let written = durable::replace_json(&keeper.state.set_path(&name, generation), set)?;
     let releases = set.releases.iter().map(|m| format!("{}/{}", m.feed, m.version)).collect();
     keeper.publish(&name, CurrentSet { generation, set: written }, releases)?;
     settled.published.push((name, generation));

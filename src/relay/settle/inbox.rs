@@ -22,10 +22,14 @@ const LONGEST_ITEM: u64 = SLOT;
 /// Judges all that was submitted: an item lies in the inbox before it is out of the slot, and is in the log before it is
 /// out of the inbox. A cut anywhere leaves it there, and the next run takes it; what is in the log already is not
 /// appended again.
-pub(super) fn judge_items(keeper: &mut Keeper, report: &mut SettleReport) -> Result<(), Fault> {
+pub(super) fn judge_items(keeper: &mut Keeper, report: &mut SettleReport) {
     let mut pages = PagesBudget::open(keeper);
     report.note(pages.take_slot(keeper));
-    for name in durable::names(&keeper.state.inbox())?.into_iter().filter(|name| is_item(name)) {
+    let names = durable::names(&keeper.state.inbox()).unwrap_or_else(|fault| {
+        report.note(Err(fault));
+        Vec::new()
+    });
+    for name in names.into_iter().filter(|name| is_item(name)) {
         if keeper.has_failed() {
             break;
         }
@@ -34,7 +38,8 @@ pub(super) fn judge_items(keeper: &mut Keeper, report: &mut SettleReport) -> Res
         let judged = Judging { keeper, report, budget }.judge_item(&name);
         report.note(judged);
     }
-    pages.close(keeper, report)
+    let closed = pages.close(keeper, report);
+    report.note(closed);
 }
 
 /// Judging of one item: whom it changes, and what it may cause to be recorded if it came from the pages.

@@ -44,7 +44,7 @@ pub struct SettleReport {
     pub cosigned: Vec<(u64, Vec<String>, bool)>,
     /// Lines of evidence taken from the server's journal.
     pub evidence: usize,
-    /// What could not be done. Each stopped nothing else, and is met again by the next run until it is mended.
+    /// Faults. Each stopped nothing else, and is met again by the next run until it is mended.
     pub faults: Vec<Fault>,
 }
 
@@ -101,15 +101,15 @@ pub struct AcceptedDirective {
     pub clock: Option<Timestamp>,
 }
 
-/// Step of a settle.
+/// Step of a settle, which notes its faults.
 #[derive(Clone, Copy)]
 enum SettleStep {
     /// Takes in what came, or takes out what must not be shown: waits for nothing.
-    Always(fn(&mut Keeper, &mut SettleReport) -> Result<(), Fault>),
+    Always(fn(&mut Keeper, &mut SettleReport)),
     /// The same; nothing new is shown beside what it found damaged.
-    Checks(fn(&mut Keeper, &mut SettleReport) -> Result<(), Fault>),
+    Checks(fn(&mut Keeper, &mut SettleReport)),
     /// Shows something new.
-    ShowsNew(fn(&mut Keeper, &mut SettleReport) -> Result<(), Fault>),
+    ShowsNew(fn(&mut Keeper, &mut SettleReport)),
 }
 use SettleStep::{Always, Checks, ShowsNew};
 
@@ -123,7 +123,7 @@ pub fn settle(keeper: &mut Keeper) -> SettleReport {
             //    causes a fault stays there.
             Always(inbox::judge_items),
             // 2. Each channel shows what the log says it does. A cut leaves it for the next run.
-            Checks(channels::mend_pointers),
+            Always(channels::mend_pointers),
             // 3. What must not be shown any more leaves. A cut leaves the former set there.
             Always(channels::drop_fallen),
             // 4. What the server saw becomes entries of the access log, whose head the import log holds. A cut leaves the
@@ -153,36 +153,38 @@ fn run(keeper: &mut Keeper, steps: &[SettleStep]) -> SettleReport {
         if keeper.has_failed() {
             break;
         }
-        let outcome = match step {
+        let faults = settled.faults.len();
+        match step {
             ShowsNew(_) if is_damaged => continue,
             Always(step) | Checks(step) | ShowsNew(step) => step(keeper, &mut settled),
-        };
-        is_damaged |= matches!(step, Checks(_)) && outcome.is_err();
-        settled.note(outcome);
+        }
+        is_damaged |= matches!(step, Checks(_)) && settled.faults.len() > faults;
     }
-    std::mem::take(&mut keeper.put_off).into_iter().for_each(|fault| settled.note(Err(fault)));
+    for fault in std::mem::take(&mut keeper.put_off) {
+        settled.note(Err(fault));
+    }
     settled
 }
 
-fn take_evidence(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
-    settled.evidence = evidence::collect(keeper)?;
-    Ok(())
+fn take_evidence(keeper: &mut Keeper, settled: &mut SettleReport) {
+    let taken = evidence::collect(keeper).map(|evidence| settled.evidence = evidence);
+    settled.note(taken);
 }
 
-fn cut_tree(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
-    settled.published.extend(tuf::take_out_fallen(keeper)?.map(|version| (CHANNEL.to_owned(), version)));
-    Ok(())
+fn cut_tree(keeper: &mut Keeper, settled: &mut SettleReport) {
+    let cut = tuf::take_out_fallen(keeper);
+    let cut = cut.map(|cut| settled.published.extend(cut.map(|version| (CHANNEL.to_owned(), version))));
+    settled.note(cut);
 }
 
-fn update_tree(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
+fn update_tree(keeper: &mut Keeper, settled: &mut SettleReport) {
     match tuf::update_tree(keeper) {
         Ok(Some(version)) => settled.published.push((CHANNEL.to_owned(), version)),
         Ok(None) => {}
         // Agents keep what they have; it is told at each run until it is mended.
         Err(Error::Refused(refusal)) => settled.stuck.push((CHANNEL.to_owned(), refusal)),
-        Err(Error::Fault(fault)) => return Err(fault),
+        Err(Error::Fault(fault)) => settled.note(Err(fault)),
     }
-    Ok(())
 }
 
 /// Appends, unless a cut run appended exactly these as its last act.

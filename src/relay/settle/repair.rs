@@ -73,6 +73,8 @@ pub struct Rebuilt {
     pub trust: Trust,
     /// The number of entries that it is made from, and the root of their tree. What stands behind them adds nothing.
     pub log: (u64, Digest),
+    /// True if the trust file and the keyring that it names are whole, and say what the log does.
+    is_stored: bool,
 }
 
 impl Rebuilt {
@@ -102,7 +104,9 @@ fn replay_log(state: &State) -> Result<Rebuilt, Fault> {
     let folder = state.import_log();
     let damaged = |detail: String| Fault::damaged(folder.to_string_lossy(), detail);
     let vkey = read_vkey(&folder)?;
-    let mut replay = TrustReplay::default();
+    let known = Trust::load(state).and_then(|trust| state.keyring(&trust).map(|_| trust)).ok();
+    let is_whole = known.is_some();
+    let mut replay = TrustReplay::beside(known);
     // Hashes that are wrong are no obstacle: trust follows from the entries.
     if let LogFinding::Bad { detail, .. } =
         check(&folder, &vkey, |number, bytes, edge| replay.replay(number, bytes, edge))?
@@ -116,14 +120,14 @@ fn replay_log(state: &State) -> Result<Rebuilt, Fault> {
     }
     let none =
         "it has no entry `initialised`, which names the first keyring, so the trust state cannot be made from it";
+    let (is_stored, log) = (is_whole && replay.agrees(), (replay.head.0, Digest(replay.head.1)));
     let trust = replay.trust.ok_or_else(|| damaged(none.into()))?;
-    Ok(Rebuilt { relay: vkey.name().to_owned(), trust, log: (replay.head.0, Digest(replay.head.1)) })
+    Ok(Rebuilt { relay: vkey.name().to_owned(), trust, log, is_stored })
 }
 
 /// Checks that there is something to repair. Refusal: `repair-not-needed`.
-pub(crate) fn check_needed(state: &State, rebuilt: &Rebuilt) -> Result<(), Refusal> {
-    let loaded = Trust::load(state).and_then(|trust| state.keyring(&trust).map(|_| trust));
-    if loaded.is_ok_and(|trust| trust.agrees_with(&rebuilt.trust)) {
+pub(crate) fn check_needed(rebuilt: &Rebuilt) -> Result<(), Refusal> {
+    if rebuilt.is_stored {
         let detail = "the trust state is whole and agrees with the log: there is nothing to repair";
         return Err(Refusal::new(Reason::RepairNotNeeded, detail));
     }
@@ -150,7 +154,7 @@ pub fn repair(
 
     // 1. There is something to repair.
     let rebuilt = replay_log(state)?;
-    check_needed(state, &rebuilt)?;
+    check_needed(&rebuilt)?;
 
     // 2. The keyring is the one that the log names.
     let pin = rebuilt.trust.keyring.clone();
@@ -204,8 +208,8 @@ pub fn repair(
     let repaired = Event::Repaired { trust: Digest::of(&rebuilt.trust.to_bytes()?), officers };
     log.append(now.max(log.floor()), interrupted.chain([repaired]).collect())?;
     durable::replace(&path, &bytes)?;
-    if !matches!(Trust::read(state), Ok(Stored::Present(_))) && migration::is_needed(state, &rebuilt.trust) {
-        return Ok(migration::complete(state, &mut log, rebuilt.trust, now)?);
+    if !matches!(Trust::read(state), Ok(Stored::Present(_))) && migration::is_needed(state, &log)? {
+        return Ok(migration::complete(state, &mut log, now)?);
     }
     rebuilt.trust.save(state, &log)?;
     Ok(rebuilt.trust)

@@ -16,7 +16,7 @@ use bundle::ReleaseId;
 const FOLDERS: [&str; 10] =
     ["keyring", "trust", "spool", "blobs", "releases", "channels", "inbox", "log", "progress", "tuf"];
 
-/// What the import log tells of files.
+/// Files of which the import log tells.
 #[derive(Default)]
 pub(super) struct LoggedFiles {
     /// Manifests of bundles that an import began to take.
@@ -25,7 +25,7 @@ pub(super) struct LoggedFiles {
     pub sets: BTreeMap<(String, u64), Digest>,
 }
 
-/// What is expected at a place below the state folder.
+/// Kind of thing that is expected at a place below the state folder.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ExpectedPlace {
     /// A file of the relay.
@@ -97,7 +97,7 @@ impl StateWalk<'_> {
         Ok(())
     }
 
-    /// What belongs at this place.
+    /// Kind of thing that belongs at this place.
     fn place(&self, parts: &[&str]) -> ExpectedPlace {
         let file = |is_ours: bool| if is_ours { ExpectedPlace::File } else { ExpectedPlace::Foreign };
         match parts {
@@ -110,17 +110,21 @@ impl StateWalk<'_> {
             ["channels", channel] if self.channels.contains(*channel) || self.trust.channels.contains_key(*channel) => {
                 ExpectedPlace::Folder
             }
-            ["channels", _, "pointer" | "refused"] => ExpectedPlace::File,
+            // `current` is the pointer of the first format.
+            ["channels", _, "pointer" | "refused" | "current"] | ["log", _, "checkpoint" | "vkey" | "pending"] => {
+                ExpectedPlace::File
+            }
             ["channels", channel, name] => file(self.is_set(channel, name)),
-            ["inbox", name] => file(["slot", "slot.taken", "slot.spent"].contains(name) || name.ends_with(".json")),
+            ["inbox", name] => {
+                file(["slot", "slot.taken", "slot.spent"].contains(name) || name.strip_suffix(".json").is_some())
+            }
             ["log", name] => file(["import.key", "access.key", "tuf.key"].contains(name)),
             ["log", _, "tile"] | ["log", "import", "cosigned"] => ExpectedPlace::Elsewhere,
-            ["log", _, "checkpoint" | "vkey" | "pending"] => ExpectedPlace::File,
             ["log", "access", name] => {
                 file(["journal", "journal.taken", "journal.spent", "agents.json"].contains(name))
             }
             ["progress", name] => file(*name == "import.json"),
-            ["tuf", name] => file(["pointer", "refused"].contains(name) || number(name).is_some()),
+            ["tuf", name] => file(["pointer", "refused", "current"].contains(name) || number(name).is_some()),
             _ => ExpectedPlace::Foreign,
         }
     }

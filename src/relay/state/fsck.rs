@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::log::{Entry, Event, anchored_head, published_set};
 
 use super::foreign::{LoggedFiles, foreign, foreign_in_release};
-use super::{LONGEST, Release, SMALL, State, Trust, TrustReplay};
+use super::{LONGEST, Release, SMALL, State, Stored, Trust, TrustReplay};
 use crate::settle::tuf::read_key;
 use base::digest::Hasher;
 use base::error::IoContext as _;
@@ -50,8 +50,12 @@ impl FsckReport {
 pub(crate) fn fsck(state: &State) -> FsckReport {
     let mut report = FsckReport::default();
     let mut seen = BTreeSet::new();
-    let (mut replay, mut anchor, mut logged) = (TrustReplay::default(), None, LoggedFiles::default());
-    let trust = report.note(Trust::load(state));
+    // One that is signed says what to look at, even where it is an old copy, or where the log's end cannot be read.
+    let trust = report.note(Trust::load(state)).or_else(|| match Trust::read(state) {
+        Ok(Stored::Present(trust)) => Some(*trust),
+        _ => None,
+    });
+    let (mut replay, mut anchor, mut logged) = (TrustReplay::beside(trust.clone()), None, LoggedFiles::default());
     let entries = trust.as_ref().map_or(0, |trust| trust.entries);
     let mut root = None;
     for folder in [state.import_log(), state.access_log()] {
@@ -110,7 +114,7 @@ pub(crate) fn fsck(state: &State) -> FsckReport {
             let what = "it was made from other entries than those that the import log has: one of the two was put back. Restore the newest copy of both: gaprelay help backup";
             report.faults.push(Fault::damaged(state.trust_path().to_string_lossy(), what).to_string());
         }
-        check_trust(state, trust, replay.trust.as_ref(), &mut report);
+        check_trust(state, trust, &replay, &mut report);
         for id in trust.kept_releases() {
             let checked = state
                 .release(trust, &id)
@@ -168,8 +172,8 @@ fn check_anchor(folder: &Path, anchor: &Checkpoint) -> Result<(), Fault> {
 }
 
 /// Checks what the trust file says against the log, and what lies beside it against both: keyrings and pointers.
-fn check_trust(state: &State, trust: &Trust, replay: Option<&Trust>, report: &mut FsckReport) {
-    if replay.is_some_and(|replay| !trust.agrees_with(replay)) {
+fn check_trust(state: &State, trust: &Trust, replay: &TrustReplay, report: &mut FsckReport) {
+    if !replay.agrees() {
         let detail =
             "it does not agree with the import log. Two officers can have it made again from the log: gaprelay repair";
         report.faults.push(Fault::damaged(state.trust_path().to_string_lossy(), detail).to_string());

@@ -2,7 +2,8 @@
 //! statements that count, the set that a channel was switched to. What lies in `releases/` and `channels/` is evidence, which
 //! is compared with this whenever a decision rests on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Not;
 
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,16 @@ pub struct ReleaseHistory {
     /// Statements that count, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statements: Vec<TakenStatement>,
+    /// True if the log has had the record only since a migration: what the release's items are, nobody has vouched for.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub migrated: bool,
+    /// True if it takes the most officers that the feed ever asks for, since its own items, or those that it was compared with,
+    /// are such, and agents never had it.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub unproven: bool,
+    /// True if it is no longer kept, and is remembered for a refusal or a withdrawal, which are final.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub collected: bool,
 }
 
 /// Number of versions of a feed that are remembered as shown, the newest: back to older ones no withdrawal goes.
@@ -83,6 +94,13 @@ pub struct ShownSet {
     pub releases: Vec<String>,
 }
 
+impl ReleaseHistory {
+    /// True if an officer refused or withdrew it.
+    fn is_closed(&self) -> bool {
+        self.statements.iter().any(|it| matches!(it.decision, Decision::Refuse | Decision::Withdraw))
+    }
+}
+
 impl ShownSet {
     /// The set.
     pub fn current(&self) -> CurrentSet {
@@ -104,12 +122,16 @@ impl Trust {
     /// History of a release; none if it was never accepted, is void, or is no longer kept.
     pub fn history(&self, id: &ReleaseId) -> Option<&ReleaseHistory> {
         self.accepted_manifest(&id.feed, id.version)?;
-        self.releases.get(&id.feed)?.get(&id.version).filter(|history| history.record.is_some())
+        self.known_history(id).filter(|history| history.record.is_some() && !history.collected)
     }
 
-    /// Statements on a release that count, oldest first.
+    /// Statements on a release that count, oldest first; of one that is kept no longer, those that closed it too.
     pub fn statements(&self, id: &ReleaseId) -> &[TakenStatement] {
-        self.history(id).map_or(&[], |history| history.statements.as_slice())
+        self.known_history(id).map_or(&[], |history| history.statements.as_slice())
+    }
+
+    fn known_history(&self, id: &ReleaseId) -> Option<&ReleaseHistory> {
+        self.releases.get(&id.feed)?.get(&id.version)
     }
 
     /// Releases that were accepted and are kept, by feed and version.
@@ -121,6 +143,11 @@ impl Trust {
             ids
         };
         self.releases.iter().flat_map(of).filter(|id| self.history(id).is_some()).collect()
+    }
+
+    /// Version of the keyring that was in force when the release was imported.
+    pub(super) fn keyring_at_import(&self, id: &ReleaseId) -> u64 {
+        self.known_history(id).map_or(0, |history| history.keyring)
     }
 
     /// Set that a channel shows, or the tree of the repository for TUF clients.
@@ -173,12 +200,33 @@ impl Trust {
         self.shown_releases(config).filter(|id| id.feed == feed).map(|id| id.version).max()
     }
 
+    /// Versions of a feed that channels show, those of channels that the config no longer has among them: the log knows no config.
+    pub fn shown_versions(&self, feed: &str) -> BTreeSet<u64> {
+        // Versions of the repository for TUF clients are its own.
+        let channels = self.channels.iter().filter(|(channel, _)| *channel != TUF);
+        let shown = channels.flat_map(|(_, shown)| &shown.releases);
+        shown.filter_map(|id| id.parse::<ReleaseId>().ok()).filter(|id| id.feed == feed).map(|id| id.version).collect()
+    }
+
     /// Remembers a release that is accepted now, with the digest of its record.
     pub fn keep(&mut self, id: &ReleaseId, record: Option<Digest>) {
-        let keyring = self.keyring.version;
-        let versions = self.releases.entry(id.feed.clone()).or_default();
-        let history = versions.entry(id.version).or_insert(ReleaseHistory { record, keyring, statements: Vec::new() });
-        history.record = record.or(history.record);
+        // What it was compared with, it is no better than.
+        let shown = self.shown_versions(&id.feed).into_iter();
+        let mut shown = shown.filter_map(|version| self.releases.get(&id.feed)?.get(&version));
+        let unproven = record.is_some() && shown.any(|shown| shown.migrated);
+        let (keyring, statements) = (self.keyring.version, Vec::new());
+        let new = ReleaseHistory { record, keyring, statements, migrated: false, unproven, collected: false };
+        self.releases.entry(id.feed.clone()).or_default().entry(id.version).or_insert(new);
+    }
+
+    /// Gives a release of an earlier version of gaprelay its record, once. One that was removed as no longer needed, or never
+    /// imported, has none.
+    fn migrate(&mut self, id: &ReleaseId, record: Digest, was_shown: bool) {
+        let versions = self.releases.get_mut(&id.feed);
+        let history = versions.and_then(|versions| versions.get_mut(&id.version));
+        if let Some(history) = history.filter(|history| history.record.is_none() && !history.collected) {
+            (history.record, history.migrated, history.unproven) = (Some(record), true, !was_shown);
+        }
     }
 
     /// Forgets the releases that are no longer accepted.
@@ -196,8 +244,8 @@ impl Trust {
             Event::Imported { feed, version, record, .. } => {
                 self.keep(&ReleaseId { feed: feed.clone(), version: *version }, *record);
             }
-            Event::Recorded { feed, version, record } => {
-                self.keep(&ReleaseId { feed: feed.clone(), version: *version }, Some(*record));
+            Event::Recorded { feed, version, record, shown } => {
+                self.migrate(&ReleaseId { feed: feed.clone(), version: *version }, *record, *shown);
             }
             Event::Statement { feed, version, .. } => {
                 let Some(taken) = TakenStatement::of(entry, self.keyring.version) else { return false };
@@ -208,7 +256,10 @@ impl Trust {
             Event::Collected { releases } => {
                 for id in releases.iter().filter_map(|id| id.parse::<ReleaseId>().ok()) {
                     if let Some(versions) = self.releases.get_mut(&id.feed) {
-                        versions.remove(&id.version);
+                        versions.retain(|version, history| {
+                            history.collected |= *version == id.version;
+                            !history.collected || history.is_closed()
+                        });
                     }
                 }
                 self.releases.retain(|_, versions| !versions.is_empty());
@@ -231,8 +282,8 @@ impl Trust {
     pub(super) fn reflects_history(&self, entry: &Entry) -> bool {
         let history = |feed: &String, version: &u64| self.releases.get(feed).and_then(|versions| versions.get(version));
         match &entry.event {
-            Event::Recorded { feed, version, record } => {
-                history(feed, version).is_some_and(|it| it.record == Some(*record))
+            Event::Recorded { feed, version, record, .. } => {
+                history(feed, version).is_none_or(|it| it.collected || it.record == Some(*record))
             }
             Event::Statement { feed, version, .. } => {
                 let taken = TakenStatement::of(entry, self.keyring.version);
@@ -244,7 +295,7 @@ impl Trust {
             Event::Collected { releases } => releases
                 .iter()
                 .filter_map(|id| id.parse::<ReleaseId>().ok())
-                .all(|id| history(&id.feed, &id.version).is_none()),
+                .all(|id| history(&id.feed, &id.version).is_none_or(|history| history.collected)),
             Event::Published { channel, generation, .. } => {
                 self.channels.get(channel).is_some_and(|shown| shown.generation >= *generation)
             }
@@ -280,5 +331,83 @@ impl TakenStatement {
             changes: statement.and_then(|statement| Some(statement.subject(&id)?.changes)),
             needed: *needed,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Trust state after these events, in this order.
+    fn told(events: Vec<Event>) -> Trust {
+        let initialised =
+            Event::Initialised { relay: "test".into(), keyring_version: 1, keyring: Digest::of(b"keyring") };
+        let entries =
+            std::iter::once(initialised).chain(events).map(|event| Entry { time: Timestamp::default(), event });
+        (0..).zip(entries).fold(None, |trust, (number, entry)| Trust::with_entry(trust, number, &entry)).unwrap()
+    }
+
+    fn imported(record: Option<Digest>) -> Event {
+        Event::Imported {
+            feed: "f".into(),
+            version: 1,
+            manifest: Digest::of(b"manifest"),
+            verdicts: Digest::of(b"verdicts"),
+            counts: inspect::Counts::default(),
+            signers: Vec::new(),
+            record,
+            after_interruption: false,
+        }
+    }
+
+    fn recorded(shown: bool) -> Event {
+        Event::Recorded { feed: "f".into(), version: 1, record: Digest::of(b"recorded"), shown }
+    }
+
+    fn decided(decision: &str) -> Event {
+        Event::Statement {
+            feed: "f".into(),
+            version: 1,
+            decision: decision.into(),
+            officer: "o".into(),
+            key_id: "k".into(),
+            key: None,
+            needed: None,
+            text: "text".into(),
+            signature: "signature".into(),
+        }
+    }
+
+    #[test]
+    fn a_removed_release_gets_no_record_again_and_stays_closed() {
+        let id: ReleaseId = "f/1".parse().unwrap();
+        let collected = || Event::Collected { releases: vec!["f/1".into()] };
+        let record = Some(Digest::of(b"record"));
+        // Never imported; removed; removed after an approval: nobody knows it any more.
+        for events in [
+            vec![recorded(true)],
+            vec![imported(record), collected(), recorded(true)],
+            vec![imported(None), collected(), recorded(true)],
+            vec![imported(record), decided("approve"), collected(), recorded(true)],
+        ] {
+            let trust = told(events);
+            assert!(
+                trust.history(&id).is_none() && trust.statements(&id).is_empty() && trust.kept_releases().is_empty()
+            );
+        }
+        for decision in ["refuse", "withdraw"] {
+            for first in [imported(record), imported(None)] {
+                let trust = told(vec![first, decided(decision), collected(), recorded(true), decided("approve")]);
+                assert!(trust.history(&id).is_none() && trust.kept_releases().is_empty());
+                assert_eq!(trust.statements(&id)[0].decision.word(), decision);
+            }
+        }
+        // A record is given once, and only to what has none.
+        let trust = told(vec![imported(record), recorded(true)]);
+        assert_eq!(trust.history(&id).map(|history| (history.record, history.migrated)), Some((record, false)));
+        let trust = told(vec![imported(None), recorded(false)]);
+        let history = trust.history(&id).unwrap();
+        assert_eq!((history.record, history.migrated, history.unproven), (Some(Digest::of(b"recorded")), true, true));
+        assert!(!told(vec![imported(None), recorded(true)]).history(&id).unwrap().unproven);
     }
 }

@@ -3,6 +3,7 @@
 //! signed it, so that nobody else can write it; an old copy is told by the entries that the log has had since.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,9 +14,11 @@ use crate::log::{Entry, Event, Log};
 use base::{Digest, Fault, Timestamp, durable};
 use bundle::directive::{Order, TakenDirective};
 use bundle::keyring::Epoch;
-use bundle::{FeedTrust, Successor};
+use bundle::{FeedTrust, ReleaseId, Successor};
 use tlog::check::read_vkey;
+use tlog::note::Checkpoint;
 use tlog::stored::read_checkpoint;
+use tlog::tail::each_after;
 use tlog::{signed, tree};
 
 /// Format of the file, and with it of the whole state folder: what lies elsewhere in it changes its form with this.
@@ -83,7 +86,7 @@ fn no_root() -> Digest {
 }
 
 /// Version and digest of the keyring in force.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KeyringPin {
@@ -128,7 +131,7 @@ impl Trust {
     /// one, or it is older than the log.
     pub fn load(state: &State) -> Result<Self, Fault> {
         // The keeper may go on between the two looks.
-        for _ in 0..3 {
+        for is_last in [false, false, true] {
             let trust = match Self::read(state)? {
                 Stored::Present(trust) => trust,
                 Stored::Former(_) => {
@@ -138,23 +141,35 @@ impl Trust {
                     ));
                 }
             };
-            // A damaged log is told by whoever reads that.
-            if trust.is_as_new_as_the_log(state).unwrap_or(true) {
-                return Ok(*trust);
+            match trust.check_age(state) {
+                Ok(()) => return Ok(*trust),
+                Err(fault) if is_last => return Err(fault),
+                Err(_) => {}
             }
         }
-        Err(Fault::damaged(state.trust_path().to_string_lossy(), OLDER))
+        Err(Fault::Internal("the trust file was not looked at"))
     }
 
-    fn is_as_new_as_the_log(&self, state: &State) -> Result<bool, Fault> {
-        let folder = state.import_log();
-        let size = read_checkpoint(&folder, state.log_key()?)?.size;
+    /// Checks that it is as new as the log: what the log has behind it is proven to be under the signed head. Fault: it is
+    /// older, or the log is damaged, so that nobody can say.
+    fn check_age(&self, state: &State) -> Result<(), Fault> {
+        let head = read_checkpoint(&state.import_log(), state.log_key()?)?;
+        let since = self.entries_since(&state.import_log(), &head)?;
+        let older = || Fault::damaged(state.trust_path().to_string_lossy(), OLDER);
+        self.not_applied(since, head.size).map(drop).ok_or_else(older)
+    }
+
+    /// Entries of the log in `folder` behind those that this was made from, proven: the log had these, and what is given made
+    /// it grow to `head`. Fault: it did not.
+    pub fn entries_since(&self, folder: &Path, head: &Checkpoint) -> Result<Vec<(u64, Entry)>, Fault> {
+        let known = Checkpoint { origin: head.origin.clone(), size: self.entries, root: self.root.0 };
         let mut since = Vec::new();
-        each_between(&folder, (self.entries, size), size, |number, _, entry| {
-            since.push((number, entry));
+        each_after(folder, &known, head, |number, bytes| {
+            let unreadable = |_| Fault::damaged(folder.to_string_lossy(), format!("entry {number} cannot be read"));
+            since.push((number, serde_json::from_slice(bytes).map_err(unreadable)?));
             Ok(())
         })?;
-        Ok(self.not_applied(since, size).is_some())
+        Ok(since)
     }
 
     /// Reads the trust file in the present format or the former.
@@ -216,7 +231,8 @@ impl Trust {
         let is_history = trust.apply_history(number, entry);
         match &entry.event {
             Event::Imported { feed, version, manifest, .. } => {
-                trust.feeds.entry(feed.clone()).or_default().accept(*version, *manifest, &BTreeSet::new());
+                let shown = trust.shown_versions(feed);
+                trust.feeds.entry(feed.clone()).or_default().accept(*version, *manifest, &shown);
                 trust.drop_histories();
             }
             Event::KeyringReplaced { version, keyring, epochs, .. } => {
@@ -290,33 +306,48 @@ impl Trust {
         missing.iter().all(|(_, entry)| entry.event.is_applied()).then_some(missing)
     }
 
-    /// True when it agrees with a replay of the log, except for times and for an act whose outcome the next entry will
-    /// state.
-    pub fn agrees_with(&self, replay: &Self) -> bool {
-        let releases = replay.kept_releases().iter().all(|id| {
-            let is_forgotten = self.accepted_manifest(&id.feed, id.version).is_none();
-            is_forgotten || self.history(id) == replay.history(id)
-        });
-        let channels = replay.channels.iter().all(|(channel, shown)| self.channels.get(channel) == Some(shown));
-        let was_shown = replay
-            .was_shown
-            .iter()
-            .all(|(feed, versions)| self.was_shown.get(feed).is_some_and(|known| known.is_superset(versions)));
-        self.agrees_with_former(replay) && releases && channels && was_shown && self.keyrings == replay.keyrings
+    /// True when it says exactly what a replay of the log does, times excepted. Of an act under way the outcome may stand
+    /// here first: `open` is the digest of the manifest or keyring that the last entry says is being imported.
+    pub fn agrees_with(&self, replay: &Self, open: Option<Digest>) -> bool {
+        let replay = &replay.with_open(self, open);
+        self.agrees_with_former(replay, None)
+            && (&self.releases, &self.channels, &self.was_shown, &self.keyrings)
+                == (&replay.releases, &replay.channels, &replay.was_shown, &replay.keyrings)
     }
 
     /// The same of a trust state in the former format, which says nothing of releases and channels.
-    pub fn agrees_with_former(&self, replay: &Self) -> bool {
-        let feeds = replay.feeds.iter().all(|(feed, replayed)| {
-            let known = self.feed(feed);
-            known.highest >= replayed.highest
-                && known.epoch == replayed.epoch
-                && (&known.void, &known.void_ranges) == (&replayed.void, &replayed.void_ranges)
-                && replayed.accepted.iter().all(|(version, digest)| known.accepted.get(version) == Some(digest))
-        });
-        let directives = replay.directives.iter().all(|given| self.has_directive(&given.key, &given.text));
-        let is_keyring = (self.keyring.version, self.keyring.sha256) == (replay.keyring.version, replay.keyring.sha256);
-        feeds && directives && is_keyring && self.turned_back == replay.turned_back
+    pub fn agrees_with_former(&self, replay: &Self, open: Option<Digest>) -> bool {
+        let replay = &replay.with_open(self, open);
+        let orders = |trust: &Self| -> BTreeSet<(String, String, String)> {
+            let order = |it: &TakenDirective| (it.key.clone(), it.text.clone(), it.signature.clone());
+            trust.directives.iter().map(order).collect()
+        };
+        self.keyring == replay.keyring
+            && self.feeds == replay.feeds
+            && orders(self) == orders(replay)
+            && (&self.turned_back, &self.anchored) == (&replay.turned_back, &replay.anchored)
+    }
+
+    /// The trust state with the act that is under way, where `known` has its outcome already.
+    fn with_open(&self, known: &Self, open: Option<Digest>) -> Self {
+        let mut with = self.clone();
+        let Some(open) = open else { return with };
+        if known.keyring.sha256 == open && self.keyring.sha256 != open {
+            with.enter_keyring(known.keyring.version, open);
+            (with.feeds, with.releases) = (known.feeds.clone(), known.releases.clone());
+        }
+        for (feed, trust) in &known.feeds {
+            for (version, _) in trust.accepted.iter().filter(|(_, manifest)| **manifest == open) {
+                let id = ReleaseId { feed: feed.clone(), version: *version };
+                if self.accepted_manifest(feed, *version).is_none() {
+                    let shown = with.shown_versions(feed);
+                    with.feeds.entry(feed.clone()).or_default().accept(*version, open, &shown);
+                    with.keep(&id, known.history(&id).and_then(|history| history.record));
+                    with.drop_histories();
+                }
+            }
+        }
+        with
     }
 
     /// True when exactly this directive was given before with this key: its raw public key, hex.

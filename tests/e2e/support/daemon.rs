@@ -20,7 +20,8 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts a command, and gives the line of its standard error in which these words stand.
     pub(crate) fn start(command: &mut Command, words: &str) -> (Self, String) {
-        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        // No terminal, which the service would leave to a process in between.
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let line = lines.find_map(|line| line.ok().filter(|line| line.contains(words)));
         let told = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>().join("\n"));

@@ -46,6 +46,7 @@ pub(crate) fn page(
     let changes = release_changes((&context.state, &trust), &context.config, &details.row.release, &details.verdicts)?;
     let body = html! {
         (about(&details, medium_of(&context.state, id)?.as_ref()))
+        @if let Some(warning) = details.row.warning() { p role="alert" { (mark("bad", "attention")) " " (warning) "." } }
         section { h2 { "What it changes for agents" } (differences(&changes)) }
         section { h2 { "Verdicts on the files" } (verdicts(&details.verdicts, request)) }
         section { h2 { "Officers' statements that count" } (statements(&details)) }
