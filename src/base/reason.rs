@@ -190,7 +190,7 @@ reasons! {
     WitnessInconsistent "witness-inconsistent" "The log did not grow from the head that the witness signed last." "The log was rewritten, or the request damaged: ask for a fresh one; if that is refused too, keep the witness's folder and tell whoever supervises the relay."
     // publication
     TufRefused "tuf-refused" "The TUF repository would be refused by stock clients, so it stays as it was." "See which file and why; have whoever signs it offline sign a new one (gaprelay-pack tuf), and bring it in a bundle."
-    PathClash "path-clash" "Two feeds of one channel claim one path." "Put the feeds into two channels, or have one publisher rename the file."
+    PathClash "path-clash" "The name of the file belongs to another feed of the channel, which brought it first, or a file that it goes with." "Put the feeds into two channels, or have one publisher rename the file. A name is free again once its owner is refused, denied, or removed by gc."
 }
 
 impl fmt::Display for Reason {

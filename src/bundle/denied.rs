@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::Signer;
-use base::{Reason, Refusal};
+use crate::keyring::{RawKey, Revoked};
+use crate::{Keyring, Signer};
+use base::{Reason, Refusal, quoted};
 
 /// Keys, feeds and origins that count for nothing here, each with who said so and why, escaped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +41,28 @@ impl Denied {
     /// Checks that an origin was not denied. Refusal: `origin-denied`.
     pub fn check_origin(&self, origin: &str) -> Result<(), Refusal> {
         check(&self.origins, origin, Reason::OriginDenied, || format!("origin {origin} was denied here"))
+    }
+}
+
+impl Keyring {
+    /// Checks that nothing of a release was denied here, and no key that signed it was denied or revoked since.
+    /// Refusals: `feed-denied`, `origin-denied`, `key-denied`, `key-revoked`.
+    pub fn check_release(&self, feed: &str, origin: &str, signers: &[Signer]) -> Result<(), Refusal> {
+        self.denied.check_release(feed, origin, signers)?;
+        let revoked = signers.iter().find_map(|signer| Some((signer, self.revocation_by_id(&signer.key_id)?)));
+        revoked.map_or(Ok(()), |(signer, row)| {
+            let detail = format!("the key of {} was revoked on {}: {}", signer.name, row.on, quoted(&row.reason));
+            Err(Refusal::new(Reason::KeyRevoked, detail))
+        })
+    }
+
+    /// True if the key with this id was denied here or revoked: what it signed counts for nothing new.
+    pub fn has_lost(&self, key_id: &str) -> bool {
+        self.denied.keys.contains_key(key_id) || self.revocation_by_id(key_id).is_some()
+    }
+
+    fn revocation_by_id(&self, key_id: &str) -> Option<&Revoked> {
+        self.revoked.iter().find(|row| RawKey::parse(&row.public).is_ok_and(|raw| raw.id_text() == key_id))
     }
 }
 

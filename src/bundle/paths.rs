@@ -77,6 +77,20 @@ pub fn folded(path: &str) -> String {
     caseless::default_case_fold_str(&path.nfd().collect::<String>()).nfkc().collect()
 }
 
+/// Endings of files that vouch for another one's bytes.
+const COMPANIONS: &[&str] = &[".asc", ".md5", ".minisig", ".sha256", ".sig", ".sign"];
+
+/// File for whose bytes the file at `path` vouches, by its name.
+pub fn companion_of(path: &str) -> Option<&str> {
+    COMPANIONS.iter().find_map(|ending| path.strip_suffix(ending))
+}
+
+/// Database of which the file at `path` is a signature or an increment, by its name.
+pub fn database_of(path: &str) -> Option<String> {
+    let rest = [".cvd.sign", ".cdiff", ".cdiff.sign"].iter().find_map(|ending| path.strip_suffix(ending))?;
+    rest.rsplit_once('-').map(|(name, _)| format!("{name}.cvd"))
+}
+
 /// The two fields a ustar header has for a path (POSIX.1-1988): prefix of at most 155 bytes and
 /// name of at most 100, split at a `/`. The prefix is used only where the path needs it, and the
 /// split is the last that fits the prefix, as GNU tar writes it.

@@ -33,7 +33,7 @@ pub struct Feed {
     #[serde(default)]
     pub clean_without_approval: bool,
     /// Share of the served rules, signatures and indicators, in percent, that a release may remove, switch off or
-    /// have stripped and still be published without an officer. Default 10.
+    /// have stripped and still be published without an officer; and of the served files that it may not have. Default 10.
     #[serde(default = "ten")]
     #[cfg_attr(feature = "schema", schemars(with = "u64"))]
     pub brake: Spanned<u64>,

@@ -57,7 +57,7 @@ pub fn check(
     };
     let demands = config.map_or(Ok(Vec::new()), |config| config.demands(verified.manifest(), verified.signers()))?;
     // Whether another publisher agrees, only the relay knows.
-    let demands = Demands { rules: &demands, agreed: None };
+    let demands = Demands { rules: &demands, agreed: None, taken: None };
     let terms = InspectionTerms { kinds, policy: &policy, may_suppress, opaque, demands };
     let spooled = surveyed.payload(&bundle, verified, spool, &mut |_| {})?;
     let (mut threads, mut scratch) = (Threads::new(&limits), Scratch::new(spool));

@@ -8,7 +8,7 @@ use crate::log::{Entry, Event, Log};
 use crate::publish::set::switch;
 use crate::publish::status::StatementRecord;
 use crate::state::trust::OLDER;
-use crate::state::{State, Stored, Trust, migration};
+use crate::state::{Release, State, Stored, Trust, migration};
 use base::lock::Lock;
 use base::{Digest, Fault, Operator, Timestamp, clock, durable};
 use bundle::directive::{Directive, Order, TakenDirective};
@@ -90,6 +90,11 @@ impl Keeper {
         }
         keeper.finish_interrupted()?;
         Ok(keeper)
+    }
+
+    /// True if something of a release is denied: its feed, its origin or a key that signed it, which may also be revoked.
+    pub fn is_denied(&self, release: &Release) -> bool {
+        self.keyring.check_release(&release.feed, &release.origin, &release.signers).is_err()
     }
 
     /// Appends to the log.

@@ -6,17 +6,6 @@ use serde_json::json;
 
 use super::support::*;
 
-fn published(world: &World, channel: &str) -> Vec<String> {
-    let status = world.relay(&["status", "--json"]).expect(0).json();
-    let channel = status["channels"].as_array().unwrap().iter().find(|c| c["channel"] == channel).unwrap().clone();
-    channel["releases"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|m| format!("{}/{}", m["feed"].as_str().unwrap(), m["version"]))
-        .collect()
-}
-
 #[test]
 fn a_statement_counts_only_from_the_right_hand_about_the_right_bytes() {
     let world = World::new();
@@ -128,83 +117,6 @@ fn the_newest_approved_release_is_shown() {
     assert_eq!(world.stored(), before);
 }
 
-#[test]
-fn one_path_from_two_feeds_is_refused_and_nothing_changes() {
-    let world = World::new();
-    world.publish("feed", 1, ONE);
-    let before = world.stored();
-    assert_eq!(refused(world.import(&world.bundle("auto", 1, ONE))), "path-clash");
-    assert_eq!(published(&world, "c"), ["feed/1"]);
-    let kept: Vec<String> = before.keys().filter(|path| path.starts_with("releases")).cloned().collect();
-    assert!(
-        kept.iter().all(|path| world.stored().contains_key(path)) && !world.state().join("releases/auto/1").exists()
-    );
-    world.fsck();
-}
-
-/// Making less visible never fails and never waits: a newcomer that clashes is left out, and what was withdrawn leaves at
-/// once.
-#[test]
-fn a_path_clash_keeps_nothing_that_was_withdrawn() {
-    let world = World::new();
-    let (first, second): (&[File<'_>], &[File<'_>]) =
-        (&[("a.hdb", HASHES, "clamav-hashes")], &[("b.hdb", HASHES, "clamav-hashes")]);
-    world.publish("feed", 1, first);
-    // Held when the other feed has no such path yet.
-    world.import(&world.bundle("feed", 2, second)).expect(0);
-    world.import(&world.bundle("auto", 1, second)).expect(0);
-    let ran = world.decide("feed/2", "officer", &world.officer, "approve");
-    assert_eq!(ran.json()["stuck"]["c"]["reason"], "path-clash", "{}", ran.out);
-    assert_eq!(published(&world, "c"), ["feed/1", "auto/1"]);
-    let checked = world.relay(&["check-config"]).expect(3);
-    assert!(checked.err.contains("[path-clash]"), "{}", checked.err);
-    // Told once in the log, however often the timer runs.
-    world.relay(&["settle"]).expect(3);
-    world.relay(&["settle"]).expect(3);
-    assert_eq!(world.log("import").iter().filter(|e| e["type"] == "publish-refused").count(), 1);
-    world.decide("feed/1", "officer", &world.officer, "withdraw");
-    assert_eq!(published(&world, "c"), ["auto/1"]);
-    // And once the other one leaves, the newcomer has its place.
-    world.decide("auto/1", "officer", &world.officer, "withdraw").expect(0);
-    assert_eq!(published(&world, "c"), ["feed/2"]);
-    world.fsck();
-}
-
-/// Files that two feeds bring beside one that a third has: when the third is withdrawn, it leaves, and the first of the two
-/// counts.
-#[test]
-fn files_beside_a_withdrawn_one_stop_nothing() {
-    let config = CONFIG.replace("feeds = [\"feed\", \"auto\"]", "feeds = [\"feed\", \"auto\", \"more\"]")
-        + "[[feed]]\nname = \"more\"\nkinds = [\"sha256-list\"]\nclean_without_approval = true\n";
-    let world = World::with_config(&config);
-    let sums = |digit: &str| digit.repeat(64) + "\n";
-    world.publish("feed", 1, &[("b.hdb", HASHES, "clamav-hashes")]);
-    let (one, other) = (sums("1"), sums("2"));
-    world.import(&world.bundle("auto", 1, &[("b.hdb.sha256", one.as_bytes(), "sha256-list")])).expect(0);
-    world.import(&world.bundle("more", 1, &[("b.hdb.sha256", other.as_bytes(), "sha256-list")])).expect(0);
-    assert_eq!(published(&world, "c"), ["feed/1", "auto/1", "more/1"]);
-    world.decide("feed/1", "officer", &world.officer, "withdraw").expect(0);
-    assert_eq!(published(&world, "c"), ["auto/1", "more/1"]);
-    let server = Server::start(&world, "serve");
-    assert_eq!(server.get("/c/b.hdb", "").status, 404);
-    assert_eq!(server.get("/c/b.hdb.sha256", "").body, one);
-}
-
-/// The feed that brings a file has its own file beside it, whatever a feed before it in the channel has put there.
-#[test]
-fn a_feed_keeps_its_own_file_beside_its_own() {
-    let config = CONFIG.replace("feeds = [\"feed\", \"auto\"]", "feeds = [\"auto\", \"feed\"]");
-    let world = World::with_config(&config);
-    let sums = |digit: &str| digit.repeat(64) + "\n";
-    let (lie, own) = (sums("1"), sums("2"));
-    world.import(&world.bundle("auto", 1, &[("b.hdb.sha256", lie.as_bytes(), "sha256-list")])).expect(0);
-    let files: &[File<'_>] = &[("b.hdb", HASHES, "clamav-hashes"), ("b.hdb.sha256", own.as_bytes(), "sha256-list")];
-    world.publish("feed", 1, files);
-    assert_eq!(published(&world, "c"), ["auto/1", "feed/1"]);
-    let server = Server::start(&world, "serve");
-    assert_eq!(server.get("/c/b.hdb.sha256", "").body, own);
-}
-
 /// A withdrawal is final, whatever number of officers the config asks for later.
 #[test]
 fn a_withdrawal_stays_when_the_config_asks_for_more_officers() {
@@ -245,26 +157,6 @@ fn a_withdrawal_goes_in_between_the_bundles_of_an_import() {
     let withdrawn = log.iter().position(|entry| entry["decision"] == "withdraw").unwrap();
     assert!(at("imported", 1) < withdrawn && withdrawn < at("imported", 2), "{log:?}");
     assert_eq!(published(&world, "c"), ["auto/3"]);
-}
-
-/// What a feed brings beside another one's file does not count: not its digest, its signature, nor its increment.
-#[test]
-fn a_feed_vouches_for_no_file_of_another() {
-    let world = World::new();
-    let lie = "0".repeat(64);
-    let beside: &[File<'_>] = &[
-        ("a.hdb.sha256", lie.as_bytes(), "sha256-list"),
-        ("x.txt", lie.as_bytes(), "sha256-list"),
-        ("x.txt.sha256", lie.as_bytes(), "sha256-list"),
-    ];
-    world.import(&world.bundle("auto", 1, beside)).expect(0);
-    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
-    assert_eq!(published(&world, "c"), ["feed/1", "auto/1"]);
-    let server = Server::start(&world, "serve");
-    let get = |path: &str| server.get(path, "").body;
-    assert_eq!(get("/c/a.hdb.sha256").trim(), base::Digest::of(HASHES).to_string());
-    assert_eq!(get("/c/x.txt.sha256").trim(), lie, "its own file beside its own");
-    assert!(get("/-/channels/c/release.json").contains("\"a.hdb.sha256\":\"path-clash\""));
 }
 
 /// Nothing to keep: agents would lose all of the feed, so that as many officers as for suppressing content say so first.

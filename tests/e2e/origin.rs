@@ -126,6 +126,23 @@ fn what_a_second_publisher_or_an_evaluator_signed_as_well_passes() {
     assert_eq!(reasons(4), ["origin-not-agreed", "origin-not-agreed"]);
 }
 
+/// What officers took back, or denied, agrees with nothing.
+#[test]
+fn an_agreement_counts_only_while_it_stands() {
+    let same: &[File<'_>] = &[("same.hdb", FILES[0].1, FILES[0].2)];
+    for take_back in [
+        &(|world: &World| world.decide("auto/1", "officer", &world.officer, "withdraw")) as &dyn Fn(&World) -> Ran,
+        &|world| direct(world, "officer", &world.officer, &["deny-feed", "auto"]),
+        &|world| direct(world, "officer", &world.officer, &["deny-key", &id(&world.custodian)]),
+    ] {
+        let (world, far) = world_at("secret", &rule("agreement", ""));
+        world.import(&world.bundle("auto", 1, same)).expect(0);
+        take_back(&world).expect(0);
+        assert_eq!(bring(&world, &far, 1, false)["outcome"], "imported");
+        assert_eq!(verdicts(&world, 1)[0].1, "origin-not-agreed");
+    }
+}
+
 #[test]
 fn who_may_bring_what_is_said_in_words() {
     let (world, _) = world_at("secret", &rule("refuse", ""));

@@ -162,7 +162,7 @@ fn an_approval_that_takes_much_says_so() {
     assert!(taken.json()["taken"][0]["effect"].as_str().unwrap().starts_with("removes 2 of 3"));
     // What a small change takes needs no line.
     let more = [MANY, FEW].concat();
-    world.import(&world.bundle("feed", 3, &[("b.hdb", &more, "clamav-hashes")])).expect(0);
+    world.import(&world.bundle("feed", 3, &[("a.hdb", &more, "clamav-hashes")])).expect(0);
     let order = ["approve", "feed/3", "--officer", "officer", "--reason", "x"];
     assert!(!world.relay(&order).expect(0).out.contains("\neffect "));
 }

@@ -15,8 +15,10 @@ impl Finding {
         let opaque = if self.kind == Err(Reason::KindUnknown) { terms.opaque.rule(artifact.sha256) } else { None };
         let demanded = terms.demands.unfit(self.kind.ok(), &self.members, artifact.sha256);
         let foreign = self.members.iter().copied().find(|kind| !terms.kinds.contains(kind));
-        // A kind that is not one, not the declared one or not wanted comes before what the content does.
+        let owner = terms.demands.name_owner(&artifact.path);
+        // A name of another feed, a kind that is not one, not the declared one or not wanted comes before what the content does.
         let unfit = match self.kind {
+            _ if owner.is_some() => Some((Reason::PathClash, None)),
             Err(_) if opaque.is_some() => demanded.map(|(reason, _)| (reason, None)),
             Err(reason) => Some((reason, self.line)),
             Ok(kind) if kind.name() != artifact.kind => Some((Reason::KindMismatch, None)),
@@ -30,7 +32,8 @@ impl Finding {
         let is_carried = kind.is_some_and(|kind| terms.kinds.contains(&kind));
         let inside = |reason: Reason| {
             let foreign = foreign.filter(|_| is_carried && reason == Reason::KindNotAllowed);
-            foreign.map(|kind| format!("a file of kind {kind}"))
+            let owner = owner.map(|feed| format!("a name of feed {feed}"));
+            owner.or_else(|| foreign.map(|kind| format!("a file of kind {kind}")))
         };
         let outcome = match (unfit, kind) {
             (Some((reason, line)), _) if terms.decide(kind, reason).action == Action::Refuse => {

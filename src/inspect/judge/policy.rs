@@ -1,6 +1,6 @@
 //! Content policies: named rules, of which the first that fits decides.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -172,16 +172,23 @@ pub struct Demand {
     pub asked: OriginDemand,
 }
 
-/// Demands of rules about origins before a bundle's artifacts pass.
+/// Demands on a bundle's artifacts before they pass: of rules about origins, and that their names are its feed's.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Demands<'a> {
     /// The rules that hold for it.
     pub rules: &'a [Demand],
     /// Digests that other publishers or evaluators have signed as well.
     pub agreed: Option<&'a BTreeSet<Digest>>,
+    /// Artifacts whose names belong to other feeds that agents load together with this one, and to which.
+    pub taken: Option<&'a BTreeMap<String, String>>,
 }
 
 impl Demands<'_> {
+    /// The other feed to which the name of this artifact belongs.
+    pub fn name_owner(&self, path: &str) -> Option<&str> {
+        self.taken?.get(path).map(String::as_str)
+    }
+
     /// Why an artifact of this kind (none: of no kind we know), which holds files of these, does not pass, and by which
     /// rule. Reasons: `origin-refused`, `origin-not-inert`, `origin-not-agreed`.
     pub fn unfit(&self, kind: Option<Kind>, members: &[Kind], sha256: Digest) -> Option<(Reason, &str)> {

@@ -308,8 +308,8 @@ fn bundle(keeper: &Keeper, judged: &JudgedBundle) -> Result<json::BundleJson, Fa
         ImportOutcome::Imported(release) => {
             let id = release.id();
             let feed = keeper.config.feed(&release.feed);
-            bundle.standing = feed.map(|feed| keeper.trust.status(release, feed));
-            bundle.published = !crate::report::releases::channels_of(&keeper.state, &keeper.trust, &id)?.is_empty();
+            bundle.standing = feed.map(|feed| keeper.trust.status(release, feed, (&keeper.config, &keeper.keyring)));
+            bundle.published = !crate::report::releases::channels_of(&keeper.trust, &keeper.config, &id).is_empty();
             bundle.signers.clone_from(&release.signers);
             bundle.counts = Some(release.counts);
         }

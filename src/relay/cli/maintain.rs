@@ -79,7 +79,8 @@ fn check_clashes(state: &State, config: &Config) -> Result<(), Error> {
                 releases.push(SetInput::read(state, state.release(&trust, &id)?)?);
             }
         }
-        make_set(channel.name.get_ref(), None, &releases.iter().collect::<Vec<_>>(), 1, clock::now())?;
+        let (_, clash) = make_set(channel.name.get_ref(), None, &releases.iter().collect::<Vec<_>>(), 1, clock::now())?;
+        clash.map_or(Ok(()), |refusal| Err(Error::from(refusal)))?;
     }
     Ok(())
 }
@@ -121,8 +122,9 @@ pub(crate) fn gc(keeper: &mut Keeper, yes: bool, as_json: bool) -> Result<Ended,
     let keep = keeper.config.publish.keep_sets;
     let plan = store_gc::plan(&keeper.state, &keeper.trust, keep, |id| {
         let Some(feed) = keeper.config.feed(&id.feed) else { return Ok(false) };
-        let stands = keeper.trust.status(&keeper.state.release(&keeper.trust, id)?, feed);
-        Ok(matches!(stands, ReleaseStatus::Held { .. }))
+        let release = keeper.state.release(&keeper.trust, id)?;
+        let stands = keeper.trust.status(&release, feed, (&keeper.config, &keeper.keyring));
+        Ok(matches!(stands, ReleaseStatus::Held { .. } | ReleaseStatus::Denied { .. }))
     })?;
     if yes {
         store_gc::collect(keeper, &plan)?;

@@ -6,6 +6,7 @@
 //! `admit`, bundle by bundle: nothing counts before the trust file says so, and that is one step; a cut before it leaves
 //! the former state. Where a step fails, a comment says why it is safe to stop there, or to go on.
 
+mod names;
 mod outcome;
 mod shown;
 
@@ -21,7 +22,6 @@ pub(crate) use outcome::{ImportOutcome, JudgedBundle, ProgressEvent, ProgressWat
 use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::publish::beside::beside;
-use crate::publish::set::check_paths;
 use crate::state::{Release, Staging};
 use base::error::IoContext as _;
 use base::quoted::quoted_os;
@@ -29,6 +29,7 @@ use base::{Digest, Error, Fault, Operator, Reason, Refusal, quoted};
 use config::{Feed, policy};
 use inspect::{Demands, Examiners, OriginDemand, examine};
 use media::{Document, Medium, MediumBundle, Mount, Spooled, Surveyed};
+use names::taken_names;
 use outcome::{copy_event, outcome_event};
 use rotation::KeyringOutcome;
 use shown::signed_by_others;
@@ -339,13 +340,15 @@ fn admit(
     }
     let name = manifest.feed.clone();
 
-    // 2. The terms on which the feed accepts it. Stopping is safe for the same reason.
+    // 2. The terms on which the feed accepts it: by now a name of a file may be another feed's, and an agreement of another
+    //    publisher refused or denied. Stopping is safe for the same reason.
     let wanted = feed(keeper, verified)?.clone();
     let policy = keeper.config.policy_of(&wanted)?;
     let demands = keeper.config.demands(manifest, verified.signers())?;
     let asks = demands.iter().any(|demand| demand.asked == OriginDemand::Agreement);
     let agreed = if asks { signed_by_others(keeper, &manifest.publisher)? } else { BTreeSet::new() };
-    let demands = Demands { rules: &demands, agreed: Some(&agreed) };
+    let taken = taken_names(keeper, manifest)?;
+    let demands = Demands { rules: &demands, agreed: Some(&agreed), taken: Some(&taken) };
     let terms = policy::terms(&wanted, &policy, verified.signers(), demands);
 
     // 3. Each artifact comes out of the one canonical archive the manifest admits, or out of our own store where a thin
@@ -359,15 +362,12 @@ fn admit(
     let mut step = |bytes| watch(ProgressEvent::Bytes(bytes));
     let examined = examine(spooled, terms, examiners, staging, &mut open, limits, &mut step)?;
 
-    // 4. Nothing in it takes the place of what another feed shows. Stopping is safe for the same reason.
-    check_paths((&keeper.state, &keeper.trust), &keeper.config, &name, examined.verdicts())?;
-
-    // 5. Everything is on the disk, and nobody sees it yet. Stopping is safe: a release that the trust file does not name
+    // 4. Everything is on the disk, and nobody sees it yet. Stopping is safe: a release that the trust file does not name
     //    does not exist, and the next import of the same bundle removes what a cut left of it.
     let beside = beside((&keeper.state, &keeper.trust), &keeper.config, &name)?;
     let release = Staging::commit(examined, (&keeper.trust, &beside), operator, keeper.now)?;
 
-    // 6. From this step on it counts. Stopping is safe: the trust file is replaced as a whole, or not.
+    // 5. From this step on it counts. Stopping is safe: the trust file is replaced as a whole, or not.
     let mut trust = keeper.trust.clone();
     let mut known = trust.feed(&release.feed);
     let shown = trust.shown_versions(&release.feed);

@@ -1,4 +1,4 @@
-//! Releases that a bundle's release stands beside: what the channels of its feed show, and what other publishers signed.
+//! What other publishers signed.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,8 @@ use crate::keeper::Keeper;
 use crate::publish::status::closed_status;
 use base::{Digest, Fault};
 
-/// Digests of all artifacts that publishers other than this one have signed, in the releases that are kept and stand: what
-/// officers refused, withdrew or deny agrees with nothing.
+/// Digests of all artifacts that publishers other than this one have signed, and that were kept, in the releases that are kept
+/// and stand: what officers refused, withdrew or deny agrees with nothing.
 pub(super) fn signed_by_others(keeper: &Keeper, publisher: &str) -> Result<BTreeSet<Digest>, Fault> {
     let mut signed = BTreeSet::new();
     for id in keeper.trust.kept_releases() {
@@ -17,10 +17,10 @@ pub(super) fn signed_by_others(keeper: &Keeper, publisher: &str) -> Result<BTree
             continue;
         }
         let release = keeper.state.release(&keeper.trust, &id)?;
-        let denied = &keeper.keyring.denied;
-        let is_denied = denied.check_release(&release.feed, &release.origin, &release.signers).is_err();
-        if release.publisher != publisher && !is_denied {
-            signed.extend(keeper.state.verdicts(&release)?.iter().map(|verdict| verdict.sha256));
+        if release.publisher != publisher && !keeper.is_denied(&release) {
+            let verdicts = keeper.state.verdicts(&release)?;
+            let kept = verdicts.iter().filter(|verdict| verdict.kept().is_some());
+            signed.extend(kept.map(|verdict| verdict.sha256));
         }
     }
     Ok(signed)

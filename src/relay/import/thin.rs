@@ -53,14 +53,13 @@ impl HeldArtifacts {
                 continue;
             };
             let release = state.release(&keeper.trust, &id)?;
-            let is_lent = match keeper.trust.status(&release, feed) {
+            let is_lent = match keeper.trust.status(&release, feed, (&keeper.config, &keeper.keyring)) {
                 ReleaseStatus::Approved => true,
                 // Nobody may read it yet: to its own feed alone, where it waits for the same officers.
                 ReleaseStatus::Held { .. } | ReleaseStatus::Overtaken { .. } => id.feed == manifest.feed,
-                ReleaseStatus::Refused | ReleaseStatus::Withdrawn => false,
+                ReleaseStatus::Denied { .. } | ReleaseStatus::Refused | ReleaseStatus::Withdrawn => false,
             };
-            let denied = &keeper.keyring.denied;
-            if !is_lent || denied.check_release(&release.feed, &release.origin, &release.signers).is_err() {
+            if !is_lent || keeper.is_denied(&release) {
                 continue;
             }
             let pack = state.release_path(&id).join("pack");

@@ -39,7 +39,7 @@ pub(crate) fn affected_releases(
     trust: &Trust,
     (key, directive): (&str, Option<&str>),
 ) -> Result<Vec<AffectedRelease>, Fault> {
-    let mut found = Vec::new();
+    let (mut found, keyring) = (Vec::new(), state.keyring(trust)?);
     let mut logged: Option<BTreeMap<ReleaseId, Vec<Signer>>> = None;
     let directive = directive.map(|text| Digest::of(text.as_bytes()));
     for id in trust.kept_releases() {
@@ -49,7 +49,7 @@ pub(crate) fn affected_releases(
         };
         let statements = trust.statements(&id);
         let (signers, standing) = if let Ok(release) = state.release(trust, &id) {
-            let standing = trust.status(&release, feed);
+            let standing = trust.status(&release, feed, (config, &keyring));
             (release.signers, Some(standing))
         } else {
             // Going on is safe: the log has all that counts here.

@@ -12,16 +12,16 @@ use config::Config;
 /// Releases of other feeds that agents load together with one of this feed: what its channels show, and the newest that may be
 /// shown. What waits for officers takes no name from anybody.
 pub(crate) fn beside((state, trust): (&State, &Trust), config: &Config, feed: &str) -> Result<Vec<ReleaseId>, Fault> {
-    let (mut found, kept) = (BTreeSet::new(), trust.kept_releases());
+    let (mut found, kept, keyring) = (BTreeSet::new(), trust.kept_releases(), state.keyring(trust)?);
     for channel in config.channels_of(feed) {
         let members = state.members(trust, channel.name.get_ref())?.into_iter();
         found.extend(members.map(|member| ReleaseId { feed: member.feed, version: member.version }));
         for other in &channel.feeds {
             let other = other.get_ref();
-            let Some(config) = config.feed(other).filter(|_| other != feed) else { continue };
-            let is_open = |id: &&ReleaseId| closed_status(trust.statements(id), config).is_none();
+            let Some(terms) = config.feed(other).filter(|_| other != feed) else { continue };
+            let is_open = |id: &&ReleaseId| closed_status(trust.statements(id), terms).is_none();
             for id in kept.iter().rev().filter(|id| id.feed == *other).filter(is_open) {
-                if trust.status(&state.release(trust, id)?, config) == ReleaseStatus::Approved {
+                if trust.status(&state.release(trust, id)?, terms, (config, &keyring)) == ReleaseStatus::Approved {
                     found.insert(id.clone());
                     break;
                 }

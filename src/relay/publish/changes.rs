@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::beside::beside;
 use crate::state::compare::{Change, ItemPair, PlacedItem, ReleaseItems, compare};
+use crate::state::lost_files::{kept_files, lost_files};
 use crate::state::names::NamesInCommon;
 use crate::state::release::Packed;
 use crate::state::{Release, SMALL, State, Trust};
@@ -37,6 +38,22 @@ pub(crate) struct ItemChanges {
     /// Names that another feed of a channel has first, with another content, by feed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shared: Vec<SharedNames>,
+    /// Files that agents have now, and would not get any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<LostFiles>,
+}
+
+/// Files that agents have now, and that a release has not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LostFiles {
+    /// Number of files that agents have.
+    pub of: u64,
+    /// Number of files that they would not get any more.
+    pub count: u64,
+    /// The first of their paths; at most 20, unless all were asked for.
+    pub paths: Vec<String>,
 }
 
 /// Names of rules and signatures that a feed which agents load too has first, with another content.
@@ -96,9 +113,15 @@ impl ItemChanges {
         let mut effects = Vec::new();
         if release.counts.cleared + release.counts.stripped == 0 {
             effects.push(format!("publishes nothing: agents lose every file of feed {}", release.feed));
-        } else if lost.saturating_mul(100) > of.saturating_mul(brake) {
-            let of = format!("{lost} of {of} rules, signatures and indicators");
-            effects.push(format!("removes {of}; the brake of the feed is {brake} %"));
+        } else {
+            let is_more = |lost: u64, of: u64| lost.saturating_mul(100) > of.saturating_mul(brake);
+            let files = self.files.as_ref().filter(|files| is_more(files.count, files.of));
+            let files = files.map(|files| format!("{} of {} files", files.count, files.of));
+            let items = is_more(lost, of).then(|| format!("{lost} of {of} rules, signatures and indicators"));
+            let removed: Vec<String> = items.into_iter().chain(files).collect();
+            if !removed.is_empty() {
+                effects.push(format!("removes {}; the brake of the feed is {brake} %", removed.join(", and ")));
+            }
         }
         for SharedNames { feed, count, .. } in &self.shared {
             let names = if *count == 1 { "rule or signature" } else { "rules or signatures" };
@@ -191,8 +214,11 @@ pub(crate) fn item_changes(
             Ok(ChangeGroup { change, count, examples })
         })
         .collect::<Result<_, Fault>>()?;
+    let lost = lost_files(&former, &verdicts);
+    let paths = lost.iter().take(most).map(|path| (*path).to_owned()).collect();
+    let files = (!lost.is_empty()).then(|| LostFiles { of: kept_files(&former), count: lost.len() as u64, paths });
     let (before, after) = (old.count(), new.count());
-    Ok(ItemChanges { served: Some(served.id().to_string()), before, after, changes, shared })
+    Ok(ItemChanges { served: Some(served.id().to_string()), before, after, changes, shared, files })
 }
 
 /// Names that other feeds of its channels have first, with another content.

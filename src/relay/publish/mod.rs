@@ -4,6 +4,8 @@
 pub(crate) mod affected;
 pub(crate) mod beside;
 pub(crate) mod changes;
+pub(crate) mod claims;
+mod companions;
 pub(crate) mod set;
 pub(crate) mod status;
 pub(crate) mod tuf;

@@ -1,17 +1,17 @@
 //! Makes a channel's sets, and switches a channel to one. Their form is `serve::set`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::claims::PathClaims;
+use super::companions::{is_stale_companion, side_files};
 use crate::state::release::Packed;
 use crate::state::{Release, SMALL, State, Trust};
 use base::digest::Hasher;
-use base::{Digest, Error, Fault, Reason, Refusal, Timestamp, durable, quoted};
+use base::{Digest, Fault, Reason, Refusal, Timestamp, durable, quoted};
 use bundle::ReleaseId;
-use config::Config;
-use inspect::{Stripped, Verdict, VerdictKind};
-use serve::published::TUF;
+use inspect::{Stripped, Verdict};
 use serve::set::{BytesPlace, DroppedLines, FORMAT, From, SUMS, Set, SetFile, SetMember, sum_lines};
 use tlog::compare::receipt;
 
@@ -33,19 +33,20 @@ impl SetInput {
     }
 }
 
-/// The next set of `channel` from these releases. Refusal: `path-clash`.
+/// The next set of `channel` from these releases, and what of it had to be left out, if anything: a file whose name belongs to
+/// another feed. What the former set shows keeps its name; among newcomers who was imported first has it. Making a set never fails
+/// for that, so that making less visible waits for nobody. Fault: the set would have a path twice.
 pub(crate) fn make_set(
     channel: &str,
     former: Option<&Set>,
     inputs: &[&SetInput],
     generation: u64,
     now: Timestamp,
-) -> Result<Set, Refusal> {
-    let owners = owners(inputs);
-    let mut beside: BTreeMap<&str, &str> = BTreeMap::new();
+) -> Result<(Set, Option<Refusal>), Fault> {
+    let taken = names_of_others(former, inputs);
     // One beside each, as a rule: of a hundred thousand files none is moved to make room for the next.
     let mut files = Vec::with_capacity(inputs.iter().map(|input| 2 * input.verdicts.len()).sum::<usize>() + 1);
-    let mut members = Vec::new();
+    let (mut members, mut beside) = (Vec::new(), Vec::new());
     for SetInput { release, verdicts, packed } in inputs {
         let (id, feed) = (release.id().to_string(), Arc::from(release.feed.as_str()));
         let mut withheld = BTreeMap::new();
@@ -58,12 +59,7 @@ pub(crate) fn make_set(
             if is_stale_companion(&verdict.path, verdicts) {
                 continue;
             }
-            // Nor does a feed vouch for another one's file; of several that are about one that nobody brings, the first counts.
-            let counts = stem(&verdict.path).is_none_or(|stem| {
-                !is_of_other(&stem, &release.feed, &owners)
-                    && *beside.entry(&verdict.path).or_insert(&release.feed) == release.feed
-            });
-            if !counts {
+            if taken.contains_key(&(release.feed.as_str(), verdict.path.as_str())) {
                 withheld.insert(verdict.path.clone(), Reason::PathClash);
                 continue;
             }
@@ -83,6 +79,7 @@ pub(crate) fn make_set(
                     .as_ref()
                     .map(|stripped| Box::new(From { sha256: verdict.sha256, dropped: dropped_lines(stripped) })),
             });
+            beside.extend(side_files(&feed, verdict, now));
         }
         members.push(SetMember {
             feed: release.feed.clone(),
@@ -97,31 +94,20 @@ pub(crate) fn make_set(
     }
     let by_path = |a: &SetFile, b: &SetFile| a.path.cmp(&b.path);
     files.sort_unstable_by(by_path);
-    if let Some([one, other]) = files.array_windows().find(|[one, other]| one.path == other.path) {
-        let detail = format!(
-            "the path \"{}\" comes from the feed {} and from the feed {}",
-            quoted(&one.path),
-            one.feed,
-            other.feed
-        );
-        return Err(Refusal::new(Reason::PathClash, detail));
-    }
     let brought = files.len();
-    for SetInput { release, verdicts, .. } in inputs {
-        let feed = Arc::from(release.feed.as_str());
-        for verdict in verdicts.iter().filter(|verdict| verdict.kept().is_some()) {
-            for file in side_files(&feed, verdict, now) {
-                let (brought, _) = files.split_at(brought);
-                if brought.binary_search_by(|other| by_path(other, &file)).is_err() {
-                    files.push(file);
-                }
-            }
+    for file in beside {
+        let (brought, _) = files.split_at(brought);
+        if brought.binary_search_by(|other| by_path(other, &file)).is_err() {
+            files.push(file);
         }
     }
     files.sort_unstable_by(by_path);
+    if files.array_windows().any(|[one, other]| one.path == other.path) {
+        return Err(Fault::Internal("a set would have one path twice"));
+    }
     let mut set = Set { releases: members, ..empty_set(channel, generation, now) };
     complete(&mut set, files, former);
-    Ok(set)
+    Ok((set, clash(&taken)))
 }
 
 /// A set that shows nothing but its list.
@@ -135,6 +121,54 @@ pub(crate) fn empty_set(channel: &str, generation: u64, now: Timestamp) -> Set {
         files: vec![sums_file(&[], now)],
         gone: BTreeMap::new(),
     }
+}
+
+/// Files of these releases whose names belong to another feed: by feed and path, the owner.
+type TakenNames<'a> = BTreeMap<(&'a str, &'a str), Arc<str>>;
+
+/// Finds the files whose names belong to another feed.
+fn names_of_others<'a>(former: Option<&Set>, inputs: &[&'a SetInput]) -> TakenNames<'a> {
+    let mut taken = BTreeMap::new();
+    if inputs.len() < 2 {
+        return taken;
+    }
+    let shown = |path: &str, feed: &str| {
+        let files = former.map(|former| former.files.as_slice()).unwrap_or_default();
+        let at = files.binary_search_by(|file| file.path.as_str().cmp(path)).ok();
+        at.and_then(|at| files.get(at)).is_some_and(|file| *file.feed == *feed && is_brought(file))
+    };
+    let mut inputs = inputs.to_vec();
+    inputs.sort_by_key(|input| input.release.imported);
+    let mut claims = PathClaims::new();
+    for is_shown in [true, false] {
+        for SetInput { release, verdicts, .. } in &inputs {
+            let feed: Arc<str> = Arc::from(release.feed.as_str());
+            let kept = verdicts.iter().filter(|verdict| verdict.kept().is_some());
+            for verdict in kept.filter(|verdict| shown(&verdict.path, &feed) == is_shown) {
+                if let Err(owner) = claims.claim(&verdict.path, &feed) {
+                    taken.insert((release.feed.as_str(), verdict.path.as_str()), owner);
+                }
+            }
+        }
+    }
+    taken
+}
+
+/// True if a feed brought the file: the relay did not make it.
+fn is_brought(file: &SetFile) -> bool {
+    matches!(file.place, BytesPlace::Blob | BytesPlace::Pack { .. })
+}
+
+/// Refusal of the files whose names belong to another feed, with the first of them.
+fn clash(taken: &TakenNames<'_>) -> Option<Refusal> {
+    let ((feed, path), owner) = taken.first_key_value()?;
+    let more = match taken.len() {
+        1 => String::new(),
+        count => format!("; so are {} more files", count - 1),
+    };
+    let detail =
+        format!("\"{}\" of feed {feed} is left out, since the name belongs to feed {owner}{more}", quoted(path));
+    Some(Refusal::new(Reason::PathClash, detail))
 }
 
 /// The set after `former` that is the same without the members that go: for which no release need be read. What was left out
@@ -201,116 +235,10 @@ fn dropped_lines(stripped: &Stripped) -> Vec<DroppedLines> {
     lines.map(|it| DroppedLines { line: it.line, reason: it.reason, member: it.member.clone() }).collect()
 }
 
-/// Endings of files that vouch for another one's bytes.
-const COMPANIONS: &[&str] = &[".asc", ".md5", ".minisig", ".sha256", ".sig", ".sign"];
-
-/// True if the file at `path` vouches for an artifact that is not served as it was signed; or is a signature or an
-/// increment of a database that is withheld, with which it is one: `daily-7.cvd.sign`, `daily-7.cdiff`. The verdicts
-/// are sorted by path.
-fn is_stale_companion(path: &str, verdicts: &[Verdict]) -> bool {
-    let is = |path: &str, decision| {
-        let at = verdicts.binary_search_by(|verdict| verdict.path.as_str().cmp(path)).ok();
-        at.and_then(|at| verdicts.get(at)).is_some_and(|verdict| verdict.decision == decision)
-    };
-    companion_of(path).is_some_and(|stem| is(stem, VerdictKind::Stripped))
-        || database_of(path).is_some_and(|database| is(&database, VerdictKind::Withheld))
-}
-
-/// File for whose bytes the file at `path` vouches, by its name.
-fn companion_of(path: &str) -> Option<&str> {
-    COMPANIONS.iter().find_map(|ending| path.strip_suffix(ending))
-}
-
-/// Database of which the file at `path` is a signature or an increment, by its name.
-fn database_of(path: &str) -> Option<String> {
-    let rest = [".cvd.sign", ".cdiff", ".cdiff.sign"].iter().find_map(|ending| path.strip_suffix(ending))?;
-    rest.rsplit_once('-').map(|(name, _)| format!("{name}.cvd"))
-}
-
-/// File that the file at `path` is about, by its name: its database, where it is an increment or a signature of one.
-fn stem(path: &str) -> Option<String> {
-    database_of(path).or_else(|| companion_of(path).map(str::to_owned))
-}
-
-/// Feeds that bring each file which another file may be about, where there is more than one feed.
-fn owners<'a>(inputs: &[&'a SetInput]) -> BTreeMap<&'a str, Vec<&'a str>> {
-    let mut owners: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    if inputs.len() < 2 {
-        return owners;
-    }
-    let wanted: BTreeSet<String> =
-        inputs.iter().flat_map(|input| &input.verdicts).filter_map(|verdict| stem(&verdict.path)).collect();
-    for input in inputs {
-        for verdict in input.verdicts.iter().filter(|it| it.kept().is_some() && wanted.contains(&it.path)) {
-            owners.entry(&verdict.path).or_default().push(&input.release.feed);
-        }
-    }
-    owners
-}
-
-/// True if other feeds than this one bring the file at `stem`.
-fn is_of_other(stem: &str, feed: &str, owners: &BTreeMap<&str, Vec<&str>>) -> bool {
-    owners.get(stem).is_some_and(|feeds| !feeds.contains(&feed))
-}
-
-/// Checks that no kept file of these verdicts has the path of a file that another feed brings into a channel of the feed. A
-/// file that is about another one stops nobody: the set leaves it out. Refusal: `path-clash`.
-pub(crate) fn check_paths(
-    (state, trust): (&State, &Trust),
-    config: &Config,
-    feed: &str,
-    verdicts: &[Verdict],
-) -> Result<(), Error> {
-    let is_kept = |path: &str| {
-        let at = verdicts.binary_search_by(|verdict| verdict.path.as_str().cmp(path)).ok();
-        at.and_then(|at| verdicts.get(at)).is_some_and(|verdict| verdict.kept().is_some())
-    };
-    for channel in config.channels_of(feed).into_iter().filter(|channel| channel.feeds.len() > 1) {
-        let name = channel.name.get_ref();
-        let Some(current) = trust.shown(name) else { continue };
-        let (_, set) = state.set(name, current)?;
-        let brought = set.files.iter().filter(|file| matches!(file.place, BytesPlace::Blob | BytesPlace::Pack { .. }));
-        let mut others = brought.filter(|file| *file.feed != *feed && stem(&file.path).is_none());
-        if let Some(file) = others.find(|file| is_kept(&file.path)) {
-            let detail = format!("\"{}\" is in channel {name} already, from feed {}", quoted(&file.path), file.feed);
-            return Err(Error::refused(Reason::PathClash, detail));
-        }
-    }
-    Ok(())
-}
-
-/// Files that agents read beside an artifact, where the publisher did not bring them: digests as bare hex
-/// without a line feed, which is the one form all their clients take; and an empty increment, which
-/// makes freshclam fetch the whole database instead of waiting for ever.
-fn side_files(feed: &Arc<str>, verdict: &Verdict, now: Timestamp) -> impl Iterator<Item = SetFile> {
-    let digest = verdict.kept().map(|(sha256, _)| (format!("{}.sha256", verdict.path), sha256.to_string()));
-    let md5 = verdict.md5.as_ref().map(|md5| (format!("{}.md5", verdict.path), md5.clone()));
-    let database = verdict.database.zip(verdict.path.strip_suffix(".cvd"));
-    let increment = database.map(|(of, stem)| (format!("{stem}-{}.cdiff", of.version), String::new()));
-    [digest, md5, increment].into_iter().flatten().map(move |(path, text)| {
-        let (size, sha256) = (text.len() as u64, Digest::of(text.as_bytes()));
-        SetFile {
-            path,
-            feed: Arc::clone(feed),
-            size,
-            sha256,
-            modified: now,
-            place: BytesPlace::Inline(text),
-            stripped: None,
-        }
-    })
-}
-
 impl State {
-    /// The release of the same feed that the channels show, if it is another.
+    /// The release of the same feed that the channels of the config show, if it is another; of several the newest.
     pub fn served_release(&self, trust: &Trust, id: &ReleaseId) -> Result<Option<ReleaseId>, Fault> {
-        for channel in trust.channels.keys().filter(|channel| *channel != TUF) {
-            let mut members = self.members(trust, channel)?.into_iter();
-            if let Some(member) = members.find(|m| m.feed == id.feed && m.version != id.version) {
-                return Ok(Some(ReleaseId { feed: member.feed, version: member.version }));
-            }
-        }
-        Ok(None)
+        Ok(trust.shown_beside(&self.config()?, id))
     }
 
     /// The releases that a channel shows, by the import log; none before the first publication.

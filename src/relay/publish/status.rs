@@ -14,7 +14,7 @@ use bundle::directive::Directive;
 use bundle::officer::{count_officers, signed_by};
 use bundle::statement::{Decision, Statement};
 use bundle::{Keyring, ReleaseId, Right};
-use config::Feed;
+use config::{Config, Feed};
 use tlog::check::{LogFinding, check};
 
 /// A statement that was verified and counts: a file in the release's `statements/`.
@@ -52,13 +52,18 @@ pub(crate) enum ReleaseStatus {
         /// Number of approvals that are needed.
         needed: u64,
     },
-    /// Waits no longer: agents have a newer release of the feed.
+    /// Waits no longer: agents have, or had, a newer release of the feed.
     Overtaken {
         /// Version of that release.
         by: u64,
     },
     /// May be published.
     Approved,
+    /// Cannot be shown, nor wait for officers: its feed, its origin or a key that signed it was denied, or the key revoked.
+    Denied {
+        /// By whom, and why.
+        why: String,
+    },
     /// Was refused; final.
     Refused,
     /// Was withdrawn; final.
@@ -73,6 +78,7 @@ impl std::fmt::Display for ReleaseStatus {
             }
             Self::Overtaken { by } => write!(f, "overtaken by version {by}"),
             Self::Approved => f.write_str("approved"),
+            Self::Denied { why } => write!(f, "denied: {why}"),
             Self::Refused => f.write_str("refused"),
             Self::Withdrawn => f.write_str("withdrawn"),
         }
@@ -84,7 +90,7 @@ impl std::fmt::Display for ReleaseStatus {
 /// something else from detecting needs its own number of officers, what takes too much away needs one always, and what goes
 /// back to older content needs as many downgrade tickets as suppressing content needs officers. What nobody can prove of an
 /// `unproven` one is taken to be the worst.
-fn release_status(release: &Release, (taken, unproven): (&[TakenStatement], bool), feed: &Feed) -> ReleaseStatus {
+fn release_status(release: &Release, (taken, unproven): (&[&TakenStatement], bool), feed: &Feed) -> ReleaseStatus {
     let (suppresses, goes_back) = (release.suppressions > 0 || unproven, release.loss.goes_back());
     let usual = *feed.officers.get_ref();
     // Nothing in it: agents would lose all that they have of the feed.
@@ -97,9 +103,7 @@ fn release_status(release: &Release, (taken, unproven): (&[TakenStatement], bool
     let braked =
         suppresses || is_empty || !release.shared_names.is_empty() || release.loss.is_above(*feed.brake.get_ref());
     let approvals = count_approvals(taken, if goes_back { Decision::Downgrade } else { Decision::Approve });
-    if let Some(closed) = closed_status(taken, feed) {
-        closed
-    } else if approvals >= needed || (feed.clean_without_approval && release.counts.is_clean() && !braked) {
+    if approvals >= needed || (feed.clean_without_approval && release.counts.is_clean() && !braked) {
         ReleaseStatus::Approved
     } else {
         ReleaseStatus::Held { approvals, needed }
@@ -118,8 +122,8 @@ pub(crate) fn closed_status(taken: &[TakenStatement], feed: &Feed) -> Option<Rel
 
 /// Number of officers who let the release pass with the same changes for agents: what one has looked at is not what
 /// another has, once something else was published between the two.
-fn count_approvals(taken: &[TakenStatement], decision: Decision) -> u64 {
-    let such: Vec<&TakenStatement> = taken.iter().filter(|t| t.decision == decision).collect();
+fn count_approvals(taken: &[&TakenStatement], decision: Decision) -> u64 {
+    let such: Vec<&&TakenStatement> = taken.iter().filter(|t| t.decision == decision).collect();
     let with = |changes: Option<Digest>| {
         let those = such.iter().filter(|t| t.changes.is_none() || t.changes == changes);
         count_officers(those.map(|t| (t.officer.as_str(), t.key.as_str())))
@@ -154,15 +158,31 @@ pub(crate) fn back_until(taken: &[StatementRecord]) -> Option<Timestamp> {
 }
 
 impl Trust {
-    /// Status of a release by what the import log has on it. What waits for officers is overtaken once agents have a newer one.
-    pub(crate) fn status(&self, release: &Release, feed: &Feed) -> ReleaseStatus {
-        let id = release.id();
+    /// Status of a release by what the import log has on it. What no channel shows now becomes visible only if nothing of it
+    /// is denied, and by approvals whose keys are not. What waits for officers is overtaken once agents have a newer one; what they
+    /// never had stays so when that is withdrawn, so that a withdrawal shows nothing for the first time.
+    pub(crate) fn status(&self, release: &Release, feed: &Feed, rules: (&Config, &Keyring)) -> ReleaseStatus {
+        let (id, (config, keyring)) = (release.id(), rules);
+        let taken = self.statements(&id);
+        if let Some(closed) = closed_status(taken, feed) {
+            return closed;
+        }
+        let is_shown = self.is_shown(config, &id);
+        if !is_shown && let Err(refusal) = keyring.check_release(&release.feed, &release.origin, &release.signers) {
+            return ReleaseStatus::Denied { why: refusal.detail };
+        }
+        let counts = |taken: &&TakenStatement| is_shown || !keyring.has_lost(&taken.key_id);
+        let counting: Vec<&TakenStatement> = taken.iter().filter(counts).collect();
         let unproven = self.history(&id).is_none_or(|history| history.unproven);
-        let status = release_status(release, (self.statements(&id), unproven), feed);
-        let newer = self.shown_version(&release.feed).filter(|shown| *shown > release.version);
-        match (status, newer) {
-            (ReleaseStatus::Held { .. }, Some(by)) if !release.loss.goes_back() => ReleaseStatus::Overtaken { by },
-            (status, _) => status,
+        let status = release_status(release, (&counting, unproven), feed);
+        let newer = match &status {
+            ReleaseStatus::Held { .. } if !release.loss.goes_back() => self.shown_version(config, &release.feed),
+            ReleaseStatus::Approved if !self.was_shown(&id) => self.highest_shown(&release.feed),
+            _ => None,
+        };
+        match newer.filter(|newer| *newer > release.version) {
+            Some(by) => ReleaseStatus::Overtaken { by },
+            None => status,
         }
     }
 }

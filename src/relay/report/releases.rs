@@ -6,7 +6,7 @@ use crate::publish::status::StatementRecord;
 use crate::publish::{ItemChanges, ReleaseStatus};
 use crate::state::{Release, State, Trust};
 use base::{Error, Fault, Reason};
-use bundle::ReleaseId;
+use bundle::{Keyring, ReleaseId};
 use config::Config;
 use inspect::Verdict;
 
@@ -41,23 +41,24 @@ pub(crate) struct ReleaseDetails {
     pub items: Option<ItemChanges>,
 }
 
-/// Channels that show a release.
-pub(crate) fn channels_of(state: &State, trust: &Trust, id: &ReleaseId) -> Result<Vec<String>, Fault> {
-    let mut channels = Vec::new();
-    for channel in state.channels()? {
-        if state.members(trust, &channel)?.iter().any(|m| m.feed == id.feed && m.version == id.version) {
-            channels.push(channel);
-        }
-    }
-    Ok(channels)
+/// Channels of the config that show a release, by the import log.
+pub(crate) fn channels_of(trust: &Trust, config: &Config, id: &ReleaseId) -> Vec<String> {
+    let names = config.channels.iter().map(|channel| channel.name.get_ref());
+    let shows = |name: &&String| trust.channels.get(*name).is_some_and(|shown| shown.has(id));
+    names.filter(shows).cloned().collect()
 }
 
 /// Row of a release.
-pub(crate) fn row(state: &State, trust: &Trust, config: &Config, id: &ReleaseId) -> Result<ReleaseRow, Fault> {
+pub(crate) fn row(
+    state: &State,
+    trust: &Trust,
+    rules: (&Config, &Keyring),
+    id: &ReleaseId,
+) -> Result<ReleaseRow, Fault> {
     let release = state.release(trust, id)?;
-    let standing = config.feed(&id.feed).map(|feed| trust.status(&release, feed));
+    let standing = rules.0.feed(&id.feed).map(|feed| trust.status(&release, feed, rules));
     let migrated = trust.history(id).is_some_and(|history| history.migrated);
-    Ok(ReleaseRow { release, standing, channels: channels_of(state, trust, id)?, migrated })
+    Ok(ReleaseRow { release, standing, channels: channels_of(trust, rules.0, id), migrated })
 }
 
 impl ReleaseRow {
@@ -87,7 +88,8 @@ impl ReleaseRow {
 /// Rows of all releases.
 pub(crate) fn rows(state: &State, config: &Config) -> Result<Vec<ReleaseRow>, Fault> {
     let trust = Trust::load(state)?;
-    trust.kept_releases().iter().map(|id| row(state, &trust, config, id)).collect()
+    let keyring = state.keyring(&trust)?;
+    trust.kept_releases().iter().map(|id| row(state, &trust, (config, &keyring), id)).collect()
 }
 
 /// Details of a release, with every verdict. Refused: the relay has no release of this name.
@@ -96,7 +98,7 @@ pub(crate) fn release_details(state: &State, config: &Config, id: &ReleaseId) ->
     if trust.history(id).is_none() {
         return Err(Error::refused(Reason::StatementUnknownRelease, format!("this relay has no release {id}")));
     }
-    let row = row(state, &trust, config, id)?;
+    let row = row(state, &trust, (config, &state.keyring(&trust)?), id)?;
     let verdicts = state.verdicts(&row.release)?;
     Ok(ReleaseDetails { row, statements: state.statements(&trust, id)?, verdicts, items: None })
 }

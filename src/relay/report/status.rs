@@ -142,12 +142,14 @@ pub(crate) fn status(state: &State, config: &Config, now: Timestamp) -> Status {
             let floor = trust.latest_known_time(state).unwrap_or(trust.floor);
             status.floor = floor;
             status.keyring = trust.keyring.version;
-            faults.extend(state.keyring(&trust).err());
             if now < floor {
                 faults.push(Fault::ClockBehind { now, floor });
             }
-            for id in trust.kept_releases() {
-                match releases::row(state, &trust, config, &id) {
+            let keyring = state.keyring(&trust);
+            for (id, keyring) in
+                keyring.iter().flat_map(|ring| trust.kept_releases().into_iter().map(move |id| (id, ring)))
+            {
+                match releases::row(state, &trust, (config, keyring), &id) {
                     Ok(row) if matches!(row.standing, Some(ReleaseStatus::Held { .. })) => {
                         status.held.push(id.to_string());
                     }
@@ -155,6 +157,7 @@ pub(crate) fn status(state: &State, config: &Config, now: Timestamp) -> Status {
                     Err(fault) => faults.push(fault),
                 }
             }
+            faults.extend(keyring.err());
             Some(trust)
         }
         Err(fault) => {

@@ -1,7 +1,5 @@
 //! Channels: each shows the newest approved release of each of its feeds.
 
-use std::path::PathBuf;
-
 use super::SettleReport;
 use crate::keeper::Keeper;
 use crate::log::Event;
@@ -9,16 +7,13 @@ use crate::publish::ReleaseStatus;
 use crate::publish::set::{SetInput, empty_set, make_set, set_without, switch};
 use crate::publish::status::{back_until, closed_status};
 use crate::state::{Release, ShownSet};
-use base::{Digest, Fault, Refusal, durable};
+use base::{Digest, Fault, durable};
 use bundle::ReleaseId;
 use config::Channel;
 use serve::pointer::Pointer;
 use serve::set::{CurrentSet, Set, SetMember};
 
-/// Longest file that says which clash of a channel was told, in bytes.
-const LONGEST_TOLD: u64 = 64 << 10;
-
-/// Brings every channel up to date. A newcomer that cannot be shown is left out, and told at each run.
+/// Brings every channel up to date.
 pub(super) fn update_channels(keeper: &mut Keeper, settled: &mut SettleReport) {
     each_channel(keeper, settled, |keeper, channel, settled| {
         let due = due_releases(keeper, channel)?;
@@ -27,10 +22,7 @@ pub(super) fn update_channels(keeper: &mut Keeper, settled: &mut SettleReport) {
             keeper.state.statements(&keeper.trust, &id)?;
             keeper.state.stray_statements(&keeper.trust, &id)?.into_iter().next().map_or(Ok(()), Err)?;
         }
-        if !update_channel(keeper, channel, due, settled)? {
-            durable::remove(&refused_path(keeper, channel))?;
-        }
-        Ok(())
+        update_channel(keeper, channel, due, settled)
     });
 }
 
@@ -69,11 +61,6 @@ fn each_channel(
     }
 }
 
-/// Path of the file that says which clash of the channel was told.
-fn refused_path(keeper: &Keeper, channel: &Channel) -> PathBuf {
-    keeper.state.channel_path(channel.name.get_ref()).join("refused")
-}
-
 /// Takes out of each channel what no longer stands, and shows nothing new. For that nothing but the log, the trust file and the
 /// keyring need be readable: making less visible never fails.
 pub(super) fn drop_fallen(keeper: &mut Keeper, settled: &mut SettleReport) {
@@ -106,16 +93,14 @@ fn smaller_set(keeper: &Keeper, channel: &Channel, former: &Set, settled: &mut S
     let made: Result<Vec<SetInput>, Fault> = made.filter_map(Result::transpose).collect();
     let made = made.and_then(|inputs| {
         let inputs: Vec<&SetInput> = inputs.iter().collect();
-        match make_set(channel.name.get_ref(), Some(former), &inputs, former.generation + 1, keeper.now) {
-            Ok(set) => with_dates_back(keeper, set).map(Some),
-            // What stood in one set stands in one again.
-            Err(_) => Ok(None),
-        }
+        let name = channel.name.get_ref();
+        let (set, _) = make_set(name, Some(former), &inputs, former.generation + 1, keeper.now)?;
+        with_dates_back(keeper, set)
     });
     let without =
         || set_without(former, |member| has_fallen(keeper, &id_of(member), Some(member.manifest)), keeper.now);
     match made {
-        Ok(set) => set.unwrap_or_else(without),
+        Ok(set) => set,
         Err(fault) => {
             settled.note(Err(fault));
             without()
@@ -127,8 +112,7 @@ fn smaller_set(keeper: &Keeper, channel: &Channel, former: &Set, settled: &mut S
 fn readable_set(keeper: &Keeper, channel: &Channel, shown: &ShownSet, settled: &mut SettleReport) -> Set {
     let make = |inputs: &[&SetInput]| {
         make_set(channel.name.get_ref(), None, inputs, shown.generation + 1, keeper.now)
-            .map_err(|_| Fault::Internal("releases of one set clash"))
-            .and_then(|set| with_dates_back(keeper, set))
+            .and_then(|(set, _)| with_dates_back(keeper, set))
     };
     let mut inputs: Vec<SetInput> = Vec::new();
     let mut set = None;
@@ -174,7 +158,11 @@ pub fn due_releases(keeper: &Keeper, channel: &Channel) -> Result<Vec<Release>, 
                 continue;
             }
             let release = keeper.state.release(&keeper.trust, id)?;
-            if keeper.trust.status(&release, feed) == ReleaseStatus::Approved {
+            let status = keeper.trust.status(&release, feed, (&keeper.config, &keeper.keyring));
+            // What another channel shows and is denied stays there, and does not come here.
+            let is_here = keeper.trust.channels.get(channel.name.get_ref()).is_some_and(|shown| shown.has(id));
+            let may_come = is_here || !keeper.is_denied(&release);
+            if status == ReleaseStatus::Approved && may_come {
                 due.push(release);
                 break;
             }
@@ -188,39 +176,33 @@ fn shows<'a>(shown: &[SetMember], mut releases: impl ExactSizeIterator<Item = (&
     shown.len() == releases.len() && shown.iter().all(|it| releases.next() == Some((&*it.feed, it.manifest)))
 }
 
-/// Switches a channel if what is due is not what it shows; true if something clashes.
+/// Switches a channel if what is due is not what it shows. What has to be left out is told.
 fn update_channel(
     keeper: &mut Keeper,
     channel: &Channel,
     due: Vec<Release>,
     settled: &mut SettleReport,
-) -> Result<bool, Fault> {
+) -> Result<(), Fault> {
     let name = channel.name.get_ref().clone();
     // Looked at every few seconds, and hardly ever otherwise.
     let shown = keeper.state.members(&keeper.trust, &name)?;
-    let refused = refused_path(keeper, channel);
     if shows(&shown, due.iter().map(|release| (&*release.feed, release.manifest))) {
-        return Ok(false);
+        return Ok(());
     }
     let former =
         keeper.trust.shown(&name).map(|current| keeper.state.set(&name, current)).transpose()?.map(|(_, set)| set);
-    let (set, clash) = make_without_clashes(keeper, channel, due, former.as_ref())?;
+    let generation = former.as_ref().map_or(0, |set| set.generation) + 1;
+    let inputs = due.into_iter().map(|release| SetInput::read(&keeper.state, release));
+    let inputs: Vec<SetInput> = inputs.collect::<Result<_, _>>()?;
+    let inputs: Vec<&SetInput> = inputs.iter().collect();
+    let (set, clash) = make_set(&name, former.as_ref(), &inputs, generation, keeper.now)?;
     drop(former);
-    if let Some(Refusal { reason, detail }) = clash.clone() {
-        // Told once, not at every tick of the timer.
-        if !durable::read(&refused, LONGEST_TOLD).is_ok_and(|told| told == detail.as_bytes()) {
-            keeper.append(vec![Event::PublishRefused { channel: name.clone(), reason, detail: detail.clone() }])?;
-            durable::create_dir(&keeper.state.channel_path(&name))?;
-            durable::replace(&refused, detail.as_bytes())?;
-        }
-        settled.stuck.extend(clash.clone().map(|refusal| (name.clone(), refusal)));
+    if let Some(refusal) = clash {
+        let (reason, detail) = (refusal.reason, refusal.detail.clone());
+        keeper.append(vec![Event::PublishRefused { channel: name.clone(), reason, detail }])?;
+        settled.stuck.push((name, refusal));
     }
-    // Without the newcomer it is what it was.
-    if clash.is_some() && shows(&shown, set.releases.iter().map(|it| (&*it.feed, it.manifest))) {
-        return Ok(true);
-    }
-    publish_set(keeper, &with_dates_back(keeper, set)?, settled)?;
-    Ok(clash.is_some())
+    publish_set(keeper, &with_dates_back(keeper, set)?, settled)
 }
 
 /// The set with the dates by which content that went back is due to go forward, from the statements on its releases.
@@ -243,73 +225,12 @@ fn publish_set(keeper: &mut Keeper, set: &Set, settled: &mut SettleReport) -> Re
     Ok(())
 }
 
-/// Makes the next set of a channel from the releases that are due. Where two of them claim one path, what is shown already
-/// and still stands keeps its place, and the newcomer is left out, so that making less visible never waits for it; the
-/// refusal says which path.
-fn make_without_clashes(
-    keeper: &Keeper,
-    channel: &Channel,
-    due: Vec<Release>,
-    former: Option<&Set>,
-) -> Result<(Set, Option<Refusal>), Fault> {
-    let generation = former.map_or(0, |set| set.generation) + 1;
-    let make = |inputs: &[&SetInput]| make_set(channel.name.get_ref(), former, inputs, generation, keeper.now);
-    let read = |release| SetInput::read(&keeper.state, release);
-    let due: Vec<SetInput> = due.into_iter().map(read).collect::<Result<_, _>>()?;
-    let mut clash = match make(&due.iter().collect::<Vec<_>>()) {
-        Ok(set) => return Ok((set, None)),
-        Err(refusal) => refusal,
-    };
-    let members = former.into_iter().flat_map(|set| &set.releases);
-    let standing = members.map(|member| standing(keeper, &id_of(member), Some(member.manifest)));
-    let standing: Vec<SetInput> = standing.filter_map(Result::transpose).collect::<Result<_, _>>()?;
-    // For each feed of the channel what it shows, in its order; a newcomer takes the place as soon as it fits.
-    let by_feed = |inputs: &[SetInput], feed: &str| inputs.iter().position(|input| input.release.feed == feed);
-    let mut places: Vec<(Option<&SetInput>, Option<&SetInput>)> = Vec::new();
-    for feed in &channel.feeds {
-        let of = |inputs: &[SetInput]| by_feed(inputs, feed.get_ref());
-        let (kept, new) = (of(&standing).and_then(|at| standing.get(at)), of(&due).and_then(|at| due.get(at)));
-        places.push((kept, new));
-    }
-    let shown = |places: &[(Option<&SetInput>, Option<&SetInput>)]| {
-        make(&places.iter().filter_map(|it| it.0).collect::<Vec<_>>())
-    };
-    loop {
-        let mut has_moved = false;
-        for at in 0..places.len() {
-            let Some((kept, Some(new))) = places.get(at).copied() else { continue };
-            let mut with = places.clone();
-            with.iter_mut().skip(at).take(1).for_each(|place| *place = (Some(new), None));
-            match shown(&with) {
-                Ok(_) => (places, has_moved) = (with, true),
-                Err(refusal) if kept.is_none_or(|kept| kept.release.manifest != new.release.manifest) => {
-                    clash = refusal;
-                }
-                Err(_) => {}
-            }
-        }
-        if !has_moved {
-            break;
-        }
-    }
-    // What stood in one set stands in one again; where it does not, the first feeds of the channel have their places.
-    let mut kept = Vec::new();
-    for place in &places {
-        kept.push((place.0, None));
-        if shown(&kept).is_err() {
-            kept.pop();
-        }
-    }
-    let set = shown(&kept).map_err(|_| Fault::Internal("a set without clashes has one"))?;
-    Ok((set, Some(clash)))
-}
-
 /// A release that a set shows, if it may still be shown.
 fn standing(keeper: &Keeper, id: &ReleaseId, manifest: Option<Digest>) -> Result<Option<SetInput>, Fault> {
     let Some(feed) = keeper.config.feed(&id.feed).filter(|_| !has_fallen(keeper, id, manifest)) else {
         return Ok(None);
     };
     let release = keeper.state.release(&keeper.trust, id)?;
-    let stands = keeper.trust.status(&release, feed);
+    let stands = keeper.trust.status(&release, feed, (&keeper.config, &keeper.keyring));
     (stands == ReleaseStatus::Approved).then(|| SetInput::read(&keeper.state, release)).transpose()
 }

@@ -172,18 +172,24 @@ fn judge_subject<'a>(
     if let Some(closed) = closed {
         return Err(Error::refused(Reason::StatementClosed, format!("release {id} was {closed}, and that is final")));
     }
-    let stands = release.as_ref().ok().map(|release| grounds.trust.status(release, feed));
-    if decision == Decision::Refuse && (stands == Some(ReleaseStatus::Approved) || grounds.trust.is_shown(id)) {
+    let stands =
+        release.as_ref().ok().map(|release| grounds.trust.status(release, feed, (grounds.config, grounds.keyring)));
+    if decision == Decision::Refuse
+        && (stands == Some(ReleaseStatus::Approved) || grounds.trust.is_shown(grounds.config, id))
+    {
         let detail = format!("release {id} was approved already, so that refusing it would take it back from agents");
         return Err(Error::refused(Reason::StatementPublished, detail));
     }
     if denies(statement) {
         return Ok(JudgedSubject { subject, feed, release: release.ok(), lets_pass: false });
     }
+    if let (Ok(release), Some(ReleaseStatus::Denied { .. })) = (&release, &stands) {
+        grounds.keyring.check_release(&release.feed, &release.origin, &release.signers)?;
+    }
     let (release, lets_pass) = (release?, matches!(stands, Some(ReleaseStatus::Held { .. })));
     check_ticket(statement, &release, grounds.now)?;
     if let Some(ReleaseStatus::Overtaken { by }) = stands {
-        let detail = format!("agents have {}/{by} already, so that release {id} would not be shown", id.feed);
+        let detail = format!("agents have or had {}/{by}, so that release {id} would not be shown", id.feed);
         return Err(Error::refused(Reason::StatementClosed, detail));
     }
     if lets_pass && !release.loss.goes_back() && goes_back_now((grounds.state, grounds.trust), &release)? {

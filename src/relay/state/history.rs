@@ -13,6 +13,7 @@ use crate::log::{Entry, Event};
 use base::{Digest, Timestamp};
 use bundle::ReleaseId;
 use bundle::statement::{Decision, Statement};
+use config::Config;
 use serve::published::TUF;
 use serve::set::CurrentSet;
 
@@ -71,6 +72,9 @@ pub struct ReleaseHistory {
     pub collected: bool,
 }
 
+/// Number of versions of a feed that are remembered as shown, the newest: back to older ones no withdrawal goes.
+const MOST_SHOWN: usize = 256;
+
 /// Histories of releases by feed and version.
 pub(super) type Histories = BTreeMap<String, BTreeMap<u64, ReleaseHistory>>;
 
@@ -101,6 +105,11 @@ impl ShownSet {
     /// The set.
     pub fn current(&self) -> CurrentSet {
         CurrentSet { generation: self.generation, set: self.set }
+    }
+
+    /// True if the release is in it.
+    pub fn has(&self, id: &ReleaseId) -> bool {
+        self.releases.contains(&id.to_string())
     }
 
     /// Releases in it. Trees of the repository for TUF clients name other things as well, which are left out.
@@ -146,18 +155,52 @@ impl Trust {
         self.channels.get(channel).map(ShownSet::current)
     }
 
+    /// Releases that the channels of the config show. A channel that the config no longer has serves nobody.
+    fn shown_releases(&self, config: &Config) -> impl Iterator<Item = ReleaseId> {
+        let names = config.channels.iter().map(|channel| channel.name.get_ref());
+        let shown = names.filter_map(|name| self.channels.get(name)).flat_map(|shown| &shown.releases);
+        shown.filter_map(|id| id.parse().ok())
+    }
+
     /// True if a channel shows the release.
-    pub fn is_shown(&self, id: &ReleaseId) -> bool {
-        let mut channels = self.channels.iter().filter(|(channel, _)| *channel != TUF);
-        channels.any(|(_, shown)| shown.releases.contains(&id.to_string()))
+    pub fn is_shown(&self, config: &Config, id: &ReleaseId) -> bool {
+        self.shown_releases(config).any(|shown| shown == *id)
+    }
+
+    /// Newest release of a feed that a channel shows, but for this one.
+    pub fn shown_beside(&self, config: &Config, id: &ReleaseId) -> Option<ReleaseId> {
+        let others = self.shown_releases(config).filter(|shown| shown.feed == id.feed && shown.version != id.version);
+        others.max_by_key(|shown| shown.version)
+    }
+
+    /// True if a channel shows the release, or has shown it.
+    pub fn was_shown(&self, id: &ReleaseId) -> bool {
+        self.was_shown.get(&id.feed).is_some_and(|versions| versions.contains(&id.version))
+    }
+
+    /// Newest version of a feed that a channel shows, or has shown, and that no epoch made void.
+    pub fn highest_shown(&self, feed: &str) -> Option<u64> {
+        let is_void = |version: &&u64| self.feeds.get(feed).is_some_and(|known| known.is_void(**version));
+        self.was_shown.get(feed)?.iter().rev().find(|version| !is_void(version)).copied()
+    }
+
+    /// Remembers that a channel shows these releases.
+    fn note_shown(&mut self, releases: &[String]) {
+        for id in releases.iter().filter_map(|id| id.parse::<ReleaseId>().ok()) {
+            let versions = self.was_shown.entry(id.feed).or_default();
+            versions.insert(id.version);
+            if versions.len() > MOST_SHOWN {
+                versions.pop_first();
+            }
+        }
     }
 
     /// Newest version of a feed that a channel shows.
-    pub fn shown_version(&self, feed: &str) -> Option<u64> {
-        self.shown_versions(feed).last().copied()
+    pub fn shown_version(&self, config: &Config, feed: &str) -> Option<u64> {
+        self.shown_releases(config).filter(|id| id.feed == feed).map(|id| id.version).max()
     }
 
-    /// Versions of a feed that channels show.
+    /// Versions of a feed that channels show, those of channels that the config no longer has among them: the log knows no config.
     pub fn shown_versions(&self, feed: &str) -> BTreeSet<u64> {
         // Versions of the repository for TUF clients are its own.
         let channels = self.channels.iter().filter(|(channel, _)| *channel != TUF);
@@ -224,6 +267,9 @@ impl Trust {
             // One keeper at a time finishes each act before the next: the entry before announced the switch.
             Event::Published { channel, generation, set, releases } => {
                 let (entry, releases) = (number.saturating_sub(1), releases.clone());
+                if channel != TUF {
+                    self.note_shown(&releases);
+                }
                 let shown = ShownSet { entry, generation: *generation, set: *set, releases };
                 self.channels.insert(channel.clone(), shown);
             }

@@ -25,6 +25,7 @@ pub(crate) mod history;
 pub(crate) mod items;
 pub(crate) mod keyrings;
 pub(crate) mod logged;
+pub(crate) mod lost_files;
 pub(crate) mod migration;
 pub(crate) mod names;
 pub(crate) mod progress;

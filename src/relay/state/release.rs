@@ -93,6 +93,12 @@ pub struct Loss {
     pub lost: u64,
     /// Number of items that were served; of those in the release itself, where no other was served.
     pub of: u64,
+    /// Number of files that were served, and that this release has not.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub files: u64,
+    /// Number of files that were served, where some are missing.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub files_of: u64,
     /// Number of rules that stand more than once, of which an engine takes one.
     #[serde(default)]
     pub twice: u64,
@@ -104,10 +110,17 @@ pub struct Loss {
     pub again: Option<u64>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form serde asks for")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 impl Loss {
-    /// True when an officer must see the release: more than `percent` of the items are lost, there are duplicate rules, or the content goes back.
+    /// True when an officer must see the release: more than `percent` of the items or of the files are lost, there are duplicate
+    /// rules, or the content goes back.
     pub fn is_above(self, percent: u64) -> bool {
-        self.lost.saturating_mul(100) > self.of.saturating_mul(percent) || self.twice > 0 || self.goes_back()
+        let is_more = |lost: u64, of: u64| lost.saturating_mul(100) > of.saturating_mul(percent);
+        is_more(self.lost, self.of) || is_more(self.files, self.files_of) || self.twice > 0 || self.goes_back()
     }
 
     /// True when agents would go back to older content: that needs a downgrade ticket.

@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use super::compare::{self, ReleaseItems, compare};
 use super::items::StoredItems;
+use super::lost_files::{kept_files, lost_files};
 use super::names::{self, FollowedNames};
 use super::release::{Digests, Loss, Packed, RECORD, Release};
 use super::{SMALL, State, Trust, items};
@@ -89,7 +90,10 @@ impl Staging {
         let databases = verdicts.iter().filter(|verdict| verdict.database.is_some());
         let is_older = |new: &&Verdict| former.iter().any(|former| former.path == new.path && new.goes_back(former));
         let older = databases.filter(is_older).count() as u64;
-        Ok(Loss { lost, of: old.count(), twice, older, again: self.find_same_content(trust, verdicts, &former, id)? })
+        let files = lost_files(&former, verdicts).len() as u64;
+        let files_of = if files > 0 { kept_files(&former) } else { 0 };
+        let again = self.find_same_content(trust, verdicts, &former, id)?;
+        Ok(Loss { lost, of: old.count(), files, files_of, twice, older, again })
     }
 
     /// Compares the names of rules and signatures with those of releases that agents load too: the number of questions by feed,

@@ -64,6 +64,9 @@ pub struct Trust {
     /// Set that each channel shows, by channel.
     #[serde(default)]
     pub channels: BTreeMap<String, ShownSet>,
+    /// Versions that channels show or have shown, by feed: the newest 256.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub was_shown: BTreeMap<String, BTreeSet<u64>>,
     /// Officers' directives that count, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub directives: Vec<TakenDirective>,
@@ -119,6 +122,7 @@ impl Trust {
             feeds: BTreeMap::new(),
             releases: BTreeMap::new(),
             channels: BTreeMap::new(),
+            was_shown: BTreeMap::new(),
             directives: Vec::new(),
         }
     }
@@ -307,8 +311,8 @@ impl Trust {
     pub fn agrees_with(&self, replay: &Self, open: Option<Digest>) -> bool {
         let replay = &replay.with_open(self, open);
         self.agrees_with_former(replay, None)
-            && (&self.releases, &self.channels, &self.keyrings)
-                == (&replay.releases, &replay.channels, &replay.keyrings)
+            && (&self.releases, &self.channels, &self.was_shown, &self.keyrings)
+                == (&replay.releases, &replay.channels, &replay.was_shown, &replay.keyrings)
     }
 
     /// The same of a trust state in the former format, which says nothing of releases and channels.

@@ -255,6 +255,18 @@ signers = 1
     }
 }
 
+/// Releases that a channel shows, as FEED/VERSION.
+pub(crate) fn published(world: &World, channel: &str) -> Vec<String> {
+    let status = world.relay(&["status", "--json"]).expect(0).json();
+    let channel = status["channels"].as_array().unwrap().iter().find(|c| c["channel"] == channel).unwrap().clone();
+    channel["releases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| format!("{}/{}", m["feed"].as_str().unwrap(), m["version"]))
+        .collect()
+}
+
 /// Checks that a text was not printed for the same reason for which it does not count.
 #[track_caller]
 pub(crate) fn same_refusal(printed: &Ran, handed_in: &Ran) {

@@ -24,7 +24,7 @@ fn standing(row: &ReleaseRow) -> Markup {
     let class = match &row.standing {
         Some(ReleaseStatus::Held { .. } | ReleaseStatus::Overtaken { .. }) => "warn",
         Some(ReleaseStatus::Approved) => "good",
-        Some(ReleaseStatus::Refused | ReleaseStatus::Withdrawn) | None => "bad",
+        Some(ReleaseStatus::Denied { .. } | ReleaseStatus::Refused | ReleaseStatus::Withdrawn) | None => "bad",
     };
     mark(class, &row.outcome())
 }
