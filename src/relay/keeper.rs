@@ -8,7 +8,7 @@ use crate::log::{Entry, Event, Log};
 use crate::publish::set::switch;
 use crate::publish::status::StatementRecord;
 use crate::state::trust::OLDER;
-use crate::state::{Release, State, Stored, Trust, migration};
+use crate::state::{Release, State, Stored, Trust, migration, name_releases};
 use base::lock::Lock;
 use base::{Digest, Fault, Operator, Timestamp, clock, durable};
 use bundle::directive::{Directive, Order, TakenDirective};
@@ -302,10 +302,12 @@ impl Keeper {
     fn replayed(&self) -> Result<Trust, Fault> {
         let (folder, head) = (self.state.import_log(), self.log.head());
         let none = Checkpoint { origin: head.origin.clone(), size: 0, root: root_of(&[]) };
-        let mut trust = None;
+        let (mut trust, mut announced) = (None, Vec::new());
         each_after(&folder, &none, &head, |number, bytes| {
             let unreadable = |_| Fault::damaged(folder.to_string_lossy(), format!("entry {number} cannot be read"));
-            trust = Trust::with_entry(trust.take(), number, &serde_json::from_slice(bytes).map_err(unreadable)?);
+            let mut entry = serde_json::from_slice(bytes).map_err(unreadable)?;
+            name_releases(&mut entry, &mut announced);
+            trust = Trust::with_entry(trust.take(), number, &entry);
             Ok(())
         })?;
         let mut trust = trust.ok_or(Fault::Internal("the log does not begin with the relay"))?;

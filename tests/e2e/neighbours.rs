@@ -181,8 +181,8 @@ fn what_is_shown_keeps_its_names_when_feeds_are_put_together() {
     // Once the other one leaves, the newcomer has its place.
     world.decide("auto/1", "officer", &world.officer, "withdraw").expect(0);
     assert_eq!(published(&world, "c"), ["feed/1"]);
-    let served = || server.get("/c/a.hdb", "").body.as_bytes() == HASHES;
-    assert!((0..100).any(|_| served() || {
+    let has_hashes = || server.get("/c/a.hdb", "").body.as_bytes() == HASHES;
+    assert!((0..100).any(|_| has_hashes() || {
         std::thread::sleep(std::time::Duration::from_millis(100));
         false
     }));

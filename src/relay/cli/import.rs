@@ -66,7 +66,7 @@ pub(crate) fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) 
     keeper.look_at_clock(clock::now());
     settled.extend(settle(keeper));
     drop(progress_writer);
-    let result = result(keeper, &judged, &settled)?;
+    let result = result(keeper, &judged, &settled);
     if args.json {
         terminal::say_json(&result);
     } else {
@@ -280,17 +280,17 @@ fn print_failure(judged: &JudgedBundle) {
     }
 }
 
-fn result(keeper: &Keeper, judged: &[JudgedBundle], settled: &SettleReport) -> Result<json::ImportJson, Fault> {
-    let bundles = judged.iter().map(|judged| bundle(keeper, judged)).collect::<Result<_, _>>()?;
-    Ok(json::ImportJson {
+fn result(keeper: &Keeper, judged: &[JudgedBundle], settled: &SettleReport) -> json::ImportJson {
+    let bundles = judged.iter().map(|judged| bundle(keeper, judged)).collect();
+    json::ImportJson {
         bundles,
         published: settled.published.iter().cloned().collect(),
         stuck: settled.stuck.iter().map(|(channel, refusal)| (channel.clone(), refusal.into())).collect(),
         receipt: paper(&keeper.log.head()),
-    })
+    }
 }
 
-fn bundle(keeper: &Keeper, judged: &JudgedBundle) -> Result<json::BundleJson, Fault> {
+fn bundle(keeper: &Keeper, judged: &JudgedBundle) -> json::BundleJson {
     let mut bundle = json::BundleJson {
         bundle: judged.bundle.clone(),
         feed: judged.release.as_ref().map(|(feed, _)| feed.clone()),
@@ -327,7 +327,7 @@ fn bundle(keeper: &Keeper, judged: &JudgedBundle) -> Result<json::BundleJson, Fa
             bundle.fault = Some(quoted(&fault.to_string()).to_string());
         }
     }
-    Ok(bundle)
+    bundle
 }
 
 fn table(result: &json::ImportJson) {

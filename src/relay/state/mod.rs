@@ -46,7 +46,7 @@ pub use release::Release;
 pub use serve::set::BytesPlace;
 pub use staging::Staging;
 pub use trust::{Anchor, Stored, Trust};
-pub use trust_replay::TrustReplay;
+pub use trust_replay::{TrustReplay, name_releases};
 
 use crate::log::Log;
 use base::lock::Lock;

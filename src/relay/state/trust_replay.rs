@@ -22,6 +22,17 @@ pub struct TrustReplay {
     pub open: Option<Digest>,
 }
 
+/// Names the releases of a set that was published, where the outcome does not: in earlier versions the intent alone did.
+/// `announced` are those of the entry before, and then of this one.
+pub fn name_releases(entry: &mut Entry, announced: &mut Vec<String>) {
+    let before = std::mem::take(announced);
+    match &mut entry.event {
+        Event::PublishStarted { releases, .. } => announced.clone_from(releases),
+        Event::Published { releases, .. } if releases.is_empty() => *releases = before,
+        _ => {}
+    }
+}
+
 impl TrustReplay {
     /// Replay beside the trust state of the file.
     pub fn beside(known: Option<Trust>) -> Self {
@@ -34,13 +45,7 @@ impl TrustReplay {
             self.unread = self.unread.or(Some(number));
             return;
         };
-        let announced = std::mem::take(&mut self.announced);
-        match &mut entry.event {
-            Event::PublishStarted { releases, .. } => self.announced.clone_from(releases),
-            // The outcome did not name them in earlier versions, the intent did.
-            Event::Published { releases, .. } if releases.is_empty() => *releases = announced,
-            _ => {}
-        }
+        name_releases(&mut entry, &mut self.announced);
         self.open = match &entry.event {
             Event::ImportStarted { manifest, .. } => *manifest,
             _ => None,
