@@ -197,7 +197,7 @@ fn who_has_most_connections_gives_way_to_who_has_none() {
     let head = "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let download = "GET /c/l.txt HTTP/1.1\r\nHost: localhost\r\n\r\n";
     for request in [head, download] {
-        let held: Vec<_> = ["127.0.0.2", "127.0.0.3"]
+        let taken: Vec<_> = ["127.0.0.2", "127.0.0.3"]
             .into_iter()
             .flat_map(|from| (0..4).map(move |_| from))
             .map(|from| {
