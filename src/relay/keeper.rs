@@ -1,6 +1,8 @@
 //! Keeper: the only writer of the state. It holds the lock, the log and the trust state. Opening it finishes what a cut
 //! left, so that every intent in the log has an outcome before anything else happens.
 
+use std::io::ErrorKind;
+
 use data_encoding::HEXLOWER;
 
 use crate::log::interrupted::interrupted_medium;
@@ -138,8 +140,15 @@ impl Keeper {
         let (entry, CurrentSet { generation, set }) = (self.log.size(), to);
         let (named, intended) = (channel.to_owned(), releases.clone());
         self.append(vec![Event::PublishStarted { channel: named.clone(), generation, set, releases: intended }])?;
-        switch(&self.state, channel, entry)?;
-        self.record(vec![Event::Published { channel: named, generation, set, releases }])
+        let switched = switch(&self.state, channel, entry);
+        // Where the switch failed, the pointer says all the same whether it happened; the next act begins after this one's end.
+        let is_shown = || self.state.current(channel).ok().flatten() == Some(to);
+        self.record(vec![if switched.is_ok() || is_shown() {
+            Event::Published { channel: named, generation, set, releases }
+        } else {
+            Event::Interrupted { intent: entry }
+        }])?;
+        switched
     }
 
     /// Applies entries of the log to the trust state. A statement's evidence is on the disk before it counts, where that can be
@@ -148,8 +157,12 @@ impl Keeper {
         let mut trust = self.trust.clone();
         for (number, entry) in entries {
             if let Some((id, record)) = StatementRecord::of(&entry).filter(|(id, _)| trust.history(id).is_some()) {
-                let stored = self.state.store_statement(&id, &record);
-                self.put_off.extend(stored.err());
+                match self.state.store_statement(&id, &record) {
+                    // Somebody has put something else in the place of a folder: what was decided counts all the same.
+                    Err(fault) if is_in_the_way(&fault) => self.put_off.push(fault),
+                    // A disk that is full or fails: the next run stores it, and applies it then.
+                    stored => stored?,
+                }
             }
             let applied = Trust::with_entry(Some(trust), number, &entry);
             trust = applied.ok_or(Fault::Internal("an entry of the log leaves no trust state"))?;
@@ -328,4 +341,14 @@ pub(crate) fn officer_of<'a>(
         HEXLOWER.encode(&raw.key) == given.key && keyring.check_usable(key, *raw, now).is_ok()
     };
     keys.find(is_it).map(|(key, _)| key)
+}
+
+/// True if a file could not be written since something else stands in its way, or its folder is gone.
+fn is_in_the_way(fault: &Fault) -> bool {
+    let kinds = [ErrorKind::NotFound, ErrorKind::NotADirectory, ErrorKind::IsADirectory, ErrorKind::PermissionDenied];
+    match fault {
+        Fault::Io { source, .. } => kinds.contains(&source.kind()),
+        Fault::Damaged { .. } => true,
+        _ => false,
+    }
 }

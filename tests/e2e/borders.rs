@@ -257,10 +257,10 @@ fn what_was_kept_of_one_bundle_is_not_stored_as_another() {
     let (one, two) = (spooled(&world, 1), spooled(&world, 2));
     let before = tree(&world.state().join("releases"));
     let staging = Staging::new(&state, two.verified()).unwrap();
-    let mixed = Staging::commit(examined(one, staging), (&trust, &[]), &operator, now);
+    let mixed = Staging::commit(examined(one, staging), (&trust, None, &[]), &operator, now);
     assert!(matches!(&mixed, Err(Fault::Internal(what)) if what.contains("different bundles")), "{mixed:?}");
     assert_eq!(tree(&world.state().join("releases")), before, "something was stored");
     let staging = Staging::new(&state, two.verified()).unwrap();
-    let release = Staging::commit(examined(two, staging), (&trust, &[]), &operator, now).unwrap();
+    let release = Staging::commit(examined(two, staging), (&trust, None, &[]), &operator, now).unwrap();
     assert_eq!((release.version, release.counts.cleared), (2, 1));
 }

@@ -20,7 +20,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-static int steps, keeper;
+static int steps, keeper, failed;
 
 __attribute__((constructor)) static void who(void) {
     char line[4096];
@@ -50,6 +50,7 @@ static const char *how(void) {
 #define STEP(call)                                                             \
     if (!keeper || !cut_here()) return call;                                              \
     if (!strcmp(how(), "kill")) _exit(137);                                    \
+    failed = 1;                                                                \
     if (!strcmp(how(), "full")) { errno = ENOSPC; return -1; }                 \
     { __typeof__(call) done = call; (void)done; }                              \
     if (!strcmp(how(), "after")) _exit(137);                                   \
@@ -90,4 +91,5 @@ int open64(const char *path, int flags, ...) {
 
 __attribute__((destructor)) static void tell(void) {
     if (getenv("CUT_COUNT") && steps) fprintf(stderr, "durable steps: %d\n", steps);
+    if (failed) fprintf(stderr, "a durable step failed\n");
 }

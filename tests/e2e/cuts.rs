@@ -17,6 +17,10 @@ fn essence(state: &Path) -> Vec<(String, String)> {
     for part in ["releases", "blobs", "keyring", "trust", "inbox", "channels", "spool"] {
         for (path, what) in tree(&state.join(part)) {
             let path = path.strip_prefix(state.to_str().unwrap()).unwrap().to_owned();
+            // What was spent of a budget counts what a cut run did, too.
+            if path.contains(".spent") {
+                continue;
+            }
             // Records carry the time of the run; their presence is what counts.
             let timed = ["release.json", ".json"].iter().any(|end| path.ends_with(end))
                 || path.ends_with("pointer")
@@ -253,7 +257,8 @@ fn hashes_made_anew_cut_anywhere_are_finished_by_the_next_run() {
             copy(&saved, &world.state());
             let mut command = world.command(&["log", "rebuild"]);
             let cut = run(command.env("LD_PRELOAD", &library).env("CUT_AT", at.to_string()).env("CUT_HOW", how));
-            if cut.code == Some(0) {
+            // A step that failed may be one that nothing rests on.
+            if cut.code == Some(0) && !cut.err.contains("a durable step failed") {
                 assert!(at > 3, "only {at} steps");
                 break;
             }

@@ -96,7 +96,7 @@ pub(crate) fn show(state: &State, id: &ReleaseId, diff: Option<Examples>, as_jso
         terminal::hint("to see what a reason code means: gaprelay explain CODE");
     }
     match &items {
-        Some(items) => differences(items, &changes::file_changes((state, &trust), release, &verdicts)?.weaker),
+        Some(items) => differences(items, &changes::file_changes((state, &trust), &config, release, &verdicts)?.weaker),
         None => terminal::hint(format_args!("to see what it changes, rule by rule: gaprelay show {id} --diff")),
     }
     Ok(Ended::Well)

@@ -34,7 +34,7 @@ use outcome::{copy_event, outcome_event};
 use rotation::KeyringOutcome;
 use shown::signed_by_others;
 
-use bundle::{Envelope, Manifest, Novelty, Rules, Verified, trust};
+use bundle::{Envelope, Manifest, Novelty, ReleaseId, Rules, Verified, trust};
 
 /// Free space that an import leaves unused, in bytes.
 const RESERVE: u64 = 16 << 20;
@@ -356,6 +356,8 @@ fn admit(
     //    stripped is new bytes, which are examined as if they had come in so, by a process that never saw the old ones.
     //    Stopping is safe: everything kept so far is in a staging folder that nobody reads, and is removed with it.
     let held = thin::HeldArtifacts::of(keeper, verified)?;
+    let id = ReleaseId { feed: name.clone(), version: verified.manifest().version };
+    let served = keeper.trust.shown_beside(&keeper.config, &id);
     let staging = Staging::new(&keeper.state, verified)?;
     let mut open = |artifact: &_| held.open(artifact);
     let limits = &keeper.config.limits;
@@ -365,7 +367,7 @@ fn admit(
     // 4. Everything is on the disk, and nobody sees it yet. Stopping is safe: a release that the trust file does not name
     //    does not exist, and the next import of the same bundle removes what a cut left of it.
     let beside = beside((&keeper.state, &keeper.trust), &keeper.config, &name)?;
-    let release = Staging::commit(examined, (&keeper.trust, &beside), operator, keeper.now)?;
+    let release = Staging::commit(examined, (&keeper.trust, served.as_ref(), &beside), operator, keeper.now)?;
 
     // 5. From this step on it counts. Stopping is safe: the trust file is replaced as a whole, or not.
     let mut trust = keeper.trust.clone();

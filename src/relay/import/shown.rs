@@ -1,4 +1,4 @@
-//! What other publishers signed.
+//! Artifacts that other publishers signed as well.
 
 use std::collections::BTreeSet;
 

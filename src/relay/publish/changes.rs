@@ -147,8 +147,12 @@ pub(crate) enum Examples {
 
 /// True if agents would go back by this release to older content than they have now: to an older database, or to exactly
 /// what an earlier release had. At its import they may have had something else.
-pub(crate) fn goes_back_now((state, trust): (&State, &Trust), release: &Release) -> Result<bool, Fault> {
-    let Some(served) = state.served_release(trust, &release.id())? else { return Ok(false) };
+pub(crate) fn goes_back_now(
+    (state, trust): (&State, &Trust),
+    config: &Config,
+    release: &Release,
+) -> Result<bool, Fault> {
+    let Some(served) = trust.shown_beside(config, &release.id()) else { return Ok(false) };
     let (now, new) = (state.verdicts(&state.release(trust, &served)?)?, state.verdicts(release)?);
     let is_older = |new: &Verdict| now.iter().any(|now| now.path == new.path && new.goes_back(now));
     if new.iter().filter(|verdict| verdict.database.is_some()).any(is_older) {
@@ -193,7 +197,7 @@ pub(crate) fn item_changes(
     let news = ReleaseReader::new(state, release, &verdicts)?;
     let most = if wanted == Examples::All { usize::MAX } else { MOST };
     let shared = shared_names((state, trust), config, (&id, &new), &news, most)?;
-    let Some(served) = state.served_release(trust, &id)? else {
+    let Some(served) = trust.shown_beside(config, &id) else {
         return Ok(ItemChanges { after: new.count(), shared, ..ItemChanges::default() });
     };
     let served = state.release(trust, &served)?;
@@ -229,7 +233,12 @@ fn shared_names(
     news: &ReleaseReader<'_>,
     most: usize,
 ) -> Result<Vec<SharedNames>, Fault> {
-    let (found, _) = state.names_beside(trust, (id, new), &beside((state, trust), config, &id.feed)?)?;
+    let (found, _) = state.names_beside(
+        trust,
+        new,
+        trust.shown_beside(config, id).as_ref(),
+        &beside((state, trust), config, &id.feed)?,
+    )?;
     let mut shared: Vec<SharedNames> = Vec::new();
     for (other, NamesInCommon { count, pairs }) in found.into_iter().filter(|(_, common)| common.count > 0) {
         let verdicts = state.verdicts(&other)?;

@@ -10,7 +10,6 @@ use crate::state::release::Packed;
 use crate::state::{Release, SMALL, State, Trust};
 use base::digest::Hasher;
 use base::{Digest, Fault, Reason, Refusal, Timestamp, durable, quoted};
-use bundle::ReleaseId;
 use inspect::{Stripped, Verdict};
 use serve::set::{BytesPlace, DroppedLines, FORMAT, From, SUMS, Set, SetFile, SetMember, sum_lines};
 use tlog::compare::receipt;
@@ -236,11 +235,6 @@ fn dropped_lines(stripped: &Stripped) -> Vec<DroppedLines> {
 }
 
 impl State {
-    /// The release of the same feed that the channels of the config show, if it is another; of several the newest.
-    pub fn served_release(&self, trust: &Trust, id: &ReleaseId) -> Result<Option<ReleaseId>, Fault> {
-        Ok(trust.shown_beside(&self.config()?, id))
-    }
-
     /// The releases that a channel shows, by the import log; none before the first publication.
     pub fn members(&self, trust: &Trust, channel: &str) -> Result<Vec<SetMember>, Fault> {
         trust.shown(channel).map_or(Ok(Vec::new()), |current| self.members_of(channel, current))

@@ -59,12 +59,13 @@ pub(crate) fn release_changes(
     verdicts: &[Verdict],
 ) -> Result<ReleaseChanges, Fault> {
     let items = item_changes((state, trust), config, release, Examples::Few)?;
-    Ok(ReleaseChanges { items, ..file_changes((state, trust), release, verdicts)? })
+    Ok(ReleaseChanges { items, ..file_changes((state, trust), config, release, verdicts)? })
 }
 
 /// Compares file by file only, without reading any item.
 pub(crate) fn file_changes(
     (state, trust): (&State, &Trust),
+    config: &Config,
     release: &Release,
     verdicts: &[Verdict],
 ) -> Result<ReleaseChanges, Fault> {
@@ -86,7 +87,7 @@ pub(crate) fn file_changes(
             "this release goes back to older databases: officers can let it in only with a downgrade ticket".into(),
         );
     }
-    let Some(served) = state.served_release(trust, &release.id())? else { return Ok(changes) };
+    let Some(served) = trust.shown_beside(config, &release.id()) else { return Ok(changes) };
     let former = state.release(trust, &served)?;
     let before = state.verdicts(&former)?;
     if served.version > release.version {

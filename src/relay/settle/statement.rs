@@ -192,7 +192,10 @@ fn judge_subject<'a>(
         let detail = format!("agents have or had {}/{by}, so that release {id} would not be shown", id.feed);
         return Err(Error::refused(Reason::StatementClosed, detail));
     }
-    if lets_pass && !release.loss.goes_back() && goes_back_now((grounds.state, grounds.trust), &release)? {
+    if lets_pass
+        && !release.loss.goes_back()
+        && goes_back_now((grounds.state, grounds.trust), grounds.config, &release)?
+    {
         let detail = format!(
             "release {id} would now take agents back to older content, since something else was published after its import: bring the content again under a new version, and sign a downgrade ticket for that"
         );

@@ -174,14 +174,15 @@ impl State {
     pub(crate) fn names_beside(
         &self,
         trust: &Trust,
-        (id, new): (&ReleaseId, &ReleaseItems<'_>),
+        new: &ReleaseItems<'_>,
+        served: Option<&ReleaseId>,
         beside: &[ReleaseId],
     ) -> Result<(Vec<(Release, NamesInCommon)>, FollowedNames), Fault> {
         let (mut found, mut followed) = (Vec::new(), FollowedNames::default());
         if beside.is_empty() {
             return Ok((found, followed));
         }
-        let served = self.served_release(trust, id)?.map(|served| self.release(trust, &served)).transpose()?;
+        let served = served.map(|served| self.release(trust, served)).transpose()?;
         let before = served.as_ref().map(|it| self.followed_names(it)).transpose()?.unwrap_or_default();
         followed.clone_from(&before);
         let opened = served.map(|served| OpenRelease::open(self, &served)).transpose()?;

@@ -72,15 +72,21 @@ impl Staging {
     }
 
     /// Computes the loss for agents against the served release, with the items that were stripped on import.
-    fn loss(&self, trust: &Trust, verdicts: &[Verdict], id: &ReleaseId, items: StoredItems) -> Result<Loss, Fault> {
+    fn loss(
+        &self,
+        (trust, served): (&Trust, Option<&ReleaseId>),
+        verdicts: &[Verdict],
+        id: &ReleaseId,
+        items: StoredItems,
+    ) -> Result<Loss, Fault> {
         let new = ReleaseItems { verdicts, sections: items.sections, file: items.file };
         let stripped = verdicts.iter().filter_map(|verdict| verdict.stripped.as_ref());
         let mut lost: u64 = stripped.map(|stripped| stripped.places().len() as u64).sum();
         let twice = compare::count_duplicates(&new)?;
-        let Some(served) = self.state.served_release(trust, id)? else {
+        let Some(served) = served else {
             return Ok(Loss { lost, of: new.count().saturating_add(lost), twice, ..Loss::default() });
         };
-        let served = self.state.release(trust, &served)?;
+        let served = self.state.release(trust, served)?;
         let former = self.state.verdicts(&served)?;
         let (sections, file) = self.state.items(&served)?;
         let old = ReleaseItems { verdicts: &former, sections, file };
@@ -100,14 +106,14 @@ impl Staging {
     /// and which names another feed had first.
     fn shared_names(
         &self,
-        trust: &Trust,
-        (id, verdicts): (&ReleaseId, &[Verdict]),
+        (trust, served): (&Trust, Option<&ReleaseId>),
+        verdicts: &[Verdict],
         beside: &[ReleaseId],
         items: &StoredItems,
     ) -> Result<(BTreeMap<String, u64>, FollowedNames), Fault> {
         let file = Rc::clone(&items.file);
         let new = ReleaseItems { verdicts, sections: items.sections.clone(), file };
-        let (found, followed) = self.state.names_beside(trust, (id, &new), beside)?;
+        let (found, followed) = self.state.names_beside(trust, &new, served, beside)?;
         let shared = found.into_iter().filter(|(_, common)| common.count > 0);
         Ok((shared.map(|(other, common)| (other.feed, common.count)).collect(), followed))
     }
@@ -146,7 +152,7 @@ impl Staging {
     /// not matter; but all of it must be on the disk when this returns.
     pub fn commit(
         examined: Examined<Self>,
-        (trust, beside): (&Trust, &[ReleaseId]),
+        (trust, served, beside): (&Trust, Option<&ReleaseId>, &[ReleaseId]),
         operator: &Operator,
         now: Timestamp,
     ) -> Result<Release, Fault> {
@@ -161,11 +167,11 @@ impl Staging {
         let items = staging.items.finish()?;
         let mut digests = Digests::from([("items".to_owned(), items.records), ("items.json".to_owned(), items.index)]);
         let id = release_id(verified);
-        let (shared_names, followed) = staging.shared_names(trust, (&id, &verdicts), beside, &items)?;
+        let (shared_names, followed) = staging.shared_names((trust, served), &verdicts, beside, &items)?;
         if !followed.is_empty() {
             digests.insert(names::FILE.to_owned(), names::write(&staging.folder, &followed)?);
         }
-        let loss = staging.loss(trust, &verdicts, &id, items)?;
+        let loss = staging.loss((trust, served), &verdicts, &id, items)?;
         for path in std::mem::take(&mut staging.waiting) {
             durable::remove(&path)?;
         }
