@@ -24,7 +24,7 @@ const USES: &str = r"
     use media::{MediumBundle, Medium, Spooled, Surveyed};
     use gaprelay::state::{Release, Staging, State};
     use bundle::{Envelope, Verified};
-    type Log<'a> = (&'a gaprelay::state::Trust, &'a [bundle::ReleaseId]);
+    type Log<'a> = (&'a gaprelay::state::Trust, Option<&'a bundle::ReleaseId>, &'a [bundle::ReleaseId]);
     fn any<T>() -> T { todo!() }
 ";
 
