@@ -161,7 +161,7 @@ reasons! {
     StatementDigest "statement-digest" "The statement is about another manifest or other verdicts than those of the release." "Look at the release again with `gaprelay show`, and sign the statement printed now."
     StatementChanges "statement-changes" "The release would now change other things for agents than when the statement was printed: something else was published since." "Look at the release again with `gaprelay show --diff`, and sign the statement printed now."
     StatementSigner "statement-signer" "The signature is not by the officer whom the statement names, or that key may not decide on this feed." "Check the officer's name and key with `gaprelay keyring show`."
-    StatementOwnImport "statement-own-import" "The officer imported this release." "Another officer must decide."
+    StatementOwnImport "statement-own-import" "The officer imported this release." "Another officer must approve it; refusing and withdrawing are open to the importer too."
     StatementRepeated "statement-repeated" "This officer's statement was taken before." "Nothing to do; another officer may still be needed."
     StatementClosed "statement-closed" "The release was refused or withdrawn, which is final, or agents have a newer one." "Nothing is to be done about a release that agents have a newer one of; content that was refused or withdrawn can come again under a new version."
     StatementPublished "statement-published" "The statement refuses a release that was approved already." "To take it back from agents, sign a withdrawal, which takes as many officers as an approval: gaprelay approve FEED/VERSION --decision withdraw."
