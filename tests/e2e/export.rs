@@ -353,8 +353,9 @@ fn up_keeps_the_configured_export_running() {
     until("it is started again", || exporter().is_some_and(|again| again != first));
     world.import(&world.bundle("auto", 1, ONE)).expect(0);
     until("and goes on", || shown().contains("auto/1"));
+    let verify = || world.relay(&["log", "verify", "--export", file.to_str().unwrap()]);
+    until("to the end of the log", || verify().code == Some(0));
     assert_eq!(server.stop(), Some(0));
-    world.relay(&["log", "verify", "--export", file.to_str().unwrap()]).expect(0);
 }
 
 #[test]
