@@ -376,6 +376,7 @@ fn admit(
     known.accept(release.version, release.manifest, &shown);
     trust.feeds.insert(release.feed.clone(), known);
     trust.keep(&release.id(), Some(release.record()?));
+    trust.drop_histories();
     trust.floor = trust.floor.max(release.issued.min(keeper.now));
     keeper.replace_trust(trust)?;
     Ok(Some(release))

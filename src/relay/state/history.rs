@@ -230,7 +230,7 @@ impl Trust {
     }
 
     /// Forgets the releases that are no longer accepted.
-    pub(super) fn drop_histories(&mut self) {
+    pub(crate) fn drop_histories(&mut self) {
         let Self { feeds, releases, .. } = self;
         releases.retain(|feed, versions| {
             versions.retain(|version, _| feeds.get(feed).is_some_and(|known| known.accepted.contains_key(version)));
