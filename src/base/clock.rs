@@ -22,10 +22,14 @@ const LAST: u64 = 253_402_300_799;
 pub struct Timestamp(u64);
 
 /// Time of the system clock.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
 pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    Timestamp::from_secs(since.as_secs())
+    Timestamp::from_secs(since_1970().as_secs())
+}
+
+/// Time of the system clock since 1970 with its fractions, to compare the times of files with.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+pub fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Processor time of this process since its start, of all its threads together.

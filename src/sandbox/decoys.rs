@@ -21,7 +21,6 @@ use super::trial::{Layers, TrialLine, Tried, order};
 use super::worker::{ourselves, start};
 use base::Fault;
 use base::durable::{self, TempDir};
-use base::error::IoContext as _;
 
 /// Results of one process.
 pub(crate) struct Ran {
@@ -69,9 +68,7 @@ pub(crate) struct Decoys {
 impl Decoys {
     /// Plants it.
     pub(crate) fn plant() -> Result<Self, Fault> {
-        let mut id = [0; 8];
-        getrandom::fill(&mut id).map_err(Into::into).during("read randomness from", Path::new("the kernel"))?;
-        let name = format!("gaprelay-selftest-{}", data_encoding::HEXLOWER.encode(&id));
+        let name = format!("gaprelay-selftest-{}", attempts::token()?);
         let folder = private_folder()?;
         let planted = |e: io::Error| Fault::Io {
             operation: "make the decoys of the self-test in",

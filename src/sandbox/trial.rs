@@ -83,9 +83,7 @@ pub fn run(rights: &Rights, layers: Layers, targets: &str, terms: &Terms) -> Res
         // As every process of ours does when it starts; not before, so that one run has the leak.
         raw::close_from(3)?;
     }
-    let mut token = [0; 8];
-    getrandom::fill(&mut token).map_err(Into::into).during("read randomness from", Path::new("the kernel"))?;
-    targets.token = data_encoding::HEXLOWER.encode(&token);
+    targets.token = attempts::token()?;
     let medium = std::fs::File::open(targets.medium()).map_err(|_| wrong())?;
     let state = targets.state();
     // As those roles do that append to one.

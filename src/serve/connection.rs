@@ -227,7 +227,11 @@ impl<'a> Answerer<'a> {
     /// Answer with a file that is proven first, while others are answered.
     async fn slowly(&self, item: &Arc<ServedItem>, path: &str, request: &Request<Incoming>) -> Response<Body> {
         let proof = match &item.stored {
-            Some(stored) => stored.proof().await,
+            Some(stored) => {
+                // The agent waits for us, not we for it.
+                let _working = self.watched.work();
+                stored.proof().await
+            }
             None => Proof::Holds,
         };
         self.proven(proof, item, path, request)
@@ -238,14 +242,18 @@ impl<'a> Answerer<'a> {
         match proof {
             Proof::Holds => return self.file(item, path, request),
             Proof::Gone => self.service.is_outdated.store(true, Relaxed),
-            Proof::Refuted => error!(
-                digest = %item.digest(),
-                agent = %self.peer.agent.ip(),
-                "the file with SHA-256 {} is on the disk no longer as it was published, so it was not sent to {}. Run \
-                 gaprelay fsck, which says what is damaged",
-                item.digest(),
-                self.peer.agent.ip()
-            ),
+            Proof::Refuted => {
+                if item.stored.as_ref().is_some_and(|stored| stored.is_news()) {
+                    error!(
+                        digest = %item.digest(),
+                        agent = %self.peer.agent.ip(),
+                        "the file with SHA-256 {} was changed on the disk after it was published, and was not sent to {}, nor \
+                         is it to any agent until it is put right. To see what is damaged: gaprelay fsck",
+                        item.digest(),
+                        self.peer.agent.ip()
+                    );
+                }
+            }
         }
         self.service.counts.unreadable.fetch_add(1, Relaxed);
         let mut response = response::text(StatusCode::SERVICE_UNAVAILABLE, "This file cannot be read now.\n");

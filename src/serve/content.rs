@@ -1,17 +1,18 @@
 //! Bytes of published files, mapped from the store, and the proof that they are those which were published: hashed before
 //! they are first handed out, and again when the file system says that their file has changed since. So whoever can write to
-//! the store can take a file away from agents, and give them no other.
+//! the store can take a file away from agents; other bytes reach them for 20 ms at most, on a download that began before, or
+//! by a write through a mapping that is older than the hash.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use base::raw::mapped::{is_broken, map};
-use base::{Digest, Fault};
+use base::{Digest, Fault, clock};
 use bundle::ReleaseId;
 use bytes::Bytes;
 
@@ -43,12 +44,21 @@ pub(crate) struct StoredFile {
 struct FileLook {
     /// Stamp of the file; nothing of one that could not be mapped.
     stamp: Option<FileStamp>,
-    /// Number of times that the file was found changed, and one.
+    /// Number of times that the file was found changed, or could have been, and one.
     version: u64,
+    /// True if the file changed just before the look: its times may be the same after one more write.
+    is_fresh: bool,
 }
 
-/// Identity, length and times that a file system states of a file. No write leaves all of it as it was, but for one through a mapping whose page was
-/// written to before and is not on the disk yet.
+impl FileLook {
+    fn new(stamp: Option<FileStamp>, version: u64) -> Self {
+        Self { stamp, version, is_fresh: stamp.is_some_and(|stamp| stamp.is_fresh()) }
+    }
+}
+
+/// Identity, length and times that a file system states of a file. Times are those of the kernel's tick, so that a second
+/// write in one tick leaves all of it as it was; so does one through a mapping whose page was written to before and is not on
+/// the disk yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct FileStamp {
     file: (u64, u64),
@@ -65,6 +75,13 @@ impl FileStamp {
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
+    }
+
+    /// True if the file changed within the time between two looks, before or, by a clock that was set, after now.
+    fn is_fresh(&self) -> bool {
+        let (seconds, nanoseconds) = self.changed;
+        let (Ok(seconds), Ok(nanoseconds)) = (seconds.try_into(), nanoseconds.try_into()) else { return true };
+        clock::since_1970().abs_diff(Duration::new(seconds, nanoseconds)) < LOOK
     }
 }
 
@@ -87,7 +104,7 @@ impl StoredFile {
             version: AtomicU64::new(u64::from(stamp.is_some())),
             due: AtomicU64::new(0),
             mapped: Instant::now(),
-            look: Mutex::new(FileLook { stamp, version: 1 }),
+            look: Mutex::new(FileLook::new(stamp, 1)),
             turn: tokio::sync::Mutex::default(),
         }
     }
@@ -99,8 +116,8 @@ impl StoredFile {
             let mut look = self.look.lock().unwrap_or_else(PoisonError::into_inner);
             let found = self.path.symlink_metadata().map(|metadata| FileStamp::of(&metadata));
             let ours = found.ok().filter(|found| look.stamp.is_some_and(|stamp| stamp.file == found.file));
-            if ours.is_some() && ours != look.stamp {
-                *look = FileLook { stamp: ours, version: look.version + 1 };
+            if ours.is_some() && (ours != look.stamp || look.is_fresh) {
+                *look = FileLook::new(ours, look.version + 1);
             }
             self.version.store(ours.map_or(0, |_| look.version), Relaxed);
             self.due.store(milliseconds(now + LOOK), Relaxed);
@@ -123,6 +140,8 @@ pub(crate) struct StoredContent {
     /// Version of the file in which they had the digest, and one in which they had not; 0 is none.
     proven: AtomicU64,
     refuted: AtomicU64,
+    /// True once it was told that they are not those which were published, until they are again.
+    is_told: AtomicBool,
 }
 
 /// Result of a look at a content of the store.
@@ -141,14 +160,22 @@ impl StoredContent {
     pub(crate) fn new(file: &Arc<StoredFile>, offset: u64, size: u64, sha256: Digest) -> Option<Arc<Self>> {
         let (begin, end) = (usize::try_from(offset).ok()?, usize::try_from(offset.checked_add(size)?).ok()?);
         let bytes = (begin <= end && end <= file.bytes.len()).then(|| file.bytes.slice(begin..end))?;
-        let (file, proven, refuted) = (Arc::clone(file), AtomicU64::new(0), AtomicU64::new(0));
-        Some(Arc::new(Self { file, bytes, sha256, proven, refuted }))
+        Some(Arc::new(Self::unproven(Arc::clone(file), bytes, sha256)))
     }
 
     /// Content that cannot be had now: its file is missing, say.
     fn lost(path: &Path, sha256: Digest) -> Arc<Self> {
-        let (file, proven, refuted) = (StoredFile::lost(path), AtomicU64::new(0), AtomicU64::new(0));
-        Arc::new(Self { file, bytes: Bytes::new(), sha256, proven, refuted })
+        Arc::new(Self::unproven(StoredFile::lost(path), Bytes::new(), sha256))
+    }
+
+    fn unproven(file: Arc<StoredFile>, bytes: Bytes, sha256: Digest) -> Self {
+        let (proven, refuted, is_told) = Default::default();
+        Self { file, bytes, sha256, proven, refuted, is_told }
+    }
+
+    /// True at the first call since they were last proven: a fault is told once, not to each agent that asks.
+    pub(crate) fn is_news(&self) -> bool {
+        !self.is_told.swap(true, Relaxed)
     }
 
     /// Digest that the bytes have to have.
@@ -179,6 +206,9 @@ impl StoredContent {
     fn hash(&self, version: u64) -> Proof {
         let holds = Digest::of(&self.bytes) == self.sha256 && !is_broken(&self.bytes);
         if holds { &self.proven } else { &self.refuted }.store(version, Relaxed);
+        if holds {
+            self.is_told.store(false, Relaxed);
+        }
         if holds { Proof::Holds } else { Proof::Refuted }
     }
 
@@ -238,7 +268,9 @@ impl<'a> Contents<'a> {
                 (self.published.release_path(&id).join("pack"), *offset)
             }
         };
-        if let Some(known) = self.known.get(&sha256) {
+        // The same bytes may lie at two places, of which one is damaged.
+        let is_it = |known: &&Arc<StoredContent>| known.file.path == path || known.known() != Ok(Proof::Gone);
+        if let Some(known) = self.known.get(&sha256).filter(is_it) {
             return Ok((known.bytes.clone(), Some(Arc::clone(known))));
         }
         let proven = self.former.and_then(|former| former.get(&sha256));

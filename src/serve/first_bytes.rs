@@ -27,6 +27,8 @@ pub struct Watched {
     /// Milliseconds from `started` to the last byte written, or to the beginning.
     moved: AtomicU64,
     blocked: AtomicBool,
+    /// True while an answer is made that takes time: the other side keeps nobody waiting.
+    works: AtomicBool,
     /// False once a request was refused: what follows is its body.
     remembers: AtomicBool,
     /// Bytes that came and were not answered yet.
@@ -44,6 +46,7 @@ impl Watched {
             received: AtomicU64::new(0),
             moved: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
+            works: AtomicBool::new(false),
             remembers: AtomicBool::new(true),
             unanswered: Mutex::new(Vec::new()),
             seat,
@@ -59,7 +62,21 @@ impl Watched {
     /// When the other side has kept us waiting too long: for its request, or for room to write.
     pub fn deadline(&self, head: Duration, stall: Duration) -> Instant {
         let patience = if self.blocked.load(Ordering::Relaxed) { stall } else { head };
+        if self.works.load(Ordering::Relaxed) {
+            return Instant::now() + patience;
+        }
         self.started + Duration::from_millis(self.moved.load(Ordering::Relaxed)) + patience
+    }
+
+    /// Begins an answer that takes time, until the value is dropped; then the other side's time begins anew.
+    pub(crate) fn work(&self) -> WorkingAnswer<'_> {
+        self.works.store(true, Ordering::Relaxed);
+        WorkingAnswer(self)
+    }
+
+    fn note_moved(&self) {
+        let now = self.started.elapsed().as_millis();
+        self.moved.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Bytes that came and were not answered.
@@ -124,10 +141,19 @@ impl Watched {
 
     fn wrote(&self, wrote: &Poll<io::Result<usize>>) {
         if wrote.is_ready() {
-            let now = self.started.elapsed().as_millis();
-            self.moved.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
+            self.note_moved();
         }
         self.blocked.store(wrote.is_pending(), Ordering::Relaxed);
+    }
+}
+
+/// Answer in the making that takes time.
+pub(crate) struct WorkingAnswer<'a>(&'a Watched);
+
+impl Drop for WorkingAnswer<'_> {
+    fn drop(&mut self) {
+        self.0.note_moved();
+        self.0.works.store(false, Ordering::Relaxed);
     }
 }
 

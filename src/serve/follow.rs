@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_millis(200);
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Follows the pointers on a thread of its own: a publish reaches agents within a fraction of a
-/// second. While something cannot be loaded the former sets stay, and it is tried again.
+/// second. What cannot be loaded is tried again, and nothing else waits for it.
 pub(crate) fn follow(service: Arc<Server>, plan: ServePlan, tls: Option<Arc<Tls>>) -> Result<(), Fault> {
     let run = move || {
         let (mut pause, mut breaks, mut told) = (LOOK, mapped::breaks(), Vec::new());
@@ -40,7 +40,7 @@ pub(crate) fn follow(service: Arc<Server>, plan: ServePlan, tls: Option<Arc<Tls>
             let is_outdated = service.is_outdated.swap(false, Ordering::Relaxed);
             let (is_current, is_whole) = look(&service.published, &plan, &index);
             if is_current && is_whole && broken == breaks && !is_outdated {
-                (pause, told) = (LOOK, Vec::new());
+                pause = LOOK;
                 continue;
             }
             breaks = broken;

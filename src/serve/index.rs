@@ -14,7 +14,8 @@ use super::content::{Contents, Proof, StoredContent};
 use super::freshness::FeedState;
 use super::plan::ServePlan;
 use super::published::{Published, TUF};
-use crate::set::{BytesPlace, CurrentSet, SetMember, sums};
+use crate::set::{BytesPlace, CurrentSet, Set, SetMember, sums};
+use crate::tree::TreeFile;
 use base::{Digest, Fault, Timestamp};
 use bundle::ReleaseId;
 use guard::Guard;
@@ -96,13 +97,24 @@ impl Index {
         let mut contents = Contents::new(published, former.map(|former| &former.contents));
         for channel in &plan.channels {
             let shown = former.and_then(|former| former.shown(&channel.name));
-            let current =
-                published.newest(&channel.name).and_then(|newest| not_back(published, &channel.name, newest, shown));
+            let newest = published.newest(&channel.name);
+            let current = newest.and_then(|newest| not_lost(published, &channel.name, newest, shown));
             let current = current.unwrap_or_else(|fault| {
-                faults.push((fault, format!("the channel {} shows what it did", channel.name)));
+                let effect =
+                    if shown.is_some() { "keeps serving the set that it served before" } else { "serves nothing" };
+                faults.push((fault, format!("the channel {} {effect}", channel.name)));
                 shown
             });
-            match Self::load_channel(&mut contents, plan, &channel.name, current, now) {
+            let set = current.map(|current| {
+                let served = former.filter(|_| shown == Some(current));
+                served
+                    .and_then(|former| former.set_of(&channel.name, current))
+                    .map_or_else(|| published.set(&channel.name, current), Ok)
+            });
+            let set = set.transpose();
+            let loaded =
+                set.and_then(|set| Self::load_channel(&mut contents, plan, &channel.name, current.zip(set), now));
+            match loaded {
                 Ok(part) => {
                     part.paths.into_iter().for_each(|(path, item)| join(&mut index.paths, path, item));
                     part.blobs.into_iter().for_each(|(digest, item)| join(&mut index.blobs, digest, item));
@@ -138,6 +150,12 @@ impl Index {
         self.channels.iter().find(|(name, _)| name == channel).map(|(_, current)| *current)
     }
 
+    /// Set that the index shows, as it was read: its file may have been damaged since, and what is served stays served.
+    fn set_of(&self, channel: &str, current: CurrentSet) -> Option<(Vec<u8>, Set)> {
+        let item = self.paths.get(&release_path(channel))?;
+        Published::read_set(channel, current, item.bytes.to_vec())
+    }
+
     /// Recogniser of submission clients, by the list that ships and the published one.
     pub fn published_guard(&self, plan: &ServePlan) -> Result<Guard, Fault> {
         let item = plan.settings.endpoints.as_ref().and_then(|path| self.get(&format!("/{path}")));
@@ -152,20 +170,20 @@ impl Index {
     pub fn guard_of(published: &Published, plan: &ServePlan, now: Timestamp) -> Result<Guard, Fault> {
         let channel = plan.settings.endpoints.as_ref().and_then(|path| Some(path.split_once('/')?.0));
         let Some(channel) = channel else { return Guard::shipped() };
-        let current = published.newest(channel)?;
-        Self::load_channel(&mut Contents::new(published, None), plan, channel, current, now)?.published_guard(plan)
+        let Some(current) = published.newest(channel)? else { return Guard::shipped() };
+        let shown = Some((current, published.set(channel, current)?));
+        Self::load_channel(&mut Contents::new(published, None), plan, channel, shown, now)?.published_guard(plan)
     }
 
     fn load_channel(
         contents: &mut Contents<'_>,
         plan: &ServePlan,
         channel: &str,
-        current: Option<CurrentSet>,
+        shown: Option<(CurrentSet, (Vec<u8>, Set))>,
         now: Timestamp,
     ) -> Result<Self, Fault> {
-        let (mut index, published) = (Self::empty()?, contents.published);
-        let Some(current) = current else { return Ok(index) };
-        let (bytes, set) = published.set(channel, current)?;
+        let mut index = Self::empty()?;
+        let Some((current, (bytes, set))) = shown else { return Ok(index) };
         let mut dates: HashMap<Timestamp, HeaderValue> = HashMap::new();
         let known = plan.channels.iter().find(|it| it.name == channel);
         let Some(known) = known else { return Ok(index) };
@@ -201,7 +219,7 @@ impl Index {
             join(&mut index.blobs, file.sha256, Arc::clone(&item));
             index.paths.insert(format!("/{channel}/{}", file.path), item);
         }
-        index.add(format!("/-/channels/{channel}/release.json"), (bytes.into(), None), set.published);
+        index.add(release_path(channel), (bytes.into(), None), set.published);
         for member in &set.releases {
             index.add_evidence(contents, member, set.published);
         }
@@ -225,11 +243,11 @@ impl Index {
     /// The repository for TUF clients.
     fn add_tree(&mut self, contents: &mut Contents<'_>, former: Option<&Self>) -> Result<(), Fault> {
         let published = contents.published;
-        let current = not_back(published, TUF, published.newest(TUF)?, former.and_then(|former| former.tree))?;
+        let current = not_lost(published, TUF, published.newest(TUF)?, former.and_then(|former| former.tree))?;
         let Some(current) = current else { return Ok(()) };
         let tree = published.tree_of(current)?;
         for (name, kept) in &tree.targets {
-            let Some(audience) = self.audience_of(name, kept.sha256) else { continue };
+            let Some(audience) = self.audience_of(name, kept) else { continue };
             let found = contents.find(kept.sha256, kept.size, &kept.place)?;
             self.audience = audience;
             self.add(format!("/-/tuf/targets/{name}"), found, tree.made);
@@ -244,17 +262,23 @@ impl Index {
 
     /// For whom a target is there: as the channels have its bytes, or its feed, where they have moved on since the
     /// repository was made. Nobody, where no channel has either; what the relay says itself is for everybody.
-    fn audience_of(&self, name: &str, digest: Digest) -> Option<Audience> {
-        if let Some(item) = self.blobs.get(&digest) {
+    fn audience_of(&self, name: &str, kept: &TreeFile) -> Option<Audience> {
+        if let Some(item) = self.blobs.get(&kept.sha256) {
             return Some(item.audience.clone());
         }
+        let widest = |feeds: &mut dyn Iterator<Item = &Arc<FeedState>>| {
+            feeds.max_by_key(|feed| (feed.name.len(), feed.audience.is_everybody())).map(|feed| feed.audience.clone())
+        };
+        if let Some((feed, _)) = kept.release.as_deref().and_then(|id| id.split_once('/')) {
+            return widest(&mut self.feeds.iter().filter(|known| *known.name == *feed));
+        }
+        // A tree of an earlier version says the feed in the target's name alone.
         let (_, name) = name.split_once('.')?;
         if matches!(name, "relay--notice.json" | "relay--checkpoint") {
             return Some(Audience::default());
         }
         let is_of = |feed: &&Arc<FeedState>| name.strip_prefix(&*feed.name).is_some_and(|rest| rest.starts_with("--"));
-        let feeds = self.feeds.iter().filter(is_of);
-        feeds.max_by_key(|feed| (feed.name.len(), feed.audience.is_everybody())).map(|feed| feed.audience.clone())
+        widest(&mut self.feeds.iter().filter(is_of))
     }
 
     fn add(&mut self, path: String, (bytes, stored): (Bytes, Option<Arc<StoredContent>>), modified: Timestamp) {
@@ -294,9 +318,14 @@ impl Index {
     }
 }
 
-/// Set that a channel is to show, unless its pointer is gone while it shows one: what a pointer names is older or newer by the log
-/// alone, which [`Published::newest`] has asked. Fault: the pointer is gone.
-fn not_back(
+/// Path at which a channel's set is served.
+fn release_path(channel: &str) -> String {
+    format!("/-/channels/{channel}/release.json")
+}
+
+/// Set to show. Fault: the channel shows one, and its pointer is gone. Whether a pointer is the newest, [`Published::newest`]
+/// has checked.
+fn not_lost(
     published: &Published,
     channel: &str,
     newest: Option<CurrentSet>,

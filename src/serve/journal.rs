@@ -8,7 +8,6 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,6 +15,8 @@ use base::{Digest, Fault, Timestamp, durable};
 use rustix::fs::{FlockOperation, flock};
 use sandbox::report::SelfTest;
 use serde::{Deserialize, Serialize};
+
+use super::seats::SeatHolder;
 
 /// Longest line the keeper believes, in bytes.
 pub const LONGEST_LINE: usize = 16 << 10;
@@ -180,13 +181,8 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Network of the agent, as a number: its address, or of IPv6 the network, within which addresses are the agent's to
-    /// choose.
-    pub fn network(&self) -> u128 {
-        match self.agent.parse() {
-            Ok(IpAddr::V6(address)) => address.to_bits() >> 64,
-            Ok(IpAddr::V4(address)) => u128::from(address.to_bits()) << 64,
-            Err(_) => u128::MAX,
-        }
+    /// Agent, as seats and budgets tell one from another; nothing where its address is none.
+    pub fn holder(&self) -> Option<SeatHolder> {
+        Some(SeatHolder::of(self.certificate.as_deref(), self.agent.parse().ok()?))
     }
 }

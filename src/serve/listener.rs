@@ -141,21 +141,19 @@ async fn accept(listener: TcpListener, mut entrance: ListenerContext) {
 /// Serves a connection on a seat of its agent; where none is free, or nothing is served, what comes is recorded.
 fn admit(stream: TcpStream, agent: SocketAddr, entrance: ListenerContext) {
     let (service, holder) = (Arc::clone(&entrance.service), SeatHolder::at(agent.ip()));
-    let is_tls = entrance.tls.is_some();
-    let ending = if entrance.tripwire {
-        Ending::Tripwire
-    } else {
-        if let Some(seat) = service.seats.take(holder.clone(), service.seats_each) {
-            let seat = Arc::new(seat);
-            // Boxed: held beside the wait for the seat's end, it would take its room twice.
-            let work = Box::pin(greet(stream, agent, entrance, Arc::clone(&seat)));
-            drop(tokio::spawn(async move { seat.hold(work).await }));
-            return;
-        }
+    let (is_tls, is_tripwire) = (entrance.tls.is_some(), entrance.tripwire);
+    let seat = if is_tripwire { None } else { service.seats.take(holder.clone(), service.seats_each) };
+    if let Some(seat) = seat.map(Arc::new) {
+        // Boxed: held beside the wait for the seat's end, it would take its room twice.
+        let work = Box::pin(greet(stream, agent, entrance, Arc::clone(&seat)));
+        tokio::spawn(async move { seat.hold(work).await });
+        return;
+    }
+    let ending = if is_tripwire { Ending::Tripwire } else { Ending::TurnedAway };
+    if ending == Ending::TurnedAway {
         service.counts.turned_away.fetch_add(1, Relaxed);
         debug!(agent = %agent.ip(), "a connection from {} was turned away: too many are open", agent.ip());
-        Ending::TurnedAway
-    };
+    }
     // None of these seats is ever at work: one can always be given up.
     let Some(seat) = service.unserved.take(holder, unserved::SEATS_EACH) else { return };
     let work = Box::pin(unserved::run(service, stream, agent, (ending, is_tls)));

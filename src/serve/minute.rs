@@ -146,12 +146,9 @@ fn length(attempt: &Attempt) -> usize {
     if attempt.label == FOREIGN_LOOK_UP { 0 } else { uncut_length(&attempt.target) + name }
 }
 
-/// Key of an agent: the name of its certificate, else its network.
+/// Key of an agent.
 fn agent_key(attempt: &Attempt, hasher: &RandomState) -> u64 {
-    match &attempt.certificate {
-        Some(name) => hasher.hash_one((0_u8, name)),
-        None => hasher.hash_one((1_u8, attempt.network())),
-    }
+    hasher.hash_one(attempt.holder())
 }
 
 /// Key of what was asked for: label, name, method and target with its query. Names that show nothing are one.

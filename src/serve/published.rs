@@ -129,17 +129,17 @@ impl Published {
     /// The bytes of a set file, proven to be those that the channel was switched to, and the set.
     pub fn set(&self, channel: &str, current: CurrentSet) -> Result<(Vec<u8>, Set), Fault> {
         let path = self.set_path(channel, current.generation);
-        let bytes = durable::read(&path, LONGEST)?;
-        let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
-        if Digest::of(&bytes) != current.set {
-            return Err(damaged("it is not the set that was published"));
-        }
-        let set: Set = serde_json::from_slice(&bytes).map_err(|_| damaged("it cannot be read"))?;
-        if set.format == FORMAT && set.channel == channel {
-            Ok((bytes, set))
-        } else {
-            Err(damaged("it is a set of another channel or another format"))
-        }
+        let what = "it is not the set that was published";
+        let damaged = || Fault::damaged(path.to_string_lossy(), what);
+        Self::read_set(channel, current, durable::read(&path, LONGEST)?).ok_or_else(damaged)
+    }
+
+    /// Set in these bytes; `None` if they are not those that the channel was switched to.
+    pub(crate) fn read_set(channel: &str, current: CurrentSet, bytes: Vec<u8>) -> Option<(Vec<u8>, Set)> {
+        let set =
+            || serde_json::from_slice(&bytes).ok().filter(|set: &Set| set.format == FORMAT && set.channel == channel);
+        let set = (Digest::of(&bytes) == current.set).then(set).flatten()?;
+        Some((bytes, set))
     }
 
     /// The releases of a set. Its files, of which there may be a hundred thousand, are passed over.

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,14 +14,14 @@ use hyper::{Method, StatusCode};
 use super::Server;
 use super::freshness::FeedState;
 use super::peer::Peer;
-use super::seats::network;
+use super::seats::SeatHolder;
 use crate::journal::{Journal, Pull};
 use base::error::IoContext as _;
 use base::{Fault, Timestamp, quoted};
 
 /// Agents, programs and feeds told apart within a minute; more are not recorded.
 const KINDS: usize = 4096;
-/// The same of one network: whatever addresses it has, it leaves room for others.
+/// The same of one agent, or network without certificates: whatever addresses it has, it leaves room for others.
 const KINDS_EACH: usize = KINDS / 4;
 /// From so many on, programs are not told apart any more: their names are the agents' to choose.
 const CROWD: usize = KINDS / 2;
@@ -40,16 +39,16 @@ pub struct Pulls {
     pub dropped: AtomicU64,
 }
 
-/// Pulls by agent, program and feed, and how many kinds of them each network has.
+/// Pulls by agent, program and feed, and how many kinds of them each agent has.
 #[derive(Default)]
 struct Seen {
     pulls: HashMap<u64, SeenPulls>,
-    networks: HashMap<IpAddr, usize>,
+    holders: HashMap<SeatHolder, usize>,
 }
 
 /// Pulls of one agent and feed.
 struct SeenPulls {
-    network: IpAddr,
+    holder: SeatHolder,
     pull: Pull,
     told: Option<Instant>,
 }
@@ -96,9 +95,9 @@ impl Pulls {
         let key = |program| self.hasher.hash_one((peer.agent.ip(), &peer.certificate, program, &feed.name));
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut program, mut key) = (program, key(program));
-        let network = network(peer.agent.ip());
-        let Seen { pulls, networks } = &mut *seen;
-        let kinds = networks.get(&network).copied().unwrap_or_default();
+        let holder = SeatHolder::of(peer.certificate.as_deref(), peer.agent.ip());
+        let Seen { pulls, holders } = &mut *seen;
+        let kinds = holders.get(&holder).copied().unwrap_or_default();
         if (pulls.len() >= CROWD || kinds >= KINDS_EACH / 2) && !pulls.contains_key(&key) {
             program = b"(many)";
             key = self.hasher.hash_one((peer.agent.ip(), &peer.certificate, program, &feed.name));
@@ -108,9 +107,9 @@ impl Pulls {
             return;
         }
         let SeenPulls { pull, .. } = pulls.entry(key).or_insert_with(|| {
-            networks.insert(network, kinds + 1);
+            holders.insert(holder.clone(), kinds + 1);
             SeenPulls {
-                network,
+                holder,
                 pull: Pull {
                     id: 0,
                     pulled: answered.now,
@@ -140,9 +139,9 @@ impl Pulls {
     fn due(&self, all: bool) -> Vec<Pull> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut due = Vec::new();
-        let Seen { pulls, networks } = &mut *seen;
-        networks.clear();
-        pulls.retain(|_, SeenPulls { network, pull, told }| {
+        let Seen { pulls, holders } = &mut *seen;
+        holders.clear();
+        pulls.retain(|_, SeenPulls { holder, pull, told }| {
             let rested = told.is_none_or(|told| told.elapsed() >= MINUTE);
             if pull.count > 0 && (rested || all) {
                 due.push(pull.clone());
@@ -152,7 +151,7 @@ impl Pulls {
                 // Whoever did not come for a minute is told at once when they come again.
                 return false;
             }
-            *networks.entry(*network).or_default() += 1;
+            *holders.entry(holder.clone()).or_default() += 1;
             true
         });
         due

@@ -11,7 +11,7 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use super::Server;
 use super::first_bytes::{Watched, alien, head_end};
 use super::peer::{Peer, attempt, sni_of};
-use super::request::{LocalNames, is_own, missing, without_port};
+use super::request::{LocalNames, is_own, missing, single_slashes, without_port};
 use crate::journal::Attempt;
 use guard::{Guard, Label, ShownRequest};
 
@@ -56,8 +56,8 @@ impl Ending {
     }
 }
 
-/// UnansweredRecorder of a connection's evidence: when the connection ends, in whatever way, the request that was refused is
-/// recorded, and what was not answered.
+/// Recorder of what a connection left unanswered: when the connection ends, in whatever way, it records the request that was
+/// refused, or else what was not answered.
 pub(crate) struct UnansweredRecorder<'a> {
     pub service: &'a Server,
     pub peer: &'a Peer,
@@ -168,6 +168,7 @@ impl Shown<'_> {
             None => (None, target),
         };
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let path = single_slashes(path.into());
         // Of several names the one that is known counts: no other can hide it.
         let hosts = head.headers.get_all(header::HOST).iter().filter_map(|host| host.to_str().ok());
         let asked: Vec<&str> = authority.into_iter().chain(hosts).collect();
@@ -178,9 +179,9 @@ impl Shown<'_> {
         let has_length = !text(header::CONTENT_LENGTH).bytes().all(|b| b == b'0');
         let has_body = has_length || head.headers.contains_key(header::TRANSFER_ENCODING);
         let is_download = matches!(method, "GET" | "HEAD") && known.is_none() && !has_body;
-        let ask = ShownRequest { method, foreign: known, path, query, content_type: text(header::CONTENT_TYPE) };
+        let ask = ShownRequest { method, foreign: known, path: &path, query, content_type: text(header::CONTENT_TYPE) };
         let endpoint =
-            known.and_then(|name| self.guard.host(name)).or_else(|| missing(path, &head.headers, self.guard));
+            known.and_then(|name| self.guard.host(name)).or_else(|| missing(&path, &head.headers, self.guard));
         let label = endpoint.or_else(|| match self.ending {
             Ending::Tripwire => (method == "CONNECT").then(|| Label::new("proxy-connect", true)),
             _ => (!is_download).then(|| self.guard.label(ask, |name| head.headers.contains_key(name))),

@@ -37,10 +37,11 @@ pub fn decide<'a, B>(request: &'a Request<B>, place: &LocalNames, guard: &Guard)
     let host = headers.get(header::HOST).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let asked = uri.authority().map(|a| Cow::Borrowed(a.as_str())).or(host);
     let foreign = asked.as_deref().map(without_port).filter(|name| !is_own(name, place));
+    let shown_path = single_slashes(uri.path().into());
     let ask = ShownRequest {
         method: method.as_str(),
         foreign,
-        path: uri.path(),
+        path: &shown_path,
         query: uri.query().unwrap_or_default(),
         content_type: text(header::CONTENT_TYPE),
     };
@@ -71,7 +72,7 @@ pub fn decide<'a, B>(request: &'a Request<B>, place: &LocalNames, guard: &Guard)
         return RequestDecision::Refuse(StatusCode::BAD_REQUEST, Label::new("no-host", false));
     }
     // R9, R10: the query does not choose the file; the path is decoded once. Several slashes are one.
-    let Some(path) = lookup_path(uri.path()) else {
+    let Some(path) = decode(uri.path()).map(single_slashes) else {
         return RequestDecision::Refuse(StatusCode::BAD_REQUEST, Label::new("path-encoding", false));
     };
     // R22: files are served whatever headers come along; only what is not there is looked at for
@@ -106,17 +107,15 @@ pub fn is_own(name: &str, place: &LocalNames) -> bool {
         || place.names.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
-/// The path that is looked up: decoded once, and with one slash where several stand. Stock clients join a base that ends in
-/// a slash with a path that begins with one. `None` if it cannot be decoded.
-fn lookup_path(path: &str) -> Option<Cow<'_, str>> {
-    let path = decode(path)?;
+/// Path with one slash where several stand: stock clients join a base that ends in a slash with a path that begins with one.
+pub(crate) fn single_slashes(path: Cow<'_, str>) -> Cow<'_, str> {
     if !path.contains("//") {
-        return Some(path);
+        return path;
     }
     let mut single = path.into_owned();
     let mut before = None;
     single.retain(|character| before.replace(character) != Some('/') || character != '/');
-    Some(Cow::Owned(single))
+    Cow::Owned(single)
 }
 
 /// Percent-decodes a path once (RFC 3986, section 2.1); `None` if it is not UTF-8 then, or broken.

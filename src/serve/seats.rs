@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// SeatHolder of seats of a server for agents.
+/// Holder of seats: one agent, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SeatHolder {
     /// Agent by the name in its certificate, which was verified.
@@ -21,9 +21,14 @@ pub enum SeatHolder {
 }
 
 impl SeatHolder {
-    /// SeatHolder of what comes from an address.
+    /// Holder of what comes from an address.
     pub fn at(address: IpAddr) -> Self {
         Self::Network(network(address))
+    }
+
+    /// Holder of what comes from an address, on a connection with this verified certificate.
+    pub fn of(certificate: Option<&str>, address: IpAddr) -> Self {
+        certificate.map_or_else(|| Self::at(address), |name| Self::Certificate(name.to_owned()))
     }
 }
 

@@ -106,7 +106,7 @@ fn expected(command: &Command) -> Expected<'_> {
 fn run(relay: RelayArgs, sockets: Sockets) -> Result<Ended, Error> {
     if let Some(service) = started_by_hand(&relay.command)
         && sockets.is_empty()
-        && attended::is_at_terminal()
+        && attended::holds_terminal()
     {
         return attended::attend(service);
     }

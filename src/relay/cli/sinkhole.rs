@@ -4,17 +4,16 @@
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::Signal;
 use tokio::process::Child;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{args, selftest};
+use crate::processes::attended::StopSignals;
 use crate::processes::sockets::{LookUps, Sockets};
 use crate::processes::stderr::StderrRelay;
 use crate::rights::ProcessRole;
@@ -24,7 +23,7 @@ use crate::state::State;
 use base::error::IoContext as _;
 use base::{Error, Fault};
 use config::Config;
-use sandbox::worker::{end_with, our_id, ourselves, start_awaited, stop};
+use sandbox::worker::{end_with, our_id, ourselves, start_awaited};
 use terminal::Ended;
 use terminal::diagnostics::LogArgs;
 use terminal::relayed::{ServiceLines, Speaker};
@@ -46,22 +45,17 @@ pub(crate) fn run(state: &State, args: &args::SinkholeArgs, log: LogArgs, socket
         .into());
     }
     let look_ups = if sockets.is_empty() { bind_all(&config)? } else { sockets.look_ups()? };
-    let ended = supervise(state.root(), log, look_ups)?;
-    match (ended.code().and_then(|code| u8::try_from(code).ok()), ended.signal()) {
-        (Some(code), _) => Ok(Ended::As(code)),
-        (None, signal) => Err(Fault::Killed { role: "sinkhole", signal: signal.unwrap_or_default() }.into()),
-    }
+    supervise(state.root(), log, look_ups)
 }
 
 /// Starts a UDP forwarder for each UDP socket, and the resolver, and waits for that. A signal to this process stops the
 /// resolver in order; the forwarders end after it, however it ended.
-fn supervise(root: &Path, log: LogArgs, (packets, listeners): LookUps) -> Result<ExitStatus, Fault> {
+fn supervise(root: &Path, log: LogArgs, (packets, listeners): LookUps) -> Result<Ended, Error> {
     let resolver = Path::new("the resolver");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().during("wait for", resolver)?;
     let stderr = StderrRelay::default();
     let ended = runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt()).during("wait for", resolver)?;
-        let mut terminate = signal(SignalKind::terminate()).during("wait for", resolver)?;
+        let mut signals = StopSignals::listen().during("wait for", resolver)?;
         let (mut forwarders, mut addresses, mut ends) = (Vec::new(), Vec::new(), Vec::new());
         for (address, socket) in packets {
             let (forwarder, end) = start_forwarder(root, socket, &stderr)?;
@@ -86,23 +80,15 @@ fn supervise(root: &Path, log: LogArgs, (packets, listeners): LookUps) -> Result
         stderr.attach(&mut command, Speaker::Service(Arc::new(ServiceLines::new("sinkhole"))))?;
         let mut child = start_awaited(command)?;
         drop(ends);
-        let ended = loop {
-            tokio::select! {
-                ended = child.wait() => break ended.during("wait for", resolver),
-                _ = interrupt.recv() => stop(&child),
-                _ = terminate.recv() => stop(&child),
-            }
-        };
+        let ended = signals.wait_for(&mut child, "sinkhole").await;
         for forwarder in &mut forwarders {
             // One that cannot be ended now ends with this process.
             let _ = forwarder.kill().await;
         }
         ended
     });
-    if ended.is_ok() {
-        // All of them are gone, and what they said last is shown.
-        stderr.finish();
-    }
+    // All of them are gone, or end with this process; what they said last is shown.
+    stderr.finish();
     ended
 }
 

@@ -66,7 +66,7 @@ pub fn drain(folder: &Path, log: &mut Log, now: Timestamp, full: u64) -> Result<
 fn source(event: &Event) -> String {
     match event {
         Event::Attempt(attempt) => {
-            format!("{:?} {:x} {}", attempt.certificate, attempt.network(), attempt.label)
+            format!("{:?} {}", attempt.holder(), attempt.label)
         }
         _ => event.kind().to_owned(),
     }

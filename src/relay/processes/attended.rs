@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::process::Child;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::stderr::StderrRelay;
 use base::error::IoContext as _;
@@ -17,8 +18,48 @@ use sandbox::worker::{ourselves_again, start_awaited, stop};
 use terminal::Ended;
 use terminal::relayed::{ServiceLines, Speaker};
 
-/// True if this process holds a terminal.
-pub(crate) fn is_at_terminal() -> bool {
+/// Signals by which a person or an init system asks for the end; that of a closed terminal is one.
+pub(crate) struct StopSignals([Signal; 3]);
+
+impl StopSignals {
+    /// Takes them from now on: none ends this process by itself.
+    pub(crate) fn listen() -> io::Result<Self> {
+        let [terminate, interrupt, hangup] =
+            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+        Ok(Self([terminate?, interrupt?, hangup?]))
+    }
+
+    /// Waits for one.
+    pub(crate) async fn recv(&mut self) {
+        let Self([terminate, interrupt, hangup]) = self;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+
+    /// Waits for the end of a service, which each signal asks to stop in order.
+    pub(crate) async fn wait_for(&mut self, child: &mut Child, name: &'static str) -> Result<Ended, Error> {
+        let mut is_stopped = false;
+        let ended = loop {
+            tokio::select! {
+                ended = child.wait() => break ended.during("wait for", Path::new(name))?,
+                () = self.recv() => stop(child),
+            }
+            is_stopped = true;
+        };
+        match (ended.code().and_then(|code| u8::try_from(code).ok()), ended.signal()) {
+            (Some(code), _) => Ok(Ended::As(code)),
+            // One that may be stopped at any moment does not wait for the signal.
+            (None, _) if is_stopped => Ok(Ended::Well),
+            (None, signal) => Err(Fault::Killed { role: name, signal: signal.unwrap_or_default() }.into()),
+        }
+    }
+}
+
+/// True if this process holds a terminal, for input or for output.
+pub(crate) fn holds_terminal() -> bool {
     io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal()
 }
 
@@ -28,34 +69,16 @@ pub(crate) fn attend(name: &'static str) -> Result<Ended, Error> {
     let what = Path::new(name);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().during("wait for", what)?;
     let stderr = StderrRelay::default();
-    let (ended, is_stopped) = runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt()).during("wait for", what)?;
-        let mut terminate = signal(SignalKind::terminate()).during("wait for", what)?;
-        let mut hangup = signal(SignalKind::hangup()).during("wait for", what)?;
+    let ended = runtime.block_on(async {
+        let mut signals = StopSignals::listen().during("wait for", what)?;
         let mut command = ourselves_again();
         command.stdin(Stdio::null());
         if io::stdout().is_terminal() {
             command.stdout(Stdio::null());
         }
         stderr.attach(&mut command, Speaker::Service(Arc::new(ServiceLines::new(name))))?;
-        let mut child = start_awaited(command)?;
-        let mut is_stopped = false;
-        loop {
-            tokio::select! {
-                ended = child.wait() => break ended.during("wait for", what).map(|ended| (ended, is_stopped)),
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-            is_stopped = true;
-            stop(&child);
-        }
-    })?;
+        signals.wait_for(&mut start_awaited(command)?, name).await
+    });
     stderr.finish();
-    match (ended.code().and_then(|code| u8::try_from(code).ok()), ended.signal()) {
-        (Some(code), _) => Ok(Ended::As(code)),
-        // One that may be stopped at any moment does not wait for the signal.
-        (None, _) if is_stopped => Ok(Ended::Well),
-        (None, signal) => Err(Fault::Killed { role: name, signal: signal.unwrap_or_default() }.into()),
-    }
+    ended
 }

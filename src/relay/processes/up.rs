@@ -14,10 +14,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::process::Child;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 use tracing::{error, info, warn};
 
+use super::attended::StopSignals;
 use super::stderr::StderrRelay;
 use crate::state::State;
 use base::error::ESCAPE;
@@ -128,8 +128,7 @@ impl Supervisor<'_> {
 
     async fn keep_running(&self, config: &Config, stderr: &Lines) -> Result<Ended, Error> {
         let failed = |source| Fault::Io { operation: "supervise the services of", path: self.root.to_owned(), source };
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
+        let mut signals = StopSignals::listen().map_err(failed)?;
         let mut selftest = self.start_selftest(stderr);
         if selftest.is_some() {
             match timeout(PATIENCE, end_of(&mut selftest)).await {
@@ -149,8 +148,7 @@ impl Supervisor<'_> {
         loop {
             let is_missing = services.iter().any(|running| running.child.is_none());
             tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                () = signals.recv() => break,
                 _ = timer.tick() => match selftest {
                     Some(_) => not_ended(),
                     None => selftest = self.start_selftest(stderr),
@@ -167,6 +165,9 @@ impl Supervisor<'_> {
                     let Some(running) = services.get_mut(place) else { continue };
                     running.child = None;
                     let name = running.service.name();
+                    if ended.as_ref().is_ok_and(|status| status.code() == Some(ESCAPE.into())) {
+                        return Err(Fault::Escape(format!("the {name} found one; the lines above say which")).into());
+                    }
                     let status = ended.map_or_else(|e| e.to_string(), |status| status.to_string());
                     warn!(service = name, status, "the {name} process ended ({status}); it is started again");
                     again.as_mut().reset(Instant::now() + RESTART_PAUSE);
@@ -254,7 +255,8 @@ impl Supervisor<'_> {
             Ok(mut child) => {
                 if timeout(PATIENCE, child.wait()).await.is_err() {
                     warn!(
-                        "settling waits for another process that changes this state folder; the next settle tries again"
+                        "settling did not end within a minute and was stopped: it may wait for another process that changes this \
+                         state folder; the next settle goes on from there"
                     );
                     let _ = child.kill().await;
                 }

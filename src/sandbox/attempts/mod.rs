@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use base::Fault;
+use base::error::IoContext as _;
 use base::raw::{self, Arg};
 
 /// Decoys that were planted to be reached, so that "stopped" cannot mean "nothing there".
@@ -61,6 +63,13 @@ impl AttemptTargets {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         folder.join(format!("fresh-{}-{}-{number}", self.token, std::process::id()))
     }
+}
+
+/// Part of a name that nobody can know before: 64 random bits, in hex.
+pub(crate) fn token() -> Result<String, Fault> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(Into::into).during("read randomness from", Path::new("the kernel"))?;
+    Ok(data_encoding::HEXLOWER.encode(&bytes))
 }
 
 /// One attempt.

@@ -181,9 +181,10 @@ fn remove(made: i64, control: libc::c_long) {
     let _ = numbers(control, [made, i64::from(libc::IPC_RMID), 0]);
 }
 
-fn queue(_: &AttemptTargets) -> io::Result<()> {
-    let mut name = format!("gaprelay-selftest-{}\0", std::process::id()).into_bytes();
-    let flags = Arg::Number(i64::from(libc::O_CREAT | libc::O_RDWR));
+fn queue(targets: &AttemptTargets) -> io::Result<()> {
+    // A name that nobody could have taken before.
+    let mut name = format!("gaprelay-selftest-{}\0", targets.token).into_bytes();
+    let flags = Arg::Number(i64::from(libc::O_CREAT | libc::O_EXCL | libc::O_RDWR));
     raw::call(libc::SYS_mq_open, [Arg::Bytes(&mut name), flags, Arg::Number(0o600), NULL, NULL, NULL])?;
     raw::call(libc::SYS_mq_unlink, [Arg::Bytes(&mut name), NULL, NULL, NULL, NULL, NULL]).map(drop)
 }

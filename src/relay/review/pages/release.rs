@@ -143,8 +143,10 @@ fn verdicts(verdicts: &[Verdict], request: &PageRequest) -> Markup {
                         td { @if let Some(reason) = verdict.reason {
                             code { (reason) } ": " (reason.meaning().trim_end_matches('.'))
                             @match (&verdict.member, verdict.line) {
-                                // The archive itself is at fault: this is the cause, not a file in it.
-                                (Some(cause), _) if reason == Reason::ArchiveForm => { ": " (quoted_text(cause)) }
+                                // Of the whole file this is the cause, not a file in it.
+                                (Some(cause), _) if matches!(reason, Reason::ArchiveForm | Reason::PathClash) => {
+                                    ": " (quoted_text(cause))
+                                }
                                 (member, line) => {
                                     @if let Some(member) = member { ", in " (quoted_text(member)) }
                                     @if let Some(line) = line { ", line " (line) }
