@@ -279,6 +279,25 @@ fn a_kernel_that_lies_is_found_out_and_stops_the_role() {
     assert!(logged["findings"].to_string().contains("read a file that anybody may read"), "{logged}");
 }
 
+/// What a service finds when it is started again stops everything, as a finding of the self-test does.
+#[test]
+fn a_finding_of_one_service_stops_all() {
+    let world = World::new();
+    let (library, from) = (shim(world.dir.path(), "hostile"), world.path("from"));
+    let mut command = world.command(&["up", "--listen", "127.0.0.1:0"]);
+    command.env("LD_PRELOAD", &library).env("FAKE", "seccomp").env("FAKE_FROM", &from);
+    let server = Server::launch(&mut command);
+    fs::write(&from, b"").unwrap();
+    let serving = children(server.daemon.id(), "serve");
+    assert_eq!(serving.len(), 1);
+    for pid in serving {
+        kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
+    }
+    let (code, told) = server.daemon.ended();
+    assert_eq!(code, Some(5), "{told}");
+    assert!(told.contains("the server found one"), "{told}");
+}
+
 #[test]
 fn hostile_code_inside_each_worker_gets_nowhere() {
     let world = World::new();

@@ -198,6 +198,8 @@ fn what_is_not_a_download_is_refused_and_recorded() {
             "virustotal",
             true,
         ),
+        // However many slashes a client joins its base with.
+        (format!("POST //api//v3/files HTTP/1.1\r\n{own}Content-Length: 1\r\n\r\nx"), 405, "virustotal", true),
         (format!("GET /servers/getVersion HTTP/1.1\r\n{own}Authorization: SECRET\r\n\r\n"), 404, "misp-push", true),
         (format!("PROPFIND / HTTP/1.1\r\n{own}\r\n"), 405, "webdav", true),
         (format!("OPTIONS * HTTP/1.1\r\n{own}\r\n"), 405, "method", false),
@@ -260,7 +262,7 @@ fn what_is_not_a_download_is_refused_and_recorded() {
         }
         let words = world.relay(&["refusals", "--by", by, "--submissions"]).expect(0).out;
         // Which of them came last is a matter of a second's tick.
-        assert!(["POST /c/a.hdb by sender/1", "PUT /c/a.hdb"].iter().any(|last| words.contains(last)), "{words}");
+        assert!(["POST /c/a.hdb", "PUT /c/a.hdb"].iter().any(|last| words.contains(last)), "{words}");
         assert!(words.contains("what to do: Remove the API key") && !words.contains("foreign-name"), "{words}");
     }
     let text = serde_json::to_string(&attempts).unwrap();
@@ -736,8 +738,40 @@ fn a_file_that_was_changed_on_the_disk_is_not_sent() {
     let (code, said) = server.daemon.stop_telling();
     assert!(code == Some(0) && said.contains(&name) && said.contains("gaprelay fsck"), "{said}");
     // One that starts now does not wait for a pipe, and serves what is whole.
+    change(&pack, b"0000");
     let server = Server::start(&world, "serve");
     assert_ne!(server.get("/c/b.txt", "").status, 200);
+    for _ in 0..5 {
+        assert_eq!(server.get("/c/a.hdb", "").status, 503);
+    }
+    let (_, said) = server.daemon.stop_telling();
+    let name = base::Digest::of(HASHES).to_string();
+    assert_eq!(said.lines().filter(|line| line.contains(&name)).count(), 1, "told once: {said}");
+}
+
+/// A set that is damaged while it is served stays served, which the keeper tells, while another channel goes on; what is
+/// withdrawn from a damaged set leaves it.
+#[test]
+fn a_set_that_is_damaged_while_it_is_served_stays_served() {
+    let world = World::with_config(&CONFIG.replace("officers = 2", "officers = 1"));
+    world.publish("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")]);
+    world.publish("auto", 1, &[("c.rules", RULES, "suricata-rules")]);
+    let server = Server::start(&world, "serve");
+    let channel = world.state().join("channels/c");
+    let set = |folder: &Path| {
+        let sets = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let number =
+            |path: &Path| path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse::<u64>().ok());
+        sets.filter(|path| number(path).is_some()).max_by_key(|path| number(path)).unwrap()
+    };
+    fs::write(set(&channel), "{}").unwrap();
+    world.import(&world.bundle("two", 1, &[("d.hdb", HASHES, "clamav-hashes")])).expect(4);
+    world.decide("two/1", "officer", &world.officer, "approve").expect(4);
+    until("the other channel is served", || server.get("/two/d.hdb", "").status == 200);
+    assert_eq!(server.get("/c/a.hdb", "").body.as_bytes(), HASHES, "and what is damaged on the disk as before");
+    world.decide("feed/1", "officer", &world.officer, "withdraw");
+    until("it has left", || server.get("/c/a.hdb", "").status == 404);
+    assert_eq!(server.get("/c/c.rules", "").body.as_bytes(), RULES);
     server.stop();
 }
 
