@@ -44,6 +44,12 @@ fn each_unit_is_as_closed_as_systemd_can_make_it() {
             .replace("no network but the local syslog socket by its path,", "no network but the sockets passed,")
     };
     assert!(services.iter().all(|unit| hardening(unit) == hardening(&services[0])));
+    for unit in &services {
+        let text = fs::read_to_string(unit).unwrap();
+        // Once only, by a timer, or never again once it has found a way out.
+        let is_started_again = text.contains("\nRestart=");
+        assert_eq!(is_started_again, text.contains("\nRestartPreventExitStatus=5\n"), "{}", unit.display());
+    }
     if !has("systemd-analyze") {
         return;
     }
