@@ -3,8 +3,8 @@
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::hash::{BuildHasher as _, RandomState};
-use std::io::{self, Read, Seek as _, SeekFrom, Write};
+use std::hash::{BuildHasher as _, DefaultHasher, Hasher as _, RandomState};
+use std::io::{self, BufWriter, Read, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::digest::Hasher;
@@ -54,9 +54,9 @@ pub fn copy_proven(mut from: impl Read, to: &mut impl Write, digest: Digest) -> 
 /// Length of the pieces in which a [`ProvenFile`] is read.
 const PIECE: usize = 256 << 10;
 
-/// File, or a part of one, that is read in places, more than once. It is read whole first, to show its digest; each piece is
-/// compared then with what was read, by a hash under a key that nobody knows but this value (SipHash), and is in memory
-/// while it is read.
+/// File, or a part of one, that is read in places, more than once. It is read whole first, to show its digest, or was written
+/// by a [`ProvenWriter`]; each piece is compared then with what was read or written, by a hash under a key that nobody knows
+/// but this process (SipHash), and is in memory while it is read.
 pub struct ProvenFile {
     path: PathBuf,
     file: File,
@@ -88,7 +88,7 @@ impl ProvenFile {
         file.seek(SeekFrom::Start(begin)).during("read", path)?;
         while read_piece(&file, most - length, &mut piece).during("read", path)? {
             hasher.update(&piece);
-            pieces.push(key.hash_one(&piece));
+            pieces.push(hash_of(&key, &piece));
             length += piece.len() as u64;
         }
         let proven =
@@ -113,7 +113,7 @@ impl ProvenFile {
                 let start = offset - begin as u64;
                 (&self.file).seek(SeekFrom::Start(self.begin.saturating_add(start))).during("read", &self.path)?;
                 read_piece(&self.file, self.length.saturating_sub(start), piece).during("read", &self.path)?;
-                if self.hashes.get(number) != Some(&self.key.hash_one(&*piece)) {
+                if self.hashes.get(number) != Some(&hash_of(&self.key, piece)) {
                     return Err(self.differs());
                 }
                 *at = Some(number);
@@ -133,6 +133,88 @@ impl ProvenFile {
     fn differs(&self) -> Fault {
         Fault::damaged(self.path.to_string_lossy(), "the bytes of the file differ from those that were written")
     }
+}
+
+/// Writer of a file that the same process reads afterwards: what is read then is proven by what was written, without reading
+/// all of it once more. The end of the file can be taken back, to where it was marked.
+pub struct ProvenWriter {
+    path: PathBuf,
+    file: BufWriter<File>,
+    key: RandomState,
+    /// Hashes of the pieces that are full.
+    hashes: Vec<u64>,
+    end: WrittenEnd,
+    mark: WrittenEnd,
+}
+
+/// End of what is written, with the hashes that reach up to it.
+#[derive(Clone)]
+struct WrittenEnd {
+    length: u64,
+    whole: Hasher,
+    piece: DefaultHasher,
+}
+
+impl ProvenWriter {
+    /// Writes to this new file at `path`, through a buffer.
+    pub fn new(path: PathBuf, file: File) -> Self {
+        let key = RandomState::new();
+        let end = WrittenEnd { length: 0, whole: Hasher::new(), piece: key.build_hasher() };
+        Self { path, file: BufWriter::with_capacity(PIECE, file), key, hashes: Vec::new(), mark: end.clone(), end }
+    }
+
+    /// Appends these bytes.
+    pub fn append(&mut self, mut bytes: &[u8]) -> Result<(), Fault> {
+        self.file.write_all(bytes).during("write", &self.path)?;
+        self.end.whole.update(bytes);
+        while !bytes.is_empty() {
+            let left = PIECE as u64 - self.end.length % PIECE as u64;
+            let size = usize::try_from(left).unwrap_or(PIECE).min(bytes.len());
+            let (now, later) = bytes.split_at(size);
+            self.end.piece.write(now);
+            self.end.length += size as u64;
+            if self.end.length.is_multiple_of(PIECE as u64) {
+                let full = std::mem::replace(&mut self.end.piece, self.key.build_hasher());
+                self.hashes.push(full.finish());
+            }
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    /// Marks the end.
+    pub fn mark(&mut self) {
+        self.mark = self.end.clone();
+    }
+
+    /// Takes back what was appended since the end was marked.
+    pub fn cut_to_mark(&mut self) -> Result<(), Fault> {
+        self.file.flush().during("write", &self.path)?;
+        self.end = self.mark.clone();
+        self.hashes.truncate(usize::try_from(self.end.length / PIECE as u64).unwrap_or(usize::MAX));
+        let file = self.file.get_mut();
+        file.set_len(self.end.length).during("shorten", &self.path)?;
+        file.seek(SeekFrom::Start(self.end.length)).during("shorten", &self.path).map(drop)
+    }
+
+    /// Puts all of it on the disk, and gives the file to be read as it is now, and its digest.
+    pub fn finish(&mut self) -> Result<(ProvenFile, Digest), Fault> {
+        self.file.flush().during("write", &self.path)?;
+        self.file.get_ref().sync_all().during("sync", &self.path)?;
+        let (path, key, mut hashes) = (self.path.clone(), self.key.clone(), self.hashes.clone());
+        let WrittenEnd { length, whole, piece } = self.end.clone();
+        if !length.is_multiple_of(PIECE as u64) {
+            hashes.push(piece.finish());
+        }
+        let file = durable::open(&path)?;
+        Ok((ProvenFile { path, file, begin: 0, key, hashes, length, memory: RefCell::default() }, whole.finish()))
+    }
+}
+
+fn hash_of(key: &RandomState, piece: &[u8]) -> u64 {
+    let mut hasher = key.build_hasher();
+    hasher.write(piece);
+    hasher.finish()
 }
 
 /// Reads the next piece, of at most that many bytes; false at the end.
@@ -178,6 +260,40 @@ mod tests {
         proven.read_at(PIECE as u64, &mut got).unwrap();
         file.set_len(PIECE as u64).unwrap();
         assert!(proven.read_at(2 * PIECE as u64, &mut got).is_err(), "cut since");
+    }
+
+    /// However the bytes came, and whatever was taken back, across the ends of pieces too.
+    #[test]
+    fn what_was_written_is_proven_when_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let mut writer = ProvenWriter::new(path.clone(), durable::create(&path, 0o600).unwrap());
+        let mut meant = Vec::new();
+        for (turn, size) in [7, PIECE - 7, 3, PIECE, 2 * PIECE + 5, 1, 0].into_iter().enumerate() {
+            writer.mark();
+            let bytes = vec![u8::try_from(turn).unwrap(); size];
+            bytes.chunks(100_001).for_each(|part| writer.append(part).unwrap());
+            if turn % 3 == 1 {
+                writer.cut_to_mark().unwrap();
+                bytes.chunks(7001).for_each(|part| writer.append(part).unwrap());
+            } else if turn % 3 == 0 {
+                writer.append(&[9; 2 * PIECE]).unwrap();
+                writer.cut_to_mark().unwrap();
+                writer.append(&bytes).unwrap();
+            }
+            meant.extend(bytes);
+        }
+        let (proven, digest) = writer.finish().unwrap();
+        assert!(digest == Digest::of(&meant) && std::fs::read(&path).unwrap() == meant);
+        assert_eq!(proven.length(), meant.len() as u64);
+        let mut all = vec![0; meant.len()];
+        proven.read_at(0, &mut all).unwrap();
+        assert!(all == meant && ProvenFile::open(&path, digest).is_ok());
+        assert!(proven.read_at(meant.len() as u64, &mut [0]).is_err(), "beyond the end");
+        // The last piece is no longer in memory then.
+        proven.read_at(0, &mut [0]).unwrap();
+        durable::open_again(&path).unwrap().write_at(b"!", 4 * PIECE as u64).unwrap();
+        assert!(proven.read_at(4 * PIECE as u64, &mut [0]).is_err(), "changed since");
     }
 
     #[test]

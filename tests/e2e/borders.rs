@@ -25,7 +25,7 @@ const USES: &str = r"
     use gaprelay::state::{Release, Staging, State};
     use bundle::{Envelope, Verified};
     type Log<'a> = (&'a gaprelay::state::Trust, Option<&'a bundle::ReleaseId>, &'a [bundle::ReleaseId]);
-    fn any<T>() -> T { todo!() }
+    fn any<T>() -> T { unreachable!() }
 ";
 
 /// The chain as it is meant.

@@ -1,17 +1,13 @@
 //! Items of a release (see `inspect/item.rs`), as the examiner reported them, for the comparison of releases:
 //! `items` holds their records, `items.json` says which belong to which artifact.
 
-use std::fs::File;
-use std::io::{BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Release, State};
-use base::digest::Hasher;
-use base::error::IoContext as _;
-use base::proven::ProvenFile;
+use base::proven::{ProvenFile, ProvenWriter};
 use base::{Digest, Fault, durable};
 use inspect::item::{Effect, Item, RECORD};
 
@@ -31,12 +27,10 @@ pub struct Section {
 /// Writes the items of a release in the making.
 pub(crate) struct ItemWriter {
     folder: PathBuf,
-    records: BufWriter<File>,
+    records: ProvenWriter,
     sections: Vec<Section>,
     /// Section that is being written.
     open: Section,
-    /// Hash of the records before that section, and with it.
-    hashed: (Hasher, Hasher),
     /// Number of items in that section that keep something else from detecting.
     suppress: u64,
     suppressions: u64,
@@ -45,23 +39,16 @@ pub(crate) struct ItemWriter {
 impl ItemWriter {
     /// Creates the files in this folder.
     pub(crate) fn new(folder: &Path) -> Result<Self, Fault> {
-        let records = BufWriter::with_capacity(256 << 10, durable::create(&folder.join("items"), 0o644)?);
+        let path = folder.join("items");
+        let records = ProvenWriter::new(path.clone(), durable::create(&path, 0o644)?);
         let open = Section { sha256: Digest([0; 32]), first: 0, count: 0 };
-        Ok(Self {
-            folder: folder.to_owned(),
-            records,
-            sections: Vec::new(),
-            open,
-            hashed: Default::default(),
-            suppress: 0,
-            suppressions: 0,
-        })
+        Ok(Self { folder: folder.to_owned(), records, sections: Vec::new(), open, suppress: 0, suppressions: 0 })
     }
 
     /// Begins the section of the next artifact.
     pub(crate) fn begin(&mut self, sha256: Digest) {
         self.open = Section { sha256, first: self.open.first, count: 0 };
-        self.hashed.1 = self.hashed.0.clone();
+        self.records.mark();
         self.suppress = 0;
     }
 
@@ -70,22 +57,15 @@ impl ItemWriter {
         self.open.count += (records.len() / RECORD) as u64;
         let suppress = |record: &&[u8]| Item::parse(record).is_some_and(|item| item.effect == Effect::Suppresses);
         self.suppress += records.chunks(RECORD).filter(suppress).count() as u64;
-        self.hashed.1.update(records);
-        self.records.write_all(records).during("write", &self.folder.join("items"))
+        self.records.append(records)
     }
 
     /// Ends the section. Without `is_kept` its records are removed; with `suppresses` its suppressions ask for more officers.
     pub(crate) fn end(&mut self, is_kept: bool, suppresses: bool) -> Result<(), Fault> {
-        let path = self.folder.join("items");
         if !is_kept && self.open.count > 0 {
-            self.records.flush().during("write", &path)?;
-            let file = self.records.get_mut();
-            let end = self.open.first * RECORD as u64;
-            file.set_len(end).during("shorten", &path)?;
-            file.seek(SeekFrom::Start(end)).during("shorten", &path)?;
+            self.records.cut_to_mark()?;
         } else if self.open.count > 0 {
             self.sections.push(self.open);
-            self.hashed.0 = self.hashed.1.clone();
             self.open.first += self.open.count;
             self.suppressions += if suppresses { self.suppress } else { 0 };
         }
@@ -100,13 +80,9 @@ impl ItemWriter {
 
     /// Writes everything to the disk; returns the sections, and the file of the records to read.
     pub(crate) fn finish(&mut self) -> Result<StoredItems, Fault> {
-        let path = self.folder.join("items");
-        self.records.flush().during("write", &path)?;
-        self.records.get_ref().sync_all().during("sync", &path)?;
+        let (file, records) = self.records.finish()?;
         let index = durable::replace_json(&self.folder.join("items.json"), &self.sections)?;
-        let records = self.hashed.0.clone().finish();
-        let file = Rc::new(ProvenFile::open(&path, records)?);
-        Ok(StoredItems { sections: self.sections.clone(), file, records, index })
+        Ok(StoredItems { sections: self.sections.clone(), file: Rc::new(file), records, index })
     }
 }
 
