@@ -66,7 +66,7 @@ impl Keeper {
     }
 
     fn open_locked(state: State, now: Timestamp, lock: Lock) -> Result<Self, Fault> {
-        let config = state.config()?;
+        let (config, config_digest) = state.config_read()?;
         let mut log = Log::open(&state.import_log())?;
         if state.log_key()?.to_text() != log.verifier().to_text() {
             return Err(Fault::damaged(
@@ -91,6 +91,11 @@ impl Keeper {
             keeper.put_off.extend(swept.err());
         }
         keeper.finish_interrupted()?;
+        // What is decided from here on is decided by this config, which nobody has signed. A log without an entry is that of
+        // a relay in the making.
+        if keeper.log.size() > 0 && keeper.trust.config.is_none_or(|pin| pin.sha256 != config_digest) {
+            keeper.record(vec![Event::ConfigChanged { config: config_digest }])?;
+        }
         Ok(keeper)
     }
 

@@ -459,3 +459,34 @@ fn what_is_withdrawn_and_still_shown_is_a_fault() {
     world.relay(&["status"]).expect(0);
     assert!(!world.relay(&["releases"]).expect(0).out.contains("still"));
 }
+
+/// Nobody has signed the config. So that it was changed stands in the log before it decides, and that it was changed back.
+#[test]
+fn a_changed_config_is_an_entry_of_the_log_before_it_decides() {
+    let world = World::new();
+    let path = world.state().join("config.toml");
+    let (former, digest) =
+        (fs::read_to_string(&path).unwrap(), |text: &str| base::Digest::of(text.as_bytes()).to_string());
+    assert_eq!(world.log("import")[0]["config"], digest(&former));
+    world.import(&world.bundle("feed", 1, &[("a.hdb", HASHES, "clamav-hashes")])).expect(0);
+    let laxer = former.replacen("[[feed]]", "[[feed]]\nclean_without_approval = true", 1);
+    fs::write(&path, &laxer).unwrap();
+    for _ in 0..2 {
+        world.relay(&["settle"]).expect(0);
+    }
+    assert_eq!(published(&world, "c"), ["feed/1"], "who may write to it decides");
+    let log = world.log("import");
+    let at = |kind: &str| log.iter().position(|event| event["type"] == kind).unwrap();
+    assert_eq!(log[at("config-changed")]["config"], digest(&laxer));
+    assert!(at("config-changed") < at("publish-started"), "{log:#?}");
+    let status = world.relay(&["status", "--json"]).expect(0).json();
+    assert_eq!(status["config"], serde_json::json!({ "sha256": digest(&laxer), "entry": at("config-changed") }));
+    fs::write(&path, &former).unwrap();
+    world.relay(&["settle"]).expect(0);
+    let log = world.log("import");
+    let changes: Vec<_> =
+        log.iter().filter(|event| event["type"] == "config-changed").map(|it| &it["config"]).collect();
+    assert_eq!(changes, [&digest(&laxer), &digest(&former)]);
+    world.relay(&["log", "verify"]).expect(0);
+    world.fsck();
+}

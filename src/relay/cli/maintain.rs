@@ -37,6 +37,7 @@ pub(crate) fn init(root: &Path, args: &InitArgs) -> Result<Ended, Error> {
         relay: parsed.relay.get_ref().clone(),
         keyring_version: ring.version,
         keyring: Digest::of(&keyring),
+        config: Some(Digest::of(config.as_bytes())),
     };
     keeper.append(vec![event])?;
     terminal::say(format_args!("made the state folder {}", root.display()));

@@ -182,6 +182,12 @@ fn print(status: &Status) {
         "{} entries in the import log, {} in the access log",
         status.import_entries, status.access_entries
     ));
+    if let Some(pin) = status.config {
+        terminal::say(format_args!(
+            "config.toml is as entry {} of the import log says: sha256:{}",
+            pin.entry, pin.sha256
+        ));
+    }
     if let Some(witness) = &status.witness {
         let due = if witness.due { "A WITNESS MUST SIGN THE LOG: " } else { "witnessed: " };
         terminal::say(format_args!("{due}{witness}"));

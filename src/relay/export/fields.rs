@@ -93,6 +93,7 @@ impl<'a> EventFields<'a> {
             Event::PublishStarted { channel, .. } => Self { object: Some(channel.clone()), ..none },
             Event::Published { channel, .. } => Self { object: Some(channel.clone()), success: Some(true), ..none },
             Event::Initialised { relay, .. } => Self { object: Some(relay.clone()), success: Some(true), ..none },
+            Event::ConfigChanged { .. } => Self { object: Some("config.toml".into()), success: Some(true), ..none },
             Event::SelfTest(result) => Self { success: Some(result.findings.is_empty()), ..none },
             Event::Attempt(attempt) => Self { attempt: Some(attempt), ..none },
             Event::MediumRead { .. } | Event::Interrupted { .. } | Event::Cosigned { .. } | Event::Anchored { .. } => {

@@ -118,6 +118,7 @@ impl ExportEntry<'_> {
             } => Severity::High,
             Event::ImportRefused { .. }
             | Event::KeyringReplaced { .. }
+            | Event::ConfigChanged { .. }
             | Event::Directive { .. }
             | Event::MediumRefused { .. }
             | Event::StatementRefused { .. }

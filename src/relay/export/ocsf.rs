@@ -8,7 +8,7 @@
 //! | a file is withheld | 7002 File Remediation Activity | 1 Isolate |
 //! | a file is stripped | 7002 File Remediation Activity | 2 Evict |
 //! | a publication in a channel, or its refusal | 6002 Application Lifecycle | 8 Update, 99 |
-//! | the relay is initialised, a keyring replaced, an officer decides | 3004 Entity Management | 1 Create, 3 Update |
+//! | the relay is initialised, a keyring replaced, the config changed, an officer decides | 3004 Entity Management | 1 Create, 3 Update |
 //! | the log itself: anchored, cosigned | 1008 Event Log Activity | 99 |
 
 use serde::Serialize;
@@ -302,9 +302,11 @@ fn class_activity(exported: &ExportEntry<'_>) -> ClassActivity {
         Event::PublishStarted { .. } => ClassActivity(6002, LIFE, 99, "Update started"),
         Event::Published { .. } | Event::PublishRefused { .. } => ClassActivity(6002, LIFE, 8, "Update"),
         Event::Initialised { .. } => ClassActivity(3004, ENTITY, 1, "Create"),
-        Event::Statement { .. } | Event::Directive { .. } | Event::Repaired { .. } | Event::KeyringReplaced { .. } => {
-            ClassActivity(3004, ENTITY, 3, "Update")
-        }
+        Event::Statement { .. }
+        | Event::Directive { .. }
+        | Event::Repaired { .. }
+        | Event::KeyringReplaced { .. }
+        | Event::ConfigChanged { .. } => ClassActivity(3004, ENTITY, 3, "Update"),
         Event::Recorded { .. } => ClassActivity(1008, LOG, 99, "Recorded"),
         Event::Collected { .. } => ClassActivity(3004, ENTITY, 4, "Delete"),
         Event::Cosigned { .. } => ClassActivity(1008, LOG, 99, "Cosigned"),

@@ -37,6 +37,14 @@ pub enum Event {
         keyring_version: u64,
         /// Digest of the first keyring.
         keyring: Digest,
+        /// Digest of the first config; none in entries of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        config: Option<Digest>,
+    },
+    /// The config is another one than before: from here on it decides.
+    ConfigChanged {
+        /// Digest of `config.toml`.
+        config: Digest,
     },
     /// Intent: a medium will be read.
     MediumOpened {
@@ -284,8 +292,9 @@ pub enum Event {
 
 impl Event {
     /// All kinds of event, in the order of their definition.
-    pub const KINDS: [&str; 25] = [
+    pub const KINDS: [&str; 26] = [
         "initialised",
+        "config-changed",
         "medium-opened",
         "medium-read",
         "medium-refused",
@@ -321,6 +330,7 @@ impl Event {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Initialised { .. } => "initialised",
+            Self::ConfigChanged { .. } => "config-changed",
             Self::MediumOpened { .. } => "medium-opened",
             Self::MediumRead { .. } => "medium-read",
             Self::MediumRefused { .. } => "medium-refused",
@@ -365,7 +375,14 @@ impl Event {
 
     /// True for an act that counts as soon as the log has it: where a cut kept it from the trust state, it is applied there.
     pub fn is_applied(&self) -> bool {
-        matches!(self, Self::Statement { .. } | Self::Published { .. } | Self::Recorded { .. } | Self::Collected { .. })
+        matches!(
+            self,
+            Self::Statement { .. }
+                | Self::Published { .. }
+                | Self::Recorded { .. }
+                | Self::Collected { .. }
+                | Self::ConfigChanged { .. }
+        )
     }
 
     /// True when an outcome must follow.

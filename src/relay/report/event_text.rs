@@ -10,6 +10,9 @@ pub(crate) fn event_text(event: &Event) -> String {
         Event::Initialised { relay, keyring_version, .. } => {
             format!("relay {relay} initialised with keyring version {keyring_version}")
         }
+        Event::ConfigChanged { config } => {
+            format!("config.toml was changed, and decides from here on: sha256:{config}")
+        }
         Event::MediumOpened { medium, mount, disk, writable, operator } => {
             let disk = disk.as_ref().map(|disk| format!("disk {disk} set to read-only"));
             let writable = writable.as_ref().map(|why| format!("WRITABLE, allowed by the config: {why}"));

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::releases;
 use crate::publish::ReleaseStatus;
 use crate::publish::status::closed_status;
-use crate::state::{State, Trust};
+use crate::state::{ConfigPin, State, Trust};
 use base::{Fault, Timestamp};
 use bundle::ReleaseId;
 use config::Config;
@@ -29,6 +29,9 @@ pub(crate) struct Status {
     pub floor: Timestamp,
     /// Version of the keyring in force.
     pub keyring: u64,
+    /// Config in force, as the import log says; none where an earlier version made the state and nothing was changed since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<ConfigPin>,
     /// Channels.
     pub channels: Vec<ChannelStatus>,
     /// Releases that wait for officers, as FEED/VERSION.
@@ -126,6 +129,7 @@ pub(crate) fn status(state: &State, config: &Config, now: Timestamp) -> Status {
         now,
         floor: Timestamp::default(),
         keyring: 0,
+        config: None,
         channels: Vec::new(),
         held: Vec::new(),
         import_entries: 0,
@@ -141,7 +145,7 @@ pub(crate) fn status(state: &State, config: &Config, now: Timestamp) -> Status {
             // A log that cannot be read is a fault further below.
             let floor = trust.latest_known_time(state).unwrap_or(trust.floor);
             status.floor = floor;
-            status.keyring = trust.keyring.version;
+            (status.keyring, status.config) = (trust.keyring.version, trust.config);
             if now < floor {
                 faults.push(Fault::ClockBehind { now, floor });
             }

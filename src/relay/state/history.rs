@@ -340,8 +340,12 @@ mod tests {
 
     /// Trust state after these events, in this order.
     fn told(events: Vec<Event>) -> Trust {
-        let initialised =
-            Event::Initialised { relay: "test".into(), keyring_version: 1, keyring: Digest::of(b"keyring") };
+        let initialised = Event::Initialised {
+            relay: "test".into(),
+            keyring_version: 1,
+            keyring: Digest::of(b"keyring"),
+            config: None,
+        };
         let entries =
             std::iter::once(initialised).chain(events).map(|event| Entry { time: Timestamp::default(), event });
         (0..).zip(entries).fold(None, |trust, (number, entry)| Trust::with_entry(trust, number, &entry)).unwrap()

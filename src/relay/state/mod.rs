@@ -45,7 +45,7 @@ pub use history::{ReleaseHistory, ShownSet, TakenStatement};
 pub use release::Release;
 pub use serve::set::BytesPlace;
 pub use staging::Staging;
-pub use trust::{Anchor, Stored, Trust};
+pub use trust::{Anchor, ConfigPin, Stored, Trust};
 pub use trust_replay::{TrustReplay, name_releases};
 
 use crate::log::Log;
@@ -122,7 +122,8 @@ impl State {
         durable::make_private(&state.access_journal())?;
         durable::make_private(&state.slot())?;
         durable::replace(&state.keyring_path(ring.version), keyring)?;
-        Trust::first(ring.version, Digest::of(keyring)).save(&state, &log)?;
+        let pin = ConfigPin { sha256: Digest::of(config.as_bytes()), entry: 0 };
+        Trust::first(ring.version, Digest::of(keyring), Some(pin)).save(&state, &log)?;
         // Last: a state whose making was interrupted has no config and is not taken for a state.
         durable::replace(&state.config_path(), config.as_bytes())?;
         Ok(state)
@@ -231,10 +232,16 @@ impl State {
 
     /// Reads the config.
     pub fn config(&self) -> Result<Config, Fault> {
+        self.config_read().map(|(config, _)| config)
+    }
+
+    /// Reads the config, and gives the digest of its bytes.
+    pub fn config_read(&self) -> Result<(Config, Digest), Fault> {
         let bytes = durable::read(&self.config_path(), LONGEST)?;
+        let digest = Digest::of(&bytes);
         let next = "Save config.toml as UTF-8, then run `gaprelay check-config`.";
         let text = String::from_utf8(bytes).map_err(|_| Fault::usage("config.toml is not UTF-8 text", next))?;
-        Config::parse_file(&text, Path::new("config.toml"))
+        Ok((Config::parse_file(&text, Path::new("config.toml"))?, digest))
     }
 }
 

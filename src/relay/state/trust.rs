@@ -38,6 +38,9 @@ pub struct Trust {
     pub(super) format: String,
     /// Keyring in force.
     pub keyring: KeyringPin,
+    /// Config in force; none until the first change where an earlier version made the state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<ConfigPin>,
     /// Number of entries of the import log when this was written: later entries must not tell of more than this file.
     #[serde(default)]
     pub entries: u64,
@@ -96,6 +99,17 @@ pub struct KeyringPin {
     pub sha256: Digest,
 }
 
+/// Config in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ConfigPin {
+    /// Digest of `config.toml`.
+    pub sha256: Digest,
+    /// Number of the entry of the import log that says so, counted from 0.
+    pub entry: u64,
+}
+
 /// Head of the access log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -108,11 +122,12 @@ pub struct Anchor {
 }
 
 impl Trust {
-    /// Trust state of a new relay: only a keyring is accepted.
-    pub fn first(version: u64, sha256: Digest) -> Self {
+    /// Trust state of a new relay: only a keyring and a config are accepted.
+    pub fn first(version: u64, sha256: Digest, config: Option<ConfigPin>) -> Self {
         Self {
             format: FORMAT.into(),
             keyring: KeyringPin { version, sha256 },
+            config,
             entries: 0,
             root: no_root(),
             floor: Timestamp::default(),
@@ -223,8 +238,9 @@ impl Trust {
     /// Applies an entry of the import log to the trust state made from the entries before it: the file is nothing but
     /// this replay, kept at hand. None where the log does not begin with `initialised`.
     pub fn with_entry(known: Option<Self>, number: u64, entry: &Entry) -> Option<Self> {
-        if let Event::Initialised { keyring_version, keyring, .. } = &entry.event {
-            let first = Self::first(*keyring_version, *keyring);
+        if let Event::Initialised { keyring_version, keyring, config, .. } = &entry.event {
+            let first =
+                Self::first(*keyring_version, *keyring, config.map(|sha256| ConfigPin { sha256, entry: number }));
             return Some(Self { entries: number + 1, floor: entry.time, ..first });
         }
         let mut trust = known?;
@@ -256,6 +272,7 @@ impl Trust {
                     trust.directives.push(given);
                 }
             }
+            Event::ConfigChanged { config } => trust.config = Some(ConfigPin { sha256: *config, entry: number }),
             Event::Anchored { size, root, .. } => trust.anchored = Some(Anchor { size: *size, root: *root }),
             _ if is_history => {}
             _ => return Some(trust),
@@ -291,6 +308,7 @@ impl Trust {
                     || is_forgotten
             }
             Event::KeyringReplaced { version, .. } => *version <= self.keyring.version,
+            Event::ConfigChanged { config } => self.config.is_some_and(|pin| pin.sha256 == *config),
             Event::Directive { key, text, .. } => {
                 is_last || self.directives.iter().any(|given| given.key == *key && given.text == *text)
             }
@@ -322,7 +340,7 @@ impl Trust {
             let order = |it: &TakenDirective| (it.key.clone(), it.text.clone(), it.signature.clone());
             trust.directives.iter().map(order).collect()
         };
-        self.keyring == replay.keyring
+        (&self.keyring, &self.config) == (&replay.keyring, &replay.config)
             && self.feeds == replay.feeds
             && orders(self) == orders(replay)
             && (&self.turned_back, &self.anchored) == (&replay.turned_back, &replay.anchored)
