@@ -67,6 +67,16 @@ impl Repository {
         run(pack().args(args).current_dir(self.world.dir.path()))
     }
 
+    /// The same, with two versions of `site`, of which the second has another `a.hdb`.
+    fn with_two_versions() -> Option<Self> {
+        let repository = Self::new()?;
+        repository.bring("trust", 1, &[]).expect(0);
+        repository.site(1).expect(0);
+        fs::write(repository.path("site/a.hdb"), HASHES.repeat(2)).unwrap();
+        repository.site(2).expect(0);
+        Some(repository)
+    }
+
     /// The next root, signed by these keys.
     fn root(&self, args: &[&str], keys: &[&str]) {
         let number = fs::read_dir(self.path("trust"))
@@ -621,12 +631,8 @@ fn a_tree_that_clients_would_refuse_is_never_published() {
 /// After a withdrawal the role does not step back, and what it signed is not served; the timer signs anew.
 #[test]
 fn a_withdrawal_serves_nothing_of_it_and_the_timer_signs_anew() {
-    let Some(repository) = Repository::new() else { return };
+    let Some(repository) = Repository::with_two_versions() else { return };
     let world = &repository.world;
-    repository.bring("trust", 1, &[]).expect(0);
-    repository.site(1).expect(0);
-    fs::write(repository.path("site/a.hdb"), HASHES.repeat(2)).unwrap();
-    repository.site(2).expect(0);
     let has_target = |tree: &Tree, ending: &str| tree.targets.keys().any(|name| name.ends_with(ending));
     assert!(has_target(&repository.tree(), ".site--a.hdb"));
     world.decide("site/2", "officer", &world.officer, "withdraw").expect(0);
@@ -648,12 +654,8 @@ fn a_withdrawal_serves_nothing_of_it_and_the_timer_signs_anew() {
 /// was signed by a stranger. All else stays, and a client is told plainly.
 #[test]
 fn a_withdrawn_target_is_gone_whatever_keeps_a_new_tree_from_being_made() {
-    let Some(repository) = Repository::new() else { return };
+    let Some(repository) = Repository::with_two_versions() else { return };
     let world = &repository.world;
-    repository.bring("trust", 1, &[]).expect(0);
-    repository.site(1).expect(0);
-    fs::write(repository.path("site/a.hdb"), HASHES.repeat(2)).unwrap();
-    repository.site(2).expect(0);
     let tree = repository.tree();
     let of = |ending: &str| tree.targets.keys().find(|name| name.ends_with(ending)).unwrap().clone();
     let (bad, good) = (of(".site--a.hdb"), of(".site--rules--r.rules"));
