@@ -23,6 +23,7 @@ mod clock;
 mod console;
 mod content;
 mod cuts;
+mod denial;
 mod deployment;
 mod diagnostics;
 mod examiners;

@@ -70,7 +70,11 @@ pub(super) fn accept(
     if let (Order::Clock(_), Some(now)) = (&directive.order, keeper.ahead.take()) {
         keeper.now = now.max(keeper.floor());
     }
-    report.directives.push(AcceptedDirective { order: directive.order, officer: directive.officer, clock });
+    let extent = match &directive.order {
+        Order::DenyKey(id) => keeper.keyring.denied.keys.get(id).map(|denied| denied.extent),
+        _ => None,
+    };
+    report.directives.push(AcceptedDirective { order: directive.order, officer: directive.officer, clock, extent });
     Ok(())
 }
 
