@@ -42,8 +42,11 @@ pub(super) fn accept(
     grounds.check_scope(&directive.scope)?;
     let (key, raw) = signer((&submitted.text, &submitted.signature), grounds.keyring)?;
     let judged = judge(&grounds, &directive, &text, (key, raw))?;
+    if matches!(directive.order, Order::Clock(_)) {
+        keeper.believe_clock();
+    }
     let signature = String::from_utf8_lossy(&submitted.signature).into_owned();
-    let given = TakenDirective { taken: keeper.now, key: HEXLOWER.encode(&raw.key), text, signature };
+    let mut given = TakenDirective { taken: keeper.now, key: HEXLOWER.encode(&raw.key), text, signature };
     let clock = match judged {
         JudgedDirective::Withdraws(releases) => {
             return Ok(withdraw(keeper, releases, &directive, raw, &given, report)?);
@@ -63,13 +66,12 @@ pub(super) fn accept(
         keeper.log.turn_back(keeper.now);
     }
     append_once(keeper, vec![event])?;
+    // By the time of its entry, so that a replay of the log comes to the same.
+    given.taken = keeper.log.last().map_or(given.taken, |entry| entry.time);
     let mut trust = keeper.trust.clone();
+    trust.apply_time_order(&directive.order, clock, given.taken);
     trust.directives.push(given);
-    trust.apply_time_order(&directive.order, clock);
     keeper.replace_trust(trust)?;
-    if let (Order::Clock(_), Some(now)) = (&directive.order, keeper.ahead.take()) {
-        keeper.now = now.max(keeper.floor());
-    }
     let extent = match &directive.order {
         Order::DenyKey(id) => keeper.keyring.denied.keys.get(id).map(|denied| denied.extent),
         _ => None,
@@ -119,7 +121,6 @@ fn is_in_force(grounds: &Grounds<'_>, key: &str, order: &Order) -> bool {
 
 /// Checks that the officer's time is the clock's. Refusal: `statement-clock`.
 fn check_time(time: Timestamp, now: Timestamp, tolerance: Duration) -> Result<(), Refusal> {
-    // Nothing is dated ahead of the clock: the newest time on record would stop imports until then.
     if time.age(now) <= NEAR && time <= now.plus(tolerance) {
         return Ok(());
     }
@@ -164,7 +165,8 @@ fn judge_turn_back(
         }
         _ => None,
     });
-    Ok(agreed.max().map(|other| other.max(to)))
+    // The other one may have said so by a clock that was set back since: nothing on record is ahead of the clock.
+    Ok(agreed.max().map(|other| other.max(to).min(now)))
 }
 
 /// Releases that the officer may take back of those that a key had a part in. Refusals: `statement-listing`: there is none;

@@ -250,7 +250,7 @@ impl Trust {
                     signature: signature.clone(),
                 };
                 if let Some(directive) = given.directive() {
-                    trust.apply_time_order(&directive.order, *clock);
+                    trust.apply_time_order(&directive.order, *clock, entry.time);
                 }
                 if !trust.has_directive(key, text) {
                     trust.directives.push(given);
@@ -264,10 +264,12 @@ impl Trust {
         Some(trust)
     }
 
-    /// Applies an officer's order about the time; `clock` is the new time, where the order turned the clock back.
-    pub fn apply_time_order(&mut self, order: &Order, clock: Option<Timestamp>) {
+    /// Applies an officer's order about the time, which was taken at the time `taken` by the relay's clock; `clock` is the new
+    /// time, where the order turned the clock back. Nobody sets the newest time on record ahead of the relay's clock, which
+    /// would stop imports until then.
+    pub fn apply_time_order(&mut self, order: &Order, clock: Option<Timestamp>, taken: Timestamp) {
         match (order, clock) {
-            (Order::Clock(time), _) => self.floor = self.floor.max(*time),
+            (Order::Clock(time), _) => self.floor = self.floor.max((*time).min(taken)),
             (Order::TurnBack { from, .. }, Some(clock)) => {
                 self.floor = clock;
                 self.turned_back.insert(*from);
