@@ -11,7 +11,7 @@ use super::denied::{Denied, DeniedKey, Extent};
 use super::officer::{check_officer, count_officers, signer};
 use super::scope::{Fields, Scope};
 use super::statement::check_who_and_why;
-use crate::keyring::{Key, RawKey, is_country};
+use crate::keyring::{Key, RawKey, is_country, parse_key_id};
 use crate::{Keyring, Right, Role};
 use base::name::is_name;
 use base::{Digest, Reason, Refusal, Timestamp};
@@ -88,7 +88,7 @@ impl FromStr for Order {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = "the order is none that this relay knows: deny, withdraw, waive or clock";
         let (no_id, no_feed, no_country) = (
-            "the order needs a key id: 16 hex digits, with capital letters",
+            "the order needs a key id: 16 hex digits, with capital letters and leading zeros",
             "the order \"deny feed\" needs the name of a feed",
             "the order \"deny origin\" needs two capital letters, such as CH",
         );
@@ -122,9 +122,9 @@ impl FromStr for Order {
     }
 }
 
-/// A key id as minisign prints it: sixteen hex digits.
-pub fn is_key_id(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b))
+/// True for a key id in the form that signed texts have.
+fn is_key_id(text: &str) -> bool {
+    parse_key_id(text).is_some_and(|id| id == text)
 }
 
 /// Content of a directive.
@@ -368,6 +368,7 @@ mod tests {
             for (from, to) in [
                 (order.as_str(), "deny all"),
                 (order.as_str(), "deny key 0123456789abcdef"),
+                (order.as_str(), "deny key 123456789ABCDEF"),
                 (order.as_str(), "deny origin Ru"),
                 ("\n", "\r\n"),
                 ("reason lost\n", "reason lost\nmore\n"),

@@ -6,7 +6,7 @@ use globset::Glob;
 use serde::{Deserialize, Serialize};
 
 pub use super::epoch::Epoch;
-pub use super::key::{Algorithm, RawKey, id_text};
+pub use super::key::{Algorithm, RawKey, id_text, parse_key_id};
 
 use super::denied::Denied;
 use base::name::{self, is_name};

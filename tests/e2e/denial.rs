@@ -143,6 +143,42 @@ fn deny_in_words(world: &World, officer: &str, key: &Key, denied: &Key) -> Strin
     world.relay(&["directive", "hand-in", signature.to_str().unwrap()]).expect(0).out
 }
 
+/// A key whose id begins with a zero has one id, written with the zero or, as minisign prints it, without.
+#[test]
+fn an_id_that_begins_with_zero_is_named_in_both_forms() {
+    let world = World::new();
+    let zero = std::iter::repeat_with(Key::new).find(|key| id(key).starts_with('0')).unwrap();
+    let (whole, short) = (id(&zero), id(&zero).trim_start_matches('0').to_owned());
+    let mut ring = successor(&keyring(&world));
+    ring.keys.push(row("zero", &zero, Role::Officer));
+    world.import(&put_keyring(&world, &ring, &[&world.root])).expect(0);
+    world.import(&world.bundle("feed", 1, ONE)).expect(0);
+    world.decide("feed/1", "zero", &zero, "approve").expect(0);
+    let by = ["--officer", "officer", "--reason", "x"];
+    for order in ["deny-key", "withdraw-key"] {
+        let print = |key: &str| world.relay(&[&["directive", order, key][..], &by].concat());
+        let printed = print(&short).expect(0).out;
+        assert!(printed.contains(&format!("{} {whole}", order.replace('-', " "))), "{printed}");
+        assert_eq!(print(&short.to_lowercase()).expect(0).out.lines().nth(2), printed.lines().nth(2));
+        for wrong in ["", "x", &format!("0{whole}"), "custodian", &id(&world.officer)[..15]] {
+            assert!(print(wrong).expect(3).err.contains("key id"), "{wrong}");
+        }
+    }
+    direct(&world, "officer", &world.officer, &["withdraw-key", &short]).expect(0);
+    direct(&world, "officer", &world.officer, &["deny-key", &short]).expect(0);
+    assert!(world.relay(&["show", "feed/1"]).out.contains("withdrawn"));
+    assert!(world.relay(&["keyring", "show"]).expect(0).out.contains(&format!("key {whole} (")));
+    assert_eq!(
+        statement_refused(direct(&world, "officer", &world.officer, &["deny-key", &whole])),
+        "statement-repeated"
+    );
+    // What is signed has one form.
+    let text = directive("second", &["deny-key", &whole]).replace(&whole, &short);
+    let ran = hand_in_directive(&world, &text, &world.second).expect(3).json();
+    assert_eq!(ran["refused"][0]["reason"], "statement-malformed");
+    assert!(ran["refused"][0]["detail"].as_str().unwrap().contains("leading zeros"), "{ran}");
+}
+
 /// Ways round a denial that was said once: what the key signed or waived before, the name of another officer, and the help of an
 /// officer of one feed.
 #[test]
