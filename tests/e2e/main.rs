@@ -58,6 +58,7 @@ mod tls;
 mod tripwires;
 mod tuf;
 mod vectors;
+mod waiver;
 mod weaker;
 mod withdrawal;
 mod witness;

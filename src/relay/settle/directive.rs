@@ -11,7 +11,7 @@ use crate::keeper::{Keeper, officer_of};
 use crate::log::Event;
 use crate::publish::affected::{AffectedRelease, affected_releases};
 use crate::state::TakenStatement;
-use base::{Error, Fault, Reason, Refusal, Timestamp};
+use base::{Digest, Error, Fault, Reason, Refusal, Timestamp};
 use bundle::ReleaseId;
 use bundle::directive::{Directive, Order, TakenDirective};
 use bundle::keyring::{Key, RawKey, id_text};
@@ -70,7 +70,7 @@ pub(super) fn accept(
     given.taken = keeper.log.last().map_or(given.taken, |entry| entry.time);
     let mut trust = keeper.trust.clone();
     trust.apply_time_order(&directive.order, clock, given.taken);
-    trust.directives.push(given);
+    trust.add_directive(given);
     keeper.replace_trust(trust)?;
     let extent = match &directive.order {
         Order::DenyKey(id) => keeper.keyring.denied.keys.get(id).map(|denied| denied.extent),
@@ -102,6 +102,10 @@ pub(super) fn judge(
             check_time(*time, grounds.clock, grounds.config.clock.tolerance.0)?;
             None
         }
+        Order::Waive { manifest, until } => {
+            check_waiver(grounds, *manifest, *until)?;
+            None
+        }
         Order::TurnBack { to, from } => judge_turn_back(grounds, (&key, &directive.officer), *to, *from)?,
         _ => None,
     };
@@ -117,6 +121,19 @@ fn is_in_force(grounds: &Grounds<'_>, key: &str, order: &Order) -> bool {
             && other.directive().is_some_and(|other| other.order == *order)
     };
     lasts && grounds.trust.directives.iter().any(is_same)
+}
+
+/// Checks that a waiver can do something. Refusals: `statement-expired`, `statement-repeated`.
+fn check_waiver(grounds: &Grounds<'_>, manifest: Digest, until: Timestamp) -> Result<(), Refusal> {
+    if until <= grounds.clock {
+        let detail = format!("the waiver counts until {until}, and it is {} here", grounds.clock);
+        return Err(Refusal::new(Reason::StatementExpired, detail));
+    }
+    grounds.trust.release_of(manifest).map_or(Ok(()), |id| {
+        let detail =
+            format!("the bundle with the manifest {manifest} was accepted as {id}: nothing of it is to be waived");
+        Err(Refusal::new(Reason::StatementRepeated, detail))
+    })
 }
 
 /// Checks that the officer's time is the clock's. Refusal: `statement-clock`.

@@ -70,6 +70,10 @@ pub struct Trust {
     /// Officers' directives that count, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub directives: Vec<TakenDirective>,
+    /// Digests of the waivers that were dropped since the file was read or the replay began; never in the file. A file of an
+    /// earlier version has them still.
+    #[serde(skip)]
+    pub(super) spent: BTreeSet<Digest>,
 }
 
 /// Trust file as it was found.
@@ -124,6 +128,7 @@ impl Trust {
             channels: BTreeMap::new(),
             was_shown: BTreeMap::new(),
             directives: Vec::new(),
+            spent: BTreeSet::new(),
         }
     }
 
@@ -234,6 +239,7 @@ impl Trust {
                 let shown = trust.shown_versions(feed);
                 trust.feeds.entry(feed.clone()).or_default().accept(*version, *manifest, &shown);
                 trust.drop_histories();
+                trust.drop_waivers_of(*manifest);
             }
             Event::KeyringReplaced { version, keyring, epochs, .. } => {
                 trust.enter_keyring(*version, *keyring);
@@ -252,9 +258,7 @@ impl Trust {
                 if let Some(directive) = given.directive() {
                     trust.apply_time_order(&directive.order, *clock, entry.time);
                 }
-                if !trust.has_directive(key, text) {
-                    trust.directives.push(given);
-                }
+                trust.add_directive(given);
             }
             Event::Anchored { size, root, .. } => trust.anchored = Some(Anchor { size: *size, root: *root }),
             _ if is_history => {}
@@ -322,7 +326,7 @@ impl Trust {
         let replay = &replay.with_open(self, open);
         let orders = |trust: &Self| -> BTreeSet<(String, String, String)> {
             let order = |it: &TakenDirective| (it.key.clone(), it.text.clone(), it.signature.clone());
-            trust.directives.iter().map(order).collect()
+            trust.directives.iter().filter(|it| !replay.spent.contains(&it.digest())).map(order).collect()
         };
         self.keyring == replay.keyring
             && self.feeds == replay.feeds
@@ -346,6 +350,7 @@ impl Trust {
                     with.feeds.entry(feed.clone()).or_default().accept(*version, open, &shown);
                     with.keep(&id, known.history(&id).and_then(|history| history.record));
                     with.drop_histories();
+                    with.drop_waivers_of(open);
                 }
             }
         }
