@@ -338,7 +338,7 @@ mod tests {
         let (issued, until) = (Timestamp::from_secs(1), Timestamp::from_secs(2));
         let former =
             TakenDirective { text: former.text.replace(&format!("issued {issued}\nuntil {until}\n"), ""), ..former };
-        assert_eq!(extent(&[one.clone()], &ring, 1), Some(Extent::Loosening));
+        assert_eq!(extent(std::slice::from_ref(&one), &ring, 1), Some(Extent::Loosening));
         assert_eq!(extent(&[one.clone(), again.clone()], &ring, 1), Some(Extent::Loosening), "one person");
         assert_eq!(extent(&[one.clone(), denial("n4", "k2", 1)], &ring, 1), Some(Extent::Loosening), "one key");
         assert_eq!(extent(&[one.clone(), other.clone()], &ring, 1), Some(Extent::Everything));
