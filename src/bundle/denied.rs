@@ -2,27 +2,72 @@
 //! keyring says so, and nowhere else.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::keyring::{RawKey, Revoked};
 use crate::{Keyring, Signer};
 use base::{Reason, Refusal, quoted};
 
-/// Keys, feeds and origins that count for nothing here, each with who said so and why, escaped.
+/// Keys, feeds and origins that were denied here, each with who said so and why, escaped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Denied {
-    /// By key id, as minisign prints it.
-    pub keys: BTreeMap<String, String>,
+    /// By key id.
+    pub keys: BTreeMap<String, DeniedKey>,
     /// By name.
     pub feeds: BTreeMap<String, String>,
     /// By country, ISO 3166-1 alpha-2.
     pub origins: BTreeMap<String, String>,
 }
 
+/// Denial of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeniedKey {
+    /// Who said so and why; of several officers, one after the other.
+    pub why: String,
+    /// What the denial takes from the key.
+    pub extent: Extent,
+}
+
+/// Extent of the denial of a key. One officer alone takes from another what lets content pass, and never what takes it
+/// back: a rogue who denied all others would else be the only one left who can withdraw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// An officer's key, denied by one officer: it still signs what makes less visible, and denies.
+    Loosening,
+    /// An officer's key, denied by two; or a key of another role, denied by one: nothing counts.
+    Everything,
+}
+
+impl fmt::Display for Extent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Loosening => {
+                "its approvals do not count; it may still refuse and withdraw until a second officer denies it"
+            }
+            Self::Everything => "nothing that it signs counts",
+        })
+    }
+}
+
 impl Denied {
-    /// Checks that a key was not denied. Refusal: `key-denied`.
+    /// Checks that a key was not denied, by whomever. Refusal: `key-denied`.
     pub fn check_key(&self, id: &str, name: &str) -> Result<(), Refusal> {
-        let what = || format!("the key {id} of {name} was denied here");
-        check(&self.keys, id, Reason::KeyDenied, what)
+        self.keys.get(id).map_or(Ok(()), |DeniedKey { why, extent }| {
+            let left = match extent {
+                Extent::Loosening => format!(" ({extent})"),
+                Extent::Everything => String::new(),
+            };
+            let detail = format!("the key {id} of {name} was denied here{left} by {why}");
+            Err(Refusal::new(Reason::KeyDenied, detail))
+        })
+    }
+
+    /// Checks that an officer's key may still sign what makes less visible. Refusal: `key-denied`.
+    pub fn check_tightening_key(&self, id: &str, name: &str) -> Result<(), Refusal> {
+        match self.keys.get(id) {
+            Some(DeniedKey { extent: Extent::Loosening, .. }) => Ok(()),
+            _ => self.check_key(id, name),
+        }
     }
 
     /// Checks that nothing of a release was denied: its feed, its origin, the keys that signed it. Refusals: `feed-denied`,
@@ -56,7 +101,7 @@ impl Keyring {
         })
     }
 
-    /// True if the key with this id was denied here or revoked: what it signed counts for nothing new.
+    /// True if the key with this id was denied here, by whomever, or revoked: what it let pass counts for nothing new.
     pub fn has_lost(&self, key_id: &str) -> bool {
         self.denied.keys.contains_key(key_id) || self.revocation_by_id(key_id).is_some()
     }

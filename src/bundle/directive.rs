@@ -1,16 +1,18 @@
 //! An officer's directive: lines that tighten what this relay accepts, or answer for one exception. See
 //! `schemas/directive.md`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::officer::{check_officer, signer};
+use super::denied::{Denied, DeniedKey, Extent};
+use super::officer::{check_officer, count_officers, signer};
 use super::scope::{Fields, Scope};
 use super::statement::check_who_and_why;
-use crate::keyring::{Key, RawKey, is_country};
-use crate::{Denied, Keyring, Right};
+use crate::keyring::{Key, RawKey, is_country, parse_key_id};
+use crate::{Keyring, Right, Role};
 use base::name::is_name;
 use base::{Digest, Reason, Refusal, Timestamp};
 
@@ -24,7 +26,7 @@ const LONGEST: usize = 4096;
 /// Order of a directive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Nothing that the key with this id signs counts any more.
+    /// Nothing that the key with this id signs counts any more; of an officer's key by two officers' orders alone.
     DenyKey(String),
     /// No bundle of the feed is taken any more.
     DenyFeed(String),
@@ -86,7 +88,7 @@ impl FromStr for Order {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = "the order is none that this relay knows: deny, withdraw, waive or clock";
         let (no_id, no_feed, no_country) = (
-            "the order needs a key id: 16 hex digits, with capital letters",
+            "the order needs a key id: 16 hex digits, with capital letters and leading zeros",
             "the order \"deny feed\" needs the name of a feed",
             "the order \"deny origin\" needs two capital letters, such as CH",
         );
@@ -120,9 +122,9 @@ impl FromStr for Order {
     }
 }
 
-/// A key id as minisign prints it: sixteen hex digits.
-pub fn is_key_id(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b))
+/// True for a key id in the form that signed texts have.
+fn is_key_id(text: &str) -> bool {
+    parse_key_id(text).is_some_and(|id| id == text)
 }
 
 /// Content of a directive.
@@ -211,7 +213,7 @@ impl Directive {
 /// True if the officer decides on all feeds that the key with this id may sign for; one that is in no keyring may sign for
 /// any. A `*` of the key's is matched by a `*` of the officer's alone, since no feed has it in its name.
 fn covers(officer: &Key, id: &str, keyring: &Keyring) -> bool {
-    let named = keyring.keys.iter().find(|key| RawKey::parse(&key.public).is_ok_and(|raw| raw.id_text() == id));
+    let named = keyring.keys.iter().find(|key| has_id(key, id));
     officer.is_for_all() || named.is_some_and(|key| key.feeds.iter().all(|glob| officer.is_for(glob)))
 }
 
@@ -242,27 +244,111 @@ impl TakenDirective {
     }
 }
 
+/// Number of officers who take everything from an officer's key. See [`Extent`].
+const CLOSING: u64 = 2;
+
 /// Denials of these directives, without those that the keyring has lifted.
 pub fn denied(given: &[TakenDirective], keyring: &Keyring) -> Denied {
     let mut denied = Denied::default();
+    let mut keys: BTreeMap<String, Vec<(Directive, &TakenDirective)>> = BTreeMap::new();
     for (directive, given) in given.iter().filter_map(|given| Some((given.directive()?, given))) {
         if keyring.lifted.contains(&given.digest()) {
             continue;
         }
-        let why = format!("{} on {}: {}", directive.officer, given.taken, directive.reason);
-        match directive.order {
-            Order::DenyKey(key) => denied.keys.insert(key, why),
-            Order::DenyFeed(feed) => denied.feeds.insert(feed, why),
-            Order::DenyOrigin(origin) => denied.origins.insert(origin, why),
-            Order::WithdrawKey { .. } | Order::Waive { .. } | Order::Clock(_) | Order::TurnBack { .. } => None,
-        };
+        let why = why(&directive, given);
+        match &directive.order {
+            Order::DenyKey(key) => keys.entry(key.clone()).or_default().push((directive, given)),
+            Order::DenyFeed(feed) => {
+                denied.feeds.insert(feed.clone(), why);
+            }
+            Order::DenyOrigin(origin) => {
+                denied.origins.insert(origin.clone(), why);
+            }
+            Order::WithdrawKey { .. } | Order::Waive { .. } | Order::Clock(_) | Order::TurnBack { .. } => {}
+        }
+    }
+    for (id, by) in keys {
+        let key = denied_key(&id, &by, keyring);
+        denied.keys.insert(id, key);
     }
     denied
+}
+
+/// Denial of the key with this id by these directives.
+fn denied_key(id: &str, by: &[(Directive, &TakenDirective)], keyring: &Keyring) -> DeniedKey {
+    let officers = count_officers(by.iter().map(|(directive, given)| (directive.officer.as_str(), given.key.as_str())));
+    let named = keyring.keys.iter().find(|key| has_id(key, id));
+    let is_officers = named.is_some_and(|key| key.role == Role::Officer);
+    let extent = if is_officers && officers < CLOSING { Extent::Loosening } else { Extent::Everything };
+    let why: Vec<String> = by.iter().map(|(directive, given)| why(directive, given)).collect();
+    DeniedKey { why: why.join("; and by "), extent }
+}
+
+/// Who ordered this, when and why.
+fn why(directive: &Directive, given: &TakenDirective) -> String {
+    format!("{} on {}: {}", directive.officer, given.taken, directive.reason)
+}
+
+/// True if this is the id of the key.
+fn has_id(key: &Key, id: &str) -> bool {
+    RawKey::parse(&key.public).is_ok_and(|raw| raw.id_text() == id)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keyring::Algorithm;
+
+    /// Key of the keyring that this number stands for.
+    fn key(number: u8, role: Role) -> Key {
+        let point = ed25519_dalek::SigningKey::from_bytes(&[number; 32]).verifying_key();
+        let public = [b"Ed".as_slice(), &[number; 8], point.as_bytes()].concat();
+        Key {
+            name: format!("n{number}"),
+            algorithm: Algorithm::default(),
+            public: data_encoding::BASE64.encode(&public),
+            role,
+            publisher: None,
+            origin: None,
+            feeds: vec!["*".into()],
+            may: None,
+            not_before: None,
+            not_after: None,
+        }
+    }
+
+    fn denial(officer: &str, by: &str, denied: u8) -> TakenDirective {
+        let order = Order::DenyKey(crate::keyring::id_text([denied; 8]));
+        let scope =
+            Scope { relay: "r/import/1".into(), issued: Timestamp::from_secs(1), until: Timestamp::from_secs(2) };
+        let directive = Directive { scope, order, officer: officer.into(), reason: "x".into() };
+        let (key, signature) = (by.to_owned(), String::new());
+        TakenDirective { taken: Timestamp::from_secs(1), key, text: directive.to_string(), signature }
+    }
+
+    #[test]
+    fn an_officers_key_is_closed_by_two_officers() {
+        let keys = vec![key(1, Role::Officer), key(2, Role::Officer), key(3, Role::Custodian)];
+        let mut ring = Keyring { keys, ..Keyring::default() };
+        let extent = |given: &[TakenDirective], ring: &Keyring, number: u8| {
+            denied(given, ring).keys.get(&crate::keyring::id_text([number; 8])).map(|denied| denied.extent)
+        };
+        let (one, again, other) = (denial("n2", "k2", 1), denial("n2", "k3", 1), denial("n1", "k1", 1));
+        let former = TakenDirective { text: one.text.replace("directive/2", "directive/1"), ..one.clone() };
+        let (issued, until) = (Timestamp::from_secs(1), Timestamp::from_secs(2));
+        let former =
+            TakenDirective { text: former.text.replace(&format!("issued {issued}\nuntil {until}\n"), ""), ..former };
+        assert_eq!(extent(std::slice::from_ref(&one), &ring, 1), Some(Extent::Loosening));
+        assert_eq!(extent(&[one.clone(), again.clone()], &ring, 1), Some(Extent::Loosening), "one person");
+        assert_eq!(extent(&[one.clone(), denial("n4", "k2", 1)], &ring, 1), Some(Extent::Loosening), "one key");
+        assert_eq!(extent(&[one.clone(), other.clone()], &ring, 1), Some(Extent::Everything));
+        assert_eq!(extent(&[former, other.clone()], &ring, 1), Some(Extent::Everything), "in the former format");
+        assert_eq!(extent(&[one.clone(), other.clone()], &ring, 2), None);
+        assert_eq!(extent(&[denial("n2", "k2", 3)], &ring, 3), Some(Extent::Everything), "of no officer");
+        assert_eq!(extent(&[denial("n2", "k2", 9)], &ring, 9), Some(Extent::Everything), "of nobody");
+        ring.lifted.push(other.digest());
+        assert_eq!(extent(&[one, other], &ring, 1), Some(Extent::Loosening));
+    }
 
     #[test]
     fn one_form_only() {
@@ -282,6 +368,7 @@ mod tests {
             for (from, to) in [
                 (order.as_str(), "deny all"),
                 (order.as_str(), "deny key 0123456789abcdef"),
+                (order.as_str(), "deny key 123456789ABCDEF"),
                 (order.as_str(), "deny origin Ru"),
                 ("\n", "\r\n"),
                 ("reason lost\n", "reason lost\nmore\n"),

@@ -100,15 +100,32 @@ pub fn has_signed_ml_dsa(public: &str, message: &[u8], context: &str, signature:
     }
 }
 
-/// A key id as minisign prints it: the eight bytes as one little-endian number in hex.
+/// A key id in the one form in which it is stored and shown: the eight bytes as one little-endian number in hex, as minisign
+/// prints it, but with leading zeros.
 pub fn id_text(mut id: [u8; 8]) -> String {
     id.reverse();
     HEXUPPER.encode(&id)
 }
 
+/// Reads a key id that somebody gives: in the form of [`id_text`], or without leading zeros, as minisign prints it.
+pub fn parse_key_id(text: &str) -> Option<String> {
+    let is_id = (1..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    is_id.then(|| format!("{:0>16}", text.to_ascii_uppercase()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_id_has_one_form() {
+        for form in ["00AB12CD34EF5678", "AB12CD34EF5678", "0ab12cd34ef5678"] {
+            assert_eq!(parse_key_id(form).unwrap(), "00AB12CD34EF5678");
+        }
+        for wrong in ["", "x", "+1", "0x1", "\u{661}", "000AB12CD34EF5678"] {
+            assert_eq!(parse_key_id(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn small_order_keys_are_refused() {

@@ -6,7 +6,7 @@ use globset::Glob;
 use serde::{Deserialize, Serialize};
 
 pub use super::epoch::Epoch;
-pub use super::key::{Algorithm, RawKey, id_text};
+pub use super::key::{Algorithm, RawKey, id_text, parse_key_id};
 
 use super::denied::Denied;
 use base::name::{self, is_name};
@@ -307,14 +307,31 @@ impl Keyring {
         self.revoked.iter().find(|row| RawKey::parse(&row.public).is_ok_and(|revoked| revoked.key == raw.key))
     }
 
-    /// Checks that `key` may be used at `now`.
+    /// Checks that `key` may be used at `now`, for all that it has a right to.
     /// Refusals: `key-revoked`, `key-denied`, `origin-denied`, `key-expired`, `key-not-yet-valid`.
     pub fn check_usable(&self, key: &Key, raw: RawKey, now: Timestamp) -> Result<(), Refusal> {
+        self.check_valid(key, raw, now)?;
+        self.denied.check_key(&raw.id_text(), &key.name)
+    }
+
+    /// Checks that an officer may use `key` at `now` for what needs this right.
+    /// Refusals: `key-revoked`, `key-denied`, `key-expired`, `key-not-yet-valid`.
+    pub fn check_usable_for(&self, right: Right, key: &Key, raw: RawKey, now: Timestamp) -> Result<(), Refusal> {
+        self.check_valid(key, raw, now)?;
+        let id = raw.id_text();
+        match right {
+            // What makes less visible, or takes from others: withdrawal always wins.
+            Right::Deny => self.denied.check_tightening_key(&id, &key.name),
+            Right::Approve | Right::Waive | Right::Repair => self.denied.check_key(&id, &key.name),
+        }
+    }
+
+    /// Checks what the keyring says of a key, and what officers denied of its origin.
+    fn check_valid(&self, key: &Key, raw: RawKey, now: Timestamp) -> Result<(), Refusal> {
         if let Some(row) = self.revocation(raw) {
             let detail = format!("the key of {} was revoked on {}: {}", key.name, row.on, quoted(&row.reason));
             return Err(Refusal::new(Reason::KeyRevoked, detail));
         }
-        self.denied.check_key(&raw.id_text(), &key.name)?;
         key.origin.as_deref().map_or(Ok(()), |origin| self.denied.check_origin(origin))?;
         if let Some(end) = key.not_after.filter(|end| *end < now) {
             let detail = format!("the key of {} was valid until {end}", key.name);

@@ -37,7 +37,7 @@ use std::time::Duration;
 use minisign_verify::PublicKey;
 use serde::{Deserialize, Serialize};
 
-pub use denied::Denied;
+pub use denied::{Denied, DeniedKey, Extent};
 pub use key::Algorithm;
 pub use keyring::{Keyring, Right, Role};
 pub use manifest::{Artifact, Manifest};

@@ -46,7 +46,7 @@ pub fn check_officer(
     keyring: &Keyring,
     now: Timestamp,
 ) -> Result<(), Refusal> {
-    keyring.check_usable(key, raw, now)?;
+    keyring.check_usable_for(right, key, raw, now)?;
     let refuse = |reason, detail: String| Err(Refusal::new(reason, detail));
     if key.role != Role::Officer {
         return refuse(

@@ -132,7 +132,8 @@ impl FeedTrust {
     /// 1.0.34, fast-forward). A feed's first version may be any. Refusal: `version-jump`.
     pub fn check_jump(&self, version: u64, most: u64) -> Result<(), Refusal> {
         let jump = version.saturating_sub(self.highest);
-        if self.highest == 0 || jump <= most {
+        // What an epoch made void is refused as that.
+        if self.highest == 0 || jump <= most || self.is_void(version) {
             return Ok(());
         }
         let detail = format!(

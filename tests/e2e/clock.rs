@@ -194,3 +194,65 @@ fn an_old_order_turns_no_clock_back() {
     let turned = by("officer", &world.officer, "battery, again");
     assert!(turned["directives"][0]["clock"].is_string(), "{turned}");
 }
+
+/// An officer of one feed says a time that is ahead of the relay's clock, within what is let pass: imports go on, and by a replay
+/// of the log as well.
+#[test]
+fn no_officer_sets_a_time_ahead_of_the_clock() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    let ahead = now().plus(Duration::from_mins(9));
+    direct(&world, "officer", &world.officer, &["clock", &ahead.to_string()]).expect(0);
+    world.import(&world.bundle("feed", 2, OTHER)).expect(0);
+    fs::write(world.state().join("trust/trust.json"), b"{}").unwrap();
+    repair(&world, &[("officer", &world.officer), ("second", &world.second)], &[]).expect(0);
+    world.import(&world.bundle("feed", 3, ONE)).expect(0);
+    let floor = world.relay(&["status", "--json"]).expect(0).json()["floor"].as_str().unwrap().to_owned();
+    assert!(floor.parse::<Timestamp>().unwrap() <= now(), "{floor}");
+    world.fsck();
+}
+
+/// Nor do two who turn the clock back, where it was set back once more between the one and the other.
+#[test]
+fn no_two_officers_turn_the_clock_back_to_a_time_ahead_of_it() {
+    if !has("faketime") {
+        return;
+    }
+    let world = ran_ahead();
+    direct(&world, "officer", &world.officer, &["clock-back", &now().to_string()]).expect(0);
+    let before = Timestamp::from_secs(now().secs() - 300).to_string();
+    let when = before.replace('T', " ").replace('Z', "");
+    let order = ["directive", "clock-back", &before, "--officer", "second", "--reason", "battery"];
+    let printed = at(&world, &when, &order).expect(0).out;
+    fs::write(world.path("c.txt"), &printed).unwrap();
+    fs::write(world.path("c.txt.minisig"), world.second.sign(printed.as_bytes(), "x")).unwrap();
+    let signature = world.path("c.txt.minisig");
+    let turned = at(&world, &when, &["directive", "hand-in", "--json", signature.to_str().unwrap()]).expect(0).json();
+    assert!(turned["directives"][0]["clock"].is_string(), "{turned}");
+    let third = world.bundle("feed", 3, ONE);
+    at(&world, &when, &["import", "--operator", "operator", third.to_str().unwrap()]).expect(0);
+}
+
+/// A clock that is far ahead is believed by an officer's word on the time, and by no other order: what is handed in beside one
+/// is judged by the same clock, and nothing is imported.
+#[test]
+fn no_other_order_confirms_a_clock() {
+    if !has("faketime") {
+        return;
+    }
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    let far = "2031-05-01 12:00:00";
+    for feed in ["two", "auto"] {
+        let order = ["directive", "deny-feed", feed, "--officer", "officer", "--reason", "x"];
+        let text = at(&world, far, &order).expect(0).out;
+        let signature = world.officer.sign(text.as_bytes(), "x");
+        let item = serde_json::json!({ "at": now(), "text": text.as_bytes(), "signature": signature.as_bytes() });
+        fs::write(world.state().join(format!("inbox/{feed}.json")), item.to_string()).unwrap();
+    }
+    let settled = at(&world, far, &["settle", "--json"]).expect(0).json();
+    assert_eq!(settled["directives"].as_array().unwrap().len(), 2, "{settled}");
+    let second = world.bundle("feed", 2, OTHER);
+    at(&world, far, &["import", "--operator", "operator", second.to_str().unwrap()]).expect(1);
+    world.import(&second).expect(0);
+}

@@ -274,11 +274,13 @@ fn officers_deny_and_only_the_root_lifts() {
     lift(&world, &second);
     world.import(&world.bundle("auto", 1, ONE)).expect(0);
 
-    // Denied officers decide nothing more; those who denied them are the root's to judge.
+    // Denied officers let nothing pass any more; those who denied them are the root's to judge.
     direct(&world, "second", &world.second, &["deny-key", &id(officer)]).expect(0);
-    assert_eq!(statement_refused(direct(&world, "officer", officer, &["deny-origin", "FR"])), "key-denied");
+    let waive = ["waive", &base::Digest::of(b"").to_string(), "--until", "2099-01-01T00:00:00Z"];
+    assert_eq!(statement_refused(direct(&world, "officer", officer, &waive)), "key-denied");
+    direct(&world, "officer", officer, &["deny-origin", "FR"]).expect(0);
     let log = world.log("import");
-    assert_eq!(log.iter().filter(|event| event["type"] == "directive").count(), 4);
+    assert_eq!(log.iter().filter(|event| event["type"] == "directive").count(), 5);
     world.fsck();
 }
 
@@ -382,7 +384,8 @@ fn expired_content_comes_in_by_waiver_alone() {
     let waive = ["waive", &manifest, "--until", "2099-01-01T00:00:00Z"];
     direct(&world, "officer", &world.officer, &waive).expect(0);
     assert_eq!(refused(world.import(&folder)), "bundle-expired", "the feed asks for two officers");
-    direct(&world, "second", &world.second, &["waive", &manifest, "--until", "2026-03-01T00:00:00Z"]).expect(0);
+    let over = direct(&world, "second", &world.second, &["waive", &manifest, "--until", "2026-03-01T00:00:00Z"]);
+    assert_eq!(statement_refused(over), "statement-expired");
     assert_eq!(refused(world.import(&folder)), "bundle-expired", "one of the waivers is over");
     direct(&world, "second", &world.second, &waive).expect(0);
     let own = world.relay(&["import", "--operator", "second", "--json", folder.to_str().unwrap()]);

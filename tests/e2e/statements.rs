@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use base::clock::now;
+
 use super::support::*;
 
 const MANY: &[u8] = b"44d88612fea8a8f36de82e1278abb02f:68:A\n44d88612fea8a8f36de82e1278abb02e:68:B\n44d88612fea8a8f36de82e1278abb02d:68:C\n";
@@ -209,6 +211,46 @@ fn approvals_of_different_changes_are_no_quorum() {
     assert!(world.relay(&["show", "two/2"]).out.contains("published in two"));
 }
 
+/// Who has approved other changes than those of today, or with a key that counts no longer, approves again; and nobody says the
+/// same twice.
+#[test]
+fn an_officer_approves_again_what_the_former_approval_does_not_cover() {
+    let (world, spare) = (World::new(), Key::new());
+    let approve = |version: u64, name: &str, key: &Key| world.decide(&format!("two/{version}"), name, key, "approve");
+    let stands = |version: u64| world.relay(&["show", &format!("two/{version}")]).out;
+    let lines = |count: u32| -> Vec<u8> {
+        (0..count).flat_map(|n| format!("44d88612fea8a8f36de82e1278ab{n:04x}:68:T{n}\n").into_bytes()).collect()
+    };
+    for (version, count) in [(1, 10), (2, 12), (3, 14)] {
+        world.import(&world.bundle("two", version, &[("a.hdb", &lines(count), "clamav-hashes")])).expect(0);
+        if version < 3 {
+            approve(version, "officer", &world.officer).expect(0);
+        }
+    }
+    assert_eq!(statement_refused(approve(2, "officer", &world.officer)), "statement-repeated");
+    approve(1, "second", &world.second).expect(0);
+    // The second release is compared with the first now, and with nothing before.
+    approve(2, "second", &world.second).expect(0);
+    assert!(stands(2).contains("held (1 of 2 approvals)"), "{}", stands(2));
+    approve(2, "officer", &world.officer).expect(0);
+    assert!(stands(2).contains("published in two"), "{}", stands(2));
+    assert_eq!(statement_refused(approve(2, "officer", &world.officer)), "statement-repeated");
+
+    // An officer whose key is revoked approves with the key that came in its place.
+    approve(3, "officer", &world.officer).expect(0);
+    let mut ring = successor(&keyring(&world));
+    let reason = "lost".to_owned();
+    ring.revoked.push(bundle::keyring::Revoked { public: world.officer.base64(), on: now(), reason });
+    ring.keys.retain(|key| key.name != "officer");
+    ring.keys.push(row("officer", &spare, bundle::keyring::Role::Officer));
+    world.import(&put_keyring(&world, &ring, &[&world.root])).expect(0);
+    approve(3, "officer", &spare).expect(0);
+    assert_eq!(statement_refused(approve(3, "officer", &spare)), "statement-repeated");
+    approve(3, "second", &world.second).expect(0);
+    assert!(stands(3).contains("published in two"), "{}", stands(3));
+    world.fsck();
+}
+
 /// A release that did not go back when it was imported does so once another was published after it: an approval alone does
 /// not let it pass.
 #[test]
@@ -289,7 +331,7 @@ fn nothing_is_printed_that_would_be_refused() {
     }
     world.import(&put_keyring(&world, &ring, &[&world.root])).expect(0);
     assert_eq!(statement_refused(world.decide("feed/3", "second", &world.second, "approve")), "statement-right");
-    let clock = base::clock::now().to_string();
+    let clock = now().to_string();
     let refused = direct(&world, "second", &world.second, &["clock", &clock]);
     assert_eq!(statement_refused(refused), "statement-right");
     world.relay(&["repair", "--officer", "second", "--reason", "x"]).expect(3);

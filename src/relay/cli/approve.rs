@@ -273,8 +273,11 @@ pub(crate) fn print_settled(settled: &SettleReport) {
             terminal::note(format_args!("ATTENTION: the approval of {release} {effect}"));
         }
     }
-    for AcceptedDirective { order, officer, clock } in &settled.directives {
+    for AcceptedDirective { order, officer, clock, extent } in &settled.directives {
         terminal::say(format_args!("{officer} orders: {order}"));
+        if let (Order::DenyKey(key), Some(extent)) = (order, extent) {
+            terminal::say(format_args!("key {key}: {extent}"));
+        }
         match (order, clock) {
             (Order::TurnBack { .. }, Some(time)) => {
                 terminal::say(format_args!("two officers have signed: the clock is turned back to {time} or later"));

@@ -23,7 +23,7 @@ pub(crate) enum RelayKeyringCommand {
 pub(crate) enum DirectiveCommand {
     /// Deny a key: this relay accepts no signature by that key any more.
     DenyKey {
-        /// Key id, 16 hexadecimal digits, as `gaprelay keyring show` prints it.
+        /// Key id, 16 hexadecimal digits, as `gaprelay keyring show` prints it; leading zeros may be left out.
         key: String,
         /// Officer and reason.
         #[command(flatten)]
@@ -47,7 +47,7 @@ pub(crate) enum DirectiveCommand {
     },
     /// Withdraw, in one step, all releases that were signed or approved with a key.
     WithdrawKey {
-        /// Key id, 16 hexadecimal digits, as `gaprelay keyring show` prints it.
+        /// Key id, 16 hexadecimal digits, as `gaprelay keyring show` prints it; leading zeros may be left out.
         key: String,
         /// Officer and reason.
         #[command(flatten)]

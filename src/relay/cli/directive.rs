@@ -6,8 +6,9 @@ use super::approve;
 use super::args_keyring::{DirectiveCommand, OfficerArgs};
 use crate::settle::draft::{self, DraftBy};
 use crate::state::{State, Trust};
-use base::{Error, Reason, Timestamp};
+use base::{Error, Reason, Timestamp, quoted};
 use bundle::directive::{Directive, Order};
+use bundle::keyring::{RawKey, parse_key_id};
 use terminal::Ended;
 
 /// Prints a directive to sign, or hands in a signed one and settles.
@@ -16,7 +17,7 @@ pub(crate) fn run(root: &Path, now: Timestamp, command: &DirectiveCommand) -> Re
         DirectiveCommand::HandIn { signature, statement, json } => {
             return approve::hand_in(root, now, (signature, statement.as_deref()), *json, |_| Ok(()));
         }
-        DirectiveCommand::DenyKey { key, by } => (Order::DenyKey(key.clone()), by),
+        DirectiveCommand::DenyKey { key, by } => (Order::DenyKey(whole_id(&State::open(root)?, key)?), by),
         DirectiveCommand::DenyFeed { feed, by } => (Order::DenyFeed(feed.clone()), by),
         DirectiveCommand::DenyOrigin { origin, by } => (Order::DenyOrigin(origin.clone()), by),
         DirectiveCommand::WithdrawKey { key, by } => return withdraw(&State::open(root)?, key, now, by),
@@ -35,10 +36,28 @@ fn signed_by(by: &OfficerArgs, now: Timestamp) -> DraftBy {
     DraftBy { officer: officer.clone(), reason: reason.clone(), issued: now, valid_for: *valid_for }
 }
 
+/// Key id with all of its digits: minisign prints it without leading zeros. One that is given so must be of a key of the
+/// keyring: an id that lost a digit on the way would deny nobody, and nothing would say so.
+fn whole_id(state: &State, given: &str) -> Result<String, Error> {
+    let wrong = |detail: String| Error::refused(Reason::StatementMalformed, detail);
+    let id = parse_key_id(given).ok_or_else(|| {
+        wrong(format!("\"{}\" is not a key id: 16 hex digits, as `gaprelay keyring show` prints them", quoted(given)))
+    })?;
+    let ring = state.keyring(&Trust::load(state)?)?;
+    let mut publics = ring.keys.iter().map(|key| &key.public).chain(ring.revoked.iter().map(|row| &row.public));
+    let is_known = |public: &String| RawKey::parse(public).is_ok_and(|raw| raw.id_text() == id);
+    if given.len() == id.len() || publics.any(is_known) {
+        return Ok(id);
+    }
+    Err(wrong(format!(
+        "the key id {given} has fewer than 16 digits, and the keyring in force has no key {id}: give all 16 digits"
+    )))
+}
+
 /// Prints an order to withdraw all releases of a key; and each of them on standard error.
 fn withdraw(state: &State, key: &str, now: Timestamp, by: &OfficerArgs) -> Result<Ended, Error> {
-    let config = state.config()?;
-    let (directive, releases) = draft::withdrawal_of_key((state, &config), now, key, signed_by(by, now))?;
+    let (config, key) = (state.config()?, whole_id(state, key)?);
+    let (directive, releases) = draft::withdrawal_of_key((state, &config), now, &key, signed_by(by, now))?;
     for it in &releases {
         let part = if it.signed { "signed" } else { "approved" };
         terminal::note(format_args!(

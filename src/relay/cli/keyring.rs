@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::report::trust::{Denial, KeyInvolvement, denials, key_involvements};
+use crate::report::trust::{Denial, KeyInvolvement, KeyUse, TIGHTENING, denials, key_involvements};
 use crate::state::{State, Trust};
 use base::word_list::word_list;
 use base::{Digest, Error, clock, quoted};
@@ -60,9 +60,12 @@ pub(crate) fn show(state: &State, as_json: bool) -> Result<Ended, Error> {
         let id = RawKey::parse(&row.public).map_or_else(|_| "?".into(), |raw| raw.id_text());
         terminal::say(format_args!("revoked key {id}, on {}: {}", row.on, quoted(&row.reason)));
     }
-    for Denial { what, by, sha256, lifted } in &denied {
+    for Denial { what, by, sha256, lifted, extent } in &denied {
         let lifted = if *lifted { ", lifted by the keyring" } else { "" };
-        terminal::say(format_args!("denied on this relay: {what}, by {by}{lifted} (directive sha256:{sha256})"));
+        let extent = extent.as_ref().map_or(String::new(), |extent| format!(" ({extent})"));
+        terminal::say(format_args!(
+            "denied on this relay: {what}{extent}, by {by}{lifted} (directive sha256:{sha256})"
+        ));
     }
     for KeyInvolvement { release, key, part, standing } in &parts {
         terminal::note(format_args!(
@@ -82,7 +85,6 @@ pub(crate) fn show(state: &State, as_json: bool) -> Result<Ended, Error> {
 fn print_keys(ring: &Keyring) {
     let rows = ring.keys.iter().map(|key| {
         let raw = RawKey::parse(&key.public).ok();
-        let usable = raw.map(|raw| ring.check_usable(key, raw, clock::now()));
         vec![
             key.name.clone(),
             key.role.to_string(),
@@ -93,10 +95,10 @@ fn print_keys(ring: &Keyring) {
             key.may
                 .as_ref()
                 .map_or("-".into(), |may| may.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
-            match usable {
-                Some(Ok(())) => "usable".into(),
-                Some(Err(refusal)) => refusal.reason.to_string(),
-                None => "unreadable".into(),
+            match KeyUse::of(ring, key, clock::now()) {
+                KeyUse::All => "usable".into(),
+                KeyUse::Tightening(refusal) => format!("{TIGHTENING} ({})", refusal.reason),
+                KeyUse::None(refusal) => refusal.reason.to_string(),
             },
         ]
     });

@@ -87,8 +87,11 @@ fn content(config: &Config, feed: &Feed) -> Result<(), Error> {
 }
 
 fn officers(keyring: &Keyring, feed: &Feed) {
-    let may =
-        |key: &&Key| key.role == Role::Officer && key.is_for(feed.name.get_ref()) && key.has_right(Right::Approve);
+    let may = |key: &&Key| {
+        let usable =
+            RawKey::parse(&key.public).and_then(|raw| keyring.check_usable_for(Right::Approve, key, raw, clock::now()));
+        key.role == Role::Officer && key.is_for(feed.name.get_ref()) && key.has_right(Right::Approve) && usable.is_ok()
+    };
     let names: Vec<&str> = keyring.keys.iter().filter(may).map(|key| key.name.as_str()).collect();
     let (needed, suppress) = (feed.officers.get_ref(), feed.suppress.officers(feed));
     let names = if names.is_empty() { "NOBODY".to_owned() } else { names.join(", ") };

@@ -377,6 +377,7 @@ fn admit(
     trust.feeds.insert(release.feed.clone(), known);
     trust.keep(&release.id(), Some(release.record()?));
     trust.drop_histories();
+    trust.drop_waivers_of(release.manifest);
     trust.floor = trust.floor.max(release.issued.min(keeper.now));
     keeper.replace_trust(trust)?;
     Ok(Some(release))

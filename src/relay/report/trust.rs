@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use crate::publish::affected::affected_releases;
 use crate::state::{State, Trust};
-use base::{Digest, Fault};
-use bundle::Keyring;
-use bundle::directive::TakenDirective;
-use bundle::keyring::RawKey;
+use base::{Digest, Fault, Refusal, Timestamp};
+use bundle::directive::{Order, TakenDirective};
+use bundle::keyring::{Key, RawKey};
+use bundle::{Keyring, Right, Role};
 use config::Config;
 
 /// Denial by an officer.
@@ -22,6 +22,38 @@ pub(crate) struct Denial {
     pub sha256: Digest,
     /// True if the keyring in force has lifted the denial.
     pub lifted: bool,
+    /// What all denials of this key together take from it; of a key, and where the denial is not lifted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extent: Option<String>,
+}
+
+/// Words for [`KeyUse::Tightening`].
+pub(crate) const TIGHTENING: &str = "may only refuse and withdraw";
+
+/// What a key of the keyring may be used for at a time.
+pub(crate) enum KeyUse {
+    /// All that it has a right to.
+    All,
+    /// An officer's key that one officer has denied: to refuse, to withdraw and to deny.
+    Tightening(Refusal),
+    /// Nothing.
+    None(Refusal),
+}
+
+impl KeyUse {
+    /// What `key` may be used for at `now`.
+    pub(crate) fn of(ring: &Keyring, key: &Key, now: Timestamp) -> Self {
+        let raw = match RawKey::parse(&key.public) {
+            Ok(raw) => raw,
+            Err(refusal) => return Self::None(refusal),
+        };
+        let Err(refusal) = ring.check_usable(key, raw, now) else { return Self::All };
+        let tightens = key.role == Role::Officer && key.has_right(Right::Deny);
+        match ring.check_usable_for(Right::Deny, key, raw, now) {
+            Ok(()) if tightens => Self::Tightening(refusal),
+            _ => Self::None(refusal),
+        }
+    }
 }
 
 /// Release that a revoked or denied key signed or approved.
@@ -44,7 +76,12 @@ pub(crate) fn denials(trust: &Trust, ring: &Keyring) -> Vec<Denial> {
         let directive = given.directive()?;
         let what = directive.order.to_string().strip_prefix("deny ")?.to_owned();
         let by = format!("{} on {}: {}", directive.officer, given.taken, directive.reason);
-        Some(Denial { what, by, sha256: given.digest(), lifted: ring.lifted.contains(&given.digest()) })
+        let lifted = ring.lifted.contains(&given.digest());
+        let extent = match &directive.order {
+            Order::DenyKey(id) if !lifted => ring.denied.keys.get(id).map(|denied| denied.extent.to_string()),
+            _ => None,
+        };
+        Some(Denial { what, by, sha256: given.digest(), lifted, extent })
     };
     trust.directives.iter().filter_map(denial).collect()
 }

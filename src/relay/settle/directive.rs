@@ -11,7 +11,7 @@ use crate::keeper::{Keeper, officer_of};
 use crate::log::Event;
 use crate::publish::affected::{AffectedRelease, affected_releases};
 use crate::state::TakenStatement;
-use base::{Error, Fault, Reason, Refusal, Timestamp};
+use base::{Digest, Error, Fault, Reason, Refusal, Timestamp};
 use bundle::ReleaseId;
 use bundle::directive::{Directive, Order, TakenDirective};
 use bundle::keyring::{Key, RawKey, id_text};
@@ -42,8 +42,11 @@ pub(super) fn accept(
     grounds.check_scope(&directive.scope)?;
     let (key, raw) = signer((&submitted.text, &submitted.signature), grounds.keyring)?;
     let judged = judge(&grounds, &directive, &text, (key, raw))?;
+    if matches!(directive.order, Order::Clock(_)) {
+        keeper.believe_clock();
+    }
     let signature = String::from_utf8_lossy(&submitted.signature).into_owned();
-    let given = TakenDirective { taken: keeper.now, key: HEXLOWER.encode(&raw.key), text, signature };
+    let mut given = TakenDirective { taken: keeper.now, key: HEXLOWER.encode(&raw.key), text, signature };
     let clock = match judged {
         JudgedDirective::Withdraws(releases) => {
             return Ok(withdraw(keeper, releases, &directive, raw, &given, report)?);
@@ -63,14 +66,17 @@ pub(super) fn accept(
         keeper.log.turn_back(keeper.now);
     }
     append_once(keeper, vec![event])?;
+    // By the time of its entry, so that a replay of the log comes to the same.
+    given.taken = keeper.log.last().map_or(given.taken, |entry| entry.time);
     let mut trust = keeper.trust.clone();
-    trust.directives.push(given);
-    trust.apply_time_order(&directive.order, clock);
+    trust.apply_time_order(&directive.order, clock, given.taken);
+    trust.add_directive(given);
     keeper.replace_trust(trust)?;
-    if let (Order::Clock(_), Some(now)) = (&directive.order, keeper.ahead.take()) {
-        keeper.now = now.max(keeper.floor());
-    }
-    report.directives.push(AcceptedDirective { order: directive.order, officer: directive.officer, clock });
+    let extent = match &directive.order {
+        Order::DenyKey(id) => keeper.keyring.denied.keys.get(id).map(|denied| denied.extent),
+        _ => None,
+    };
+    report.directives.push(AcceptedDirective { order: directive.order, officer: directive.officer, clock, extent });
     Ok(())
 }
 
@@ -96,6 +102,10 @@ pub(super) fn judge(
             check_time(*time, grounds.clock, grounds.config.clock.tolerance.0)?;
             None
         }
+        Order::Waive { manifest, until } => {
+            check_waiver(grounds, *manifest, *until)?;
+            None
+        }
         Order::TurnBack { to, from } => judge_turn_back(grounds, (&key, &directive.officer), *to, *from)?,
         _ => None,
     };
@@ -113,9 +123,21 @@ fn is_in_force(grounds: &Grounds<'_>, key: &str, order: &Order) -> bool {
     lasts && grounds.trust.directives.iter().any(is_same)
 }
 
+/// Checks that a waiver can do something. Refusals: `statement-expired`, `statement-repeated`.
+fn check_waiver(grounds: &Grounds<'_>, manifest: Digest, until: Timestamp) -> Result<(), Refusal> {
+    if until <= grounds.clock {
+        let detail = format!("the waiver counts until {until}, and it is {} here", grounds.clock);
+        return Err(Refusal::new(Reason::StatementExpired, detail));
+    }
+    grounds.trust.release_of(manifest).map_or(Ok(()), |id| {
+        let detail =
+            format!("the bundle with the manifest {manifest} was accepted as {id}: nothing of it is to be waived");
+        Err(Refusal::new(Reason::StatementRepeated, detail))
+    })
+}
+
 /// Checks that the officer's time is the clock's. Refusal: `statement-clock`.
 fn check_time(time: Timestamp, now: Timestamp, tolerance: Duration) -> Result<(), Refusal> {
-    // Nothing is dated ahead of the clock: the newest time on record would stop imports until then.
     if time.age(now) <= NEAR && time <= now.plus(tolerance) {
         return Ok(());
     }
@@ -160,7 +182,8 @@ fn judge_turn_back(
         }
         _ => None,
     });
-    Ok(agreed.max().map(|other| other.max(to)))
+    // The other one may have said so by a clock that was set back since: nothing on record is ahead of the clock.
+    Ok(agreed.max().map(|other| other.max(to).min(now)))
 }
 
 /// Releases that the officer may take back of those that a key had a part in. Refusals: `statement-listing`: there is none;

@@ -18,9 +18,9 @@ use crate::log::Event;
 use crate::publish::tuf::CHANNEL;
 use crate::state::State;
 use base::{Error, Fault, Refusal, Timestamp, durable};
-use bundle::ReleaseId;
 use bundle::directive::Order;
 use bundle::statement::Decision;
+use bundle::{Extent, ReleaseId};
 
 pub use channels::due_releases;
 pub use submission::{CosignedNote, InboxItem, SubmittedStatement, hand_in, hand_in_cosigned};
@@ -99,6 +99,8 @@ pub struct AcceptedDirective {
     pub officer: String,
     /// The time that it is or later, where this was the last one needed to turn the clock back.
     pub clock: Option<Timestamp>,
+    /// What all denials of the key together take from it now, where this is one.
+    pub extent: Option<Extent>,
 }
 
 /// Step of a settle, which notes its faults.

@@ -8,8 +8,8 @@ use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::publish::status::closed_status;
 use crate::publish::{Examples, ReleaseStatus, goes_back_now, item_changes};
-use crate::state::Release;
-use base::{Error, Fault, Reason, Refusal, Timestamp};
+use crate::state::{Release, TakenStatement};
+use base::{Digest, Error, Fault, Reason, Refusal, Timestamp};
 use bundle::officer::signer;
 use bundle::statement::{Decision, Statement, Subject};
 use bundle::{ReleaseId, keyring};
@@ -165,7 +165,21 @@ fn judge_subject<'a>(
         return Err(Error::refused(Reason::StatementOwnImport, detail));
     }
     let (before, key) = (grounds.trust.statements(id), data_encoding::HEXLOWER.encode(&raw.key));
-    if before.iter().any(|t| t.decision == decision && (t.key == key || t.officer == *officer)) {
+    let stands =
+        release.as_ref().ok().map(|release| grounds.trust.status(release, feed, (grounds.config, grounds.keyring)));
+    let lets_pass = passes && matches!(stands, Some(ReleaseStatus::Held { .. }));
+    // What waits is decided anew by who decided about other changes, or with a key that counts no longer.
+    let is_same = |t: &&TakenStatement| t.decision == decision && (t.key == key || t.officer == *officer);
+    let mut same = before.iter().filter(is_same).peekable();
+    let is_repeated = match &release {
+        Ok(release) if lets_pass && same.peek().is_some() => {
+            let changes =
+                item_changes((grounds.state, grounds.trust), grounds.config, release, Examples::Few)?.digest()?;
+            same.any(|taken| still_lets_pass(grounds, taken, changes))
+        }
+        _ => same.peek().is_some(),
+    };
+    if is_repeated {
         let detail = format!("the decision `{}` by {officer} on release {id} already counts", decision.word());
         return Err(Error::refused(Reason::StatementRepeated, detail));
     }
@@ -175,8 +189,6 @@ fn judge_subject<'a>(
     if let Some(closed) = closed {
         return Err(Error::refused(Reason::StatementClosed, format!("release {id} was {closed}, and that is final")));
     }
-    let stands =
-        release.as_ref().ok().map(|release| grounds.trust.status(release, feed, (grounds.config, grounds.keyring)));
     if decision == Decision::Refuse
         && (stands == Some(ReleaseStatus::Approved) || grounds.trust.is_shown(grounds.config, id))
     {
@@ -189,7 +201,7 @@ fn judge_subject<'a>(
     if let (Ok(release), Some(ReleaseStatus::Denied { .. })) = (&release, &stands) {
         grounds.keyring.check_release(&release.feed, &release.origin, &release.signers)?;
     }
-    let (release, lets_pass) = (release?, matches!(stands, Some(ReleaseStatus::Held { .. })));
+    let release = release?;
     check_ticket(statement, &release, grounds.now)?;
     if let Some(ReleaseStatus::Overtaken { by }) = stands {
         let detail = format!("agents have or had {}/{by}, so that release {id} would not be shown", id.feed);
@@ -205,6 +217,13 @@ fn judge_subject<'a>(
         return Err(Error::refused(Reason::StatementTicket, detail));
     }
     Ok(JudgedSubject { subject, feed, release: Some(release), lets_pass })
+}
+
+/// True if an approval or a ticket that was taken counts for the changes of today (in the former format for whatever they
+/// are), and its key counts.
+fn still_lets_pass(grounds: &Grounds<'_>, taken: &TakenStatement, today: Digest) -> bool {
+    let is_of_today = taken.changes.is_none_or(|changes| changes == today);
+    is_of_today && !grounds.keyring.has_lost(&taken.key_id)
 }
 
 /// Checks that older content comes by a downgrade ticket, which is not over, and nothing else does. Refusal:

@@ -34,6 +34,7 @@ pub(crate) mod release;
 pub(crate) mod staging;
 pub(crate) mod trust;
 pub(crate) mod trust_replay;
+mod waivers;
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};

@@ -73,6 +73,10 @@ pub struct Trust {
     /// Officers' directives that count, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub directives: Vec<TakenDirective>,
+    /// Digests of the waivers that were dropped since the file was read or the replay began; never in the file. A file of an
+    /// earlier version has them still.
+    #[serde(skip)]
+    pub(super) spent: BTreeSet<Digest>,
 }
 
 /// Trust file as it was found.
@@ -139,6 +143,7 @@ impl Trust {
             channels: BTreeMap::new(),
             was_shown: BTreeMap::new(),
             directives: Vec::new(),
+            spent: BTreeSet::new(),
         }
     }
 
@@ -250,6 +255,7 @@ impl Trust {
                 let shown = trust.shown_versions(feed);
                 trust.feeds.entry(feed.clone()).or_default().accept(*version, *manifest, &shown);
                 trust.drop_histories();
+                trust.drop_waivers_of(*manifest);
             }
             Event::KeyringReplaced { version, keyring, epochs, .. } => {
                 trust.enter_keyring(*version, *keyring);
@@ -266,11 +272,9 @@ impl Trust {
                     signature: signature.clone(),
                 };
                 if let Some(directive) = given.directive() {
-                    trust.apply_time_order(&directive.order, *clock);
+                    trust.apply_time_order(&directive.order, *clock, entry.time);
                 }
-                if !trust.has_directive(key, text) {
-                    trust.directives.push(given);
-                }
+                trust.add_directive(given);
             }
             Event::ConfigChanged { config } => trust.config = Some(ConfigPin { sha256: *config, entry: number }),
             Event::Anchored { size, root, .. } => trust.anchored = Some(Anchor { size: *size, root: *root }),
@@ -281,10 +285,12 @@ impl Trust {
         Some(trust)
     }
 
-    /// Applies an officer's order about the time; `clock` is the new time, where the order turned the clock back.
-    pub fn apply_time_order(&mut self, order: &Order, clock: Option<Timestamp>) {
+    /// Applies an officer's order about the time, which was taken at the time `taken` by the relay's clock; `clock` is the new
+    /// time, where the order turned the clock back. Nobody sets the newest time on record ahead of the relay's clock, which
+    /// would stop imports until then.
+    pub fn apply_time_order(&mut self, order: &Order, clock: Option<Timestamp>, taken: Timestamp) {
         match (order, clock) {
-            (Order::Clock(time), _) => self.floor = self.floor.max(*time),
+            (Order::Clock(time), _) => self.floor = self.floor.max((*time).min(taken)),
             (Order::TurnBack { from, .. }, Some(clock)) => {
                 self.floor = clock;
                 self.turned_back.insert(*from);
@@ -338,7 +344,7 @@ impl Trust {
         let replay = &replay.with_open(self, open);
         let orders = |trust: &Self| -> BTreeSet<(String, String, String)> {
             let order = |it: &TakenDirective| (it.key.clone(), it.text.clone(), it.signature.clone());
-            trust.directives.iter().map(order).collect()
+            trust.directives.iter().filter(|it| !replay.spent.contains(&it.digest())).map(order).collect()
         };
         (&self.keyring, &self.config) == (&replay.keyring, &replay.config)
             && self.feeds == replay.feeds
@@ -362,6 +368,7 @@ impl Trust {
                     with.feeds.entry(feed.clone()).or_default().accept(*version, open, &shown);
                     with.keep(&id, known.history(&id).and_then(|history| history.record));
                     with.drop_histories();
+                    with.drop_waivers_of(open);
                 }
             }
         }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::report::numbers::thousands;
-use crate::report::trust::{Denial, KeyInvolvement, denials, key_involvements};
+use crate::report::trust::{Denial, KeyInvolvement, KeyUse, TIGHTENING, denials, key_involvements};
 use crate::review::ReviewContext;
 use crate::review::layout::{fact_list, framed_page, mark, quoted_text, safe_text, signed_form};
 use crate::review::readers::PageReader;
@@ -63,7 +63,6 @@ fn keys(keyring: &Keyring, now: Timestamp) -> Markup {
 
 fn row(keyring: &Keyring, key: &Key, now: Timestamp) -> Markup {
     let raw = RawKey::parse(&key.public);
-    let usable = raw.clone().and_then(|raw| keyring.check_usable(key, raw, now));
     html! {
         tr {
             th scope="row" { (quoted_text(&key.name)) @if let Ok(raw) = raw { " " code { (raw.id_text()) } } }
@@ -79,9 +78,10 @@ fn row(keyring: &Keyring, key: &Key, now: Timestamp) -> Markup {
                     },
                 }
             }
-            td { @match usable {
-                Ok(()) => (mark("good", "usable")),
-                Err(refusal) => { (mark("bad", "not usable")) " " (safe_text(&refusal.detail)) },
+            td { @match KeyUse::of(keyring, key, now) {
+                KeyUse::All => (mark("good", "usable")),
+                KeyUse::Tightening(refusal) => { (mark("warn", TIGHTENING)) " " (safe_text(&refusal.detail)) },
+                KeyUse::None(refusal) => { (mark("bad", "not usable")) " " (safe_text(&refusal.detail)) },
             } }
         }
     }
@@ -145,7 +145,9 @@ fn denied(denials: &[Denial]) -> Markup {
             @for denial in denials {
                 li {
                     @if denial.lifted { (mark("good", "denial lifted by the keyring")) } @else { (mark("warn", "denied")) }
-                    " " (quoted_text(&denial.what)) ", by " (safe_text(&denial.by)) " " code { "sha256:" (denial.sha256) }
+                    " " (quoted_text(&denial.what))
+                    @if let Some(extent) = &denial.extent { " (" (extent) ")" }
+                    ", by " (safe_text(&denial.by)) " " code { "sha256:" (denial.sha256) }
                 }
             }
         }

@@ -12,6 +12,7 @@ use crate::report::event_text;
 use crate::report::numbers::thousands;
 use crate::report::receipts::{bounded, medium_of, of_import};
 use crate::report::releases::{ReleaseDetails, release_details};
+use crate::report::trust::KeyUse;
 use crate::review::ReviewContext;
 use crate::review::chart::qr_code;
 use crate::review::layout::{fact_list, framed_page, mark, quoted_text, safe_text, signed_form};
@@ -320,14 +321,12 @@ fn sign(reader: &PageReader, id: &ReleaseId, statement: &Statement, query: &str)
     }
 }
 
-/// Names of the officers whose keys are usable now; empty if the keyring cannot be read, a fault that the page Today
-/// shows.
+/// Names of the officers who have a key that is usable now, if only to refuse and to withdraw; empty if the keyring cannot be
+/// read, a fault that the page Today shows.
 fn officers(context: &ReviewContext) -> Vec<String> {
     let keyring = Trust::load(&context.state).and_then(|trust| context.state.keyring(&trust));
     let Ok(keyring) = keyring else { return Vec::new() };
-    let usable = |key: &&bundle::keyring::Key| {
-        let raw = bundle::keyring::RawKey::parse(&key.public);
-        key.role == Role::Officer && raw.is_ok_and(|raw| keyring.check_usable(key, raw, clock::now()).is_ok())
-    };
-    keyring.keys.iter().filter(usable).map(|key| key.name.clone()).collect()
+    let officers = keyring.keys.iter().filter(|key| key.role == Role::Officer);
+    let usable = officers.filter(|key| !matches!(KeyUse::of(&keyring, key, clock::now()), KeyUse::None(_)));
+    usable.map(|key| key.name.clone()).collect()
 }
