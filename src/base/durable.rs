@@ -7,24 +7,28 @@
 //! A cut before 2 leaves a temporary file, which nobody reads and [`sweep`] removes; a cut after 2
 //! leaves the new file. Callers order several such writes so that each prefix of them is a state
 //! they can go on from.
+//!
+//! Inside a folder that is ours alone (the state, a witness's memory), whatever stands in the place of a file is removed, a
+//! folder too: somebody put it there, and it must keep nothing from being written. At a path that a user chose a folder is the
+//! user's, and stays: there [`replace_output`] and [`create_output`] are used.
 
-use std::ffi::OsString;
+mod reading;
+
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, BufReader, BufWriter, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufWriter, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
+pub use reading::{foreign_names, names, open, read, read_json};
 pub use tempfile::TempDir;
 
 use super::Digest;
 use super::digest::Hasher;
 use super::error::{Fault, IoContext as _};
-use super::proven::DigestReader;
 
 /// Temporary files begin with this; nothing else of ours does.
 const TEMPORARY: &str = ".new-";
@@ -35,9 +39,32 @@ const NOFOLLOW: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 /// Bytes in memory at once of a file that is read or written piece by piece.
 const PIECE: usize = 64 << 10;
 
-/// Replaces `path` by a file of these bytes, mode 0644, durably.
+/// Replaces `path`, in a folder of ours, by a file of these bytes, mode 0644, durably. A folder in its place is removed.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     write(path, bytes, 0o644, Sync::Durable)
+}
+
+/// As [`replace`], at a path that a user chose. Fault: a folder is in its place, which stays.
+pub fn replace_output(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    let temporary = beside(folder(path), &path.file_name().unwrap_or_default().to_string_lossy());
+    check_no_folder(path)?;
+    let mut file = create_output(&temporary, 0o644)?;
+    file.write_all(bytes).during("write", &temporary)?;
+    file.sync_all().during("sync", &temporary)?;
+    fs::rename(&temporary, path).during("rename", path)?;
+    sync_dir(folder(path))
+}
+
+/// As [`create`], at a path that a user chose. Fault: a folder is in its place, which stays.
+pub fn create_output(path: &Path, mode: u32) -> Result<File, Fault> {
+    check_no_folder(path)?;
+    create_new(path, mode, |path| fs::remove_file(path).during("remove", path))
+}
+
+/// Checks that no folder stands where a user's file is to be written.
+fn check_no_folder(path: &Path) -> Result<(), Fault> {
+    let is_folder = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir());
+    if is_folder { Err(io::Error::from(ErrorKind::IsADirectory)).during("write", path) } else { Ok(()) }
 }
 
 /// Replaces `path` by `value` as JSON, durably, and gives the digest of its bytes; they are never in
@@ -50,24 +77,6 @@ pub fn replace_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<Dig
         out.flush()
     })?;
     Ok(hasher.finish())
-}
-
-/// Reads the JSON at `path`, whose bytes must have this digest: they are read twice, first to show that they have, so that
-/// nothing else is parsed, and are never in memory as a whole. What was parsed counts if it has the digest too: somebody may
-/// have written to the file between. Fault: damage.
-pub fn read_json<T: DeserializeOwned>(path: &Path, digest: Digest) -> Result<T, Fault> {
-    let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
-    let mut file = open(path)?;
-    if !DigestReader::new(BufReader::with_capacity(PIECE, &file)).ends_as(digest).during("read", path)? {
-        return Err(damaged("the bytes of the file differ from those that were written"));
-    }
-    file.rewind().during("read", path)?;
-    let mut reader = BufReader::with_capacity(PIECE, DigestReader::new(file));
-    let value = serde_json::from_reader(&mut reader);
-    if !reader.into_inner().ends_as(digest).during("read", path)? {
-        return Err(damaged("the bytes of the file differ from those that were written"));
-    }
-    value.map_err(|_| damaged("the JSON in the file is not of the form that this version of gaprelay reads"))
 }
 
 /// Hashes what is written.
@@ -127,15 +136,20 @@ fn put(path: &Path, mode: u32, sync: Sync, content: impl FnOnce(&mut File) -> io
     if sync == Sync::Durable { sync_dir(folder(path)) } else { Ok(()) }
 }
 
-/// A new empty file for writing. What stands in its place is removed, whatever it is: what a cut run left, or a folder, a
-/// link or a pipe that somebody put there.
-#[expect(clippy::disallowed_methods, reason = "the one place that creates files")]
+/// A new empty file for writing, in a folder of ours. What stands in its place is removed, whatever it is: what a cut run
+/// left, or a folder, a link or a pipe that somebody put there.
 pub fn create(path: &Path, mode: u32) -> Result<File, Fault> {
+    create_new(path, mode, remove)
+}
+
+/// A new empty file for writing; what stands in its place is removed by `clear`.
+#[expect(clippy::disallowed_methods, reason = "the one place that creates files")]
+fn create_new(path: &Path, mode: u32, clear: impl Fn(&Path) -> Result<(), Fault>) -> Result<File, Fault> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(mode);
     match options.open(path) {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-            remove(path)?;
+            clear(path)?;
             options.open(path).during("create", path)
         }
         other => other.during("create", path),
@@ -265,67 +279,12 @@ pub fn remove(path: &Path) -> Result<(), Fault> {
 /// Removes the temporary files that a cut run left directly in `path`. Only who holds the state's
 /// lock may: another's could be in the making.
 pub fn sweep(path: &Path) -> Result<(), Fault> {
-    for name in all_names(path)? {
+    for name in reading::all_names(path)? {
         if name.to_str().is_some_and(|name| name.starts_with(TEMPORARY)) {
             remove(&path.join(name))?;
         }
     }
     Ok(())
-}
-
-/// The names in a folder, sorted, without what is in the making. Names that are not UTF-8 are none of ours, and left out:
-/// [`foreign_names`] gives them to who looks for them.
-pub fn names(path: &Path) -> Result<Vec<String>, Fault> {
-    let names = all_names(path)?.into_iter().filter_map(|name| name.into_string().ok());
-    Ok(names.filter(|name| !name.starts_with(TEMPORARY)).collect())
-}
-
-/// The names in a folder that are not UTF-8.
-pub fn foreign_names(path: &Path) -> Result<Vec<OsString>, Fault> {
-    let mut names = all_names(path)?;
-    names.retain(|name| name.to_str().is_none());
-    Ok(names)
-}
-
-fn all_names(path: &Path) -> Result<Vec<OsString>, Fault> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(path).during("list", path)? {
-        names.push(entry.during("list", path)?.file_name());
-    }
-    names.sort_unstable();
-    Ok(names)
-}
-
-/// A file of ours, to be read; that it is missing or no regular file is damage. A pipe at its place is not waited for.
-pub fn open(path: &Path) -> Result<File, Fault> {
-    let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::openat(rustix::fs::CWD, path, flags, Mode::empty()) {
-        Ok(file) => File::from(file),
-        Err(Errno::NOENT | Errno::NOTDIR) => return Err(damaged("the file is missing")),
-        // A socket.
-        Err(Errno::NXIO) => return Err(damaged("it is not a regular file")),
-        Err(e) => return Err(e.into()).during("open", path),
-    };
-    let is_file = file.metadata().during("read", path)?.is_file();
-    if is_file { Ok(file) } else { Err(damaged("it is not a regular file")) }
-}
-
-/// A whole file of ours; that it is missing, no regular file, or longer than `longest` bytes is damage. A pipe at its place
-/// is not waited for.
-pub fn read(path: &Path, longest: u64) -> Result<Vec<u8>, Fault> {
-    let damaged = |detail: String| Fault::damaged(path.to_string_lossy(), detail);
-    let file = open(path)?;
-    let length = file.metadata().during("read", path)?.len();
-    if length > longest {
-        return Err(damaged(format!("the file has {length} bytes, and at most {longest} are expected")));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-    file.take(longest + 1).read_to_end(&mut bytes).during("read", path)?;
-    if bytes.len() as u64 > longest {
-        return Err(damaged(format!("the file grew beyond the {longest} bytes that are expected")));
-    }
-    Ok(bytes)
 }
 
 fn folder(path: &Path) -> &Path {
@@ -377,6 +336,30 @@ mod tests {
                 assert_eq!(names(folder.path()).unwrap(), ["file", "other"], "{way}");
             }
         }
+    }
+
+    /// At a path that a user chose a folder stays, with what is in it, under the name of the file and of the one in the making.
+    #[test]
+    fn a_users_folder_is_never_removed() {
+        let folder = temporary_folder().unwrap();
+        let (path, making) = (folder.path().join("file"), folder.path().join(".new-file"));
+        for place in [&path, &making] {
+            create_dir(&place.join("theirs")).unwrap();
+            replace_output(&path, b"ours").unwrap_err();
+            create_output(place, 0o644).unwrap_err();
+            assert!(place.join("theirs").is_dir() && !path.is_file());
+            remove(place).unwrap();
+        }
+        symlink("elsewhere", &making).unwrap();
+        for text in [b"one", b"two"] {
+            replace_output(&path, text).unwrap();
+            assert_eq!(
+                (read(&path, 4).unwrap(), names(folder.path()).unwrap()),
+                (text.to_vec(), vec!["file".to_owned()])
+            );
+        }
+        create_output(&path, 0o644).unwrap();
+        assert_eq!(read(&path, 4).unwrap(), b"");
     }
 
     #[test]

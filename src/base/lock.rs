@@ -58,6 +58,11 @@ impl Lock {
         Ok(Self { file, path: path.to_owned() })
     }
 
+    /// The locked file: the lock ends when it is closed.
+    pub fn into_file(self) -> File {
+        self.file
+    }
+
     /// Checks that the locked file is the one at its path. Fault: another was put in its place, so that somebody else may hold
     /// the lock on that.
     pub fn check(&self) -> Result<(), Fault> {

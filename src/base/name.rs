@@ -14,6 +14,17 @@ pub fn is_name(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
 }
 
+/// Number that a file or folder of the state is named by, written as numbers are: `01` and `+1` are other names, and none of
+/// ours.
+pub fn number(name: &str) -> Option<u64> {
+    name.parse::<u64>().ok().filter(|number| number.to_string() == name)
+}
+
+/// Number of a file `NUMBER.json`.
+pub fn json_number(name: &str) -> Option<u64> {
+    number(name.strip_suffix(".json")?)
+}
+
 /// The rule in words, for messages.
 pub const RULE: &str =
     "1 to 64 of a-z 0-9 . _ -, beginning and ending with a letter or digit, without two dots in a row";
@@ -21,6 +32,16 @@ pub const RULE: &str =
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_has_one_name() {
+        assert_eq!((number("0"), number("10"), json_number("7.json")), (Some(0), Some(10), Some(7)));
+        let long = format!("{}0", u64::MAX);
+        for bad in ["", "01", "+1", "-1", " 1", "1 ", "1.", "00", "٣", "0x1", &long] {
+            assert_eq!((number(bad), json_number(&format!("{bad}.json"))), (None, None), "{bad:?}");
+        }
+        assert_eq!((json_number("1"), json_number("1.JSON")), (None, None));
+    }
 
     #[test]
     fn narrow() {

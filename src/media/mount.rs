@@ -1,5 +1,6 @@
 //! Mount of a medium, and the disk it lies on. Examined before anything is read from it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{StatVfsMountFlags, major, minor, statvfs};
 
 use base::error::IoContext as _;
+use base::lock::Lock;
 use base::{Fault, raw};
 
 /// Mount of a medium.
@@ -41,6 +43,10 @@ impl Mount {
 /// The whole disk under a medium, read-only in the kernel until this is dropped: not even a file
 /// system that replays its journal writes to it then. One that is read-only already is left as it is: what is set for a
 /// device stays with it, for whatever medium comes next.
+///
+/// The disk is locked (`flock(2)`) as long: another import of it waits until this one has set back what it found, so that
+/// neither takes the other's setting for its own, and none goes on reading a disk that the other has made writable. The
+/// programs of udev leave a locked disk alone too (systemd's `BLOCK_DEVICE_LOCKING`).
 pub struct Guarded {
     device: File,
     /// Name, such as `sdb`.
@@ -49,18 +55,28 @@ pub struct Guarded {
 }
 
 impl Guarded {
-    /// Sets the disk under `path` read-only. `None` where that makes no sense: it is no block device,
-    /// or a part of it is mounted writable, as the disk that the system runs from is.
-    pub fn guard(path: &Path) -> Result<Option<Self>, Fault> {
-        let Ok(meta) = fs::metadata(path) else { return Ok(None) };
-        let Some(disk) = disk_of(meta.dev()) else { return Ok(None) };
-        let mounts = fs::read_to_string("/proc/self/mountinfo").during("read", Path::new("/proc/self/mountinfo"))?;
-        if is_written_to(&disk, &mounts) {
+    /// Sets the disks under these paths read-only, each once; all imports take them in one order, so that no two wait for
+    /// each other. `wait` is called with the name of each that another process has locked.
+    pub fn guard_all(paths: &[PathBuf], mut wait: impl FnMut(&str)) -> Result<Vec<Self>, Fault> {
+        let devices = paths.iter().filter_map(|path| fs::metadata(path).ok()).map(|meta| meta.dev());
+        let disks: BTreeSet<PathBuf> = devices.filter_map(disk_of).collect();
+        let guarded = disks.iter().map(|disk| Self::guard(disk, &mut wait));
+        guarded.filter_map(Result::transpose).collect()
+    }
+
+    /// Sets a disk read-only. `None` where that makes no sense: it is no block device, or a part of it is mounted writable,
+    /// as the disk that the system runs from is.
+    fn guard(disk: &Path, wait: &mut impl FnMut(&str)) -> Result<Option<Self>, Fault> {
+        if is_mounted_writable(disk)? {
             return Ok(None);
         }
         let name = disk.file_name().unwrap_or_default().to_string_lossy().replace('!', "/");
         let node = Path::new("/dev").join(&name);
-        let device = File::open(&node).during("open", &node)?;
+        let device = Lock::take(&node, || wait(&name))?.into_file();
+        // It may have been mounted meanwhile.
+        if is_mounted_writable(disk)? {
+            return Ok(None);
+        }
         let was_read_only = raw::is_read_only(&device).during("look at", &node)?;
         if !was_read_only {
             raw::set_read_only(&device, true).during("set read-only", &node)?;
@@ -82,6 +98,12 @@ impl Drop for Guarded {
 fn disk_of(dev: u64) -> Option<PathBuf> {
     let part = fs::canonicalize(format!("/sys/dev/block/{}:{}", major(dev), minor(dev))).ok()?;
     if part.join("partition").exists() { part.parent().map(Path::to_owned) } else { Some(part) }
+}
+
+/// True if the disk, or a part of it, is mounted writable.
+fn is_mounted_writable(disk: &Path) -> Result<bool, Fault> {
+    let path = Path::new("/proc/self/mountinfo");
+    Ok(is_written_to(disk, &fs::read_to_string(path).during("read", path)?))
 }
 
 /// True if a line of `mounts` (proc(5), mountinfo) mounts this disk, or a part of it, writable.
@@ -106,8 +128,8 @@ mod tests {
 
     #[test]
     fn the_disk_we_run_from_is_never_set_read_only() {
-        assert!(Guarded::guard(Path::new("/")).is_ok_and(|guarded| guarded.is_none()));
-        assert!(Guarded::guard(Path::new("/proc")).is_ok_and(|guarded| guarded.is_none()));
+        let paths = ["/", "/proc", "/nonexistent"].map(PathBuf::from);
+        assert!(Guarded::guard_all(&paths, |_| {}).is_ok_and(|guarded| guarded.is_empty()));
     }
 
     #[test]

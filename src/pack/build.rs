@@ -127,7 +127,7 @@ pub fn build(plan: &BuildPlan) -> Result<Made, Error> {
     manifest.check(&plan.limits)?;
     let path = plan.out.join("manifest.json");
     let bytes = to_bytes(&manifest)?;
-    durable::replace(&path, &bytes)?;
+    durable::replace_output(&path, &bytes)?;
     let signature = key.map(|key| sign(&key, &plan.out, &bytes, &manifest)).transpose()?;
     Ok(Made { manifest, unrecognised, verdicts, refused, signature })
 }
@@ -193,7 +193,7 @@ fn survey(plan: &BuildPlan) -> Result<FolderSurvey, Error> {
     }
     if let Some((key, file)) = &plan.tuf {
         let metadata = crate::tuf::feed(&plan.feed, plan.version, plan.expires, &survey.artifacts, key)?;
-        durable::replace(file, metadata.as_bytes())?;
+        durable::replace_output(file, metadata.as_bytes())?;
         let path = format!("tuf-{}.json", plan.feed);
         take(plan, &path, file, &mut survey)?;
         survey.stripped.insert(path, file.clone());
@@ -300,7 +300,7 @@ fn write_payload(
     stripped: &BTreeMap<String, PathBuf>,
 ) -> Result<Payload, Error> {
     let path = plan.out.join("payload.tar.gz");
-    let file = durable::create(&path, 0o644)?;
+    let file = durable::create_output(&path, 0o644)?;
     let hashing = CountingHasher { inner: BufWriter::with_capacity(1 << 20, file), hasher: Hasher::new(), size: 0 };
     let mut out = GzBuilder::new().operating_system(3).write(hashing, Compression::default());
     for artifact in manifest.carried() {
@@ -351,7 +351,7 @@ fn sign(secret: &minisign::SecretKey, folder: &Path, bytes: &[u8], manifest: &Ma
     let (trusted, untrusted) = (manifest.trusted_comment(), "signature from minisign secret key");
     let signed = minisign::sign(Some(&public), secret, bytes, Some(&trusted), Some(untrusted)).map_err(failed)?;
     let out = folder.join("manifest.json.minisig");
-    durable::replace(&out, signed.into_string().as_bytes())?;
+    durable::replace_output(&out, signed.into_string().as_bytes())?;
     Ok(out)
 }
 

@@ -153,7 +153,7 @@ pub(crate) fn assemble(folder: &Path, former: &Keyring, signatures: &[PathBuf]) 
         good.push((by.clone(), text));
     }
     for (id, text) in &good {
-        durable::replace(&folder.join(format!("keyring.toml.{id}.minisig")), text)?;
+        durable::replace_output(&folder.join(format!("keyring.toml.{id}.minisig")), text)?;
     }
     Ok(good.into_iter().map(|(id, _)| id).collect())
 }

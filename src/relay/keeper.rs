@@ -1,7 +1,7 @@
 //! Keeper: the only writer of the state. It holds the lock, the log and the trust state. Opening it finishes what a cut
 //! left, so that every intent in the log has an outcome before anything else happens.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
 use data_encoding::HEXLOWER;
 
@@ -123,9 +123,10 @@ impl Keeper {
 
     fn check_failed(&self) -> Result<(), Fault> {
         if self.failed {
-            return Err(Fault::Internal(
-                "the log or the trust file could not be written before, so that nothing more is",
-            ));
+            let source = io::Error::other(
+                "an earlier write of this command failed (a full disk, say), so that it writes nothing more",
+            );
+            return Err(Fault::Io { operation: "write to", path: self.state.import_log(), source });
         }
         Ok(())
     }

@@ -46,7 +46,7 @@ pub fn page(topic: &str) -> Option<&'static Page> {
 pub fn write_man_pages(out: &Path) -> Result<(), Fault> {
     for page in PAGES {
         let path = out.join(format!("gaprelay-{}.7", page.topic));
-        durable::replace_derived(&path, man(page).as_bytes())?;
+        durable::replace_output(&path, man(page).as_bytes())?;
     }
     Ok(())
 }

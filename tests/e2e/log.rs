@@ -445,6 +445,24 @@ fn go_agrees() {
     assert!(ran.err.contains("entry 600 altered"), "{} {}", ran.out, ran.err);
 }
 
+/// An entry that does not fit changes nothing, in memory either: those beside it are not in the log by the next append.
+#[test]
+fn an_entry_that_is_too_long_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("log");
+    make(&folder, 3);
+    let mut log = Log::open(&folder).unwrap();
+    let (head, floor) = (log.head(), log.floor());
+    let long = Event::ImportFailed { fault: "x".repeat(1 << 16) };
+    let failed = log.append(Timestamp::from_secs(1 << 40), vec![event(90), long, event(91)]);
+    assert!(matches!(failed, Err(Fault::Internal(_))));
+    assert_eq!((log.head(), log.floor()), (head, floor));
+    log.append(Timestamp::from_secs(1 << 31), vec![event(92)]).unwrap();
+    assert_eq!(log.size(), 4);
+    drop(log);
+    assert!(matches!(check(&folder, &read_vkey(&folder).unwrap(), |_, _, _| ()).unwrap(), LogFinding::Whole { .. }));
+}
+
 #[test]
 fn the_command_names_the_damage() {
     let world = World::new();

@@ -3,9 +3,11 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::support::*;
 
@@ -101,6 +103,34 @@ fn a_writable_mount_is_refused_unless_the_site_says_why() {
     assert_eq!(opened["writable"], "tests import from plain folders", "{opened}");
     let read = world.log("import").into_iter().find(|event| event["type"] == "medium-read").unwrap();
     assert_eq!(read["unchanged"], true, "{read}");
+}
+
+/// A second import of a stick waits until the first has set back what it found: it takes the first's setting not for the
+/// disk's own, and goes not on reading a disk that the first has made writable again.
+#[test]
+fn a_second_import_of_a_stick_waits_for_the_first() {
+    use rustix::fs::{FlockOperation, flock};
+    let world = strict();
+    world.bundle("feed", 1, ONE);
+    let Some(stick) = Stick::plug(&world, "ro,nodev,nosuid,noexec,noload") else { return };
+    let set = |to: &str| drop(run(Command::new("blockdev").args([to, &stick.device])).expect(0));
+    // As an import that has begun holds it.
+    let held = fs::File::open(&stick.device).unwrap();
+    flock(&held, FlockOperation::LockExclusive).unwrap();
+    set("--setro");
+    let mut command = world.command(&["import", stick.at.to_str().unwrap()]);
+    let mut second = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(world.log("import").len(), 1, "it did not wait");
+    set("--setrw");
+    drop(held);
+    let mut told = String::new();
+    second.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+    assert!(second.wait().unwrap().success(), "{told}");
+    assert!(told.contains("waiting until another import"), "{told}");
+    let opened = world.log("import").into_iter().find(|event| event["type"] == "medium-opened").unwrap();
+    assert!(stick.device.ends_with(opened["disk"].as_str().unwrap()), "{opened}");
+    assert!(!stick.is_read_only(), "it set back what it had found");
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn carry_out(command: &PackKeyringCommand) -> Result<Ended, Error> {
             }
             let keyring = ring::new(root, *root_threshold, key, require)?;
             let text = ring::to_text(&keyring)?;
-            durable::replace(out, text.as_bytes())?;
+            durable::replace_output(out, text.as_bytes())?;
             terminal::say(format_args!("made {}: version 1, {} keys", out.display(), keyring.keys.len()));
             say_aloud(Digest::of(text.as_bytes()));
             terminal::hint(format_args!("on the relay: gaprelay init --keyring {}", out.display()));
@@ -117,7 +117,7 @@ fn draft(args: &Draft) -> Result<Ended, Error> {
     let next = ceremony::draft(&former, &changes, args.on.unwrap_or_else(clock::now))?;
     let (path, text) = (args.out.join("keyring.toml"), ring::to_text(&next)?);
     durable::create_dir(&args.out)?;
-    durable::replace(&path, text.as_bytes())?;
+    durable::replace_output(&path, text.as_bytes())?;
     terminal::say(format_args!("drafted {}: version {}", path.display(), next.version));
     for change in ceremony::differences(&former, &next) {
         terminal::say(format_args!("  {change}"));

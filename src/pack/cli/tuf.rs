@@ -61,7 +61,7 @@ fn write(path: &Path, mut text: String, keys: &[std::path::PathBuf]) -> Result<E
             Fault::usage(format!("{} cannot be signed: {e}", quoted_os(path)), next)
         })?;
     }
-    durable::replace(path, text.as_bytes())?;
+    durable::replace_output(path, text.as_bytes())?;
     terminal::say(format_args!("made {}", path.display()));
     terminal::hint(format_args!(
         "have the other signers sign, each where the key is kept: gaprelay-pack tuf sign '{}' --key KEY",

@@ -96,12 +96,15 @@ pub(crate) fn run(root: &Path, now: Timestamp, args: &Import, sockets: Sockets) 
 /// Sets the media's disks read-only where we are root, starts the keeper, provides its workers and waits for it. This
 /// process reads nothing: not the medium, and of the keeper only that it wants another examiner.
 fn supervise(root: &Path, args: &Import) -> Result<Ended, Error> {
-    let mut guarded: Vec<Guarded> = Vec::new();
-    if rustix::process::geteuid().is_root() {
-        for path in &args.paths {
-            guarded.extend(Guarded::guard(path)?);
-        }
-    }
+    let guarded = if rustix::process::geteuid().is_root() {
+        Guarded::guard_all(&args.paths, |disk| {
+            terminal::note(format_args!(
+                "waiting until another import, or another program, has finished with disk {disk}"
+            ));
+        })?
+    } else {
+        Vec::new()
+    };
     let mut command = ourselves(root);
     command.args(["import", "--supervised", &our_id()]);
     if args.json {

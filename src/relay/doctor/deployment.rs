@@ -35,7 +35,7 @@ pub(crate) const OTHERS: &[(&str, &str)] = shipped! {
 /// Writes all of these files into a folder that exists. Fault: a file cannot be written.
 pub(crate) fn write(folder: &Path) -> Result<usize, Fault> {
     for (name, text) in UNITS.iter().chain(OTHERS) {
-        durable::replace(&folder.join(name), text.as_bytes())?;
+        durable::replace_output(&folder.join(name), text.as_bytes())?;
     }
     Ok(UNITS.len() + OTHERS.len())
 }

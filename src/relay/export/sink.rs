@@ -68,7 +68,7 @@ impl Cursor {
     /// Opens the cursor at `path`, or creates it. Fault: the file there is not a cursor.
     pub(crate) fn open(path: &Path) -> Result<Self, Fault> {
         if !path.exists() {
-            durable::replace(path, b"")?;
+            durable::replace_output(path, b"")?;
         }
         let file = durable::open_again(path)?;
         let mut bytes = Vec::new();

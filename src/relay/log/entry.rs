@@ -52,7 +52,7 @@ pub enum Event {
         medium: String,
         /// Mount flags of the medium, of `ro nodev nosuid noexec`.
         mount: String,
-        /// Disk that was set read-only for the time of the import.
+        /// Disk that was read-only in the kernel for the time of the import.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         disk: Option<String>,
         /// Reason from the config why a writable medium is accepted, where the medium is writable.

@@ -23,6 +23,9 @@ use tlog::tiles::{self, LONGEST};
 use tlog::tree::{self, Edge, Tile, WIDTH};
 use tlog::{nodes, pending, signed, stored};
 
+/// Fault of an entry that does not fit into a bundle.
+const TOO_LONG: Fault = Fault::Internal("a log entry is longer than 65535 bytes");
+
 /// Log open for appending. Its holder has the state's lock.
 pub struct Log {
     folder: PathBuf,
@@ -128,11 +131,15 @@ impl Log {
             return Ok(());
         }
         let time = time.max(self.floor);
-        self.floor = time;
+        // Nothing is changed in memory before all of them are known to fit.
+        let mut entries = Vec::with_capacity(events.len());
         for event in events {
             let entry = Entry { time, event };
-            let bytes =
-                serde_json::to_vec(&entry).map_err(|_| Fault::Internal("a log entry cannot be turned into JSON"))?;
+            let bytes = serde_json::to_vec(&entry).ok().filter(|bytes| bytes.len() <= tiles::LONGEST_ENTRY);
+            entries.push((entry, bytes.ok_or(TOO_LONG)?));
+        }
+        self.floor = time;
+        for (entry, bytes) in entries {
             self.push(&bytes)?;
             self.last = Some(entry);
         }
@@ -141,7 +148,7 @@ impl Log {
 
     /// Adds one entry in memory.
     fn push(&mut self, entry: &[u8]) -> Result<(), Fault> {
-        tiles::push(&mut self.bundle, entry).ok_or(Fault::Internal("a log entry is longer than 65535 bytes"))?;
+        tiles::push(&mut self.bundle, entry).ok_or(TOO_LONG)?;
         self.edge.push(tree::leaf(entry), &mut self.full);
         if self.edge.size().is_multiple_of(WIDTH as u64) {
             let (index, _) = bundle_position(self.edge.size());
@@ -199,7 +206,7 @@ impl Log {
         for (path, width) in edges.chain(bundle) {
             let folder = partial_folder(&self.folder.join(path));
             for name in durable::names(&folder)? {
-                if name.parse::<usize>().is_ok_and(|former| former < width) {
+                if tiles::width_of(&name).is_some_and(|former| former < width) {
                     durable::remove(&folder.join(name))?;
                 }
             }

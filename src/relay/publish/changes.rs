@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::beside::beside;
 use crate::state::compare::{Change, ItemPair, PlacedItem, ReleaseItems, compare};
 use crate::state::lost_files::{kept_files, lost_files};
-use crate::state::names::NamesInCommon;
 use crate::state::release::Packed;
 use crate::state::{Release, SMALL, State, Trust};
 use base::proven::ProvenFile;
@@ -237,13 +236,14 @@ fn shared_names(
         trust,
         new,
         trust.shown_beside(config, id).as_ref(),
-        &beside((state, trust), config, &id.feed)?,
+        (&beside((state, trust), config, &id.feed)?, most),
     )?;
     let mut shared: Vec<SharedNames> = Vec::new();
-    for (other, NamesInCommon { count, pairs }) in found.into_iter().filter(|(_, common)| common.count > 0) {
+    for (other, common) in found.into_iter().filter(|(_, common)| common.count > 0) {
+        let count = common.count;
         let verdicts = state.verdicts(&other)?;
         let theirs = ReleaseReader::new(state, &other, &verdicts)?;
-        let pairs = pairs.into_iter().take(most).map(|(old, new)| example((Some(old), Some(new)), &theirs, news));
+        let pairs = common.into_pairs().map(|(old, new)| example((Some(old), Some(new)), &theirs, news));
         let examples = pairs.collect::<Result<_, _>>()?;
         // Of what is shown and what is shown next one answer for both.
         match shared.iter_mut().find(|it| it.feed == other.feed) {

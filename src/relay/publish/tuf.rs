@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::state::{SMALL, State, Trust};
 use base::error::IoContext as _;
+use base::name::json_number;
 use base::{Digest, Fault, Refusal, Timestamp, durable};
 use bundle::ReleaseId;
 use bundle::tuf::client::{CheckedTree, Files, check};
@@ -194,7 +195,7 @@ impl State {
     /// Removes all trees but those of these versions.
     pub fn remove_trees_but(&self, kept: &[u64]) -> Result<(), Fault> {
         for name in durable::names(&self.root().join("tuf"))? {
-            let version = name.strip_suffix(".json").and_then(|version| version.parse::<u64>().ok());
+            let version = json_number(&name);
             if version.is_some_and(|version| !kept.contains(&version)) {
                 durable::remove(&self.tuf_path(&name))?;
             }

@@ -13,6 +13,7 @@ use super::{LONGEST, Release, SMALL, State, Stored, Trust, TrustReplay};
 use crate::settle::tuf::read_key;
 use base::digest::Hasher;
 use base::error::IoContext as _;
+use base::name::json_number;
 use base::quoted::printable;
 use base::{Digest, Fault, Limits, Refusal, durable};
 use bundle::{Envelope, Manifest, Rules};
@@ -199,7 +200,7 @@ fn check_trust(state: &State, trust: &Trust, replay: &TrustReplay, report: &mut 
 /// Checks that every set of a channel that is kept is the one that was published under its number.
 fn check_sets(state: &State, channel: &str, logged: &LoggedFiles) -> Result<(), Fault> {
     for name in durable::names(&state.channel_path(channel))? {
-        let number = name.strip_suffix(".json").and_then(|name| name.parse::<u64>().ok());
+        let number = json_number(&name);
         // One that was never published is what a cut left.
         let Some(digest) = number.and_then(|number| logged.sets.get(&(channel.to_owned(), number))) else { continue };
         let path = state.channel_path(channel).join(&name);

@@ -8,6 +8,7 @@ use super::logged::published_sets;
 use super::{SMALL, State, Trust};
 use crate::keeper::Keeper;
 use crate::log::Event;
+use base::name::{json_number, number};
 use base::{Digest, Fault, durable};
 use bundle::ReleaseId;
 use inspect::Verdict;
@@ -45,7 +46,7 @@ pub(crate) fn plan(
         needed.extend(shown.releases.iter().cloned());
         let mut kept = BTreeSet::from([current.generation]);
         for name in durable::names(&folder)? {
-            let Some(generation) = name.strip_suffix(".json").and_then(|n| n.parse::<u64>().ok()) else {
+            let Some(generation) = json_number(&name) else {
                 continue;
             };
             let path = folder.join(&name);
@@ -102,11 +103,11 @@ pub(crate) fn plan(
     let releases = state.root().join("releases");
     for feed in durable::names(&releases)? {
         for version in durable::names(&releases.join(&feed))? {
-            let id = version.parse().map(|version| ReleaseId { feed: feed.clone(), version });
+            let id = number(&version).map(|version| ReleaseId { feed: feed.clone(), version });
             let is_left = |id: &ReleaseId| {
                 trust.history(id).is_none() && !needed.contains(&id.to_string()) && !plan.releases.contains(id)
             };
-            if let Some(id) = id.ok().filter(is_left) {
+            if let Some(id) = id.filter(is_left) {
                 plan.releases.push(id);
             }
         }

@@ -7,8 +7,10 @@
 //! does not know the format refuses the trust file by its name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use serde::de::DeserializeOwned;
 
 use super::release::{Digests, FORMAT, Packed, RECORD, Release};
 use super::trust::OLDER;
@@ -173,16 +175,52 @@ fn record(state: &State, trust: &Trust, id: &ReleaseId, import: &FormerImport) -
     for name in names.filter(|name| !matches!(name.as_str(), "pack" | "statements" | RECORD)) {
         digests.insert(name.clone(), super::fsck::digest_of(&folder.join(&name), 0, u64::MAX)?);
     }
-    let release: Release = super::release::read_json(&folder.join("release.json"))?;
+    // What is judged from here on is what these digests are of: each read shows it again.
+    let files = DigestedFiles { folder: &folder, digests: &digests };
+    let release: Release = files.read_json("release.json")?;
     let needed = ["manifest.json", "verdicts.json", "pack.json", "items", "items.json"];
     let is_whole = release.signatures.iter().map(String::as_str).chain(needed).all(|name| digests.contains_key(name));
-    if !is_whole || !is_as_imported(state, trust, (id, &release), import)? || !is_packed(&folder, import)? {
+    if !is_whole || !is_as_imported(state, trust, (id, &release), import, &files)? || !is_packed(&files, import)? {
         return Err(Fault::damaged(
             folder.to_string_lossy(),
             "a file of this release is missing or differs from what the import log has, so the state cannot be brought to the present format. Nothing was changed. Restore the folder from a backup: gaprelay help backup",
         ));
     }
     durable::replace_json(&folder.join(RECORD), &digests)
+}
+
+/// Files of a release whose digests were taken.
+struct DigestedFiles<'a> {
+    folder: &'a Path,
+    digests: &'a Digests,
+}
+
+impl DigestedFiles<'_> {
+    /// Reads a file. Fault: damage, if these are not the bytes whose digest was taken.
+    fn read(&self, name: &str) -> Result<Vec<u8>, Fault> {
+        let (path, digest) = self.digested(name)?;
+        let bytes = durable::read(&path, LONGEST)?;
+        if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(changed(&path)) }
+    }
+
+    /// Reads a file of JSON, likewise.
+    fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Fault> {
+        let (path, digest) = self.digested(name)?;
+        durable::read_json(&path, digest)
+    }
+
+    fn digested(&self, name: &str) -> Result<(PathBuf, Digest), Fault> {
+        let path = self.folder.join(name);
+        match self.digests.get(name) {
+            Some(digest) => Ok((path, *digest)),
+            None => Err(Fault::damaged(path.to_string_lossy(), "the file is missing")),
+        }
+    }
+}
+
+fn changed(path: &Path) -> Fault {
+    let what = "the file changed while the state was brought to the present format: another process writes to it. Nothing was changed. Find out which, then run the command again";
+    Fault::damaged(path.to_string_lossy(), what)
 }
 
 /// True if the release is what the import log and its signed manifest say. The rest, which is what follows from its items,
@@ -192,8 +230,9 @@ fn is_as_imported(
     trust: &Trust,
     (id, release): (&ReleaseId, &Release),
     import: &FormerImport,
+    files: &DigestedFiles<'_>,
 ) -> Result<bool, Fault> {
-    let Some(verified) = verify(state, trust, (id, release), import)? else { return Ok(false) };
+    let Some(verified) = verify(state, trust, (id, release), import, files)? else { return Ok(false) };
     let (loss, suppressions, imported) = (release.loss, release.suppressions, release.imported);
     let operator = import.operator.clone();
     let mut told = Release::new(&verified, import.verdicts, import.counts, loss, suppressions, operator, imported);
@@ -214,11 +253,11 @@ fn verify(
     trust: &Trust,
     (id, release): (&ReleaseId, &Release),
     import: &FormerImport,
+    files: &DigestedFiles<'_>,
 ) -> Result<Option<Verified>, Fault> {
-    let folder = state.release_path(id);
-    let read = |name: &str| durable::read(&folder.join(name), LONGEST);
-    let signatures = release.signatures.iter().map(|name| Ok((name.clone(), read(name)?)));
-    let envelope = Envelope { document: read("manifest.json")?, signatures: signatures.collect::<Result<_, Fault>>()? };
+    let signatures = release.signatures.iter().map(|name| Ok((name.clone(), files.read(name)?)));
+    let envelope =
+        Envelope { document: files.read("manifest.json")?, signatures: signatures.collect::<Result<_, Fault>>()? };
     let keyring = state.keyring_of(trust, trust.keyring_at_import(id))?;
     let limits = Limits { signatures: u64::MAX, ..Limits::default() };
     let rules = Rules {
@@ -232,9 +271,13 @@ fn verify(
 }
 
 /// True if the verdicts are those of the log, and each small artifact lies where the index says.
-fn is_packed(folder: &Path, import: &FormerImport) -> Result<bool, Fault> {
-    let verdicts: Vec<Verdict> = durable::read_json(&folder.join("verdicts.json"), import.verdicts)?;
-    let packed: Vec<Packed> = super::release::read_json(&folder.join("pack.json"))?;
+fn is_packed(files: &DigestedFiles<'_>, import: &FormerImport) -> Result<bool, Fault> {
+    let folder = files.folder;
+    if files.digests.get("verdicts.json") != Some(&import.verdicts) {
+        return Ok(false);
+    }
+    let verdicts: Vec<Verdict> = files.read_json("verdicts.json")?;
+    let packed: Vec<Packed> = files.read_json("pack.json")?;
     let places: BTreeMap<Digest, &Packed> = packed.iter().map(|packed| (packed.sha256, packed)).collect();
     for (sha256, size) in verdicts.iter().filter_map(Verdict::kept).filter(|(_, size)| *size < SMALL) {
         let Some(place) = places.get(&sha256).filter(|place| place.size == size) else { return Ok(false) };
@@ -243,4 +286,24 @@ fn is_packed(folder: &Path, import: &FormerImport) -> Result<bool, Fault> {
         }
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is judged has the digest that the record gets: a file that was changed between the two is damage.
+    #[test]
+    fn what_is_judged_is_what_was_digested() {
+        let folder = durable::temporary_folder().unwrap();
+        let path = folder.path().join("a");
+        durable::replace_derived(&path, b"[1]").unwrap();
+        let digests = Digests::from([("a".to_owned(), Digest::of(b"[1]"))]);
+        let files = DigestedFiles { folder: folder.path(), digests: &digests };
+        assert_eq!((files.read("a").unwrap(), files.read_json::<Vec<u8>>("a").unwrap()), (b"[1]".to_vec(), vec![1]));
+        durable::replace_derived(&path, b"[2]").unwrap();
+        assert!(files.read("a").unwrap_err().to_string().contains("changed while"));
+        assert!(matches!(files.read_json::<Vec<u8>>("a"), Err(Fault::Damaged { .. })));
+        assert!(matches!(files.read("b"), Err(Fault::Damaged { .. })));
+    }
 }

@@ -25,7 +25,7 @@ pub(super) const FILE: &str = "names.json";
 /// Digest of a name.
 type NameDigest = [u8; 16];
 
-/// Most names that are listed one by one.
+/// Most names, or pairs of clashing ones, that are listed one by one.
 const MOST: usize = 1 << 16;
 
 /// Names that a feed has, and another feed had first.
@@ -90,8 +90,27 @@ struct PublishedNames<'a> {
 pub(crate) struct NamesInCommon {
     /// Number of them.
     pub count: u64,
+    /// The first of them by place, as many as were asked for.
+    first: BTreeMap<PairPlace, (PlacedItem, PlacedItem)>,
+}
+
+/// Place of a pair: artifact and offset of this release's item, and its name.
+type PairPlace = (u32, u64, NameDigest);
+
+impl NamesInCommon {
     /// The first of them by place: the other's item, and this release's.
-    pub pairs: Vec<(PlacedItem, PlacedItem)>,
+    pub(crate) fn into_pairs(self) -> impl Iterator<Item = (PlacedItem, PlacedItem)> {
+        self.first.into_values()
+    }
+
+    /// Counts a pair, and keeps it if it is one of the first `most`: a hostile bundle has as many as fit into it.
+    fn put(&mut self, theirs: PlacedItem, mine: PlacedItem, most: usize) {
+        self.count += 1;
+        self.first.insert((mine.artifact, mine.item.offset, mine.item.key), (theirs, mine));
+        if self.first.len() > most.min(MOST) {
+            self.first.pop_last();
+        }
+    }
 }
 
 /// Finds the names that `new` brings and `other`, which agents load together with it, has with another content. A name that the
@@ -100,7 +119,7 @@ fn names_in_common(
     published: Option<&PublishedNames<'_>>,
     new: &ReleaseItems<'_>,
     other: &ReleaseItems<'_>,
-    followed: &mut FollowedNames,
+    (followed, most): (&mut FollowedNames, usize),
 ) -> Result<NamesInCommon, Fault> {
     let news = new.parts(published.map(|it| it.items));
     let portions = portions_of(&news);
@@ -146,12 +165,10 @@ fn names_in_common(
                 !same.contains(&content) && !unchanged.contains(&content)
             };
             if let Some(mine) = these.iter().find(is_question) {
-                found.count += 1;
-                found.pairs.push((*theirs, *mine));
+                found.put(*theirs, *mine, most);
             }
         }
     }
-    found.pairs.sort_by_key(|(_, mine)| (mine.artifact, mine.item.offset));
     Ok(found)
 }
 
@@ -170,13 +187,13 @@ impl State {
     }
 
     /// Compares the names of `new` with those of releases that agents load together with it: what it has in common with each,
-    /// and which names another feed had first.
+    /// with the first `most` pairs of each, and which names another feed had first.
     pub(crate) fn names_beside(
         &self,
         trust: &Trust,
         new: &ReleaseItems<'_>,
         served: Option<&ReleaseId>,
-        beside: &[ReleaseId],
+        (beside, most): (&[ReleaseId], usize),
     ) -> Result<(Vec<(Release, NamesInCommon)>, FollowedNames), Fault> {
         let (mut found, mut followed) = (Vec::new(), FollowedNames::default());
         if beside.is_empty() {
@@ -191,7 +208,7 @@ impl State {
         for id in beside {
             let other = self.release(trust, id)?;
             let theirs = OpenRelease::open(self, &other)?;
-            let common = names_in_common(published.as_ref(), new, &theirs.items(), &mut followed)?;
+            let common = names_in_common(published.as_ref(), new, &theirs.items(), (&mut followed, most))?;
             found.push((other, common));
         }
         Ok((found, followed))
@@ -201,4 +218,28 @@ impl State {
 /// Writes the names that another feed had first; gives the digest of the file.
 pub(super) fn write(folder: &Path, followed: &FollowedNames) -> Result<Digest, Fault> {
     durable::replace_json(&folder.join(FILE), followed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use inspect::item::Item;
+
+    /// A bundle that clashes in each of many names is counted in whole, and its first pairs are kept: memory is bounded.
+    #[test]
+    fn pairs_are_counted_and_the_first_kept() {
+        let placed = |number: u64| PlacedItem {
+            item: Item::new("rule", &number.to_be_bytes(), b"x", number, Effect::Off),
+            artifact: u32::from(number % 2 == 0),
+        };
+        let (all, mut found, mut few) = (300_000, NamesInCommon::default(), NamesInCommon::default());
+        for number in (0..all).rev() {
+            found.put(placed(number), placed(number), usize::MAX);
+            few.put(placed(number), placed(number), 0);
+            assert!(found.first.len() <= MOST && few.first.is_empty());
+        }
+        assert_eq!((found.count, few.count), (all, all));
+        let kept: Vec<u64> = found.into_pairs().map(|(_, mine)| mine.item.offset).collect();
+        assert_eq!(kept, (0..MOST as u64).map(|number| 2 * number + 1).collect::<Vec<_>>());
+    }
 }

@@ -113,7 +113,7 @@ impl Staging {
     ) -> Result<(BTreeMap<String, u64>, FollowedNames), Fault> {
         let file = Rc::clone(&items.file);
         let new = ReleaseItems { verdicts, sections: items.sections.clone(), file };
-        let (found, followed) = self.state.names_beside(trust, &new, served, beside)?;
+        let (found, followed) = self.state.names_beside(trust, &new, served, (beside, 0))?;
         let shared = found.into_iter().filter(|(_, common)| common.count > 0);
         Ok((shared.map(|(other, common)| (other.feed, common.count)).collect(), followed))
     }
