@@ -75,7 +75,8 @@ mod tests {
 
     /// Trust state after these events, each at its time.
     fn told(events: Vec<(&str, Event)>) -> Trust {
-        let first = Event::Initialised { relay: "r".into(), keyring_version: 1, keyring: Digest::of(b"keyring") };
+        let first =
+            Event::Initialised { relay: "r".into(), keyring_version: 1, keyring: Digest::of(b"keyring"), config: None };
         let all = std::iter::once(("2026-11-26T08:00:00Z", first)).chain(events);
         let entries = all.map(|(time, event)| Entry { time: time.parse().unwrap(), event });
         (0..).zip(entries).fold(None, |trust, (number, entry)| Trust::with_entry(trust, number, &entry)).unwrap()
