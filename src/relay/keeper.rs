@@ -202,7 +202,7 @@ impl Keeper {
             ));
         }
         let since = self.trust.entries_since(&self.state.import_log(), &head)?;
-        let missing = self.trust.not_applied(since, head.size).ok_or_else(|| damaged(OLDER))?;
+        let missing = self.trust.not_applied(since).ok_or_else(|| damaged(OLDER))?;
         if missing.is_empty() { Ok(()) } else { self.apply(missing) }
     }
 

@@ -149,6 +149,50 @@ fn a_directive_cut_anywhere_counts_once_or_not_yet() {
     assert_eq!(world.log("import").iter().filter(|event| event["type"] == "directive").count(), 1);
 }
 
+/// A directive that a cut left in the log alone counts, whatever is logged behind it before it is judged again.
+#[test]
+fn a_directive_cut_before_an_import_that_fails_leaves_nothing_to_repair() {
+    let world = World::new();
+    let printed =
+        world.relay(&["directive", "deny-origin", "RU", "--officer", "officer", "--reason", "law"]).expect(0).out;
+    let (statement, signature) = (world.path("s.txt"), world.path("s.txt.minisig"));
+    fs::write(&statement, &printed).unwrap();
+    fs::write(&signature, world.officer.sign(printed.as_bytes(), "x")).unwrap();
+    let (library, saved) = (shim(world.dir.path(), "cuts"), world.path("saved"));
+    let stick = world.bundle("auto", 1, ONE);
+    copy(&world.state(), &saved);
+    let cut = |args: &[&str], at: u32| {
+        let mut command = world.command(args);
+        run(command.env("LD_PRELOAD", &library).env("CUT_AT", at.to_string()).env("CUT_HOW", "kill"))
+    };
+    let hand_in = ["directive", "hand-in", signature.to_str().unwrap()];
+    let import = ["import", "--operator", "operator", stick.to_str().unwrap()];
+    let torn = world.path("torn");
+    let mut tried = 0;
+    for at in 1.. {
+        copy(&saved, &world.state());
+        if cut(&hand_in, at).code == Some(0) {
+            break;
+        }
+        if world.log("import").last().unwrap()["type"] != "directive" {
+            continue;
+        }
+        copy(&world.state(), &torn);
+        for step in (1..).step_by(5) {
+            copy(&torn, &world.state());
+            if cut(&import, step).code == Some(0) {
+                break;
+            }
+            tried += 1;
+            world.relay(&["settle"]);
+            world.relay(&["settle"]).expect(0);
+            assert!(world.relay(&["status", "--json"]).expect(0).out.contains("\"faults\": []"));
+        }
+    }
+    assert!(tried > 5, "only {tried} cuts");
+    world.fsck();
+}
+
 /// A withdrawal of all that a key brought in, cut anywhere, is finished by the next run: all of it, once each.
 #[test]
 fn a_withdrawal_by_key_cut_anywhere_is_finished() {

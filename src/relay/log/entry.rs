@@ -378,6 +378,7 @@ impl Event {
         matches!(
             self,
             Self::Statement { .. }
+                | Self::Directive { .. }
                 | Self::Published { .. }
                 | Self::Recorded { .. }
                 | Self::Collected { .. }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 
 use super::grounds::{Grounds, SigningKey};
-use super::{AcceptedDirective, SettleReport, SubmittedStatement, TakenDecision, append_once};
+use super::{AcceptedDirective, SettleReport, SubmittedStatement, TakenDecision};
 use crate::keeper::{Keeper, officer_of};
 use crate::log::Event;
 use crate::publish::affected::{AffectedRelease, affected_releases};
@@ -46,7 +46,7 @@ pub(super) fn accept(
         keeper.believe_clock();
     }
     let signature = String::from_utf8_lossy(&submitted.signature).into_owned();
-    let mut given = TakenDirective { taken: keeper.now, key: HEXLOWER.encode(&raw.key), text, signature };
+    let given = TakenDirective { taken: keeper.now, key: HEXLOWER.encode(&raw.key), text, signature };
     let clock = match judged {
         JudgedDirective::Withdraws(releases) => {
             return Ok(withdraw(keeper, releases, &directive, raw, &given, report)?);
@@ -57,21 +57,16 @@ pub(super) fn accept(
         order: directive.order.to_string(),
         officer: directive.officer.clone(),
         key_id: id_text(raw.id),
-        key: given.key.clone(),
-        text: given.text.clone(),
-        signature: given.signature.clone(),
+        key: given.key,
+        text: given.text,
+        signature: given.signature,
         clock,
     };
     if clock.is_some() {
         keeper.log.turn_back(keeper.now);
     }
-    append_once(keeper, vec![event])?;
-    // By the time of its entry, so that a replay of the log comes to the same.
-    given.taken = keeper.log.last().map_or(given.taken, |entry| entry.time);
-    let mut trust = keeper.trust.clone();
-    trust.apply_time_order(&directive.order, clock, given.taken);
-    trust.add_directive(given);
-    keeper.replace_trust(trust)?;
+    // A cut keeps it from being applied: the next opening does that.
+    keeper.record(vec![event])?;
     let extent = match &directive.order {
         Order::DenyKey(id) => keeper.keyring.denied.keys.get(id).map(|denied| denied.extent),
         _ => None,

@@ -176,7 +176,7 @@ impl Trust {
         let head = read_checkpoint(&state.import_log(), state.log_key()?)?;
         let since = self.entries_since(&state.import_log(), &head)?;
         let older = || Fault::damaged(state.trust_path().to_string_lossy(), OLDER);
-        self.not_applied(since, head.size).map(drop).ok_or_else(older)
+        self.not_applied(since).map(drop).ok_or_else(older)
     }
 
     /// Entries of the log in `folder` behind those that this was made from, proven: the log had these, and what is given made
@@ -301,9 +301,9 @@ impl Trust {
         }
     }
 
-    /// True when the trust state includes this entry of the log; if not, the file is an older copy. A directive stands in
-    /// the log before it is kept here, so that the one of the last entry may be missing.
-    pub fn reflects(&self, entry: &Entry, is_last: bool) -> bool {
+    /// True when the trust state includes this entry of the log; if not, the file is an older copy, or a cut kept the entry from
+    /// being applied.
+    pub fn reflects(&self, entry: &Entry) -> bool {
         match &entry.event {
             Event::Imported { feed, version, manifest, .. } => {
                 let known = self.feed(feed);
@@ -315,18 +315,14 @@ impl Trust {
             }
             Event::KeyringReplaced { version, .. } => *version <= self.keyring.version,
             Event::ConfigChanged { config } => self.config.is_some_and(|pin| pin.sha256 == *config),
-            Event::Directive { key, text, .. } => {
-                is_last || self.directives.iter().any(|given| given.key == *key && given.text == *text)
-            }
+            Event::Directive { key, text, .. } => self.has_directive(key, text),
             _ => self.reflects_history(entry),
         }
     }
 
-    /// Of the entries behind those that this was made from, to the end of a log of `size`: those that it does not include,
-    /// and that a cut kept from being applied. None where it does not include another: the file is an older copy.
-    pub fn not_applied(&self, since: Vec<(u64, Entry)>, size: u64) -> Option<Vec<(u64, Entry)>> {
-        let missing: Vec<_> =
-            since.into_iter().filter(|(number, entry)| !self.reflects(entry, number + 1 == size)).collect();
+    /// Of the entries behind those that this was made from: those that it does not include, and that a cut kept from being applied. None where it does not include another: the file is an older copy.
+    pub fn not_applied(&self, since: Vec<(u64, Entry)>) -> Option<Vec<(u64, Entry)>> {
+        let missing: Vec<_> = since.into_iter().filter(|(_, entry)| !self.reflects(entry)).collect();
         missing.iter().all(|(_, entry)| entry.event.is_applied()).then_some(missing)
     }
 
