@@ -533,7 +533,7 @@ fn a_journal_cut_at_every_byte_is_taken_in() {
     let mut expected = Vec::new();
     for length in 0..=good.len() {
         fs::write(&path, &good[..length]).unwrap();
-        let count = drain(&folder, &mut log, Timestamp::from_secs(1), 1 << 20).unwrap();
+        let count = drain(&folder, &mut log, Timestamp::from_secs(1), 1 << 20).unwrap().attempts;
         let labels: &[&str] = match length {
             0 => &[],
             length if length < first => &["journal-damaged"],
