@@ -453,8 +453,8 @@ fn an_entry_that_is_too_long_changes_nothing() {
     make(&folder, 3);
     let mut log = Log::open(&folder).unwrap();
     let (head, floor) = (log.head(), log.floor());
-    let long = Event::ImportFailed { fault: "x".repeat(1 << 16) };
-    let failed = log.append(Timestamp::from_secs(1 << 40), vec![event(90), long, event(91)]);
+    let oversized = Event::ImportFailed { fault: "x".repeat(1 << 16) };
+    let failed = log.append(Timestamp::from_secs(1 << 40), vec![event(90), oversized, event(91)]);
     assert!(matches!(failed, Err(Fault::Internal(_))));
     assert_eq!((log.head(), log.floor()), (head, floor));
     log.append(Timestamp::from_secs(1 << 31), vec![event(92)]).unwrap();

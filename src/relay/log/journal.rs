@@ -93,7 +93,7 @@ impl RoleJournal {
             for (line, number) in lines.iter().zip(first..) {
                 let taken = if is_shared { read_shared(line, number, now) } else { writer.read(line, number, now) };
                 let event = match taken {
-                    TakenLine::Event(event) => event,
+                    TakenLine::Event(event) => *event,
                     TakenLine::Pull(pull) => {
                         pulls.push(pull);
                         continue;

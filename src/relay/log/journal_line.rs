@@ -34,7 +34,7 @@ pub(crate) enum JournalWriter {
 /// Line as the keeper takes it.
 pub(crate) enum TakenLine {
     /// Entry of the access log.
-    Event(Event),
+    Event(Box<Event>),
     /// Pull, which is no evidence.
     Pull(Pull),
 }
@@ -94,9 +94,9 @@ impl JournalWriter {
     }
 
     /// Entry that stands for a line.
-    fn not_believed(self, label: &str, line: &[u8], number: u64, now: Timestamp) -> Event {
+    fn not_believed(self, label: &str, line: &[u8], number: u64, now: Timestamp) -> Box<Event> {
         let target = quoted(&String::from_utf8_lossy(line)).to_string();
-        Event::Attempt(Attempt { target, ..self.told(label, number, 1, now) })
+        Box::new(Event::Attempt(Attempt { target, ..self.told(label, number, 1, now) }))
     }
 
     /// Entry that tells that so many lines are beyond the budget; `number` is that of the last of them.
@@ -127,9 +127,11 @@ fn taken(read: JournalLine, writer: Option<JournalWriter>, id: u64, now: Timesta
     let by = writer.map(|writer| writer.name().to_owned());
     match read {
         JournalLine::Attempt(attempt) => {
-            TakenLine::Event(Event::Attempt(Attempt { id, at: attempt.at.min(now), by, ..*attempt }))
+            TakenLine::Event(Box::new(Event::Attempt(Attempt { id, at: attempt.at.min(now), by, ..*attempt })))
         }
-        JournalLine::SelfTest(result) => TakenLine::Event(Event::SelfTest(SelfTest { id: Some(id), by, ..*result })),
+        JournalLine::SelfTest(result) => {
+            TakenLine::Event(Box::new(Event::SelfTest(SelfTest { id: Some(id), by, ..*result })))
+        }
         JournalLine::Pull(pull) => TakenLine::Pull(Pull { id, pulled: pull.pulled.min(now), ..*pull }),
     }
 }

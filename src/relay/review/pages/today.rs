@@ -183,21 +183,24 @@ fn self_tests(context: &ReviewContext) -> Result<Markup, Fault> {
         found.extend(newest(&folder, &read_vkey(&folder)?, &[Event::needle("self-test")], by)?);
     }
     Ok(html! {
-        @if found.is_empty() {
+        @if !found.iter().any(|(_, entry)| own(entry)) {
             p { (mark("warn", "no isolation self-test on record")) " Run " code { "gaprelay selftest" } " on the relay." }
         }
         @for (_, entry) in &found {
             @let Entry { time, event } = entry;
             @let passed = matches!(event, Event::SelfTest(SelfTest { findings, .. }) if findings.is_empty());
             p {
-                @if !own(entry) && passed {
-                    "Its own word, which proves nothing if it was taken over"
-                } @else if passed {
-                    (mark("good", "isolation self-test passed"))
+                @if !passed {
+                    (mark("bad", "isolation self-test FAILED")) " on " (time) ": "
+                } @else if own(entry) {
+                    (mark("good", "isolation self-test passed")) " on " (time) ": "
                 } @else {
-                    (mark("bad", "isolation self-test FAILED"))
+                    "On " (time) " "
                 }
-                " on " (time) ": " (safe_text(&event_text(event))) "."
+                (safe_text(&event_text(event))) "."
+                @if !own(entry) {
+                    " That is its own word, and proves nothing if it was taken over."
+                }
                 @if !passed {
                     " A process can do something that must be impossible. Stop importing, run "
                     code { "gaprelay selftest" } " on the relay, and tell the administrator."
