@@ -233,6 +233,8 @@ fn plant_files(folder: &Path) -> io::Result<(UnixListener, UnixDatagram)> {
     for name in files.iter().chain(&more).chain(&[
         "state/log/access/file",
         "state/log/access/journal",
+        "state/log/access/journal-sinkhole",
+        "state/inbox/slot",
         "state/logs/file",
         "state/lock",
         "state/progress/file",

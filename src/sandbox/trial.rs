@@ -86,8 +86,8 @@ pub fn run(rights: &Rights, layers: Layers, targets: &str, terms: &Terms) -> Res
     targets.token = attempts::token()?;
     let medium = std::fs::File::open(targets.medium()).map_err(|_| wrong())?;
     let state = targets.state();
-    // As those roles do that append to one.
-    let journal = durable::open_append(&state.join("log/access/journal"))?;
+    // As those roles do that append to one, each to its own.
+    let journal = durable::open_append(&state.join(rights.appends.unwrap_or("log/access/journal")))?;
     targets.journal = journal.as_raw_fd();
     let grants = Grants { state: &state, medium: Some(medium.as_fd()) };
     let entered = match layers {

@@ -1,6 +1,6 @@
-//! The server's journal: a file that the server can only append lines to, and that the keeper takes into the access
-//! log. A server that was broken into can neither sign nor take back: its descriptor appends, and no system call that
-//! it may make takes that from it, writes elsewhere or cuts the file.
+//! Journal of a process: a file that this process can only append lines to, that no other one can open, and that the keeper
+//! takes into the access log. A process that was broken into can neither sign nor take back: its descriptor appends, and no
+//! system call that it may make takes that from it, writes elsewhere or cuts the file.
 //!
 //! A shared lock is held while lines are appended, and nothing else is done under it. The keeper alone may take the
 //! lock exclusively, for the moment in which it empties the file. Neither waits for the other without a limit, nor for a
@@ -22,7 +22,7 @@ use super::seats::SeatHolder;
 pub const LONGEST_LINE: usize = 16 << 10;
 /// Most bytes of a journal, whatever the config says: the kernel lets no process that appends to one go beyond it.
 pub const LARGEST: u64 = 1 << 30;
-/// Name of the journal in the access log's folder.
+/// Name of the server's journal in the access log's folder.
 pub const NAME: &str = "journal";
 
 /// One line.
@@ -33,7 +33,7 @@ pub enum JournalLine {
     Attempt(Box<Attempt>),
     /// Pull: no evidence, and no entry of the log.
     Pull(Box<Pull>),
-    /// Result of the server's self-test before it began.
+    /// Result of the process's self-test before it began.
     SelfTest(Box<SelfTest>),
 }
 
@@ -41,7 +41,7 @@ pub enum JournalLine {
 const TRIES: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// The server's end: one descriptor that can only append.
+/// End of the process that writes: one descriptor that can only append.
 pub struct Journal {
     file: File,
     most: u64,
@@ -135,6 +135,9 @@ pub struct ClaimedCertificate {
 pub struct Attempt {
     /// Number of the line among all that the keeper took from the journal; 0 until then.
     pub id: u64,
+    /// The process whose word this is, as the keeper says; none in entries of earlier versions, and in a line of a journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// When the first of them came.
     pub at: Timestamp,
     /// Number of like attempts since the last such entry.

@@ -43,6 +43,7 @@ pub fn attempt(peer: &Peer, label: &Label, method: &str, target: &str, headers: 
     let chunked = headers.contains_key(header::TRANSFER_ENCODING).then(|| "chunked".to_owned());
     Attempt {
         id: 0,
+        by: None,
         at: clock::now(),
         count: 1,
         label: label.name.clone(),

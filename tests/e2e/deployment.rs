@@ -152,15 +152,15 @@ fn host(world: &World) -> PathBuf {
         names.iter().zip(900..).map(|(name, id)| format!("gaprelay{name}:x:{id}:{id}::/:/bin/false")).collect();
     put("etc/passwd", &format!("root:x:0:0::/root:/bin/sh\n{}\n", users.join("\n")));
     let group = rustix::process::getgid().as_raw();
-    let journal = format!("gaprelay-journal:x:{group}:gaprelay-server,gaprelay-sinkhole\n");
-    put("etc/group", &format!("{journal}gaprelay-review:x:{group}:\n"));
+    let journal = format!("gaprelay-journal:x:{group}:gaprelay-server\n");
+    put("etc/group", &format!("{journal}gaprelay-sinkhole:x:{group}:\ngaprelay-review:x:{group}:\n"));
     for unit in units(".service").iter().chain(&units(".socket")).chain(&units(".timer")) {
         let name = unit.file_name().unwrap().to_str().unwrap();
         put(&format!("etc/systemd/system/{name}"), &fs::read_to_string(unit).unwrap());
     }
     let chain = r#"{"chain":{"family":"inet","table":"gaprelay","name":"output","hook":"output","policy":"drop"}}"#;
     put("ruleset.json", &format!("{{\"nftables\":[{chain}]}}"));
-    for file in ["log/access/journal", "inbox/slot"] {
+    for file in ["log/access/journal", "log/access/journal-sinkhole", "inbox/slot"] {
         fs::set_permissions(world.state().join(file), fs::Permissions::from_mode(0o660)).unwrap();
     }
     host
@@ -245,12 +245,24 @@ fn the_doctor_sees_what_is_wrong_and_says_what_to_do() {
         ("network", "weak", "default route through eth0", text("proc/net/route", "Iface\neth0\t00000000\t010000\n")),
         ("users", "weak", "no user gaprelay-post", text("etc/passwd", &users.replace("gaprelay-post", "other"))),
         ("users", "bad", "gaprelay-server has the user id 0", text("etc/passwd", &users.replace("903:903", "0:0"))),
-        ("users", "bad", "eve is in the group", text("etc/group", &groups.replace("-server,", "-server,eve,"))),
+        (
+            "users",
+            "bad",
+            "eve is in the group",
+            text("etc/group", &groups.replace(":gaprelay-server", ":gaprelay-server,eve")),
+        ),
+        (
+            "users",
+            "bad",
+            "gaprelay-sinkhole is in the group",
+            text("etc/group", &groups.replace(":gaprelay-server", ":gaprelay-server,gaprelay-sinkhole")),
+        ),
         ("modes", "bad", "other users may read or change the key", Harm::Mode("log/import.key", 0o640)),
         ("modes", "bad", "other users may write", Harm::Mode("trust", 0o775)),
         ("modes", "bad", "other accounts may read the state folder", Harm::Mode("", 0o755)),
         ("modes", "bad", "every user may append", Harm::Mode("log/access/journal", 0o666)),
         ("modes", "weak", "may not append", Harm::Mode("log/access/journal", 0o644)),
+        ("modes", "weak", "gaprelay-sinkhole may not append", Harm::Mode("log/access/journal-sinkhole", 0o600)),
         ("modes", "bad", "every user may append", Harm::Mode("inbox/slot", 0o662)),
         ("modes", "weak", "may not append", Harm::Mode("inbox/slot", 0o600)),
         ("units", "weak", "gaprelay-server.service differs", text(server, "x")),

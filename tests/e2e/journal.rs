@@ -1,5 +1,5 @@
-//! The server's journal and the slot of the pages, against processes that were taken over: what they wrote stays,
-//! what they say of others does not count, and they do not keep the keeper.
+//! The journals of server and sinkhole and the slot of the pages, against processes that were taken over: what they wrote
+//! stays, what they say of others does not count, and they do not keep the keeper.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write as _;
@@ -15,6 +15,44 @@ use super::support::*;
 
 fn journal(world: &World) -> PathBuf {
     world.state().join("log/access/journal")
+}
+
+fn sinkhole_journal(world: &World) -> PathBuf {
+    world.state().join("log/access/journal-sinkhole")
+}
+
+/// A line as the sinkhole writes it.
+fn look_up(agent: &str, name: &str) -> String {
+    let attempt = json!({ "id": 1, "at": "2026-01-01T00:00:00Z", "count": 1, "label": "dns-foreign", "submission": false,
+        "agent": agent, "port": 1, "listener": "10.0.0.2:53", "method": "DNS A", "target": "", "host": name, "status": 0,
+        "bytes_received": 9 });
+    format!("{attempt}\n")
+}
+
+/// A self-test of these roles, as a process writes its own.
+fn self_test(roles: &[&str]) -> String {
+    let role = |name: &&str| json!({ "role": name, "held": { "namespaces": true, "landlock_abi": 7 }, "attempts": 99, "stopped": 99, "not_here": 0 });
+    let roles: Vec<Value> = roles.iter().map(role).collect();
+    format!("{}\n", json!({ "full": true, "kernel": "Linux", "roles": roles }))
+}
+
+/// A line for a pull of an agent.
+fn pull(agent: &str) -> String {
+    let pull = json!({ "id": 1, "pulled": "2026-01-01T00:00:00Z", "count": 1, "agent": agent, "program": "curl",
+        "feed": "feed", "version": 9, "path": "/c/a.hdb", "whole": true });
+    format!("{pull}\n")
+}
+
+/// Labels of the entries that this process of the relay caused.
+fn labels_by(world: &World, by: &str) -> Vec<String> {
+    let attempts = world.attempts().into_iter().filter(|attempt| attempt["by"] == by);
+    attempts.map(|attempt| attempt["label"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The self-tests in the access log: whose word, and of which roles.
+fn told_tests(world: &World) -> Vec<(String, usize)> {
+    let tests = world.log("access").into_iter().filter(|event| event["type"] == "self-test");
+    tests.map(|it| (it["by"].as_str().unwrap().to_owned(), it["roles"].as_array().unwrap().len())).collect()
 }
 
 /// A line as the server writes it.
@@ -112,7 +150,7 @@ fn no_other_account_can_open_what_processes_lock() {
     let world = World::new();
     let witness = world.path("witness");
     let in_state = |name: &str| world.state().join(name);
-    let locked = [in_state("lock"), in_state("log/access/journal"), in_state("inbox/slot")];
+    let locked = [in_state("lock"), journal(&world), sinkhole_journal(&world), in_state("inbox/slot")];
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     for path in &locked {
         assert_eq!(mode(path), 0o600, "{}", path.display());
@@ -200,7 +238,7 @@ fn a_taken_over_server_fills_no_disk_and_hides_nothing() {
     write(&journal(&world), &of("10.0.0.1", "noise").repeat(20_000));
     write(&journal(&world), &of("10.9.0.2", "beside"));
     let ran = in_time(&world, &["settle"]).expect(0);
-    assert!(ran.err.contains("lines of the servers' journal are counted"), "{}", ran.err);
+    assert!(ran.err.contains("lines of the server's journal are counted"), "{}", ran.err);
     // In the names of as many as it likes, run after run.
     let mut lines = 20_000;
     for run in 0..3_u32 {
@@ -294,6 +332,8 @@ fn a_journal_taken_in_and_cut_anywhere_is_taken_once() {
     let world = World::new();
     let many: Vec<String> = (0..300).map(|number| line(number % 3, &format!("label-{number}"))).collect();
     write(&journal(&world), &many.concat());
+    let look_ups: String = (0..5).map(|number| look_up("10.0.0.9", &format!("{number}.example"))).collect();
+    write(&sinkhole_journal(&world), &look_ups);
     let expected: Vec<String> = (0..300).map(|number| format!("label-{number}")).collect();
     let (library, saved) = (shim(world.dir.path(), "cuts"), world.path("saved"));
     copy(&world.state(), &saved);
@@ -305,12 +345,14 @@ fn a_journal_taken_in_and_cut_anywhere_is_taken_once() {
         for at in 1..=steps {
             copy(&saved, &world.state());
             let mut command = world.command(&["settle"]);
-            run(command.env("LD_PRELOAD", &library).env("CUT_AT", at.to_string()).env("CUT_HOW", how));
+            let cut = run(command.env("LD_PRELOAD", &library).env("CUT_AT", at.to_string()).env("CUT_HOW", how));
+            assert!(!cut.err.contains("internal fault"), "{how} at {at}: {}", cut.err);
             // The server goes on meanwhile, and writes what stood there before.
             write(&journal(&world), &line(0, "label-0"));
             world.relay(&["settle"]).expect(0);
-            let mut found = labels(&world);
+            let mut found = labels_by(&world, "server");
             assert_eq!(found.pop().as_deref(), Some("label-0"), "{how} at {at}");
+            assert_eq!(labels_by(&world, "sinkhole").len(), 5, "{how} at {at}");
             assert!(found == expected, "{how} at {at} of {steps}: {found:?}");
         }
     }
@@ -322,13 +364,8 @@ fn a_journal_taken_in_and_cut_anywhere_is_taken_once() {
 fn a_self_test_counts_for_the_process_that_says_so() {
     let world = World::new();
     world.relay(&["selftest", "--short"]).expect(0);
-    let held = json!({ "namespaces": true, "landlock_abi": 7 });
-    let role = |name: &str| json!({ "role": name, "held": held, "attempts": 99, "stopped": 99, "not_here": 0 });
     let all = ["reader", "examiner", "keeper", "server", "sinkhole", "post", "review", "witness", "exporter"];
-    let test = |roles: &[&str]| {
-        let roles: Vec<Value> = roles.iter().map(|name| role(name)).collect();
-        format!("{}\n", json!({ "full": true, "kernel": "Linux", "roles": roles }))
-    };
+    let test = self_test;
     let tests =
         |log: &str| -> Vec<Value> { world.log(log).into_iter().filter(|event| event["type"] == "self-test").collect() };
     let slot = world.state().join("inbox/slot");
@@ -347,7 +384,116 @@ fn a_self_test_counts_for_the_process_that_says_so() {
     // The server's journal likewise.
     write(&journal(&world), &format!("{}{}{}", test(&all), test(&["review"]), test(&["server"])));
     world.relay(&["settle"]).expect(0);
-    assert_eq!(labels(&world), ["journal-damaged", "journal-damaged"]);
+    assert_eq!(labels(&world), ["journal-forged", "journal-forged"]);
     let told = tests("access");
     assert_eq!((told.len(), &told[0]["by"]), (1, &"server".into()), "{told:?}");
+}
+
+/// A sinkhole that was taken over writes what only the server can know: nothing of it counts, each line is on record as forged
+/// under the sinkhole's name, and the server's evidence, its self-test and its budget are as they were.
+#[test]
+fn a_taken_over_sinkhole_speaks_for_nobody_else() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    let own = sinkhole_journal(&world);
+    // What it may say.
+    write(&own, &format!("{}{}", self_test(&["sinkhole", "post"]), look_up("10.0.0.9", "x.example")));
+    world.relay(&["settle"]).expect(0);
+    assert_eq!(
+        (labels_by(&world, "sinkhole"), told_tests(&world)),
+        (vec!["dns-foreign".into()], vec![("sinkhole".into(), 2)])
+    );
+    // What it may not: a pull, a request with a certificate's name, the server's self-test and that of all, entries that the
+    // keeper makes, and any of it in the form of a look-up.
+    let named = line(1, "upload").replace("\"port\"", "\"certificate\":\"lab.example\",\"port\"");
+    let dressed = look_up("10.0.0.9", "x").replace("\"port\"", "\"certificate\":\"lab.example\",\"port\"");
+    let by_server = look_up("10.0.0.9", "y.example").replace("\"port\"", "\"by\":\"server\",\"port\"");
+    let forged = [
+        pull("10.0.0.1"),
+        line(1, "upload"),
+        named,
+        dressed,
+        self_test(&["server"]),
+        self_test(&["reader", "examiner", "keeper", "server", "sinkhole", "post", "review", "witness", "exporter"]),
+        look_up("10.0.0.9", "x").replace("dns-foreign", "journal-flood"),
+        look_up("10.0.0.9", "x").replace("dns-foreign", "journal-forged"),
+    ];
+    write(&own, &forged.concat());
+    write(&own, &by_server);
+    world.relay(&["settle"]).expect(0);
+    let found = labels_by(&world, "sinkhole");
+    assert_eq!(found.iter().filter(|label| *label == "journal-forged").count(), forged.len(), "{found:?}");
+    assert_eq!((found.len(), found.last().map(String::as_str)), (1 + forged.len() + 1, Some("dns-foreign")));
+    assert_eq!(labels_by(&world, "server"), [""; 0], "it said whose word it is");
+    assert_eq!(told_tests(&world).len(), 1);
+    assert!(!world.relay(&["agents", "--json"]).expect(0).out.contains("10.0.0.1"), "a pull was forged");
+    let shown = world.relay(&["log", "show", "--log", "access"]).expect(0).out;
+    assert!(
+        shown.contains("the process sinkhole wrote into its journal what it does not write [journal-forged]"),
+        "{shown}"
+    );
+    // It writes as much as it can: the server beside it has its whole hour, and its row.
+    let flood: String = (0..60_000_u32).map(|n| look_up(&format!("10.7.{}.{}", n / 256, n % 256), "x")).collect();
+    write(&own, &flood);
+    let ours: String = (0..1000_u32)
+        .map(|n| line(1, "upload").replace("10.0.0.1", &format!("10.8.{}.{}", n / 256, n % 256)))
+        .collect();
+    write(&journal(&world), &ours);
+    in_time(&world, &["settle"]).expect(0);
+    assert_eq!(labels_by(&world, "server"), vec!["upload"; 1000]);
+    assert!(labels_by(&world, "sinkhole").contains(&"journal-flood".into()));
+    let rows = world.relay(&["refusals", "--json"]).json();
+    let of = |agent: &str| rows.as_array().unwrap().iter().find(|row| row["agent"] == agent).cloned().unwrap();
+    assert_eq!((&of("10.8.0.1")["by"], &of("10.8.0.1")["count"]), (&"server".into(), &1.into()));
+}
+
+/// A server that was taken over writes what only the sinkhole can know.
+#[test]
+fn a_taken_over_server_speaks_for_nobody_else() {
+    let world = World::new();
+    let own = journal(&world);
+    let forged = [
+        look_up("10.0.0.9", "x.example"),
+        self_test(&["sinkhole", "post"]),
+        self_test(&["server", "sinkhole"]),
+        line(1, "journal-damaged"),
+        line(1, "journal-forged"),
+    ];
+    write(&own, &forged.concat());
+    write(&own, &line(1, "upload").replace("\"port\"", "\"by\":\"sinkhole\",\"port\""));
+    world.relay(&["settle"]).expect(0);
+    let expected = [vec!["journal-forged"; forged.len()], vec!["upload"]].concat();
+    assert_eq!(labels_by(&world, "server"), expected);
+    assert_eq!((labels_by(&world, "sinkhole"), told_tests(&world)), (vec![], vec![]));
+    // A journal that cannot be opened keeps no other from being taken.
+    fs::remove_file(&own).unwrap();
+    fs::create_dir(&own).unwrap();
+    write(&sinkhole_journal(&world), &look_up("10.0.0.9", "needle.example"));
+    world.relay(&["settle"]).expect(1);
+    assert_eq!(labels_by(&world, "sinkhole"), ["dns-foreign"]);
+    fs::remove_dir(&own).unwrap();
+    world.relay(&["settle"]).expect(0);
+    world.relay(&["log", "verify"]).expect(0);
+}
+
+/// Server and sinkhole shared one journal in an earlier version: what is left there is taken as what it is, without a step by
+/// anybody; from then on the sinkhole has its own.
+#[test]
+fn a_journal_that_two_processes_shared_is_drained() {
+    let world = World::new();
+    let (shared, own) = (journal(&world), sinkhole_journal(&world));
+    fs::remove_file(&own).unwrap();
+    fs::remove_file(own.with_extension("taken")).unwrap();
+    let lines = [line(1, "upload"), look_up("10.0.0.9", "x"), self_test(&["server"]), self_test(&["sinkhole", "post"])];
+    write(&shared, &lines.concat());
+    world.relay(&["settle"]).expect(0);
+    assert_eq!(labels(&world), ["upload", "dns-foreign"]);
+    assert_eq!(told_tests(&world), [("server".into(), 1), ("sinkhole".into(), 2)]);
+    assert_eq!(fs::metadata(&own).unwrap().permissions().mode() & 0o777, 0o600);
+    write(&shared, &look_up("10.0.0.9", "x"));
+    write(&own, &look_up("10.0.0.9", "x"));
+    world.relay(&["settle"]).expect(0);
+    assert_eq!(labels_by(&world, "server"), ["journal-forged"]);
+    assert_eq!(labels_by(&world, "sinkhole"), ["dns-foreign"]);
+    assert!(world.relay(&["fsck"]).expect(0).err.is_empty());
 }

@@ -79,7 +79,7 @@ fn pages_say_what_came_in_what_was_kept_back_and_who_tried_to_send() {
     let issued = format!("issued {}", now());
     let current = format!("/imports/feed/2?decision=approve&officer=officer&reason=ok&{}", issued.replace(' ', "="));
     for (path, words) in [
-        ("/", vec!["feed/2", "No fault found", "feed/1", "fresh", "isolation self-test passed", "Refused, by day"]),
+        ("/", vec!["feed/2", "No fault found", "feed/1", "fresh", "That is its own word", "Refused, by day"]),
         ("/imports", vec!["feed/1", "feed/2", "held (0 of 1 approvals)"]),
         (
             "/imports/feed/2",

@@ -18,9 +18,11 @@ const MOUNTERS: &[&str] =
     &["udisksd", "automount", "gvfs-udisks2-vo", "usbmount", "pmount", "devmon", "udiskie", "autofs"];
 /// Mount options that a medium needs.
 const WANTED: &[&str] = &["ro", "nodev", "nosuid", "noexec"];
-/// The keeper's user and group, and the group that may append to the journal.
+/// The keeper's user and group, and the group that may append to the server's journal.
 const KEEPER: &str = "gaprelay";
 const JOURNAL_GROUP: &str = "gaprelay-journal";
+/// The group of the sinkhole's user, which may append to its journal.
+const SINKHOLE_GROUP: &str = "gaprelay-sinkhole";
 /// The group of the pages' user, which may append to the slot of the inbox.
 const REVIEW_GROUP: &str = "gaprelay-review";
 /// Most seconds by which the hardware clock may differ from the system clock.
@@ -136,7 +138,7 @@ fn number(table: &str, name: &str) -> Option<u32> {
     fields.nth(1)?.parse().ok()
 }
 
-/// Users and groups: one user for each role, and one group for the journal.
+/// Users and groups: one user for each role, and one group for the server's journal.
 pub(super) fn users(subject: &ExaminedHost<'_>, report: &mut HostReport) {
     const CHECK: &str = "users";
     let (Some(passwd), Some(groups)) = (subject.text("/etc/passwd"), subject.text("/etc/group")) else {
@@ -160,13 +162,13 @@ pub(super) fn users(subject: &ExaminedHost<'_>, report: &mut HostReport) {
         }
     }
     let members = groups.lines().find_map(|line| line.strip_prefix(JOURNAL_GROUP)?.rsplit(':').next());
-    let allowed = ["gaprelay-server", "gaprelay-sinkhole"];
+    let allowed = ["gaprelay-server"];
     match members {
         None => report.weak(CHECK, format!("there is no group {JOURNAL_GROUP}"), USERS),
         Some(members) => {
             for member in members.split(',').filter(|member| !member.is_empty() && !allowed.contains(member)) {
                 let next = format!(
-                    "Remove the user from the group (gpasswd --delete {member} {JOURNAL_GROUP}): its members can write false entries for the access log."
+                    "Remove the user from the group (gpasswd --delete {member} {JOURNAL_GROUP}): its members can write false entries for the access log in the name of the server."
                 );
                 report.bad(CHECK, format!("the user {member} is in the group {JOURNAL_GROUP}"), &next);
             }
@@ -244,7 +246,11 @@ pub(super) fn modes(subject: &ExaminedHost<'_>, report: &mut HostReport) {
         let next = "Take the permissions away: chmod o-rwx,g-w FILE. If somebody may have copied the key, make a new key and a new certificate.";
         secret(&state.join(key), report, 0o020, next);
     }
-    for (file, group) in [("log/access/journal", JOURNAL_GROUP), ("inbox/slot", REVIEW_GROUP)] {
+    for (file, group) in [
+        ("log/access/journal", JOURNAL_GROUP),
+        ("log/access/journal-sinkhole", SINKHOLE_GROUP),
+        ("inbox/slot", REVIEW_GROUP),
+    ] {
         match look(&state.join(file)) {
             Some((_, _, mode)) if mode & 0o002 != 0 => {
                 let next = format!("Take the permission away: chmod 0660 {}.", state.join(file).display());

@@ -45,6 +45,7 @@ pub fn line(exported: &ExportEntry<'_>) -> String {
             ("cat", Some(&attempt.label)),
             ("dhost", attempt.host.as_ref().or(attempt.sni.as_ref())),
             ("requestClientApplication", attempt.user_agent.as_ref()),
+            ("deviceProcessName", attempt.by.as_ref()),
         ];
         pairs.extend([("act", "refused".to_owned()), ("cnt", attempt.count.to_string())]);
         if attempt.agent.parse::<std::net::IpAddr>().is_ok() {

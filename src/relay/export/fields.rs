@@ -4,6 +4,7 @@ use super::ExportEntry;
 use crate::log::Event;
 use base::{Operator, Reason};
 use inspect::Counts;
+use sandbox::report::SelfTest;
 use serve::journal::Attempt;
 
 /// Fields that collectors look for; `None` where an entry has no such field.
@@ -94,7 +95,13 @@ impl<'a> EventFields<'a> {
             Event::Published { channel, .. } => Self { object: Some(channel.clone()), success: Some(true), ..none },
             Event::Initialised { relay, .. } => Self { object: Some(relay.clone()), success: Some(true), ..none },
             Event::ConfigChanged { .. } => Self { object: Some("config.toml".into()), success: Some(true), ..none },
-            Event::SelfTest(result) => Self { success: Some(result.findings.is_empty()), ..none },
+            Event::SelfTest(SelfTest { by: None, findings, .. }) => Self { success: Some(findings.is_empty()), ..none },
+            // What a process says of itself is no success of a test, and a failure all the same.
+            Event::SelfTest(SelfTest { by: Some(by), findings, .. }) => Self {
+                object: Some(format!("{by}, of itself")),
+                success: (!findings.is_empty()).then_some(false),
+                ..none
+            },
             Event::Attempt(attempt) => Self { attempt: Some(attempt), ..none },
             Event::MediumRead { .. } | Event::Interrupted { .. } | Event::Cosigned { .. } | Event::Anchored { .. } => {
                 none

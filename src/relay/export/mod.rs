@@ -14,6 +14,7 @@ pub mod syslog;
 
 use data_encoding::HEXLOWER;
 
+use crate::log::journal_line::FORGED;
 use crate::log::{Entry, Event};
 use base::Reason;
 pub use config::export::ExportFormat;
@@ -95,6 +96,7 @@ impl ExportEntry<'_> {
         }
         match &self.entry.event {
             Event::SelfTest(result) if !result.findings.is_empty() => Severity::Critical,
+            Event::Attempt(attempt) if attempt.label == FORGED => Severity::Critical,
             Event::Attempt(attempt) if !attempt.submission => Severity::Low,
             Event::Interrupted { .. } => Severity::Low,
             // Attempts to send something out, failures, and acts of a dishonest sender.

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::fields::{EventFields, sentence};
 use super::{ExportEntry, Severity};
 use crate::log::Event;
+use crate::log::journal_line::{FORGED, is_of_keeper};
 use base::quoted;
 use serve::journal::Attempt;
 
@@ -331,6 +332,12 @@ fn relay<'a>(exported: &ExportEntry<'a>) -> &'a str {
 fn title(exported: &ExportEntry<'_>, fields: &EventFields<'_>) -> String {
     match (&exported.entry.event, fields.reason) {
         (_, Some(reason)) => reason.meaning().to_owned(),
+        (Event::Attempt(Attempt { label, .. }), _) if label == FORGED => {
+            "A process of the relay recorded what it does not record: it was taken over".into()
+        }
+        (Event::Attempt(Attempt { label, .. }), _) if is_of_keeper(label) => {
+            "Lines in the journal of a process of the relay are not in the log".into()
+        }
         (Event::Attempt(attempt), _) if attempt.submission => {
             "An agent tried to send something out of the network".into()
         }
@@ -358,6 +365,9 @@ fn evidence(attempt: &Attempt) -> Value {
     });
     if let (Some(claimed), Some(asked)) = (&attempt.claimed_certificate, asked.as_object_mut()) {
         asked.insert("claimed_certificate".into(), json!(claimed));
+    }
+    if let (Some(by), Some(asked)) = (&attempt.by, asked.as_object_mut()) {
+        asked.insert("recorded_by".into(), by.clone().into());
     }
     let listener = attempt.listener.parse::<std::net::SocketAddr>();
     let mut evidence = json!({ "src_endpoint": agent, "data": asked });

@@ -1,11 +1,12 @@
 //! Transparency logs of the relay (import log and access log): forms of entries, appending, searching, and the turning of
-//! the server's journal into entries. Appending runs in the keeper; other processes read. Out of scope: the tree, notes
+//! the journals of server and sinkhole into entries. Appending runs in the keeper; other processes read. Out of scope: the tree, notes
 //! and proofs (crate `tlog`), and the pages and commands that show entries.
 
 pub(crate) mod budget;
 pub(crate) mod entry;
 pub(crate) mod interrupted;
 pub mod journal;
+pub(crate) mod journal_line;
 pub(crate) mod pulls;
 pub(crate) mod repair_officer;
 pub mod search;

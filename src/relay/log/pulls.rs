@@ -145,7 +145,7 @@ impl Agents {
         }
         let pulled = agent.feeds.entry(pull.feed).or_insert_with(|| Pulled { first: pull.pulled, ..Pulled::default() });
         pulled.last = pulled.last.max(pull.pulled);
-        pulled.count += pull.count;
+        pulled.count = pulled.count.saturating_add(pull.count);
         pulled.version = pull.version;
         pulled.path = pull.path;
         if pull.whole {

@@ -1,4 +1,4 @@
-//! Taking in of a file of lines to which a confined process appends (the server's journal, the slot of the inbox):
+//! Taking in of a file of lines to which a confined process appends (a journal, the slot of the inbox):
 //! each line once, whatever that process does. A record beside the file, which is the keeper's own, says how far it
 //! was taken.
 //!
@@ -60,6 +60,13 @@ struct TakenRecord {
     entries: u64,
 }
 
+impl TakenRecord {
+    /// Record of a file of which nothing was taken.
+    fn new(entries: u64) -> Self {
+        Self { offset: 0, tail: Digest::of(b""), lines: 0, entries }
+    }
+}
+
 /// File of lines, open to be taken.
 pub(crate) struct TakenFile {
     path: PathBuf,
@@ -81,7 +88,7 @@ impl TakenFile {
     pub(crate) fn open(path: &Path, limits: FileLimits, entries: u64) -> Result<Self, Fault> {
         let file = durable::open_append(path)?;
         let reader = durable::open(path)?;
-        let none = TakenRecord { offset: 0, tail: Digest::of(b""), lines: 0, entries };
+        let none = TakenRecord::new(entries);
         let known = durable::read(&record_path(path), LONGEST_RECORD).ok();
         let known = known.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let is_new = known.is_none();
@@ -111,14 +118,14 @@ impl TakenFile {
     }
 
     /// Hands lines on to `take`, with the number of the first; it returns the number of entries of the log then.
-    /// Where it fails, every line that it was given is handed on again by the next run.
-    pub(crate) fn take(mut self, mut take: impl FnMut(&[&[u8]], u64) -> Result<u64, Fault>) -> Result<(), Fault> {
+    /// Where it fails, every line that it was given is handed on again by the next run. True: nothing was left.
+    pub(crate) fn take(mut self, mut take: impl FnMut(&[&[u8]], u64) -> Result<u64, Fault>) -> Result<bool, Fault> {
         let (begin, mut left) = (self.record.lines, LINES);
         let mut bytes = BYTES;
         while left > 0 && bytes > 0 {
             if self.length()? <= self.record.offset {
                 if self.record.offset == 0 || self.empty()? {
-                    return Ok(());
+                    return Ok(true);
                 }
                 continue;
             }
@@ -126,7 +133,7 @@ impl TakenFile {
                 if self.end_line()? {
                     continue;
                 }
-                return Ok(());
+                return Ok(false);
             };
             let lines: Vec<&[u8]> = whole_lines(&piece.bytes).collect();
             self.record.entries = take(&lines, self.record.lines + 1)?;
@@ -136,7 +143,7 @@ impl TakenFile {
             self.set_offset(piece.next)?;
             self.save()?;
         }
-        Ok(())
+        Ok(false)
     }
 
     fn length(&self) -> Result<u64, Fault> {
@@ -261,6 +268,16 @@ impl Drop for HeldLock<'_> {
         // It ends with this process at the latest.
         let _ = flock(self.0, FlockOperation::Unlock);
     }
+}
+
+/// True if there is a record of the file at `path`.
+pub(crate) fn has_record(path: &Path) -> bool {
+    record_path(path).exists()
+}
+
+/// Writes the record of a file at `path` of which nothing was taken. `entries`: those of the log that the lines go to.
+pub(crate) fn begin(path: &Path, entries: u64) -> Result<(), Fault> {
+    durable::replace_json(&record_path(path), &TakenRecord::new(entries)).map(drop)
 }
 
 /// Path of the record beside the file.

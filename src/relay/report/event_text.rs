@@ -1,8 +1,10 @@
 //! Sentences for the entries of the logs: `log show`, the pages, and the messages of an export.
 
 use crate::log::Event;
+use crate::log::journal_line::{DAMAGED, FORGED, is_of_keeper};
 use inspect::Counts;
 use sandbox::report::SelfTest;
+use serve::journal::Attempt;
 
 /// Sentence for an entry, without a full stop. Everything that somebody outside wrote is escaped in it.
 pub(crate) fn event_text(event: &Event) -> String {
@@ -14,7 +16,7 @@ pub(crate) fn event_text(event: &Event) -> String {
             format!("config.toml was changed, and decides from here on: sha256:{config}")
         }
         Event::MediumOpened { medium, mount, disk, writable, operator } => {
-            let disk = disk.as_ref().map(|disk| format!("disk {disk} set to read-only"));
+            let disk = disk.as_ref().map(|disk| format!("disk {disk} read-only in the kernel"));
             let writable = writable.as_ref().map(|why| format!("WRITABLE, allowed by the config: {why}"));
             let mount = Some(mount.clone()).filter(|mount| !mount.is_empty());
             let facts: Vec<String> = [mount, disk, writable].into_iter().flatten().collect();
@@ -90,6 +92,13 @@ pub(crate) fn event_text(event: &Event) -> String {
         Event::Interrupted { intent } => {
             format!("the operation of entry {intent} was interrupted and did not take effect")
         }
+        Event::Attempt(Attempt { label, by: Some(by), target, count, .. }) if is_of_keeper(label) => {
+            match label.as_str() {
+                FORGED => format!("the process {by} wrote into its journal what it does not write [{label}]: {target}"),
+                DAMAGED => format!("a line in the journal of the process {by} cannot be read [{label}]: {target}"),
+                _ => format!("{count} more lines in the journal of the process {by} are only counted [{label}]"),
+            }
+        }
         Event::Attempt(a) => {
             let what = if a.submission { "tried to send" } else { "asked" };
             let host = a.host.as_ref().or(a.sni.as_ref()).map_or(String::new(), |host| format!(" at {host}"));
@@ -98,7 +107,7 @@ pub(crate) fn event_text(event: &Event) -> String {
                 .claimed_certificate
                 .as_ref()
                 .map_or(String::new(), |it| format!(", claimed to be {} by an unverified certificate", it.name));
-            let serve::journal::Attempt { agent, label, method, target, status, .. } = a;
+            let Attempt { agent, label, method, target, status, .. } = a;
             format!("{agent} {what} [{label}]: {method} {target}{host}, answered {status}{times}{claimed}")
         }
     }

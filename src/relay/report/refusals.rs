@@ -19,7 +19,8 @@ const LONGEST: usize = 300;
 /// Name and label of the group of those that are not told apart.
 const OTHERS: (&str, &str) = ("(others)", "flood");
 
-/// Row of `refusals --json`: the most attempts first; with `--by day` the newest day first.
+/// Row of `refusals --json`: the most attempts first, those that each process recorded in turn; with `--by day` the newest
+/// day first.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct RefusalRow {
@@ -33,6 +34,9 @@ pub(crate) struct RefusalRow {
     pub label: String,
     /// True if the agent tried to send something out.
     pub submission: bool,
+    /// Process of the relay whose word this is: the server, or the sinkhole; none for entries of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// Number of attempts.
     pub count: u64,
     /// Number of agents that made them; at least so many, where a tally has more agents than it tells apart.
@@ -74,8 +78,15 @@ struct AttemptGroup {
     agents: BTreeSet<String>,
 }
 
-/// Groups and counts attempts.
+/// Groups and counts attempts: those that each process of the relay recorded apart, so that one that was taken over hides
+/// nothing that another recorded.
 pub(crate) struct Tally {
+    by: GroupBy,
+    writers: BTreeMap<Option<String>, WriterTally>,
+}
+
+/// Attempts that one process recorded.
+struct WriterTally {
     by: GroupBy,
     groups: BTreeMap<(String, String), AttemptGroup>,
     /// Agents in all groups.
@@ -85,12 +96,73 @@ pub(crate) struct Tally {
 impl Tally {
     /// Tally without attempts.
     pub(crate) fn new(by: GroupBy) -> Self {
-        Self { by, groups: BTreeMap::new(), agents: 0 }
+        Self { by, writers: BTreeMap::new() }
     }
 
-    /// Counts an attempt. What a tally keeps is bounded, however many agents there seem to be, and whatever a server that
-    /// was taken over wrote of them.
+    /// Counts an attempt.
     pub(crate) fn add(&mut self, attempt: Attempt) {
+        // The keeper alone says who recorded it, and knows two who do.
+        let none = || WriterTally { by: self.by, groups: BTreeMap::new(), agents: 0 };
+        self.writers.entry(attempt.by.clone()).or_insert_with(none).add(attempt);
+    }
+
+    /// Groups of all processes.
+    fn groups(&self) -> impl Iterator<Item = (Option<&String>, &str, &AttemptGroup)> {
+        let all = self.writers.iter().flat_map(|(by, tally)| tally.groups.iter().map(move |group| (by, group)));
+        all.map(|(by, ((group, _), attempts))| (by.as_ref(), group.as_str(), attempts))
+    }
+
+    /// Number of attempts on each of the last days, the oldest first; for a tally by day.
+    pub(crate) fn days(&self, now: Timestamp, days: u64) -> Vec<(String, u64)> {
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for (_, group, attempts) in self.groups() {
+            let count = counts.entry(group).or_default();
+            *count = count.saturating_add(attempts.count);
+        }
+        let day = |back: u64| day(Timestamp::from_secs(now.secs().saturating_sub(back * 86_400)));
+        (0..days).rev().map(day).map(|day| (day.clone(), counts.get(day.as_str()).copied().unwrap_or(0))).collect()
+    }
+
+    /// Agents that tried to send something out; for a tally by agent.
+    pub(crate) fn senders(&self) -> BTreeSet<String> {
+        let sent = self.groups().filter(|(_, _, attempts)| attempts.newest.submission);
+        sent.map(|(_, agent, _)| agent.to_owned()).collect()
+    }
+
+    /// Rows, explained by `guard`: the most attempts first, those of each process in turn; or the newest day first.
+    pub(crate) fn rows(&self, guard: &Guard) -> Vec<RefusalRow> {
+        let row = |(by, group, attempts): (Option<&String>, &str, &AttemptGroup)| {
+            row(self.by, (by.cloned(), group.to_owned()), attempts, guard)
+        };
+        let mut rows: Vec<_> = self.groups().map(row).collect();
+        match self.by {
+            GroupBy::Day => rows.sort_by(|a, b| b.day.cmp(&a.day).then(b.count.cmp(&a.count))),
+            GroupBy::Agent | GroupBy::Product => {
+                rows.sort_by_key(|row| std::cmp::Reverse(row.count));
+                in_turn(&mut rows);
+            }
+        }
+        rows
+    }
+}
+
+/// Puts the rows of each process in turn, in their order: who looks at the first of them sees some of each, whatever counts
+/// another one wrote.
+fn in_turn(rows: &mut [RefusalRow]) {
+    let mut places: BTreeMap<Option<String>, usize> = BTreeMap::new();
+    let mut place = |row: &RefusalRow| {
+        let place = places.entry(row.by.clone()).or_default();
+        *place += 1;
+        *place
+    };
+    // Each row is asked once, in the order of the rows.
+    rows.sort_by_cached_key(|row| place(row));
+}
+
+impl WriterTally {
+    /// Counts an attempt. What a tally keeps is bounded, however many agents there seem to be, and whatever a process that
+    /// was taken over wrote of them.
+    fn add(&mut self, attempt: Attempt) {
         let mut attempt = clipped(attempt);
         let group = match self.by {
             GroupBy::Agent => attempt.agent.clone(),
@@ -114,7 +186,7 @@ impl Tally {
             agents: BTreeSet::new(),
             newest: attempt.clone(),
         });
-        attempts.count += attempt.count;
+        attempts.count = attempts.count.saturating_add(attempt.count);
         attempts.first = attempts.first.min(attempt.at);
         if self.agents < AGENTS && attempts.agents.insert(attempt.agent.clone()) {
             self.agents += 1;
@@ -133,33 +205,6 @@ impl Tally {
                 of_day.take_while(|((day, _), _)| day == group).count() >= LABELS
             }
         }
-    }
-
-    /// Number of attempts on each of the last days, the oldest first; for a tally by day.
-    pub(crate) fn days(&self, now: Timestamp, days: u64) -> Vec<(String, u64)> {
-        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-        for ((group, _), attempts) in &self.groups {
-            *counts.entry(group).or_default() += attempts.count;
-        }
-        let day = |back: u64| day(Timestamp::from_secs(now.secs().saturating_sub(back * 86_400)));
-        (0..days).rev().map(day).map(|day| (day.clone(), counts.get(day.as_str()).copied().unwrap_or(0))).collect()
-    }
-
-    /// Agents that tried to send something out; for a tally by agent.
-    pub(crate) fn senders(&self) -> BTreeSet<String> {
-        let sent = self.groups.iter().filter(|(_, attempts)| attempts.newest.submission);
-        sent.map(|((agent, _), _)| agent.clone()).collect()
-    }
-
-    /// Rows, explained by `guard`: the most attempts first, or the newest day first.
-    pub(crate) fn rows(&self, guard: &Guard) -> Vec<RefusalRow> {
-        let mut rows: Vec<_> =
-            self.groups.iter().map(|((group, _), attempts)| row(self.by, group.clone(), attempts, guard)).collect();
-        match self.by {
-            GroupBy::Day => rows.sort_by(|a, b| b.day.cmp(&a.day).then(b.count.cmp(&a.count))),
-            GroupBy::Agent | GroupBy::Product => rows.sort_by_key(|row| std::cmp::Reverse(row.count)),
-        }
-        rows
     }
 }
 
@@ -186,7 +231,7 @@ fn day(at: Timestamp) -> String {
     at.to_string().chars().take("2026-01-01".len()).collect()
 }
 
-fn row(by: GroupBy, group: String, attempts: &AttemptGroup, guard: &Guard) -> RefusalRow {
+fn row(by: GroupBy, (writer, group): (Option<String>, String), attempts: &AttemptGroup, guard: &Guard) -> RefusalRow {
     let newest = attempts.newest.clone();
     let about = guard.about(&newest.label);
     let unknown = "This version of gaprelay does not know the label of these requests: another version, or another list of endpoints, gave it.";
@@ -194,6 +239,7 @@ fn row(by: GroupBy, group: String, attempts: &AttemptGroup, guard: &Guard) -> Re
         agent: (by == GroupBy::Agent).then(|| group.clone()),
         day: (by == GroupBy::Day).then_some(group),
         submission: newest.submission,
+        by: writer,
         count: attempts.count,
         agents: attempts.agents.len() as u64,
         first: attempts.first,
@@ -248,5 +294,22 @@ mod tests {
         }
         let rows = days.rows(&guard);
         assert_eq!((rows.len(), rows.last().unwrap().label.as_str()), (LABELS + 2, "upload"));
+        // Nor does what one process records make another's into others.
+        let by = |by: &str, agent: String| Attempt { by: Some(by.into()), ..attempt(agent, "upload", 1) };
+        for number in 0..GROUPS + 500 {
+            agents.add(by("sinkhole", format!("{number}")));
+        }
+        agents.add(Attempt { count: u64::MAX, ..by("server", "10.0.0.7".into()) });
+        agents.add(by("server", "10.0.0.7".into()));
+        let rows = agents.rows(&guard);
+        let known = rows.iter().find(|row| row.agent.as_deref() == Some("10.0.0.7")).unwrap();
+        assert_eq!((known.by.as_deref(), known.count), (Some("server"), u64::MAX));
+        // Nor push it out of what is looked at first.
+        let mut agents = Tally::new(GroupBy::Agent);
+        for number in 0..1000 {
+            agents.add(Attempt { count: 1 << 40, ..by("sinkhole", format!("{number}")) });
+        }
+        agents.add(by("server", "10.0.0.7".into()));
+        assert!(agents.rows(&guard).iter().take(2).any(|row| row.agent.as_deref() == Some("10.0.0.7")));
     }
 }

@@ -24,6 +24,9 @@ const EXCLUSIVE: &[u64] = &[2, 6, 8];
 const TERMINAL: &[u64] = &[0x5401, 0x5413];
 /// `FIONBIO` (ioctls.h).
 const NONBLOCKING: &[u64] = &[0x5421];
+/// `SHUT_WR` (socket.h): it does nothing to a socket that listens. Each other value ends the listening, for all who have the
+/// socket: those of a socket unit too, until that is started again.
+const SENDING: &[u64] = &[1];
 /// `PR_SET_NAME` (prctl.h).
 const NAME: &[u64] = &[15];
 
@@ -52,10 +55,10 @@ pub(super) const CALLS: &[Call] = &[
     // Changing the state, durably.
     row("pwrite64", "K", Always, "how far an import is, in place"),
     row("fsync", "KW", Always, "what must survive a cut"),
-    row("fdatasync", "KSDVWX", Always, "the same; the server's journal; the slot of the inbox"),
-    row("ftruncate", "K", Always, "the journal, once its lines are in the log"),
-    row("flock", "KW", OneOf(1, EXCLUSIVE), "one keeper at a time; emptying the journal and the slot"),
-    row("flock", "SDV", OneOf(1, SHARED), "appending to the journal, or to the slot"),
+    row("fdatasync", "KSDVWX", Always, "the same; a journal; the slot of the inbox"),
+    row("ftruncate", "K", Always, "a journal, once its lines are in the log"),
+    row("flock", "KW", OneOf(1, EXCLUSIVE), "one keeper at a time; emptying the journals and the slot"),
+    row("flock", "SDV", OneOf(1, SHARED), "appending to its journal, or to the slot"),
     row("rename", "KW", Always, "a finished file gets its name"),
     row("renameat", "KW", Always, "the same"),
     row("renameat2", "KW", Always, "the same"),
@@ -71,7 +74,12 @@ pub(super) const CALLS: &[Call] = &[
     row("recvfrom", "SDPVW", Always, "requests"),
     row("sendto", "SDVW", BothNull(4, 5), "answers; an address is refused"),
     row("sendto", "P", Always, "answers by UDP, to the address that asked"),
-    row("shutdown", "SVW", Always, "the end of an answer"),
+    row(
+        "shutdown",
+        "SVW",
+        OneOf(1, SENDING),
+        "the end of an answer; the other direction would end a listener for good",
+    ),
     row("getsockname", "SDVW", Always, "the address an agent came to"),
     row("getpeername", "SDW", Always, "the agent's address"),
     row("getsockopt", "SDVW", Always, "whether a connection failed; who is at the other end of a Unix socket"),

@@ -1,4 +1,4 @@
-//! Evidence: what the server saw becomes entries of the access log, which is bound to the import log.
+//! Evidence: what the server and the sinkhole saw becomes entries of the access log, which is bound to the import log.
 
 use std::path::Path;
 
@@ -10,9 +10,9 @@ use base::{Digest, Fault, durable};
 use tlog::compare::began_with;
 use tlog::note::Checkpoint;
 
-/// Takes the server's journal into the access log, which must be the one that the import log has on record, and binds it to
+/// Takes the journals into the access log, which must be the one that the import log has on record, and binds it to
 /// the import log: its head stands there. Gives how many attempts there were. Stopping is safe: what was not taken is still
-/// in the journal, and the log goes on from what is bound.
+/// in its journal, and the log goes on from what is bound. A journal that cannot be opened keeps no other from being taken.
 pub(super) fn collect(keeper: &mut Keeper) -> Result<usize, Fault> {
     let folder = keeper.state.access_log();
     durable::sweep(&folder)?;
@@ -23,7 +23,7 @@ pub(super) fn collect(keeper: &mut Keeper) -> Result<usize, Fault> {
         // It is later than all this relay has seen, so what is dated after it was dated by a clock that was turned back.
         access.turn_back(keeper.now);
     }
-    let evidence = journal::drain(&folder, &mut access, keeper.now, keeper.config.serve.journal.0)?;
+    let drained = journal::drain(&folder, &mut access, keeper.now, keeper.config.serve.journal.0)?;
     let head = access.head();
     let next = Anchor { size: head.size, root: Digest(head.root) };
     if head.size > 0 && keeper.trust.anchored.as_ref() != Some(&next) {
@@ -32,7 +32,10 @@ pub(super) fn collect(keeper: &mut Keeper) -> Result<usize, Fault> {
         trust.anchored = Some(next);
         keeper.replace_trust(trust)?;
     }
-    Ok(evidence)
+    match drained.faults.into_iter().next() {
+        Some(fault) => Err(fault),
+        None => Ok(drained.attempts),
+    }
 }
 
 /// Checks that the access log with this head grew from what the import log has on record. Fault: it is another one, or

@@ -51,7 +51,8 @@ impl PagesBudget {
                 }
             }
             Ok(0)
-        })
+        })?;
+        Ok(())
     }
 
     /// True if the log takes this entry, for a source such as the reason of a refusal; else it is counted.

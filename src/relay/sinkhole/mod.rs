@@ -98,7 +98,7 @@ pub fn run(
     proof: Option<SelfTest>,
 ) -> Result<(), Fault> {
     let failed = |source: io::Error| Fault::Io { operation: "answer look-ups on", path: "the network".into(), source };
-    let journal = Journal::open(&state.access_journal(), config.serve.journal.0)?;
+    let journal = open_journal(state, config.serve.journal.0)?;
     let confined =
         sandbox::begin(ProcessRole::Sinkhole.rights(), &Grants { state: state.root(), medium: None }, &config.terms())?;
     let guard = Index::guard_of(state.published(), &config.plan(), clock::now()).or_else(|fault| {
@@ -153,6 +153,19 @@ pub fn run(
     });
     resolver.evidence.flush();
     ended
+}
+
+/// Opens the sinkhole's journal. Only who owns the state can make it, where an earlier version did not.
+fn open_journal(state: &State, most: u64) -> Result<Journal, Fault> {
+    // Where it cannot be made, it cannot be opened either.
+    let _ = state.make_sinkhole_journal();
+    Journal::open(&state.sinkhole_journal(), most).map_err(|fault| match fault {
+        Fault::Io { path, source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Fault::usage(
+            format!("the sinkhole cannot append to its journal {}: {source}", path.display()),
+            "Install the units and gaprelay.tmpfiles.conf of this version (`gaprelay deployment DIR`), then run `gaprelay settle` and systemd-tmpfiles --create: server and sinkhole have a journal each.",
+        ),
+        fault => fault,
+    })
 }
 
 /// Answers what a UDP forwarder brings, in its order; returns why that ended.

@@ -7,7 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use super::{Release, State, Trust};
+use crate::log::journal_line::JournalWriter;
 use base::error::IoContext as _;
+use base::name::{json_number, number};
 use base::quoted::quoted_os;
 use base::{Digest, Fault, durable};
 use bundle::ReleaseId;
@@ -115,16 +117,13 @@ impl StateWalk<'_> {
                 ExpectedPlace::File
             }
             ["channels", channel, name] => file(self.is_set(channel, name)),
-            ["inbox", name] => {
-                file(["slot", "slot.taken", "slot.spent"].contains(name) || name.strip_suffix(".json").is_some())
-            }
+            ["inbox", name] => file(["slot", "slot.taken", "slot.spent"].contains(name) || is_item(name)),
             ["log", name] => file(["import.key", "access.key", "tuf.key"].contains(name)),
             ["log", _, "tile"] | ["log", "import", "cosigned"] => ExpectedPlace::Elsewhere,
-            ["log", "access", name] => {
-                file(["journal", "journal.taken", "journal.spent", "agents.json"].contains(name))
-            }
+            ["log", "access", "agents.json"] => ExpectedPlace::File,
+            ["log", "access", name] => file(is_journal(name)),
             ["progress", name] => file(*name == "import.json"),
-            ["tuf", name] => file(["pointer", "refused", "current"].contains(name) || number(name).is_some()),
+            ["tuf", name] => file(["pointer", "refused", "current"].contains(name) || json_number(name).is_some()),
             _ => ExpectedPlace::Foreign,
         }
     }
@@ -132,7 +131,7 @@ impl StateWalk<'_> {
     /// True for a keyring that was in force, or its signatures; of the next one an interrupted import may have left them.
     fn is_keyring(&self, name: &str) -> bool {
         let Some((version, rest)) = name.split_once('.') else { return false };
-        let version: Option<u64> = version.parse().ok();
+        let version = number(version);
         let is_known = version.is_some_and(|version| {
             self.trust.keyrings.contains_key(&version) || version == self.trust.keyring.version + 1
         });
@@ -141,7 +140,7 @@ impl StateWalk<'_> {
 
     /// True for a release that is kept, or that an import began to take: an interrupted one may have left it.
     fn is_release(&self, feed: &str, version: &str) -> bool {
-        let Ok(version) = version.parse() else { return false };
+        let Some(version) = number(version) else { return false };
         let id = ReleaseId { feed: feed.to_owned(), version };
         let manifest = || super::fsck::digest_of(&self.state.release_path(&id).join("manifest.json"), 0, u64::MAX);
         self.trust.history(&id).is_some() || manifest().is_ok_and(|digest| self.logged.started.contains(&digest))
@@ -150,12 +149,19 @@ impl StateWalk<'_> {
     /// True for a set that was published, or for the next: an interrupted publication may have left it.
     fn is_set(&self, channel: &str, name: &str) -> bool {
         let next = self.trust.shown(channel).map_or(1, |shown| shown.generation + 1);
-        number(name)
+        json_number(name)
             .is_some_and(|number| number == next || self.logged.sets.contains_key(&(channel.to_owned(), number)))
     }
 }
 
-/// Number that a file `NUMBER.json` is named by.
-fn number(name: &str) -> Option<u64> {
-    name.strip_suffix(".json")?.parse().ok()
+/// True for the name of an item of the inbox: its digest, with a mark of those that came from the pages.
+fn is_item(name: &str) -> bool {
+    let digest = name.strip_suffix(".json").map(|name| name.strip_prefix("pages-").unwrap_or(name));
+    digest.is_some_and(|digest| digest.parse::<Digest>().is_ok())
+}
+
+/// True for the name of a journal, or of a record beside one.
+fn is_journal(name: &str) -> bool {
+    let is_of = |file: &str| name.strip_prefix(file).is_some_and(|end| ["", ".taken", ".spent"].contains(&end));
+    JournalWriter::ALL.into_iter().any(|writer| is_of(writer.file()))
 }

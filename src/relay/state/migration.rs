@@ -292,7 +292,7 @@ fn is_packed(files: &DigestedFiles<'_>, import: &FormerImport) -> Result<bool, F
 mod tests {
     use super::*;
 
-    /// What is judged has the digest that the record gets: a file that was changed between the two is damage.
+    /// Files are judged by the bytes that were digested: one that was changed between the two is damage.
     #[test]
     fn what_is_judged_is_what_was_digested() {
         let folder = durable::temporary_folder().unwrap();

@@ -49,7 +49,8 @@ pub use staging::Staging;
 pub use trust::{Anchor, ConfigPin, Stored, Trust};
 pub use trust_replay::{TrustReplay, name_releases};
 
-use crate::log::Log;
+use crate::log::journal_line::SINKHOLE_NAME;
+use crate::log::{Log, journal};
 use base::lock::Lock;
 use base::{Digest, Fault, durable};
 use bundle::Keyring;
@@ -121,6 +122,8 @@ impl State {
         Log::create(&state.access_log(), &format!("{}/access/1", parsed.relay.get_ref()))?;
         // Made now, so that owner and mode can be set before a server needs them.
         durable::make_private(&state.access_journal())?;
+        durable::make_private(&state.sinkhole_journal())?;
+        journal::create(&state.access_log())?;
         durable::make_private(&state.slot())?;
         durable::replace(&state.keyring_path(ring.version), keyring)?;
         let pin = ConfigPin { sha256: Digest::of(config.as_bytes()), entry: 0 };
@@ -180,6 +183,11 @@ impl State {
         self.access_log().join(serve::journal::NAME)
     }
 
+    /// Journal of the sinkhole, likewise.
+    pub fn sinkhole_journal(&self) -> PathBuf {
+        self.access_log().join(SINKHOLE_NAME)
+    }
+
     /// Slot of the inbox: the review pages append to it what is submitted there.
     pub fn slot(&self) -> PathBuf {
         self.inbox().join(SLOT)
@@ -204,14 +212,21 @@ impl State {
         self.root().join("lock")
     }
 
-    /// Closes the files that processes lock to all other accounts, where an earlier version made them; makes the one of the
-    /// supervisor, so that it is there when the disk is full.
+    /// Closes the files that processes lock to all other accounts, where an earlier version made them; makes those that it did
+    /// not make, so that they are there when the disk is full.
     pub(crate) fn close_locks(&self) {
-        // Where it cannot be made now, the supervisor says so.
+        // Where they cannot be made now, who needs them says so.
         let _ = self.supervisor_lock();
-        for path in [self.lock_path(), self.access_journal(), self.slot()] {
+        let _ = self.make_sinkhole_journal();
+        for path in [self.lock_path(), self.access_journal(), self.sinkhole_journal(), self.slot()] {
             readers::close_locked(self.root(), &path);
         }
+    }
+
+    /// Makes the sinkhole's journal in a state of an earlier version, where server and sinkhole shared one.
+    pub(crate) fn make_sinkhole_journal(&self) -> Result<(), Fault> {
+        let path = self.sinkhole_journal();
+        if path.symlink_metadata().is_ok() { Ok(()) } else { readers::make_lock(self.root(), &path) }
     }
 
     /// Path of the file that the supervisor locks, which is made if it is not there.

@@ -230,7 +230,7 @@ mod tests {
     fn pairs_are_counted_and_the_first_kept() {
         let placed = |number: u64| PlacedItem {
             item: Item::new("rule", &number.to_be_bytes(), b"x", number, Effect::Off),
-            artifact: u32::from(number % 2 == 0),
+            artifact: u32::from(number.is_multiple_of(2)),
         };
         let (all, mut found, mut few) = (300_000, NamesInCommon::default(), NamesInCommon::default());
         for number in (0..all).rev() {

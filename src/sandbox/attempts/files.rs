@@ -65,6 +65,8 @@ pub const ATTEMPTS: &[EscapeAttempt] = &[
     attempt("say how far an import is", |t| overwrite(&t.state().join("progress/file"))),
     attempt("change what is trusted", |t| overwrite(&t.state().join("trust/file"))),
     attempt("append to the import log", |t| append(&t.state().join("log/import/file"))),
+    attempt("append to the server's journal by its name", |t| append(&t.state().join("log/access/journal"))),
+    attempt("append to the sinkhole's journal by its name", |t| append(&t.state().join("log/access/journal-sinkhole"))),
     attempt("remove from the spool", |t| {
         let path = t.fresh(&t.state().join("spool"));
         create_at(&path)?;

@@ -41,6 +41,13 @@ pub const ATTEMPTS: &[EscapeAttempt] = &[
     attempt("bind a new UDP port", bind_udp),
     attempt("bind a new unix socket", bind_unix),
     attempt("accepted socket disconnected and connected elsewhere", reconnect),
+    attempt("end a listening socket for all who have it (shutdown)", |_| {
+        // Of no socket, so that none is ended where the call is let in.
+        match numbers(libc::SYS_shutdown, [-1, i64::from(libc::SHUT_RDWR)]) {
+            Err(e) if e.raw_os_error() == Some(libc::EBADF) => Ok(()),
+            other => other.map(drop),
+        }
+    }),
     attempt("io_uring", io_uring),
     attempt("write to a connected socket that was left open", leaked),
     attempt("descriptor taken from another process (pidfd_getfd)", take_descriptor),

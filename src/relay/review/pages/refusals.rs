@@ -62,7 +62,8 @@ pub(crate) fn page(context: &ReviewContext, reader: &PageReader) -> Result<PageR
 fn most_frequent(rows: &[RefusalRow], group: impl Fn(&RefusalRow) -> String) -> Vec<(String, u64)> {
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     for row in rows {
-        *counts.entry(printable(&group(row))).or_default() += row.count;
+        let count = counts.entry(printable(&group(row))).or_default();
+        *count = count.saturating_add(row.count);
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| Reverse(*count));
@@ -101,6 +102,7 @@ fn agents(rows: &[RefusalRow]) -> Markup {
                             (safe_text(&row.request))
                             @if let Some(name) = &row.name { " to " (safe_text(name)) }
                             @if let Some(program) = &row.user_agent { ", program " (safe_text(program)) }
+                            @if let Some(by) = &row.by { ", recorded by the " (by) }
                             details { summary { "What to do" } p { (row.meaning) " " (row.remedy) } }
                         }
                     }

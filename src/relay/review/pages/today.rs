@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use crate::log::journal_line::JournalWriter;
 use crate::log::search::newest;
 use crate::log::{Entry, Event};
 use crate::report::numbers::thousands;
@@ -172,28 +173,37 @@ fn class(state: BundleState) -> &'static str {
     }
 }
 
-/// Newest isolation self-test by the relay, and the newest that the server says it passed: what a process says of itself
-/// stands beside the relay's word, never in its place.
+/// Newest isolation self-test by the relay, and the newest that server and sinkhole say they passed: what a process says of
+/// itself stands beside the relay's word, without its mark, and never in its place or in that of another process.
 fn self_tests(context: &ReviewContext) -> Result<Markup, Fault> {
     let own = |entry: &Entry| matches!(&entry.event, Event::SelfTest(SelfTest { by: None, .. }));
     let mut found = Vec::new();
     let folder = context.state.import_log();
     found.extend(newest(&folder, &read_vkey(&folder)?, &[Event::needle("self-test")], own)?);
     let folder = context.state.access_log();
-    found.extend(newest(&folder, &read_vkey(&folder)?, &[Event::needle("self-test")], |_| true)?);
+    for writer in JournalWriter::ALL {
+        let by = |entry: &Entry| matches!(&entry.event, Event::SelfTest(SelfTest { by: Some(by), .. }) if by == writer.name());
+        found.extend(newest(&folder, &read_vkey(&folder)?, &[Event::needle("self-test")], by)?);
+    }
     Ok(html! {
-        @if found.is_empty() {
+        @if !found.iter().any(|(_, entry)| own(entry)) {
             p { (mark("warn", "no isolation self-test on record")) " Run " code { "gaprelay selftest" } " on the relay." }
         }
-        @for (_, Entry { time, event }) in &found {
+        @for (_, entry) in &found {
+            @let Entry { time, event } = entry;
             @let passed = matches!(event, Event::SelfTest(SelfTest { findings, .. }) if findings.is_empty());
             p {
-                @if passed {
-                    (mark("good", "isolation self-test passed"))
+                @if !passed {
+                    (mark("bad", "isolation self-test FAILED")) " on " (time) ": "
+                } @else if own(entry) {
+                    (mark("good", "isolation self-test passed")) " on " (time) ": "
                 } @else {
-                    (mark("bad", "isolation self-test FAILED"))
+                    "On " (time) " "
                 }
-                " on " (time) ": " (safe_text(&event_text(event))) "."
+                (safe_text(&event_text(event))) "."
+                @if !own(entry) {
+                    " That is its own word, and proves nothing if it was taken over."
+                }
                 @if !passed {
                     " A process can do something that must be impossible. Stop importing, run "
                     code { "gaprelay selftest" } " on the relay, and tell the administrator."
