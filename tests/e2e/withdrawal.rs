@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
@@ -41,6 +42,13 @@ fn folder(path: &Path) {
 fn pipe(path: &Path) {
     let _ = fs::remove_file(path);
     run(Command::new("mkfifo").arg(path)).expect(0);
+}
+
+/// Puts a link that leads to itself in the place of a file or folder.
+fn link_loop(path: &Path) {
+    let _ = fs::remove_dir_all(path);
+    let _ = fs::remove_file(path);
+    symlink(path.file_name().unwrap(), path).unwrap();
 }
 
 fn unreadable_name(folder: &Path) {
@@ -91,11 +99,30 @@ fn a_withdrawal_wins_whatever_else_is_damaged() {
             fs::remove_dir_all(s.join("releases/feed/2/statements")).unwrap();
             fs::write(s.join("releases/feed/2/statements"), b"").unwrap();
         }),
+        ("its statements are a link loop", &|s| link_loop(&s.join("releases/feed/2/statements"))),
+        ("its statements are a pipe", &|s| {
+            fs::remove_dir_all(s.join("releases/feed/2/statements")).unwrap();
+            pipe(&s.join("releases/feed/2/statements"));
+        }),
+        ("its folder is a link loop", &|s| link_loop(&s.join("releases/feed/2"))),
+        ("its feed's folder is a link loop", &|s| link_loop(&s.join("releases/feed"))),
+        ("all releases are a file", &|s| {
+            fs::remove_dir_all(s.join("releases/feed")).unwrap();
+            fs::write(s.join("releases/feed"), b"").unwrap();
+        }),
         ("the shown set was changed", &|s| flip(&set(s))),
         ("the shown set is gone", &|s| fs::remove_file(set(s)).unwrap()),
         ("the shown set and another release", &|s| {
             fs::remove_file(set(s)).unwrap();
             flip(&s.join("releases/auto/1/verdicts.json"));
+        }),
+        ("the shown set is a link loop", &|s| link_loop(&set(s))),
+        ("the pointer is a link loop", &|s| link_loop(&s.join("channels/c/pointer"))),
+        ("the channel's folder is gone", &|s| fs::remove_dir_all(s.join("channels/c")).unwrap()),
+        ("the channel's folder is a link loop", &|s| link_loop(&s.join("channels/c"))),
+        ("the channel's folder is a pipe", &|s| {
+            fs::remove_dir_all(s.join("channels/c")).unwrap();
+            pipe(&s.join("channels/c"));
         }),
         ("the pointer is a folder", &|s| folder(&s.join("channels/c/pointer"))),
         ("the next pointer is a folder", &|s| folder(&s.join("channels/c/.new-pointer"))),

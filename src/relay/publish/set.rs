@@ -1,6 +1,7 @@
 //! Makes a channel's sets, and switches a channel to one. Their form is `serve::set`.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::state::{Release, SMALL, State, Trust};
 use base::digest::Hasher;
 use base::{Digest, Fault, Reason, Refusal, Timestamp, durable, quoted};
 use inspect::{Stripped, Verdict};
+use serve::published::TUF;
 use serve::set::{BytesPlace, DroppedLines, FORMAT, From, SUMS, Set, SetFile, SetMember, sum_lines};
 use tlog::compare::receipt;
 
@@ -241,6 +243,16 @@ impl State {
     }
 }
 
+/// Makes the folder of a channel. What else stands in its place is removed, and keeps nothing from being withdrawn; the sets that
+/// are lost then are told where they are read.
+pub(crate) fn make_folder(state: &State, channel: &str) -> Result<(), Fault> {
+    let folder = state.channel_path(channel);
+    if fs::symlink_metadata(&folder).is_ok_and(|meta| !meta.is_dir()) {
+        durable::remove(&folder)?;
+    }
+    durable::create_dir(&folder)
+}
+
 /// Switches a channel, or the repository for TUF clients, to the set that this entry of the import log announces: the one step
 /// by which agents see another. The pointer is the receipt of the entry.
 pub(crate) fn switch(state: &State, channel: &str, entry: u64) -> Result<(), Fault> {
@@ -248,6 +260,9 @@ pub(crate) fn switch(state: &State, channel: &str, entry: u64) -> Result<(), Fau
     let receipt = receipt(&folder, state.log_key()?, entry)?;
     let lost = || Fault::damaged(folder.to_string_lossy(), format!("entry {entry} cannot be proven"));
     let receipt = receipt.filter(|receipt| state.log_key().is_ok_and(|key| receipt.verify(key).is_some()));
+    if channel != TUF {
+        make_folder(state, channel)?;
+    }
     durable::replace(&state.pointer_path(channel), receipt.ok_or_else(lost)?.to_text().as_bytes())
 }
 

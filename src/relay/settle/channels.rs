@@ -4,7 +4,7 @@ use super::SettleReport;
 use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::publish::ReleaseStatus;
-use crate::publish::set::{SetInput, empty_set, make_set, set_without, switch};
+use crate::publish::set::{SetInput, empty_set, make_folder, make_set, set_without, switch};
 use crate::publish::status::{back_until, closed_status};
 use crate::state::{Release, ShownSet};
 use base::{Digest, Fault, durable};
@@ -216,7 +216,7 @@ fn with_dates_back(keeper: &Keeper, mut set: Set) -> Result<Set, Fault> {
 /// Switches a channel to its next set: that is on the disk before the intent, the intent before the switch, the outcome after.
 fn publish_set(keeper: &mut Keeper, set: &Set, settled: &mut SettleReport) -> Result<(), Fault> {
     let (name, generation) = (set.channel.clone(), set.generation);
-    durable::create_dir(&keeper.state.channel_path(&name))?;
+    make_folder(&keeper.state, &name)?;
     durable::sweep(&keeper.state.channel_path(&name))?;
     let written = durable::replace_json(&keeper.state.set_path(&name, generation), set)?;
     let releases = set.releases.iter().map(|m| format!("{}/{}", m.feed, m.version)).collect();

@@ -106,8 +106,8 @@ pub struct AcceptedDirective {
 enum SettleStep {
     /// Takes in what came, or takes out what must not be shown: waits for nothing.
     Always(fn(&mut Keeper, &mut SettleReport)),
-    /// The same; nothing new is shown beside what it found damaged.
-    Checks(fn(&mut Keeper, &mut SettleReport)),
+    /// The same; its fault is damage, beside which nothing new is shown.
+    Checks(fn(&mut Keeper, &mut SettleReport) -> Result<(), Fault>),
     /// Shows something new.
     ShowsNew(fn(&mut Keeper, &mut SettleReport)),
 }
@@ -126,14 +126,17 @@ pub fn settle(keeper: &mut Keeper) -> SettleReport {
             Always(channels::mend_pointers),
             // 3. What must not be shown any more leaves. A cut leaves the former set there.
             Always(channels::drop_fallen),
-            // 4. What the server saw becomes entries of the access log, whose head the import log holds. A cut leaves the
+            // 4. Evidence of a statement that counts is there, where it could not be written at once. A cut leaves it missing,
+            //    which is told, and written again from the log by `gaprelay log rebuild`.
+            Always(store_evidence),
+            // 5. What the server saw becomes entries of the access log, whose head the import log holds. A cut leaves the
             //    lines in the journal, and the former head, which the log grew from.
             Checks(take_evidence),
-            // 5. Each channel shows the newest approved release of each of its feeds. A cut leaves the former set there.
+            // 6. Each channel shows the newest approved release of each of its feeds. A cut leaves the former set there.
             ShowsNew(channels::update_channels),
-            // 6. And the repository for TUF clients shows what the channels do. A cut leaves the former one there.
+            // 7. And the repository for TUF clients shows what the channels do. A cut leaves the former one there.
             ShowsNew(update_tree),
-            // 7. Where it cannot, what no longer stands leaves it all the same.
+            // 8. Where it cannot, what no longer stands leaves it all the same.
             Always(cut_tree),
         ],
     )
@@ -153,12 +156,15 @@ fn run(keeper: &mut Keeper, steps: &[SettleStep]) -> SettleReport {
         if keeper.has_failed() {
             break;
         }
-        let faults = settled.faults.len();
         match step {
-            ShowsNew(_) if is_damaged => continue,
-            Always(step) | Checks(step) | ShowsNew(step) => step(keeper, &mut settled),
+            ShowsNew(_) if is_damaged => {}
+            Always(step) | ShowsNew(step) => step(keeper, &mut settled),
+            Checks(step) => {
+                let checked = step(keeper, &mut settled);
+                is_damaged |= checked.is_err();
+                settled.note(checked);
+            }
         }
-        is_damaged |= matches!(step, Checks(_)) && settled.faults.len() > faults;
     }
     for fault in std::mem::take(&mut keeper.put_off) {
         settled.note(Err(fault));
@@ -166,9 +172,14 @@ fn run(keeper: &mut Keeper, steps: &[SettleStep]) -> SettleReport {
     settled
 }
 
-fn take_evidence(keeper: &mut Keeper, settled: &mut SettleReport) {
-    let taken = evidence::collect(keeper).map(|evidence| settled.evidence = evidence);
-    settled.note(taken);
+fn store_evidence(keeper: &mut Keeper, settled: &mut SettleReport) {
+    for fault in keeper.store_evidence() {
+        settled.note(Err(fault));
+    }
+}
+
+fn take_evidence(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
+    evidence::collect(keeper).map(|evidence| settled.evidence = evidence)
 }
 
 fn cut_tree(keeper: &mut Keeper, settled: &mut SettleReport) {
