@@ -1,12 +1,15 @@
 //! Keeper: the only writer of the state. It holds the lock, the log and the trust state. Opening it finishes what a cut
 //! left, so that every intent in the log has an outcome before anything else happens.
 
+use std::sync::Arc;
+
 use data_encoding::HEXLOWER;
 
 use crate::log::interrupted::interrupted_medium;
 use crate::log::{Entry, Event, Log};
 use crate::publish::set::switch;
 use crate::publish::status::StatementRecord;
+use crate::state::reserve::is_full;
 use crate::state::trust::OLDER;
 use crate::state::{Release, State, Stored, Trust, migration, name_releases};
 use base::lock::Lock;
@@ -43,7 +46,7 @@ pub struct Keeper {
     pub unstored: Vec<(ReleaseId, StatementRecord)>,
     /// True once the log or the trust file could not be written: nothing more is, by this process.
     failed: bool,
-    lock: Lock,
+    lock: Arc<Lock>,
 }
 
 impl Keeper {
@@ -65,7 +68,23 @@ impl Keeper {
         lock.map(|lock| Self::open_locked(state, now, lock)).transpose()
     }
 
+    /// Opens everything. Where the disk is full, that takes the room which is kept for withdrawals: opening again is safe, as
+    /// after a cut.
     fn open_locked(state: State, now: Timestamp, lock: Lock) -> Result<Self, Fault> {
+        let lock = Arc::new(lock);
+        match Self::open_once(state.clone(), now, Arc::clone(&lock)) {
+            Err(fault) if is_full(&fault) => {
+                state.give_up_reserve();
+                let mut keeper = Self::open_once(state, now, lock)?;
+                let kept = keeper.state.keep_reserve(&keeper.trust);
+                keeper.put_off.extend(kept.err());
+                Ok(keeper)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_once(state: State, now: Timestamp, lock: Arc<Lock>) -> Result<Self, Fault> {
         let config = state.config()?;
         let mut log = Log::open(&state.import_log())?;
         if state.log_key()?.to_text() != log.verifier().to_text() {
@@ -131,7 +150,10 @@ impl Keeper {
         let first = self.log.size();
         self.append(events.clone())?;
         let time = self.log.last().map_or(self.now, |entry| entry.time);
-        self.apply((first..).zip(events.into_iter().map(|event| Entry { time, event })).collect())
+        let applied = self.apply((first..).zip(events.into_iter().map(|event| Entry { time, event })).collect());
+        // The next opening applies what the log has: a trust file that is saved without it would say that there is nothing.
+        self.failed |= applied.is_err();
+        applied
     }
 
     /// Switches a channel, or the repository for TUF clients, to a set that is on the disk: the intent before the switch, the

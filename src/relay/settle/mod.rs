@@ -17,6 +17,7 @@ use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::publish::tuf::CHANNEL;
 use crate::state::State;
+use crate::state::reserve::is_full;
 use base::{Error, Fault, Refusal, Timestamp, durable};
 use bundle::ReleaseId;
 use bundle::directive::Order;
@@ -38,7 +39,7 @@ pub struct SettleReport {
     pub published: Vec<(String, u64)>,
     /// Channels whose pointer was missing or wrong, and was put right.
     pub mended: Vec<String>,
-    /// Channels that could not be brought up to date, and why.
+    /// Channels that do not show all that is due, and why.
     pub stuck: Vec<(String, Refusal)>,
     /// Heads that witnesses cosigned: size, who is new, whether the quorum is met.
     pub cosigned: Vec<(u64, Vec<String>, bool)>,
@@ -106,7 +107,7 @@ pub struct AcceptedDirective {
 enum SettleStep {
     /// Takes in what came, or takes out what must not be shown: waits for nothing.
     Always(fn(&mut Keeper, &mut SettleReport)),
-    /// The same; its fault is damage, beside which nothing new is shown.
+    /// The same; beside its fault nothing new is shown.
     Checks(fn(&mut Keeper, &mut SettleReport) -> Result<(), Fault>),
     /// Shows something new.
     ShowsNew(fn(&mut Keeper, &mut SettleReport)),
@@ -129,15 +130,19 @@ pub fn settle(keeper: &mut Keeper) -> SettleReport {
             // 4. Evidence of a statement that counts is there, where it could not be written at once. A cut leaves it missing,
             //    which is told, and written again from the log by `gaprelay log rebuild`.
             Always(store_evidence),
-            // 5. What the server saw becomes entries of the access log, whose head the import log holds. A cut leaves the
+            // 5. Room on the disk is kept for the next withdrawal, before anything else takes it. A cut leaves less of it.
+            Checks(keep_reserve),
+            // 6. What the server saw becomes entries of the access log, whose head the import log holds. A cut leaves the
             //    lines in the journal, and the former head, which the log grew from.
             Checks(take_evidence),
-            // 6. Each channel shows the newest approved release of each of its feeds. A cut leaves the former set there.
+            // 7. Each channel shows the newest approved release of each of its feeds. A cut leaves the former set there.
             ShowsNew(channels::update_channels),
-            // 7. And the repository for TUF clients shows what the channels do. A cut leaves the former one there.
+            // 8. And the repository for TUF clients shows what the channels do. A cut leaves the former one there.
             ShowsNew(update_tree),
-            // 8. Where it cannot, what no longer stands leaves it all the same.
+            // 9. Where it cannot, what no longer stands leaves it all the same.
             Always(cut_tree),
+            // 10. What that took of the room is kept again.
+            Checks(keep_reserve),
         ],
     )
 }
@@ -146,7 +151,7 @@ pub fn settle(keeper: &mut Keeper) -> SettleReport {
 /// channels what no longer stands. It shows nothing new, so that each bundle of the import is compared with what agents had
 /// before it.
 pub fn settle_between(keeper: &mut Keeper) -> SettleReport {
-    run(keeper, &[Always(inbox::judge_items), Always(channels::drop_fallen), Always(cut_tree)])
+    run(keeper, &[Always(inbox::judge_items), Always(channels::drop_fallen), Always(cut_tree), Checks(keep_reserve)])
 }
 
 fn run(keeper: &mut Keeper, steps: &[SettleStep]) -> SettleReport {
@@ -176,6 +181,21 @@ fn store_evidence(keeper: &mut Keeper, settled: &mut SettleReport) {
     for fault in keeper.store_evidence() {
         settled.note(Err(fault));
     }
+}
+
+fn keep_reserve(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
+    let mut kept = keeper.state.keep_reserve(&keeper.trust);
+    if kept.as_ref().is_err_and(is_full) {
+        // No new tree can be made on a disk that is full, and what comes first there may end this run.
+        cut_tree(keeper, settled);
+        kept = keeper.state.keep_reserve(&keeper.trust);
+    }
+    match kept {
+        // Where it cannot be kept for another cause, that is told, and stops nothing.
+        Err(fault) if !is_full(&fault) => keeper.put_off.push(fault),
+        kept => kept?,
+    }
+    Ok(())
 }
 
 fn take_evidence(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {

@@ -118,6 +118,8 @@ impl StateWalk<'_> {
             ["inbox", name] => {
                 file(["slot", "slot.taken", "slot.spent"].contains(name) || name.strip_suffix(".json").is_some())
             }
+            ["log", "reserve"] => ExpectedPlace::Folder,
+            ["log", "reserve", piece] => file(piece.parse::<u64>().is_ok()),
             ["log", name] => file(["import.key", "access.key", "tuf.key"].contains(name)),
             ["log", _, "tile"] | ["log", "import", "cosigned"] => ExpectedPlace::Elsewhere,
             ["log", "access", name] => {

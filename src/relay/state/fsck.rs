@@ -128,8 +128,16 @@ pub(crate) fn fsck(state: &State) -> FsckReport {
         report.faults.extend(foreign(state, trust, &logged).iter().map(ToString::to_string));
     }
     check_keys(state, &mut report);
+    // What a channel showed that the config no longer has, `gaprelay gc` may have removed.
+    let config = state.config();
+    let is_served = |channel: &str| {
+        config.as_ref().map_or(true, |config| config.channels.iter().any(|it| it.name.get_ref() == channel))
+    };
     for channel in report.note(state.channels()).unwrap_or_default() {
         report.note(check_sets(state, &channel, &logged));
+        if !is_served(&channel) {
+            continue;
+        }
         let Some(Some(current)) = report.note(state.newest(&channel)) else { continue };
         let Some((_, set)) = report.note(state.set(&channel, current)) else { continue };
         for file in &set.files {
