@@ -251,7 +251,7 @@ impl SmallDisk {
     /// Makes files until the disk takes no more.
     fn fill_names(&self) {
         fs::create_dir(self.0.join("fillers")).unwrap();
-        (0..).take_while(|number| fs::File::create(self.0.join(format!("fillers/{number}"))).is_ok()).count();
+        (0..1 << 20).take_while(|number| fs::File::create(self.0.join(format!("fillers/{number}"))).is_ok()).count();
     }
 
     fn empty(&self) {

@@ -301,7 +301,7 @@ mod tests {
         let mut shown = set(1, 1000, &[("a-1", "one")]);
         let mut lengths = Vec::new();
         for generation in 2..200 {
-            let mut next = set(generation, 1000 + generation, &[(&format!("a-{:03}", generation), "one")]);
+            let mut next = set(generation, 1000 + generation, &[(&format!("a-{generation:03}"), "one")]);
             carry_dates(&mut next, &shown);
             lengths.push(serde_json::to_vec(&next).unwrap().len());
             shown = next;
