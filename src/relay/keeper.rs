@@ -1,7 +1,8 @@
 //! Keeper: the only writer of the state. It holds the lock, the log and the trust state. Opening it finishes what a cut
 //! left, so that every intent in the log has an outcome before anything else happens.
 
-use std::io::{self, ErrorKind};
+use std::io;
+use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 
@@ -9,11 +10,12 @@ use crate::log::interrupted::interrupted_medium;
 use crate::log::{Entry, Event, Log};
 use crate::publish::set::switch;
 use crate::publish::status::StatementRecord;
+use crate::state::reserve::is_full;
 use crate::state::trust::OLDER;
 use crate::state::{Release, State, Stored, Trust, migration, name_releases};
 use base::lock::Lock;
 use base::{Digest, Fault, Operator, Timestamp, clock, durable};
-use bundle::directive::{Directive, Order, TakenDirective};
+use bundle::directive::{self, Directive, Order, TakenDirective};
 use bundle::keyring::{Key, RawKey, Revoked};
 use bundle::officer::{count_officers, keys_of};
 use bundle::{Keyring, ReleaseId};
@@ -41,9 +43,11 @@ pub struct Keeper {
     pub ahead: Option<Timestamp>,
     /// Faults that stop nothing; whoever settles tells them.
     pub put_off: Vec<Fault>,
+    /// Statements that count, whose evidence could not be written; whoever settles tries again.
+    pub unstored: Vec<(ReleaseId, StatementRecord)>,
     /// True once the log or the trust file could not be written: nothing more is, by this process.
     failed: bool,
-    lock: Lock,
+    lock: Arc<Lock>,
 }
 
 impl Keeper {
@@ -65,7 +69,23 @@ impl Keeper {
         lock.map(|lock| Self::open_locked(state, now, lock)).transpose()
     }
 
+    /// Opens everything. Where the disk is full, that takes the room which is kept for withdrawals: opening again is safe, as
+    /// after a cut.
     fn open_locked(state: State, now: Timestamp, lock: Lock) -> Result<Self, Fault> {
+        let lock = Arc::new(lock);
+        match Self::open_once(state.clone(), now, Arc::clone(&lock)) {
+            Err(fault) if is_full(&fault) => {
+                state.give_up_reserve();
+                let mut keeper = Self::open_once(state, now, lock)?;
+                let kept = keeper.state.keep_reserve(&keeper.trust);
+                keeper.put_off.extend(kept.err());
+                Ok(keeper)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_once(state: State, now: Timestamp, lock: Arc<Lock>) -> Result<Self, Fault> {
         let (config, config_digest) = state.config_read()?;
         let mut log = Log::open(&state.import_log())?;
         if state.log_key()?.to_text() != log.verifier().to_text() {
@@ -79,8 +99,8 @@ impl Keeper {
             Stored::Former(former) => migration::migrate(&state, &mut log, &former, now)?,
         };
         let keyring = state.keyring(&trust)?;
-        let (ahead, put_off, failed) = (None, Vec::new(), false);
-        let mut keeper = Self { state, config, keyring, trust, log, now, ahead, put_off, failed, lock };
+        let (ahead, put_off, unstored, failed) = (None, Vec::new(), Vec::new(), false);
+        let mut keeper = Self { state, config, keyring, trust, log, now, ahead, put_off, unstored, failed, lock };
         let floor = keeper.floor();
         if floor > Timestamp::default() && now > floor.plus(keeper.config.clock.ahead.0) {
             (keeper.now, keeper.ahead) = (floor, Some(now));
@@ -137,7 +157,10 @@ impl Keeper {
         let first = self.log.size();
         self.append(events.clone())?;
         let time = self.log.last().map_or(self.now, |entry| entry.time);
-        self.apply((first..).zip(events.into_iter().map(|event| Entry { time, event })).collect())
+        let applied = self.apply((first..).zip(events.into_iter().map(|event| Entry { time, event })).collect());
+        // The next opening applies what the log has: a trust file that is saved without it would say that there is nothing.
+        self.failed |= applied.is_err();
+        applied
     }
 
     /// Switches a channel, or the repository for TUF clients, to a set that is on the disk: the intent before the switch, the
@@ -157,23 +180,27 @@ impl Keeper {
         switched
     }
 
-    /// Applies entries of the log to the trust state. A statement's evidence is on the disk before it counts, where that can be
-    /// written: nothing is published on evidence that is missing, and what the log has can be written again from it.
+    /// Applies entries of the log to the trust state. A statement's evidence is written before, where it can be; what keeps it
+    /// from being written keeps no statement from counting. Nothing is shown on evidence that is missing: what the log has can
+    /// be written again from it.
     fn apply(&mut self, entries: Vec<(u64, Entry)>) -> Result<(), Fault> {
         let mut trust = self.trust.clone();
         for (number, entry) in entries {
-            if let Some((id, record)) = StatementRecord::of(&entry).filter(|(id, _)| trust.history(id).is_some()) {
-                match self.state.store_statement(&id, &record) {
-                    // Somebody has put something else in the place of a folder: what was decided counts all the same.
-                    Err(fault) if is_in_the_way(&fault) => self.put_off.push(fault),
-                    // A disk that is full or fails: the next run stores it, and applies it then.
-                    stored => stored?,
-                }
+            if let Some((id, record)) = StatementRecord::of(&entry).filter(|(id, _)| trust.history(id).is_some())
+                && self.state.store_statement(&id, &record).is_err()
+            {
+                self.unstored.push((id, record));
             }
             let applied = Trust::with_entry(Some(trust), number, &entry);
             trust = applied.ok_or(Fault::Internal("an entry of the log leaves no trust state"))?;
         }
         self.replace_trust(trust)
+    }
+
+    /// Writes the evidence that could not be written when its statement was taken; gives the faults of what still cannot be.
+    pub fn store_evidence(&mut self) -> Vec<Fault> {
+        let stored = std::mem::take(&mut self.unstored).into_iter();
+        stored.filter_map(|(id, record)| self.state.store_statement(&id, &record).err()).collect()
     }
 
     /// Replaces the trust file: the one step by which an import, a keyring or a directive counts.
@@ -182,12 +209,18 @@ impl Keeper {
         self.lock.check()?;
         let head = self.log.head();
         (trust.entries, trust.root) = (head.size, Digest(head.root));
+        // Before the file is replaced: what could not be read after it would leave this process with another state than the disk.
+        let keyring = if trust.keyring == self.trust.keyring {
+            let denied = directive::denied(&trust.directives, &self.keyring);
+            Keyring { denied, ..self.keyring.clone() }
+        } else {
+            self.state.keyring(&trust)?
+        };
         // A fault may come after the file was replaced: then nobody could say what counts. So the save is tried again.
         let saved = trust.save(&self.state, &self.log).or_else(|_| trust.save(&self.state, &self.log));
         self.failed = saved.is_err();
         saved?;
-        self.keyring = self.state.keyring(&trust)?;
-        self.trust = trust;
+        (self.keyring, self.trust) = (keyring, trust);
         Ok(())
     }
 
@@ -352,14 +385,4 @@ pub(crate) fn officer_of<'a>(
         HEXLOWER.encode(&raw.key) == given.key && keyring.check_usable(key, *raw, now).is_ok()
     };
     keys.find(is_it).map(|(key, _)| key)
-}
-
-/// True if a file could not be written since something else stands in its way, or its folder is gone.
-fn is_in_the_way(fault: &Fault) -> bool {
-    let kinds = [ErrorKind::NotFound, ErrorKind::NotADirectory, ErrorKind::IsADirectory, ErrorKind::PermissionDenied];
-    match fault {
-        Fault::Io { source, .. } => kinds.contains(&source.kind()),
-        Fault::Damaged { .. } => true,
-        _ => false,
-    }
 }

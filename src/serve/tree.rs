@@ -46,6 +46,9 @@ pub struct Outline {
     pub made: Timestamp,
     /// Set that each channel showed then.
     pub sets: BTreeMap<String, Digest>,
+    /// Releases that the targets are of, with the digests of their manifests; none in trees of earlier versions.
+    #[serde(default)]
+    pub releases: BTreeMap<String, Digest>,
 }
 
 /// Target's bytes.

@@ -437,3 +437,28 @@ fn a_damaged_neighbour_keeps_nothing_in_the_channel() {
         assert_eq!(left, ["auto"], "{hurt}: {shown}");
     }
 }
+
+/// A command that is at work judges what is handed in meanwhile: it lies in the inbox before anybody waits.
+#[test]
+fn what_is_handed_in_does_not_wait_for_who_is_at_work() {
+    let world = World::new();
+    world.import(&world.bundle("feed", 1, ONE)).expect(0);
+    let printed = world.relay(&["approve", "feed/1", "--officer", "officer", "--reason", "ok"]).expect(0).out;
+    let (statement, signature) = (world.path("s.txt"), world.path("s.txt.minisig"));
+    fs::write(&statement, &printed).unwrap();
+    fs::write(&signature, world.officer.sign(printed.as_bytes(), "x")).unwrap();
+    let at_work = fs::File::open(world.state().join("lock")).unwrap();
+    rustix::fs::flock(&at_work, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let mut command = world.command(&["approve", "feed/1", "--signature", signature.to_str().unwrap()]);
+    let (daemon, _) = Daemon::start(&mut command, "waiting until it has finished");
+    let items = || {
+        fs::read_dir(world.state().join("inbox"))
+            .unwrap()
+            .filter(|it| it.as_ref().unwrap().path().extension().is_some_and(|end| end == "json"))
+            .count()
+    };
+    assert_eq!(items(), 1);
+    drop(at_work);
+    assert_eq!(daemon.ended().0, Some(0));
+    assert_eq!((items(), published(&world, "c")), (0, vec!["feed/1".to_owned()]));
+}

@@ -783,3 +783,79 @@ fn tough_pulls_follows_a_rotation_and_refuses_a_hostile_mirror() {
     let said = tough(&new.folder, &first, &repository.path("m3"), "site--a.hdb").unwrap_err();
     assert!(said.to_lowercase().contains("signature"), "{said}");
 }
+
+/// A tree whose file was damaged is made anew, and told; what is withdrawn then leaves all the same. Metadata of a release whose
+/// bytes were changed goes into no tree.
+#[test]
+fn a_damaged_tree_is_made_anew_from_what_is_proven() {
+    let Some(repository) = Repository::new() else { return };
+    let world = &repository.world;
+    repository.bring("trust", 1, &[]).expect(0);
+    repository.site(1).expect(0);
+    fs::write(repository.path("site/a.hdb"), HASHES).unwrap();
+    repository.site(2).expect(0);
+    let change = |path: &Path| {
+        let whole = fs::read(path).unwrap();
+        let mut bytes = whole.clone();
+        bytes[whole.len() / 2] ^= 1;
+        fs::write(path, bytes).unwrap();
+        whole
+    };
+    let tree = repository.tree();
+    change(&world.state().join(format!("tuf/{}.json", tree.version)));
+    let ran = world.relay(&["settle"]).expect(4);
+    assert!(ran.err.contains("tuf/"), "{}", ran.err);
+    let again = repository.tree();
+    assert!(again.version > tree.version);
+    let site =
+        |tree: &Tree| -> Vec<String> { tree.targets.keys().filter(|name| name.contains(".site--")).cloned().collect() };
+    assert_eq!(site(&again), site(&tree));
+    world.relay(&["settle"]).expect(0);
+    // Withdrawn while the tree is damaged: clients know the newer metadata of the feed, and nobody has that any more.
+    change(&world.state().join(format!("tuf/{}.json", again.version)));
+    let server = Server::start(world, "serve");
+    let bad = format!("/-/tuf/targets/{}", site(&again).into_iter().find(|name| name.ends_with("a.hdb")).unwrap());
+    let ran = world.decide("site/2", "officer", &world.officer, "withdraw").expect(4);
+    assert!(ran.out.contains("clients know version 2 of the metadata of feed site"), "{}", ran.out);
+    until("it is not served", || server.get(&bad, "").status == 404);
+    fs::write(repository.path("site/a.hdb"), EICAR).unwrap();
+    repository.site(3);
+    world.relay(&["settle"]).expect(0);
+    assert!(site(&repository.tree()).iter().any(|name| name.ends_with("a.hdb")));
+    let pack = world.state().join("releases/trust/1/pack");
+    let (whole, before) = (change(&pack), repository.tree());
+    fs::write(repository.path("site/b.hdb"), HASHES).unwrap();
+    let ran = repository.site(4).expect(4);
+    assert!(ran.err.contains("releases/trust/1/pack"), "{}", ran.err);
+    assert_eq!(repository.tree(), before);
+    fs::write(pack, whole).unwrap();
+    world.relay(&["settle"]).expect(0);
+    assert!(site(&repository.tree()).iter().any(|name| name.ends_with("b.hdb")));
+    world.fsck();
+}
+
+/// The channel that shows a withdrawn release cannot be switched: the repository for TUF clients serves nothing of it all the same.
+#[test]
+fn a_withdrawn_target_is_gone_where_its_channel_cannot_be_switched() {
+    if !rustix::process::geteuid().is_root() {
+        skipped("mounting needs root");
+        return;
+    }
+    let Some(repository) = Repository::new() else { return };
+    let world = &repository.world;
+    repository.bring("trust", 1, &[]).expect(0);
+    repository.site(1).expect(0);
+    let is_there = || repository.tree().targets.keys().any(|name| name.contains(".site--"));
+    assert!(is_there());
+    let channel = world.state().join("channels/c");
+    run(Command::new("mount").arg("--bind").args([&channel, &channel])).expect(0);
+    let closed = run(Command::new("mount").args(["-o", "remount,bind,ro"]).arg(&channel));
+    let ran = world.decide("site/1", "officer", &world.officer, "withdraw");
+    let is_left = is_there();
+    run(Command::new("umount").arg("-l").arg(&channel)).expect(0);
+    closed.expect(0);
+    assert!(ran.err.contains("Read-only file system") && !is_left, "{}{}", ran.out, ran.err);
+    world.relay(&["settle"]).expect(0);
+    assert!(!is_there() && published(world, "c") == ["trust/1"]);
+    world.fsck();
+}

@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
@@ -41,6 +42,13 @@ fn folder(path: &Path) {
 fn pipe(path: &Path) {
     let _ = fs::remove_file(path);
     run(Command::new("mkfifo").arg(path)).expect(0);
+}
+
+/// Puts a link that leads to itself in the place of a file or folder.
+fn link_loop(path: &Path) {
+    let _ = fs::remove_dir_all(path);
+    let _ = fs::remove_file(path);
+    symlink(path.file_name().unwrap(), path).unwrap();
 }
 
 fn unreadable_name(folder: &Path) {
@@ -91,11 +99,30 @@ fn a_withdrawal_wins_whatever_else_is_damaged() {
             fs::remove_dir_all(s.join("releases/feed/2/statements")).unwrap();
             fs::write(s.join("releases/feed/2/statements"), b"").unwrap();
         }),
+        ("its statements are a link loop", &|s| link_loop(&s.join("releases/feed/2/statements"))),
+        ("its statements are a pipe", &|s| {
+            fs::remove_dir_all(s.join("releases/feed/2/statements")).unwrap();
+            pipe(&s.join("releases/feed/2/statements"));
+        }),
+        ("its folder is a link loop", &|s| link_loop(&s.join("releases/feed/2"))),
+        ("its feed's folder is a link loop", &|s| link_loop(&s.join("releases/feed"))),
+        ("all releases are a file", &|s| {
+            fs::remove_dir_all(s.join("releases/feed")).unwrap();
+            fs::write(s.join("releases/feed"), b"").unwrap();
+        }),
         ("the shown set was changed", &|s| flip(&set(s))),
         ("the shown set is gone", &|s| fs::remove_file(set(s)).unwrap()),
         ("the shown set and another release", &|s| {
             fs::remove_file(set(s)).unwrap();
             flip(&s.join("releases/auto/1/verdicts.json"));
+        }),
+        ("the shown set is a link loop", &|s| link_loop(&set(s))),
+        ("the pointer is a link loop", &|s| link_loop(&s.join("channels/c/pointer"))),
+        ("the channel's folder is gone", &|s| fs::remove_dir_all(s.join("channels/c")).unwrap()),
+        ("the channel's folder is a link loop", &|s| link_loop(&s.join("channels/c"))),
+        ("the channel's folder is a pipe", &|s| {
+            fs::remove_dir_all(s.join("channels/c")).unwrap();
+            pipe(&s.join("channels/c"));
         }),
         ("the pointer is a folder", &|s| folder(&s.join("channels/c/pointer"))),
         ("the next pointer is a folder", &|s| folder(&s.join("channels/c/.new-pointer"))),
@@ -197,4 +224,125 @@ fn what_is_damaged_can_be_withdrawn() {
     assert_eq!(taken, ["\"feed/1\"", "\"two/1\""], "{}{}", ran.out, ran.err);
     let listed = world.relay(&["status", "--json"]);
     assert!(!listed.out.contains("\"feed/"), "{}", listed.out);
+}
+
+/// A small disk of its own in the place of the state folder; it is taken away with the value.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn under(world: &World) -> Self {
+        let (state, saved) = (world.state(), world.path("saved"));
+        copy(&state, &saved);
+        let disk = Self(state.clone());
+        let options = "size=48m,nr_inodes=4000,mode=750";
+        run(Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(&state)).expect(0);
+        run(Command::new("cp").arg("-a").arg(saved.join(".")).arg(&state)).expect(0);
+        disk
+    }
+
+    /// Writes until the disk takes no more.
+    fn fill(&self) {
+        let mut file = fs::File::create(self.0.join("filler")).unwrap();
+        for length in [1 << 20, 4096] {
+            while file.write_all(&vec![1; length]).is_ok() {}
+        }
+    }
+
+    /// Makes files until the disk takes no more.
+    fn fill_names(&self) {
+        fs::create_dir(self.0.join("fillers")).unwrap();
+        (0..1 << 20).take_while(|number| fs::File::create(self.0.join(format!("fillers/{number}"))).is_ok()).count();
+    }
+
+    fn empty(&self) {
+        let _ = fs::remove_file(self.0.join("filler"));
+        let _ = fs::remove_dir_all(self.0.join("fillers"));
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// On a disk that is full for all other work what an officer withdraws leaves, and what is withdrawn after it does, too; so it is
+/// where a cut left an import open.
+#[test]
+fn a_withdrawal_wins_on_a_full_disk() {
+    if !rustix::process::geteuid().is_root() {
+        skipped("mounting needs root");
+        return;
+    }
+    type Fill = fn(&SmallDisk);
+    let fills: [(&str, Fill, bool); 3] = [
+        ("bytes", SmallDisk::fill, false),
+        ("names", SmallDisk::fill_names, false),
+        ("bytes, and an import that was cut", SmallDisk::fill, true),
+    ];
+    for (what, fill, is_cut) in fills {
+        let world = world();
+        for version in 3..=8 {
+            let text = format!("{version:032x}:68:V-{version}\n");
+            world.publish("feed", version, &[("a.hdb", text.as_bytes(), "clamav-hashes")]);
+        }
+        let disk = SmallDisk::under(&world);
+        world.relay(&["settle"]).expect(0);
+        let server = Server::start(&world, "serve");
+        let next = world.bundle("auto", 2, &[("b.txt", &digests(9), "sha256-list")]);
+        if is_cut {
+            let library = shim(world.dir.path(), "cuts");
+            let mut import = world.command(&["import", "--operator", "operator", next.to_str().unwrap()]);
+            run(import.env("LD_PRELOAD", &library).env("CUT_AT", "20").env("CUT_HOW", "kill"));
+        }
+        fill(&disk);
+        assert_ne!(world.import(&next).code, Some(0), "{what}: the disk is not full");
+        for version in (1..=8).rev() {
+            let release = &format!("feed/{version}");
+            let text = match version {
+                1 => "Eicar".to_owned(),
+                2 => "Other".to_owned(),
+                _ => format!("V-{version}"),
+            };
+            let ran = world.decide(release, "officer", &world.officer, "withdraw");
+            assert_eq!(ran.json()["taken"][0]["release"], release.as_str(), "{what}: {}{}", ran.out, ran.err);
+            until(&format!("{what}: {release} leaves"), || !server.get("/c/a.hdb", "").body.contains(&text));
+            let log = world.relay(&["releases"]).out;
+            assert!(log.lines().any(|line| line.contains(release) && line.contains("withdrawn")), "{what}: {log}");
+        }
+        disk.empty();
+        world.relay(&["settle"]).expect(0);
+        world.import(&next).expect(0);
+        assert!(server.get("/c/a.hdb", "").status == 404, "{what}");
+        world.fsck();
+        drop(server);
+    }
+}
+
+/// What is withdrawn leaves a channel, too, that the config has not for now: it comes back without it. What such a channel showed
+/// takes no room for ever.
+#[test]
+fn a_channel_that_left_the_config_comes_back_without_what_was_withdrawn() {
+    let world = world();
+    let config = world.state().join("config.toml");
+    let whole = fs::read_to_string(&config).unwrap();
+    let without = whole.replace("[[channel]]\nname = \"c\"\nfeeds = [\"feed\", \"auto\"]\n", "");
+    assert!(without.len() < whole.len());
+    fs::write(&config, &without).unwrap();
+    world.decide("feed/2", "officer", &world.officer, "withdraw").expect(0);
+    fs::write(&config, &whole).unwrap();
+    let server = Server::start(&world, "serve");
+    assert!(!server.get("/c/a.hdb", "").body.contains("Other"));
+    assert_eq!(server.get("/c/b.txt", "").status, 200);
+    drop(server);
+    world.relay(&["settle"]).expect(0);
+    fs::write(&config, &without).unwrap();
+    world.import(&world.bundle("auto", 2, &[("b.txt", &digests(9), "sha256-list")])).expect(0);
+    let removed = world.relay(&["gc", "--yes", "--json"]).expect(0).json();
+    assert!(removed["releases"].as_array().unwrap().contains(&json!("auto/1")), "{removed}");
+    world.fsck();
+    fs::write(&config, &whole).unwrap();
+    world.relay(&["settle"]).expect(0);
+    assert!(published(&world, "c").contains(&"auto/2".to_owned()));
+    world.fsck();
 }

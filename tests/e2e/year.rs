@@ -164,3 +164,39 @@ fn a_year_of_daily_bundles_ends_in_the_right_set() {
         ran.out.trim()
     );
 }
+
+/// What agents have stays in its channel, however many newer versions wait for officers: when the trust state is made again from
+/// the log, and when an import is cut.
+#[test]
+fn what_is_shown_outlasts_any_number_of_held_versions() {
+    let world = World::new();
+    world.publish("feed", 1, ONE);
+    let bring = |version: u64| {
+        let text = format!("{version:032x}:68:V-{version}\n");
+        world.bundle("feed", version, &[("a.hdb", text.as_bytes(), "clamav-hashes")])
+    };
+    (2..=259).for_each(|version| drop(bring(version)));
+    world.import(&world.path("stick")).expect(0);
+    let is_shown = || published(&world, "c") == ["feed/1"];
+    assert!(is_shown());
+    fs::write(world.state().join("trust/trust.json"), b"lost").unwrap();
+    repair(&world, &[("officer", &world.officer), ("second", &world.second)], &[]).expect(0);
+    world.relay(&["settle"]).expect(0);
+    assert!(is_shown(), "after the repair");
+    world.fsck();
+    let next = bring(260);
+    let (library, saved) = (shim(world.dir.path(), "cuts"), world.path("saved"));
+    copy(&world.state(), &saved);
+    for at in (1..).step_by(7) {
+        copy(&saved, &world.state());
+        let mut import = world.command(&["import", "--operator", "operator", next.to_str().unwrap()]);
+        let cut = run(import.env("LD_PRELOAD", &library).env("CUT_AT", at.to_string()).env("CUT_HOW", "kill"));
+        world.relay(&["settle"]).expect(0);
+        assert!(is_shown(), "cut at {at}");
+        if cut.code == Some(0) {
+            assert!(at > 20, "only {at} steps");
+            break;
+        }
+    }
+    world.fsck();
+}

@@ -56,8 +56,18 @@ pub(crate) fn hand_in(
     let state = crate::cli::enter_confinement(root)?;
     let handed_in = SubmittedStatement { at: now, text: read(text)?, signature: read(signature)? };
     check(&handed_in)?;
+    if let Some(mut keeper) = Keeper::try_open(state.clone(), now)? {
+        settle::hand_in(&keeper.state, &handed_in)?;
+        return settle_now(&mut keeper, as_json);
+    }
+    // An import judges between two bundles what lies in the inbox: nobody waits for its end.
+    let item = settle::hand_in(&state, &handed_in)?;
     let mut keeper = Keeper::open(state, now, crate::cli::wait)?;
-    settle::hand_in(&keeper.state, &handed_in)?;
+    if !item.exists() {
+        terminal::note(
+            "what was handed in was judged by the command that was at work: gaprelay releases, and gaprelay refusals, show how",
+        );
+    }
     settle_now(&mut keeper, as_json)
 }
 
@@ -306,7 +316,7 @@ pub(crate) fn print_settled(settled: &SettleReport) {
         terminal::say(format_args!("channel {channel} now shows set {generation}"));
     }
     for (channel, refusal) in &settled.stuck {
-        terminal::note(format_args!("channel {channel} still shows its former set: {refusal}"));
+        terminal::note(format_args!("channel {channel} does not show all that is due: {refusal}"));
         terminal::hint(refusal.reason.next());
     }
     if settled.evidence > 0 {

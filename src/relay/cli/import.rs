@@ -363,7 +363,10 @@ fn table(result: &json::ImportJson) {
         terminal::note(format_args!("channel {channel} now shows set {generation}"));
     }
     for (channel, why) in &result.stuck {
-        terminal::note(format_args!("channel {channel} still shows its former set: {} [{}]", why.detail, why.reason));
+        terminal::note(format_args!(
+            "channel {channel} does not show all that is due: {} [{}]",
+            why.detail, why.reason
+        ));
         terminal::hint(why.next);
     }
     for bundle in &result.bundles {

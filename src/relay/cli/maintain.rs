@@ -120,8 +120,7 @@ pub(crate) fn fsck(state: &State, as_json: bool) -> Ended {
 
 /// Lists what is no longer needed, and removes it if `yes` is true.
 pub(crate) fn gc(keeper: &mut Keeper, yes: bool, as_json: bool) -> Result<Ended, Error> {
-    let keep = keeper.config.publish.keep_sets;
-    let plan = store_gc::plan(&keeper.state, &keeper.trust, keep, |id| {
+    let plan = store_gc::plan(&keeper.state, &keeper.trust, &keeper.config, |id| {
         let Some(feed) = keeper.config.feed(&id.feed) else { return Ok(false) };
         let release = keeper.state.release(&keeper.trust, id)?;
         let stands = keeper.trust.status(&release, feed, (&keeper.config, &keeper.keyring));

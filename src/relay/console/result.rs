@@ -93,7 +93,7 @@ fn is_held(bundle: &ShownBundle) -> bool {
     bundle.standing.as_ref().is_some_and(|shown| shown.standing == "held")
 }
 
-/// Next step for the chosen bundle, and for each channel that still shows its former set.
+/// Next step for the chosen bundle, and for each channel that does not show all that is due.
 fn advice(done: &Done, outcome: &ImportSummary) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     if outcome.bundles.is_empty() {
@@ -125,7 +125,7 @@ fn advice(done: &Done, outcome: &ImportSummary) -> Vec<Line<'static>> {
         }
     }
     for (channel, why) in &outcome.stuck {
-        lines.push(Line::from(format!("Channel {channel} still shows its former set: {}", printable(&why.detail))));
+        lines.push(Line::from(format!("Channel {channel} does not show all that is due: {}", printable(&why.detail))));
         lines.push(Line::from(printable(&why.next)));
     }
     lines.push(Line::default());

@@ -75,7 +75,7 @@ pub(crate) struct Workers {
 }
 
 /// Imports every bundle on the media. Each gets its own outcome; a fault of the relay that concerns all of them stops
-/// the import. `between` runs after each bundle.
+/// the import. `between` runs after each bundle that was read, and each that was judged.
 pub(crate) fn import(
     keeper: &mut Keeper,
     workers: Workers,
@@ -92,7 +92,7 @@ pub(crate) fn import(
     for (path, mount, medium) in media {
         // A fault here is of the log or of the state. Stopping is safe: what was spooled is swept at the next start, and
         // an intent without an outcome becomes `interrupted` then.
-        read_medium(keeper, &path, (mount, &disks), medium, operator, (&mut all, &mut judged, watch))?;
+        read_medium(keeper, &path, (mount, &disks), medium, operator, (&mut all, &mut judged, watch), between)?;
     }
     watch(ProgressEvent::MediaDone);
 
@@ -115,6 +115,7 @@ fn read_medium(
     medium: Medium,
     operator: &Operator,
     (all, judged, watch): (&mut Vec<FetchedBundle>, &mut Vec<JudgedBundle>, ProgressWatch<'_>),
+    between: &mut dyn FnMut(&mut Keeper),
 ) -> Result<(), Fault> {
     let accepted = keeper.config.media.writable.as_ref().map(|reason| quoted(reason.get_ref()).to_string());
     let writable = mount.as_ref().is_some_and(|mount| mount.writable);
@@ -184,6 +185,8 @@ fn read_medium(
         let pending = all.iter().map(unpacked).sum();
         let content = verified.and_then(|v| spool_payload(keeper, v, (&mut surveyed, &found, &bundle), pending, watch));
         all.push(FetchedBundle { bundle, manifest, release, content, copies: Vec::new() });
+        // No act is open but the reading of the medium, which has its own outcome.
+        between(keeper);
     }
     let (bundles, unrelated) = (surveyed.bundles().len() as u64, surveyed.unrelated());
     // The relay cannot have written to the medium; that nothing else has is checked, not assumed. Going on is safe whatever

@@ -245,7 +245,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         releases: Vec<String>,
     },
-    /// A channel could not be brought up to date and stays as it was.
+    /// A channel could not be given all that is due; what else it shows is in the entries behind.
     PublishRefused {
         /// Channel.
         channel: String,

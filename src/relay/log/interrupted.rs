@@ -7,8 +7,8 @@ use super::Event;
 use crate::log::writer::each_between;
 use base::Fault;
 
-/// Finds the medium that was being read when the relay was interrupted. Keyrings are put in force in that time, so that their
-/// entries may stand between.
+/// Finds the medium that was being read when the relay was interrupted. Keyrings are put in force in that time, and what officers
+/// hand in is judged, so that such entries may stand between.
 pub(crate) fn interrupted_medium(folder: &Path, size: u64) -> Result<Option<u64>, Fault> {
     let mut end = size;
     let (mut closed, mut next) = (BTreeSet::new(), None);
@@ -28,7 +28,14 @@ pub(crate) fn interrupted_medium(folder: &Path, size: u64) -> Result<Option<u64>
                 Event::ImportStarted { .. }
                 | Event::KeyringReplaced { .. }
                 | Event::ImportRefused { .. }
-                | Event::ImportFailed { .. } => {}
+                | Event::ImportFailed { .. }
+                | Event::Statement { .. }
+                | Event::StatementRefused { .. }
+                | Event::Directive { .. }
+                | Event::Cosigned { .. }
+                | Event::CosignatureRefused { .. }
+                | Event::PublishStarted { .. }
+                | Event::Published { .. } => {}
                 _ => return Ok(None),
             }
             next = Some(event);

@@ -1,6 +1,7 @@
 //! Makes a channel's sets, and switches a channel to one. Their form is `serve::set`.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::state::{Release, SMALL, State, Trust};
 use base::digest::Hasher;
 use base::{Digest, Fault, Reason, Refusal, Timestamp, durable, quoted};
 use inspect::{Stripped, Verdict};
+use serve::published::TUF;
 use serve::set::{BytesPlace, DroppedLines, FORMAT, From, SUMS, Set, SetFile, SetMember, sum_lines};
 use tlog::compare::receipt;
 
@@ -119,6 +121,7 @@ pub(crate) fn empty_set(channel: &str, generation: u64, now: Timestamp) -> Set {
         releases: Vec::new(),
         files: vec![sums_file(&[], now)],
         gone: BTreeMap::new(),
+        last_gone: None,
     }
 }
 
@@ -211,21 +214,20 @@ fn sums_file(files: &[SetFile], now: Timestamp) -> SetFile {
     }
 }
 
-/// Gives unchanged files their former date, changed ones a later one than they ever had.
+/// Gives unchanged files their former date, changed ones a later one than they ever had, and those that come a later one than all
+/// that ever left: one moment, however many paths that were.
 fn carry_dates(set: &mut Set, former: &Set) {
-    let mut gone: BTreeMap<String, Timestamp> = former.gone.clone();
+    let gone = former.gone.values().copied().chain(former.last_gone).max();
     let mut old: BTreeMap<&str, &SetFile> = former.files.iter().map(|f| (f.path.as_str(), f)).collect();
     for file in &mut set.files {
         let before = old.remove(file.path.as_str());
         if let Some(before) = before.filter(|before| before.sha256 == file.sha256) {
             file.modified = before.modified;
-        } else if let Some(last) = before.map(|b| b.modified).or_else(|| gone.get(&file.path).copied()) {
+        } else if let Some(last) = before.map(|before| before.modified).or(gone) {
             file.modified = file.modified.max(last.plus(Duration::from_secs(1)));
         }
-        gone.remove(&file.path);
     }
-    gone.extend(old.into_values().map(|file| (file.path.clone(), file.modified)));
-    set.gone = gone;
+    set.last_gone = old.into_values().map(|file| file.modified).chain(gone).max();
 }
 
 /// Lines that were left out, as a set lists them.
@@ -241,6 +243,16 @@ impl State {
     }
 }
 
+/// Makes the folder of a channel. What else stands in its place is removed, and keeps nothing from being withdrawn; the sets that
+/// are lost then are told where they are read.
+pub(crate) fn make_folder(state: &State, channel: &str) -> Result<(), Fault> {
+    let folder = state.channel_path(channel);
+    if fs::symlink_metadata(&folder).is_ok_and(|meta| !meta.is_dir()) {
+        durable::remove(&folder)?;
+    }
+    durable::create_dir(&folder)
+}
+
 /// Switches a channel, or the repository for TUF clients, to the set that this entry of the import log announces: the one step
 /// by which agents see another. The pointer is the receipt of the entry.
 pub(crate) fn switch(state: &State, channel: &str, entry: u64) -> Result<(), Fault> {
@@ -248,6 +260,9 @@ pub(crate) fn switch(state: &State, channel: &str, entry: u64) -> Result<(), Fau
     let receipt = receipt(&folder, state.log_key()?, entry)?;
     let lost = || Fault::damaged(folder.to_string_lossy(), format!("entry {entry} cannot be proven"));
     let receipt = receipt.filter(|receipt| state.log_key().is_ok_and(|key| receipt.verify(key).is_some()));
+    if channel != TUF {
+        make_folder(state, channel)?;
+    }
     durable::replace(&state.pointer_path(channel), receipt.ok_or_else(lost)?.to_text().as_bytes())
 }
 
@@ -277,7 +292,21 @@ mod tests {
             releases: vec![],
             files,
             gone: BTreeMap::new(),
+            last_gone: None,
         }
+    }
+
+    #[test]
+    fn what_left_makes_no_set_longer() {
+        let mut shown = set(1, 1000, &[("a-1", "one")]);
+        let mut lengths = Vec::new();
+        for generation in 2..200 {
+            let mut next = set(generation, 1000 + generation, &[(&format!("a-{generation:03}"), "one")]);
+            carry_dates(&mut next, &shown);
+            lengths.push(serde_json::to_vec(&next).unwrap().len());
+            shown = next;
+        }
+        assert!(lengths.last().unwrap() - lengths[0] < 10, "{lengths:?}");
     }
 
     /// R4: freshclam compares with the time of its own last download.
@@ -295,6 +324,13 @@ mod tests {
         let mut fourth = set(4, 900, &[("a", "one"), ("b", "same")]);
         carry_dates(&mut fourth, &third);
         assert_eq!(fourth.files.iter().map(|f| f.modified.secs()).collect::<Vec<_>>(), [2001, 1001]);
-        assert!(fourth.gone.is_empty());
+        // A set of an earlier version remembered each path.
+        third.gone = BTreeMap::from([("c".to_owned(), Timestamp::from_secs(3000))]);
+        let mut fifth = set(5, 900, &[("c", "new")]);
+        carry_dates(&mut fifth, &third);
+        assert_eq!(fifth.files[0].modified.secs(), 3001);
+        let mut sixth = set(6, 5000, &[("c", "newer")]);
+        carry_dates(&mut sixth, &fifth);
+        assert_eq!((sixth.files[0].modified.secs(), sixth.gone.len()), (5000, 0));
     }
 }

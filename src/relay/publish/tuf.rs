@@ -4,15 +4,14 @@
 //! snapshot and its notices, with a key that can sign no content.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::{Value, json};
 
 use crate::state::{SMALL, State, Trust};
-use base::error::IoContext as _;
 use base::name::json_number;
+use base::proven::ProvenFile;
 use base::{Digest, Fault, Refusal, Timestamp, durable};
 use bundle::ReleaseId;
 use bundle::tuf::client::{CheckedTree, Files, check};
@@ -153,8 +152,8 @@ pub(crate) fn feed_roles(tree: &Tree) -> Vec<String> {
 pub(crate) fn take_out(
     tree: &mut Tree,
     has_fallen: impl Fn(&str, Digest) -> bool,
-    shown: impl FnOnce() -> Result<Vec<ShownFile>, Fault>,
-) -> Result<bool, Fault> {
+    shown: impl FnOnce() -> Vec<ShownFile>,
+) -> bool {
     let fallen: Vec<&String> = tree.releases.iter().filter(|(id, it)| has_fallen(id, **it)).map(|(id, _)| id).collect();
     let is_of_them = |target: &TreeFile| match &target.release {
         Some(release) => fallen.contains(&release),
@@ -163,10 +162,10 @@ pub(crate) fn take_out(
     let mut out: Vec<String> =
         tree.targets.iter().filter(|(_, target)| is_of_them(target)).map(|(name, _)| name.clone()).collect();
     if out.is_empty() {
-        return Ok(false);
+        return false;
     }
     // What another release has under that name, too, is of that one now.
-    for ShownFile { file, release, manifest } in shown()? {
+    for ShownFile { file, release, manifest } in shown() {
         let name = format!("{}.{}", file.sha256, target_name(&file.feed, &file.path));
         if let (true, Some(target)) = (out.contains(&name), tree.targets.get_mut(&name)) {
             (target.place, target.release) = (file.place, Some(release.to_string()));
@@ -177,7 +176,7 @@ pub(crate) fn take_out(
     tree.targets.retain(|name, _| !out.contains(name));
     let used: Vec<&String> = tree.targets.values().filter_map(|target| target.release.as_ref()).collect();
     tree.releases.retain(|id, _| used.contains(&id));
-    Ok(true)
+    true
 }
 
 impl State {
@@ -226,10 +225,9 @@ pub(crate) fn read_metadata(state: &State, trust: &Trust, member: &SetMember) ->
         } else {
             (state.blob_path(sha256), 0)
         };
-        let mut file = durable::open(&path)?;
-        file.seek(SeekFrom::Start(offset)).during("read", &path)?;
-        let mut text = Vec::new();
-        file.take(size).read_to_end(&mut text).during("read", &path)?;
+        let file = ProvenFile::open_part(&path, (offset, size), sha256)?;
+        let mut text = vec![0; usize::try_from(file.length()).unwrap_or_default()];
+        file.read_at(0, &mut text)?;
         found.push((verdict.path.clone(), String::from_utf8_lossy(&text).into_owned()));
     }
     Ok(found)

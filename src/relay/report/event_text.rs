@@ -80,7 +80,7 @@ pub(crate) fn event_text(event: &Event) -> String {
             format!("channel {channel} now shows set {generation}")
         }
         Event::PublishRefused { channel, reason, detail } => {
-            format!("publication refused, channel {channel} is unchanged: {detail} [{reason}]")
+            format!("channel {channel} does not show all that is due: {detail} [{reason}]")
         }
         Event::SelfTest(result) => self_test_text(result),
         Event::Cosigned { size, witnesses, quorum } => {

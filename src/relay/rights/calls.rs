@@ -22,6 +22,8 @@ const SHARED: &[u64] = &[5, 8];
 const EXCLUSIVE: &[u64] = &[2, 6, 8];
 /// `TCGETS TIOCGWINSZ` (ioctls.h): is it a terminal, and how wide?
 const TERMINAL: &[u64] = &[0x5401, 0x5413];
+/// No mode of fallocate (fcntl.h): it gives a file room, and makes no hole.
+const MORE: &[u64] = &[0];
 /// `FIONBIO` (ioctls.h).
 const NONBLOCKING: &[u64] = &[0x5421];
 /// `SHUT_WR` (socket.h): it does nothing to a socket that listens. Each other value ends the listening, for all who have the
@@ -57,6 +59,7 @@ pub(super) const CALLS: &[Call] = &[
     row("fsync", "KW", Always, "what must survive a cut"),
     row("fdatasync", "KSDVWX", Always, "the same; a journal; the slot of the inbox"),
     row("ftruncate", "K", Always, "a journal, once its lines are in the log"),
+    row("fallocate", "K", OneOf(1, MORE), "room that is kept for withdrawals"),
     row("flock", "KW", OneOf(1, EXCLUSIVE), "one keeper at a time; emptying the journals and the slot"),
     row("flock", "SDV", OneOf(1, SHARED), "appending to its journal, or to the slot"),
     row("rename", "KW", Always, "a finished file gets its name"),

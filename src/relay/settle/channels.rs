@@ -1,35 +1,39 @@
 //! Channels: each shows the newest approved release of each of its feeds.
 
-use super::SettleReport;
+use super::{SettleReport, append_once};
 use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::publish::ReleaseStatus;
-use crate::publish::set::{SetInput, empty_set, make_set, set_without, switch};
+use crate::publish::set::{SetInput, empty_set, make_folder, make_set, set_without, switch};
 use crate::publish::status::{back_until, closed_status};
 use crate::state::{Release, ShownSet};
-use base::{Digest, Fault, durable};
+use base::{Digest, Fault, Refusal, durable};
 use bundle::ReleaseId;
 use config::Channel;
 use serve::pointer::Pointer;
+use serve::published::TUF;
 use serve::set::{CurrentSet, Set, SetMember};
 
 /// Brings every channel up to date.
 pub(super) fn update_channels(keeper: &mut Keeper, settled: &mut SettleReport) {
-    each_channel(keeper, settled, |keeper, channel, settled| {
-        let due = due_releases(keeper, channel)?;
-        for release in &due {
-            let id = release.id();
-            keeper.state.statements(&keeper.trust, &id)?;
-            keeper.state.stray_statements(&keeper.trust, &id)?.into_iter().next().map_or(Ok(()), Err)?;
-        }
-        update_channel(keeper, channel, due, settled)
-    });
+    for channel in keeper.config.channels.clone() {
+        act_on(keeper, channel.name.get_ref(), settled, |keeper, settled| {
+            let due = due_releases(keeper, &channel)?;
+            for release in &due {
+                let id = release.id();
+                keeper.state.statements(&keeper.trust, &id)?;
+                keeper.state.stray_statements(&keeper.trust, &id)?.into_iter().next().map_or(Ok(()), Err)?;
+            }
+            update_channel(keeper, &channel, due, settled)
+        });
+    }
 }
 
 /// Puts every pointer right that is missing, was changed or set back: which set a channel shows is what the import log says.
 pub(super) fn mend_pointers(keeper: &mut Keeper, settled: &mut SettleReport) {
     for (channel, shown) in &keeper.trust.channels {
         if !is_pointer_right(keeper, channel) {
+            keeper.state.use_reserve();
             match switch(&keeper.state, channel, shown.entry) {
                 Ok(()) => settled.mended.push(channel.clone()),
                 Err(fault) => settled.note(Err(fault)),
@@ -46,55 +50,67 @@ fn is_pointer_right(keeper: &Keeper, channel: &str) -> bool {
     keeper.state.pointer(channel).is_ok_and(|found| found.is_some_and(|found| names(&found)))
 }
 
-/// Does something for every channel, so that what is damaged in one stops no other. One whose pointer could not be put right,
-/// which was told, cannot be switched either.
-fn each_channel(
+/// Does something with a channel, so that what is damaged in it stops no other. One whose pointer could not be put right, which
+/// was told, cannot be switched either.
+fn act_on(
     keeper: &mut Keeper,
+    channel: &str,
     settled: &mut SettleReport,
-    mut act: impl FnMut(&mut Keeper, &Channel, &mut SettleReport) -> Result<(), Fault>,
+    act: impl FnOnce(&mut Keeper, &mut SettleReport) -> Result<(), Fault>,
 ) {
-    for channel in keeper.config.channels.clone() {
-        if is_pointer_right(keeper, channel.name.get_ref()) && !keeper.has_failed() {
-            let acted = act(keeper, &channel, settled);
-            settled.note(acted);
-        }
+    if is_pointer_right(keeper, channel) && !keeper.has_failed() {
+        let acted = act(keeper, settled);
+        settled.note(acted);
     }
 }
 
 /// Takes out of each channel what no longer stands, and shows nothing new. For that nothing but the log, the trust file and the
-/// keyring need be readable: making less visible never fails.
+/// keyring need be readable: making less visible never fails. It leaves channels as well that the config no longer has: one that
+/// comes back is served at once.
 pub(super) fn drop_fallen(keeper: &mut Keeper, settled: &mut SettleReport) {
-    each_channel(keeper, settled, |keeper, channel, settled| {
-        let name = channel.name.get_ref();
-        let Some(shown) = keeper.trust.channels.get(name).cloned() else { return Ok(()) };
-        let members = keeper.state.members_of(name, shown.current());
-        let must_go = match &members {
-            Ok(members) => members.iter().any(|member| has_fallen(keeper, &id_of(member), Some(member.manifest))),
-            Err(_) => shown.ids().iter().any(|id| has_fallen(keeper, id, None)),
-        };
-        if !must_go {
-            return members.map(drop);
+    let shown: Vec<(String, ShownSet)> = keeper.trust.channels.clone().into_iter().collect();
+    for (channel, shown) in shown.iter().filter(|(channel, _)| channel != TUF) {
+        act_on(keeper, channel, settled, |keeper, settled| drop_fallen_from(keeper, channel, shown, settled));
+    }
+}
+
+fn drop_fallen_from(
+    keeper: &mut Keeper,
+    channel: &str,
+    shown: &ShownSet,
+    settled: &mut SettleReport,
+) -> Result<(), Fault> {
+    let is_served = keeper.config.channels.iter().any(|it| it.name.get_ref() == channel);
+    // On a feed that the config has not either nobody has decided since.
+    let counts = |id: &ReleaseId| is_served || keeper.config.feed(&id.feed).is_some();
+    let must_leave = |id: &ReleaseId, manifest| counts(id) && has_fallen(keeper, id, manifest);
+    let members = keeper.state.members_of(channel, shown.current());
+    let must_go = match &members {
+        Ok(members) => members.iter().any(|member| must_leave(&id_of(member), Some(member.manifest))),
+        Err(_) => shown.ids().iter().any(|id| must_leave(id, None)),
+    };
+    if !must_go {
+        return members.map(drop);
+    }
+    keeper.state.use_reserve();
+    let set = match keeper.state.set(channel, shown.current()) {
+        Ok((_, former)) => smaller_set(keeper, channel, &former, settled),
+        Err(fault) => {
+            settled.note(Err(fault));
+            readable_set(keeper, channel, shown, settled)
         }
-        let set = match keeper.state.set(name, shown.current()) {
-            Ok((_, former)) => smaller_set(keeper, channel, &former, settled),
-            Err(fault) => {
-                settled.note(Err(fault));
-                readable_set(keeper, channel, &shown, settled)
-            }
-        };
-        publish_set(keeper, &set, settled)
-    });
+    };
+    publish_set(keeper, &set, None, settled)
 }
 
 /// The former set without what has fallen: made anew from the releases that stand, or, where one of them cannot be read, by
 /// leaving the others out of the former.
-fn smaller_set(keeper: &Keeper, channel: &Channel, former: &Set, settled: &mut SettleReport) -> Set {
+fn smaller_set(keeper: &Keeper, channel: &str, former: &Set, settled: &mut SettleReport) -> Set {
     let made = former.releases.iter().map(|member| standing(keeper, &id_of(member), Some(member.manifest)));
     let made: Result<Vec<SetInput>, Fault> = made.filter_map(Result::transpose).collect();
     let made = made.and_then(|inputs| {
         let inputs: Vec<&SetInput> = inputs.iter().collect();
-        let name = channel.name.get_ref();
-        let (set, _) = make_set(name, Some(former), &inputs, former.generation + 1, keeper.now)?;
+        let (set, _) = make_set(channel, Some(former), &inputs, former.generation + 1, keeper.now)?;
         with_dates_back(keeper, set)
     });
     let without =
@@ -109,9 +125,9 @@ fn smaller_set(keeper: &Keeper, channel: &Channel, former: &Set, settled: &mut S
 }
 
 /// The set of those releases of a set that stand and can be read, where the set itself cannot be.
-fn readable_set(keeper: &Keeper, channel: &Channel, shown: &ShownSet, settled: &mut SettleReport) -> Set {
+fn readable_set(keeper: &Keeper, channel: &str, shown: &ShownSet, settled: &mut SettleReport) -> Set {
     let make = |inputs: &[&SetInput]| {
-        make_set(channel.name.get_ref(), None, inputs, shown.generation + 1, keeper.now)
+        make_set(channel, None, inputs, shown.generation + 1, keeper.now)
             .and_then(|(set, _)| with_dates_back(keeper, set))
     };
     let mut inputs: Vec<SetInput> = Vec::new();
@@ -130,7 +146,7 @@ fn readable_set(keeper: &Keeper, channel: &Channel, shown: &ShownSet, settled: &
             Err(fault) => settled.note(Err(fault)),
         }
     }
-    set.unwrap_or_else(|| empty_set(channel.name.get_ref(), shown.generation + 1, keeper.now))
+    set.unwrap_or_else(|| empty_set(channel, shown.generation + 1, keeper.now))
 }
 
 /// True if the import log says that a release must not be shown any more, or not with this manifest: its files need not be read
@@ -142,7 +158,7 @@ pub(super) fn has_fallen(keeper: &Keeper, id: &ReleaseId, manifest: Option<Diges
     feed.is_none_or(|feed| closed_status(keeper.trust.statements(id), feed).is_some())
 }
 
-fn id_of(member: &SetMember) -> ReleaseId {
+pub(super) fn id_of(member: &SetMember) -> ReleaseId {
     ReleaseId { feed: member.feed.clone(), version: member.version }
 }
 
@@ -197,12 +213,10 @@ fn update_channel(
     let inputs: Vec<&SetInput> = inputs.iter().collect();
     let (set, clash) = make_set(&name, former.as_ref(), &inputs, generation, keeper.now)?;
     drop(former);
-    if let Some(refusal) = clash {
-        let (reason, detail) = (refusal.reason, refusal.detail.clone());
-        keeper.append(vec![Event::PublishRefused { channel: name.clone(), reason, detail }])?;
-        settled.stuck.push((name, refusal));
-    }
-    publish_set(keeper, &with_dates_back(keeper, set)?, settled)
+    let set = with_dates_back(keeper, set)?;
+    publish_set(keeper, &set, clash.as_ref(), settled)?;
+    settled.stuck.extend(clash.map(|refusal| (name, refusal)));
+    Ok(())
 }
 
 /// The set with the dates by which content that went back is due to go forward, from the statements on its releases.
@@ -214,11 +228,20 @@ fn with_dates_back(keeper: &Keeper, mut set: Set) -> Result<Set, Fault> {
 }
 
 /// Switches a channel to its next set: that is on the disk before the intent, the intent before the switch, the outcome after.
-fn publish_set(keeper: &mut Keeper, set: &Set, settled: &mut SettleReport) -> Result<(), Fault> {
+/// What had to be left out of it is in the log just before the intent: an attempt that ends earlier says nothing.
+fn publish_set(
+    keeper: &mut Keeper,
+    set: &Set,
+    left_out: Option<&Refusal>,
+    settled: &mut SettleReport,
+) -> Result<(), Fault> {
     let (name, generation) = (set.channel.clone(), set.generation);
-    durable::create_dir(&keeper.state.channel_path(&name))?;
+    make_folder(&keeper.state, &name)?;
     durable::sweep(&keeper.state.channel_path(&name))?;
     let written = durable::replace_json(&keeper.state.set_path(&name, generation), set)?;
+    if let Some(Refusal { reason, detail }) = left_out.cloned() {
+        append_once(keeper, vec![Event::PublishRefused { channel: name.clone(), reason, detail }])?;
+    }
     let releases = set.releases.iter().map(|m| format!("{}/{}", m.feed, m.version)).collect();
     keeper.publish(&name, CurrentSet { generation, set: written }, releases)?;
     settled.published.push((name, generation));

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::pages::PagesBudget;
 use super::submission::{CosignedNote, InboxItem, SubmittedStatement, is_item, is_of_pages, read_line};
-use super::{SettleReport, append_once, directive, statement};
+use super::{SettleReport, append_once, directive, has_inbox_items, statement};
 use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::rights::{ProcessRole, SLOT};
@@ -23,6 +23,9 @@ const LONGEST_ITEM: u64 = SLOT;
 /// out of the inbox. A cut anywhere leaves it there, and the next run takes it; what is in the log already is not
 /// appended again.
 pub(super) fn judge_items(keeper: &mut Keeper, report: &mut SettleReport) {
+    if has_inbox_items(&keeper.state) {
+        keeper.state.use_reserve();
+    }
     let mut pages = PagesBudget::open(keeper);
     report.note(pages.take_slot(keeper));
     let names = durable::names(&keeper.state.inbox()).unwrap_or_else(|fault| {

@@ -17,6 +17,7 @@ use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::publish::tuf::CHANNEL;
 use crate::state::State;
+use crate::state::reserve::is_full;
 use base::{Error, Fault, Refusal, Timestamp, durable};
 use bundle::directive::Order;
 use bundle::statement::Decision;
@@ -38,7 +39,7 @@ pub struct SettleReport {
     pub published: Vec<(String, u64)>,
     /// Channels whose pointer was missing or wrong, and was put right.
     pub mended: Vec<String>,
-    /// Channels that could not be brought up to date, and why.
+    /// Channels that do not show all that is due, and why.
     pub stuck: Vec<(String, Refusal)>,
     /// Heads that witnesses cosigned: size, who is new, whether the quorum is met.
     pub cosigned: Vec<(u64, Vec<String>, bool)>,
@@ -108,8 +109,8 @@ pub struct AcceptedDirective {
 enum SettleStep {
     /// Takes in what came, or takes out what must not be shown: waits for nothing.
     Always(fn(&mut Keeper, &mut SettleReport)),
-    /// The same; nothing new is shown beside what it found damaged.
-    Checks(fn(&mut Keeper, &mut SettleReport)),
+    /// The same; beside its fault nothing new is shown.
+    Checks(fn(&mut Keeper, &mut SettleReport) -> Result<(), Fault>),
     /// Shows something new.
     ShowsNew(fn(&mut Keeper, &mut SettleReport)),
 }
@@ -128,15 +129,22 @@ pub fn settle(keeper: &mut Keeper) -> SettleReport {
             Always(channels::mend_pointers),
             // 3. What must not be shown any more leaves. A cut leaves the former set there.
             Always(channels::drop_fallen),
-            // 4. What the server saw becomes entries of the access log, whose head the import log holds. A cut leaves the
+            // 4. Evidence of a statement that counts is there, where it could not be written at once. A cut leaves it missing,
+            //    which is told, and written again from the log by `gaprelay log rebuild`.
+            Always(store_evidence),
+            // 5. Room on the disk is kept for the next withdrawal, before anything else takes it. A cut leaves less of it.
+            Checks(keep_reserve),
+            // 6. What the server saw becomes entries of the access log, whose head the import log holds. A cut leaves the
             //    lines in the journal, and the former head, which the log grew from.
             Checks(take_evidence),
-            // 5. Each channel shows the newest approved release of each of its feeds. A cut leaves the former set there.
+            // 7. Each channel shows the newest approved release of each of its feeds. A cut leaves the former set there.
             ShowsNew(channels::update_channels),
-            // 6. And the repository for TUF clients shows what the channels do. A cut leaves the former one there.
+            // 8. And the repository for TUF clients shows what the channels do. A cut leaves the former one there.
             ShowsNew(update_tree),
-            // 7. Where it cannot, what no longer stands leaves it all the same.
+            // 9. Where it cannot, what no longer stands leaves it all the same.
             Always(cut_tree),
+            // 10. What that took of the room is kept again.
+            Checks(keep_reserve),
         ],
     )
 }
@@ -145,7 +153,7 @@ pub fn settle(keeper: &mut Keeper) -> SettleReport {
 /// channels what no longer stands. It shows nothing new, so that each bundle of the import is compared with what agents had
 /// before it.
 pub fn settle_between(keeper: &mut Keeper) -> SettleReport {
-    run(keeper, &[Always(inbox::judge_items), Always(channels::drop_fallen), Always(cut_tree)])
+    run(keeper, &[Always(inbox::judge_items), Always(channels::drop_fallen), Always(cut_tree), Checks(keep_reserve)])
 }
 
 fn run(keeper: &mut Keeper, steps: &[SettleStep]) -> SettleReport {
@@ -155,12 +163,15 @@ fn run(keeper: &mut Keeper, steps: &[SettleStep]) -> SettleReport {
         if keeper.has_failed() {
             break;
         }
-        let faults = settled.faults.len();
         match step {
-            ShowsNew(_) if is_damaged => continue,
-            Always(step) | Checks(step) | ShowsNew(step) => step(keeper, &mut settled),
+            ShowsNew(_) if is_damaged => {}
+            Always(step) | ShowsNew(step) => step(keeper, &mut settled),
+            Checks(step) => {
+                let checked = step(keeper, &mut settled);
+                is_damaged |= checked.is_err();
+                settled.note(checked);
+            }
         }
-        is_damaged |= matches!(step, Checks(_)) && settled.faults.len() > faults;
     }
     for fault in std::mem::take(&mut keeper.put_off) {
         settled.note(Err(fault));
@@ -168,9 +179,29 @@ fn run(keeper: &mut Keeper, steps: &[SettleStep]) -> SettleReport {
     settled
 }
 
-fn take_evidence(keeper: &mut Keeper, settled: &mut SettleReport) {
-    let taken = evidence::collect(keeper).map(|evidence| settled.evidence = evidence);
-    settled.note(taken);
+fn store_evidence(keeper: &mut Keeper, settled: &mut SettleReport) {
+    for fault in keeper.store_evidence() {
+        settled.note(Err(fault));
+    }
+}
+
+fn keep_reserve(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
+    let mut kept = keeper.state.keep_reserve(&keeper.trust);
+    if kept.as_ref().is_err_and(is_full) {
+        // No new tree can be made on a disk that is full, and what comes first there may end this run.
+        cut_tree(keeper, settled);
+        kept = keeper.state.keep_reserve(&keeper.trust);
+    }
+    match kept {
+        // Where it cannot be kept for another cause, that is told, and stops nothing.
+        Err(fault) if !is_full(&fault) => keeper.put_off.push(fault),
+        kept => kept?,
+    }
+    Ok(())
+}
+
+fn take_evidence(keeper: &mut Keeper, settled: &mut SettleReport) -> Result<(), Fault> {
+    evidence::collect(keeper).map(|evidence| settled.evidence = evidence)
 }
 
 fn cut_tree(keeper: &mut Keeper, settled: &mut SettleReport) {

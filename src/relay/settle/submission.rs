@@ -1,8 +1,11 @@
 //! Items of the inbox: what officers and witnesses submit, as it lies there until the keeper judges it.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::state::State;
+use crate::state::reserve::is_full;
 use base::{Digest, Fault, Timestamp, durable};
 use sandbox::report::SelfTest;
 use serve::journal::LONGEST_LINE;
@@ -42,11 +45,11 @@ pub struct CosignedNote {
 
 /// Puts a cosigned head into the inbox, durably; `settle` judges it.
 pub fn hand_in_cosigned(state: &State, cosigned: CosignedNote) -> Result<(), Fault> {
-    store(state, &InboxItem::Cosigned(cosigned))
+    store(state, &InboxItem::Cosigned(cosigned)).map(drop)
 }
 
-/// Puts a statement into the inbox, durably; `settle` judges it.
-pub fn hand_in(state: &State, statement: &SubmittedStatement) -> Result<(), Fault> {
+/// Puts a statement into the inbox, durably, where `settle` judges it; gives the path of the item.
+pub fn hand_in(state: &State, statement: &SubmittedStatement) -> Result<PathBuf, Fault> {
     store(state, &InboxItem::Statement(statement.clone()))
 }
 
@@ -56,7 +59,7 @@ pub(super) fn is_item(name: &str) -> bool {
 }
 
 /// Writes an item under its digest, so that the same item twice is one file, whenever it was submitted.
-fn store(state: &State, item: &InboxItem) -> Result<(), Fault> {
+fn store(state: &State, item: &InboxItem) -> Result<PathBuf, Fault> {
     store_as(state, "", item)
 }
 
@@ -65,7 +68,7 @@ const OF_PAGES: &str = "pages-";
 
 /// Writes an item that came from the pages, under a name that says so.
 pub(super) fn store_of_pages(state: &State, item: &InboxItem) -> Result<(), Fault> {
-    store_as(state, OF_PAGES, item)
+    store_as(state, OF_PAGES, item).map(drop)
 }
 
 /// True for the name of an item that came from the pages.
@@ -73,7 +76,7 @@ pub(super) fn is_of_pages(name: &str) -> bool {
     name.starts_with(OF_PAGES)
 }
 
-fn store_as(state: &State, begin: &str, item: &InboxItem) -> Result<(), Fault> {
+fn store_as(state: &State, begin: &str, item: &InboxItem) -> Result<PathBuf, Fault> {
     let bytes =
         serde_json::to_vec(item).map_err(|_| Fault::Internal("an item of the inbox cannot be turned into JSON"))?;
     let name = match item {
@@ -84,7 +87,15 @@ fn store_as(state: &State, begin: &str, item: &InboxItem) -> Result<(), Fault> {
         InboxItem::Cosigned(cosigned) => Digest::of(cosigned.cosigned.as_bytes()),
         InboxItem::Proof(_) => Digest::of(&bytes),
     };
-    durable::replace(&state.inbox().join(format!("{begin}{name}.json")), &bytes)
+    let path = state.inbox().join(format!("{begin}{name}.json"));
+    let stored = match durable::replace(&path, &bytes) {
+        Err(fault) if is_full(&fault) => {
+            state.give_up_reserve();
+            durable::replace(&path, &bytes)
+        }
+        stored => stored,
+    };
+    stored.map(|()| path)
 }
 
 /// Reads a line of the slot. One that the pages would not have written is judged as a statement, and refused;

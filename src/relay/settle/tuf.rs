@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use ed25519_dalek::SigningKey;
 use serde_json::json;
 
-use super::channels::has_fallen;
+use super::channels::{has_fallen, id_of};
 use crate::keeper::Keeper;
 use crate::log::Event;
 use crate::publish::tuf::{
@@ -18,7 +18,7 @@ use base::{Digest, Error, Fault, Reason, Refusal, durable};
 use bundle::ReleaseId;
 use config::tuf::Tuf;
 use serve::set::{Set, SetMember};
-use serve::tree::Outline;
+use serve::tree::{Outline, Tree};
 use tlog::check::read_vkey;
 use tlog::stored::read_head;
 
@@ -33,17 +33,23 @@ pub(super) fn update_tree(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
     let sets = current_sets(keeper);
     let is_fresh = |tree: Outline| tree.sets == sets && tree.made <= now && tree.made.age(now) < config.expires.0 / 3;
     let shown = keeper.trust.shown(CHANNEL);
-    if shown.map(|shown| keeper.state.tree_outline(shown)).transpose()?.is_some_and(is_fresh) {
+    let outline = shown.map(|shown| keeper.state.tree_outline(shown)).transpose();
+    // One that is damaged is made anew.
+    if outline.is_ok_and(|outline| outline.is_some_and(is_fresh)) {
         return Ok(None);
     }
     let attempt = TreeAttempt::of(keeper, &config, &sets)?;
     if let Some(refusal) = attempt.refused_before() {
         return Err(refusal.into());
     }
-    let former = shown.map(|shown| keeper.state.tree_of(shown)).transpose()?;
+    let former = shown.map(|shown| keeper.state.tree_of(shown)).transpose().unwrap_or_else(|fault| {
+        keeper.put_off.push(fault);
+        None
+    });
     let Some(parts) = gather(keeper, &config.feed, sets)? else { return Ok(None) };
     let made = require_key(&keeper.state)
-        .and_then(|key| Ok(make_tree(&parts, former.as_ref(), &key, version, (now, now.plus(config.expires.0)))?));
+        .and_then(|key| Ok(make_tree(&parts, former.as_ref(), &key, version, (now, now.plus(config.expires.0)))?))
+        .and_then(|tree| check_roles(keeper, &tree).map(|()| tree).map_err(Error::from));
     let tree = match made {
         Ok(tree) => tree,
         Err(Error::Refused(refusal)) => return attempt.refuse(keeper, refusal),
@@ -61,18 +67,26 @@ pub(super) fn update_tree(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
 }
 
 /// Takes out of the tree that is served what no longer stands, where no new tree could be made: its metadata and all other
-/// targets stay, and a client that asks for a withdrawn target is told that there is none. Gives the number of the tree.
+/// targets stay, and a client that asks for a withdrawn target is told that there is none. Nor does that wait for the channel
+/// that shows it. Gives the number of the tree.
 pub(super) fn take_out_fallen(keeper: &mut Keeper) -> Result<Option<u64>, Fault> {
     let (Some(_), Some(current)) = (&keeper.config.tuf, keeper.trust.shown(CHANNEL)) else { return Ok(None) };
-    // Of what channels show now, nothing has fallen.
-    if keeper.state.tree_outline(current)?.sets == current_sets(keeper) {
+    let has_fallen =
+        |id: &str, manifest: Digest| id.parse().is_ok_and(|id: ReleaseId| has_fallen(keeper, &id, Some(manifest)));
+    let outline = keeper.state.tree_outline(current)?;
+    // A tree of an earlier version does not say of which releases its targets are.
+    let is_of_earlier = outline.releases.is_empty() && outline.sets != current_sets(keeper);
+    if !is_of_earlier && !outline.releases.iter().any(|(id, manifest)| has_fallen(id, *manifest)) {
         return Ok(None);
     }
     let mut tree = keeper.state.tree_of(current)?;
-    let has_fallen = |id: &str, manifest| id.parse().is_ok_and(|id: ReleaseId| has_fallen(keeper, &id, Some(manifest)));
-    if !take_out(&mut tree, has_fallen, || Ok(shown_files(keeper)?.0))? {
+    let mut unreadable = Vec::new();
+    let shown = || shown_files(keeper, &mut unreadable).0;
+    if !take_out(&mut tree, has_fallen, shown) {
         return Ok(None);
     }
+    keeper.put_off.extend(unreadable);
+    keeper.state.use_reserve();
     let former = std::mem::replace(&mut tree.version, keeper.log.size() + 1);
     // As for a new tree: it is on the disk before the intent, the intent before the switch, the outcome after.
     let next = keeper.state.keep_tree(&tree)?;
@@ -118,6 +132,25 @@ impl TreeAttempt {
     }
 }
 
+/// Checks that no role of a feed is older than the log says that clients know it: where the tree before it is damaged, what was in
+/// that is known from nowhere else. Refusal: `tuf-refused`.
+fn check_roles(keeper: &Keeper, tree: &Tree) -> Result<(), Refusal> {
+    let versions = |roles: &[String]| -> BTreeMap<String, u64> {
+        roles.iter().filter_map(|role| role.parse::<ReleaseId>().ok()).map(|role| (role.feed, role.version)).collect()
+    };
+    let known = keeper.trust.channels.get(CHANNEL).map(|shown| versions(&shown.releases)).unwrap_or_default();
+    let roles = versions(&feed_roles(tree));
+    match known.into_iter().find(|(feed, version)| roles.get(feed) < Some(version)) {
+        None => Ok(()),
+        Some((feed, version)) => {
+            let detail = format!(
+                "clients know version {version} of the metadata of feed {feed}, and what the channels show has an older one: sign a newer one for that feed"
+            );
+            Err(Refusal::new(Reason::TufRefused, detail))
+        }
+    }
+}
+
 /// The relay's key. Refusal: there is none.
 fn require_key(state: &State) -> Result<SigningKey, Error> {
     read_key(state)?.ok_or_else(|| {
@@ -151,28 +184,38 @@ fn current_sets(keeper: &Keeper) -> BTreeMap<String, Digest> {
     sets
 }
 
-/// Files that channels show, and the releases they are of, by feed.
-fn shown_files(keeper: &Keeper) -> Result<(Vec<ShownFile>, BTreeMap<String, SetMember>), Fault> {
+/// Files that channels show of releases that stand, and these releases, by feed. A set that cannot be read gives none, and its
+/// fault.
+fn shown_files(keeper: &Keeper, unreadable: &mut Vec<Fault>) -> (Vec<ShownFile>, BTreeMap<String, SetMember>) {
     let (mut files, mut members) = (Vec::new(), BTreeMap::new());
     for channel in &keeper.config.channels {
         let name = channel.name.get_ref();
         let Some(current) = keeper.trust.shown(name) else { continue };
-        let (_, Set { releases, files: shown, .. }) = keeper.state.set(name, current)?;
+        let Set { mut releases, files: shown, .. } = match keeper.state.set(name, current) {
+            Ok((_, set)) => set,
+            Err(fault) => {
+                unreadable.push(fault);
+                continue;
+            }
+        };
+        // A channel that could not be switched shows more than stands.
+        releases.retain(|member| !has_fallen(keeper, &id_of(member), Some(member.manifest)));
         for file in shown {
             // Lists of all files of a set are of no release, and no target.
             let Some(member) = releases.iter().find(|member| *member.feed == *file.feed) else { continue };
-            let release = ReleaseId { feed: member.feed.clone(), version: member.version };
-            files.push(ShownFile { file, release, manifest: member.manifest });
+            files.push(ShownFile { file, release: id_of(member), manifest: member.manifest });
         }
         members.extend(releases.into_iter().map(|member| (member.feed.clone(), member)));
     }
-    Ok((files, members))
+    (files, members)
 }
 
 /// Offline metadata, and sets that channels show; none before the feed that brings the root is published.
 fn gather(keeper: &Keeper, root_feed: &str, sets: BTreeMap<String, Digest>) -> Result<Option<TreeParts>, Fault> {
     let state = &keeper.state;
-    let (files, members) = shown_files(keeper)?;
+    let mut unreadable = Vec::new();
+    let (files, members) = shown_files(keeper, &mut unreadable);
+    unreadable.into_iter().next().map_or(Ok(()), Err)?;
     if !members.contains_key(root_feed) {
         return Ok(None);
     }

@@ -105,7 +105,7 @@ impl StateWalk<'_> {
         match parts {
             ["keyring", name] => file(self.is_keyring(name)),
             ["trust", name] => file(*name == "trust.json"),
-            ["blobs", "sha256"] | ["releases", _] | ["log", "import" | "access"] => ExpectedPlace::Folder,
+            ["blobs", "sha256"] | ["releases", _] | ["log", "import" | "access" | "reserve"] => ExpectedPlace::Folder,
             ["blobs", "sha256", two] if two.len() == 2 => ExpectedPlace::Folder,
             ["blobs", "sha256", two, name] => file(name.parse::<Digest>().is_ok() && name.starts_with(two)),
             ["releases", feed, version] if self.is_release(feed, version) => ExpectedPlace::Elsewhere,
@@ -118,6 +118,7 @@ impl StateWalk<'_> {
             }
             ["channels", channel, name] => file(self.is_set(channel, name)),
             ["inbox", name] => file(["slot", "slot.taken", "slot.spent"].contains(name) || is_item(name)),
+            ["log", "reserve", piece] => file(number(piece).is_some()),
             ["log", name] => file(["import.key", "access.key", "tuf.key"].contains(name)),
             ["log", _, "tile"] | ["log", "import", "cosigned"] => ExpectedPlace::Elsewhere,
             ["log", "access", "agents.json"] => ExpectedPlace::File,

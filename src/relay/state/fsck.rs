@@ -129,11 +129,22 @@ pub(crate) fn fsck(state: &State) -> FsckReport {
         report.faults.extend(foreign(state, trust, &logged).iter().map(ToString::to_string));
     }
     check_keys(state, &mut report);
+    check_channels(state, &logged, &mut report);
+    report
+}
+
+/// Checks the sets of all channels, and that the content of what agents see is there. What a channel showed that the config no longer
+/// has, `gaprelay gc` may have removed.
+fn check_channels(state: &State, logged: &LoggedFiles, report: &mut FsckReport) {
+    let config = state.config();
+    let is_served = |channel: &str| {
+        config.as_ref().map_or(true, |config| config.channels.iter().any(|it| it.name.get_ref() == channel))
+    };
     for channel in report.note(state.channels()).unwrap_or_default() {
-        report.note(check_sets(state, &channel, &logged));
+        report.note(check_sets(state, &channel, logged));
         let Some(Some(current)) = report.note(state.newest(&channel)) else { continue };
         let Some((_, set)) = report.note(state.set(&channel, current)) else { continue };
-        for file in &set.files {
+        for file in set.files.iter().filter(|_| is_served(&channel)) {
             let there = match &file.place {
                 BytesPlace::Blob => state.blob_path(file.sha256).is_file(),
                 BytesPlace::Pack { release, .. } => state.root().join("releases").join(release).join("pack").is_file(),
@@ -148,7 +159,6 @@ pub(crate) fn fsck(state: &State) -> FsckReport {
             }
         }
     }
-    report
 }
 
 /// Checks that the access log is the one whose head stands in the import log.

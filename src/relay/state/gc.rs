@@ -11,6 +11,7 @@ use crate::log::Event;
 use base::name::{json_number, number};
 use base::{Digest, Fault, durable};
 use bundle::ReleaseId;
+use config::Config;
 use inspect::Verdict;
 use serve::published::TUF;
 use serve::set::{BytesPlace, CurrentSet};
@@ -28,13 +29,14 @@ pub(crate) struct RemovalPlan {
     pub bytes: u64,
 }
 
-/// Plans the removal of what is not needed, keeping `keep_sets` sets of each channel. `waiting`
-/// is true for a release that still waits for officers. What is needed is told by sets that are proven by the import log. Fault:
+/// Plans the removal of what is not needed, keeping as many sets of each channel as the config says. `waiting`
+/// is true for a release that still waits for officers. A channel that the config no longer has serves nobody: of that only the set
+/// stays that it showed last, from which it goes on if it comes back. What is needed is told by sets that are proven by the import log. Fault:
 /// one of them is missing, or is not as it was published.
 pub(crate) fn plan(
     state: &State,
     trust: &Trust,
-    keep_sets: u64,
+    config: &Config,
     waiting: impl Fn(&ReleaseId) -> Result<bool, Fault>,
 ) -> Result<RemovalPlan, Fault> {
     let mut plan = RemovalPlan::default();
@@ -43,7 +45,11 @@ pub(crate) fn plan(
     let published = published_sets(state)?;
     for (channel, shown) in trust.channels.iter().filter(|(channel, _)| *channel != TUF) {
         let (folder, current) = (state.channel_path(channel), shown.current());
-        needed.extend(shown.releases.iter().cloned());
+        let is_served = config.channels.iter().any(|it| it.name.get_ref() == channel);
+        let keep_sets = if is_served { config.publish.keep_sets } else { 1 };
+        if is_served {
+            needed.extend(shown.releases.iter().cloned());
+        }
         let mut kept = BTreeSet::from([current.generation]);
         for name in durable::names(&folder)? {
             let Some(generation) = json_number(&name) else {
@@ -58,7 +64,7 @@ pub(crate) fn plan(
                 kept.insert(generation);
             }
         }
-        for generation in kept {
+        for generation in kept.into_iter().filter(|_| is_served) {
             let digest = published.get(&(channel.clone(), generation));
             let unknown = || {
                 let path = state.set_path(channel, generation);
@@ -76,7 +82,7 @@ pub(crate) fn plan(
             }
         }
     }
-    if let Some(current) = trust.shown(TUF) {
+    if let Some(current) = trust.shown(TUF).filter(|_| config.tuf.is_some()) {
         for kept in state.tree_of(current)?.targets.into_values() {
             match kept.place {
                 BytesPlace::Blob => drop(blobs.insert(kept.sha256)),
@@ -132,6 +138,8 @@ const NAMED: usize = 200;
 /// removed by the next run; then sets go, then releases, then blobs, so that whatever is left names
 /// nothing that is gone.
 pub(crate) fn collect(keeper: &mut Keeper, plan: &RemovalPlan) -> Result<(), Fault> {
+    // What frees room must not want for it.
+    keeper.state.use_reserve();
     let kept: Vec<_> = plan.releases.iter().filter(|id| keeper.trust.history(id).is_some()).collect();
     let named = |ids: &[&ReleaseId]| Event::Collected { releases: ids.iter().map(ToString::to_string).collect() };
     keeper.record(kept.chunks(NAMED).map(named).collect())?;
@@ -144,5 +152,5 @@ pub(crate) fn collect(keeper: &mut Keeper, plan: &RemovalPlan) -> Result<(), Fau
     for path in &plan.blobs {
         durable::remove(path)?;
     }
-    Ok(())
+    keeper.state.keep_reserve(&keeper.trust)
 }

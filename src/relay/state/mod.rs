@@ -13,6 +13,7 @@
 //! inbox/                       statements handed in
 //! progress/                    how far an import is; nothing is decided by it
 //! log/import/ log/access/      the transparency logs
+//! log/reserve/                 room for withdrawals on a disk that is full
 //! lock                         held by the one process that changes anything
 //! supervisor                   held by the one `up`
 //! ```
@@ -31,6 +32,7 @@ pub(crate) mod names;
 pub(crate) mod progress;
 pub(crate) mod readers;
 pub(crate) mod release;
+pub(crate) mod reserve;
 pub(crate) mod staging;
 pub(crate) mod trust;
 pub(crate) mod trust_replay;
@@ -127,7 +129,9 @@ impl State {
         durable::make_private(&state.slot())?;
         durable::replace(&state.keyring_path(ring.version), keyring)?;
         let pin = ConfigPin { sha256: Digest::of(config.as_bytes()), entry: 0 };
-        Trust::first(ring.version, Digest::of(keyring), Some(pin)).save(&state, &log)?;
+        let trust = Trust::first(ring.version, Digest::of(keyring), Some(pin));
+        trust.save(&state, &log)?;
+        state.keep_reserve(&trust)?;
         // Last: a state whose making was interrupted has no config and is not taken for a state.
         durable::replace(&state.config_path(), config.as_bytes())?;
         Ok(state)
