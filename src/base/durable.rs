@@ -8,9 +8,9 @@
 //! leaves the new file. Callers order several such writes so that each prefix of them is a state
 //! they can go on from.
 //!
-//! Inside a folder that is ours alone (the state, a witness's memory), whatever stands in the place of a file is removed, a
-//! folder too: somebody put it there, and it must keep nothing from being written. At a path that a user chose a folder is the
-//! user's, and stays: there [`replace_output`] and [`create_output`] are used.
+//! Inside a folder that is ours alone (the state, a witness's memory), whatever stands in the place of a file is
+//! removed, a folder too: somebody put it there, and it must keep nothing from being written. At a path that a user
+//! chose a folder is the user's, and stays: there [`replace_output`] and [`create_output`] are used.
 
 mod reading;
 
@@ -39,7 +39,8 @@ const NOFOLLOW: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 /// Bytes in memory at once of a file that is read or written piece by piece.
 const PIECE: usize = 64 << 10;
 
-/// Replaces `path`, in a folder of ours, by a file of these bytes, mode 0644, durably. A folder in its place is removed.
+/// Replaces `path`, in a folder of ours, by a file of these bytes, mode 0644, durably. A folder in its place is
+/// removed.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     write(path, bytes, 0o644, Sync::Durable)
 }
@@ -136,8 +137,8 @@ fn put(path: &Path, mode: u32, sync: Sync, content: impl FnOnce(&mut File) -> io
     if sync == Sync::Durable { sync_dir(folder(path)) } else { Ok(()) }
 }
 
-/// A new empty file for writing, in a folder of ours. What stands in its place is removed, whatever it is: what a cut run
-/// left, or a folder, a link or a pipe that somebody put there.
+/// A new empty file for writing, in a folder of ours. What stands in its place is removed, whatever it is: what a cut
+/// run left, or a folder, a link or a pipe that somebody put there.
 pub fn create(path: &Path, mode: u32) -> Result<File, Fault> {
     create_new(path, mode, remove)
 }
@@ -156,8 +157,8 @@ fn create_new(path: &Path, mode: u32, clear: impl Fn(&Path) -> Result<(), Fault>
     }
 }
 
-/// A new empty file without a name in this folder, to be read and written, mode 0600; it is gone when it is closed. Only
-/// who holds the state's lock may make one.
+/// A new empty file without a name in this folder, to be read and written, mode 0600; it is gone when it is closed.
+/// Only who holds the state's lock may make one.
 pub fn create_unnamed(folder: &Path) -> Result<File, Fault> {
     let flags = OFlags::TMPFILE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
     match rustix::fs::openat(rustix::fs::CWD, folder, flags, Mode::RUSR | Mode::WUSR) {
@@ -173,8 +174,8 @@ pub fn create_unnamed(folder: &Path) -> Result<File, Fault> {
     }
 }
 
-/// A new folder for temporary files, mode 0700, under a name that nobody could have made before (as by `mkdtemp`); it is
-/// removed with the value.
+/// A new folder for temporary files, mode 0700, under a name that nobody could have made before (as by `mkdtemp`); it
+/// is removed with the value.
 pub fn temporary_folder() -> Result<TempDir, Fault> {
     temporary_folder_in(&std::env::temp_dir())
 }
@@ -186,8 +187,8 @@ pub fn temporary_folder_in(place: &Path) -> Result<TempDir, Fault> {
     private.tempdir_in(place).during("make a folder in", place)
 }
 
-/// Makes an empty file, mode 0600, where there is none: one to be locked, which no other account may open. What is there
-/// stays; a link at its place is not followed.
+/// Makes an empty file, mode 0600, where there is none: one to be locked, which no other account may open. What is
+/// there stays; a link at its place is not followed.
 #[expect(clippy::disallowed_methods, reason = "the one place that creates files")]
 pub fn make_private(path: &Path) -> Result<(), Fault> {
     let flags = NOFOLLOW | OFlags::NONBLOCK.bits().cast_signed();
@@ -195,8 +196,8 @@ pub fn make_private(path: &Path) -> Result<(), Fault> {
     options.append(true).create(true).mode(0o600).custom_flags(flags).open(path).during("open", path).map(drop)
 }
 
-/// The file at `path` opened to append lines, made if it is not there. A link at its place is not followed, a pipe not waited
-/// for. Fault: it is no regular file.
+/// The file at `path` opened to append lines, made if it is not there. A link at its place is not followed, a pipe not
+/// waited for. Fault: it is no regular file.
 #[expect(clippy::disallowed_methods, reason = "the one place that creates files")]
 pub fn open_append(path: &Path) -> Result<File, Fault> {
     let mut options = OpenOptions::new();
@@ -208,8 +209,8 @@ pub fn open_append(path: &Path) -> Result<File, Fault> {
     Err(Fault::damaged(path.to_string_lossy(), "it is not a regular file"))
 }
 
-/// As [`open_append`], for a file of lines that somebody chose, so that it may be a link: a line that a cut left without its
-/// end is taken away.
+/// As [`open_append`], for a file of lines that somebody chose, so that it may be a link: a line that a cut left
+/// without its end is taken away.
 #[expect(clippy::disallowed_methods, reason = "the one place that opens files for writing")]
 pub fn open_append_lines(path: &Path) -> Result<File, Fault> {
     /// Looked at from the end for the last line's end, in bytes.
@@ -338,7 +339,8 @@ mod tests {
         }
     }
 
-    /// At a path that a user chose a folder stays, with what is in it, under the name of the file and of the one in the making.
+    /// At a path that a user chose a folder stays, with what is in it, under the name of the file and of the one in the
+    /// making.
     #[test]
     fn a_users_folder_is_never_removed() {
         let folder = temporary_folder().unwrap();

@@ -1,5 +1,5 @@
-//! Parts that every crate uses: digests, clock, durable writes, escaping of foreign text, locks, limits, reason codes, and
-//! the two families of errors (refusals and faults). Knows no other crate.
+//! Parts that every crate uses: digests, clock, durable writes, escaping of foreign text, locks, limits, reason codes,
+//! and the two families of errors (refusals and faults). Knows no other crate.
 //!
 //! Runs in every process, and adds nothing to what one may do: a write fails where the process may not write. The only
 //! `unsafe` code of the workspace is in [`raw`].

@@ -34,7 +34,8 @@ impl Lock {
         openat(CWD, path, flags, Mode::empty()).map(File::from).map_err(Into::into).during("open", path)
     }
 
-    /// Process that holds a lock on `path`, as the kernel lists it (proc(5), `/proc/locks`); `None` where it cannot be seen.
+    /// Process that holds a lock on `path`, as the kernel lists it (proc(5), `/proc/locks`); `None` where it cannot be
+    /// seen.
     pub fn holder(path: &Path) -> Option<u32> {
         let meta = std::fs::metadata(path).ok()?;
         let (major, minor) = (rustix::fs::major(meta.dev()), rustix::fs::minor(meta.dev()));
@@ -63,8 +64,8 @@ impl Lock {
         self.file
     }
 
-    /// Checks that the locked file is the one at its path. Fault: another was put in its place, so that somebody else may hold
-    /// the lock on that.
+    /// Checks that the locked file is the one at its path. Fault: another was put in its place, so that somebody else
+    /// may hold the lock on that.
     pub fn check(&self) -> Result<(), Fault> {
         let id = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
         let ours = self.file.metadata().map(id).during("read", &self.path)?;

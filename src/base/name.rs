@@ -14,8 +14,8 @@ pub fn is_name(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
 }
 
-/// Number that a file or folder of the state is named by, written as numbers are: `01` and `+1` are other names, and none of
-/// ours.
+/// Number that a file or folder of the state is named by, written as numbers are: `01` and `+1` are other names, and
+/// none of ours.
 pub fn number(name: &str) -> Option<u64> {
     name.parse::<u64>().ok().filter(|number| number.to_string() == name)
 }

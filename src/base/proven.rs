@@ -1,5 +1,5 @@
-//! Files of ours whose digest is known: what is read of them is proven by the same read. A digest that one read showed says
-//! nothing of the next one, where somebody else writes to the file.
+//! Files of ours whose digest is known: what is read of them is proven by the same read. A digest that one read showed
+//! says nothing of the next one, where somebody else writes to the file.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -54,9 +54,9 @@ pub fn copy_proven(mut from: impl Read, to: &mut impl Write, digest: Digest) -> 
 /// Length of the pieces in which a [`ProvenFile`] is read.
 const PIECE: usize = 256 << 10;
 
-/// File, or a part of one, that is read in places, more than once. It is read whole first, to show its digest, or was written
-/// by a [`ProvenWriter`]; each piece is compared then with what was read or written, by a hash under a key that nobody knows
-/// but this process (SipHash), and is in memory while it is read.
+/// File, or a part of one, that is read in places, more than once. It is read whole first, to show its digest, or was
+/// written by a [`ProvenWriter`]; each piece is compared then with what was read or written, by a hash under a key that
+/// nobody knows but this process (SipHash), and is in memory while it is read.
 pub struct ProvenFile {
     path: PathBuf,
     file: File,
@@ -80,8 +80,8 @@ impl ProvenFile {
         Self::open_part(path, (0, u64::MAX), digest)
     }
 
-    /// Opens a part of the file at `path`: so many bytes from an offset on, or as many as there are. Fault: damage, if it has
-    /// not this digest.
+    /// Opens a part of the file at `path`: so many bytes from an offset on, or as many as there are. Fault: damage, if
+    /// it has not this digest.
     pub fn open_part(path: &Path, (begin, most): (u64, u64), digest: Digest) -> Result<Self, Fault> {
         let (mut file, key, mut pieces, mut length) = (durable::open(path)?, RandomState::new(), Vec::new(), 0);
         let (mut hasher, mut piece) = (Hasher::new(), Vec::new());
@@ -135,8 +135,8 @@ impl ProvenFile {
     }
 }
 
-/// Writer of a file that the same process reads afterwards: what is read then is proven by what was written, without reading
-/// all of it once more. The end of the file can be taken back, to where it was marked.
+/// Writer of a file that the same process reads afterwards: what is read then is proven by what was written, without
+/// reading all of it once more. The end of the file can be taken back, to where it was marked.
 pub struct ProvenWriter {
     path: PathBuf,
     file: BufWriter<File>,
@@ -277,7 +277,7 @@ mod tests {
                 writer.cut_to_mark().unwrap();
                 bytes.chunks(7001).for_each(|part| writer.append(part).unwrap());
             } else if turn % 3 == 0 {
-                writer.append(&[9; 2 * PIECE]).unwrap();
+                writer.append(&vec![9; 2 * PIECE]).unwrap();
                 writer.cut_to_mark().unwrap();
                 writer.append(&bytes).unwrap();
             }

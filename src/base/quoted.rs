@@ -33,8 +33,8 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// Length, in characters of the escaped form, that a text which [`quoted`] gave would have if it had not been cut. What was
-/// left out counts as it came; nobody can write the mark of the cut, since it is escaped.
+/// Length, in characters of the escaped form, that a text which [`quoted`] gave would have if it had not been cut. What
+/// was left out counts as it came; nobody can write the mark of the cut, since it is escaped.
 pub fn uncut_length(shown: &str) -> usize {
     let cut = shown.rsplit_once("… (").and_then(|(before, rest)| Some((before, rest.strip_suffix(" more)")?)));
     match cut.and_then(|(before, left)| Some(before.len().saturating_add(left.parse().ok()?))) {

@@ -70,8 +70,8 @@ impl Denied {
         }
     }
 
-    /// Checks that nothing of a release was denied: its feed, its origin, the keys that signed it. Refusals: `feed-denied`,
-    /// `origin-denied`, `key-denied`.
+    /// Checks that nothing of a release was denied: its feed, its origin, the keys that signed it. Refusals:
+    /// `feed-denied`, `origin-denied`, `key-denied`.
     pub fn check_release(&self, feed: &str, origin: &str, signers: &[Signer]) -> Result<(), Refusal> {
         self.check_feed(feed)?;
         self.check_origin(origin)?;

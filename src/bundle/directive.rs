@@ -36,8 +36,8 @@ pub enum Order {
     WithdrawKey {
         /// The key's id.
         key: String,
-        /// Digest of the list of releases and their manifests that the officer saw when it was printed: evidence. What came
-        /// since is withdrawn as well.
+        /// Digest of the list of releases and their manifests that the officer saw when it was printed: evidence. What
+        /// came since is withdrawn as well.
         releases: Digest,
     },
     /// The bundle with this manifest is taken although it is expired, stale, or runs far ahead.
@@ -190,7 +190,8 @@ impl Directive {
         Ok(signer.1)
     }
 
-    /// Checks that the officer may order this with this key now. Refusals: `key-*`, `statement-signer`, `statement-right`.
+    /// Checks that the officer may order this with this key now. Refusals: `key-*`, `statement-signer`,
+    /// `statement-right`.
     pub fn check_signer(&self, signer: (&Key, RawKey), keyring: &Keyring, now: Timestamp) -> Result<(), Refusal> {
         check_officer(&self.officer, self.order.right(), signer, keyring, now)?;
         let (key, _) = signer;
@@ -210,8 +211,8 @@ impl Directive {
     }
 }
 
-/// True if the officer decides on all feeds that the key with this id may sign for; one that is in no keyring may sign for
-/// any. A `*` of the key's is matched by a `*` of the officer's alone, since no feed has it in its name.
+/// True if the officer decides on all feeds that the key with this id may sign for; one that is in no keyring may sign
+/// for any. A `*` of the key's is matched by a `*` of the officer's alone, since no feed has it in its name.
 fn covers(officer: &Key, id: &str, keyring: &Keyring) -> bool {
     let named = keyring.keys.iter().find(|key| has_id(key, id));
     officer.is_for_all() || named.is_some_and(|key| key.feeds.iter().all(|glob| officer.is_for(glob)))

@@ -47,9 +47,9 @@ pub struct RawKey {
 }
 
 impl RawKey {
-    /// Reads minisign base64, or base64 of an ML-DSA-65 key, and refuses keys of small order, for which anyone can make signatures
-    /// that some verifiers take. A refusal never repeats the text, which may be a secret key given by mistake.
-    /// Refusals: `keyring-malformed`, `key-weak`.
+    /// Reads minisign base64, or base64 of an ML-DSA-65 key, and refuses keys of small order, for which anyone can make
+    /// signatures that some verifiers take. A refusal never repeats the text, which may be a secret key given by
+    /// mistake. Refusals: `keyring-malformed`, `key-weak`.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let malformed = || {
             Refusal::new(
@@ -100,8 +100,8 @@ pub fn has_signed_ml_dsa(public: &str, message: &[u8], context: &str, signature:
     }
 }
 
-/// A key id in the one form in which it is stored and shown: the eight bytes as one little-endian number in hex, as minisign
-/// prints it, but with leading zeros.
+/// A key id in the one form in which it is stored and shown: the eight bytes as one little-endian number in hex, as
+/// minisign prints it, but with leading zeros.
 pub fn id_text(mut id: [u8; 8]) -> String {
     id.reverse();
     HEXUPPER.encode(&id)

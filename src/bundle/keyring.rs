@@ -70,7 +70,8 @@ pub struct Key {
     pub name: String,
     /// `minisign-ed25519`; or `ml-dsa-65` for a second signature, which counts towards no threshold.
     pub algorithm: Algorithm,
-    /// The public key: minisign base64 (56 characters, beginning `RW`), or base64 of the 1952 bytes of an ML-DSA-65 key.
+    /// The public key: minisign base64 (56 characters, beginning `RW`), or base64 of the 1952 bytes of an ML-DSA-65
+    /// key.
     pub public: String,
     /// Role: the kind of document it signs.
     pub role: Role,

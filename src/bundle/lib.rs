@@ -1,9 +1,11 @@
 //! Bundle verification: from the bytes of a manifest to a manifest that can be believed (signatures, roles, thresholds,
-//! publisher, origin, version, dates), the keyring and its succession, statements and directives, and the payload's archive.
+//! publisher, origin, version, dates), the keyring and its succession, statements and directives, and the payload's
+//! archive.
 //!
-//! Runs in the keeper (manifests, keyrings, statements), which may read and write the state folder and the spool, and open
-//! no socket; and in the examiner (payload), which may read one pipe and write another. A payload is not looked at before
-//! its digest is known to be the signed one. Out of scope: what a file says (`inspect`), where a release is kept (`relay`).
+//! Runs in the keeper (manifests, keyrings, statements), which may read and write the state folder and the spool, and
+//! open no socket; and in the examiner (payload), which may read one pipe and write another. A payload is not looked at
+//! before its digest is known to be the signed one. Out of scope: what a file says (`inspect`), where a release is kept
+//! (`relay`).
 
 #![forbid(unsafe_code)]
 

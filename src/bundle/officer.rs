@@ -37,8 +37,8 @@ pub fn signer<'a>((bytes, signature): (&[u8], &[u8]), keyring: &'a Keyring) -> R
     Ok((key, raw))
 }
 
-/// Checks that this key is one of the officer called `name`, and has this right now. Refusals: `key-*`, `statement-signer`,
-/// `statement-right`.
+/// Checks that this key is one of the officer called `name`, and has this right now. Refusals: `key-*`,
+/// `statement-signer`, `statement-right`.
 pub fn check_officer(
     name: &str,
     right: Right,
@@ -72,11 +72,11 @@ pub fn keys_of<'a>(name: &str, keyring: &'a Keyring) -> impl Iterator<Item = (&'
     keys.filter(move |(key, _)| key.role == Role::Officer && key.name == name)
 }
 
-/// Number of officers who signed, of these names and raw keys in hex: persons and keys, both distinct. A person with two
-/// keys is one officer, and so are two names that share a key.
+/// Number of officers who signed, of these names and raw keys in hex: persons and keys, both distinct. A person with
+/// two keys is one officer, and so are two names that share a key.
 ///
-/// That is the size of a largest matching of persons to keys (Kuhn's algorithm): each person who is counted has a key by
-/// which nobody else is counted.
+/// That is the size of a largest matching of persons to keys (Kuhn's algorithm): each person who is counted has a key
+/// by which nobody else is counted.
 pub fn count_officers<'a>(signed: impl IntoIterator<Item = (&'a str, &'a str)>) -> u64 {
     let mut keys_of: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (officer, key) in signed {

@@ -1,5 +1,5 @@
-//! Scope and lines of officers' signed texts: lines of a key and a value in one form only, and a scope, which is the relay
-//! where a text counts and the time in which it may be handed in.
+//! Scope and lines of officers' signed texts: lines of a key and a value in one form only, and a scope, which is the
+//! relay where a text counts and the time in which it may be handed in.
 
 use std::fmt;
 use std::time::Duration;
@@ -30,8 +30,8 @@ impl Scope {
         Self { relay: relay.to_owned(), issued, until: issued.plus(valid_for) }
     }
 
-    /// Checks that the text may be handed in now, at the relay whose import log is `ours`. Refusals: `statement-foreign`,
-    /// `statement-clock`, `statement-expired`.
+    /// Checks that the text may be handed in now, at the relay whose import log is `ours`. Refusals:
+    /// `statement-foreign`, `statement-clock`, `statement-expired`.
     pub fn check(&self, ours: &str, now: Timestamp, tolerance: Duration) -> Result<(), Refusal> {
         let Self { relay, issued, until } = self;
         if relay != ours {

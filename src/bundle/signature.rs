@@ -93,7 +93,8 @@ impl SignatureFile {
         self.key_id
     }
 
-    /// The comment that [`SignatureFile::verify`] proves or does not: good to sort by before that, and for nothing else.
+    /// The comment that [`SignatureFile::verify`] proves or does not: good to sort by before that, and for nothing
+    /// else.
     pub fn claimed_comment(&self) -> &str {
         self.inner.trusted_comment()
     }

@@ -1,5 +1,5 @@
-//! An officer's statement: lines that say what is decided about which bytes, at which relay, and until when it may be handed
-//! in. See `schemas/statement.md`.
+//! An officer's statement: lines that say what is decided about which bytes, at which relay, and until when it may be
+//! handed in. See `schemas/statement.md`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -188,7 +188,8 @@ impl Statement {
         Ok(signer.1)
     }
 
-    /// Checks that the officer may decide so with this key now. Refusals: `key-*`, `statement-signer`, `statement-right`.
+    /// Checks that the officer may decide so with this key now. Refusals: `key-*`, `statement-signer`,
+    /// `statement-right`.
     pub fn check_signer(&self, signer: (&Key, RawKey), keyring: &Keyring, now: Timestamp) -> Result<(), Refusal> {
         let right = match self.decision {
             Decision::Approve => Right::Approve,

@@ -5,7 +5,8 @@ use base::quoted;
 /// Least likeness of two words for one to be suggested for the other, from 0 to 1 (Jaro-Winkler).
 const LIKE: f64 = 0.8;
 
-/// Explains the parser's `message` about the byte `offset` of `text`. A message that is not known stays as it is, escaped.
+/// Explains the parser's `message` about the byte `offset` of `text`. A message that is not known stays as it is,
+/// escaped.
 pub(crate) fn explain(text: &str, offset: usize, message: &str) -> String {
     let before = text.get(..offset).unwrap_or(text);
     let line = text.lines().nth(before.matches('\n').count()).unwrap_or_default();

@@ -32,8 +32,8 @@ pub struct Feed {
     /// no more than `brake` is lost, is published without an officer. Default false.
     #[serde(default)]
     pub clean_without_approval: bool,
-    /// Share of the served rules, signatures and indicators, in percent, that a release may remove, switch off or
-    /// have stripped and still be published without an officer; and of the served files that it may not have. Default 10.
+    /// Share of the served rules, signatures and indicators, in percent, that a release may remove, switch off or have
+    /// stripped and still be published without an officer; and of the served files that it may not have. Default 10.
     #[serde(default = "ten")]
     #[cfg_attr(feature = "schema", schemars(with = "u64"))]
     pub brake: Spanned<u64>,

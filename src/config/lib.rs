@@ -1,5 +1,5 @@
-//! `config.toml`: the doc comment of each field is its manual. Unknown keys are refused; each fault is shown with line and
-//! column. `gaprelay init` writes an annotated example.
+//! `config.toml`: the doc comment of each field is its manual. Unknown keys are refused; each fault is shown with line
+//! and column. `gaprelay init` writes an annotated example.
 //!
 //! Runs in every process of the relay, which reads it before it confines itself; and in `gaprelay-pack`.
 
@@ -158,8 +158,9 @@ pub struct Channel {
     /// The feeds it joins. No two may bring the same path.
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub feeds: Vec<Spanned<String>>,
-    /// Names in the certificates of the agents that may read it, and what only it shows; needs `serve.client_authorities`.
-    /// For all others it is not there (404), and that they asked is recorded. Everybody may, if left out.
+    /// Names in the certificates of the agents that may read it, and what only it shows; needs
+    /// `serve.client_authorities`. For all others it is not there (404), and that they asked is recorded. Everybody
+    /// may, if left out.
     #[serde(default)]
     pub certificates: Vec<String>,
 }

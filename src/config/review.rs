@@ -28,8 +28,8 @@ pub struct ReviewConfig {
     /// Certificates of the authorities that issue readers' certificates, in PEM. Without a certificate of theirs
     /// nobody is answered.
     pub client_authorities: Option<PathBuf>,
-    /// Revocation lists of those authorities, in PEM: the name of a file in the state's `tls` folder, which is read again
-    /// when it changes. It ends what a revoked certificate has open.
+    /// Revocation lists of those authorities, in PEM: the name of a file in the state's `tls` folder, which is read
+    /// again when it changes. It ends what a revoked certificate has open.
     pub client_revocations: Option<String>,
     /// Host names that browsers call the pages by, beside `localhost`, `127.0.0.1` and `[::1]`. Ports
     /// are ignored; a page asked for by any other name is not shown.

@@ -1,6 +1,6 @@
-//! Recognition of attempts to send something out, or to reach someone else through the relay, by the requests of agents. In
-//! scope: a name for each attempt. Out of scope: answering and logging. The vendors' endpoints are data (`endpoints.json`;
-//! the form is in `schemas/endpoints.json`), the rules for shapes are here.
+//! Recognition of attempts to send something out, or to reach someone else through the relay, by the requests of
+//! agents. In scope: a name for each attempt. Out of scope: answering and logging. The vendors' endpoints are data
+//! (`endpoints.json`; the form is in `schemas/endpoints.json`), the rules for shapes are here.
 //!
 //! Runs in the server and the sinkhole, which may read published sets and look-ups, accept connections and append to a
 //! journal; and in the examiner, which recognises a list of endpoints by its form. Opens nothing itself.
@@ -68,8 +68,8 @@ pub struct ShownRequest<'a> {
     pub content_type: &'a str,
 }
 
-/// The endpoints known. Those that ship with the program are a floor: what a published list says can add to it and make an
-/// attempt out of what was none, but takes nothing away and lowers nothing.
+/// The endpoints known. Those that ship with the program are a floor: what a published list says can add to it and make
+/// an attempt out of what was none, but takes nothing away and lowers nothing.
 pub struct Guard {
     shipped: Vec<Endpoint>,
     added: Vec<Endpoint>,
@@ -112,8 +112,8 @@ impl Guard {
         find_header(&self.shipped, &has).or_else(|| find_header(&self.added, &has))
     }
 
-    /// The label of a request that is refused: by name, then by path, then by its shape. Where an added endpoint would make
-    /// less of the request than its shape does, the shape counts.
+    /// The label of a request that is refused: by name, then by path, then by its shape. Where an added endpoint would
+    /// make less of the request than its shape does, the shape counts.
     pub fn label(&self, ask: ShownRequest<'_>, has_header: impl Fn(&str) -> bool) -> Label {
         let by_endpoint = |endpoints| {
             ask.foreign
@@ -214,8 +214,8 @@ mod tests {
         assert_eq!(otx.name, "otx");
     }
 
-    /// A published list that empties what ships, gives its patterns to labels that are no attempts, or names requests so
-    /// that their shape would count for nothing.
+    /// A published list that empties what ships, gives its patterns to labels that are no attempts, or names requests
+    /// so that their shape would count for nothing.
     #[test]
     fn a_published_list_takes_nothing_away_and_lowers_nothing() {
         let one = |label: &str, submission: bool, hosts: &str, paths: &str| {

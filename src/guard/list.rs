@@ -41,8 +41,8 @@ pub fn shipped() -> Result<Vec<Endpoint>, String> {
     parse(SHIPPED.as_bytes())
 }
 
-/// True if this endpoint, taken in the place of the one with its label among `floor`, would be less: it lacks a host, a path
-/// or a header of that one, or is no attempt to send where that one is.
+/// True if this endpoint, taken in the place of the one with its label among `floor`, would be less: it lacks a host, a
+/// path or a header of that one, or is no attempt to send where that one is.
 pub fn is_reduction(endpoint: &Endpoint, floor: &[Endpoint]) -> bool {
     let lacks = |known: &[String], given: &[String]| known.iter().any(|pattern| !given.contains(pattern));
     floor.iter().filter(|known| known.label == endpoint.label).any(|known| {

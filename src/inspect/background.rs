@@ -10,8 +10,8 @@ const PIECE: usize = 256 << 10;
 /// Pieces that wait.
 const IN_FLIGHT: usize = 2;
 
-/// Reads all of `source`, which has `size` bytes if that is known, here, while `work` looks at it beside. Whatever work leaves unread is
-/// read too. Errors: the source's, and then those of the work.
+/// Reads all of `source`, which has `size` bytes if that is known, here, while `work` looks at it beside. Whatever work
+/// leaves unread is read too. Errors: the source's, and then those of the work.
 pub(crate) fn beside<T: Send>(
     source: &mut dyn Read,
     size: Option<u64>,

@@ -11,8 +11,8 @@ use base::{Limits, Reason, Refusal};
 /// Bytes that are read between two looks at the clock.
 const INTERVAL: usize = 1 << 20;
 
-/// Threads that an examiner has at work at once, at most: its own, and those that look at an artifact, at an archive that
-/// the artifact is, and at one inside that. With more the limit would come later, not never.
+/// Threads that an examiner has at work at once, at most: its own, and those that look at an artifact, at an archive
+/// that the artifact is, and at one inside that. With more the limit would come later, not never.
 const THREADS: u32 = 4;
 
 /// Processor time that a bundle is given: what the config says, and a second for each MiB that the bundle brings. By

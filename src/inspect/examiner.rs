@@ -30,8 +30,8 @@ pub enum ExaminerRequest {
     Unpack(u64),
     /// Look at this artifact, whose bytes follow. Answer: its bytes and its `Found`; then `Done`.
     Look(Artifact),
-    /// Make an archive anew. A list of `Cut`s follows in frames of so many bytes together, then the archive. Answer: the
-    /// new one's bytes; then `Done`, or `Refused` where none can be made.
+    /// Make an archive anew. A list of `Cut`s follows in frames of so many bytes together, then the archive. Answer:
+    /// the new one's bytes; then `Done`, or `Refused` where none can be made.
     Rebuild {
         /// Bytes of the list.
         cuts: u64,

@@ -115,8 +115,8 @@ impl<'a> Notes<'a> {
         self.items.clear();
     }
 
-    /// Checks whether the time for this artifact, or for its bundle, is over: asked by each inspector before its next step, which must be
-    /// short. What was seen until then does not count: the artifact is withheld.
+    /// Checks whether the time for this artifact, or for its bundle, is over: asked by each inspector before its next
+    /// step, which must be short. What was seen until then does not count: the artifact is withheld.
     pub fn is_over(&mut self, line: u64) -> bool {
         self.steps += 1;
         if !self.is_over && self.steps.is_multiple_of(TURN) && self.is_time_up() {

@@ -71,8 +71,8 @@ struct ReaderProcess {
     limits: Limits,
 }
 
-/// A verified bundle whose payload lies in the spool with exactly the signed digest. The copy has no name: it is reached
-/// by this value alone, and is gone with it. Made by [`Surveyed::payload`] alone.
+/// A verified bundle whose payload lies in the spool with exactly the signed digest. The copy has no name: it is
+/// reached by this value alone, and is gone with it. Made by [`Surveyed::payload`] alone.
 pub struct Spooled {
     verified: Verified,
     file: File,
@@ -84,14 +84,14 @@ impl Spooled {
         &self.verified
     }
 
-    /// Verifies the manifest again by `verify`: keys and denials may have changed since. The payload stays the one that this
-    /// manifest names.
+    /// Verifies the manifest again by `verify`: keys and denials may have changed since. The payload stays the one that
+    /// this manifest names.
     pub fn verified_again(self, verify: impl FnOnce(Envelope) -> Result<Verified, Refusal>) -> Result<Self, Refusal> {
         Ok(Self { verified: verify(self.verified.into_envelope())?, file: self.file })
     }
 
-    /// Writes the payload, and hashes it again on the way: true if these were the signed bytes. Where the copy has fewer,
-    /// nothing more is written than it has.
+    /// Writes the payload, and hashes it again on the way: true if these were the signed bytes. Where the copy has
+    /// fewer, nothing more is written than it has.
     pub fn write_to(&self, to: &mut impl io::Write) -> io::Result<bool> {
         let payload = &self.verified.manifest().payload;
         let mut file = &self.file;
@@ -133,8 +133,8 @@ impl ReaderProcess {
         hear: impl FnOnce(&mut Receiver<TimedPipe>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut channel = self.channel.take().ok_or_else(|| channel::not_used_again(READER))?;
-        // A stick that fails retries for minutes, and a slow one reads a quarter of a megabyte a second; a reader that was
-        // taken over must not keep the relay for ever.
+        // A stick that fails retries for minutes, and a slow one reads a quarter of a megabyte a second; a reader that
+        // was taken over must not keep the relay for ever.
         let bytes = if let ReaderRequest::Payload(_, size) = ask { *size } else { 0 };
         channel.answers.pipe().set_deadline(Duration::from_hours(1) + Duration::from_secs(bytes >> 18));
         let asked = channel.asks.message(ask).and_then(|()| channel.asks.flush());

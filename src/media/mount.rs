@@ -44,9 +44,9 @@ impl Mount {
 /// system that replays its journal writes to it then. One that is read-only already is left as it is: what is set for a
 /// device stays with it, for whatever medium comes next.
 ///
-/// The disk is locked (`flock(2)`) as long: another import of it waits until this one has set back what it found, so that
-/// neither takes the other's setting for its own, and none goes on reading a disk that the other has made writable. The
-/// programs of udev leave a locked disk alone too (systemd's `BLOCK_DEVICE_LOCKING`).
+/// The disk is locked (`flock(2)`) as long: another import of it waits until this one has set back what it found, so
+/// that neither takes the other's setting for its own, and none goes on reading a disk that the other has made
+/// writable. The programs of udev leave a locked disk alone too (systemd's `BLOCK_DEVICE_LOCKING`).
 pub struct Guarded {
     device: File,
     /// Name, such as `sdb`.
@@ -55,8 +55,8 @@ pub struct Guarded {
 }
 
 impl Guarded {
-    /// Sets the disks under these paths read-only, each once; all imports take them in one order, so that no two wait for
-    /// each other. `wait` is called with the name of each that another process has locked.
+    /// Sets the disks under these paths read-only, each once; all imports take them in one order, so that no two wait
+    /// for each other. `wait` is called with the name of each that another process has locked.
     pub fn guard_all(paths: &[PathBuf], mut wait: impl FnMut(&str)) -> Result<Vec<Self>, Fault> {
         let devices = paths.iter().filter_map(|path| fs::metadata(path).ok()).map(|meta| meta.dev());
         let disks: BTreeSet<PathBuf> = devices.filter_map(disk_of).collect();
@@ -64,8 +64,8 @@ impl Guarded {
         guarded.filter_map(Result::transpose).collect()
     }
 
-    /// Sets a disk read-only. `None` where that makes no sense: it is no block device, or a part of it is mounted writable,
-    /// as the disk that the system runs from is.
+    /// Sets a disk read-only. `None` where that makes no sense: it is no block device, or a part of it is mounted
+    /// writable, as the disk that the system runs from is.
     fn guard(disk: &Path, wait: &mut impl FnMut(&str)) -> Result<Option<Self>, Fault> {
         if is_mounted_writable(disk)? {
             return Ok(None);

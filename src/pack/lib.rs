@@ -1,5 +1,5 @@
-//! The connected side: makes bundles and keyrings, and says what the relay would say. It runs as whoever started it, with
-//! the files and the terminal that they have; the relay does not link it, and so holds no code that signs bundles.
+//! The connected side: makes bundles and keyrings, and says what the relay would say. It runs as whoever started it,
+//! with the files and the terminal that they have; the relay does not link it, and so holds no code that signs bundles.
 
 #![forbid(unsafe_code)]
 

@@ -113,8 +113,8 @@ pub fn root(former: Option<TufRoot>, changes: RootChanges, expires: Timestamp) -
     Ok(root)
 }
 
-/// The top-level targets that follow `former`, or the first: none by itself, and one delegated role for each feed and for
-/// the relay's notices; unsigned.
+/// The top-level targets that follow `former`, or the first: none by itself, and one delegated role for each feed and
+/// for the relay's notices; unsigned.
 pub fn targets(
     former: Option<TufTargets>,
     feeds: Vec<(String, Vec<TufKey>, u64)>,

@@ -51,8 +51,8 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Takes the lock, calling `wait` once if another keeper must finish first, opens everything, and finishes what a cut
-    /// left.
+    /// Takes the lock, calling `wait` once if another keeper must finish first, opens everything, and finishes what a
+    /// cut left.
     pub fn open(state: State, now: Timestamp, wait: impl FnOnce()) -> Result<Self, Fault> {
         let mut has_waited = false;
         let lock = state.lock(|| {
@@ -69,8 +69,8 @@ impl Keeper {
         lock.map(|lock| Self::open_locked(state, now, lock)).transpose()
     }
 
-    /// Opens everything. Where the disk is full, that takes the room which is kept for withdrawals: opening again is safe, as
-    /// after a cut.
+    /// Opens everything. Where the disk is full, that takes the room which is kept for withdrawals: opening again is
+    /// safe, as after a cut.
     fn open_locked(state: State, now: Timestamp, lock: Lock) -> Result<Self, Fault> {
         let lock = Arc::new(lock);
         match Self::open_once(state.clone(), now, Arc::clone(&lock)) {
@@ -111,15 +111,16 @@ impl Keeper {
             keeper.put_off.extend(swept.err());
         }
         keeper.finish_interrupted()?;
-        // What is decided from here on is decided by this config, which nobody has signed. A log without an entry is that of
-        // a relay in the making.
+        // What is decided from here on is decided by this config, which nobody has signed. A log without an entry is
+        // that of a relay in the making.
         if keeper.log.size() > 0 && keeper.trust.config.is_none_or(|pin| pin.sha256 != config_digest) {
             keeper.record(vec![Event::ConfigChanged { config: config_digest }])?;
         }
         Ok(keeper)
     }
 
-    /// True if something of a release is denied: its feed, its origin or a key that signed it, which may also be revoked.
+    /// True if something of a release is denied: its feed, its origin or a key that signed it, which may also be
+    /// revoked.
     pub fn is_denied(&self, release: &Release) -> bool {
         self.keyring.check_release(&release.feed, &release.origin, &release.signers).is_err()
     }
@@ -158,19 +159,21 @@ impl Keeper {
         self.append(events.clone())?;
         let time = self.log.last().map_or(self.now, |entry| entry.time);
         let applied = self.apply((first..).zip(events.into_iter().map(|event| Entry { time, event })).collect());
-        // The next opening applies what the log has: a trust file that is saved without it would say that there is nothing.
+        // The next opening applies what the log has: a trust file that is saved without it would say that there is
+        // nothing.
         self.failed |= applied.is_err();
         applied
     }
 
-    /// Switches a channel, or the repository for TUF clients, to a set that is on the disk: the intent before the switch, the
-    /// outcome after. Stopping is safe: the next opening finds out by the pointer whether it was switched.
+    /// Switches a channel, or the repository for TUF clients, to a set that is on the disk: the intent before the
+    /// switch, the outcome after. Stopping is safe: the next opening finds out by the pointer whether it was switched.
     pub fn publish(&mut self, channel: &str, to: CurrentSet, releases: Vec<String>) -> Result<(), Fault> {
         let (entry, CurrentSet { generation, set }) = (self.log.size(), to);
         let (named, intended) = (channel.to_owned(), releases.clone());
         self.append(vec![Event::PublishStarted { channel: named.clone(), generation, set, releases: intended }])?;
         let switched = switch(&self.state, channel, entry);
-        // Where the switch failed, the pointer says all the same whether it happened; the next act begins after this one's end.
+        // Where the switch failed, the pointer says all the same whether it happened; the next act begins after this
+        // one's end.
         let is_shown = || self.state.current(channel).ok().flatten() == Some(to);
         self.record(vec![if switched.is_ok() || is_shown() {
             Event::Published { channel: named, generation, set, releases }
@@ -180,9 +183,9 @@ impl Keeper {
         switched
     }
 
-    /// Applies entries of the log to the trust state. A statement's evidence is written before, where it can be; what keeps it
-    /// from being written keeps no statement from counting. Nothing is shown on evidence that is missing: what the log has can
-    /// be written again from it.
+    /// Applies entries of the log to the trust state. A statement's evidence is written before, where it can be; what
+    /// keeps it from being written keeps no statement from counting. Nothing is shown on evidence that is missing: what
+    /// the log has can be written again from it.
     fn apply(&mut self, entries: Vec<(u64, Entry)>) -> Result<(), Fault> {
         let mut trust = self.trust.clone();
         for (number, entry) in entries {
@@ -197,7 +200,8 @@ impl Keeper {
         self.replace_trust(trust)
     }
 
-    /// Writes the evidence that could not be written when its statement was taken; gives the faults of what still cannot be.
+    /// Writes the evidence that could not be written when its statement was taken; gives the faults of what still
+    /// cannot be.
     pub fn store_evidence(&mut self) -> Vec<Fault> {
         let stored = std::mem::take(&mut self.unstored).into_iter();
         stored.filter_map(|(id, record)| self.state.store_statement(&id, &record).err()).collect()
@@ -209,7 +213,8 @@ impl Keeper {
         self.lock.check()?;
         let head = self.log.head();
         (trust.entries, trust.root) = (head.size, Digest(head.root));
-        // Before the file is replaced: what could not be read after it would leave this process with another state than the disk.
+        // Before the file is replaced: what could not be read after it would leave this process with another state than
+        // the disk.
         let keyring = if trust.keyring == self.trust.keyring {
             let denied = directive::denied(&trust.directives, &self.keyring);
             Keyring { denied, ..self.keyring.clone() }
@@ -224,8 +229,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// Checks that the trust file is neither older nor newer than the log: an old copy would let old content in again. What
-    /// a cut kept from being applied is applied.
+    /// Checks that the trust file is neither older nor newer than the log: an old copy would let old content in again.
+    /// What a cut kept from being applied is applied.
     fn check_trust(&mut self) -> Result<(), Fault> {
         let damaged = |detail: &str| Fault::damaged(self.state.trust_path().to_string_lossy(), detail);
         let head = self.log.head();
@@ -244,8 +249,8 @@ impl Keeper {
         self.trust.floor.max(self.log.floor())
     }
 
-    /// Takes the time of the clock again, in a command that runs for long: it only moves forward, and no further than is
-    /// believed.
+    /// Takes the time of the clock again, in a command that runs for long: it only moves forward, and no further than
+    /// is believed.
     pub fn look_at_clock(&mut self, now: Timestamp) {
         if self.ahead.is_none() && now <= self.floor().plus(self.config.clock.ahead.0) {
             self.now = self.now.max(now);
@@ -297,10 +302,10 @@ impl Keeper {
         })
     }
 
-    /// Logs the outcome of an act that a cut interrupted. One keeper at a time finishes each act before the next, so only
-    /// the newest entry can be an intent without an outcome, and with it the medium that was being read. The one step that
-    /// makes an act count shows whether it happened: the trust file for an import, the pointer for a publication. Stopping
-    /// here is safe: without the outcome in the log, the next start does the same again.
+    /// Logs the outcome of an act that a cut interrupted. One keeper at a time finishes each act before the next, so
+    /// only the newest entry can be an intent without an outcome, and with it the medium that was being read. The one
+    /// step that makes an act count shows whether it happened: the trust file for an import, the pointer for a
+    /// publication. Stopping here is safe: without the outcome in the log, the next start does the same again.
     fn finish_interrupted(&mut self) -> Result<(), Fault> {
         let Some(entry) = self.log.last().cloned() else { return Ok(()) };
         let medium = interrupted_medium(&self.state.import_log(), self.log.size())?;

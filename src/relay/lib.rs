@@ -10,8 +10,8 @@
 //! Envelope: manifest bytes and signatures, small and bounded. A payload is spooled only after its manifest is verified.
 //! ```
 //!
-//! Modules use those below them: cli, then processes, then console, doctor, review, export, report, then settle and import,
-//! then publish, then keeper, then log and state. `rights`, `sinkhole` and `witness` stand beside them.
+//! Modules use those below them: cli, then processes, then console, doctor, review, export, report, then settle and
+//! import, then publish, then keeper, then log and state. `rights`, `sinkhole` and `witness` stand beside them.
 
 #![forbid(unsafe_code)]
 

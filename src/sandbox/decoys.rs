@@ -1,8 +1,9 @@
 //! Decoys of the self-test: everything an escape could reach, planted for it, so that "stopped" cannot mean "nothing
 //! there"; and the process that tries, with what it says.
 //!
-//! They lie in a folder that no other account can enter, where possible in one that no other account can fill. Each process
-//! that tries begins inside its own part and names it by `.`, so that its user needs no right to the folders above.
+//! They lie in a folder that no other account can enter, where possible in one that no other account can fill. Each
+//! process that tries begins inside its own part and names it by `.`, so that its user needs no right to the folders
+//! above.
 
 use std::fs::{self, Permissions};
 use std::io::{self, BufRead as _, BufReader};
@@ -163,7 +164,8 @@ impl Trying {
             }
         }
         let status = self.child.wait().map_err(failed)?;
-        // The one attempt that ends its process is the last: a signal before that one, or after it, came from elsewhere.
+        // The one attempt that ends its process is the last: a signal before that one, or after it, came from
+        // elsewhere.
         match (status.signal(), next) {
             (Some(signal), Some(number)) if order().last() == Some(number) => {
                 if let Some(place) = ran.tried.get_mut(number) {

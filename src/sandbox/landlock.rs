@@ -82,8 +82,8 @@ fn writing() -> BitFlags<AccessFs> {
         | AccessFs::Refer
 }
 
-/// Opens a place below the state folder, with what it is. Fault: it is not there, or it is a link: whoever can write to the
-/// state could make one, and have another place granted.
+/// Opens a place below the state folder, with what it is. Fault: it is not there, or it is a link: whoever can write to
+/// the state could make one, and have another place granted.
 fn open_below(state: &Path, below: &str) -> Result<(OwnedFd, FileType), Fault> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let failed = |e: Errno| -> io::Error { e.into() };

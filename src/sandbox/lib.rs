@@ -1,5 +1,5 @@
-//! Confinement of a process: it can do its work and nothing else, even after its code was taken over. Three layers, none of
-//! which trusts another:
+//! Confinement of a process: it can do its work and nothing else, even after its code was taken over. Three layers,
+//! none of which trusts another:
 //!
 //! 1. `namespaces`: no network, no user, no privilege;
 //! 2. `landlock`: no file but those of its row in [`rights`], no TCP port;
@@ -7,9 +7,9 @@
 //!
 //! `attempts`, `decoys`, `trial` and [`selftest`]: every way out, really tried inside the confinement.
 //!
-//! Runs in every process, which takes all three layers before it reads the first foreign byte; none can be given back. A
-//! layer that this kernel does not offer is a fault, unless the config names it with a reason. Out of scope: which role has
-//! which rights (`relay/rights`).
+//! Runs in every process, which takes all three layers before it reads the first foreign byte; none can be given back.
+//! A layer that this kernel does not offer is a fault, unless the config names it with a reason. Out of scope: which
+//! role has which rights (`relay/rights`).
 
 #![forbid(unsafe_code)]
 

@@ -175,7 +175,8 @@ fn limit(rights: &Rights) -> std::io::Result<()> {
     setrlimit(Resource::Core, at_most(0))?;
     setrlimit(Resource::Data, at_most(rights.memory))?;
     if let Some(longest) = rights.longest_file {
-        // Pipes and connections are no files. Standard error may be one, and a long one: what cannot be said is not said.
+        // Pipes and connections are no files. Standard error may be one, and a long one: what cannot be said is not
+        // said.
         raw::fail_beyond_limit()?;
         setrlimit(Resource::Fsize, at_most(longest))?;
     }

@@ -1,5 +1,5 @@
-//! Rights of one confined role: a row of the table that each binary has for its own roles. What a row does not name does
-//! not exist for its process.
+//! Rights of one confined role: a row of the table that each binary has for its own roles. What a row does not name
+//! does not exist for its process.
 
 use super::calls::Call;
 

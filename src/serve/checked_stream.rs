@@ -1,6 +1,7 @@
-//! The stream below everything that is sent to an agent, TLS included. Answers come out of mapped files; where a page of
-//! one could not be read, zeros stand in its place ([`base::raw::mapped`]). So nothing leaves for the network before it is
-//! known that no file which was answered from is broken: such an answer ends before its end, and its connection with it.
+//! The stream below everything that is sent to an agent, TLS included. Answers come out of mapped files; where a page
+//! of one could not be read, zeros stand in its place ([`base::raw::mapped`]). So nothing leaves for the network before
+//! it is known that no file which was answered from is broken: such an answer ends before its end, and its connection
+//! with it.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};

@@ -1,7 +1,7 @@
-//! Bytes of published files, mapped from the store, and the proof that they are those which were published: hashed before
-//! they are first handed out, and again when the file system says that their file has changed since. So whoever can write to
-//! the store can take a file away from agents; other bytes reach them for 20 ms at most, on a download that began before, or
-//! by a write through a mapping that is older than the hash.
+//! Bytes of published files, mapped from the store, and the proof that they are those which were published: hashed
+//! before they are first handed out, and again when the file system says that their file has changed since. So whoever
+//! can write to the store can take a file away from agents; other bytes reach them for 20 ms at most, on a download
+//! that began before, or by a write through a mapping that is older than the hash.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -56,9 +56,9 @@ impl FileLook {
     }
 }
 
-/// Identity, length and times that a file system states of a file. Times are those of the kernel's tick, so that a second
-/// write in one tick leaves all of it as it was; so does one through a mapping whose page was written to before and is not on
-/// the disk yet.
+/// Identity, length and times that a file system states of a file. Times are those of the kernel's tick, so that a
+/// second write in one tick leaves all of it as it was; so does one through a mapping whose page was written to before
+/// and is not on the disk yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct FileStamp {
     file: (u64, u64),
@@ -251,8 +251,8 @@ impl<'a> Contents<'a> {
         Self { published, former, files: HashMap::new(), known: HashMap::new(), faults: Vec::new() }
     }
 
-    /// Bytes of a published file; with the content of the store that they are, where they come from there. One that cannot be
-    /// read has none, and its fault is kept.
+    /// Bytes of a published file; with the content of the store that they are, where they come from there. One that
+    /// cannot be read has none, and its fault is kept.
     pub(crate) fn find(
         &mut self,
         sha256: Digest,
@@ -299,8 +299,8 @@ impl<'a> Contents<'a> {
         StoredContent::new(&file, offset, size, sha256).ok_or_else(short)
     }
 
-    /// A whole file of the store, that has to have this digest; without one, the one that it has now. `None` where it cannot be
-    /// read; its fault is kept.
+    /// A whole file of the store, that has to have this digest; without one, the one that it has now. `None` where it
+    /// cannot be read; its fault is kept.
     pub(crate) fn open(&mut self, path: &Path, sha256: Option<Digest>) -> Option<(Bytes, Option<Arc<StoredContent>>)> {
         let mapped = self.file(path, None).and_then(|file| {
             let (size, sha256) = (file.bytes.len() as u64, sha256.unwrap_or_else(|| Digest::of(&file.bytes)));

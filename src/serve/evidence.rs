@@ -37,7 +37,8 @@ struct Recorder {
 }
 
 impl Evidence {
-    /// Starts the thread that writes into `journal`. `proof`: result of the self-test of this process, if that could run.
+    /// Starts the thread that writes into `journal`. `proof`: result of the self-test of this process, if that could
+    /// run.
     pub fn start(mut journal: Journal, proof: Option<SelfTest>) -> Result<Self, Fault> {
         // What this process proved of itself is the first line it writes. What is published is served without it too.
         match proof.map(|proof| journal.append(&[proof])) {

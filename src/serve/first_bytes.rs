@@ -1,6 +1,7 @@
-//! The stream between the network and the HTTP parser: it turns away bytes that are not HTTP where a request should begin,
-//! counts what comes, remembers what was not answered yet for the record, and knows since when the other side has kept us
-//! waiting. A connection that waits for a request holds nothing here, and what a body contains is never kept.
+//! The stream between the network and the HTTP parser: it turns away bytes that are not HTTP where a request should
+//! begin, counts what comes, remembers what was not answered yet for the record, and knows since when the other side
+//! has kept us waiting. A connection that waits for a request holds nothing here, and what a body contains is never
+//! kept.
 
 use std::io;
 use std::pin::Pin;
@@ -98,7 +99,8 @@ impl Watched {
         }
     }
 
-    /// Takes the record of a request that is refused: with its answer the connection ends, and what follows is its body.
+    /// Takes the record of a request that is refused: with its answer the connection ends, and what follows is its
+    /// body.
     pub fn refuse(&self, attempt: Attempt) {
         self.forget();
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(attempt));

@@ -1,4 +1,5 @@
-//! Following of the pointers: what is published reaches agents within a fraction of a second, and each fault is told once.
+//! Following of the pointers: what is published reaches agents within a fraction of a second, and each fault is told
+//! once.
 
 use std::path::Path;
 use std::sync::Arc;

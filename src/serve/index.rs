@@ -84,9 +84,9 @@ impl Index {
         })
     }
 
-    /// Loads what the pointers of the config's channels name: one that was taken out of it is served to nobody. One that
-    /// is damaged is left out, and its fault given, with the effect in words: the others keep being served. No pointer
-    /// that `former`, the index until now, shows a set by may be gone.
+    /// Loads what the pointers of the config's channels name: one that was taken out of it is served to nobody. One
+    /// that is damaged is left out, and its fault given, with the effect in words: the others keep being served. No
+    /// pointer that `former`, the index until now, shows a set by may be gone.
     pub fn load(
         published: &Published,
         plan: &ServePlan,
@@ -323,8 +323,8 @@ fn release_path(channel: &str) -> String {
     format!("/-/channels/{channel}/release.json")
 }
 
-/// Set to show. Fault: the channel shows one, and its pointer is gone. Whether a pointer is the newest, [`Published::newest`]
-/// has checked.
+/// Set to show. Fault: the channel shows one, and its pointer is gone. Whether a pointer is the newest,
+/// [`Published::newest`] has checked.
 fn not_lost(
     published: &Published,
     channel: &str,
@@ -348,8 +348,8 @@ fn http_date(at: Timestamp) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// Puts an item in its place. What another channel has there too is for whoever either is for: what one shows, the other
-/// may not keep from anybody. Where they show two versions, what is for everybody stays.
+/// Puts an item in its place. What another channel has there too is for whoever either is for: what one shows, the
+/// other may not keep from anybody. Where they show two versions, what is for everybody stays.
 fn join<K: Eq + Hash>(items: &mut HashMap<K, Arc<ServedItem>>, place: K, item: Arc<ServedItem>) {
     match items.entry(place) {
         Entry::Vacant(free) => drop(free.insert(item)),

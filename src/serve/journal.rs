@@ -1,10 +1,10 @@
-//! Journal of a process: a file that this process can only append lines to, that no other one can open, and that the keeper
-//! takes into the access log. A process that was broken into can neither sign nor take back: its descriptor appends, and no
-//! system call that it may make takes that from it, writes elsewhere or cuts the file.
+//! Journal of a process: a file that this process can only append lines to, that no other one can open, and that the
+//! keeper takes into the access log. A process that was broken into can neither sign nor take back: its descriptor
+//! appends, and no system call that it may make takes that from it, writes elsewhere or cuts the file.
 //!
 //! A shared lock is held while lines are appended, and nothing else is done under it. The keeper alone may take the
-//! lock exclusively, for the moment in which it empties the file. Neither waits for the other without a limit, nor for a
-//! third who holds the lock.
+//! lock exclusively, for the moment in which it empties the file. Neither waits for the other without a limit, nor for
+//! a third who holds the lock.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
@@ -70,9 +70,10 @@ impl Journal {
         if written? { self.file.sync_data().map(|()| true) } else { Ok(false) }
     }
 
-    /// Takes the lock that keeps the keeper from emptying the file, and no other process from appending. False: it cannot be
-    /// had. The keeper holds it for the moment between its last look at the file and the cut; who holds it for so long only
-    /// keeps evidence from being written, and is not waited for: one write at the file's end needs no lock.
+    /// Takes the lock that keeps the keeper from emptying the file, and no other process from appending. False: it
+    /// cannot be had. The keeper holds it for the moment between its last look at the file and the cut; who holds it
+    /// for so long only keeps evidence from being written, and is not waited for: one write at the file's end needs no
+    /// lock.
     fn lock(&self) -> bool {
         for _ in 0..TRIES {
             match flock(&self.file, FlockOperation::NonBlockingLockShared) {
@@ -135,7 +136,8 @@ pub struct ClaimedCertificate {
 pub struct Attempt {
     /// Number of the line among all that the keeper took from the journal; 0 until then.
     pub id: u64,
-    /// The process whose word this is, as the keeper says; none in entries of earlier versions, and in a line of a journal.
+    /// The process whose word this is, as the keeper says; none in entries of earlier versions, and in a line of a
+    /// journal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// When the first of them came.

@@ -1,6 +1,6 @@
-//! HTTP server for agents: the published sets, over HTTP/1.1 and 1.0, plain or TLS. GET and HEAD of what an index in memory
-//! holds; everything else is refused, its body never read, and recorded as evidence. A request's path never reaches the
-//! file system.
+//! HTTP server for agents: the published sets, over HTTP/1.1 and 1.0, plain or TLS. GET and HEAD of what an index in
+//! memory holds; everything else is refused, its body never read, and recorded as evidence. A request's path never
+//! reaches the file system.
 //!
 //! Runs in the server, which may accept connections, read published sets and append to a journal. It cannot open a
 //! connection, write any other file, start a process or read a key.

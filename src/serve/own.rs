@@ -11,8 +11,8 @@ use super::{Server, metrics};
 use base::durable;
 use tlog::tiles;
 
-/// The answer for `/`, or a path below `/-/` that is in no published set, if there is one; to an agent with this name in its
-/// certificate, which is told of no feed but those of its channels.
+/// The answer for `/`, or a path below `/-/` that is in no published set, if there is one; to an agent with this name
+/// in its certificate, which is told of no feed but those of its channels.
 pub(crate) fn answer(service: &Server, path: &str, certificate: Option<&str>) -> Option<Response<Body>> {
     match path {
         "/" => index(service),

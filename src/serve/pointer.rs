@@ -1,7 +1,7 @@
-//! Pointer of a channel, or of the repository for TUF clients: the one small file by which agents see another set. It is the
-//! receipt (C2SP tlog-proof) of the entry of the import log that announced the switch: the entry names the set, the log's
-//! key has signed the head that the entry is under. Who can write to the state folder, but has not that key, can keep a set
-//! from agents, and can show them none that the relay has not published.
+//! Pointer of a channel, or of the repository for TUF clients: the one small file by which agents see another set. It
+//! is the receipt (C2SP tlog-proof) of the entry of the import log that announced the switch: the entry names the set,
+//! the log's key has signed the head that the entry is under. Who can write to the state folder, but has not that key,
+//! can keep a set from agents, and can show them none that the relay has not published.
 
 use std::path::Path;
 
@@ -56,7 +56,8 @@ pub struct Pointer {
 }
 
 impl Pointer {
-    /// Reads the pointer of `channel`; none where there is no file. Fault: it is not one that the log's key vouches for.
+    /// Reads the pointer of `channel`; none where there is no file. Fault: it is not one that the log's key vouches
+    /// for.
     pub fn read(path: &Path, channel: &str, verifier: &Verifier) -> Result<Option<Self>, Fault> {
         if !path.exists() {
             let former = path.with_file_name(FORMER);
@@ -85,10 +86,10 @@ impl Pointer {
         }
     }
 
-    /// True if the import log in `folder`, whose head is `newest`, says that this is what agents see: the switch that it announces
-    /// happened, or is under way, and there was no later one. An announced switch that was interrupted counts nothing: its
-    /// receipt can be made by whoever reads the log. Every entry since the pointer's own is read, and proven to be under the
-    /// head. Fault: the log is damaged, or older than the pointer.
+    /// True if the import log in `folder`, whose head is `newest`, says that this is what agents see: the switch that
+    /// it announces happened, or is under way, and there was no later one. An announced switch that was interrupted
+    /// counts nothing: its receipt can be made by whoever reads the log. Every entry since the pointer's own is read,
+    /// and proven to be under the head. Fault: the log is damaged, or older than the pointer.
     pub fn is_newest(&self, channel: &str, folder: &Path, newest: &Checkpoint) -> Result<bool, Fault> {
         let mut counts = true;
         let mut look = |number: u64, entry: &[u8]| {

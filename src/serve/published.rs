@@ -99,8 +99,8 @@ impl Published {
         Pointer::read(&self.pointer_path(channel), channel, self.log_key()?)
     }
 
-    /// The same, where the import log says that it is what agents see: for whoever shows it. Fault: it is not, or the log is an
-    /// older one than this process has seen.
+    /// The same, where the import log says that it is what agents see: for whoever shows it. Fault: it is not, or the
+    /// log is an older one than this process has seen.
     pub fn newest(&self, channel: &str) -> Result<Option<CurrentSet>, Fault> {
         let folder = self.import_log();
         let mut fault = Fault::damaged(

@@ -1,6 +1,7 @@
 //! Recognition of what came on a connection and was not answered: a head that never ended or cannot be read, another
-//! protocol, a request on a port where nothing is served or beyond the limits. In scope: the record of it, by what the bytes
-//! show (method, name, server name of TLS). Reads leniently, since whom the bytes were meant for might; decides nothing.
+//! protocol, a request on a port where nothing is served or beyond the limits. In scope: the record of it, by what the
+//! bytes show (method, name, server name of TLS). Reads leniently, since whom the bytes were meant for might; decides
+//! nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -56,8 +57,8 @@ impl Ending {
     }
 }
 
-/// Recorder of what a connection left unanswered: when the connection ends, in whatever way, it records the request that was
-/// refused, or else what was not answered.
+/// Recorder of what a connection left unanswered: when the connection ends, in whatever way, it records the request
+/// that was refused, or else what was not answered.
 pub(crate) struct UnansweredRecorder<'a> {
     pub service: &'a Server,
     pub peer: &'a Peer,
@@ -204,7 +205,8 @@ struct Head {
 }
 
 impl Head {
-    /// Reads what is there: lines that are no headers are left out, and characters that no header may have are replaced.
+    /// Reads what is there: lines that are no headers are left out, and characters that no header may have are
+    /// replaced.
     fn read(first: &[u8]) -> Self {
         let first = head_end(first).and_then(|end| first.get(..end)).unwrap_or(first);
         let mut lines = first.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);

@@ -107,7 +107,8 @@ pub fn is_own(name: &str, place: &LocalNames) -> bool {
         || place.names.iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
-/// Path with one slash where several stand: stock clients join a base that ends in a slash with a path that begins with one.
+/// Path with one slash where several stand: stock clients join a base that ends in a slash with a path that begins with
+/// one.
 pub(crate) fn single_slashes(path: Cow<'_, str>) -> Cow<'_, str> {
     if !path.contains("//") {
         return path;

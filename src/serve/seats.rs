@@ -1,7 +1,7 @@
-//! Seats of a server: connections that it holds at a time, by holder. Whoever comes gets a seat while one can be given up:
-//! where the holder has as many as one may have, its connection that was idle longest ends; where all seats are taken, one
-//! of the holder with the most, which may be in use if that holder has more than the newcomer would have. So idle
-//! connections keep nobody out, and no holder takes a seat of another that has fewer.
+//! Seats of a server: connections that it holds at a time, by holder. Whoever comes gets a seat while one can be given
+//! up: where the holder has as many as one may have, its connection that was idle longest ends; where all seats are
+//! taken, one of the holder with the most, which may be in use if that holder has more than the newcomer would have. So
+//! idle connections keep nobody out, and no holder takes a seat of another that has fewer.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -31,10 +31,12 @@ pub struct Set {
     pub releases: Vec<SetMember>,
     /// The files, sorted by path.
     pub files: Vec<SetFile>,
-    /// Last modification of each path that was served once; of sets of earlier versions, which remembered them one by one.
+    /// Last modification of each path that was served once; of sets of earlier versions, which remembered them one by
+    /// one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub gone: BTreeMap<String, Timestamp>,
-    /// Latest modification of all that was served once and is no longer; none before anything left. What comes is later.
+    /// Latest modification of all that was served once and is no longer; none before anything left. What comes is
+    /// later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_gone: Option<Timestamp>,
 }

@@ -27,8 +27,8 @@ pub struct Settings {
     pub tls_key: Option<PathBuf>,
     /// Certificates of the authorities that issue agents' certificates, in PEM.
     pub client_authorities: Option<PathBuf>,
-    /// Revocation lists of those authorities in PEM: the name of a file in the state's `tls` folder. It is read again when
-    /// it changes, while the server runs; a certificate on it, or of an authority without a list, is turned away.
+    /// Revocation lists of those authorities in PEM: the name of a file in the state's `tls` folder. It is read again
+    /// when it changes, while the server runs; a certificate on it, or of an authority without a list, is turned away.
     pub client_revocations: Option<String>,
     /// True: an agent without a certificate is turned away. Default false.
     pub client_certificate_required: bool,

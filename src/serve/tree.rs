@@ -22,8 +22,8 @@ pub const FORMAT: &str = "gaprelay-tuf/1";
 pub struct Tree {
     /// Always `gaprelay-tuf/1`.
     pub format: String,
-    /// Number of the tree: entries of the import log when it was made, so that it only rises. Timestamp and snapshot have it
-    /// as their version, unless targets were taken out since, which changes no metadata.
+    /// Number of the tree: entries of the import log when it was made, so that it only rises. Timestamp and snapshot
+    /// have it as their version, unless targets were taken out since, which changes no metadata.
     pub version: u64,
     /// When it was made.
     pub made: Timestamp,
@@ -62,7 +62,8 @@ pub struct TreeFile {
     pub sha256: Digest,
     /// Place of the bytes.
     pub place: BytesPlace,
-    /// Release that the target is of, as FEED/VERSION; none for what the relay says itself, and in trees of earlier versions.
+    /// Release that the target is of, as FEED/VERSION; none for what the relay says itself, and in trees of earlier
+    /// versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
 }

@@ -1,5 +1,6 @@
-//! Connections on which nothing is served: those that come to a tripwire, where whoever knocks looks for a vendor, a proxy
-//! or a server that this relay is not; and those for which no seat is free. What comes first is looked at and recorded.
+//! Connections on which nothing is served: those that come to a tripwire, where whoever knocks looks for a vendor, a
+//! proxy or a server that this relay is not; and those for which no seat is free. What comes first is looked at and
+//! recorded.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-//! Diagnostics of the services, by `tracing`, on standard error: plain lines, with a priority for each where the journal
-//! reads them (`sd-daemon`(3)), or JSON. No text of others reaches it unescaped; what a command says to a person is not
-//! here, and evidence is in the logs.
+//! Diagnostics of the services, by `tracing`, on standard error: plain lines, with a priority for each where the
+//! journal reads them (`sd-daemon`(3)), or JSON. No text of others reaches it unescaped; what a command says to a
+//! person is not here, and evidence is in the logs.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
@@ -105,7 +105,8 @@ pub fn start(args: LogArgs) {
     drop(started);
 }
 
-/// Priority of a line for the journal, if standard error leads there (`JOURNAL_STREAM` in `systemd.exec`(5)); else nothing.
+/// Priority of a line for the journal, if standard error leads there (`JOURNAL_STREAM` in `systemd.exec`(5)); else
+/// nothing.
 pub fn priority(level: Level) -> &'static str {
     if !is_journal() {
         return "";

@@ -45,8 +45,8 @@ pub fn visible(command: &Command) -> Vec<(String, &Command)> {
     found
 }
 
-/// Visible commands of `C` without an example, examples of another command or of none, and examples that `C` does not take
-/// as they are typed; for tests.
+/// Visible commands of `C` without an example, examples of another command or of none, and examples that `C` does not
+/// take as they are typed; for tests.
 pub fn faults<C: CommandFactory>(program: &str, examples: &[CommandExample]) -> Vec<String> {
     let command = C::command();
     let commands = visible(&command);

@@ -51,7 +51,8 @@ pub fn overview<C: CommandFactory>(name: &str, groups: &[Group]) -> String {
     text
 }
 
-/// Visible commands of `C` that stand in no group, or in more than one; and names in groups that are no visible command.
+/// Visible commands of `C` that stand in no group, or in more than one; and names in groups that are no visible
+/// command.
 pub fn ungrouped<C: CommandFactory>(groups: &[Group]) -> Vec<String> {
     let command = C::command();
     let visible: Vec<&str> =

@@ -1,5 +1,5 @@
-//! Terminal output: messages with the next step on a line of their own, tables, JSON documents, help, the manual, man pages,
-//! and the diagnostics of the services.
+//! Terminal output: messages with the next step on a line of their own, tables, JSON documents, help, the manual, man
+//! pages, and the diagnostics of the services.
 //!
 //! Runs in every process of both programs, and writes to standard output and standard error; only man pages are files.
 
@@ -76,8 +76,8 @@ pub fn hint(text: impl Display) {
     let _ = writeln!(std::io::stderr(), "  next: {text}");
 }
 
-/// Writes a line of result to standard output. The program ends where that fails: with 0 where the reader has closed the
-/// pipe, who has seen enough; else with 1, since a result that nobody got must not pass for one.
+/// Writes a line of result to standard output. The program ends where that fails: with 0 where the reader has closed
+/// the pipe, who has seen enough; else with 1, since a result that nobody got must not pass for one.
 pub fn say(text: impl Display) {
     match writeln!(std::io::stdout(), "{text}") {
         Ok(()) => {}

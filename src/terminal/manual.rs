@@ -1,5 +1,5 @@
-//! Pages of the manual: one for each role's work, and what all of them need. They are in the program, since a closed network
-//! has no browser to the internet.
+//! Pages of the manual: one for each role's work, and what all of them need. They are in the program, since a closed
+//! network has no browser to the internet.
 
 use std::path::Path;
 

@@ -43,7 +43,8 @@ pub enum Offline {
     },
 }
 
-/// Gives the help asked for of the command line `C`, whose binary has this name and whose commands stand in these groups.
+/// Gives the help asked for of the command line `C`, whose binary has this name and whose commands stand in these
+/// groups.
 pub fn run<C: CommandFactory>(offline: &Offline, name: &str, groups: &[Group]) -> Result<Ended, Error> {
     match offline {
         Offline::Help { topic } => help::show::<C>(topic.as_deref(), name, groups),

@@ -1,7 +1,7 @@
 //! Lines that other processes of ours write to standard error, on their way to ours. A worker or service reads what
 //! strangers made, and may have been taken over: it never holds the operator's terminal, only a pipe to a process that
-//! does. In scope: that no line does anything to a terminal, is taken for another's, or drowns the others. Out of scope:
-//! what is true of it.
+//! does. In scope: that no line does anything to a terminal, is taken for another's, or drowns the others. Out of
+//! scope: what is true of it.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -147,8 +147,8 @@ fn labelled(name: &str, line: &str) -> String {
     format!("gaprelay: {name}: {}", words(name, line))
 }
 
-/// Words of a plain line, without the names of the program and of the service, which a supervisor below this one may have
-/// put into it.
+/// Words of a plain line, without the names of the program and of the service, which a supervisor below this one may
+/// have put into it.
 fn words<'a>(name: &str, line: &'a str) -> &'a str {
     let words = line.strip_prefix("gaprelay: ").unwrap_or(line).trim_start();
     words.strip_prefix(name).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(words)

@@ -1,5 +1,5 @@
-//! Checks a log from its bytes alone, in one pass: every entry is hashed again, the tree rebuilt, and the root compared with
-//! the signed head. Then every file below `tile/` is what follows from the entries, or what a cut leaves behind
+//! Checks a log from its bytes alone, in one pass: every entry is hashed again, the tree rebuilt, and the root compared
+//! with the signed head. Then every file below `tile/` is what follows from the entries, or what a cut leaves behind
 //! (module `files`): agents, witnesses and auditors read those.
 
 use std::path::{Path, PathBuf};

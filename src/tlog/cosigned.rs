@@ -73,8 +73,8 @@ pub fn damaged(folder: &Path, verifier: &Verifier) -> Result<Vec<String>, Fault>
     Ok(damaged)
 }
 
-/// Judges a cosigned head that was handed in: a note, or an `add-checkpoint` body with the answer behind it.
-/// `latest`: the latest time that is believed of a witness. Gives what is kept once it counts, and the names that are new.
+/// Judges a cosigned head that was handed in: a note, or an `add-checkpoint` body with the answer behind it. `latest`:
+/// the latest time that is believed of a witness. Gives what is kept once it counts, and the names that are new.
 pub fn judge(
     folder: &Path,
     verifier: &Verifier,

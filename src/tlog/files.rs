@@ -1,6 +1,6 @@
 //! Files below `tile/` of a log whose entries were proven: each is one that a log of this size has, with the bytes that
-//! follow from the entries, or one that a cut append leaves behind. Names are listed folder by folder, nothing is kept but
-//! what is found.
+//! follow from the entries, or one that a cut append leaves behind. Names are listed folder by folder, nothing is kept
+//! but what is found.
 //!
 //! ```text
 //! up to the head's size     full tiles and bundles, and the partial ones at the edge     must be there
@@ -117,8 +117,8 @@ impl<'a> StoredFiles<'a> {
         Ok(None)
     }
 
-    /// True if a partial tile at the edge is missing, and a wider one is there: an append removes the former one only when
-    /// its own head is in force.
+    /// True if a partial tile at the edge is missing, and a wider one is there: an append removes the former one only
+    /// when its own head is in force.
     fn is_overtaken(&self, finding: &FileFinding) -> bool {
         let FileFault::Missing(Place { level: Some(level), index, width }) = finding.fault else { return false };
         wider(&|width| self.folder.join(tiles::tile_path(level, index, width)), width).is_some()
@@ -215,8 +215,8 @@ impl<'a> StoredFiles<'a> {
         }
     }
 
-    /// True if a file holds what the log that ends with `end` has at this place, whether or not it is needed. One that an
-    /// append beside us has removed holds nothing wrong.
+    /// True if a file holds what the log that ends with `end` has at this place, whether or not it is needed. One that
+    /// an append beside us has removed holds nothing wrong.
     fn is_beginning(&self, place: Place, end: &Edge) -> Result<bool, Fault> {
         let path = self.folder.join(place.path());
         let stored = match durable::read(&path, LONGEST) {
@@ -244,8 +244,8 @@ impl<'a> StoredFiles<'a> {
         Ok(right.is_some_and(|hashes| hashes.as_flattened() == stored))
     }
 
-    /// Reads the entries that go on where the head ends, as a cut append leaves them: gives the edge that ends with them.
-    /// They are those that the log's key announced, or the append was cut before all of them were there.
+    /// Reads the entries that go on where the head ends, as a cut append leaves them: gives the edge that ends with
+    /// them. They are those that the log's key announced, or the append was cut before all of them were there.
     fn unpromised(&self) -> Result<Result<Edge, LogFinding>, Fault> {
         let end = match self.beyond_head()? {
             Ok(end) if end.size() > self.edge.size() => end,

@@ -3,8 +3,8 @@
 //! cosigned and pending heads, and hash tiles anew.
 //!
 //! In scope: keys and notes, the tree and its tiles, proofs and receipts for outsiders, cosignatures of witnesses and
-//! their quorum, and checking a log from its bytes alone. Out of scope: what an entry says (an entry is bytes here), and
-//! the order in which a log is written.
+//! their quorum, and checking a log from its bytes alone. Out of scope: what an entry says (an entry is bytes here),
+//! and the order in which a log is written.
 
 #![forbid(unsafe_code)]
 

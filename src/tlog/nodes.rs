@@ -25,8 +25,8 @@ impl<'a> Nodes<'a> {
         Self { folder, size, from_entries: false, read: RefCell::default() }
     }
 
-    /// The same nodes from nothing but entries: for where stored tiles gave what the signed head does not fit. Slow, for
-    /// entries are read.
+    /// The same nodes from nothing but entries: for where stored tiles gave what the signed head does not fit. Slow,
+    /// for entries are read.
     pub fn of_entries(folder: &'a Path, size: u64) -> Self {
         Self { from_entries: true, ..Self::new(folder, size) }
     }

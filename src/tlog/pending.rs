@@ -1,5 +1,6 @@
-//! The head that an append is about to sign, signed itself and written before the entries are: so entries beyond the signed
-//! head are known to be the keeper's own. Whoever can write to the log's folder and has no key cannot have entries promised.
+//! The head that an append is about to sign, signed itself and written before the entries are: so entries beyond the
+//! signed head are known to be the keeper's own. Whoever can write to the log's folder and has no key cannot have
+//! entries promised.
 //!
 //! ```text
 //! gaprelay-pending/1

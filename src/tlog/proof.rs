@@ -96,8 +96,8 @@ pub fn includes(leaf: Hash, index: u64, size: u64, proof: &[Hash], root: &Hash) 
     last == 0 && hash == *root
 }
 
-/// Root over the first `index` entries, by a proof that [`includes`] entry `index` of a tree of this size: its hashes on the left
-/// are those of the whole subtrees that the first `index` entries fall into, the smallest first.
+/// Root over the first `index` entries, by a proof that [`includes`] entry `index` of a tree of this size: its hashes
+/// on the left are those of the whole subtrees that the first `index` entries fall into, the smallest first.
 pub fn root_before(index: u64, size: u64, proof: &[Hash]) -> Hash {
     let (mut number, mut last, mut root) = (index, size.saturating_sub(1), None);
     for sibling in proof {

@@ -1,5 +1,6 @@
-//! Makes anew what follows from a log's entries: hash tiles that are missing or were changed. Files that do not belong to the
-//! log are removed. Entries, checkpoint and key are never touched: where those are not what they were, nothing is done.
+//! Makes anew what follows from a log's entries: hash tiles that are missing or were changed. Files that do not belong
+//! to the log are removed. Entries, checkpoint and key are never touched: where those are not what they were, nothing
+//! is done.
 
 use std::path::{Path, PathBuf};
 
@@ -24,8 +25,8 @@ pub struct RebuiltTiles {
 
 /// Makes the hash tiles of the log in `folder` anew, durably. Only the holder of the state's lock may.
 ///
-/// Stopping is safe: each file is replaced by the one that follows from the entries, which were proven before, and the next
-/// run goes on. Fault: entries, checkpoint or key are not as promised; nothing was changed then.
+/// Stopping is safe: each file is replaced by the one that follows from the entries, which were proven before, and the
+/// next run goes on. Fault: entries, checkpoint or key are not as promised; nothing was changed then.
 pub fn rebuild(folder: &Path, verifier: &Verifier) -> Result<RebuiltTiles, Fault> {
     let damaged = |detail: String| Fault::damaged(folder.to_string_lossy(), detail);
     let (mut written, mut removed, mut before) = (Vec::new(), Vec::new(), Vec::new());

@@ -6,8 +6,9 @@
 //!   …the document
 //! ```
 //!
-//! What is signed is a note of three lines: the document's format, the log's origin, and the SHA-256 of the document's bytes
-//! without the line of the signature. No checkpoint begins with a format's name, so that neither passes for the other.
+//! What is signed is a note of three lines: the document's format, the log's origin, and the SHA-256 of the document's
+//! bytes without the line of the signature. No checkpoint begins with a format's name, so that neither passes for the
+//! other.
 
 use base::Digest;
 

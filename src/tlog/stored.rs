@@ -21,8 +21,8 @@ pub fn read_head(folder: &Path, verifier: &Verifier) -> Result<(Checkpoint, Stri
     verifier.head(&note).map(|head| (head, note)).ok_or_else(damaged)
 }
 
-/// Gives the entries of one bundle of a log of `size`, with the number of the first, to `look`. Fault: the bundle is not
-/// what was written.
+/// Gives the entries of one bundle of a log of `size`, with the number of the first, to `look`. Fault: the bundle is
+/// not what was written.
 pub fn in_bundle<T>(
     folder: &Path,
     size: u64,
@@ -54,8 +54,8 @@ pub fn find_bundle(folder: &Path, index: u64, width: usize) -> Result<(usize, Ve
     Ok((found, durable::read(&of(found), LONGEST)?))
 }
 
-/// Width of a newer tile or bundle in place of one of `width` entries, which a growing log has replaced: a reader beside
-/// the keeper may ask late.
+/// Width of a newer tile or bundle in place of one of `width` entries, which a growing log has replaced: a reader
+/// beside the keeper may ask late.
 pub fn wider(path: &dyn Fn(usize) -> PathBuf, width: usize) -> Option<usize> {
     if width < WIDTH && path(WIDTH).exists() {
         return Some(WIDTH);

@@ -1,5 +1,5 @@
-//! Entries behind a head that is known, proven to be those of the signed head: who kept a head need not read the log from
-//! its beginning to know what was added.
+//! Entries behind a head that is known, proven to be those of the signed head: who kept a head need not read the log
+//! from its beginning to know what was added.
 
 use std::path::Path;
 
@@ -10,8 +10,8 @@ use crate::note::Checkpoint;
 use crate::stored::in_bundle;
 use crate::tree::{self, Edge, Hash, WIDTH};
 
-/// Passes each entry from `known.size` on up to the end of `head` to `take`, with its number. What `take` was given counts
-/// only once this returns: then the log had the head `known`, and these entries made it grow to `head`.
+/// Passes each entry from `known.size` on up to the end of `head` to `take`, with its number. What `take` was given
+/// counts only once this returns: then the log had the head `known`, and these entries made it grow to `head`.
 ///
 /// Fault: the log is shorter than `known`, or another, or an entry is not what was written.
 pub fn each_after(

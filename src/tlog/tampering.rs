@@ -111,7 +111,8 @@ impl Tampered {
         check(&self.folder(), &self.verifier(), |_, _, _| {}).unwrap()
     }
 
-    /// Holds that what was done is found; it is mended if it `follows` from entries, head and key, and else nothing is changed.
+    /// Holds that what was done is found; it is mended if it `follows` from entries, head and key, and else nothing is
+    /// changed.
     pub(crate) fn expect(&self, follows: bool, what: &str) {
         let (finding, before) = (self.finding(), self.tree());
         assert!(!matches!(finding, LogFinding::Whole { .. }), "not found: {what}");

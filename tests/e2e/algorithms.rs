@@ -88,7 +88,8 @@ fn a_feed_can_ask_for_a_second_signature_of_another_algorithm() {
     assert_eq!(shown["parts"][0]["release"], "auto/1");
 }
 
-/// An ML-DSA signature counts towards no threshold: one person with two keys is one. Officers and root keys are minisign's.
+/// An ML-DSA signature counts towards no threshold: one person with two keys is one. Officers and root keys are
+/// minisign's.
 #[test]
 fn it_stands_beside_the_thresholds_and_never_for_them() {
     let (world, ring, secret) = world();

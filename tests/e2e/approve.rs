@@ -162,7 +162,8 @@ fn a_withdrawal_goes_in_between_the_bundles_of_an_import() {
     assert_eq!(published(&world, "c"), ["auto/3"]);
 }
 
-/// Nothing to keep: agents would lose all of the feed, so that as many officers as for suppressing content say so first.
+/// Nothing to keep: agents would lose all of the feed, so that as many officers as for suppressing content say so
+/// first.
 #[test]
 fn an_empty_release_waits_for_more_officers() {
     let world = World::new();
@@ -258,8 +259,8 @@ fn damage_is_named_and_serving_goes_on() {
     world.import(&folder).expect(0);
 }
 
-/// Going back to older content is a statement of its own: with an incident, an end, and as many officers as content that
-/// suppresses needs. A flag does not do it, nor an approval of the usual kind.
+/// Going back to older content is a statement of its own: with an incident, an end, and as many officers as content
+/// that suppresses needs. A flag does not do it, nor an approval of the usual kind.
 #[test]
 fn going_back_needs_a_downgrade_ticket() {
     let world = World::new();
@@ -388,8 +389,8 @@ fn an_id_of_another_feed_is_in_what_is_signed() {
     world.fsck();
 }
 
-/// The feed that had an id first in what is published keeps it without a question, whoever copies it; who copied it is asked
-/// about each change of it.
+/// The feed that had an id first in what is published keeps it without a question, whoever copies it; who copied it is
+/// asked about each change of it.
 #[test]
 fn who_had_an_id_first_is_not_asked() {
     let world = World::new();

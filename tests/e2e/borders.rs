@@ -1,6 +1,6 @@
-//! The chain of types from a medium to a release, tried from outside, as another crate would: none of its types can be made
-//! but by its station, and what stores a release takes the last one and nothing else. Each case is compiled; the compiler
-//! must refuse it for the reason that is named.
+//! The chain of types from a medium to a release, tried from outside, as another crate would: none of its types can be
+//! made but by its station, and what stores a release takes the last one and nothing else. Each case is compiled; the
+//! compiler must refuse it for the reason that is named.
 
 use std::fs;
 use std::path::{Path, PathBuf};

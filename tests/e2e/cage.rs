@@ -168,8 +168,8 @@ fn until_tested(up: &Daemon, more: usize) {
     });
 }
 
-/// A local account that fills a disk, or a fault of the disk, must not end what is served: that nothing could be tested or
-/// recorded is no finding.
+/// A local account that fills a disk, or a fault of the disk, must not end what is served: that nothing could be tested
+/// or recorded is no finding.
 #[test]
 fn a_self_test_that_cannot_be_recorded_stops_nothing() {
     let first = |folder: &std::path::Path| {
@@ -203,7 +203,8 @@ fn a_self_test_that_cannot_be_recorded_stops_nothing() {
     }
 }
 
-/// A local account that takes every process number, or every descriptor of the system, keeps `up` from starting anything.
+/// A local account that takes every process number, or every descriptor of the system, keeps `up` from starting
+/// anything.
 #[test]
 fn what_cannot_be_started_is_tried_again() {
     let world = World::new();

@@ -168,7 +168,8 @@ fn a_denied_officer_does_not_turn_the_clock_back() {
     world.import(&world.bundle("feed", 3, ONE)).expect(1);
 }
 
-/// Two officers say within a day what time it is: an order of one that was left over answers no second one of a later day.
+/// Two officers say within a day what time it is: an order of one that was left over answers no second one of a later
+/// day.
 #[test]
 fn an_old_order_turns_no_clock_back() {
     if !has("faketime") {
@@ -195,8 +196,8 @@ fn an_old_order_turns_no_clock_back() {
     assert!(turned["directives"][0]["clock"].is_string(), "{turned}");
 }
 
-/// An officer of one feed says a time that is ahead of the relay's clock, within what is let pass: imports go on, and by a replay
-/// of the log as well.
+/// An officer of one feed says a time that is ahead of the relay's clock, within what is let pass: imports go on, and
+/// by a replay of the log as well.
 #[test]
 fn no_officer_sets_a_time_ahead_of_the_clock() {
     let world = World::new();
@@ -233,8 +234,8 @@ fn no_two_officers_turn_the_clock_back_to_a_time_ahead_of_it() {
     at(&world, &when, &["import", "--operator", "operator", third.to_str().unwrap()]).expect(0);
 }
 
-/// A clock that is far ahead is believed by an officer's word on the time, and by no other order: what is handed in beside one
-/// is judged by the same clock, and nothing is imported.
+/// A clock that is far ahead is believed by an officer's word on the time, and by no other order: what is handed in
+/// beside one is judged by the same clock, and nothing is imported.
 #[test]
 fn no_other_order_confirms_a_clock() {
     if !has("faketime") {

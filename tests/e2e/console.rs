@@ -287,8 +287,8 @@ fn a_mounted_medium_is_offered() {
     terminal.wait("ended with 0");
 }
 
-/// A service that was started by hand reads what strangers made: taken over, it can neither write to the terminal nor read
-/// what is typed there.
+/// A service that was started by hand reads what strangers made: taken over, it can neither write to the terminal nor
+/// read what is typed there.
 #[test]
 fn no_service_that_is_started_by_hand_holds_the_terminal() {
     if !is_there() {

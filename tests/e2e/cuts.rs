@@ -110,7 +110,8 @@ fn a_new_keyring_cut_anywhere_is_the_old_or_the_new_one() {
     assert_eq!(world.relay(&["status", "--json"]).expect(0).json()["keyring"], 2);
 }
 
-/// A disk that loses the trust state in the moment of the cut: after the repair every intent has an outcome all the same.
+/// A disk that loses the trust state in the moment of the cut: after the repair every intent has an outcome all the
+/// same.
 #[test]
 fn a_new_keyring_cut_anywhere_and_repaired_leaves_nothing_open() {
     let world = World::new();

@@ -24,8 +24,8 @@ fn deny(world: &World, officer: &str, key: &Key, denied: &Key) -> Ran {
     direct(world, officer, key, &["deny-key", &id(denied)])
 }
 
-/// A rogue officer denies all others: nobody lets anything pass any more once the rogue is denied in turn, and what is shown
-/// is withdrawn by each of them.
+/// A rogue officer denies all others: nobody lets anything pass any more once the rogue is denied in turn, and what is
+/// shown is withdrawn by each of them.
 #[test]
 fn one_officer_who_denies_all_others_ends_no_withdrawal() {
     let world = world();
@@ -179,8 +179,8 @@ fn an_id_that_begins_with_zero_is_named_in_both_forms() {
     assert!(ran["refused"][0]["detail"].as_str().unwrap().contains("leading zeros"), "{ran}");
 }
 
-/// Ways round a denial that was said once: what the key signed or waived before, the name of another officer, and the help of an
-/// officer of one feed.
+/// Ways round a denial that was said once: what the key signed or waived before, the name of another officer, and the
+/// help of an officer of one feed.
 #[test]
 fn there_is_no_way_round_a_denial_nor_to_a_second_one() {
     let (world, third) = world_of_three();

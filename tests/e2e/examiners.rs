@@ -1,5 +1,5 @@
-//! One examiner a bundle, and a fresh one for what an examiner has made: whatever content makes of one, it costs its own
-//! bundle.
+//! One examiner a bundle, and a fresh one for what an examiner has made: whatever content makes of one, it costs its
+//! own bundle.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -77,8 +77,8 @@ fn str_of(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// An examiner that crashes, does not answer, sends a malformed answer, stands still or answers without end fails its own
-/// bundle alone.
+/// An examiner that crashes, does not answer, sends a malformed answer, stands still or answers without end fails its
+/// own bundle alone.
 #[test]
 fn one_that_fails_costs_its_own_bundle() {
     for how in ["silent", "dies", "frames", "more", "stays", "drips"] {
@@ -110,8 +110,8 @@ fn one_leaves_nothing_to_the_next() {
     world.fsck();
 }
 
-/// Many files, each of which is read in far less time than one is given, and which together would keep the relay busy: a
-/// bundle has one budget, and one that uses it up costs itself alone.
+/// Many files, each of which is read in far less time than one is given, and which together would keep the relay busy:
+/// a bundle has one budget, and one that uses it up costs itself alone.
 #[test]
 fn a_bundle_that_takes_too_long_is_refused_whole() {
     let world = World::with_config(&format!("{STRIPS}\n[limits]\ninspection = \"500ms\"\n"));
@@ -194,8 +194,8 @@ fn no_service_outlives_its_supervisor() {
     until("nobody is left", || running(&world).is_empty());
 }
 
-/// What a worker writes to standard error reaches the operator as its words, printable, and so much of it; and no worker
-/// holds what may be the operator's terminal.
+/// What a worker writes to standard error reaches the operator as its words, printable, and so much of it; and no
+/// worker holds what may be the operator's terminal.
 #[test]
 fn no_worker_holds_the_terminal() {
     for role in ["reader", "examiner"] {

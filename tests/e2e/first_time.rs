@@ -1,5 +1,5 @@
-//! What agents get for the first time: nothing that is denied, nothing that a withdrawal uncovers, nothing that is compared with
-//! what nobody gets.
+//! What agents get for the first time: nothing that is denied, nothing that a withdrawal uncovers, nothing that is
+//! compared with what nobody gets.
 
 use std::fs;
 
@@ -25,8 +25,8 @@ fn bring_several(world: &World, versions: std::ops::RangeInclusive<u64>) {
     world.import(&stick).expect(0);
 }
 
-/// A stick brings several clean releases, of which only the newest is shown. When that is withdrawn, agents get what they had
-/// before, and none of those between.
+/// A stick brings several clean releases, of which only the newest is shown. When that is withdrawn, agents get what
+/// they had before, and none of those between.
 #[test]
 fn a_withdrawal_shows_nothing_for_the_first_time() {
     let world = World::new();

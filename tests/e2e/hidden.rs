@@ -1,5 +1,5 @@
-//! An agent that hides its attempts to send: in heads that never end or cannot be read, behind requests that are answered,
-//! among connections of its own; and one that keeps others out.
+//! An agent that hides its attempts to send: in heads that never end or cannot be read, behind requests that are
+//! answered, among connections of its own; and one that keeps others out.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddrV4, TcpListener, TcpStream};
@@ -63,8 +63,8 @@ fn client_hello(name: &str) -> Vec<u8> {
     [&[0x16, 3, 1][..], &sized(&message)].concat()
 }
 
-/// Heads that never end, that are cut or cannot be read, alone and behind a request that was answered: each is recorded as
-/// what its bytes show, and nothing else is.
+/// Heads that never end, that are cut or cannot be read, alone and behind a request that was answered: each is recorded
+/// as what its bytes show, and nothing else is.
 #[test]
 fn an_upload_that_is_no_whole_request_is_recorded_as_one() {
     let (world, _) = world("header_timeout = \"2s\"");

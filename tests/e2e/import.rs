@@ -160,8 +160,8 @@ fn a_thin_bundle_takes_what_is_held() {
     world.fsck();
 }
 
-/// What a thin bundle leaves out comes from its own feed's releases, or from feeds that all of its readers may read: never
-/// by digest from a feed that others may not see, nor from a release that officers refused.
+/// What a thin bundle leaves out comes from its own feed's releases, or from feeds that all of its readers may read:
+/// never by digest from a feed that others may not see, nor from a release that officers refused.
 #[test]
 fn a_thin_bundle_takes_nothing_that_its_readers_may_not_have() {
     let tls = "[serve]\ntls_certificate = \"a.pem\"\ntls_key = \"a.key\"\nclient_authorities = \"ca.pem\"";

@@ -1,5 +1,5 @@
-//! The journals of server and sinkhole and the slot of the pages, against processes that were taken over: what they wrote
-//! stays, what they say of others does not count, and they do not keep the keeper.
+//! The journals of server and sinkhole and the slot of the pages, against processes that were taken over: what they
+//! wrote stays, what they say of others does not count, and they do not keep the keeper.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write as _;
@@ -144,7 +144,8 @@ fn a_lock_that_is_held_alone_keeps_no_evidence_out() {
     assert_eq!(server.stop(), Some(0));
 }
 
-/// Whoever may open a file may hold a lock on it: other accounts, of the state's group too, can open none that is locked.
+/// Whoever may open a file may hold a lock on it: other accounts, of the state's group too, can open none that is
+/// locked.
 #[test]
 fn no_other_account_can_open_what_processes_lock() {
     let world = World::new();
@@ -278,8 +279,8 @@ fn a_taken_over_server_fills_no_disk_and_hides_nothing() {
     assert!(size_of(&world, "log/access") < (6 << 20) + (32 << 20));
 }
 
-/// Officers' pages that were taken over hand in as much as they can: what does not count fills no log, and what an officer
-/// signed counts, wherever it stands.
+/// Officers' pages that were taken over hand in as much as they can: what does not count fills no log, and what an
+/// officer signed counts, wherever it stands.
 #[test]
 fn taken_over_pages_fill_no_log_and_stop_no_officer() {
     let world = World::new();
@@ -389,8 +390,8 @@ fn a_self_test_counts_for_the_process_that_says_so() {
     assert_eq!((told.len(), &told[0]["by"]), (1, &"server".into()), "{told:?}");
 }
 
-/// A sinkhole that was taken over writes what only the server can know: nothing of it counts, each line is on record as forged
-/// under the sinkhole's name, and the server's evidence, its self-test and its budget are as they were.
+/// A sinkhole that was taken over writes what only the server can know: nothing of it counts, each line is on record as
+/// forged under the sinkhole's name, and the server's evidence, its self-test and its budget are as they were.
 #[test]
 fn a_taken_over_sinkhole_speaks_for_nobody_else() {
     let world = World::new();
@@ -403,8 +404,8 @@ fn a_taken_over_sinkhole_speaks_for_nobody_else() {
         (labels_by(&world, "sinkhole"), told_tests(&world)),
         (vec!["dns-foreign".into()], vec![("sinkhole".into(), 2)])
     );
-    // What it may not: a pull, a request with a certificate's name, the server's self-test and that of all, entries that the
-    // keeper makes, and any of it in the form of a look-up.
+    // What it may not: a pull, a request with a certificate's name, the server's self-test and that of all, entries
+    // that the keeper makes, and any of it in the form of a look-up.
     let named = line(1, "upload").replace("\"port\"", "\"certificate\":\"lab.example\",\"port\"");
     let dressed = look_up("10.0.0.9", "x").replace("\"port\"", "\"certificate\":\"lab.example\",\"port\"");
     let by_server = look_up("10.0.0.9", "y.example").replace("\"port\"", "\"by\":\"server\",\"port\"");
@@ -476,8 +477,8 @@ fn a_taken_over_server_speaks_for_nobody_else() {
     world.relay(&["log", "verify"]).expect(0);
 }
 
-/// Server and sinkhole shared one journal in an earlier version: what is left there is taken as what it is, without a step by
-/// anybody; from then on the sinkhole has its own.
+/// Server and sinkhole shared one journal in an earlier version: what is left there is taken as what it is, without a
+/// step by anybody; from then on the sinkhole has its own.
 #[test]
 fn a_journal_that_two_processes_shared_is_drained() {
     let world = World::new();

@@ -1,5 +1,5 @@
-//! What a compiler cannot say of the layout. Who may import whom is in each crate's manifest; here: which manifests may name
-//! whom, that no file is two rooms, that only the keeper's side appends to a log, and that nothing goes out.
+//! What a compiler cannot say of the layout. Who may import whom is in each crate's manifest; here: which manifests may
+//! name whom, that no file is two rooms, that only the keeper's side appends to a log, and that nothing goes out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -193,6 +193,22 @@ fn doc_comments_begin_with_what_a_reader_searches_for() {
         }
     }
     assert!(found.is_empty(), "{} of them:\n{}", found.len(), found.join("\n"));
+}
+
+/// Comments fit the width of the code, but for drawings and what cannot be broken: rustfmt leaves them as they are.
+#[test]
+fn comments_are_as_narrow_as_the_code() {
+    let mut found = Vec::new();
+    for path in ["src", "tests", "benches"].iter().flat_map(|folder| sources(&TOP.join(folder))) {
+        for (number, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
+            let text = line.trim_start();
+            let is_text = text.starts_with("//") && text.split(' ').count() > 3 && !text.contains("  ");
+            if is_text && line.chars().count() > 120 {
+                found.push(format!("{}:{}", path.display(), number + 1));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[test]

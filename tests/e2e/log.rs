@@ -169,8 +169,8 @@ fn an_append_that_was_cut_is_finished() {
     assert_eq!(names(tree(&folder)), names(after));
 }
 
-/// Every file of a log changed, then an append: it is refused and nothing is written, or what it signs is the log of before
-/// with one more entry, and every entry of before is where it was.
+/// Every file of a log changed, then an append: it is refused and nothing is written, or what it signs is the log of
+/// before with one more entry, and every entry of before is where it was.
 #[test]
 fn an_append_to_a_damaged_log_signs_nothing_wrong_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -226,7 +226,8 @@ fn an_append_to_a_damaged_log_signs_nothing_wrong_and_loses_nothing() {
     assert!(refused > 30 && appended > 30, "{refused} {appended}");
 }
 
-/// Entries beyond the signed head are promised where a cut append left them, and only as they go on where the head ends.
+/// Entries beyond the signed head are promised where a cut append left them, and only as they go on where the head
+/// ends.
 #[test]
 fn entries_without_a_head_that_do_not_go_on_are_not_promised() {
     let dir = tempfile::tempdir().unwrap();
@@ -314,8 +315,8 @@ fn an_append_cut_between_its_bundles_never_happened() {
     assert_eq!(tree(&folder), before);
 }
 
-/// Somebody who can write to the state folder, and has no key, adds an entry as a cut append would leave it: nothing signs
-/// it, and every command that looks says so.
+/// Somebody who can write to the state folder, and has no key, adds an entry as a cut append would leave it: nothing
+/// signs it, and every command that looks says so.
 #[test]
 fn entries_that_somebody_else_added_are_not_signed() {
     let world = World::new();
@@ -338,8 +339,8 @@ fn entries_that_somebody_else_added_are_not_signed() {
     world.relay(&["log", "verify"]).expect(0);
 }
 
-/// Hashes of a relay's logs that were changed: both commands that look say so and name the one that helps; it makes them
-/// anew, and programs of other people agree. Where an entry was changed it does nothing.
+/// Hashes of a relay's logs that were changed: both commands that look say so and name the one that helps; it makes
+/// them anew, and programs of other people agree. Where an entry was changed it does nothing.
 #[test]
 fn hashes_are_made_anew_from_the_entries() {
     let world = World::new();
@@ -477,8 +478,8 @@ fn the_command_names_the_damage() {
     assert!(ran.err.contains("entry 0:"), "{}", ran.err);
 }
 
-/// An access log that was swapped or cut takes no evidence, which would be gone with it; and it keeps no withdrawal from
-/// being followed, nor lets anything new be shown.
+/// An access log that was swapped or cut takes no evidence, which would be gone with it; and it keeps no withdrawal
+/// from being followed, nor lets anything new be shown.
 #[test]
 fn a_swapped_access_log_takes_no_evidence_and_stops_no_withdrawal() {
     let world = World::new();
@@ -546,7 +547,7 @@ fn a_journal_cut_at_every_byte_is_taken_in() {
         assert_eq!(fs::metadata(&path).unwrap().len(), 0);
     }
     let mut found = Vec::new();
-    gaprelay::log::writer::each_from(&folder, &read_vkey(&folder).unwrap(), 0, |_, entry| {
+    gaprelay::log::reading::each_from(&folder, &read_vkey(&folder).unwrap(), 0, |_, entry| {
         if let Event::Attempt(attempt) = entry.event {
             found.push(attempt.label);
         }

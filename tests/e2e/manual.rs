@@ -372,7 +372,8 @@ fn both_programs_show_the_manual() {
     }
 }
 
-/// `kinds` of both programs lists the kinds of the schema, in its order, each with names, a line of a file and an engine.
+/// `kinds` of both programs lists the kinds of the schema, in its order, each with names, a line of a file and an
+/// engine.
 #[test]
 fn both_programs_list_the_kinds() {
     let schema: Value = serde_json::from_slice(&fs::read(TOP.join("schemas/kinds.json")).unwrap()).unwrap();

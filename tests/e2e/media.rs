@@ -105,8 +105,8 @@ fn a_writable_mount_is_refused_unless_the_site_says_why() {
     assert_eq!(read["unchanged"], true, "{read}");
 }
 
-/// A second import of a stick waits until the first has set back what it found: it takes the first's setting not for the
-/// disk's own, and goes not on reading a disk that the first has made writable again.
+/// A second import of a stick waits until the first has set back what it found: it takes the first's setting not for
+/// the disk's own, and goes not on reading a disk that the first has made writable again.
 #[test]
 fn a_second_import_of_a_stick_waits_for_the_first() {
     use rustix::fs::{FlockOperation, flock};
@@ -222,7 +222,8 @@ fn what_is_mounted_below_the_medium_is_not_read() {
     good(&stick.join("own"), &world.custodian, "auto", 1, ONE);
     good(&elsewhere, &world.custodian, "auto", 2, OTHER);
     fs::create_dir(stick.join("over")).unwrap();
-    // A folder over a folder, of the same file system, which the device's number does not show; and a file over a payload.
+    // A folder over a folder, of the same file system, which the device's number does not show; and a file over a
+    // payload.
     good(&stick.join("file"), &world.custodian, "feed", 1, ONE);
     let mount = format!(
         "mount --make-rprivate / && mount --bind {elsewhere} {stick}/over && mount --bind {stick}/file/payload.tar.gz {stick}/file/payload.tar.gz",

@@ -1,5 +1,5 @@
-//! A state folder that the version before made: it is brought to the present format, in one step that may be cut anywhere,
-//! and says what it said before.
+//! A state folder that the version before made: it is brought to the present format, in one step that may be cut
+//! anywhere, and says what it said before.
 
 use std::fs;
 use std::path::Path;
@@ -154,7 +154,8 @@ fn what_was_changed_before_the_migration_is_found() {
     }
 }
 
-/// Whoever changes a release's record before the migration is found wherever the log or the signed manifest says otherwise.
+/// Whoever changes a release's record before the migration is found wherever the log or the signed manifest says
+/// otherwise.
 #[test]
 fn a_release_that_was_changed_before_the_migration_is_found() {
     let rows: &[(&str, &dyn Fn(&mut Value))] = &[

@@ -50,7 +50,8 @@ fn a_feed_does_not_replace_what_another_shows() {
     world.fsck();
 }
 
-/// A list whose name says that it is about a file: another feed brings that file, and its digest would take the list's place.
+/// A list whose name says that it is about a file: another feed brings that file, and its digest would take the list's
+/// place.
 #[test]
 fn a_feed_takes_no_list_away_by_bringing_the_file_of_its_name() {
     let world = world("feeds = [\"feed\", \"auto\"]");
@@ -83,7 +84,8 @@ fn a_feed_signs_no_database_of_another() {
     assert_eq!(server.get("/c/site-7.cvd.sign", "").body, ours);
 }
 
-/// Digests that the relay puts beside a file are those of the file that is shown, and the list of all files is the relay's own.
+/// Digests that the relay puts beside a file are those of the file that is shown, and the list of all files is the
+/// relay's own.
 #[test]
 fn the_relays_digests_are_of_what_is_shown() {
     let world = world("feeds = [\"feed\", \"auto\"]");
@@ -158,8 +160,8 @@ fn a_name_is_free_again_once_its_owner_is_refused_or_denied() {
     assert_eq!(clashes(&world, "feed/3"), Vec::<String>::new());
 }
 
-/// Two feeds that were put into one channel only now: what is shown keeps its names, the newcomer comes without them, which is
-/// told, and nothing waits for it.
+/// Two feeds that were put into one channel only now: what is shown keeps its names, the newcomer comes without them,
+/// which is told, and nothing waits for it.
 #[test]
 fn what_is_shown_keeps_its_names_when_feeds_are_put_together() {
     let world = world("feeds = [\"auto\"]\n[[channel]]\nname = \"d\"\nfeeds = [\"feed\"]");

@@ -225,8 +225,8 @@ fn pymerkle_agrees() {
     assert!(check(&other.state().join("log/import/checkpoint")).err.contains("not those that were kept"));
 }
 
-/// An access log that was replaced whole, by one of another name with a key of its own: the import log says whose head it
-/// has on record.
+/// An access log that was replaced whole, by one of another name with a key of its own: the import log says whose head
+/// it has on record.
 #[test]
 fn an_access_log_of_another_name_is_found() {
     let world = World::new();

@@ -108,8 +108,8 @@ fn suricata_update_comes_by_tls() {
     assert!(told.contains("total: 1"), "{told}");
 }
 
-/// The script of the manual's page `agents`, as it stands there but for its first line: it takes what is good, and finds
-/// each change on the way.
+/// The script of the manual's page `agents`, as it stands there but for its first line: it takes what is good, and
+/// finds each change on the way.
 #[test]
 fn the_script_checks_a_channel_end_to_end() {
     if !has("minisign") || !has("curl") {

@@ -307,7 +307,8 @@ fn a_directive_is_handed_in_where_the_keys_are_shown() {
     world.fsck();
 }
 
-/// Pages that are started on the socket of others end, and leave it theirs; a socket that nobody listens on is replaced.
+/// Pages that are started on the socket of others end, and leave it theirs; a socket that nobody listens on is
+/// replaced.
 #[test]
 fn pages_do_not_take_the_socket_of_others() {
     let world = World::new();

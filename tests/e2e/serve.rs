@@ -415,7 +415,8 @@ fn limits_hold_and_a_stop_lets_downloads_finish() {
     let list: Vec<u8> = digests(200_000);
     world.publish("feed", 1, &[("l.txt", &list, "sha256-list")]);
     let server = Server::start(&world, "serve");
-    // A slow head is closed; so is the oldest of an agent's connections without a request under way when a fourth comes.
+    // A slow head is closed; so is the oldest of an agent's connections without a request under way when a fourth
+    // comes.
     let mut held: Vec<TcpStream> = (0..3).map(|_| server.connect()).collect();
     for stream in &mut held {
         stream.write_all(b"GET /c/l").unwrap();
@@ -454,8 +455,8 @@ fn connect_from(server: &Server, host: u8) -> TcpStream {
     stream
 }
 
-/// Addresses that take all connections, idle or in the middle of downloads that they do not take, keep no other from its
-/// updates, and end no download of one that has fewer.
+/// Addresses that take all connections, idle or in the middle of downloads that they do not take, keep no other from
+/// its updates, and end no download of one that has fewer.
 #[test]
 fn some_agents_keep_no_other_from_its_updates() {
     let config = CONFIG.replace(
@@ -524,7 +525,8 @@ fn up_settles_and_serves_and_starts_the_server_again() {
     until("the server has ended as well", || TcpStream::connect(&killed.address).is_err());
 }
 
-/// A state has one supervisor, and an address one program: whoever comes second says so and ends, and takes nothing away.
+/// A state has one supervisor, and an address one program: whoever comes second says so and ends, and takes nothing
+/// away.
 #[test]
 fn a_second_up_and_one_that_cannot_bind_end() {
     let world = World::new();
@@ -675,8 +677,8 @@ fn cut(path: &Path, length: u64) {
     fs::File::options().write(true).open(path).unwrap().set_len(length).unwrap();
 }
 
-/// Whoever can write to the store takes files away from agents, and gives them no others: before the server starts, while it
-/// runs, in place or by another file, in a blob or in a pack with others.
+/// Whoever can write to the store takes files away from agents, and gives them no others: before the server starts,
+/// while it runs, in place or by another file, in a blob or in a pack with others.
 #[test]
 fn a_file_that_was_changed_on_the_disk_is_not_sent() {
     let world = World::new();
@@ -749,8 +751,8 @@ fn a_file_that_was_changed_on_the_disk_is_not_sent() {
     assert_eq!(said.lines().filter(|line| line.contains(&name)).count(), 1, "told once: {said}");
 }
 
-/// A set that is damaged while it is served stays served, which the keeper tells, while another channel goes on; what is
-/// withdrawn from a damaged set leaves it.
+/// A set that is damaged while it is served stays served, which the keeper tells, while another channel goes on; what
+/// is withdrawn from a damaged set leaves it.
 #[test]
 fn a_set_that_is_damaged_while_it_is_served_stays_served() {
     let world = World::with_config(&CONFIG.replace("officers = 2", "officers = 1"));
@@ -775,8 +777,8 @@ fn a_set_that_is_damaged_while_it_is_served_stays_served() {
     server.stop();
 }
 
-/// What is withdrawn leaves a running server at once, whatever else on the disk is damaged: a file of another release, another
-/// channel's pointer, the list of endpoints.
+/// What is withdrawn leaves a running server at once, whatever else on the disk is damaged: a file of another release,
+/// another channel's pointer, the list of endpoints.
 #[test]
 fn what_is_withdrawn_leaves_whatever_else_is_damaged() {
     let world = World::new();
@@ -800,8 +802,8 @@ fn what_is_withdrawn_leaves_whatever_else_is_damaged() {
     assert!(said.matches("channels/two/pointer").count() == 1, "told once: {said}");
 }
 
-/// What is served from a file that was cut ends, by HTTP and by TLS, whether the kernel reads the file or this program; the
-/// server lives, tells it, and goes on with every other file.
+/// What is served from a file that was cut ends, by HTTP and by TLS, whether the kernel reads the file or this program;
+/// the server lives, tells it, and goes on with every other file.
 #[test]
 fn a_file_that_is_cut_ends_one_answer_and_not_the_server() {
     for tls in [true, false] {

@@ -314,7 +314,8 @@ fn up_keeps_it_running() {
     assert!(told.contains("the sinkhole process ended"), "{told}");
 }
 
-/// A UDP forwarder that was taken over does not go on when the process that started it is gone, nor when the resolver is.
+/// A UDP forwarder that was taken over does not go on when the process that started it is gone, nor when the resolver
+/// is.
 #[test]
 fn no_forwarder_outlives_its_supervisor() {
     let world = world("");

@@ -147,7 +147,8 @@ fn nothing_is_printed_for_somebody_whom_the_keyring_does_not_know() {
     }
 }
 
-/// An approval that takes everything, or more than the brake, says so in what is signed, and again when it is handed in.
+/// An approval that takes everything, or more than the brake, says so in what is signed, and again when it is handed
+/// in.
 #[test]
 fn an_approval_that_takes_much_says_so() {
     let world = World::new();
@@ -169,8 +170,8 @@ fn an_approval_that_takes_much_says_so() {
     assert!(!world.relay(&order).expect(0).out.contains("\neffect "));
 }
 
-/// Nobody imports under a name that people would take for an officer's; an officer who imports decides on nothing of it,
-/// however the name is written.
+/// Nobody imports under a name that people would take for an officer's; an officer who imports decides on nothing of
+/// it, however the name is written.
 #[test]
 fn an_operator_passes_for_no_officer() {
     let world = World::new();
@@ -185,8 +186,8 @@ fn an_operator_passes_for_no_officer() {
     assert_eq!(statement_refused(world.decide("feed/1", "officer", &world.officer, "approve")), "statement-own-import");
 }
 
-/// What one officer has looked at is not what another has, once something else was published between the two: they are no
-/// quorum together.
+/// What one officer has looked at is not what another has, once something else was published between the two: they are
+/// no quorum together.
 #[test]
 fn approvals_of_different_changes_are_no_quorum() {
     let world = World::new();
@@ -211,8 +212,8 @@ fn approvals_of_different_changes_are_no_quorum() {
     assert!(world.relay(&["show", "two/2"]).out.contains("published in two"));
 }
 
-/// Who has approved other changes than those of today, or with a key that counts no longer, approves again; and nobody says the
-/// same twice.
+/// Who has approved other changes than those of today, or with a key that counts no longer, approves again; and nobody
+/// says the same twice.
 #[test]
 fn an_officer_approves_again_what_the_former_approval_does_not_cover() {
     let (world, spare) = (World::new(), Key::new());
@@ -251,8 +252,8 @@ fn an_officer_approves_again_what_the_former_approval_does_not_cover() {
     world.fsck();
 }
 
-/// A release that did not go back when it was imported does so once another was published after it: an approval alone does
-/// not let it pass.
+/// A release that did not go back when it was imported does so once another was published after it: an approval alone
+/// does not let it pass.
 #[test]
 fn content_goes_back_by_no_order_of_imports_without_a_ticket() {
     let world = World::new();
@@ -286,8 +287,8 @@ fn a_closed_release_keeps_no_other_from_being_withdrawn() {
     assert_eq!(refused_for(&ran), "statement-malformed");
 }
 
-/// What would not count is not printed: the command says so, with the reason for which it is refused when it is handed in.
-/// `decide` and `direct` compare the two.
+/// What would not count is not printed: the command says so, with the reason for which it is refused when it is handed
+/// in. `decide` and `direct` compare the two.
 #[test]
 fn nothing_is_printed_that_would_be_refused() {
     let world = World::new();
@@ -348,8 +349,8 @@ fn nothing_is_printed_that_would_be_refused() {
     assert_eq!(refused, "key-denied");
 }
 
-/// What was approved already is taken back by a withdrawal, with as many officers as that takes; one who refuses it alone, or
-/// signed that while it waited, is told so, and what waits is refused all the same.
+/// What was approved already is taken back by a withdrawal, with as many officers as that takes; one who refuses it
+/// alone, or signed that while it waited, is told so, and what waits is refused all the same.
 #[test]
 fn what_is_published_is_withdrawn_and_not_refused() {
     let world = World::new();
@@ -392,7 +393,8 @@ fn a_withdrawal_by_key_is_of_what_came_since_it_was_printed() {
     world.fsck();
 }
 
-/// Nor does a release with damaged files keep the others, itself least of all: who signed and approved it is in the log.
+/// Nor does a release with damaged files keep the others, itself least of all: who signed and approved it is in the
+/// log.
 #[test]
 fn a_damaged_release_keeps_nothing_from_being_withdrawn() {
     for hurt in ["release.json", "digests.json", "verdicts.json", "items"] {

@@ -1,5 +1,5 @@
-//! Who can write to the state folder, and has not the log's key: nothing is published that was not, nothing comes back, and
-//! `fsck` finds it.
+//! Who can write to the state folder, and has not the log's key: nothing is published that was not, nothing comes back,
+//! and `fsck` finds it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use super::support::*;
 const THIRD: &[File<'_>] = &[("a.hdb", b"44d88612fea8a8f36de82e1278abb02d:68:Third\n", "clamav-hashes")];
 const LARGE: usize = 300 << 10;
 
-/// Releases of every standing: `feed/2` is shown, `feed/3` was shown and withdrawn, `feed/4` refused, `two/1` held with one
-/// approval of two; `auto/1` has a blob.
+/// Releases of every standing: `feed/2` is shown, `feed/3` was shown and withdrawn, `feed/4` refused, `two/1` held with
+/// one approval of two; `auto/1` has a blob.
 fn world() -> World {
     let world = World::new();
     world.publish("feed", 1, ONE);
@@ -287,8 +287,8 @@ fn make_former(world: &World, change: impl FnOnce(&mut Value)) {
     });
 }
 
-/// A release that was withdrawn or refused stays so, also once it was removed as no longer needed; and no trust file in the
-/// former format is taken by a relay whose log is of the present one.
+/// A release that was withdrawn or refused stays so, also once it was removed as no longer needed; and no trust file in
+/// the former format is taken by a relay whose log is of the present one.
 #[test]
 fn what_was_closed_and_collected_does_not_come_back() {
     let world = World::with_config(&format!("{CONFIG}\n[publish]\nkeep_sets = 2\n"));
@@ -338,7 +338,8 @@ fn what_was_closed_and_collected_does_not_come_back() {
     world.fsck();
 }
 
-/// A former copy of the trust file beside a log whose newest entries were overwritten tells no reader what is no longer so.
+/// A former copy of the trust file beside a log whose newest entries were overwritten tells no reader what is no longer
+/// so.
 #[test]
 fn readers_prove_what_the_log_tells_behind_the_trust_file() {
     let world = World::new();
@@ -371,8 +372,8 @@ fn readers_prove_what_the_log_tells_behind_the_trust_file() {
     }
 }
 
-/// Hands in `officer`'s decision, killed at the first step after which `is_it` says so of the state; the state before stays
-/// where it is not so at any step.
+/// Hands in `officer`'s decision, killed at the first step after which `is_it` says so of the state; the state before
+/// stays where it is not so at any step.
 fn cut_when(world: &World, release: &str, decision: &str, is_it: impl Fn(&World) -> bool) {
     let args = ["approve", release, "--officer", "officer", "--reason", "test", "--decision", decision];
     let printed = world.relay(&args).expect(0).out;
@@ -393,8 +394,8 @@ fn cut_when(world: &World, release: &str, decision: &str, is_it: impl Fn(&World)
     }
 }
 
-/// A switch that was announced and never happened is one that no pointer proves; and a server goes to what the log says now,
-/// whatever it showed before.
+/// A switch that was announced and never happened is one that no pointer proves; and a server goes to what the log says
+/// now, whatever it showed before.
 #[test]
 fn an_interrupted_publication_is_not_put_in_force() {
     let world = World::new();
@@ -460,7 +461,8 @@ fn what_is_withdrawn_and_still_shown_is_a_fault() {
     assert!(!world.relay(&["releases"]).expect(0).out.contains("still"));
 }
 
-/// Nobody has signed the config. So that it was changed stands in the log before it decides, and that it was changed back.
+/// Nobody has signed the config. So that it was changed stands in the log before it decides, and that it was changed
+/// back.
 #[test]
 fn a_changed_config_is_an_entry_of_the_log_before_it_decides() {
     let world = World::new();

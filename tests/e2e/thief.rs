@@ -1,5 +1,5 @@
-//! Who can write to the state folder while the relay works, and has no key: one keeper at a time all the same, nothing outside of
-//! the folder is reached through it, and what is put there is found.
+//! Who can write to the state folder while the relay works, and has no key: one keeper at a time all the same, nothing
+//! outside of the folder is reached through it, and what is put there is found.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -140,8 +140,8 @@ fn tls_on_a_plain_port_shows_its_name() {
     assert!(is_told("clamav-submit", "www.clamav.net") && is_told("tls-on-plain-port", "localhost"), "{log:#?}");
 }
 
-/// Certificates decide which channels an agent sees; an agent whose certificate was revoked is turned away as soon as the
-/// list says so, while the server runs, and both are in the record by name.
+/// Certificates decide which channels an agent sees; an agent whose certificate was revoked is turned away as soon as
+/// the list says so, while the server runs, and both are in the record by name.
 #[test]
 fn certificates_open_channels_and_are_revoked_while_the_server_runs() {
     if !has("curl") {

@@ -138,7 +138,8 @@ impl Repository {
         panic!("version {version} is not served");
     }
 
-    /// Waits until a server that runs shows the tree of the pointer: it looks every 200 ms, and a full second is enough.
+    /// Waits until a server that runs shows the tree of the pointer: it looks every 200 ms, and a full second is
+    /// enough.
     fn shown_number(&self, server: &Server) {
         let name = |tree: &Tree| tree.targets.keys().next().cloned().unwrap_or_default();
         for _ in 0..20 {
@@ -650,8 +651,8 @@ fn a_withdrawal_serves_nothing_of_it_and_the_timer_signs_anew() {
     }
 }
 
-/// A withdrawn target is served no longer where no new tree can be made: its key is gone, another feed is damaged, the role
-/// was signed by a stranger. All else stays, and a client is told plainly.
+/// A withdrawn target is served no longer where no new tree can be made: its key is gone, another feed is damaged, the
+/// role was signed by a stranger. All else stays, and a client is told plainly.
 #[test]
 fn a_withdrawn_target_is_gone_whatever_keeps_a_new_tree_from_being_made() {
     let Some(repository) = Repository::with_two_versions() else { return };
@@ -784,8 +785,8 @@ fn tough_pulls_follows_a_rotation_and_refuses_a_hostile_mirror() {
     assert!(said.to_lowercase().contains("signature"), "{said}");
 }
 
-/// A tree whose file was damaged is made anew, and told; what is withdrawn then leaves all the same. Metadata of a release whose
-/// bytes were changed goes into no tree.
+/// A tree whose file was damaged is made anew, and told; what is withdrawn then leaves all the same. Metadata of a
+/// release whose bytes were changed goes into no tree.
 #[test]
 fn a_damaged_tree_is_made_anew_from_what_is_proven() {
     let Some(repository) = Repository::new() else { return };
@@ -834,7 +835,8 @@ fn a_damaged_tree_is_made_anew_from_what_is_proven() {
     world.fsck();
 }
 
-/// The channel that shows a withdrawn release cannot be switched: the repository for TUF clients serves nothing of it all the same.
+/// The channel that shows a withdrawn release cannot be switched: the repository for TUF clients serves nothing of it
+/// all the same.
 #[test]
 fn a_withdrawn_target_is_gone_where_its_channel_cannot_be_switched() {
     if !rustix::process::geteuid().is_root() {

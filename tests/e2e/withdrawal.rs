@@ -1,4 +1,5 @@
-//! Withdrawal always wins: whatever else in the state folder is damaged, blocked or flooded, what an officer withdraws leaves.
+//! Withdrawal always wins: whatever else in the state folder is damaged, blocked or flooded, what an officer withdraws
+//! leaves.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -64,7 +65,8 @@ fn long_item(path: &Path) {
     file.write_all(b"]}").unwrap();
 }
 
-/// Each damage with a withdrawal behind it: a server that runs and one that starts both stop showing what was withdrawn.
+/// Each damage with a withdrawal behind it: a server that runs and one that starts both stop showing what was
+/// withdrawn.
 #[test]
 fn a_withdrawal_wins_whatever_else_is_damaged() {
     let world = world();
@@ -182,7 +184,8 @@ fn a_withdrawal_wins_whatever_else_is_damaged() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What remains of a channel is served on, where another release of it cannot be read; once that is whole again, so is the channel.
+/// What remains of a channel is served on, where another release of it cannot be read; once that is whole again, so is
+/// the channel.
 #[test]
 fn the_rest_of_a_channel_stays() {
     let world = world();
@@ -205,7 +208,8 @@ fn the_rest_of_a_channel_stays() {
     world.fsck();
 }
 
-/// A denial can be printed of a release that is damaged, and all releases of a key can be withdrawn whatever is damaged.
+/// A denial can be printed of a release that is damaged, and all releases of a key can be withdrawn whatever is
+/// damaged.
 #[test]
 fn what_is_damaged_can_be_withdrawn() {
     let world = world();
@@ -266,8 +270,8 @@ impl Drop for SmallDisk {
     }
 }
 
-/// On a disk that is full for all other work what an officer withdraws leaves, and what is withdrawn after it does, too; so it is
-/// where a cut left an import open.
+/// On a disk that is full for all other work what an officer withdraws leaves, and what is withdrawn after it does,
+/// too; so it is where a cut left an import open.
 #[test]
 fn a_withdrawal_wins_on_a_full_disk() {
     if !rustix::process::geteuid().is_root() {
@@ -319,8 +323,8 @@ fn a_withdrawal_wins_on_a_full_disk() {
     }
 }
 
-/// What is withdrawn leaves a channel, too, that the config has not for now: it comes back without it. What such a channel showed
-/// takes no room for ever.
+/// What is withdrawn leaves a channel, too, that the config has not for now: it comes back without it. What such a
+/// channel showed takes no room for ever.
 #[test]
 fn a_channel_that_left_the_config_comes_back_without_what_was_withdrawn() {
     let world = world();

@@ -165,8 +165,8 @@ fn a_year_of_daily_bundles_ends_in_the_right_set() {
     );
 }
 
-/// What agents have stays in its channel, however many newer versions wait for officers: when the trust state is made again from
-/// the log, and when an import is cut.
+/// What agents have stays in its channel, however many newer versions wait for officers: when the trust state is made
+/// again from the log, and when an import is cut.
 #[test]
 fn what_is_shown_outlasts_any_number_of_held_versions() {
     let world = World::new();

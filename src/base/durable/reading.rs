@@ -1,5 +1,5 @@
-//! Reading of files and folders of ours: a file that is missing, no regular one, or not what was written is damage, and a
-//! pipe at its place is not waited for.
+//! Reading of files and folders of ours: a file that is missing, no regular one, or not what was written is damage, and
+//! a pipe at its place is not waited for.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -15,9 +15,9 @@ use crate::Digest;
 use crate::error::{Fault, IoContext as _};
 use crate::proven::DigestReader;
 
-/// Reads the JSON at `path`, whose bytes must have this digest: they are read twice, first to show that they have, so that
-/// nothing else is parsed, and are never in memory as a whole. What was parsed counts if it has the digest too: somebody may
-/// have written to the file between. Fault: damage.
+/// Reads the JSON at `path`, whose bytes must have this digest: they are read twice, first to show that they have, so
+/// that nothing else is parsed, and are never in memory as a whole. What was parsed counts if it has the digest too:
+/// somebody may have written to the file between. Fault: damage.
 pub fn read_json<T: DeserializeOwned>(path: &Path, digest: Digest) -> Result<T, Fault> {
     let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
     let mut file = open(path)?;
@@ -33,8 +33,8 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, digest: Digest) -> Result<T, 
     value.map_err(|_| damaged("the JSON in the file is not of the form that this version of gaprelay reads"))
 }
 
-/// The names in a folder, sorted, without what is in the making. Names that are not UTF-8 are none of ours, and left out:
-/// [`foreign_names`] gives them to who looks for them.
+/// The names in a folder, sorted, without what is in the making. Names that are not UTF-8 are none of ours, and left
+/// out: [`foreign_names`] gives them to who looks for them.
 pub fn names(path: &Path) -> Result<Vec<String>, Fault> {
     let names = all_names(path)?.into_iter().filter_map(|name| name.into_string().ok());
     Ok(names.filter(|name| !name.starts_with(TEMPORARY)).collect())
@@ -71,8 +71,8 @@ pub fn open(path: &Path) -> Result<File, Fault> {
     if is_file { Ok(file) } else { Err(damaged("it is not a regular file")) }
 }
 
-/// A whole file of ours; that it is missing, no regular file, or longer than `longest` bytes is damage. A pipe at its place
-/// is not waited for.
+/// A whole file of ours; that it is missing, no regular file, or longer than `longest` bytes is damage. A pipe at its
+/// place is not waited for.
 pub fn read(path: &Path, longest: u64) -> Result<Vec<u8>, Fault> {
     let damaged = |detail: String| Fault::damaged(path.to_string_lossy(), detail);
     let file = open(path)?;

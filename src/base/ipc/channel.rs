@@ -1,5 +1,5 @@
-//! Requests to a worker and its replies, over two pipes with time limits. A worker that does what it never should is not
-//! used again.
+//! Requests to a worker and its replies, over two pipes with time limits. A worker that does what it never should is
+//! not used again.
 
 use std::io::{self, ErrorKind, PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;

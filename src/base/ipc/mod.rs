@@ -1,5 +1,5 @@
-//! Messages between our processes: frames over pipes ([`wire`]), pipes with a time limit ([`timed_pipe`]), and requests and
-//! replies over two of them ([`channel`]).
+//! Messages between our processes: frames over pipes ([`wire`]), pipes with a time limit ([`timed_pipe`]), and requests
+//! and replies over two of them ([`channel`]).
 
 pub mod channel;
 pub mod timed_pipe;

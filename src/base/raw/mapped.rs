@@ -1,7 +1,7 @@
-//! Files of ours in memory. The kernel sends SIGBUS to who reads a page of a mapping that its file no longer has, or that
-//! the disk does not give: of a server that would be the end, and of every download with it. So a handler puts a page of
-//! zeros there and notes it, and whoever hands the bytes out asks [`is_broken`] before they leave. The kernel itself,
-//! reading for a call, gets an error instead of a signal: [`touch`] finds the page then.
+//! Files of ours in memory. The kernel sends SIGBUS to who reads a page of a mapping that its file no longer has, or
+//! that the disk does not give: of a server that would be the end, and of every download with it. So a handler puts a
+//! page of zeros there and notes it, and whoever hands the bytes out asks [`is_broken`] before they leave. The kernel
+//! itself, reading for a call, gets an error instead of a signal: [`touch`] finds the page then.
 //!
 //! The handler takes no lock and no memory: it walks a list whose entries are only ever added, and used again.
 
@@ -18,8 +18,9 @@ use memmap2::Mmap;
 use crate::error::IoContext as _;
 use crate::{Fault, durable};
 
-/// Bytes of a file of ours that never changes, a blob or a pack, and what the file system says of it. Slices of them share the mapping, which stays readable when
-/// the file is removed. Where the file is cut, or the disk fails, [`is_broken`] tells.
+/// Bytes of a file of ours that never changes, a blob or a pack, and what the file system says of it. Slices of them
+/// share the mapping, which stays readable when the file is removed. Where the file is cut, or the disk fails,
+/// [`is_broken`] tells.
 pub fn map(path: &Path, size: Option<u64>) -> Result<(Bytes, Metadata), Fault> {
     let file = durable::open(path)?;
     let metadata = file.metadata().during("read", path)?;
@@ -35,9 +36,9 @@ pub fn map(path: &Path, size: Option<u64>) -> Result<(Bytes, Metadata), Fault> {
         let source = code.map_or_else(|| io::ErrorKind::Other.into(), io::Error::from_raw_os_error);
         return Err(Fault::Kernel { call: "rt_sigaction", since: "2.2", source });
     }
-    // SAFETY: the mapping is read-only and private to us, and the file behind it is written once, under a temporary name,
-    // and never changed or cut by us after it got its final one: `base::durable` only renames and removes. Where somebody
-    // else cuts it, or the disk fails, the handler puts zeros in the place of the page.
+    // SAFETY: the mapping is read-only and private to us, and the file behind it is written once, under a temporary
+    // name, and never changed or cut by us after it got its final one: `base::durable` only renames and removes. Where
+    // somebody else cuts it, or the disk fails, the handler puts zeros in the place of the page.
     let mapped = unsafe { Mmap::map(&file) }.during("map", path)?;
     Ok((Bytes::from_owner(Mapping::new(mapped)), metadata))
 }
@@ -163,10 +164,11 @@ fn handle_faults() -> io::Result<()> {
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Puts zeros in the place of the page that could not be read. A fault anywhere else ends the process, as it would have.
+/// Puts zeros in the place of the page that could not be read. A fault anywhere else ends the process, as it would
+/// have.
 extern "C" fn on_fault(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
-    // SAFETY: the kernel passes a pointer that is good while the handler runs, and sets the address for SIGBUS; errno is
-    // this thread's own.
+    // SAFETY: the kernel passes a pointer that is good while the handler runs, and sets the address for SIGBUS; errno
+    // is this thread's own.
     let (address, errno) = unsafe { ((*info).si_addr().addr(), *libc::__errno_location()) };
     if !replace(address) {
         // SAFETY: takes numbers. The read is made again when the handler returns, and ends the process.
@@ -190,8 +192,8 @@ fn replace(address: usize) -> bool {
             BREAKS.fetch_add(1, SeqCst);
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
             let place = std::ptr::without_provenance_mut(page);
-            // SAFETY: the page is one of a mapping that `Mapping` holds, who is reading it now; it stays read-only memory
-            // of the same length, and is unmapped with the rest.
+            // SAFETY: the page is one of a mapping that `Mapping` holds, who is reading it now; it stays read-only
+            // memory of the same length, and is unmapped with the rest.
             return unsafe { libc::mmap(place, size, libc::PROT_READ, flags, -1, 0) } != libc::MAP_FAILED;
         }
         next = region.next.load(SeqCst);

@@ -1,6 +1,6 @@
-//! An archive without what may not pass: a new one, in the normal form that bundles have too ([`bundle::payload`]): plain
-//! headers, no folders, no owners, no times. Files stay in their order; of each the lines to be left out are, and a
-//! file of which nothing is left is not in it. In scope: making it. Out of scope: whether it may pass, which its own
+//! An archive without what may not pass: a new one, in the normal form that bundles have too ([`bundle::payload`]):
+//! plain headers, no folders, no owners, no times. Files stay in their order; of each the lines to be left out are, and
+//! a file of which nothing is left is not in it. In scope: making it. Out of scope: whether it may pass, which its own
 //! examination says.
 
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! Zip archives, in a form that no two readers take for two things. Source: PKWARE's APPNOTE 6.3.10, sections 4.3 and
-//! 4.4. In scope: files and folders, stored or deflated, whose every byte is accounted for: the local headers one behind
-//! the other from the first byte on, each as the central directory has it, and the directory up to the last byte.
-//! Refused: encryption, ZIP64, comments, links, fields that name a file anew, gaps, a name twice or one that is no plain
-//! path. Out of scope: other methods of compression.
+//! 4.4. In scope: files and folders, stored or deflated, whose every byte is accounted for: the local headers one
+//! behind the other from the first byte on, each as the central directory has it, and the directory up to the last
+//! byte. Refused: encryption, ZIP64, comments, links, fields that name a file anew, gaps, a name twice or one that is
+//! no plain path. Out of scope: other methods of compression.
 //!
 //! ```text
 //! for each file: local header, name, extra fields, data, perhaps a descriptor · central directory · its end (22 bytes)

@@ -1,8 +1,8 @@
-//! Increments of ClamAV's database containers: a script that makes one version of a database from the one before. Source:
-//! `cdiff.c` of ClamAV (in `common/`, before 1.0 in `shared/`), and increments that the vendor signed. In scope: the
-//! form, the script's commands, which files it edits. The vendor signed it as a whole: the lines that it adds are not
-//! judged one by one, as those of a container are not. Out of scope: its signature, and whether the database comes out
-//! that the container beside it is.
+//! Increments of ClamAV's database containers: a script that makes one version of a database from the one before.
+//! Source: `cdiff.c` of ClamAV (in `common/`, before 1.0 in `shared/`), and increments that the vendor signed. In
+//! scope: the form, the script's commands, which files it edits. The vendor signed it as a whole: the lines that it
+//! adds are not judged one by one, as those of a container are not. Out of scope: its signature, and whether the
+//! database comes out that the container beside it is.
 //!
 //! ```text
 //! ClamAV-Diff:VERSION:SIZE:    SIZE bytes of script

@@ -1,7 +1,7 @@
-//! Lists of vendors' endpoints for the relay itself: an item for each host, path and header by which an attempt is known. In
-//! scope: whether the list would make less of a label that ships with the program. It has no effect, since what ships is a
-//! floor (`guard::Guard`); but who sends it means to weaken the record, or has an old list. Out of scope: the form, by which
-//! it was recognised.
+//! Lists of vendors' endpoints for the relay itself: an item for each host, path and header by which an attempt is
+//! known. In scope: whether the list would make less of a label that ships with the program. It has no effect, since
+//! what ships is a floor (`guard::Guard`); but who sends it means to weaken the record, or has an old list. Out of
+//! scope: the form, by which it was recognised.
 
 use std::io::{self, BufRead};
 

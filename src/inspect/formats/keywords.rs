@@ -1,6 +1,6 @@
 //! Keywords of rules that only look: what an engine may be told without a policy that says so. Sources: Suricata 8.0,
-//! `suricata --list-keywords`; the Snort 3 and Snort 2.9 manuals, "rule options". Not among them is what runs code, uses
-//! files, stops traffic or keeps others from detecting, and what no engine of these versions knows.
+//! `suricata --list-keywords`; the Snort 3 and Snort 2.9 manuals, "rule options". Not among them is what runs code,
+//! uses files, stops traffic or keeps others from detecting, and what no engine of these versions knows.
 
 /// True if the word is in the list.
 pub fn is_known(keyword: &str) -> bool {

@@ -1,6 +1,6 @@
 //! MISP events (MISP core format, draft-dulaunoy-misp-core-format; the attributes' types are its section 2.4, and
-//! `describeTypes.json` of MISP 2.5, in full). An attribute is read at a time. Out of scope: galaxies, tags and reports,
-//! which describe. What carries a file is told by its data too.
+//! `describeTypes.json` of MISP 2.5, in full). An attribute is read at a time. Out of scope: galaxies, tags and
+//! reports, which describe. What carries a file is told by its data too.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;

@@ -1,8 +1,8 @@
-//! The formats of content, in one table: how each kind is told, what reads it, and what the smallest part is that can be
-//! left out of it. Runs in the examiner. A reader pulls its bytes from where they come, notes what may not pass and what
-//! items there are, and decides nothing. In scope: what each rule, signature or indicator does in an engine. Out of
-//! scope: single lines of containers (`.cvd`, `.cdiff`), which their vendor signed as a whole; whether an engine of some
-//! version takes a line.
+//! The formats of content, in one table: how each kind is told, what reads it, and what the smallest part is that can
+//! be left out of it. Runs in the examiner. A reader pulls its bytes from where they come, notes what may not pass and
+//! what items there are, and decides nothing. In scope: what each rule, signature or indicator does in an engine. Out
+//! of scope: single lines of containers (`.cvd`, `.cdiff`), which their vendor signed as a whole; whether an engine of
+//! some version takes a line.
 
 // What every format uses.
 mod inspection;

@@ -1,5 +1,5 @@
-//! Regular expressions that take a backtracking engine (PCRE) exponential time, or nearly. In scope: shapes that have no
-//! other use. Out of scope: every other way to be slow, which engines bound by a limit of their own (Suricata's
+//! Regular expressions that take a backtracking engine (PCRE) exponential time, or nearly. In scope: shapes that have
+//! no other use. Out of scope: every other way to be slow, which engines bound by a limit of their own (Suricata's
 //! `pcre.match-limit`, ClamAV's `PCREMatchLimit`).
 //!
 //! ```text

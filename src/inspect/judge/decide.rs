@@ -9,14 +9,15 @@ use base::{Reason, Refusal};
 use bundle::Artifact;
 
 impl Finding {
-    /// The judgement on `artifact`, whose bytes show this, on these terms. Refusal: the reason why the release is not to be
-    /// taken at all.
+    /// The judgement on `artifact`, whose bytes show this, on these terms. Refusal: the reason why the release is not
+    /// to be taken at all.
     pub fn judge(self, artifact: &Artifact, terms: InspectionTerms<'_>) -> Result<Judgement, Refusal> {
         let opaque = if self.kind == Err(Reason::KindUnknown) { terms.opaque.rule(artifact.sha256) } else { None };
         let demanded = terms.demands.unfit(self.kind.ok(), &self.members, artifact.sha256);
         let foreign = self.members.iter().copied().find(|kind| !terms.kinds.contains(kind));
         let owner = terms.demands.name_owner(&artifact.path);
-        // A name of another feed, a kind that is not one, not the declared one or not wanted comes before what the content does.
+        // A name of another feed, a kind that is not one, not the declared one or not wanted comes before what the
+        // content does.
         let unfit = match self.kind {
             _ if owner.is_some() => Some((Reason::PathClash, None)),
             Err(_) if opaque.is_some() => demanded.map(|(reason, _)| (reason, None)),

@@ -35,7 +35,8 @@ const EXAMINER: &str = "examiner";
 /// The examination of what belongs together: a bundle.
 pub struct Examination<'a> {
     examiners: &'a mut dyn Examiners,
-    /// With the examiner at work. Nothing after a question that was not answered to its end: then it is not asked again.
+    /// With the examiner at work. Nothing after a question that was not answered to its end: then it is not asked
+    /// again.
     channel: Option<RequestChannel>,
     terms: InspectionTerms<'a>,
     keep: &'a mut dyn Keep,
@@ -44,9 +45,9 @@ pub struct Examination<'a> {
     deadline: Instant,
 }
 
-/// Time limit for what an examiner does in all, beside what the bundle is given: a bound for one that was taken over, and
-/// would keep the relay busy by doing a little now and then. An honest one is held to its processor time, which may take
-/// four times as long on a machine that is busy with other work.
+/// Time limit for what an examiner does in all, beside what the bundle is given: a bound for one that was taken over,
+/// and would keep the relay busy by doing a little now and then. An honest one is held to its processor time, which may
+/// take four times as long on a machine that is busy with other work.
 const GRACE: Duration = Duration::from_mins(10);
 const BUSY: u32 = 4;
 
@@ -112,8 +113,8 @@ impl<'a> Examination<'a> {
         Ok(())
     }
 
-    /// Has what is stripped looked at as if it had come in so, and gives each artifact its verdict, in the order in which
-    /// they were looked at; or what the policy refuses a release for.
+    /// Has what is stripped looked at as if it had come in so, and gives each artifact its verdict, in the order in
+    /// which they were looked at; or what the policy refuses a release for.
     pub fn finish(mut self) -> Result<Vec<Result<Verdict, Refusal>>, Fault> {
         let mut judged = std::mem::take(&mut self.judged);
         for judged in judged.iter_mut().filter(|judged| judged.is_rebuilt()) {
@@ -122,8 +123,8 @@ impl<'a> Examination<'a> {
             }
         }
         if judged.iter().any(|judged| judged.remains().is_some()) {
-            // By one that never saw what is left out, nor anything else of this bundle: what takes an examiner over does
-            // not get to judge the archive that it made.
+            // By one that never saw what is left out, nor anything else of this bundle: what takes an examiner over
+            // does not get to judge the archive that it made.
             self.channel = None;
             self.channel = Some(self.examiners.fresh()?);
         }
@@ -161,7 +162,8 @@ impl<'a> Examination<'a> {
         judged.pop().ok_or_else(|| Fault::Internal("an artifact without a verdict").into())
     }
 
-    /// Has an archive made anew without what is to be left out, in the place of the old one. Refusal: `bundle-time-limit`.
+    /// Has an archive made anew without what is to be left out, in the place of the old one. Refusal:
+    /// `bundle-time-limit`.
     fn rebuild(&mut self, judged: &mut Judgement) -> Result<Result<(), Refusal>, Fault> {
         let path = judged.at().to_owned();
         let cuts = serde_json::to_vec(judged.cuts())
@@ -221,8 +223,8 @@ impl<'a> Examination<'a> {
                 sent.map(|()| asks)
             });
             let taken = take(&mut answers, self.keep);
-            // An examiner that does not keep to its part ends here; what is sent to it finds nobody then who reads it, and
-            // stops before there is another one.
+            // An examiner that does not keep to its part ends here; what is sent to it finds nobody then who reads it,
+            // and stops before there is another one.
             let answers = taken.is_ok().then_some(answers);
             if answers.is_none() {
                 end();

@@ -1,4 +1,5 @@
-//! The last step of inspection: every artifact has its one verdict. What is stored as a release is this and nothing else.
+//! The last step of inspection: every artifact has its one verdict. What is stored as a release is this and nothing
+//! else.
 
 use std::fs::File;
 
@@ -11,16 +12,17 @@ use base::{Error, Fault, Limits};
 use bundle::{Artifact, Verified};
 use media::{Spooled, Step};
 
-/// A verified bundle of which every artifact has exactly one verdict, with what was kept of it. Made by [`examine`] alone.
+/// A verified bundle of which every artifact has exactly one verdict, with what was kept of it. Made by [`examine`]
+/// alone.
 pub struct Examined<K> {
     spooled: Spooled,
     kept: K,
     verdicts: Vec<Verdict>,
 }
 
-/// Examines a bundle: what its payload carries, and what it leaves out, which `held` opens. An examiner is started for it;
-/// what is stripped is examined by another one, as if it had come in so.
-/// Refusals: `gzip-*`, `entry-*`, `archive-*`, `bundle-time-limit`; those of `held`; what the policy refuses a release for.
+/// Examines a bundle: what its payload carries, and what it leaves out, which `held` opens. An examiner is started for
+/// it; what is stripped is examined by another one, as if it had come in so. Refusals: `gzip-*`, `entry-*`,
+/// `archive-*`, `bundle-time-limit`; those of `held`; what the policy refuses a release for.
 pub fn examine<K: Keep>(
     spooled: Spooled,
     terms: InspectionTerms<'_>,

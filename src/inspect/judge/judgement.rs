@@ -1,8 +1,8 @@
-//! The judgement on one artifact: its verdict, and the lines that are to be left out of it. Whoever holds the signed bytes
-//! leaves them out, not the examiner: that one only says which lines, and lines that are not whole are refused. So what it
-//! could do, taken over, is leave lines out: in formats in which each line is read by itself, that forges nothing. An
-//! archive is the exception: the examiner makes the new one ([`rebuild`](mod@crate::rebuild)). Either way what is
-//! left is judged by itself, by an examiner that never saw the rest.
+//! The judgement on one artifact: its verdict, and the lines that are to be left out of it. Whoever holds the signed
+//! bytes leaves them out, not the examiner: that one only says which lines, and lines that are not whole are refused.
+//! So what it could do, taken over, is leave lines out: in formats in which each line is read by itself, that forges
+//! nothing. An archive is the exception: the examiner makes the new one ([`rebuild`](mod@crate::rebuild)). Either way
+//! what is left is judged by itself, by an examiner that never saw the rest.
 
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -47,8 +47,9 @@ impl Judgement {
         self.verdict.stripped.is_some() && self.verdict.shown == Some(Kind::RulesArchive)
     }
 
-    /// Leaves out what is to be left out: `from`, which has to be what was judged, without it, in a file at `to`. An archive is put there as it is: to make a
-    /// new one, somebody has to look inside, and that is not for whoever keeps it.
+    /// Leaves out what is to be left out: `from`, which has to be what was judged, without it, in a file at `to`. An
+    /// archive is put there as it is: to make a new one, somebody has to look inside, and that is not for whoever keeps
+    /// it.
     pub fn strip(&mut self, from: impl Read, to: &Path) -> Result<(), Fault> {
         let mut file = durable::create(to, 0o644)?;
         to.clone_into(&mut self.at);
@@ -117,8 +118,8 @@ impl Judgement {
     }
 }
 
-/// A judgement on bytes that were handed over, and whose digest is the signed one. Made by the examination alone: nobody
-/// else can have anything kept.
+/// A judgement on bytes that were handed over, and whose digest is the signed one. Made by the examination alone:
+/// nobody else can have anything kept.
 pub struct ProvenContent<'a>(&'a mut Judgement);
 
 impl<'a> ProvenContent<'a> {

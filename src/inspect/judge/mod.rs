@@ -24,7 +24,7 @@ pub trait Keep {
     fn bytes(&mut self, bytes: &[u8]) -> Result<(), Fault>;
     /// More of its items, as whole records.
     fn items(&mut self, records: &[u8]) -> Result<(), Fault>;
-    /// Ends an artifact. What its verdict withholds must not be kept; of what it strips, [`ProvenContent::strip`] leaves out
-    /// the lines, and what is left is handed over as an artifact by itself.
+    /// Ends an artifact. What its verdict withholds must not be kept; of what it strips, [`ProvenContent::strip`]
+    /// leaves out the lines, and what is left is handed over as an artifact by itself.
     fn end(&mut self, proven: ProvenContent<'_>) -> Result<(), Fault>;
 }

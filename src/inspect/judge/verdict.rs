@@ -94,8 +94,8 @@ pub struct Verdict {
     /// The first line at fault, counted from 1, where the format has lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
-    /// Name of the file in the archive that the line is in; or the fault of the archive as a whole, or the feed that the
-    /// artifact's name belongs to.
+    /// Name of the file in the archive that the line is in; or the fault of the archive as a whole, or the feed that
+    /// the artifact's name belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
     /// Name of the policy's rule that decided; absent where the policy has no rule about the reason. `opaque-by-digest`

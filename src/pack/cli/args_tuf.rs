@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use base::Timestamp;
 use clap::{Args, Subcommand};
 
-/// The subcommands of `gaprelay-pack tuf`. Secret keys are Ed25519 in PEM, as `openssl genpkey -algorithm ed25519` writes
-/// them; public ones in PEM (`openssl pkey -pubout`) or 64 hex digits.
+/// The subcommands of `gaprelay-pack tuf`. Secret keys are Ed25519 in PEM, as `openssl genpkey -algorithm ed25519`
+/// writes them; public ones in PEM (`openssl pkey -pubout`) or 64 hex digits.
 #[derive(Debug, Subcommand)]
 pub(super) enum PackTufCommand {
     /// Write the root: which keys may sign what in the repository.

@@ -42,8 +42,8 @@ pub fn main() -> ExitCode {
     terminal::exit(run(Pack::parse()))
 }
 
-/// Shows a refusal with the step that helps on this side, where there is one: the step of the table is for people of the
-/// relay, who did not make the file.
+/// Shows a refusal with the step that helps on this side, where there is one: the step of the table is for people of
+/// the relay, who did not make the file.
 fn refused(outcome: Result<Ended, Error>, step: fn(Reason) -> Option<&'static str>) -> Result<Ended, Error> {
     match outcome {
         Err(Error::Refused(refusal)) => match step(refusal.reason) {

@@ -40,8 +40,8 @@ pub(crate) fn run(root: &Path, now: Timestamp, args: &ApproveArgs) -> Result<End
     }
 }
 
-/// Hands in a signed text, if `check` finds no mistake in it, and settles. If no text is given, it is at the path of the
-/// signature without `.minisig`.
+/// Hands in a signed text, if `check` finds no mistake in it, and settles. If no text is given, it is at the path of
+/// the signature without `.minisig`.
 pub(crate) fn hand_in(
     root: &Path,
     now: Timestamp,
@@ -171,8 +171,8 @@ pub(crate) fn settle(root: &Path, args: &SettleArgs) -> Result<Ended, Error> {
     }
 }
 
-/// Settles unless an import or an approval is at work, which settles itself. A fault is printed, and the next turn tries
-/// again; published content keeps being served.
+/// Settles unless an import or an approval is at work, which settles itself. A fault is printed, and the next turn
+/// tries again; published content keeps being served.
 fn settle_if_free(state: &State) {
     let opened = Keeper::try_open(state.clone(), clock::now());
     let tell = |fault: &Fault| error!(fault = %fault, "{fault}; next: {}", fault.hint());

@@ -66,7 +66,8 @@ pub(crate) enum Command {
     Show {
         /// Release as FEED/VERSION, for example clamav-daily/27412.
         release: ReleaseId,
-        /// Compare the release, rule by rule, with the one that agents have now; changes that weaken detection come first.
+        /// Compare the release, rule by rule, with the one that agents have now; changes that weaken detection come
+        /// first.
         #[arg(long)]
         diff: bool,
         /// With --diff: show all changes, not only the first 20 of each kind.
@@ -298,8 +299,8 @@ pub(crate) struct Serve {
     /// Address and port to listen on. May be given several times. Default: serve.listen of the config.
     #[arg(long, value_name = "IP:PORT")]
     pub listen: Vec<SocketAddr>,
-    /// Public key of the import log, or the file that holds it (log/import/vkey), kept outside of the state folder: then
-    /// nobody who can write there shows a set by a key of their own. Default: the key in the state folder.
+    /// Public key of the import log, or the file that holds it (log/import/vkey), kept outside of the state folder:
+    /// then nobody who can write there shows a set by a key of their own. Default: the key in the state folder.
     #[arg(long, value_name = "VKEY")]
     pub log_key: Option<String>,
     /// Process id of the supervisor; this process ends with it. `up` starts its server so.

@@ -66,8 +66,8 @@ pub(crate) enum DirectiveCommand {
     },
     /// Confirm the clock when it is far ahead of the newest time on record.
     Clock {
-        /// Present time from a clock that is known to be right, in UTC, for example 2026-11-24T06:00:00Z; at most a day from
-        /// the clock of this relay.
+        /// Present time from a clock that is known to be right, in UTC, for example 2026-11-24T06:00:00Z; at most a day
+        /// from the clock of this relay.
         time: Timestamp,
         /// Officer and reason.
         #[command(flatten)]
@@ -76,8 +76,8 @@ pub(crate) enum DirectiveCommand {
     /// Turn the clock back after it had run ahead. Until then the relay imports nothing, because the newest time on
     /// record lies in the future. Two officers must sign.
     ClockBack {
-        /// Present time from a clock that is known to be right, in UTC, for example 2026-11-24T06:00:00Z. Set the clock of
-        /// this relay first.
+        /// Present time from a clock that is known to be right, in UTC, for example 2026-11-24T06:00:00Z. Set the clock
+        /// of this relay first.
         time: Timestamp,
         /// Officer and reason.
         #[command(flatten)]

@@ -15,7 +15,8 @@ pub(crate) enum LogCommand {
     Show(LogShow),
     /// Check a log: its bytes against its signed head, and against kept receipts. Or check one receipt offline.
     Verify(LogVerify),
-    /// Make the hashes of a log anew from its entries, where `log verify` says that stored hashes are missing or were changed.
+    /// Make the hashes of a log anew from its entries, where `log verify` says that stored hashes are missing or were
+    /// changed.
     Rebuild(LogRebuild),
     /// Print the proof that an entry is in the log, or that the log only grew since it had a given size.
     Prove(LogProve),
@@ -134,8 +135,8 @@ pub(crate) struct LogVerify {
     /// `log prove --grown-from`.
     #[arg(long, value_name = "FILE", requires = "log_key", requires = "against", conflicts_with_all = ["dir", "log"])]
     pub grown: Option<PathBuf>,
-    /// Check that the lines of this file, made by `log export`, are those of the logs, from the first entry to the newest; -
-    /// reads standard input. With --log: of that log only.
+    /// Check that the lines of this file, made by `log export`, are those of the logs, from the first entry to the
+    /// newest; - reads standard input. With --log: of that log only.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["receipt", "grown", "against", "dir"])]
     pub export: Option<PathBuf>,
     /// With --export: do not report entries that the file leaves out, as a filtered file does.
@@ -177,8 +178,8 @@ pub(crate) struct LogExport {
     /// Log to export. Default: both.
     #[arg(long, value_enum)]
     pub log: Option<WhichLog>,
-    /// Export only entries from this time on, in UTC, for example 2026-11-24T06:00:00Z, or a day, 2026-11-24. If the file
-    /// of --cursor exists, the export continues from there instead.
+    /// Export only entries from this time on, in UTC, for example 2026-11-24T06:00:00Z, or a day, 2026-11-24. If the
+    /// file of --cursor exists, the export continues from there instead.
     #[arg(long, value_name = "TIME", value_parser = time_or_day)]
     pub since: Option<Timestamp>,
     /// Continue with new entries as they come, until stopped.

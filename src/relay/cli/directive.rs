@@ -36,8 +36,8 @@ fn signed_by(by: &OfficerArgs, now: Timestamp) -> DraftBy {
     DraftBy { officer: officer.clone(), reason: reason.clone(), issued: now, valid_for: *valid_for }
 }
 
-/// Key id with all of its digits: minisign prints it without leading zeros. One that is given so must be of a key of the
-/// keyring: an id that lost a digit on the way would deny nobody, and nothing would say so.
+/// Key id with all of its digits: minisign prints it without leading zeros. One that is given so must be of a key of
+/// the keyring: an id that lost a digit on the way would deny nobody, and nothing would say so.
 fn whole_id(state: &State, given: &str) -> Result<String, Error> {
     let wrong = |detail: String| Error::refused(Reason::StatementMalformed, detail);
     let id = parse_key_id(given).ok_or_else(|| {

@@ -75,8 +75,8 @@ pub(crate) fn run(state: &State, args: &LogExport) -> Result<Ended, Error> {
     }
 }
 
-/// Writes new entries, once or repeatedly if `follow` is given. Its value is true when a system call filter is in force,
-/// which is then probed every minute.
+/// Writes new entries, once or repeatedly if `follow` is given. Its value is true when a system call filter is in
+/// force, which is then probed every minute.
 fn go(
     mut feed: LogExporter,
     mut sink: ExportSink,

@@ -202,8 +202,8 @@ pub(crate) struct LogVerifyJson {
     /// Description of the damage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// Present when all entries are well, and only stored hashes are not: the files at fault, below the folder of the log, at
-    /// most 1,024. `log rebuild` makes them anew.
+    /// Present when all entries are well, and only stored hashes are not: the files at fault, below the folder of the
+    /// log, at most 1,024. `log rebuild` makes them anew.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub files: Option<Vec<String>>,
     /// Result of the comparison with each kept head.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::args::RefusalsArgs;
 use crate::log::Event;
-use crate::log::writer::each_from;
+use crate::log::reading::each_from;
 use crate::report::refusals::{self, GroupBy, Tally};
 use crate::state::State;
 use base::{Error, clock};

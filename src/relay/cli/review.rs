@@ -92,8 +92,8 @@ fn bind_tcp(address: &SocketAddr) -> Result<TcpListener, Fault> {
 }
 
 /// Takes the Unix socket at this path for this process, by a lock on a file beside it that no other account can open.
-/// Fault: another process has it. Neither another name of the same path nor a socket of this name in another account's own
-/// file system has any part in this.
+/// Fault: another process has it. Neither another name of the same path nor a socket of this name in another account's
+/// own file system has any part in this.
 fn lock_socket(path: &Path) -> Result<Lock, Fault> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
@@ -103,8 +103,8 @@ fn lock_socket(path: &Path) -> Result<Lock, Fault> {
     Lock::try_take(&beside)?.ok_or_else(taken).during("listen on", path)
 }
 
-/// Binds a Unix socket, whose lock this process holds, to which every account of this host may connect; the kernel tells
-/// which account does. A socket that is left from before is replaced; any other file at that path is not.
+/// Binds a Unix socket, whose lock this process holds, to which every account of this host may connect; the kernel
+/// tells which account does. A socket that is left from before is replaced; any other file at that path is not.
 fn bind(path: &Path) -> Result<UnixListener, Fault> {
     if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
         std::fs::remove_file(path).during("replace", path)?;

@@ -1,6 +1,6 @@
-//! `gaprelay sinkhole`: DNS server for the names in the config. This process supervises: it reads nothing from the network,
-//! and is not confined. It starts the UDP forwarders and the resolver, which end with it: the kernel lets no confined
-//! process end another, not even by its own end.
+//! `gaprelay sinkhole`: DNS server for the names in the config. This process supervises: it reads nothing from the
+//! network, and is not confined. It starts the UDP forwarders and the resolver, which end with it: the kernel lets no
+//! confined process end another, not even by its own end.
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd as _, OwnedFd};

@@ -78,8 +78,8 @@ pub(crate) fn run(root: &Path, args: &LogVerify) -> Result<Ended, Error> {
     for (folder, vkey) in &logs {
         found.push(verify(folder, vkey, &mut kept_heads)?);
     }
-    // A head whose origin is none of these logs is of another log. One that the import log holds is of this relay's access
-    // log, or that was replaced; the newest says so.
+    // A head whose origin is none of these logs is of another log. One that the import log holds is of this relay's
+    // access log, or that was replaced; the newest says so.
     let is_whole = args.dir.is_none() && args.log.is_none();
     let last = kept_heads.iter().rposition(|kept_head| kept_head.anchor);
     let foreign: Vec<json::KeptHeadJson> = kept_heads

@@ -1,5 +1,5 @@
-//! ArcSight Common Event Format, version 0 ("Implementing ArcSight Common Event Format", revision 26): a header of seven
-//! fields separated by bars, then pairs.
+//! ArcSight Common Event Format, version 0 ("Implementing ArcSight Common Event Format", revision 26): a header of
+//! seven fields separated by bars, then pairs.
 //!
 //! ```text
 //! CEF:0|gaprelay|gaprelay|0.1.0|import-refused|Import refused|5|rt=… externalId=… cn1=12 cn1Label=entry …

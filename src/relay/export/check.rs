@@ -86,7 +86,8 @@ impl<'a> ExportChecker<'a> {
         Self { state, logs, bundle: None, filtered, files: None, found: ExportCheckReport::default() }
     }
 
-    /// Result for all lines, which must be all of each log from its first entry to its head, unless entries may be left out.
+    /// Result for all lines, which must be all of each log from its first entry to its head, unless entries may be left
+    /// out.
     pub fn finish(mut self) -> ExportCheckReport {
         self.end_files();
         let (logs, filtered) = (self.logs, self.filtered);
@@ -164,7 +165,8 @@ impl<'a> ExportChecker<'a> {
         Ok(())
     }
 
-    /// Checks that the lines of an import's files follow its own: all of them, where the release's verdicts are still there.
+    /// Checks that the lines of an import's files follow its own: all of them, where the release's verdicts are still
+    /// there.
     fn follow_files(&mut self, claim: &ClaimedEntry, count: usize) {
         if let Some(file) = claim.file {
             let pending = self.files.as_mut().filter(|it| (&it.log, it.number) == (&claim.log, claim.number));

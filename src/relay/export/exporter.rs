@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::{ExportEntry, ExportFormat, VERSION, syslog};
+use crate::log::reading::each_between;
 use crate::log::search::first_since;
-use crate::log::writer::each_between;
 use crate::log::{Entry, Event};
 use crate::state::{LONGEST, State};
 use base::{Digest, Fault, Timestamp, durable};

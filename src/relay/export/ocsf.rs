@@ -8,7 +8,7 @@
 //! | a file is withheld | 7002 File Remediation Activity | 1 Isolate |
 //! | a file is stripped | 7002 File Remediation Activity | 2 Evict |
 //! | a publication in a channel, or its refusal | 6002 Application Lifecycle | 8 Update, 99 |
-//! | the relay is initialised, a keyring replaced, the config changed, an officer decides | 3004 Entity Management | 1 Create, 3 Update |
+//! | the relay is initialised, keyring or config replaced, an officer decides | 3004 Entity Management | 1 Create, 3 Update |
 //! | the log itself: anchored, cosigned | 1008 Event Log Activity | 99 |
 
 use serde::Serialize;

@@ -1,5 +1,5 @@
-//! Destination of the lines of an export, and the cursor that remembers the position in each log. Both are opened before
-//! the process is confined: after that it can create, open or connect nothing.
+//! Destination of the lines of an export, and the cursor that remembers the position in each log. Both are opened
+//! before the process is confined: after that it can create, open or connect nothing.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};

@@ -1,10 +1,10 @@
 //! Import of bundles, written as the argument for its safety, from top to bottom.
 //!
-//! Each station takes the type of the one before it (the drawing is in [the crate](crate)), which nobody else can make, so
-//! that no step can be left out. First `read_medium`: everything that is wanted is read off the medium, each byte once,
-//! and nothing of it is decompressed, parsed or believed before its signatures hold. Then the medium may be removed. Then
-//! `admit`, bundle by bundle: nothing counts before the trust file says so, and that is one step; a cut before it leaves
-//! the former state. Where a step fails, a comment says why it is safe to stop there, or to go on.
+//! Each station takes the type of the one before it (the drawing is in [the crate](crate)), which nobody else can make,
+//! so that no step can be left out. First `read_medium`: everything that is wanted is read off the medium, each byte
+//! once, and nothing of it is decompressed, parsed or believed before its signatures hold. Then the medium may be
+//! removed. Then `admit`, bundle by bundle: nothing counts before the trust file says so, and that is one step; a cut
+//! before it leaves the former state. Where a step fails, a comment says why it is safe to stop there, or to go on.
 
 mod names;
 mod outcome;
@@ -90,8 +90,8 @@ pub(crate) fn import(
     let mut all = Vec::new();
     let mut judged = Vec::new();
     for (path, mount, medium) in media {
-        // A fault here is of the log or of the state. Stopping is safe: what was spooled is swept at the next start, and
-        // an intent without an outcome becomes `interrupted` then.
+        // A fault here is of the log or of the state. Stopping is safe: what was spooled is swept at the next start,
+        // and an intent without an outcome becomes `interrupted` then.
         read_medium(keeper, &path, (mount, &disks), medium, operator, (&mut all, &mut judged, watch), between)?;
     }
     watch(ProgressEvent::MediaDone);
@@ -189,8 +189,8 @@ fn read_medium(
         between(keeper);
     }
     let (bundles, unrelated) = (surveyed.bundles().len() as u64, surveyed.unrelated());
-    // The relay cannot have written to the medium; that nothing else has is checked, not assumed. Going on is safe whatever
-    // the result: what was read is believed for its signatures, even if the medium was removed by now.
+    // The relay cannot have written to the medium; that nothing else has is checked, not assumed. Going on is safe
+    // whatever the result: what was read is believed for its signatures, even if the medium was removed by now.
     let unchanged = surveyed.is_unchanged().unwrap_or(false);
     watch(ProgressEvent::Unchanged(unchanged));
     keeper.append(vec![Event::MediumRead { bundles, unrelated, unchanged }])
@@ -207,8 +207,8 @@ fn check_mount(writable: bool, accepted: Option<&str>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Verifies a manifest: signed by the keys that the keyring asks for, for a feed of the config, and valid today. Stopping
-/// anywhere is safe: of the bundle nothing but a small envelope was read, and nothing is kept.
+/// Verifies a manifest: signed by the keys that the keyring asks for, for a feed of the config, and valid today.
+/// Stopping anywhere is safe: of the bundle nothing but a small envelope was read, and nothing is kept.
 fn verify_manifest(keeper: &Keeper, envelope: Envelope, operator: &Operator) -> Result<Verified, Refusal> {
     let waived = |manifest: &Manifest, digest| keeper.is_waived(&manifest.feed, digest, operator);
     let rules = Rules {
@@ -270,9 +270,9 @@ fn free_space(path: &Path) -> Result<u64, Fault> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// Gives one bundle and its copies their outcomes: intent, act, outcome. Where the log does not take the intent nothing is
-/// done; where it does not take the outcome, the next start finds out by the trust file whether the act happened, and says
-/// so.
+/// Gives one bundle and its copies their outcomes: intent, act, outcome. Where the log does not take the intent nothing
+/// is done; where it does not take the outcome, the next start finds out by the trust file whether the act happened,
+/// and says so.
 fn judge_bundle(
     keeper: &mut Keeper,
     taken: FetchedBundle,
@@ -332,9 +332,9 @@ fn admit(
     operator: &Operator,
     watch: ProgressWatch<'_>,
 ) -> Result<Option<Release>, Error> {
-    // 1. Signed by keys that count now: since it was read a keyring may have come into force, or officers may have denied
-    //    one. And still a version above all that was accepted, this import's other bundles included. Stopping is safe: the
-    //    payload was not inspected, and its copy is removed with `spooled`.
+    // 1. Signed by keys that count now: since it was read a keyring may have come into force, or officers may have
+    //    denied one. And still a version above all that was accepted, this import's other bundles included. Stopping is
+    //    safe: the payload was not inspected, and its copy is removed with `spooled`.
     let spooled = spooled.verified_again(|envelope| verify_manifest(keeper, envelope, operator))?;
     let verified = spooled.verified();
     let manifest = verified.manifest();
@@ -343,8 +343,8 @@ fn admit(
     }
     let name = manifest.feed.clone();
 
-    // 2. The terms on which the feed accepts it: by now a name of a file may be another feed's, and an agreement of another
-    //    publisher refused or denied. Stopping is safe for the same reason.
+    // 2. The terms on which the feed accepts it: by now a name of a file may be another feed's, and an agreement of
+    //    another publisher refused or denied. Stopping is safe for the same reason.
     let wanted = feed(keeper, verified)?.clone();
     let policy = keeper.config.policy_of(&wanted)?;
     let demands = keeper.config.demands(manifest, verified.signers())?;
@@ -367,8 +367,8 @@ fn admit(
     let mut step = |bytes| watch(ProgressEvent::Bytes(bytes));
     let examined = examine(spooled, terms, examiners, staging, &mut open, limits, &mut step)?;
 
-    // 4. Everything is on the disk, and nobody sees it yet. Stopping is safe: a release that the trust file does not name
-    //    does not exist, and the next import of the same bundle removes what a cut left of it.
+    // 4. Everything is on the disk, and nobody sees it yet. Stopping is safe: a release that the trust file does not
+    //    name does not exist, and the next import of the same bundle removes what a cut left of it.
     let beside = beside((&keeper.state, &keeper.trust), &keeper.config, &name)?;
     let release = Staging::commit(examined, (&keeper.trust, served.as_ref(), &beside), operator, keeper.now)?;
 

@@ -10,9 +10,9 @@ use crate::publish::status::closed_status;
 use base::Fault;
 use bundle::Manifest;
 
-/// Artifacts of a manifest whose names belong to other feeds that agents load together with this one, and to which: what
-/// those brought before, were it held or withdrawn since, and what this feed itself brought before them. Of what officers
-/// refused, or of which something is denied, no name is kept.
+/// Artifacts of a manifest whose names belong to other feeds that agents load together with this one, and to which:
+/// what those brought before, were it held or withdrawn since, and what this feed itself brought before them. Of what
+/// officers refused, or of which something is denied, no name is kept.
 pub(super) fn taken_names(keeper: &Keeper, manifest: &Manifest) -> Result<BTreeMap<String, String>, Fault> {
     let channels = keeper.config.channels_of(&manifest.feed).into_iter().filter(|channel| channel.feeds.len() > 1);
     let feeds: BTreeSet<&str> =

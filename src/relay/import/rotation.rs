@@ -13,7 +13,8 @@ const MOST: usize = 64 << 20;
 pub(crate) enum KeyringOutcome {
     /// The keyring of this version is in force now.
     InForce(u64),
-    /// The keyring of this version is or was in force: a medium carries all versions, for relays that got none for long.
+    /// The keyring of this version is or was in force: a medium carries all versions, for relays that got none for
+    /// long.
     AlreadyHere,
 }
 
@@ -63,8 +64,9 @@ fn too_many_keyrings() -> Error {
     Error::refused(Reason::MediumEntryLimit, detail)
 }
 
-/// Gives one keyring its outcome: intent, act, outcome. Stopping is safe: a refused keyring leaves the former in force, and
-/// where the log does not take the outcome, the next start finds out by the trust file whether the keyring is in force.
+/// Gives one keyring its outcome: intent, act, outcome. Stopping is safe: a refused keyring leaves the former in force,
+/// and where the log does not take the outcome, the next start finds out by the trust file whether the keyring is in
+/// force.
 fn judge_keyring(
     keeper: &mut Keeper,
     folder: &str,
@@ -85,8 +87,8 @@ fn judge_keyring(
     Ok(taken.map(|_| keeper.keyring.version))
 }
 
-/// Puts a keyring in force. Stopping is safe: the keyring is on the disk before the trust file names it, and that one step
-/// puts it in force.
+/// Puts a keyring in force. Stopping is safe: the keyring is on the disk before the trust file names it, and that one
+/// step puts it in force.
 fn put_in_force(keeper: &mut Keeper, successor: &Successor) -> Result<Event, Fault> {
     keeper.state.keep_keyring(successor)?;
     let mut trust = keeper.trust.clone();

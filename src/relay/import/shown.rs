@@ -6,8 +6,8 @@ use crate::keeper::Keeper;
 use crate::publish::status::closed_status;
 use base::{Digest, Fault};
 
-/// Digests of all artifacts that publishers other than this one have signed, and that were kept, in the releases that are kept
-/// and stand: what officers refused, withdrew or deny agrees with nothing.
+/// Digests of all artifacts that publishers other than this one have signed, and that were kept, in the releases that
+/// are kept and stand: what officers refused, withdrew or deny agrees with nothing.
 pub(super) fn signed_by_others(keeper: &Keeper, publisher: &str) -> Result<BTreeSet<Digest>, Fault> {
     let mut signed = BTreeSet::new();
     for id in keeper.trust.kept_releases() {

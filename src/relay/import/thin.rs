@@ -31,11 +31,11 @@ pub(crate) fn check_held(keeper: &Keeper, verified: &Verified) -> Result<(), Err
     Err(Error::refused(Reason::BlobMissing, format!("the feed's releases on this relay do not hold: {shown}{more}")))
 }
 
-/// Artifacts that a thin bundle may leave out, by digest and size: their file, and their offset in it. They are those of
-/// accepted releases, neither refused nor withdrawn, of the bundle's own feed, and of approved ones of feeds that everybody
-/// may read who may read this one: a bundle that names a digest must not bring its readers what they may not see, nor bring
-/// back what officers refused. The artifacts are inspected again on this feed's terms, and proven to have the signed digest, as if
-/// the bundle had carried them.
+/// Artifacts that a thin bundle may leave out, by digest and size: their file, and their offset in it. They are those
+/// of accepted releases, neither refused nor withdrawn, of the bundle's own feed, and of approved ones of feeds that
+/// everybody may read who may read this one: a bundle that names a digest must not bring its readers what they may not
+/// see, nor bring back what officers refused. The artifacts are inspected again on this feed's terms, and proven to
+/// have the signed digest, as if the bundle had carried them.
 pub(crate) struct HeldArtifacts(BTreeMap<(Digest, u64), (PathBuf, u64)>);
 
 impl HeldArtifacts {
@@ -90,8 +90,8 @@ impl HeldArtifacts {
     }
 }
 
-/// True if a bundle of the feed `to` may leave out what the feed `from` has brought: it is the same feed, or everybody who
-/// may read the one may read the other. Who will read a feed that no channel shows yet, nobody knows.
+/// True if a bundle of the feed `to` may leave out what the feed `from` has brought: it is the same feed, or everybody
+/// who may read the one may read the other. Who will read a feed that no channel shows yet, nobody knows.
 fn may_lend(config: &Config, from: &str, to: &str) -> bool {
     let (shown, wanted) = (config.channels_of(from), config.channels_of(to));
     let is_open = |channels: &[&Channel]| channels.iter().any(|channel| channel.certificates.is_empty());

@@ -1,9 +1,9 @@
 //! Budget of what a confined process can cause to be stored, were it taken over: bytes of log entries, counted by the
 //! keeper in a record of its own. What is beyond it is counted, and an entry tells how much.
 //!
-//! While the hour, the day and all time have room, each source (an agent's attempts of one label, say) is stored up to its
-//! share of the hour. When they have none, the first entry of a source in an hour still has a reserve. So a flood fills no
-//! disk, and hides neither what came before it, nor most that is beside it, nor what comes after it.
+//! While the hour, the day and all time have room, each source (an agent's attempts of one label, say) is stored up to
+//! its share of the hour. When they have none, the first entry of a source in an hour still has a reserve. So a flood
+//! fills no disk, and hides neither what came before it, nor most that is beside it, nor what comes after it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -56,8 +56,8 @@ pub(crate) struct Spent {
 }
 
 impl Spent {
-    /// Counts from here on for the hour of `now`. Gives the number of things beyond the budget that are still to be told of
-    /// an earlier hour.
+    /// Counts from here on for the hour of `now`. Gives the number of things beyond the budget that are still to be
+    /// told of an earlier hour.
     pub(crate) fn begin(&mut self, now: Timestamp) -> Option<u64> {
         let hour = now.secs() / 3600;
         if hour == self.hour {
@@ -123,8 +123,8 @@ pub(crate) struct SpentFile {
 }
 
 impl SpentFile {
-    /// Reads the record of what was spent on lines of the file at `path`. One that is missing or cannot be read counts from
-    /// nothing: it is the keeper's own, and decides on no evidence but that of a flood.
+    /// Reads the record of what was spent on lines of the file at `path`. One that is missing or cannot be read counts
+    /// from nothing: it is the keeper's own, and decides on no evidence but that of a flood.
     pub(crate) fn beside(path: &Path) -> Self {
         let path = path.with_extension("spent");
         let known = durable::read(&path, LONGEST).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -132,7 +132,8 @@ impl SpentFile {
         Self { path, saved: spent.clone(), spent }
     }
 
-    /// Writes the record, if anything was spent or counted since. Stopping before is safe: so much may be spent once more.
+    /// Writes the record, if anything was spent or counted since. Stopping before is safe: so much may be spent once
+    /// more.
     pub(crate) fn save(&mut self) -> Result<(), Fault> {
         let is_used = self.spent.in_all > 0 || self.spent.beyond > 0;
         if is_used && self.spent != self.saved {

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Event;
-use crate::log::writer::each_between;
+use crate::log::reading::each_between;
 use base::Fault;
 
-/// Finds the medium that was being read when the relay was interrupted. Keyrings are put in force in that time, and what officers
-/// hand in is judged, so that such entries may stand between.
+/// Finds the medium that was being read when the relay was interrupted. Keyrings are put in force in that time, and
+/// what officers hand in is judged, so that such entries may stand between.
 pub(crate) fn interrupted_medium(folder: &Path, size: u64) -> Result<Option<u64>, Fault> {
     let mut end = size;
     let (mut closed, mut next) = (BTreeSet::new(), None);

@@ -1,6 +1,6 @@
-//! Journals of the server and the sinkhole: their lines become entries of the access log, or pulls. Each process has a journal
-//! that it alone can append to, and a budget of its own: one that was taken over speaks for no other, and neither uses up
-//! nor buries what another recorded.
+//! Journals of the server and the sinkhole: their lines become entries of the access log, or pulls. Each process has a
+//! journal that it alone can append to, and a budget of its own: one that was taken over speaks for no other, and
+//! neither uses up nor buries what another recorded.
 
 use std::path::Path;
 
@@ -30,11 +30,14 @@ pub struct Drained {
 }
 
 /// Turns the lines of all journals into entries of `log`, each within its budget, and records the downloads of agents.
-/// `full`: bytes at which a journal is full for who appends. Fault: the log could not be written, or a journal not read.
+/// `full`: bytes at which a journal is full for who appends. Fault: the log could not be written, or a journal not
+/// read.
 ///
-/// Stopping is safe: the lines of a piece that a cut left half in the log are known by the numbers that the keeper gives.
+/// Stopping is safe: the lines of a piece that a cut left half in the log are known by the numbers that the keeper
+/// gives.
 pub fn drain(folder: &Path, log: &mut Log, now: Timestamp, full: u64) -> Result<Drained, Fault> {
-    // Until the sinkhole's journal is begun, the server's may hold lines of an earlier version's sinkhole, which shared it.
+    // Until the sinkhole's journal is begun, the server's may hold lines of an earlier version's sinkhole, which shared
+    // it.
     let own = folder.join(JournalWriter::Sinkhole.file());
     let is_shared = !has_record(&own);
     let writers = if is_shared { &[JournalWriter::Server][..] } else { &JournalWriter::ALL };

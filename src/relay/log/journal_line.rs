@@ -83,8 +83,8 @@ impl JournalWriter {
         }
     }
 
-    /// Reads a line of the journal of this process, under the keeper's number, as the process's word and not dated ahead of
-    /// `now`. What cannot be read, or is forged, is evidence too.
+    /// Reads a line of the journal of this process, under the keeper's number, as the process's word and not dated
+    /// ahead of `now`. What cannot be read, or is forged, is evidence too.
     pub(crate) fn read(self, line: &[u8], number: u64, now: Timestamp) -> TakenLine {
         match parse(line) {
             Some(read) if self.may_say(&read) => taken(read, Some(self), number, now),
@@ -136,8 +136,8 @@ fn taken(read: JournalLine, writer: Option<JournalWriter>, id: u64, now: Timesta
     }
 }
 
-/// True for an attempt of the form in which the sinkhole records a look-up: of HTTP and TLS it knows nothing. No request has
-/// such a method, which has a space in it.
+/// True for an attempt of the form in which the sinkhole records a look-up: of HTTP and TLS it knows nothing. No
+/// request has such a method, which has a space in it.
 fn is_look_up(attempt: &Attempt) -> bool {
     let Attempt { certificate, claimed_certificate, sni, user_agent, declared_length, declared_type, .. } = attempt;
     attempt.method.starts_with("DNS ")

@@ -154,8 +154,8 @@ impl Agents {
         }
     }
 
-    /// Drops agents until so many are left: those whose last download is the oldest, of the network with the most. So no
-    /// network, whatever addresses it has, makes the agents of others forgotten.
+    /// Drops agents until so many are left: those whose last download is the oldest, of the network with the most. So
+    /// no network, whatever addresses it has, makes the agents of others forgotten.
     fn forget_oldest(&mut self, most: usize) {
         if self.agents.len() <= most {
             return;

@@ -6,7 +6,7 @@ use std::path::Path;
 use memchr::memmem::Finder;
 
 use super::entry::Entry;
-use super::writer::in_bundle;
+use super::reading::in_bundle;
 use base::{Fault, Timestamp};
 use tlog::note::Verifier;
 use tlog::stored::read_checkpoint;
@@ -89,8 +89,8 @@ pub fn newest(
 }
 
 /// Number of the first entry that was appended at `time` or later. Time goes back in a log only where officers had a
-/// clock turned back: entries that the wrong clock had dated may then be among those from there on, or not; entries that
-/// were appended at `time` or later always are.
+/// clock turned back: entries that the wrong clock had dated may then be among those from there on, or not; entries
+/// that were appended at `time` or later always are.
 pub fn first_since(folder: &Path, size: u64, time: Timestamp) -> Result<u64, Fault> {
     let (mut low, mut high) = (0, size);
     while low < high {

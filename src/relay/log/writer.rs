@@ -1,16 +1,16 @@
 //! Writer of a log: appends so that no cut loses or doubles an entry:
 //!
-//! 1. the head to come is announced, durably, under the log's signature ([`tlog::pending`]): entries beyond the signed head
-//!    are known to be ours;
+//! 1. the head to come is announced, durably, under the log's signature ([`tlog::pending`]): entries beyond the signed
+//!    head are known to be ours;
 //! 2. entry bundles are replaced by longer ones, durably: the entries exist;
 //! 3. full tiles are written durably, tiles at the edge plainly: they can be derived from 2;
 //! 4. the head is signed, and the checkpoint replaced durably: the entries are promised.
 //!
-//! Stopping is safe at each step. A cut before the end of 2 leaves the old log, and perhaps some of the entries: no head over
-//! them was signed, and they are removed. A cut after 2 leaves entries without a head: the next opening finds them and goes on
-//! with 3, so that there are never two heads of one size. A bundle shorter than the head promises, or a head that does not
-//! match, is damage: the log is not opened and imports stop. So are entries that were not announced: whoever can write here
-//! and has no key would else have them signed.
+//! Stopping is safe at each step. A cut before the end of 2 leaves the old log, and perhaps some of the entries: no
+//! head over them was signed, and they are removed. A cut after 2 leaves entries without a head: the next opening finds
+//! them and goes on with 3, so that there are never two heads of one size. A bundle shorter than the head promises, or
+//! a head that does not match, is damage: the log is not opened and imports stop. So are entries that were not
+//! announced: whoever can write here and has no key would else have them signed.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ use tlog::stored::{read_bundle, read_checkpoint, wider};
 use tlog::tail::{read_edge, stored_edge};
 use tlog::tiles::{self, LONGEST};
 use tlog::tree::{self, Edge, Tile, WIDTH};
-use tlog::{nodes, pending, signed, stored};
+use tlog::{nodes, pending, signed};
 
 /// Fault of an entry that does not fit into a bundle.
 const TOO_LONG: Fault = Fault::Internal("a log entry is longer than 65535 bytes");
@@ -125,7 +125,8 @@ impl Log {
     /// Appends events in one step; when it returns they are promised by a durable, signed head. Time goes back in a log
     /// only by [`Self::turn_back`]: where the clock goes back, events get the time of the entry before.
     ///
-    /// Stopping is safe: on a fault the entries are either not on the disk, or the next opening or append promises them.
+    /// Stopping is safe: on a fault the entries are either not on the disk, or the next opening or append promises
+    /// them.
     pub fn append(&mut self, time: Timestamp, events: Vec<Event>) -> Result<(), Fault> {
         if events.is_empty() {
             return Ok(());
@@ -157,8 +158,9 @@ impl Log {
         Ok(())
     }
 
-    /// Steps 1 to 4. Stopping is safe: until the checkpoint is replaced the former head is in force, and the next opening
-    /// goes on from the entries of step 2 if all of them are there; if not, nobody has seen a head over any of them.
+    /// Steps 1 to 4. Stopping is safe: until the checkpoint is replaced the former head is in force, and the next
+    /// opening goes on from the entries of step 2 if all of them are there; if not, nobody has seen a head over any of
+    /// them.
     fn promise(&mut self) -> Result<(), Fault> {
         pending::write(&self.folder, &self.signer, &self.head())?;
         for (index, bytes) in &self.full_bundles {
@@ -191,8 +193,8 @@ impl Log {
         Ok(())
     }
 
-    /// Removes partial tiles and bundles that longer ones have replaced. Stopping is safe: the entries are promised, and
-    /// a file that stays is removed by a later append.
+    /// Removes partial tiles and bundles that longer ones have replaced. Stopping is safe: the entries are promised,
+    /// and a file that stays is removed by a later append.
     fn remove_former(&self, full: &[Tile]) -> Result<(), Fault> {
         for tile in full {
             durable::remove(&partial_folder(&self.folder.join(tiles::tile_path(tile.level, tile.index, 1))))?;
@@ -214,8 +216,8 @@ impl Log {
         Ok(())
     }
 
-    /// Reads the unfinished bundle, and the newest entry. They are those of the signed head: the next append writes them
-    /// again, and nothing may be written over what was changed.
+    /// Reads the unfinished bundle, and the newest entry. They are those of the signed head: the next append writes
+    /// them again, and nothing may be written over what was changed.
     fn load_bundle(&mut self) -> Result<(), Fault> {
         let size = self.edge.size();
         let Some(last) = size.checked_sub(1) else { return Ok(()) };
@@ -251,8 +253,9 @@ impl Log {
         Ok(())
     }
 
-    /// Finishes an append that a cut interrupted: promises entries that are on the disk but under no signed head yet, if they
-    /// are all of those that were announced. If some are missing, no head over them was ever signed: they are removed.
+    /// Finishes an append that a cut interrupted: promises entries that are on the disk but under no signed head yet,
+    /// if they are all of those that were announced. If some are missing, no head over them was ever signed: they are
+    /// removed.
     fn finish_cut_append(&mut self) -> Result<(), Fault> {
         let damaged = || {
             Fault::damaged(
@@ -297,8 +300,9 @@ impl Log {
     }
 }
 
-/// True if nothing stands beyond this head but bundles, and what the head needs has not been replaced: so an append leaves
-/// it that was cut before the last of its bundles. Beside an old checkpoint that was put back more is there, or less.
+/// True if nothing stands beyond this head but bundles, and what the head needs has not been replaced: so an append
+/// leaves it that was cut before the last of its bundles. Beside an old checkpoint that was put back more is there, or
+/// less.
 fn is_before_tiles(folder: &Path, edge: &Edge) -> bool {
     let (index, have) = (edge.size() / WIDTH as u64, edge.unfinished(0).len());
     let is_there = have == 0 || folder.join(tiles::bundle_path(index, have)).exists();
@@ -330,55 +334,6 @@ fn is_last_subtree(folder: &Path, edge: &Edge) -> bool {
     };
     let index = (edge.size() - 1) >> (8 * level);
     nodes::from_entries(folder, level - 1, index, WIDTH).is_some_and(|hashes| tree::root_of(&hashes) == *last)
-}
-
-/// Passes each entry from this number on to `take`; returns the number of all entries. They are read under the
-/// signed head; [`tlog::check::check`] proves them.
-pub fn each_from(
-    folder: &Path,
-    verifier: &Verifier,
-    number: u64,
-    mut take: impl FnMut(u64, Entry),
-) -> Result<u64, Fault> {
-    let head = read_checkpoint(folder, verifier)?;
-    each_between(folder, (number, head.size), head.size, |number, _, entry| {
-        take(number, entry);
-        Ok(())
-    })?;
-    Ok(head.size)
-}
-
-/// Passes each entry from the first number up to below the second, with its exact bytes, to `take`, of a log whose head
-/// promises `size`.
-pub fn each_between(
-    folder: &Path,
-    (mut number, end): (u64, u64),
-    size: u64,
-    mut take: impl FnMut(u64, &[u8], Entry) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    while number < end {
-        number = in_bundle(folder, size, number / WIDTH as u64, |first, entries, read| {
-            let skip = usize::try_from(number - first).unwrap_or_default();
-            for (number, entry) in (first..end).zip(entries).skip(skip) {
-                take(number, entry, read(entry)?)?;
-            }
-            Ok(first + entries.len() as u64)
-        })?;
-    }
-    Ok(())
-}
-
-/// Passes the entries of one bundle of a log of `size` to `look`, with the number of the first and a function that reads
-/// one. Fault: the bundle, or an entry, is not what was written.
-pub fn in_bundle<T>(
-    folder: &Path,
-    size: u64,
-    index: u64,
-    look: impl FnOnce(u64, &[&[u8]], &dyn Fn(&[u8]) -> Result<Entry, Fault>) -> Result<T, Fault>,
-) -> Result<T, Fault> {
-    stored::in_bundle(folder, size, index, |first, entries| {
-        look(first, entries, &|entry| serde_json::from_slice(entry).map_err(|_| stored::bundle_damaged(folder, index)))
-    })
 }
 
 /// Index and width of the bundle that ends at `size`, which is at least 1.

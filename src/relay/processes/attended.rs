@@ -1,6 +1,6 @@
-//! Service that a person started in a terminal. This process, which reads nothing that strangers made, keeps the terminal
-//! and starts the service as its child. The service, which may be taken over, gets an empty standard input and a pipe
-//! whose lines this process makes printable: it can neither read what is typed nor write to the screen.
+//! Service that a person started in a terminal. This process, which reads nothing that strangers made, keeps the
+//! terminal and starts the service as its child. The service, which may be taken over, gets an empty standard input and
+//! a pipe whose lines this process makes printable: it can neither read what is typed nor write to the screen.
 
 use std::io::{self, IsTerminal as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -63,8 +63,8 @@ pub(crate) fn holds_terminal() -> bool {
     io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal()
 }
 
-/// Starts the command of this process again, as the service of this name, and waits until it has ended. A signal to this
-/// process stops the service in order; however this process ends, the service ends with it.
+/// Starts the command of this process again, as the service of this name, and waits until it has ended. A signal to
+/// this process stops the service in order; however this process ends, the service ends with it.
 pub(crate) fn attend(name: &'static str) -> Result<Ended, Error> {
     let what = Path::new(name);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().during("wait for", what)?;

@@ -1,6 +1,6 @@
-//! Examiners of an import: one process a bundle, and a fresh one for what an examiner has made (a stripped archive). The
-//! keeper that uses them may neither start a process nor receive a descriptor. So its supervisor, which reads no byte of a
-//! bundle, starts them, always on the same two pipes:
+//! Examiners of an import: one process a bundle, and a fresh one for what an examiner has made (a stripped archive).
+//! The keeper that uses them may neither start a process nor receive a descriptor. So its supervisor, which reads no
+//! byte of a bundle, starts them, always on the same two pipes:
 //!
 //! ```text
 //! keeper ── requests ─────► examiner     the supervisor holds both pipes by O_PATH alone, so that the keeper sees the
@@ -11,8 +11,8 @@
 //!        ◄──────────── done ──           pipes that are opened anew
 //! ```
 //!
-//! Nothing passes from one examiner to the next: no memory, no descriptor or its flags, no byte in a pipe. Each is started
-//! as soon as the one before it has ended, so that it is confined and ready when the keeper needs it.
+//! Nothing passes from one examiner to the next: no memory, no descriptor or its flags, no byte in a pipe. Each is
+//! started as soon as the one before it has ended, so that it is confined and ready when the keeper needs it.
 
 use std::fs::File;
 use std::io::{self, PipeWriter, Read as _, Write as _};
@@ -57,8 +57,8 @@ pub(crate) struct ExaminerSupervisor {
     stderr: Arc<StderrRelay>,
 }
 
-/// Keeper's ends of the four pipes (requests, replies, orders, reports), and of two (requests, replies) for each reader,
-/// before the keeper is started.
+/// Keeper's ends of the four pipes (requests, replies, orders, reports), and of two (requests, replies) for each
+/// reader, before the keeper is started.
 pub(crate) struct KeeperEnds(Vec<OwnedFd>);
 
 /// Number of the pipes for examiners.
@@ -70,8 +70,8 @@ impl KeeperEnds {
         self.0.extend(reader);
     }
 
-    /// Makes the ends inheritable, and names them to `command`. This process must start no other one until `command` runs,
-    /// since that one would inherit them too.
+    /// Makes the ends inheritable, and names them to `command`. This process must start no other one until `command`
+    /// runs, since that one would inherit them too.
     pub(crate) fn pass_to(&self, command: &mut Command) -> Result<(), Fault> {
         let mut numbers = Vec::new();
         for end in &self.0 {
@@ -84,7 +84,8 @@ impl KeeperEnds {
 }
 
 impl ExaminerSupervisor {
-    /// Starts the first examiner, which confines itself while the keeper does. Needs the runtime that waits for the keeper.
+    /// Starts the first examiner, which confines itself while the keeper does. Needs the runtime that waits for the
+    /// keeper.
     pub(crate) fn start(root: &Path, stderr: &Arc<StderrRelay>) -> Result<(Self, KeeperEnds), Fault> {
         let opened = || -> io::Result<_> {
             let ((requests_end, requests), (replies, replies_end)) = (io::pipe()?, io::pipe()?);
@@ -132,8 +133,8 @@ impl ExaminerSupervisor {
         let _ = self.reports.write_all(&[if done.is_ok() { DONE } else { FAILED }]);
     }
 
-    /// Ends the examiner, if there is one. It could start no process and pass on no descriptor, so its ends of the pipes
-    /// are closed with it.
+    /// Ends the examiner, if there is one. It could start no process and pass on no descriptor, so its ends of the
+    /// pipes are closed with it.
     pub(crate) async fn end(&mut self) -> Result<(), Fault> {
         if let Some(newest) = &mut self.newest {
             newest.kill().await.during("end", Path::new("the examiner"))?;
@@ -224,8 +225,8 @@ impl SupervisedExaminers {
         Ok(Self { requests, replies, orders: orders.into(), reports, newest: Newest::Unused })
     }
 
-    /// Sends an order, and waits for its report. After one that failed none is sent again: its report may still come, and
-    /// would be taken for that of the next order.
+    /// Sends an order, and waits for its report. After one that failed none is sent again: its report may still come,
+    /// and would be taken for that of the next order.
     fn order(&mut self, order: u8, newest: Newest) -> Result<(), Fault> {
         if self.newest == Newest::Lost {
             return Err(not_replaced(EARLIER));

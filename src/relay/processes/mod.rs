@@ -1,5 +1,5 @@
-//! The relay's processes: which ones there are, who starts them, and what is passed to them. Each is our own binary again,
-//! confined by its row of [`crate::rights`].
+//! The relay's processes: which ones there are, who starts them, and what is passed to them. Each is our own binary
+//! again, confined by its row of [`crate::rights`].
 //!
 //! ```text
 //! up (supervisor) ─┬─ settle, serve, review, sinkhole, log export, selftest

@@ -8,11 +8,12 @@ use rustix::pipe::fcntl_setpipe_size;
 use base::Fault;
 use sandbox::worker::start;
 
-/// Size of a pipe between two processes, in bytes: larger than the kernel's default, so that they take turns less often.
+/// Size of a pipe between two processes, in bytes: larger than the kernel's default, so that they take turns less
+/// often.
 pub(crate) const PIPE_SIZE: usize = 1 << 20;
 
-/// Starts a worker, with a pipe for requests as its input and one for replies as its output. It ends when the pipes do, and
-/// with this process at the latest.
+/// Starts a worker, with a pipe for requests as its input and one for replies as its output. It ends when the pipes do,
+/// and with this process at the latest.
 pub(crate) fn start_piped(command: &mut Command) -> Result<(Child, OwnedFd, OwnedFd), Fault> {
     let mut child = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
     let gone = || Fault::Internal("a worker has no pipe");

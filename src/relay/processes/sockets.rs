@@ -1,5 +1,5 @@
-//! Sockets that a service manager opened for us (`sd_listen_fds`(3)). Every other descriptor that the process which started
-//! us left open is closed.
+//! Sockets that a service manager opened for us (`sd_listen_fds`(3)). Every other descriptor that the process which
+//! started us left open is closed.
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -39,8 +39,8 @@ pub(crate) struct Sockets {
 pub(crate) type LookUps = (Vec<(SocketAddr, OwnedFd)>, Vec<TcpListener>);
 
 impl Sockets {
-    /// Takes the descriptors that this process expects, and closes every other one. To be called before anything is opened.
-    /// Fault: a service manager passes sockets to `up`.
+    /// Takes the descriptors that this process expects, and closes every other one. To be called before anything is
+    /// opened. Fault: a service manager passes sockets to `up`.
     pub(crate) fn take(expected: Expected<'_>) -> Result<Self, Fault> {
         let passed = match expected {
             Expected::Sockets => raw::passed()?,

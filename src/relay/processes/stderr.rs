@@ -15,8 +15,8 @@ use terminal::relayed::{Speaker, relay_lines};
 pub(crate) struct StderrRelay(Mutex<Vec<JoinHandle<()>>>);
 
 impl StderrRelay {
-    /// Gives `command`, which is not started yet, a pipe as its standard error, and shows what comes out of it. It ends when
-    /// the process has ended and `command` is dropped.
+    /// Gives `command`, which is not started yet, a pipe as its standard error, and shows what comes out of it. It ends
+    /// when the process has ended and `command` is dropped.
     pub(crate) fn attach(&self, command: &mut Command, speaker: Speaker) -> Result<(), Fault> {
         let (from, to) = io::pipe().during("open", Path::new("a pipe for standard error"))?;
         command.stderr(to);
@@ -27,7 +27,8 @@ impl StderrRelay {
         Ok(())
     }
 
-    /// Waits until everything is shown that was said. To be called when all these processes have ended, or are being killed.
+    /// Waits until everything is shown that was said. To be called when all these processes have ended, or are being
+    /// killed.
     pub(crate) fn finish(&self) {
         let threads = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {

@@ -1,6 +1,6 @@
-//! Supervisor of `gaprelay up`: keeps a keeper running, which settles on a timer, a server and, where the config has them, a
-//! DNS sinkhole, the officers' pages and an export, each a confined process of its own. A process that ends, or cannot be
-//! started, is started again. The supervisor itself reads no byte from the network or a medium.
+//! Supervisor of `gaprelay up`: keeps a keeper running, which settles on a timer, a server and, where the config has
+//! them, a DNS sinkhole, the officers' pages and an export, each a confined process of its own. A process that ends, or
+//! cannot be started, is started again. The supervisor itself reads no byte from the network or a medium.
 //!
 //! One thing stops everything: a finding of the isolation self-test, which has an exit status of its own. That the test
 //! could not run or could not be recorded is told each time; what is published is served all the same.
@@ -33,8 +33,8 @@ use terminal::relayed::{ServiceLines, Speaker};
 const SHORTEST: Duration = Duration::from_secs(1);
 /// Pause before a process that ended, or could not be started, is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
-/// Longest time that the services wait for the self-test or the settling before them, which wait for whoever changes the
-/// state.
+/// Longest time that the services wait for the self-test or the settling before them, which wait for whoever changes
+/// the state.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Supervisor of all services on one state.
@@ -106,8 +106,8 @@ struct Lines {
 }
 
 impl Supervisor<'_> {
-    /// Runs the services until SIGTERM or SIGINT. `free` checks first that their addresses are. Faults: those of `free`;
-    /// another supervisor has the state; a self-test found a way out.
+    /// Runs the services until SIGTERM or SIGINT. `free` checks first that their addresses are. Faults: those of
+    /// `free`; another supervisor has the state; a self-test found a way out.
     pub(crate) fn run(&self, config: &Config, free: impl FnOnce() -> Result<(), Fault>) -> Result<Ended, Error> {
         let failed = |source| Fault::Io { operation: "supervise the services of", path: self.root.to_owned(), source };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
@@ -244,8 +244,8 @@ impl Supervisor<'_> {
         started.inspect_err(not_tested).ok()
     }
 
-    /// Settles once: before agents are served, so that what is due is published, and at the end, so that what the server
-    /// recorded is in the log. It tells its own faults, and the next settle tries again.
+    /// Settles once: before agents are served, so that what is due is published, and at the end, so that what the
+    /// server recorded is in the log. It tells its own faults, and the next settle tries again.
     async fn settle_once(&self, stderr: &Lines) {
         let started = self.command(stderr, &stderr.settle).and_then(|mut command| {
             command.arg("settle").stdout(Stdio::null());
@@ -274,8 +274,8 @@ impl Supervisor<'_> {
     }
 }
 
-/// Judges the end of a self-test. Fault: it found a way out. Any other end, by a full disk, a damaged log or a signal say,
-/// found nothing, and is told.
+/// Judges the end of a self-test. Fault: it found a way out. Any other end, by a full disk, a damaged log or a signal
+/// say, found nothing, and is told.
 fn judge(ended: io::Result<ExitStatus>) -> Result<(), Fault> {
     let ended = match ended {
         Ok(ended) if ended.code() == Some(0) => return Ok(()),

@@ -1,5 +1,5 @@
-//! Workers: confined processes that do one thing for the process that uses them. The supervisor of an import starts a reader
-//! for each medium, and the examiners ([`super::examiners`]).
+//! Workers: confined processes that do one thing for the process that uses them. The supervisor of an import starts a
+//! reader for each medium, and the examiners ([`super::examiners`]).
 
 use std::fs::File;
 use std::io;
@@ -67,8 +67,8 @@ pub(crate) enum Worker {
     Wait,
 }
 
-/// Runs this process as a worker. When the process that started it has ended, that is no fault of the worker, and nothing
-/// is reported.
+/// Runs this process as a worker. When the process that started it has ended, that is no fault of the worker, and
+/// nothing is reported.
 pub(crate) fn run(root: &Path, worker: &Worker) -> Result<Ended, Error> {
     match work(root, worker) {
         Err(Error::Fault(Fault::Interrupted)) => Ok(Ended::Failed),
@@ -129,9 +129,10 @@ fn pipes() -> Result<(File, File), Fault> {
     Ok((own(io::stdin().as_fd().try_clone_to_owned())?, own(io::stdout().as_fd().try_clone_to_owned())?))
 }
 
-/// Starts a reader for the medium at this path, on two pipes whose other ends the keeper gets. It is started by the keeper's
-/// supervisor, which is not confined: the kernel lets nobody end a process of another user, or outside of their own cage, not
-/// even by their own end, and a reader must not outlive either of the two. From root each becomes its own user.
+/// Starts a reader for the medium at this path, on two pipes whose other ends the keeper gets. It is started by the
+/// keeper's supervisor, which is not confined: the kernel lets nobody end a process of another user, or outside of
+/// their own cage, not even by their own end, and a reader must not outlive either of the two. From root each becomes
+/// its own user.
 pub(crate) fn start_reader(
     root: &Path,
     path: &Path,
@@ -150,9 +151,9 @@ pub(crate) fn start_reader(
     Ok((start_awaited(command)?, [requests.into(), replies.into()]))
 }
 
-/// The workers of an import, for its keeper, over the pipes that its supervisor passed: the examiners, and a reader for each
-/// medium. To be called before this process confines itself. `disks` were set read-only by the supervisor.
-/// Fault: there are not as many pipes.
+/// The workers of an import, for its keeper, over the pipes that its supervisor passed: the examiners, and a reader for
+/// each medium. To be called before this process confines itself. `disks` were set read-only by the supervisor. Fault:
+/// there are not as many pipes.
 pub(crate) fn of_import(
     root: &Path,
     paths: &[PathBuf],

@@ -31,8 +31,8 @@ impl AffectedRelease {
     }
 }
 
-/// The releases that the key with this id had a part in. With the text of a directive: those as well that this directive
-/// has withdrawn, before it was cut. Who signed a release whose files are damaged is in the import log.
+/// The releases that the key with this id had a part in. With the text of a directive: those as well that this
+/// directive has withdrawn, before it was cut. Who signed a release whose files are damaged is in the import log.
 pub(crate) fn affected_releases(
     state: &State,
     config: &Config,

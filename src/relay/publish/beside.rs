@@ -9,8 +9,8 @@ use base::Fault;
 use bundle::ReleaseId;
 use config::Config;
 
-/// Releases of other feeds that agents load together with one of this feed: what its channels show, and the newest that may be
-/// shown. What waits for officers takes no name from anybody.
+/// Releases of other feeds that agents load together with one of this feed: what its channels show, and the newest that
+/// may be shown. What waits for officers takes no name from anybody.
 pub(crate) fn beside((state, trust): (&State, &Trust), config: &Config, feed: &str) -> Result<Vec<ReleaseId>, Fault> {
     let (mut found, kept, keyring) = (BTreeSet::new(), trust.kept_releases(), state.keyring(trust)?);
     for channel in config.channels_of(feed) {

@@ -104,8 +104,8 @@ impl ItemChanges {
         Ok(Digest::of(&bytes))
     }
 
-    /// Effect of an approval of the release in a line of plain text, where agents would lose everything, or more than the feed's
-    /// brake lets pass, or would have an id twice.
+    /// Effect of an approval of the release in a line of plain text, where agents would lose everything, or more than
+    /// the feed's brake lets pass, or would have an id twice.
     pub(crate) fn effect(&self, release: &Release, feed: &Feed) -> Option<String> {
         let (brake, of) = (*feed.brake.get_ref(), self.before);
         let lost: u64 = self.changes.iter().filter(|it| it.change.is_loss()).map(|it| it.count).sum();
@@ -144,8 +144,8 @@ pub(crate) enum Examples {
     All,
 }
 
-/// True if agents would go back by this release to older content than they have now: to an older database, or to exactly
-/// what an earlier release had. At its import they may have had something else.
+/// True if agents would go back by this release to older content than they have now: to an older database, or to
+/// exactly what an earlier release had. At its import they may have had something else.
 pub(crate) fn goes_back_now(
     (state, trust): (&State, &Trust),
     config: &Config,
@@ -183,7 +183,8 @@ struct ReleaseReader<'a> {
     last: RefCell<Option<(Digest, ProvenFile)>>,
 }
 
-/// Compares `release` with what is served of its feed now, and its names with those of other feeds that agents load too.
+/// Compares `release` with what is served of its feed now, and its names with those of other feeds that agents load
+/// too.
 pub(crate) fn item_changes(
     (state, trust): (&State, &Trust),
     config: &Config,

@@ -1,7 +1,7 @@
-//! Names of files in the channels that several feeds share, and whose they are: one feed's file neither takes the place of another
-//! one's, nor vouches for it. A name belongs to the feed that brought it first. So do, for other feeds, the names that go with
-//! it: what differs from it in letter case alone, its folders, what lies below it as if it were a folder, and the files that
-//! are about it by their names, or that it is about itself.
+//! Names of files in the channels that several feeds share, and whose they are: one feed's file neither takes the place
+//! of another one's, nor vouches for it. A name belongs to the feed that brought it first. So do, for other feeds, the
+//! names that go with it: what differs from it in letter case alone, its folders, what lies below it as if it were a
+//! folder, and the files that are about it by their names, or that it is about itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

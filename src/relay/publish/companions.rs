@@ -1,5 +1,5 @@
-//! Files that belong to another by their names: digests, signatures and increments. Those that a publisher brought, and those
-//! that a set has beside each file.
+//! Files that belong to another by their names: digests, signatures and increments. Those that a publisher brought, and
+//! those that a set has beside each file.
 
 use std::sync::Arc;
 

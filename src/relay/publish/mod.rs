@@ -1,5 +1,5 @@
-//! From releases to what agents see: what officers' statements make of a release, what it changes, and the numbered sets of
-//! a channel. It runs in the keeper.
+//! From releases to what agents see: what officers' statements make of a release, what it changes, and the numbered
+//! sets of a channel. It runs in the keeper.
 
 pub(crate) mod affected;
 pub(crate) mod beside;

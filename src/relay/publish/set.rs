@@ -34,9 +34,10 @@ impl SetInput {
     }
 }
 
-/// The next set of `channel` from these releases, and what of it had to be left out, if anything: a file whose name belongs to
-/// another feed. What the former set shows keeps its name; among newcomers who was imported first has it. Making a set never fails
-/// for that, so that making less visible waits for nobody. Fault: the set would have a path twice.
+/// The next set of `channel` from these releases, and what of it had to be left out, if anything: a file whose name
+/// belongs to another feed. What the former set shows keeps its name; among newcomers who was imported first has it.
+/// Making a set never fails for that, so that making less visible waits for nobody. Fault: the set would have a path
+/// twice.
 pub(crate) fn make_set(
     channel: &str,
     former: Option<&Set>,
@@ -173,8 +174,8 @@ fn clash(taken: &TakenNames<'_>) -> Option<Refusal> {
     Some(Refusal::new(Reason::PathClash, detail))
 }
 
-/// The set after `former` that is the same without the members that go: for which no release need be read. What was left out
-/// for the sake of one of those stays left out.
+/// The set after `former` that is the same without the members that go: for which no release need be read. What was
+/// left out for the sake of one of those stays left out.
 pub(crate) fn set_without(former: &Set, goes: impl Fn(&SetMember) -> bool, now: Timestamp) -> Set {
     let releases: Vec<SetMember> = former.releases.iter().filter(|member| !goes(member)).cloned().collect();
     let stays = |file: &&SetFile| releases.iter().any(|member| *member.feed == *file.feed);
@@ -214,8 +215,8 @@ fn sums_file(files: &[SetFile], now: Timestamp) -> SetFile {
     }
 }
 
-/// Gives unchanged files their former date, changed ones a later one than they ever had, and those that come a later one than all
-/// that ever left: one moment, however many paths that were.
+/// Gives unchanged files their former date, changed ones a later one than they ever had, and those that come a later
+/// one than all that ever left: one moment, however many paths that were.
 fn carry_dates(set: &mut Set, former: &Set) {
     let gone = former.gone.values().copied().chain(former.last_gone).max();
     let mut old: BTreeMap<&str, &SetFile> = former.files.iter().map(|f| (f.path.as_str(), f)).collect();
@@ -243,8 +244,8 @@ impl State {
     }
 }
 
-/// Makes the folder of a channel. What else stands in its place is removed, and keeps nothing from being withdrawn; the sets that
-/// are lost then are told where they are read.
+/// Makes the folder of a channel. What else stands in its place is removed, and keeps nothing from being withdrawn; the
+/// sets that are lost then are told where they are read.
 pub(crate) fn make_folder(state: &State, channel: &str) -> Result<(), Fault> {
     let folder = state.channel_path(channel);
     if fs::symlink_metadata(&folder).is_ok_and(|meta| !meta.is_dir()) {
@@ -253,8 +254,8 @@ pub(crate) fn make_folder(state: &State, channel: &str) -> Result<(), Fault> {
     durable::create_dir(&folder)
 }
 
-/// Switches a channel, or the repository for TUF clients, to the set that this entry of the import log announces: the one step
-/// by which agents see another. The pointer is the receipt of the entry.
+/// Switches a channel, or the repository for TUF clients, to the set that this entry of the import log announces: the
+/// one step by which agents see another. The pointer is the receipt of the entry.
 pub(crate) fn switch(state: &State, channel: &str, entry: u64) -> Result<(), Fault> {
     let folder = state.import_log();
     let receipt = receipt(&folder, state.log_key()?, entry)?;

@@ -59,7 +59,8 @@ pub(crate) enum ReleaseStatus {
     },
     /// May be published.
     Approved,
-    /// Cannot be shown, nor wait for officers: its feed, its origin or a key that signed it was denied, or the key revoked.
+    /// Cannot be shown, nor wait for officers: its feed, its origin or a key that signed it was denied, or the key
+    /// revoked.
     Denied {
         /// By whom, and why.
         why: String,
@@ -85,10 +86,10 @@ impl std::fmt::Display for ReleaseStatus {
     }
 }
 
-/// Status of `release` under the feed's rules: as many distinct officers as the feed asks for
-/// approve or withdraw; a single one refuses. What is clean may go without, where the feed says so; but what keeps
-/// something else from detecting needs its own number of officers, what takes too much away needs one always, and what goes
-/// back to older content needs as many downgrade tickets as suppressing content needs officers. What nobody can prove of an
+/// Status of `release` under the feed's rules: as many distinct officers as the feed asks for approve or withdraw; a
+/// single one refuses. What is clean may go without, where the feed says so; but what keeps something else from
+/// detecting needs its own number of officers, what takes too much away needs one always, and what goes back to older
+/// content needs as many downgrade tickets as suppressing content needs officers. What nobody can prove of an
 /// `unproven` one is taken to be the worst.
 fn release_status(release: &Release, (taken, unproven): (&[&TakenStatement], bool), feed: &Feed) -> ReleaseStatus {
     let (suppresses, goes_back) = (release.suppressions > 0 || unproven, release.loss.goes_back());
@@ -137,8 +138,8 @@ fn count_decisions(taken: &[TakenStatement], decision: Decision) -> u64 {
     count_officers(those.map(|t| (t.officer.as_str(), t.key.as_str())))
 }
 
-/// True if enough officers had withdrawn the release when the last of them did: that is final, whatever the config asks for
-/// since. Records of earlier versions say no number, and counted keys.
+/// True if enough officers had withdrawn the release when the last of them did: that is final, whatever the config asks
+/// for since. Records of earlier versions say no number, and counted keys.
 fn was_withdrawn(taken: &[TakenStatement], usual: u64) -> bool {
     let withdrawals: Vec<&TakenStatement> = taken.iter().filter(|t| t.decision == Decision::Withdraw).collect();
     (1..=withdrawals.len()).any(|count| {
@@ -158,9 +159,10 @@ pub(crate) fn back_until(taken: &[StatementRecord]) -> Option<Timestamp> {
 }
 
 impl Trust {
-    /// Status of a release by what the import log has on it. What no channel shows now becomes visible only if nothing of it
-    /// is denied, and by approvals whose keys are not. What waits for officers is overtaken once agents have a newer one; what they
-    /// never had stays so when that is withdrawn, so that a withdrawal shows nothing for the first time.
+    /// Status of a release by what the import log has on it. What no channel shows now becomes visible only if nothing
+    /// of it is denied, and by approvals whose keys are not. What waits for officers is overtaken once agents have a
+    /// newer one; what they never had stays so when that is withdrawn, so that a withdrawal shows nothing for the first
+    /// time.
     pub(crate) fn status(&self, release: &Release, feed: &Feed, rules: (&Config, &Keyring)) -> ReleaseStatus {
         let (id, (config, keyring)) = (release.id(), rules);
         let taken = self.statements(&id);
@@ -272,8 +274,8 @@ impl State {
         Ok(self.stored_statements(id)?.iter().filter_map(stray).collect())
     }
 
-    /// Writes the files of statements anew that are missing or were changed, from the entries of the import log, every one
-    /// hashed again. Gives the releases whose statements they are. Fault: the log is damaged.
+    /// Writes the files of statements anew that are missing or were changed, from the entries of the import log, every
+    /// one hashed again. Gives the releases whose statements they are. Fault: the log is damaged.
     pub fn rebuild_statements(&self, trust: &Trust) -> Result<Vec<ReleaseId>, Fault> {
         let mut damaged = trust.kept_releases();
         damaged.retain(|id| self.statements(trust, id).is_err());

@@ -147,8 +147,8 @@ pub(crate) fn feed_roles(tree: &Tree) -> Vec<String> {
     feed_metadata(tree).iter().map(|(feed, text)| format!("{feed}/{}", claimed_version(text))).collect()
 }
 
-/// Takes targets of these releases out of a tree, whose metadata stays as it is; of those that `shown` still has, the bytes
-/// stay. Gives whether there were any. A target of no known release is taken out if it is not shown.
+/// Takes targets of these releases out of a tree, whose metadata stays as it is; of those that `shown` still has, the
+/// bytes stay. Gives whether there were any. A target of no known release is taken out if it is not shown.
 pub(crate) fn take_out(
     tree: &mut Tree,
     has_fallen: impl Fn(&str, Digest) -> bool,

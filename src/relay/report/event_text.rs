@@ -99,18 +99,20 @@ pub(crate) fn event_text(event: &Event) -> String {
                 _ => format!("{count} more lines in the journal of the process {by} are only counted [{label}]"),
             }
         }
-        Event::Attempt(a) => {
-            let what = if a.submission { "tried to send" } else { "asked" };
-            let host = a.host.as_ref().or(a.sni.as_ref()).map_or(String::new(), |host| format!(" at {host}"));
-            let times = if a.count > 1 { format!(", {} times", a.count) } else { String::new() };
-            let claimed = a
-                .claimed_certificate
-                .as_ref()
-                .map_or(String::new(), |it| format!(", claimed to be {} by an unverified certificate", it.name));
-            let Attempt { agent, label, method, target, status, .. } = a;
-            format!("{agent} {what} [{label}]: {method} {target}{host}, answered {status}{times}{claimed}")
-        }
+        Event::Attempt(attempt) => attempt_text(attempt),
     }
+}
+
+fn attempt_text(a: &Attempt) -> String {
+    let what = if a.submission { "tried to send" } else { "asked" };
+    let host = a.host.as_ref().or(a.sni.as_ref()).map_or(String::new(), |host| format!(" at {host}"));
+    let times = if a.count > 1 { format!(", {} times", a.count) } else { String::new() };
+    let claimed = a
+        .claimed_certificate
+        .as_ref()
+        .map_or(String::new(), |it| format!(", claimed to be {} by an unverified certificate", it.name));
+    let Attempt { agent, label, method, target, status, .. } = a;
+    format!("{agent} {what} [{label}]: {method} {target}{host}, answered {status}{times}{claimed}")
 }
 
 fn self_test_text(result: &SelfTest) -> String {

@@ -19,8 +19,8 @@ const LONGEST: usize = 300;
 /// Name and label of the group of those that are not told apart.
 const OTHERS: (&str, &str) = ("(others)", "flood");
 
-/// Row of `refusals --json`: the most attempts first, those that each process recorded in turn; with `--by day` the newest
-/// day first.
+/// Row of `refusals --json`: the most attempts first, those that each process recorded in turn; with `--by day` the
+/// newest day first.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct RefusalRow {
@@ -78,8 +78,8 @@ struct AttemptGroup {
     agents: BTreeSet<String>,
 }
 
-/// Groups and counts attempts: those that each process of the relay recorded apart, so that one that was taken over hides
-/// nothing that another recorded.
+/// Groups and counts attempts: those that each process of the relay recorded apart, so that one that was taken over
+/// hides nothing that another recorded.
 pub(crate) struct Tally {
     by: GroupBy,
     writers: BTreeMap<Option<String>, WriterTally>,
@@ -146,8 +146,8 @@ impl Tally {
     }
 }
 
-/// Puts the rows of each process in turn, in their order: who looks at the first of them sees some of each, whatever counts
-/// another one wrote.
+/// Puts the rows of each process in turn, in their order: who looks at the first of them sees some of each, whatever
+/// counts another one wrote.
 fn in_turn(rows: &mut [RefusalRow]) {
     let mut places: BTreeMap<Option<String>, usize> = BTreeMap::new();
     let mut place = |row: &RefusalRow| {
@@ -160,8 +160,8 @@ fn in_turn(rows: &mut [RefusalRow]) {
 }
 
 impl WriterTally {
-    /// Counts an attempt. What a tally keeps is bounded, however many agents there seem to be, and whatever a process that
-    /// was taken over wrote of them.
+    /// Counts an attempt. What a tally keeps is bounded, however many agents there seem to be, and whatever a process
+    /// that was taken over wrote of them.
     fn add(&mut self, attempt: Attempt) {
         let mut attempt = clipped(attempt);
         let group = match self.by {

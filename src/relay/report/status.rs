@@ -29,7 +29,8 @@ pub(crate) struct Status {
     pub floor: Timestamp,
     /// Version of the keyring in force.
     pub keyring: u64,
-    /// Config in force, as the import log says; none where an earlier version made the state and nothing was changed since.
+    /// Config in force, as the import log says; none where an earlier version made the state and nothing was changed
+    /// since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<ConfigPin>,
     /// Channels.

@@ -10,7 +10,7 @@ use super::readers::PageReader;
 use super::request::{PageRequest, release_in_path};
 use super::response::PageResponse;
 use crate::log::Event;
-use crate::log::writer::each_from;
+use crate::log::reading::each_from;
 use crate::settle::{CosignedNote, InboxItem, SubmittedStatement};
 use base::{Digest, Error, clock};
 use tlog::check::read_vkey;

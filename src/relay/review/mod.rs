@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing::{error, warn};
 
 use crate::log::Event;
-use crate::log::writer::each_from;
+use crate::log::reading::each_from;
 use crate::report::refusals::{GroupBy, Tally};
 use crate::rights::{ProcessRole, SLOT};
 use crate::settle::InboxItem;

@@ -1,8 +1,8 @@
 //! The system calls that each role may make, and why. Whatever is not here fails with `EPERM`.
 //!
-//! Letters: R reader, E examiner, K keeper, S server, D sinkhole (DNS), P its UDP forwarder, V review, W witness, X exporter. Nobody may make a
-//! socket, connect, pass descriptors, execute, fork, trace, signal, mount, or map memory as code; the
-//! UDP forwarder alone may send to an address.
+//! Letters: R reader, E examiner, K keeper, S server, D sinkhole (DNS), P its UDP forwarder, V review, W witness, X
+//! exporter. Nobody may make a socket, connect, pass descriptors, execute, fork, trace, signal, mount, or map memory as
+//! code; the UDP forwarder alone may send to an address.
 
 use sandbox::calls::{Call, When, row};
 
@@ -26,8 +26,8 @@ const TERMINAL: &[u64] = &[0x5401, 0x5413];
 const MORE: &[u64] = &[0];
 /// `FIONBIO` (ioctls.h).
 const NONBLOCKING: &[u64] = &[0x5421];
-/// `SHUT_WR` (socket.h): it does nothing to a socket that listens. Each other value ends the listening, for all who have the
-/// socket: those of a socket unit too, until that is started again.
+/// `SHUT_WR` (socket.h): it does nothing to a socket that listens. Each other value ends the listening, for all who
+/// have the socket: those of a socket unit too, until that is started again.
 const SENDING: &[u64] = &[1];
 /// `PR_SET_NAME` (prctl.h).
 const NAME: &[u64] = &[15];

@@ -25,7 +25,8 @@ pub(crate) enum ProcessRole {
     Server,
     /// Answers look-ups.
     Sinkhole,
-    /// Forwards the packets of look-ups between its UDP socket and the sinkhole. Named `post` in files and on the command line.
+    /// Forwards the packets of look-ups between its UDP socket and the sinkhole. Named `post` in files and on the
+    /// command line.
     #[serde(rename = "post")]
     #[value(name = "post")]
     UdpForwarder,

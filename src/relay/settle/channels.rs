@@ -29,7 +29,8 @@ pub(super) fn update_channels(keeper: &mut Keeper, settled: &mut SettleReport) {
     }
 }
 
-/// Puts every pointer right that is missing, was changed or set back: which set a channel shows is what the import log says.
+/// Puts every pointer right that is missing, was changed or set back: which set a channel shows is what the import log
+/// says.
 pub(super) fn mend_pointers(keeper: &mut Keeper, settled: &mut SettleReport) {
     for (channel, shown) in &keeper.trust.channels {
         if !is_pointer_right(keeper, channel) {
@@ -50,8 +51,8 @@ fn is_pointer_right(keeper: &Keeper, channel: &str) -> bool {
     keeper.state.pointer(channel).is_ok_and(|found| found.is_some_and(|found| names(&found)))
 }
 
-/// Does something with a channel, so that what is damaged in it stops no other. One whose pointer could not be put right, which
-/// was told, cannot be switched either.
+/// Does something with a channel, so that what is damaged in it stops no other. One whose pointer could not be put
+/// right, which was told, cannot be switched either.
 fn act_on(
     keeper: &mut Keeper,
     channel: &str,
@@ -64,9 +65,9 @@ fn act_on(
     }
 }
 
-/// Takes out of each channel what no longer stands, and shows nothing new. For that nothing but the log, the trust file and the
-/// keyring need be readable: making less visible never fails. It leaves channels as well that the config no longer has: one that
-/// comes back is served at once.
+/// Takes out of each channel what no longer stands, and shows nothing new. For that nothing but the log, the trust file
+/// and the keyring need be readable: making less visible never fails. It leaves channels as well that the config no
+/// longer has: one that comes back is served at once.
 pub(super) fn drop_fallen(keeper: &mut Keeper, settled: &mut SettleReport) {
     let shown: Vec<(String, ShownSet)> = keeper.trust.channels.clone().into_iter().collect();
     for (channel, shown) in shown.iter().filter(|(channel, _)| channel != TUF) {
@@ -103,8 +104,8 @@ fn drop_fallen_from(
     publish_set(keeper, &set, None, settled)
 }
 
-/// The former set without what has fallen: made anew from the releases that stand, or, where one of them cannot be read, by
-/// leaving the others out of the former.
+/// The former set without what has fallen: made anew from the releases that stand, or, where one of them cannot be
+/// read, by leaving the others out of the former.
 fn smaller_set(keeper: &Keeper, channel: &str, former: &Set, settled: &mut SettleReport) -> Set {
     let made = former.releases.iter().map(|member| standing(keeper, &id_of(member), Some(member.manifest)));
     let made: Result<Vec<SetInput>, Fault> = made.filter_map(Result::transpose).collect();
@@ -149,8 +150,8 @@ fn readable_set(keeper: &Keeper, channel: &str, shown: &ShownSet, settled: &mut 
     set.unwrap_or_else(|| empty_set(channel, shown.generation + 1, keeper.now))
 }
 
-/// True if the import log says that a release must not be shown any more, or not with this manifest: its files need not be read
-/// for that.
+/// True if the import log says that a release must not be shown any more, or not with this manifest: its files need not
+/// be read for that.
 pub(super) fn has_fallen(keeper: &Keeper, id: &ReleaseId, manifest: Option<Digest>) -> bool {
     let accepted = keeper.trust.accepted_manifest(&id.feed, id.version);
     let is_accepted = accepted.is_some_and(|accepted| manifest.is_none_or(|manifest| manifest == accepted));
@@ -227,8 +228,9 @@ fn with_dates_back(keeper: &Keeper, mut set: Set) -> Result<Set, Fault> {
     Ok(set)
 }
 
-/// Switches a channel to its next set: that is on the disk before the intent, the intent before the switch, the outcome after.
-/// What had to be left out of it is in the log just before the intent: an attempt that ends earlier says nothing.
+/// Switches a channel to its next set: that is on the disk before the intent, the intent before the switch, the outcome
+/// after. What had to be left out of it is in the log just before the intent: an attempt that ends earlier says
+/// nothing.
 fn publish_set(
     keeper: &mut Keeper,
     set: &Set,

@@ -1,5 +1,5 @@
-//! Directives: judged as statements are, and kept in the trust file, where they tighten what counts from then on. The same
-//! judgement, without the signature, decides whether one is printed.
+//! Directives: judged as statements are, and kept in the trust file, where they tighten what counts from then on. The
+//! same judgement, without the signature, decides whether one is printed.
 
 use std::time::Duration;
 
@@ -75,7 +75,8 @@ pub(super) fn accept(
     Ok(())
 }
 
-/// Judges a directive by all but the signature itself, which is by this key, or would be. Refusals: `statement-*`, `key-*`.
+/// Judges a directive by all but the signature itself, which is by this key, or would be. Refusals: `statement-*`,
+/// `key-*`.
 pub(super) fn judge(
     grounds: &Grounds<'_>,
     directive: &Directive,
@@ -143,8 +144,8 @@ fn check_time(time: Timestamp, now: Timestamp, tolerance: Duration) -> Result<()
 }
 
 /// Time to go back to, if another officer has said as well that `from` never was; `None`: one more has to. The clock
-/// itself is right by now, so that it is behind what the relay has seen, and both have said what time it is within a day: an
-/// order of long ago answers none of today. Refusal: `statement-clock`.
+/// itself is right by now, so that it is behind what the relay has seen, and both have said what time it is within a
+/// day: an order of long ago answers none of today. Refusal: `statement-clock`.
 fn judge_turn_back(
     grounds: &Grounds<'_>,
     (key, by): (&str, &str),
@@ -181,8 +182,8 @@ fn judge_turn_back(
     Ok(agreed.max().map(|other| other.max(to).min(now)))
 }
 
-/// Releases that the officer may take back of those that a key had a part in. Refusals: `statement-listing`: there is none;
-/// `statement-signer`: all are of feeds that are not this officer's.
+/// Releases that the officer may take back of those that a key had a part in. Refusals: `statement-listing`: there is
+/// none; `statement-signer`: all are of feeds that are not this officer's.
 pub(super) fn withdrawable_by(grounds: &Grounds<'_>, key: &str, officer: &str) -> Result<Vec<AffectedRelease>, Error> {
     withdrawable(grounds, (key, None), &keys_of(officer, grounds.keyring).map(|(key, _)| key).collect::<Vec<_>>())
 }
@@ -209,8 +210,8 @@ fn withdrawable(
     Ok(releases)
 }
 
-/// Releases that a directive withdraws: all that the key had a part in by now, whatever was there when it was printed. Making
-/// less visible never waits for a look at what came since.
+/// Releases that a directive withdraws: all that the key had a part in by now, whatever was there when it was printed.
+/// Making less visible never waits for a look at what came since.
 fn judge_withdrawal(
     grounds: &Grounds<'_>,
     directive: &Directive,

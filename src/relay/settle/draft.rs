@@ -1,5 +1,6 @@
-//! Drafts of the texts that officers sign: whom the keyring knows, where and until when a text counts, and what a statement says
-//! of a release. What would not count if it was signed and handed in now is refused here, by the keeper's own judgement.
+//! Drafts of the texts that officers sign: whom the keyring knows, where and until when a text counts, and what a
+//! statement says of a release. What would not count if it was signed and handed in now is refused here, by the
+//! keeper's own judgement.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -49,8 +50,8 @@ pub(crate) struct DraftedDecision<'a> {
     pub ticket: Option<Ticket>,
 }
 
-/// Drafts a statement that would count if it was handed in at `now`. Fault: the keyring knows no such officer. Refused: it
-/// would not count.
+/// Drafts a statement that would count if it was handed in at `now`. Fault: the keyring knows no such officer. Refused:
+/// it would not count.
 pub(crate) fn statement(
     (state, config): (&State, &Config),
     now: Timestamp,
@@ -71,8 +72,8 @@ pub(crate) fn statement(
     Ok(DraftedStatement { statement, passed_over })
 }
 
-/// Drafts a directive that would count if it was handed in at `now`. Fault: the keyring knows no such officer. Refused: it
-/// would not count.
+/// Drafts a directive that would count if it was handed in at `now`. Fault: the keyring knows no such officer. Refused:
+/// it would not count.
 pub(crate) fn directive(
     (state, config): (&State, &Config),
     now: Timestamp,
@@ -128,8 +129,8 @@ pub(crate) fn scope(state: &State, keyring: Option<&Keyring>, by: &DraftBy) -> R
     Ok(Scope::new(state.log_key()?.name(), by.issued, valid_for))
 }
 
-/// Drafts the part of a statement about a release, as it is now. A denial needs nothing but what the log has of it, so that a
-/// release with damaged files can be withdrawn.
+/// Drafts the part of a statement about a release, as it is now. A denial needs nothing but what the log has of it, so
+/// that a release with damaged files can be withdrawn.
 fn subject(grounds: &Grounds<'_>, id: &ReleaseId, decision: Decision) -> Result<Subject, Error> {
     statement::check_kept(grounds, id)?;
     let (state, trust) = (grounds.state, grounds.trust);

@@ -10,9 +10,10 @@ use base::{Digest, Fault, durable};
 use tlog::compare::began_with;
 use tlog::note::Checkpoint;
 
-/// Takes the journals into the access log, which must be the one that the import log has on record, and binds it to
-/// the import log: its head stands there. Gives how many attempts there were. Stopping is safe: what was not taken is still
-/// in its journal, and the log goes on from what is bound. A journal that cannot be opened keeps no other from being taken.
+/// Takes the journals into the access log, which must be the one that the import log has on record, and binds it to the
+/// import log: its head stands there. Gives how many attempts there were. Stopping is safe: what was not taken is still
+/// in its journal, and the log goes on from what is bound. A journal that cannot be opened keeps no other from being
+/// taken.
 pub(super) fn collect(keeper: &mut Keeper) -> Result<usize, Fault> {
     let folder = keeper.state.access_log();
     durable::sweep(&folder)?;
@@ -20,7 +21,8 @@ pub(super) fn collect(keeper: &mut Keeper) -> Result<usize, Fault> {
     // Evidence that went into another log would be gone with that.
     check_anchor(keeper, &folder, &access.head())?;
     if keeper.check_clock().is_ok() {
-        // It is later than all this relay has seen, so what is dated after it was dated by a clock that was turned back.
+        // It is later than all this relay has seen, so what is dated after it was dated by a clock that was turned
+        // back.
         access.turn_back(keeper.now);
     }
     let drained = journal::drain(&folder, &mut access, keeper.now, keeper.config.serve.journal.0)?;

@@ -1,5 +1,5 @@
-//! Grounds on which a signed text is judged. A command or page that prints a text to sign judges it on the same grounds as
-//! the keeper does when it is handed in, so that nothing is printed that would not count.
+//! Grounds on which a signed text is judged. A command or page that prints a text to sign judges it on the same grounds
+//! as the keeper does when it is handed in, so that nothing is printed that would not count.
 
 use crate::keeper::Keeper;
 use crate::state::{State, Trust};
@@ -40,13 +40,14 @@ impl<'a> Grounds<'a> {
         Self { state, config, trust, keyring, now, clock, floor }
     }
 
-    /// Checks that a signed text is for this relay, and may be handed in now: by the clock, however far that is ahead, since it
-    /// dated the text. Refusals: `statement-foreign`, `statement-clock`, `statement-expired`.
+    /// Checks that a signed text is for this relay, and may be handed in now: by the clock, however far that is ahead,
+    /// since it dated the text. Refusals: `statement-foreign`, `statement-clock`, `statement-expired`.
     pub(super) fn check_scope(&self, scope: &Scope) -> Result<(), Error> {
         Ok(scope.check(self.state.log_key()?.name(), self.clock, self.config.clock.tolerance.0)?)
     }
 
-    /// Judges a text by each key of its officer that may sign it, until one will do: which of them signs is not known before.
+    /// Judges a text by each key of its officer that may sign it, until one will do: which of them signs is not known
+    /// before.
     pub(super) fn judge_unsigned<T>(
         &self,
         officer: &str,

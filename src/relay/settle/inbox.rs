@@ -1,5 +1,5 @@
-//! Judges each item of the inbox, statements and cosigned heads alike: a refused item is logged and reported, and changed
-//! nothing.
+//! Judges each item of the inbox, statements and cosigned heads alike: a refused item is logged and reported, and
+//! changed nothing.
 
 use std::path::Path;
 
@@ -19,8 +19,8 @@ use tlog::cosigned;
 /// Longest item that is read, in bytes: as long as all that the pages may submit.
 const LONGEST_ITEM: u64 = SLOT;
 
-/// Judges all that was submitted: an item lies in the inbox before it is out of the slot, and is in the log before it is
-/// out of the inbox. A cut anywhere leaves it there, and the next run takes it; what is in the log already is not
+/// Judges all that was submitted: an item lies in the inbox before it is out of the slot, and is in the log before it
+/// is out of the inbox. A cut anywhere leaves it there, and the next run takes it; what is in the log already is not
 /// appended again.
 pub(super) fn judge_items(keeper: &mut Keeper, report: &mut SettleReport) {
     if has_inbox_items(&keeper.state) {
@@ -52,8 +52,8 @@ struct Judging<'a> {
     budget: Option<&'a mut PagesBudget>,
 }
 
-/// Reads an item. What nobody of ours wrote is judged as a line of the slot would be. Refusal: `statement-malformed`, where it
-/// is no file, or longer than an item can be.
+/// Reads an item. What nobody of ours wrote is judged as a line of the slot would be. Refusal: `statement-malformed`,
+/// where it is no file, or longer than an item can be.
 fn read_item(path: &Path, name: &str, now: Timestamp) -> Result<InboxItem, Error> {
     let meta = std::fs::symlink_metadata(path).during("read", path)?;
     let wrong = if !meta.is_file() {
@@ -150,8 +150,8 @@ impl Judging<'_> {
         }
     }
 
-    /// Judges a cosigned head. Stopping is safe: it is in the log before it is kept, and a cut between the two makes the next
-    /// run take it again.
+    /// Judges a cosigned head. Stopping is safe: it is in the log before it is kept, and a cut between the two makes
+    /// the next run take it again.
     fn judge_cosigned(&mut self, submitted: &CosignedNote) -> Result<(), Fault> {
         let keeper = &*self.keeper;
         let folder = keeper.state.import_log();

@@ -117,7 +117,8 @@ enum SettleStep {
 use SettleStep::{Always, Checks, ShowsNew};
 
 /// Brings what is published in line with the statements, step by step; each step leaves a state from which the next run
-/// goes on. A fault in one stops none behind it: what takes something out of the channels comes first, and waits for nothing.
+/// goes on. A fault in one stops none behind it: what takes something out of the channels comes first, and waits for
+/// nothing.
 pub fn settle(keeper: &mut Keeper) -> SettleReport {
     run(
         keeper,
@@ -129,15 +130,17 @@ pub fn settle(keeper: &mut Keeper) -> SettleReport {
             Always(channels::mend_pointers),
             // 3. What must not be shown any more leaves. A cut leaves the former set there.
             Always(channels::drop_fallen),
-            // 4. Evidence of a statement that counts is there, where it could not be written at once. A cut leaves it missing,
-            //    which is told, and written again from the log by `gaprelay log rebuild`.
+            // 4. Evidence of a statement that counts is there, where it could not be written at once. A cut leaves it
+            //    missing, which is told, and written again from the log by `gaprelay log rebuild`.
             Always(store_evidence),
-            // 5. Room on the disk is kept for the next withdrawal, before anything else takes it. A cut leaves less of it.
+            // 5. Room on the disk is kept for the next withdrawal, before anything else takes it. A cut leaves less of
+            // it.
             Checks(keep_reserve),
-            // 6. What the server saw becomes entries of the access log, whose head the import log holds. A cut leaves the
-            //    lines in the journal, and the former head, which the log grew from.
+            // 6. What the server saw becomes entries of the access log, whose head the import log holds. A cut leaves
+            //    the lines in the journal, and the former head, which the log grew from.
             Checks(take_evidence),
-            // 7. Each channel shows the newest approved release of each of its feeds. A cut leaves the former set there.
+            // 7. Each channel shows the newest approved release of each of its feeds. A cut leaves the former set
+            // there.
             ShowsNew(channels::update_channels),
             // 8. And the repository for TUF clients shows what the channels do. A cut leaves the former one there.
             ShowsNew(update_tree),
@@ -149,9 +152,9 @@ pub fn settle(keeper: &mut Keeper) -> SettleReport {
     )
 }
 
-/// Does between the bundles of an import what cannot wait for its end: judges what officers handed in, and takes out of the
-/// channels what no longer stands. It shows nothing new, so that each bundle of the import is compared with what agents had
-/// before it.
+/// Does between the bundles of an import what cannot wait for its end: judges what officers handed in, and takes out of
+/// the channels what no longer stands. It shows nothing new, so that each bundle of the import is compared with what
+/// agents had before it.
 pub fn settle_between(keeper: &mut Keeper) -> SettleReport {
     run(keeper, &[Always(inbox::judge_items), Always(channels::drop_fallen), Always(cut_tree), Checks(keep_reserve)])
 }
@@ -159,7 +162,8 @@ pub fn settle_between(keeper: &mut Keeper) -> SettleReport {
 fn run(keeper: &mut Keeper, steps: &[SettleStep]) -> SettleReport {
     let (mut settled, mut is_damaged) = (SettleReport::default(), false);
     for step in steps {
-        // What could not be written to the log or the trust file may stand there all the same: the next opening finds out.
+        // What could not be written to the log or the trust file may stand there all the same: the next opening finds
+        // out.
         if keeper.has_failed() {
             break;
         }

@@ -1,6 +1,6 @@
-//! Budget of the items that come from the officers' pages through their slot: the process that writes there may have been
-//! taken over. What an officer signed is taken, however much else lies there; what does not count is recorded within a budget,
-//! and beyond it counted.
+//! Budget of the items that come from the officers' pages through their slot: the process that writes there may have
+//! been taken over. What an officer signed is taken, however much else lies there; what does not count is recorded
+//! within a budget, and beyond it counted.
 
 use std::collections::HashSet;
 

@@ -33,8 +33,8 @@ struct JudgedSubject<'a> {
     lets_pass: bool,
 }
 
-/// Judges one statement that was handed in: form, scope, releases, signer, and only then whether it adds anything. An approval
-/// counts for all of its releases, or for none; a denial for those of which there is something left to deny.
+/// Judges one statement that was handed in: form, scope, releases, signer, and only then whether it adds anything. An
+/// approval counts for all of its releases, or for none; a denial for those of which there is something left to deny.
 pub(super) fn accept(
     keeper: &mut Keeper,
     submitted: &SubmittedStatement,
@@ -104,7 +104,8 @@ pub(super) fn judge<'a>(
     Ok(JudgedStatement { counts, passed_over })
 }
 
-/// Checks that the statement is for this relay and for now, and about releases that are kept; of a denial one is enough.
+/// Checks that the statement is for this relay and for now, and about releases that are kept; of a denial one is
+/// enough.
 fn check_place(grounds: &Grounds<'_>, statement: &Statement) -> Result<(), Error> {
     if let Some(scope) = &statement.scope {
         grounds.check_scope(scope)?;
@@ -146,8 +147,8 @@ pub(super) fn check_kept(grounds: &Grounds<'_>, id: &ReleaseId) -> Result<(), Re
     Err(Refusal::new(Reason::StatementUnknownRelease, detail))
 }
 
-/// Judges what a statement does with one release. Of a release that is damaged here only the log is left, so that it can
-/// still be refused and withdrawn.
+/// Judges what a statement does with one release. Of a release that is damaged here only the log is left, so that it
+/// can still be refused and withdrawn.
 fn judge_subject<'a>(
     grounds: &Grounds<'a>,
     statement: &Statement,
@@ -219,8 +220,8 @@ fn judge_subject<'a>(
     Ok(JudgedSubject { subject, feed, release: Some(release), lets_pass })
 }
 
-/// True if an approval or a ticket that was taken counts for the changes of today (in the former format for whatever they
-/// are), and its key counts.
+/// True if an approval or a ticket that was taken counts for the changes of today (in the former format for whatever
+/// they are), and its key counts.
 fn still_lets_pass(grounds: &Grounds<'_>, taken: &TakenStatement, today: Digest) -> bool {
     let is_of_today = taken.changes.is_none_or(|changes| changes == today);
     is_of_today && !grounds.keyring.has_lost(&taken.key_id)
@@ -247,8 +248,8 @@ fn check_ticket(statement: &Statement, release: &Release, now: Timestamp) -> Res
     Err(Refusal::new(Reason::StatementTicket, wrong))
 }
 
-/// Checks that what was signed is what is kept here, and of what waits for officers also what would happen now, or nobody has
-/// looked at it. Refusals: `statement-digest`, `statement-changes`.
+/// Checks that what was signed is what is kept here, and of what waits for officers also what would happen now, or
+/// nobody has looked at it. Refusals: `statement-digest`, `statement-changes`.
 fn check_digests(grounds: &Grounds<'_>, judged: &JudgedSubject<'_>) -> Result<(), Error> {
     let JudgedSubject { subject, feed, release, lets_pass } = judged;
     let id = &subject.release;

@@ -66,9 +66,9 @@ pub(super) fn update_tree(keeper: &mut Keeper) -> Result<Option<u64>, Error> {
     Ok(Some(version))
 }
 
-/// Takes out of the tree that is served what no longer stands, where no new tree could be made: its metadata and all other
-/// targets stay, and a client that asks for a withdrawn target is told that there is none. Nor does that wait for the channel
-/// that shows it. Gives the number of the tree.
+/// Takes out of the tree that is served what no longer stands, where no new tree could be made: its metadata and all
+/// other targets stay, and a client that asks for a withdrawn target is told that there is none. Nor does that wait for
+/// the channel that shows it. Gives the number of the tree.
 pub(super) fn take_out_fallen(keeper: &mut Keeper) -> Result<Option<u64>, Fault> {
     let (Some(_), Some(current)) = (&keeper.config.tuf, keeper.trust.shown(CHANNEL)) else { return Ok(None) };
     let has_fallen =
@@ -132,8 +132,8 @@ impl TreeAttempt {
     }
 }
 
-/// Checks that no role of a feed is older than the log says that clients know it: where the tree before it is damaged, what was in
-/// that is known from nowhere else. Refusal: `tuf-refused`.
+/// Checks that no role of a feed is older than the log says that clients know it: where the tree before it is damaged,
+/// what was in that is known from nowhere else. Refusal: `tuf-refused`.
 fn check_roles(keeper: &Keeper, tree: &Tree) -> Result<(), Refusal> {
     let versions = |roles: &[String]| -> BTreeMap<String, u64> {
         roles.iter().filter_map(|role| role.parse::<ReleaseId>().ok()).map(|role| (role.feed, role.version)).collect()
@@ -184,8 +184,8 @@ fn current_sets(keeper: &Keeper) -> BTreeMap<String, Digest> {
     sets
 }
 
-/// Files that channels show of releases that stand, and these releases, by feed. A set that cannot be read gives none, and its
-/// fault.
+/// Files that channels show of releases that stand, and these releases, by feed. A set that cannot be read gives none,
+/// and its fault.
 fn shown_files(keeper: &Keeper, unreadable: &mut Vec<Fault>) -> (Vec<ShownFile>, BTreeMap<String, SetMember>) {
     let (mut files, mut members) = (Vec::new(), BTreeMap::new());
     for channel in &keeper.config.channels {

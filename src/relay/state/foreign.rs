@@ -1,6 +1,6 @@
-//! Files in the state's folders that the relay did not put there. They count nowhere; but whoever could write them could write
-//! more. Left alone are what the site keeps (`tls/`, and what lies beside the folders), what is in the making, and the tiles of the
-//! logs, which the check of a log looks at.
+//! Files in the state's folders that the relay did not put there. They count nowhere; but whoever could write them
+//! could write more. Left alone are what the site keeps (`tls/`, and what lies beside the folders), what is in the
+//! making, and the tiles of the logs, which the check of a log looks at.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -129,7 +129,8 @@ impl StateWalk<'_> {
         }
     }
 
-    /// True for a keyring that was in force, or its signatures; of the next one an interrupted import may have left them.
+    /// True for a keyring that was in force, or its signatures; of the next one an interrupted import may have left
+    /// them.
     fn is_keyring(&self, name: &str) -> bool {
         let Some((version, rest)) = name.split_once('.') else { return false };
         let version = number(version);

@@ -133,8 +133,8 @@ pub(crate) fn fsck(state: &State) -> FsckReport {
     report
 }
 
-/// Checks the sets of all channels, and that the content of what agents see is there. What a channel showed that the config no longer
-/// has, `gaprelay gc` may have removed.
+/// Checks the sets of all channels, and that the content of what agents see is there. What a channel showed that the
+/// config no longer has, `gaprelay gc` may have removed.
 fn check_channels(state: &State, logged: &LoggedFiles, report: &mut FsckReport) {
     let config = state.config();
     let is_served = |channel: &str| {

@@ -29,10 +29,10 @@ pub(crate) struct RemovalPlan {
     pub bytes: u64,
 }
 
-/// Plans the removal of what is not needed, keeping as many sets of each channel as the config says. `waiting`
-/// is true for a release that still waits for officers. A channel that the config no longer has serves nobody: of that only the set
-/// stays that it showed last, from which it goes on if it comes back. What is needed is told by sets that are proven by the import log. Fault:
-/// one of them is missing, or is not as it was published.
+/// Plans the removal of what is not needed, keeping as many sets of each channel as the config says. `waiting` is true
+/// for a release that still waits for officers. A channel that the config no longer has serves nobody: of that only the
+/// set stays that it showed last, from which it goes on if it comes back. What is needed is told by sets that are
+/// proven by the import log. Fault: one of them is missing, or is not as it was published.
 pub(crate) fn plan(
     state: &State,
     trust: &Trust,
@@ -104,8 +104,8 @@ pub(crate) fn plan(
             plan.releases.push(id);
         }
     }
-    // A release that an interrupted import left was never accepted, and one that an interrupted removal left is kept no more;
-    // one that an epoch made void may still stand in a set.
+    // A release that an interrupted import left was never accepted, and one that an interrupted removal left is kept no
+    // more; one that an epoch made void may still stand in a set.
     let releases = state.root().join("releases");
     for feed in durable::names(&releases)? {
         for version in durable::names(&releases.join(&feed))? {

@@ -1,14 +1,14 @@
-//! Histories of releases and channels, as the import log tells them and the trust file keeps at hand: the record of a release, the
-//! statements that count, the set that a channel was switched to. What lies in `releases/` and `channels/` is evidence, which
-//! is compared with this whenever a decision rests on it.
+//! Histories of releases and channels, as the import log tells them and the trust file keeps at hand: the record of a
+//! release, the statements that count, the set that a channel was switched to. What lies in `releases/` and `channels/`
+//! is evidence, which is compared with this whenever a decision rests on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Not;
 
 use serde::{Deserialize, Serialize};
 
+use super::KeyringPin;
 use super::Trust;
-use super::trust::KeyringPin;
 use crate::log::{Entry, Event};
 use base::{Digest, Timestamp};
 use bundle::ReleaseId;
@@ -51,8 +51,8 @@ pub struct TakenStatement {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseHistory {
-    /// Digest of its record: of the list of its files' digests. None for a release of an earlier version of gaprelay, until
-    /// the log has it.
+    /// Digest of its record: of the list of its files' digests. None for a release of an earlier version of gaprelay,
+    /// until the log has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<Digest>,
     /// Version of the keyring that was in force when it was imported.
@@ -63,8 +63,8 @@ pub struct ReleaseHistory {
     /// True if the log has had the record only since a migration: what the release's items are, nobody has vouched for.
     #[serde(default, skip_serializing_if = "Not::not")]
     pub migrated: bool,
-    /// True if it takes the most officers that the feed ever asks for, since its own items, or those that it was compared with,
-    /// are such, and agents never had it.
+    /// True if it takes the most officers that the feed ever asks for, since its own items, or those that it was
+    /// compared with, are such, and agents never had it.
     #[serde(default, skip_serializing_if = "Not::not")]
     pub unproven: bool,
     /// True if it is no longer kept, and is remembered for a refusal or a withdrawal, which are final.
@@ -200,7 +200,8 @@ impl Trust {
         self.shown_releases(config).filter(|id| id.feed == feed).map(|id| id.version).max()
     }
 
-    /// Versions of a feed that channels show, those of channels that the config no longer has among them: the log knows no config.
+    /// Versions of a feed that channels show, those of channels that the config no longer has among them: the log knows
+    /// no config.
     pub fn shown_versions(&self, feed: &str) -> BTreeSet<u64> {
         // Versions of the repository for TUF clients are its own.
         let channels = self.channels.iter().filter(|(channel, _)| *channel != TUF);
@@ -219,8 +220,8 @@ impl Trust {
         self.releases.entry(id.feed.clone()).or_default().entry(id.version).or_insert(new);
     }
 
-    /// Gives a release of an earlier version of gaprelay its record, once. One that was removed as no longer needed, or never
-    /// imported, has none.
+    /// Gives a release of an earlier version of gaprelay its record, once. One that was removed as no longer needed, or
+    /// never imported, has none.
     fn migrate(&mut self, id: &ReleaseId, record: Digest, was_shown: bool) {
         let versions = self.releases.get_mut(&id.feed);
         let history = versions.and_then(|versions| versions.get_mut(&id.version));

@@ -60,7 +60,8 @@ impl ItemWriter {
         self.records.append(records)
     }
 
-    /// Ends the section. Without `is_kept` its records are removed; with `suppresses` its suppressions ask for more officers.
+    /// Ends the section. Without `is_kept` its records are removed; with `suppresses` its suppressions ask for more
+    /// officers.
     pub(crate) fn end(&mut self, is_kept: bool, suppresses: bool) -> Result<(), Fault> {
         if !is_kept && self.open.count > 0 {
             self.records.cut_to_mark()?;

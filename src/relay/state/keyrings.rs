@@ -57,7 +57,8 @@ impl State {
         durable::read(&self.keyring_path(version), keyring::LONGEST).is_ok_and(|kept| kept == bytes)
     }
 
-    /// Stores a keyring and its signatures, durably. Stopping is safe: the keyring counts only once the trust file names it.
+    /// Stores a keyring and its signatures, durably. Stopping is safe: the keyring counts only once the trust file
+    /// names it.
     pub fn keep_keyring(&self, successor: &Successor) -> Result<(), Fault> {
         let (version, envelope) = (successor.keyring().version, successor.envelope());
         // Signatures that an interrupted attempt left may be by other keys, or over other bytes.

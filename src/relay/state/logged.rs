@@ -1,5 +1,5 @@
-//! Imports and publications as the import log has them, every entry proven: for decisions that must not rest on files beside it,
-//! or for which those cannot be read.
+//! Imports and publications as the import log has them, every entry proven: for decisions that must not rest on files
+//! beside it, or for which those cannot be read.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use tlog::stored::read_checkpoint;
 use tlog::tail::each_after;
 use tlog::tree;
 
-/// Signers of the releases that are kept, with the manifests that were accepted. The whole log is read for that. Fault: it is
-/// damaged.
+/// Signers of the releases that are kept, with the manifests that were accepted. The whole log is read for that. Fault:
+/// it is damaged.
 pub(crate) fn logged_signers(state: &State, trust: &Trust) -> Result<BTreeMap<ReleaseId, Vec<Signer>>, Fault> {
     let mut found = BTreeMap::new();
     each_entry(state, |bytes| {
@@ -31,7 +31,8 @@ pub(crate) fn logged_signers(state: &State, trust: &Trust) -> Result<BTreeMap<Re
     Ok(found)
 }
 
-/// Digests of all sets that were published, by channel and number. The whole log is read for that. Fault: it is damaged.
+/// Digests of all sets that were published, by channel and number. The whole log is read for that. Fault: it is
+/// damaged.
 pub(crate) fn published_sets(state: &State) -> Result<BTreeMap<(String, u64), Digest>, Fault> {
     let mut found = BTreeMap::new();
     each_entry(state, |bytes| found.extend(published_set(bytes)))?;

@@ -3,8 +3,8 @@
 use bundle::paths::database_of;
 use inspect::Verdict;
 
-/// Paths of the files that are kept in `old`, and not in `new`; both are sorted by path. An increment or a signature that has a
-/// version in its name is none, as long as its database stays: the next has another name.
+/// Paths of the files that are kept in `old`, and not in `new`; both are sorted by path. An increment or a signature
+/// that has a version in its name is none, as long as its database stays: the next has another name.
 pub(crate) fn lost_files<'a>(old: &'a [Verdict], new: &[Verdict]) -> Vec<&'a str> {
     let is_kept = |path: &str| {
         let at = new.binary_search_by(|verdict| verdict.path.as_str().cmp(path)).ok();

@@ -1,10 +1,10 @@
-//! Migration of a state folder from the first format to the present one, in which the log decides and what lies beside it
-//! is proven by it: releases get a record whose digest is in the log, channels get pointers with proofs, and the trust file
-//! is signed.
+//! Migration of a state folder from the first format to the present one, in which the log decides and what lies beside
+//! it is proven by it: releases get a record whose digest is in the log, channels get pointers with proofs, and the
+//! trust file is signed.
 //!
-//! New files are written beside the old ones, which stay; then the trust file is replaced, and with that step the state is
-//! of the present format. A cut before it leaves a state of the former format, whose migration begins again. A version that
-//! does not know the format refuses the trust file by its name.
+//! New files are written beside the old ones, which stay; then the trust file is replaced, and with that step the state
+//! is of the present format. A cut before it leaves a state of the former format, whose migration begins again. A
+//! version that does not know the format refuses the trust file by its name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -74,7 +74,8 @@ impl FormerLog {
     }
 }
 
-/// Brings the state to the present format; gives its trust state. Fault: something of it is damaged; then it stays as it is.
+/// Brings the state to the present format; gives its trust state. Fault: something of it is damaged; then it stays as
+/// it is.
 pub(crate) fn migrate(state: &State, log: &mut Log, former: &Trust, now: Timestamp) -> Result<Trust, Fault> {
     // 1. The log is of the former format too: in the present one nobody can vouch for a trust file without a signature.
     let damaged = |what: &str| Fault::damaged(state.trust_path().to_string_lossy(), what);
@@ -105,14 +106,14 @@ pub(crate) fn is_needed(state: &State, log: &Log) -> Result<bool, Fault> {
     Ok(!read_log(state, log, None)?.1.is_present)
 }
 
-/// Brings a state to the present format whose log is of the former one. Its trust state is what the log tells, and nothing of
-/// what lies beside it.
+/// Brings a state to the present format whose log is of the former one. Its trust state is what the log tells, and
+/// nothing of what lies beside it.
 pub(crate) fn complete(state: &State, log: &mut Log, now: Timestamp) -> Result<Trust, Fault> {
     let (replay, told) = read_log(state, log, None)?;
     let trust = told_trust(state, replay)?;
 
-    // 3. Each release that is kept gets a record; the log has its digest before the state is of the present format. All of
-    //    them are one append: where a cut left them there, no other is added.
+    // 3. Each release that is kept gets a record; the log has its digest before the state is of the present format. All
+    //    of them are one append: where a cut left them there, no other is added.
     let mut events = Vec::new();
     for (id, import) in told.imports.iter().filter(|_| !told.has_records) {
         if trust.accepted_manifest(&id.feed, id.version).is_some() && state.release_path(id).is_dir() {
@@ -141,8 +142,8 @@ pub(crate) fn complete(state: &State, log: &mut Log, now: Timestamp) -> Result<T
     Ok(trust)
 }
 
-/// Reads the whole log, every entry hashed again: the trust state that it makes, beside the one of the file, and what it tells
-/// of the former format.
+/// Reads the whole log, every entry hashed again: the trust state that it makes, beside the one of the file, and what
+/// it tells of the former format.
 fn read_log(state: &State, log: &Log, known: Option<Trust>) -> Result<(TrustReplay, FormerLog), Fault> {
     let folder = state.import_log();
     let damaged = |detail: String| Fault::damaged(folder.to_string_lossy(), detail);
@@ -223,8 +224,8 @@ fn changed(path: &Path) -> Fault {
     Fault::damaged(path.to_string_lossy(), what)
 }
 
-/// True if the release is what the import log and its signed manifest say. The rest, which is what follows from its items,
-/// nobody can prove: the log says so by the entry `recorded`.
+/// True if the release is what the import log and its signed manifest say. The rest, which is what follows from its
+/// items, nobody can prove: the log says so by the entry `recorded`.
 fn is_as_imported(
     state: &State,
     trust: &Trust,

@@ -29,6 +29,7 @@ pub(crate) mod logged;
 pub(crate) mod lost_files;
 pub(crate) mod migration;
 pub(crate) mod names;
+mod pins;
 pub(crate) mod progress;
 pub(crate) mod readers;
 pub(crate) mod release;
@@ -45,10 +46,11 @@ pub use bundle::ReleaseId;
 pub use serve::published::{LONGEST, Published};
 
 pub use history::{ReleaseHistory, ShownSet, TakenStatement};
+pub use pins::{Anchor, ConfigPin, KeyringPin};
 pub use release::Release;
 pub use serve::set::BytesPlace;
 pub use staging::Staging;
-pub use trust::{Anchor, ConfigPin, Stored, Trust};
+pub use trust::{Stored, Trust};
 pub use trust_replay::{TrustReplay, name_releases};
 
 use crate::log::journal_line::SINKHOLE_NAME;
@@ -137,8 +139,8 @@ impl State {
         Ok(state)
     }
 
-    /// Fault of a folder that holds a part of a state but no config: a relay that lost it has log entries or releases, and
-    /// an `init` that was interrupted has neither.
+    /// Fault of a folder that holds a part of a state but no config: a relay that lost it has log entries or releases,
+    /// and an `init` that was interrupted has neither.
     fn without_config(&self) -> Fault {
         let root = self.root().display();
         let is_used = |folder: PathBuf| durable::names(&folder).is_ok_and(|names| !names.is_empty());
@@ -216,8 +218,8 @@ impl State {
         self.root().join("lock")
     }
 
-    /// Closes the files that processes lock to all other accounts, where an earlier version made them; makes those that it did
-    /// not make, so that they are there when the disk is full.
+    /// Closes the files that processes lock to all other accounts, where an earlier version made them; makes those that
+    /// it did not make, so that they are there when the disk is full.
     pub(crate) fn close_locks(&self) {
         // Where they cannot be made now, who needs them says so.
         let _ = self.supervisor_lock();
@@ -265,8 +267,8 @@ impl State {
     }
 }
 
-/// Checks that a folder of the state is there. A link in its place, or above it, would lead what is written or removed there to
-/// somewhere else: whoever can write to the state could so reach what they cannot.
+/// Checks that a folder of the state is there. A link in its place, or above it, would lead what is written or removed
+/// there to somewhere else: whoever can write to the state could so reach what they cannot.
 fn check_folder(root: &Path, part: &str) -> Result<(), Fault> {
     let mut path = root.to_owned();
     for name in Path::new(part) {

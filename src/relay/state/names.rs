@@ -1,8 +1,9 @@
-//! Compares the names of rules and signatures in a release with those of the releases that agents load together with it: an
-//! engine that finds one name twice takes one of the two, and nothing says which.
+//! Compares the names of rules and signatures in a release with those of the releases that agents load together with
+//! it: an engine that finds one name twice takes one of the two, and nothing says which.
 //!
-//! The feed that has a name first in what is published keeps it without a question; a feed that brings it after that is asked
-//! about each content that differs from the first one's. Which names a feed had from another stands beside its release.
+//! The feed that has a name first in what is published keeps it without a question; a feed that brings it after that is
+//! asked about each content that differs from the first one's. Which names a feed had from another stands beside its
+//! release.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -113,8 +114,9 @@ impl NamesInCommon {
     }
 }
 
-/// Finds the names that `new` brings and `other`, which agents load together with it, has with another content. A name that the
-/// feed has had in what is published is a question only where `other` had it first, and only with another content.
+/// Finds the names that `new` brings and `other`, which agents load together with it, has with another content. A name
+/// that the feed has had in what is published is a question only where `other` had it first, and only with another
+/// content.
 fn names_in_common(
     published: Option<&PublishedNames<'_>>,
     new: &ReleaseItems<'_>,
@@ -186,8 +188,8 @@ impl State {
         durable::read_json(&self.release_path(&release.id()).join(FILE), digest)
     }
 
-    /// Compares the names of `new` with those of releases that agents load together with it: what it has in common with each,
-    /// with the first `most` pairs of each, and which names another feed had first.
+    /// Compares the names of `new` with those of releases that agents load together with it: what it has in common with
+    /// each, with the first `most` pairs of each, and which names another feed had first.
     pub(crate) fn names_beside(
         &self,
         trust: &Trust,
@@ -225,7 +227,8 @@ mod tests {
     use super::*;
     use inspect::item::Item;
 
-    /// A bundle that clashes in each of many names is counted in whole, and its first pairs are kept: memory is bounded.
+    /// A bundle that clashes in each of many names is counted in whole, and its first pairs are kept: memory is
+    /// bounded.
     #[test]
     fn pairs_are_counted_and_the_first_kept() {
         let placed = |number: u64| PlacedItem {

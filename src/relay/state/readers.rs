@@ -1,6 +1,6 @@
-//! Accounts that may read the state folder: its owner and the members of its group. The folder itself is closed to others,
-//! so that nothing below it depends on a mode of its own; keys are their owner's alone all the same, and so is what processes
-//! lock: who may read a file may hold a lock on it.
+//! Accounts that may read the state folder: its owner and the members of its group. The folder itself is closed to
+//! others, so that nothing below it depends on a mode of its own; keys are their owner's alone all the same, and so is
+//! what processes lock: who may read a file may hold a lock on it.
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -31,8 +31,9 @@ pub(super) fn close(folder: &Path, group: Option<u32>) -> Result<(), Fault> {
     chown(folder, None, Some(Gid::from_raw(group))).map_err(Into::into).during("change the group of", folder)
 }
 
-/// Takes the permissions away that let other accounts open a file that processes lock: all but its owner's, and those of a
-/// group of its own, which was given the file to append to it. Who does not own the file cannot, and changes nothing.
+/// Takes the permissions away that let other accounts open a file that processes lock: all but its owner's, and those
+/// of a group of its own, which was given the file to append to it. Who does not own the file cannot, and changes
+/// nothing.
 pub(super) fn close_locked(folder: &Path, path: &Path) {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let Ok(file) = openat(CWD, path, flags, Mode::empty()).map(File::from) else { return };

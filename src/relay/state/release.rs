@@ -57,8 +57,8 @@ pub struct Release {
     pub loss: Loss,
     /// Number of items that keep something else from detecting.
     pub suppressions: u64,
-    /// Number of names of rules and signatures that a feed which agents load too had first, with another content, by feed:
-    /// at the time of import.
+    /// Number of names of rules and signatures that a feed which agents load too had first, with another content, by
+    /// feed: at the time of import.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub shared_names: BTreeMap<String, u64>,
     /// Signers of the bundle.
@@ -116,8 +116,8 @@ fn is_none(count: &u64) -> bool {
 }
 
 impl Loss {
-    /// True when an officer must see the release: more than `percent` of the items or of the files are lost, there are duplicate
-    /// rules, or the content goes back.
+    /// True when an officer must see the release: more than `percent` of the items or of the files are lost, there are
+    /// duplicate rules, or the content goes back.
     pub fn is_above(self, percent: u64) -> bool {
         let is_more = |lost: u64, of: u64| lost.saturating_mul(100) > of.saturating_mul(percent);
         is_more(self.lost, self.of) || is_more(self.files, self.files_of) || self.twice > 0 || self.goes_back()

@@ -1,6 +1,6 @@
-//! Reserve: room on the disk that ordinary work never gets, so that what officers withdraw leaves where the disk is full, too.
-//! It lies in `log/reserve/`, in pieces that nobody reads. They are given up before a withdrawal is written, and made again after
-//! it; nothing new is shown until they are.
+//! Reserve: room on the disk that ordinary work never gets, so that what officers withdraw leaves where the disk is
+//! full, too. It lies in `log/reserve/`, in pieces that nobody reads. They are given up before a withdrawal is written,
+//! and made again after it; nothing new is shown until they are.
 
 use std::fs;
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
@@ -25,8 +25,8 @@ impl State {
         self.root().join("log/reserve")
     }
 
-    /// Length of a piece: all of them are what a withdrawal writes that changes every channel: each set and the repository for TUF
-    /// clients once more, the trust file, and what is short.
+    /// Length of a piece: all of them are what a withdrawal writes that changes every channel: each set and the
+    /// repository for TUF clients once more, the trust file, and what is short.
     fn piece(&self, trust: &Trust) -> u64 {
         let length = |path: PathBuf| path.metadata().map_or(0, |meta| meta.len());
         let shown = trust.channels.iter().map(|(channel, shown)| match channel.as_str() {
@@ -48,8 +48,8 @@ impl State {
         })
     }
 
-    /// Gives the reserve up for a withdrawal, where the disk is full. Going on is safe where that fails: the write that finds no
-    /// room says so.
+    /// Gives the reserve up for a withdrawal, where the disk is full. Going on is safe where that fails: the write that
+    /// finds no room says so.
     pub(crate) fn use_reserve(&self) {
         if self.is_disk_full() {
             self.give_up_reserve();

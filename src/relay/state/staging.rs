@@ -1,7 +1,7 @@
 //! Staging of a release. Cleared bytes go into a staging folder in the spool; withheld bytes are dropped at once; the
 //! new bytes of a stripped artifact wait there until they are examined. [`Staging::commit`] puts everything in place;
-//! until the trust file names the release it does not exist for anyone, and a cut leaves nothing but what the next start
-//! sweeps.
+//! until the trust file names the release it does not exist for anyone, and a cut leaves nothing but what the next
+//! start sweeps.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -102,8 +102,8 @@ impl Staging {
         Ok(Loss { lost, of: old.count(), files, files_of, twice, older, again })
     }
 
-    /// Compares the names of rules and signatures with those of releases that agents load too: the number of questions by feed,
-    /// and which names another feed had first.
+    /// Compares the names of rules and signatures with those of releases that agents load too: the number of questions
+    /// by feed, and which names another feed had first.
     fn shared_names(
         &self,
         (trust, served): (&Trust, Option<&ReleaseId>),
@@ -144,9 +144,9 @@ impl Staging {
         Ok(found)
     }
 
-    /// Puts everything in place, durably; the release counts once the trust file names it. The stored content is that of
-    /// one examination of exactly this bundle: no caller can pass anything else. `beside`: releases of other feeds that agents
-    /// load together with it.
+    /// Puts everything in place, durably; the release counts once the trust file names it. The stored content is that
+    /// of one examination of exactly this bundle: no caller can pass anything else. `beside`: releases of other feeds
+    /// that agents load together with it.
     ///
     /// Stopping is safe: nobody reads the release before the trust file names it, so that the order of the writes does
     /// not matter; but all of it must be on the disk when this returns.
@@ -256,7 +256,8 @@ impl Keep for Staging {
             self.waiting.push(to);
         }
         let verdict = proven.verdict();
-        // Suppressions in a vendor's database ask for no more officers: it always has some, signed as one with the rest.
+        // Suppressions in a vendor's database ask for no more officers: it always has some, signed as one with the
+        // rest.
         let suppresses = verdict.shown != Some(Kind::ClamavCvd);
         self.items.end(verdict.decision == VerdictKind::Cleared, suppresses)?;
         match (current, verdict.decision) {

@@ -8,8 +8,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::history::{Histories, ShownSet};
-use super::{LONGEST, State};
-use crate::log::writer::each_between;
+use super::{Anchor, ConfigPin, KeyringPin, LONGEST, State};
+use crate::log::reading::each_between;
 use crate::log::{Entry, Event, Log};
 use base::{Digest, Fault, Timestamp, durable};
 use bundle::directive::{Order, TakenDirective};
@@ -73,8 +73,8 @@ pub struct Trust {
     /// Officers' directives that count, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub directives: Vec<TakenDirective>,
-    /// Digests of the waivers that were dropped since the file was read or the replay began; never in the file. A file of an
-    /// earlier version has them still.
+    /// Digests of the waivers that were dropped since the file was read or the replay began; never in the file. A file
+    /// of an earlier version has them still.
     #[serde(skip)]
     pub(super) spent: BTreeSet<Digest>,
 }
@@ -90,39 +90,6 @@ pub enum Stored {
 /// Root of a tree without leaves.
 fn no_root() -> Digest {
     Digest(tree::root_of(&[]))
-}
-
-/// Version and digest of the keyring in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct KeyringPin {
-    /// Version of the keyring.
-    pub version: u64,
-    /// Digest of its file.
-    pub sha256: Digest,
-}
-
-/// Config in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct ConfigPin {
-    /// Digest of `config.toml`.
-    pub sha256: Digest,
-    /// Number of the entry of the import log that says so, counted from 0.
-    pub entry: u64,
-}
-
-/// Head of the access log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Anchor {
-    /// Number of entries.
-    pub size: u64,
-    /// Root of the tree.
-    pub root: Digest,
 }
 
 impl Trust {
@@ -147,8 +114,8 @@ impl Trust {
         }
     }
 
-    /// Reads the trust file, for whoever changes nothing. Fault: the file is missing, the log's key has not signed it as
-    /// one, or it is older than the log.
+    /// Reads the trust file, for whoever changes nothing. Fault: the file is missing, the log's key has not signed it
+    /// as one, or it is older than the log.
     pub fn load(state: &State) -> Result<Self, Fault> {
         // The keeper may go on between the two looks.
         for is_last in [false, false, true] {
@@ -170,8 +137,8 @@ impl Trust {
         Err(Fault::Internal("the trust file was not looked at"))
     }
 
-    /// Checks that it is as new as the log: what the log has behind it is proven to be under the signed head. Fault: it is
-    /// older, or the log is damaged, so that nobody can say.
+    /// Checks that it is as new as the log: what the log has behind it is proven to be under the signed head. Fault: it
+    /// is older, or the log is damaged, so that nobody can say.
     fn check_age(&self, state: &State) -> Result<(), Fault> {
         let head = read_checkpoint(&state.import_log(), state.log_key()?)?;
         let since = self.entries_since(&state.import_log(), &head)?;
@@ -179,8 +146,8 @@ impl Trust {
         self.not_applied(since).map(drop).ok_or_else(older)
     }
 
-    /// Entries of the log in `folder` behind those that this was made from, proven: the log had these, and what is given made
-    /// it grow to `head`. Fault: it did not.
+    /// Entries of the log in `folder` behind those that this was made from, proven: the log had these, and what is
+    /// given made it grow to `head`. Fault: it did not.
     pub fn entries_since(&self, folder: &Path, head: &Checkpoint) -> Result<Vec<(u64, Entry)>, Fault> {
         let known = Checkpoint { origin: head.origin.clone(), size: self.entries, root: self.root.0 };
         let mut since = Vec::new();
@@ -285,9 +252,9 @@ impl Trust {
         Some(trust)
     }
 
-    /// Applies an officer's order about the time, which was taken at the time `taken` by the relay's clock; `clock` is the new
-    /// time, where the order turned the clock back. Nobody sets the newest time on record ahead of the relay's clock, which
-    /// would stop imports until then.
+    /// Applies an officer's order about the time, which was taken at the time `taken` by the relay's clock; `clock` is
+    /// the new time, where the order turned the clock back. Nobody sets the newest time on record ahead of the relay's
+    /// clock, which would stop imports until then.
     pub fn apply_time_order(&mut self, order: &Order, clock: Option<Timestamp>, taken: Timestamp) {
         match (order, clock) {
             (Order::Clock(time), _) => self.floor = self.floor.max((*time).min(taken)),
@@ -295,14 +262,15 @@ impl Trust {
                 self.floor = clock;
                 self.turned_back.insert(*from);
             }
-            // One officer alone turns nothing back; a second one may answer exactly this order, whatever the log's last time is.
+            // One officer alone turns nothing back; a second one may answer exactly this order, whatever the log's last
+            // time is.
             (Order::TurnBack { from, .. }, None) => self.floor = self.floor.max(*from),
             _ => {}
         }
     }
 
-    /// True when the trust state includes this entry of the log; if not, the file is an older copy, or a cut kept the entry from
-    /// being applied.
+    /// True when the trust state includes this entry of the log; if not, the file is an older copy, or a cut kept the
+    /// entry from being applied.
     pub fn reflects(&self, entry: &Entry) -> bool {
         match &entry.event {
             Event::Imported { feed, version, manifest, .. } => {
@@ -320,14 +288,15 @@ impl Trust {
         }
     }
 
-    /// Of the entries behind those that this was made from: those that it does not include, and that a cut kept from being applied. None where it does not include another: the file is an older copy.
+    /// Of the entries behind those that this was made from: those that it does not include, and that a cut kept from
+    /// being applied. None where it does not include another: the file is an older copy.
     pub fn not_applied(&self, since: Vec<(u64, Entry)>) -> Option<Vec<(u64, Entry)>> {
         let missing: Vec<_> = since.into_iter().filter(|(_, entry)| !self.reflects(entry)).collect();
         missing.iter().all(|(_, entry)| entry.event.is_applied()).then_some(missing)
     }
 
-    /// True when it says exactly what a replay of the log does, times excepted. Of an act under way the outcome may stand
-    /// here first: `open` is the digest of the manifest or keyring that the last entry says is being imported.
+    /// True when it says exactly what a replay of the log does, times excepted. Of an act under way the outcome may
+    /// stand here first: `open` is the digest of the manifest or keyring that the last entry says is being imported.
     pub fn agrees_with(&self, replay: &Self, open: Option<Digest>) -> bool {
         let replay = &replay.with_open(self, open);
         self.agrees_with_former(replay, None)

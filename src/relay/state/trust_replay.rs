@@ -10,7 +10,8 @@ use tlog::tree::{Edge, Hash};
 pub struct TrustReplay {
     /// Trust state; none before the entry `initialised`.
     pub trust: Option<Trust>,
-    /// Number of entries that the trust state is made from, and the root of their tree. Later entries add nothing to it.
+    /// Number of entries that the trust state is made from, and the root of their tree. Later entries add nothing to
+    /// it.
     pub head: (u64, Hash),
     /// Number of the first entry that this version of gaprelay cannot read.
     pub unread: Option<u64>,
@@ -22,8 +23,8 @@ pub struct TrustReplay {
     pub open: Option<Digest>,
 }
 
-/// Names the releases of a set that was published, where the outcome does not: in earlier versions the intent alone did.
-/// `announced` are those of the entry before, and then of this one.
+/// Names the releases of a set that was published, where the outcome does not: in earlier versions the intent alone
+/// did. `announced` are those of the entry before, and then of this one.
 pub fn name_releases(entry: &mut Entry, announced: &mut Vec<String>) {
     let before = std::mem::take(announced);
     match &mut entry.event {

@@ -1,5 +1,5 @@
-//! Directives in the trust state. A waiver is kept for as long as it can do something: until its bundle came in, or its time is
-//! over. The log keeps all of them, and a replay of it drops the same ones at the same entries.
+//! Directives in the trust state. A waiver is kept for as long as it can do something: until its bundle came in, or its
+//! time is over. The log keeps all of them, and a replay of it drops the same ones at the same entries.
 
 use super::Trust;
 use base::{Digest, Timestamp};

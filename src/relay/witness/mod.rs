@@ -1,6 +1,6 @@
-//! Witness: keeps the newest head of each log that it knows, on an officer's machine, with a key of its own. It cosigns a
-//! head only if that grew from the last one it signed, and stores it before it answers (C2SP tlog-witness). Out of scope:
-//! the transport of heads; on the relay nothing calls this.
+//! Witness: keeps the newest head of each log that it knows, on an officer's machine, with a key of its own. It cosigns
+//! a head only if that grew from the last one it signed, and stores it before it answers (C2SP tlog-witness). Out of
+//! scope: the transport of heads; on the relay nothing calls this.
 //!
 //! ```text
 //! witness.key                  the secret key, mode 0600
@@ -28,8 +28,8 @@ use tlog::proof::grew;
 use tlog::receipt::Growth;
 use tlog::tree::root_of;
 
-/// Most pieces of evidence of each kind that are kept of a log: one for each head that the log has signed, a few hundred
-/// bytes each, so that what anyone can send again with a broken proof takes no other's place.
+/// Most pieces of evidence of each kind that are kept of a log: one for each head that the log has signed, a few
+/// hundred bytes each, so that what anyone can send again with a broken proof takes no other's place.
 const EVIDENCE: usize = 10_000;
 
 /// Names of heads of the size that was signed last, with another root.
@@ -60,8 +60,8 @@ pub(crate) enum No {
     Inconsistent,
 }
 
-/// Closes a witness's folder to other accounts: who may open the file that is locked may hold the lock, and nothing would be
-/// signed any more. Who does not own the folder cannot.
+/// Closes a witness's folder to other accounts: who may open the file that is locked may hold the lock, and nothing
+/// would be signed any more. Who does not own the folder cannot.
 fn close(folder: &Path) {
     let _ = std::fs::set_permissions(folder, Permissions::from_mode(0o700));
 }
@@ -204,8 +204,8 @@ fn evidence(kind: &str, head: &Checkpoint) -> String {
     format!("{kind}{}", Digest::of(head.to_text().as_bytes()))
 }
 
-/// Keeps a head that the log has signed, and that is not its history: with the head that was signed before it proves the
-/// fork to others.
+/// Keeps a head that the log has signed, and that is not its history: with the head that was signed before it proves
+/// the fork to others.
 fn keep(path: &Path, kind: &str, head: &Checkpoint, note: &str) -> Result<(), Fault> {
     let path_of = path.join(evidence(kind, head));
     let kept = durable::names(path)?.iter().filter(|name| name.starts_with(kind)).count();

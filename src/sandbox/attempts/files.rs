@@ -99,8 +99,8 @@ fn create(targets: &AttemptTargets, folder: &Path) -> io::Result<()> {
     created
 }
 
-/// Creates a file where none is. Outside of all layers this may be root, in a folder that anybody may write to: a link or
-/// file at its place is another's, and stays as it is.
+/// Creates a file where none is. Outside of all layers this may be root, in a folder that anybody may write to: a link
+/// or file at its place is another's, and stays as it is.
 fn create_at(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path)?.write_all(b"x")

@@ -1,5 +1,5 @@
-//! Bundles as their senders make them: keys, archives, manifests, signatures. The archives come from the `tar` crate and
-//! not from the header code under test, so that the two check each other.
+//! Bundles as their senders make them: keys, archives, manifests, signatures. The archives come from the `tar` crate
+//! and not from the header code under test, so that the two check each other.
 
 use std::fs;
 use std::io::Write as _;

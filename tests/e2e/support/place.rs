@@ -37,8 +37,8 @@ pub(crate) fn shim(dir: &Path, name: &str) -> PathBuf {
     library
 }
 
-/// Says that a test, or a part of it, was left out, and why: on its standard output, which is hidden where it passes, and
-/// in the file that GAPRELAY_SKIPPED names, if it does.
+/// Says that a test, or a part of it, was left out, and why: on its standard output, which is hidden where it passes,
+/// and in the file that GAPRELAY_SKIPPED names, if it does.
 pub(crate) fn skipped(why: &str) {
     println!("SKIPPED: {why}");
     if let Some(path) = std::env::var_os("GAPRELAY_SKIPPED") {

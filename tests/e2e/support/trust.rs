@@ -76,8 +76,8 @@ pub(crate) fn refused(ran: Ran) -> String {
     report["bundles"][0]["refused"]["reason"].as_str().unwrap_or_else(|| panic!("{report}")).to_owned()
 }
 
-/// Has an officer sign a directive, and hands it in. Where none is printed, one that was made by hand is refused for the same
-/// reason.
+/// Has an officer sign a directive, and hands it in. Where none is printed, one that was made by hand is refused for
+/// the same reason.
 pub(crate) fn direct(world: &World, officer: &str, key: &Key, order: &[&str]) -> Ran {
     let args = [&["directive"], order, &["--officer", officer, "--reason", "test"]].concat();
     let printed = world.relay(&args);

@@ -188,8 +188,8 @@ signers = 1
         self.relay(&["import", "--operator", "operator", "--json", path.to_str().unwrap()])
     }
 
-    /// Has `key` sign the statement of `officer` on a release, and hands it in. Where none is printed, one that was made by
-    /// hand is refused for the same reason.
+    /// Has `key` sign the statement of `officer` on a release, and hands it in. Where none is printed, one that was
+    /// made by hand is refused for the same reason.
     pub(crate) fn decide(&self, release: &str, officer: &str, key: &Key, decision: &str) -> Ran {
         let args = ["approve", release, "--officer", officer, "--reason", "test", "--decision", decision];
         let printed = self.relay(&args);

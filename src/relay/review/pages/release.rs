@@ -37,7 +37,8 @@ pub(crate) fn page(
     id: &ReleaseId,
 ) -> Result<PageResponse, Error> {
     let details = release_details(&context.state, &context.config, id)?;
-    // The time of a statement is in the page's address, so that an officer who comes back finds the text that they signed.
+    // The time of a statement is in the page's address, so that an officer who comes back finds the text that they
+    // signed.
     let is_new = !request.field("decision").is_empty() && request.field("issued").is_empty();
     if is_new && draft(context, request, &details).is_ok() {
         let query = request.head.uri.query().unwrap_or_default();
@@ -206,8 +207,8 @@ fn statements(details: &ReleaseDetails) -> Markup {
     }
 }
 
-/// Statement that the fields of the query make. Refused: a field is missing or malformed, or the statement would not count if
-/// it was handed in now.
+/// Statement that the fields of the query make. Refused: a field is missing or malformed, or the statement would not
+/// count if it was handed in now.
 fn draft(context: &ReviewContext, request: &PageRequest, details: &ReleaseDetails) -> Result<DraftedStatement, Error> {
     let malformed = |what: String| Refusal::new(Reason::StatementMalformed, what);
     let decision = Decision::parse(&request.field("decision"))
@@ -243,7 +244,8 @@ fn decisions(details: &ReleaseDetails) -> [(&'static str, &'static str); 3] {
     ]
 }
 
-/// Form in two steps: the decision, the officer and the reason; then the exact text to sign, and the form to hand it in.
+/// Form in two steps: the decision, the officer and the reason; then the exact text to sign, and the form to hand it
+/// in.
 fn form(context: &ReviewContext, reader: &PageReader, request: &PageRequest, details: &ReleaseDetails) -> Markup {
     let id = details.row.release.id();
     let officers = officers(context);
@@ -321,8 +323,8 @@ fn sign(reader: &PageReader, id: &ReleaseId, statement: &Statement, query: &str)
     }
 }
 
-/// Names of the officers who have a key that is usable now, if only to refuse and to withdraw; empty if the keyring cannot be
-/// read, a fault that the page Today shows.
+/// Names of the officers who have a key that is usable now, if only to refuse and to withdraw; empty if the keyring
+/// cannot be read, a fault that the page Today shows.
 fn officers(context: &ReviewContext) -> Vec<String> {
     let keyring = Trust::load(&context.state).and_then(|trust| context.state.keyring(&trust));
     let Ok(keyring) = keyring else { return Vec::new() };

@@ -173,8 +173,9 @@ fn class(state: BundleState) -> &'static str {
     }
 }
 
-/// Newest isolation self-test by the relay, and the newest that server and sinkhole say they passed: what a process says of
-/// itself stands beside the relay's word, without its mark, and never in its place or in that of another process.
+/// Newest isolation self-test by the relay, and the newest that server and sinkhole say they passed: what a process
+/// says of itself stands beside the relay's word, without its mark, and never in its place or in that of another
+/// process.
 fn self_tests(context: &ReviewContext) -> Result<Markup, Fault> {
     let own = |entry: &Entry| matches!(&entry.event, Event::SelfTest(SelfTest { by: None, .. }));
     let mut found = Vec::new();

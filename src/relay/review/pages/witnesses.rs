@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::log::Event;
-use crate::log::writer::each_from;
+use crate::log::reading::each_from;
 use crate::report::numbers::thousands;
 use crate::report::{event_text, status};
 use crate::review::ReviewContext;
