@@ -22,9 +22,9 @@ pub struct Denied {
 /// Denial of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeniedKey {
-    /// Who said so and why; of several officers, one after the other.
+    /// Names of those who said so, each with time and cause.
     pub why: String,
-    /// What the denial takes from the key.
+    /// Extent: the acts that the denial takes from the key.
     pub extent: Extent,
 }
 

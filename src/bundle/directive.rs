@@ -285,7 +285,7 @@ fn denied_key(id: &str, by: &[(Directive, &TakenDirective)], keyring: &Keyring) 
     DeniedKey { why: why.join("; and by "), extent }
 }
 
-/// Who ordered this, when and why.
+/// Author, time and cause of an order.
 fn why(directive: &Directive, given: &TakenDirective) -> String {
     format!("{} on {}: {}", directive.officer, given.taken, directive.reason)
 }

@@ -22,7 +22,7 @@ pub(crate) struct Denial {
     pub sha256: Digest,
     /// True if the keyring in force has lifted the denial.
     pub lifted: bool,
-    /// What all denials of this key together take from it; of a key, and where the denial is not lifted.
+    /// Extent of all denials of this key together; of a key, and where the denial is not lifted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extent: Option<String>,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Denial {
 /// Words for [`KeyUse::Tightening`].
 pub(crate) const TIGHTENING: &str = "may only refuse and withdraw";
 
-/// What a key of the keyring may be used for at a time.
+/// Use that a key of the keyring may have at a time.
 pub(crate) enum KeyUse {
     /// All that it has a right to.
     All,
@@ -41,7 +41,7 @@ pub(crate) enum KeyUse {
 }
 
 impl KeyUse {
-    /// What `key` may be used for at `now`.
+    /// Use that `key` may have at `now`.
     pub(crate) fn of(ring: &Keyring, key: &Key, now: Timestamp) -> Self {
         let raw = match RawKey::parse(&key.public) {
             Ok(raw) => raw,

@@ -100,7 +100,7 @@ pub struct AcceptedDirective {
     pub officer: String,
     /// The time that it is or later, where this was the last one needed to turn the clock back.
     pub clock: Option<Timestamp>,
-    /// What all denials of the key together take from it now, where this is one.
+    /// Extent of all denials of the key together, where this is one.
     pub extent: Option<Extent>,
 }
 
@@ -133,14 +133,14 @@ pub fn settle(keeper: &mut Keeper) -> SettleReport {
             // 4. Evidence of a statement that counts is there, where it could not be written at once. A cut leaves it
             //    missing, which is told, and written again from the log by `gaprelay log rebuild`.
             Always(store_evidence),
-            // 5. Room on the disk is kept for the next withdrawal, before anything else takes it. A cut leaves less of
-            // it.
+            // 5. Room on the disk is kept for the next withdrawal, before anything else takes it. A cut leaves less
+            //    of it.
             Checks(keep_reserve),
             // 6. What the server saw becomes entries of the access log, whose head the import log holds. A cut leaves
             //    the lines in the journal, and the former head, which the log grew from.
             Checks(take_evidence),
             // 7. Each channel shows the newest approved release of each of its feeds. A cut leaves the former set
-            // there.
+            //    there.
             ShowsNew(channels::update_channels),
             // 8. And the repository for TUF clients shows what the channels do. A cut leaves the former one there.
             ShowsNew(update_tree),
