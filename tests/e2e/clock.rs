@@ -222,8 +222,10 @@ fn no_two_officers_turn_the_clock_back_to_a_time_ahead_of_it() {
     }
     let world = ran_ahead();
     direct(&world, "officer", &world.officer, &["clock-back", &now().to_string()]).expect(0);
-    let before = Timestamp::from_secs(now().secs() - 300).to_string();
-    let when = before.replace('T', " ").replace('Z', "");
+    let before = Timestamp::from_secs(now().secs() - 300);
+    let at_time = |time: Timestamp| time.to_string().replace('T', " ").replace('Z', "");
+    let (when, later) = (at_time(before), at_time(before.plus(Duration::from_mins(2))));
+    let before = before.to_string();
     let order = ["directive", "clock-back", &before, "--officer", "second", "--reason", "battery"];
     let printed = at(&world, &when, &order).expect(0).out;
     fs::write(world.path("c.txt"), &printed).unwrap();

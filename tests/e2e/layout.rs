@@ -195,8 +195,8 @@ fn doc_comments_begin_with_what_a_reader_searches_for() {
     assert!(found.is_empty(), "{} of them:\n{}", found.len(), found.join("\n"));
 }
 
-/// Comments fit the width of the code, which rustfmt does not look after. Not meant are drawings, tables and what stands in
-/// a fence.
+/// Comments fit the width of the code, which rustfmt does not look after. Not meant are drawings, tables and what
+/// stands in a fence.
 #[test]
 fn comments_are_as_narrow_as_the_code() {
     let mut found = Vec::new();
