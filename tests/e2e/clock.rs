@@ -234,7 +234,7 @@ fn no_two_officers_turn_the_clock_back_to_a_time_ahead_of_it() {
     let turned = at(&world, &when, &["directive", "hand-in", "--json", signature.to_str().unwrap()]).expect(0).json();
     assert!(turned["directives"][0]["clock"].is_string(), "{turned}");
     let third = world.bundle("feed", 3, ONE);
-    at(&world, &when, &["import", "--operator", "operator", third.to_str().unwrap()]).expect(0);
+    at(&world, &later, &["import", "--operator", "operator", third.to_str().unwrap()]).expect(0);
 }
 
 /// A clock that is far ahead is believed by an officer's word on the time, and by no other order: what is handed in

@@ -17,6 +17,9 @@ use inspect::{Kind, Verdict};
 /// Items that are held at a time, about: some 24 MB.
 const PORTION: u64 = 500_000;
 
+/// Records that are read together.
+const TOGETHER: usize = 256;
+
 /// Most items of one release that are held at a time. More than that in one portion have one key, which no honest
 /// content has: those are reported as removed and as added, which says too much and never too little.
 const MOST: usize = 2_000_000;
@@ -158,19 +161,22 @@ impl ReleaseItems<'_> {
         (portion, portions): (u64, u64),
         tell: &mut dyn FnMut(PlacedItem),
     ) -> Result<(), Fault> {
+        let damaged = || Fault::damaged("the file `items` of a release", "one of its records cannot be read");
+        let mut records = [0; TOGETHER * RECORD];
         for part in parts {
-            let mut record = [0; RECORD];
-            for number in 0..part.count {
-                let offset = part.first.saturating_add(number).saturating_mul(RECORD as u64);
-                self.file.read_at(offset, &mut record)?;
-                let item = Item::parse(&record).ok_or_else(|| {
-                    Fault::damaged("the file `items` of a release", "one of its records cannot be read")
-                })?;
-                let [high, low, ..] = item.key;
-                let place = u64::from(u16::from_be_bytes([high, low]));
-                if (place * portions) >> 16 == portion {
-                    tell(PlacedItem { item, artifact: part.artifact });
+            let (mut first, mut left) = (part.first, part.count);
+            while left > 0 {
+                let count = usize::try_from(left).unwrap_or(TOGETHER).min(TOGETHER);
+                let read = records.get_mut(..count * RECORD).unwrap_or_default();
+                self.file.read_at(first.saturating_mul(RECORD as u64), read)?;
+                for record in read.chunks_exact(RECORD) {
+                    let place = u64::from(record.first_chunk().copied().map_or(0, u16::from_be_bytes));
+                    if (place * portions) >> 16 == portion {
+                        let item = Item::parse(record).ok_or_else(damaged)?;
+                        tell(PlacedItem { item, artifact: part.artifact });
+                    }
                 }
+                (first, left) = (first.saturating_add(count as u64), left - count as u64);
             }
         }
         Ok(())
