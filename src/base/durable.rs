@@ -373,31 +373,34 @@ mod tests {
         assert!(read(&path, 4).unwrap_err().to_string().contains("not a regular file"));
     }
 
-    /// Somebody writes to the file all the time: what is given has the digest, or is damage.
+    /// Somebody writes to the file all the time: what is given has the digest, or is damage. One is read at once, the
+    /// other twice.
     #[test]
-    fn json_that_changes_between_two_reads_is_damage() {
+    fn json_that_changes_while_it_is_read_is_damage() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
-        let text = serde_json::to_vec(&vec![1_u64; 50_000]).unwrap();
-        replace_derived(&path, &text).unwrap();
-        let (digest, is_over) = (Digest::of(&text), AtomicBool::new(false));
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let file = open_again(&path).unwrap();
-                while !is_over.load(Ordering::Relaxed) {
-                    for byte in [b"9", b"1"] {
-                        file.write_all_at(byte, 1).unwrap();
-                        std::thread::sleep(std::time::Duration::from_micros(300));
+        for (number, count, turns) in [(1_u64, 50_000, 300), (1_111_111_111_111_111_111, 500_000, 10)] {
+            let text = serde_json::to_vec(&vec![number; count]).unwrap();
+            replace_derived(&path, &text).unwrap();
+            let (digest, is_over) = (Digest::of(&text), AtomicBool::new(false));
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let file = open_again(&path).unwrap();
+                    while !is_over.load(Ordering::Relaxed) {
+                        for byte in [b"9", b"1"] {
+                            file.write_all_at(byte, 1).unwrap();
+                            std::thread::sleep(std::time::Duration::from_micros(300));
+                        }
+                    }
+                });
+                for _ in 0..turns {
+                    if let Ok(found) = read_json::<Vec<u64>>(&path, digest) {
+                        assert_eq!(found[0], number);
                     }
                 }
+                is_over.store(true, Ordering::Relaxed);
             });
-            for _ in 0..300 {
-                if let Ok(found) = read_json::<Vec<u64>>(&path, digest) {
-                    assert_eq!(found[0], 1);
-                }
-            }
-            is_over.store(true, Ordering::Relaxed);
-        });
-        assert_eq!(read_json::<Vec<u64>>(&path, digest).unwrap().len(), 50_000);
+            assert_eq!(read_json::<Vec<u64>>(&path, digest).unwrap().len(), count);
+        }
     }
 }

@@ -15,22 +15,36 @@ use crate::Digest;
 use crate::error::{Fault, IoContext as _};
 use crate::proven::DigestReader;
 
-/// Reads the JSON at `path`, whose bytes must have this digest: they are read twice, first to show that they have, so
-/// that nothing else is parsed, and are never in memory as a whole. What was parsed counts if it has the digest too:
-/// somebody may have written to the file between. Fault: damage.
+/// Longest JSON that is read into memory, in bytes.
+const AT_ONCE: u64 = 8 << 20;
+
+/// Reads the JSON at `path`, whose bytes must have this digest, so that nothing else is parsed. A longer one than 8 MiB
+/// is never in memory as a whole: it is read twice, and what was parsed counts if it has the digest too, since somebody
+/// may have written to the file between. Fault: damage.
 pub fn read_json<T: DeserializeOwned>(path: &Path, digest: Digest) -> Result<T, Fault> {
     let damaged = |detail: &str| Fault::damaged(path.to_string_lossy(), detail);
+    let differs = || damaged("the bytes of the file differ from those that were written");
+    let unknown = |_| damaged("the JSON in the file is not of the form that this version of gaprelay reads");
     let mut file = open(path)?;
+    if file.metadata().during("read", path)?.len() <= AT_ONCE {
+        let mut bytes = Vec::new();
+        file.take(AT_ONCE).read_to_end(&mut bytes).during("read", path)?;
+        return if Digest::of(&bytes) == digest {
+            serde_json::from_slice(&bytes).map_err(unknown)
+        } else {
+            Err(differs())
+        };
+    }
     if !DigestReader::new(BufReader::with_capacity(PIECE, &file)).ends_as(digest).during("read", path)? {
-        return Err(damaged("the bytes of the file differ from those that were written"));
+        return Err(differs());
     }
     file.rewind().during("read", path)?;
     let mut reader = BufReader::with_capacity(PIECE, DigestReader::new(file));
     let value = serde_json::from_reader(&mut reader);
     if !reader.into_inner().ends_as(digest).during("read", path)? {
-        return Err(damaged("the bytes of the file differ from those that were written"));
+        return Err(differs());
     }
-    value.map_err(|_| damaged("the JSON in the file is not of the form that this version of gaprelay reads"))
+    value.map_err(unknown)
 }
 
 /// The names in a folder, sorted, without what is in the making. Names that are not UTF-8 are none of ours, and left
