@@ -376,7 +376,7 @@ mod tests {
     /// Somebody writes to the file all the time: what is given has the digest, or is damage. One is read at once, the
     /// other twice.
     #[test]
-    fn json_that_changes_while_it_is_read_is_damage() {
+    fn json_that_changes_between_two_reads_is_damage() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         for (number, count, turns) in [(1_u64, 50_000, 300), (1_111_111_111_111_111_111, 500_000, 10)] {
