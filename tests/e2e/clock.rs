@@ -228,9 +228,7 @@ fn no_two_officers_turn_the_clock_back_to_a_time_ahead_of_it() {
     let before = before.to_string();
     let order = ["directive", "clock-back", &before, "--officer", "second", "--reason", "battery"];
     let printed = at(&world, &when, &order).expect(0).out;
-    fs::write(world.path("c.txt"), &printed).unwrap();
-    fs::write(world.path("c.txt.minisig"), world.second.sign(printed.as_bytes(), "x")).unwrap();
-    let signature = world.path("c.txt.minisig");
+    let signature = world.sign_text(&printed, &world.second);
     let turned = at(&world, &when, &["directive", "hand-in", "--json", signature.to_str().unwrap()]).expect(0).json();
     assert!(turned["directives"][0]["clock"].is_string(), "{turned}");
     let third = world.bundle("feed", 3, ONE);

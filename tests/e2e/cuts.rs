@@ -143,9 +143,7 @@ fn a_directive_cut_anywhere_counts_once_or_not_yet() {
     let world = World::new();
     let printed =
         world.relay(&["directive", "deny-origin", "RU", "--officer", "officer", "--reason", "law"]).expect(0).out;
-    let (statement, signature) = (world.path("s.txt"), world.path("s.txt.minisig"));
-    fs::write(&statement, &printed).unwrap();
-    fs::write(&signature, world.officer.sign(printed.as_bytes(), "x")).unwrap();
+    let signature = world.sign_text(&printed, &world.officer);
     cut_everywhere(&world, &["directive", "hand-in", signature.to_str().unwrap()]);
     assert_eq!(world.log("import").iter().filter(|event| event["type"] == "directive").count(), 1);
 }
@@ -156,9 +154,7 @@ fn a_directive_cut_before_an_import_that_fails_leaves_nothing_to_repair() {
     let world = World::new();
     let printed =
         world.relay(&["directive", "deny-origin", "RU", "--officer", "officer", "--reason", "law"]).expect(0).out;
-    let (statement, signature) = (world.path("s.txt"), world.path("s.txt.minisig"));
-    fs::write(&statement, &printed).unwrap();
-    fs::write(&signature, world.officer.sign(printed.as_bytes(), "x")).unwrap();
+    let signature = world.sign_text(&printed, &world.officer);
     let (library, saved) = (shim(world.dir.path(), "cuts"), world.path("saved"));
     let stick = world.bundle("auto", 1, ONE);
     copy(&world.state(), &saved);
@@ -204,9 +200,7 @@ fn a_withdrawal_by_key_cut_anywhere_is_finished() {
     let key = id(&world.custodian);
     let args = ["directive", "withdraw-key", &key, "--officer", "officer", "--reason", "stolen"];
     let printed = world.relay(&args).expect(0).out;
-    let (statement, signature) = (world.path("s.txt"), world.path("s.txt.minisig"));
-    fs::write(&statement, &printed).unwrap();
-    fs::write(&signature, world.officer.sign(printed.as_bytes(), "x")).unwrap();
+    let signature = world.sign_text(&printed, &world.officer);
     cut_everywhere(&world, &["directive", "hand-in", signature.to_str().unwrap()]);
     let log = world.log("import");
     assert_eq!(log.iter().filter(|event| event["decision"] == "withdraw").count(), 3, "{log:#?}");
@@ -227,9 +221,7 @@ fn a_clock_turned_back_cut_anywhere_is_turned_back_once_or_not_yet() {
     direct(&world, "officer", &world.officer, &["clock-back", &time]).expect(0);
     let order = ["directive", "clock-back", &time, "--officer", "second", "--reason", "battery"];
     let printed = world.relay(&order).expect(0).out;
-    let (statement, signature) = (world.path("s.txt"), world.path("s.txt.minisig"));
-    fs::write(&statement, &printed).unwrap();
-    fs::write(&signature, world.second.sign(printed.as_bytes(), "x")).unwrap();
+    let signature = world.sign_text(&printed, &world.second);
     let trust = world.state().join("trust/trust.json");
     let before = fs::read(&trust).unwrap();
     cut_everywhere(&world, &["directive", "hand-in", signature.to_str().unwrap()]);
@@ -245,9 +237,7 @@ fn an_approval_cut_anywhere_is_the_old_or_the_new_state() {
     let world = World::new();
     world.import(&world.bundle("feed", 1, ONE)).expect(0);
     let printed = world.relay(&["approve", "feed/1", "--officer", "officer", "--reason", "ok"]).expect(0).out;
-    let (statement, signature) = (world.path("s.txt"), world.path("s.txt.minisig"));
-    fs::write(&statement, &printed).unwrap();
-    fs::write(&signature, world.officer.sign(printed.as_bytes(), "x")).unwrap();
+    let signature = world.sign_text(&printed, &world.officer);
     cut_everywhere(&world, &["approve", "feed/1", "--signature", signature.to_str().unwrap()]);
 }
 

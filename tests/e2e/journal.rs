@@ -430,7 +430,7 @@ fn a_taken_over_sinkhole_speaks_for_nobody_else() {
     assert!(!world.relay(&["agents", "--json"]).expect(0).out.contains("10.0.0.1"), "a pull was forged");
     let shown = world.relay(&["log", "show", "--log", "access"]).expect(0).out;
     assert!(
-        shown.contains("the process sinkhole wrote into its journal what it does not write [journal-forged]"),
+        shown.contains("the process sinkhole wrote a line into its journal that it never writes, and may have been taken over [journal-forged]"),
         "{shown}"
     );
     // It writes as much as it can: the server beside it has its whole hour, and its row.

@@ -446,9 +446,7 @@ fn what_is_handed_in_does_not_wait_for_who_is_at_work() {
     let world = World::new();
     world.import(&world.bundle("feed", 1, ONE)).expect(0);
     let printed = world.relay(&["approve", "feed/1", "--officer", "officer", "--reason", "ok"]).expect(0).out;
-    let (statement, signature) = (world.path("s.txt"), world.path("s.txt.minisig"));
-    fs::write(&statement, &printed).unwrap();
-    fs::write(&signature, world.officer.sign(printed.as_bytes(), "x")).unwrap();
+    let signature = world.sign_text(&printed, &world.officer);
     let at_work = fs::File::open(world.state().join("lock")).unwrap();
     rustix::fs::flock(&at_work, rustix::fs::FlockOperation::LockExclusive).unwrap();
     let mut command = world.command(&["approve", "feed/1", "--signature", signature.to_str().unwrap()]);

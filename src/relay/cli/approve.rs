@@ -64,9 +64,8 @@ pub(crate) fn hand_in(
     let item = settle::hand_in(&state, &handed_in)?;
     let mut keeper = Keeper::open(state, now, crate::cli::wait)?;
     if !item.exists() {
-        terminal::note(
-            "what was handed in was judged by the command that was at work: gaprelay releases, and gaprelay refusals, show how",
-        );
+        terminal::note("the command that was at work has judged the statement, and shows there whether it counts");
+        terminal::hint("to see what stands now: gaprelay releases; why a statement does not count: gaprelay log show");
     }
     settle_now(&mut keeper, as_json)
 }

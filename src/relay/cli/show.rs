@@ -183,7 +183,10 @@ fn print(status: &Status) {
         status.import_entries, status.access_entries
     ));
     if let Some(pin) = status.config {
-        terminal::say(format_args!("config of entry {} of the import log: sha256:{}", pin.entry, pin.sha256));
+        terminal::say(format_args!(
+            "config.toml in force: sha256:{}, on record in entry {} of the import log",
+            pin.sha256, pin.entry
+        ));
     }
     if let Some(witness) = &status.witness {
         let due = if witness.due { "A WITNESS MUST SIGN THE LOG: " } else { "witnessed: " };

@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use tokio::process::Child;
 
 use super::{args, selftest};
-use crate::processes::attended::StopSignals;
+use crate::processes::signals::StopSignals;
 use crate::processes::sockets::{LookUps, Sockets};
 use crate::processes::stderr::StderrRelay;
 use crate::rights::ProcessRole;

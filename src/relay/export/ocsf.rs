@@ -333,7 +333,8 @@ fn title(exported: &ExportEntry<'_>, fields: &EventFields<'_>) -> String {
     match (&exported.entry.event, fields.reason) {
         (_, Some(reason)) => reason.meaning().to_owned(),
         (Event::Attempt(Attempt { label, .. }), _) if label == FORGED => {
-            "A process of the relay recorded what it does not record: it was taken over".into()
+            "A process of the relay wrote a line into its journal that it never writes: it may have been taken over"
+                .into()
         }
         (Event::Attempt(Attempt { label, .. }), _) if is_of_keeper(label) => {
             "Lines in the journal of a process of the relay are not in the log".into()

@@ -3,60 +3,17 @@
 //! a pipe whose lines this process makes printable: it can neither read what is typed nor write to the screen.
 
 use std::io::{self, IsTerminal as _};
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use tokio::process::Child;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
+use super::signals::StopSignals;
 use super::stderr::StderrRelay;
+use base::Error;
 use base::error::IoContext as _;
-use base::{Error, Fault};
-use sandbox::worker::{ourselves_again, start_awaited, stop};
+use sandbox::worker::{ourselves_again, start_awaited};
 use terminal::Ended;
 use terminal::relayed::{ServiceLines, Speaker};
-
-/// Signals by which a person or an init system asks for the end; that of a closed terminal is one.
-pub(crate) struct StopSignals([Signal; 3]);
-
-impl StopSignals {
-    /// Takes them from now on: none ends this process by itself.
-    pub(crate) fn listen() -> io::Result<Self> {
-        let [terminate, interrupt, hangup] =
-            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
-        Ok(Self([terminate?, interrupt?, hangup?]))
-    }
-
-    /// Waits for one.
-    pub(crate) async fn recv(&mut self) {
-        let Self([terminate, interrupt, hangup]) = self;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    }
-
-    /// Waits for the end of a service, which each signal asks to stop in order.
-    pub(crate) async fn wait_for(&mut self, child: &mut Child, name: &'static str) -> Result<Ended, Error> {
-        let mut is_stopped = false;
-        let ended = loop {
-            tokio::select! {
-                ended = child.wait() => break ended.during("wait for", Path::new(name))?,
-                () = self.recv() => stop(child),
-            }
-            is_stopped = true;
-        };
-        match (ended.code().and_then(|code| u8::try_from(code).ok()), ended.signal()) {
-            (Some(code), _) => Ok(Ended::As(code)),
-            // One that may be stopped at any moment does not wait for the signal.
-            (None, _) if is_stopped => Ok(Ended::Well),
-            (None, signal) => Err(Fault::Killed { role: name, signal: signal.unwrap_or_default() }.into()),
-        }
-    }
-}
 
 /// True if this process holds a terminal, for input or for output.
 pub(crate) fn holds_terminal() -> bool {

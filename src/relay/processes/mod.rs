@@ -15,6 +15,7 @@
 pub(crate) mod attended;
 pub(crate) mod examiners;
 pub(crate) mod pipes;
+pub(crate) mod signals;
 pub(crate) mod sockets;
 pub(crate) mod stderr;
 pub(crate) mod up;

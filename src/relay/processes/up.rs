@@ -17,7 +17,7 @@ use tokio::process::Child;
 use tokio::time::{Instant, interval_at, sleep, timeout};
 use tracing::{error, info, warn};
 
-use super::attended::StopSignals;
+use super::signals::StopSignals;
 use super::stderr::StderrRelay;
 use crate::state::State;
 use base::error::ESCAPE;
@@ -166,7 +166,7 @@ impl Supervisor<'_> {
                     running.child = None;
                     let name = running.service.name();
                     if ended.as_ref().is_ok_and(|status| status.code() == Some(ESCAPE.into())) {
-                        return Err(Fault::Escape(format!("the {name} found one; the lines above say which")).into());
+                        return Err(Fault::Escape(format!("the {name} found at its start that it can do what it must not; its lines above say what")).into());
                     }
                     let status = ended.map_or_else(|e| e.to_string(), |status| status.to_string());
                     warn!(service = name, status, "the {name} process ended ({status}); it is started again");

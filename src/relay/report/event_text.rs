@@ -13,7 +13,7 @@ pub(crate) fn event_text(event: &Event) -> String {
             format!("relay {relay} initialised with keyring version {keyring_version}")
         }
         Event::ConfigChanged { config } => {
-            format!("config.toml was changed, and decides from here on: sha256:{config}")
+            format!("a changed config.toml is in force from here on: sha256:{config}")
         }
         Event::MediumOpened { medium, mount, disk, writable, operator } => {
             let disk = disk.as_ref().map(|disk| format!("disk {disk} read-only in the kernel"));
@@ -94,7 +94,9 @@ pub(crate) fn event_text(event: &Event) -> String {
         }
         Event::Attempt(Attempt { label, by: Some(by), target, count, .. }) if is_of_keeper(label) => {
             match label.as_str() {
-                FORGED => format!("the process {by} wrote into its journal what it does not write [{label}]: {target}"),
+                FORGED => format!(
+                    "the process {by} wrote a line into its journal that it never writes, and may have been taken over [{label}]: {target}"
+                ),
                 DAMAGED => format!("a line in the journal of the process {by} cannot be read [{label}]: {target}"),
                 _ => format!("{count} more lines in the journal of the process {by} are only counted [{label}]"),
             }

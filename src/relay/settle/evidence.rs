@@ -34,10 +34,10 @@ pub(super) fn collect(keeper: &mut Keeper) -> Result<usize, Fault> {
         trust.anchored = Some(next);
         keeper.replace_trust(trust)?;
     }
-    match drained.faults.into_iter().next() {
-        Some(fault) => Err(fault),
-        None => Ok(drained.attempts),
-    }
+    let mut faults = drained.faults.into_iter();
+    let first = faults.next();
+    keeper.put_off.extend(faults);
+    first.map_or(Ok(drained.attempts), Err)
 }
 
 /// Checks that the access log with this head grew from what the import log has on record. Fault: it is another one, or

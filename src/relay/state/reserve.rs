@@ -12,6 +12,7 @@ use rustix::io::Errno;
 
 use super::{State, Trust};
 use base::error::IoContext as _;
+use base::name::json_number;
 use base::{Fault, durable};
 use serve::published::TUF;
 
@@ -85,8 +86,7 @@ impl State {
 
     fn remove_sets_before(&self, channel: &str, shown: u64) -> Result<(), Fault> {
         for name in durable::names(&self.channel_path(channel))? {
-            let generation = name.strip_suffix(".json").and_then(|name| name.parse::<u64>().ok());
-            if let Some(generation) = generation.filter(|generation| *generation < shown) {
+            if let Some(generation) = json_number(&name).filter(|generation| *generation < shown) {
                 durable::remove(&self.set_path(channel, generation))?;
             }
         }

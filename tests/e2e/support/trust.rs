@@ -105,10 +105,7 @@ pub(crate) fn directive(officer: &str, order: &[&str]) -> String {
 
 /// Signs a directive and hands it in.
 pub(crate) fn hand_in_directive(world: &World, text: &str, key: &Key) -> Ran {
-    let path = world.path("directive.txt");
-    fs::write(&path, text).unwrap();
-    fs::write(world.path("directive.txt.minisig"), key.sign(text.as_bytes(), "x")).unwrap();
-    let signature = world.path("directive.txt.minisig");
+    let signature = world.sign_text(text, key);
     world.relay(&["directive", "hand-in", "--json", signature.to_str().unwrap()])
 }
 

@@ -216,6 +216,14 @@ signers = 1
         )
     }
 
+    /// Puts a text that was printed into a file, and the signature of `key` beside it, whose path it gives.
+    pub(crate) fn sign_text(&self, text: &str, key: &Key) -> PathBuf {
+        let signature = self.path("signed.txt.minisig");
+        fs::write(self.path("signed.txt"), text).unwrap();
+        fs::write(&signature, key.sign(text.as_bytes(), "x")).unwrap();
+        signature
+    }
+
     pub(crate) fn hand_in(&self, release: &str, statement: &str, signature: &str) -> Ran {
         let path = self.path("statement.txt");
         fs::write(&path, statement).unwrap();

@@ -95,7 +95,7 @@ fn health(context: &ReviewContext, reader: &PageReader, status: &status::Status)
             (self_tests(context)?)
             p { "Clock of the relay: " (status.now) "; newest time on record: " (status.floor) "." }
             @if let Some(pin) = status.config {
-                p { "The config, which says what needs an officer, is that of entry " (pin.entry) " of the import log: " code { "sha256:" (pin.sha256) } "." }
+                p { "config.toml in force, which says what needs an officer: " code { "sha256:" (pin.sha256) } ", on record in entry " (pin.entry) " of the import log." }
             }
             p { "The import log has " (counted_entries(status.import_entries)) ", the access log (refused requests) " (counted_entries(status.access_entries)) "." }
             (witnesses(reader, status))
